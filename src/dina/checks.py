@@ -1,0 +1,98 @@
+"""One function per question asked of an argument, so that every door words its refusal in the same way."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """Input that cannot be used as it is; the message says what must hold, what was found and what to do.
+
+    The command line prints the message without a traceback and ends with exit code 2.
+    """
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``.
+
+    Raises
+    ------
+    DataError
+        If it is not; the message proposes the nearest spelling and lists the choices.
+
+    Examples
+    --------
+    >>> check_choice("preset", "defalt", ["default", "paper"])
+    Traceback (most recent call last):
+    ...
+    dina.checks.DataError: Unknown preset 'defalt'. Did you mean 'default'? Choose from: default, paper.
+    """
+    options = sorted(choices)
+    if value in options:
+        return value
+    near = get_close_matches(str(value), options, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(f"Unknown {name} {value!r}.{hint} Choose from: {', '.join(options)}.")
+
+
+def check_numeric(name: str, array: np.ndarray) -> np.ndarray:
+    """Return ``array`` if it holds real numbers.
+
+    Raises
+    ------
+    DataError
+        If its dtype is boolean, complex, text or object.
+    """
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{name} must hold real numbers; got dtype {array.dtype}. Convert it, for example to float32.")
+    return array
+
+
+def check_finite(name: str, array: np.ndarray, axes: tuple[str, ...], advice: str) -> np.ndarray:
+    """Return ``array`` if every value is finite.
+
+    Parameters
+    ----------
+    name
+        What the array is called in the message.
+    array
+        Numbers of any shape.
+    axes
+        Name of each axis, for the message ("trial", "neuron").
+    advice
+        Last sentence of the message: what to do.
+
+    Raises
+    ------
+    DataError
+        If any value is NaN or infinite; counts both and names the first position.
+    """
+    if array.dtype.kind != "f":
+        return array
+    bad = ~np.isfinite(array)
+    if not bad.any():
+        return array
+    n_nan = int(np.isnan(array).sum())
+    kinds = [f"{count} {kind}" for count, kind in ((n_nan, "NaN"), (int(bad.sum()) - n_nan, "infinite")) if count]
+    first = np.unravel_index(int(np.argmax(bad)), array.shape)
+    where = ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes, first, strict=True))
+    n_last = int(bad.reshape(-1, array.shape[-1]).any(axis=0).sum())
+    raise DataError(
+        f"{name} must be finite; got {' and '.join(kinds)} values in {n_last} of {array.shape[-1]} {axes[-1]}s"
+        f" (first: {where}). {advice}"
+    )
+
+
+def check_count(name: str, value: int, low: int, high: int | None = None, what: str = "") -> int:
+    """Return ``value`` if it is an integer in [low, high].
+
+    Raises
+    ------
+    DataError
+        If it is not an integer or lies outside; ``what`` explains the upper bound ("the gallery size").
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low or (high is not None and value > high):
+        bound = f"at least {low}" if high is None else f"between {low} and {what + ' ' if what else ''}{high}"
+        raise DataError(f"{name} must be an integer {bound}; got {value!r}.")
+    return int(value)

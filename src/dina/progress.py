@@ -1,0 +1,45 @@
+"""Progress bars with time left on everything that takes more than two seconds; silent when piped."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None, detail: dict[str, str] | None = None) -> Iterator[Item]:
+    """Yield ``items``; if standard error is a terminal and two seconds have passed, show a bar with time left.
+
+    Parameters
+    ----------
+    items
+        What to go through.
+    description
+        What is going on, in a few words ("Fitting local encoding model").
+    total
+        Number of items, if ``len(items)`` is not defined.
+    detail
+        A dictionary that the caller may change between items (``{"loss": "1.23"}``); shown beside the bar.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console  # imported here: a piped run never needs it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    count = total if total is not None else len(items) if hasattr(items, "__len__") else None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(description, total=count, note="")
+    began, started = time.monotonic(), False
+    try:
+        for item in items:
+            if not started and time.monotonic() - began > 2:
+                bar.start()
+                started = True
+            yield item
+            bar.update(task, advance=1, note=" ".join(f"{k} {v}" for k, v in (detail or {}).items()))
+    finally:
+        if started:
+            bar.stop()

@@ -1,0 +1,1 @@
+"""What a simulation knows about its recording: expected responses, noise, and everything that was planted."""
