@@ -2,13 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], description: str, total: int | None = None, detail: dict[str, str] | None = None) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], description: str, total: int | None = None, detail: dict[str, str] | None = None
+) -> Iterator[Item]:
     """Yield ``items``; if standard error is a terminal and two seconds have passed, show a bar with time left.
 
     Parameters
@@ -28,8 +30,14 @@ def track(items: Iterable[Item], description: str, total: int | None = None, det
     from rich.console import Console  # imported here: a piped run never needs it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    count = total if total is not None else len(items) if hasattr(items, "__len__") else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    count = total if total is not None else len(items) if isinstance(items, Sized) else None
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     task = bar.add_task(description, total=count, note="")
     began, started = time.monotonic(), False

@@ -64,7 +64,7 @@ class Pairs:
         return total / self.total_presentations().astype(np.float32)[:, None]
 
     def repeat_number(self) -> Int[np.ndarray, "trial"]:
-        """Number the trials of each image 0, 1, 2 … in order of presentation, shape ``(n_trials,)``."""
+        """Count the trials of each image, 0, 1, 2 … in order of presentation, shape ``(n_trials,)``."""
         order = np.argsort(self.stimulus_index, kind="stable")
         sorted_index = self.stimulus_index[order]
         first = np.searchsorted(sorted_index, sorted_index, side="left")

@@ -74,7 +74,7 @@ def split_by_stimulus(
     names = {recording.image_set for recording in recordings}
     if len(names) != 1:
         raise DataError(f"A joint split needs recordings of one image set; got {', '.join(sorted(names)) or 'none'}.")
-    if not (0 < validation_fraction and 0 < test_fraction and validation_fraction + test_fraction < 1):
+    if not (validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1):
         raise DataError(
             "validation_fraction and test_fraction must be positive and together below 1;"
             f" got {validation_fraction} and {test_fraction}."

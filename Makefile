@@ -1,0 +1,54 @@
+# `make demo` and `make test` set up everything they need in .venv; `make help` lists the rest.
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES = src tests benchmarks
+
+.PHONY: help demo test lint format types layers doctest check clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 10
+
+demo: .venv/.run ## a simulated session from recording to report; ARGS="--out demo" goes to `dina demo`
+	$(BIN)/dina demo $(ARGS)
+
+test: .venv/.test ## all tests; ARGS="-n 2" or ARGS="tests/house" goes to pytest
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: .venv/.test ## formatting, lint, spelling, docstring form
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/codespell $(SOURCES) docs *.md pyproject.toml Makefile
+	$(BIN)/numpydoc lint $$(git ls-files 'src/dina/*.py')
+
+format: .venv/.test ## put the code into the project's format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+types: .venv/.test ## static types, strict
+	$(BIN)/mypy
+
+layers: .venv/.test ## imports go one way, along the data flow
+	$(BIN)/lint-imports
+
+doctest: .venv/.test ## the examples in the docstrings
+	$(BIN)/python -m pytest -q --doctest-modules src/dina
+
+check: lint types layers doctest test ## everything that a change must pass
+
+clean: ## remove the environment and all caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamps say which extras the environment holds; a changed requirement installs again.
+.venv/.run: pyproject.toml constraints.txt
+	@echo "Setting up .venv: about a minute with a fast connection"
+	$(PYTHON) -m venv .venv
+	$(PIP) -e .
+	@touch $@
+
+.venv/.test: .venv/.run
+	@echo "Adding what tests and checks need"
+	$(PIP) -e '.[test,lint]'
+	@touch $@
