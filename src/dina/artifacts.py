@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from dina.checks import DataError
+
+CHECKSUMS = "SHA256SUMS"
 
 
 @contextmanager
@@ -36,13 +40,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk, so that a file put in place stays there through a power cut."""
+    if os.name == "nt":  # Windows cannot open a folder; it flushes names by itself
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -62,7 +73,67 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """Write an xarray Dataset as NetCDF-4, atomically, with a checksum (fletcher32) on every array of numbers.
+
+    Equal content gives equal bytes.
+    """
+    numbers = [
+        str(name) for name, values in dataset.variables.items() if values.dtype.kind in "iuf" and values.ndim and values.size
+    ]
+    with atomic_path(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding={name: {"fletcher32": True} for name in numbers})
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path) -> None:
+    """Write ``SHA256SUMS`` over all files below ``folder``, in the format that ``sha256sum --check`` reads.
+
+    Hidden files and links are left out. Call it last, after every change to the folder.
+    """
+    folder = Path(folder)
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in _checked_files(folder)]
+    write_text(folder / CHECKSUMS, "".join(lines))
+
+
+def verify_checksums(folder: Path) -> list[str]:
+    """Compare the files below ``folder`` with its ``SHA256SUMS``.
+
+    Returns
+    -------
+    faults
+        One sentence for each file that is missing, changed or not listed; empty if all is as it was written.
+
+    Raises
+    ------
+    DataError
+        If there is no ``SHA256SUMS``, or it cannot be read.
+    """
+    folder = Path(folder)
+    listing = folder / CHECKSUMS
+    if not listing.is_file():
+        raise DataError(f"{folder} must hold {CHECKSUMS} to be verified; it does not. Finish or repeat the study.")
+    expected: dict[str, str] = {}
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name:
+            raise DataError(f"{listing} is damaged: {line[:80]!r} is not a checksum and a name. Repeat the study.")
+        expected[name] = digest
+    found = {path.relative_to(folder).as_posix(): path for path in _checked_files(folder)}
+    faults = [f"{name} is missing." for name in sorted(expected.keys() - found.keys())]
+    faults += [
+        f"{name} was changed." for name in sorted(expected.keys() & found.keys()) if sha256_of(found[name]) != expected[name]
+    ]
+    return faults + [f"{name} is not listed." for name in sorted(found.keys() - expected.keys())]
+
+
+def _checked_files(folder: Path) -> list[Path]:
+    """Return the regular files below ``folder`` in order of name, without hidden ones and the listing itself."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    parts = {path: path.relative_to(folder).parts for path in files}
+    return sorted(path for path, names in parts.items() if names != (CHECKSUMS,) and not any(n.startswith(".") for n in names))

@@ -1,0 +1,139 @@
+"""Settings from a TOML file and from key=value words, checked against a model, and written back resolved."""
+
+import copy
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from dina.checks import DataError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    DataError
+        If the file is not there or is not TOML; the message names line and column.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} must be a TOML file in UTF-8: {error}. Correct it there.") from error
+
+
+def apply_overrides(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``content`` with words such as ``split.test_fraction=0.2`` set in it; later words win.
+
+    A value is read as TOML (``0.2``, ``true``, ``[1, 2]``); what is not TOML is taken as text.
+
+    Raises
+    ------
+    DataError
+        If a word is not ``key=value``, or its key leads through something that is not a table.
+
+    Examples
+    --------
+    >>> apply_overrides({"seed": 0}, ["split.test_fraction=0.2", "preset=paper"])
+    {'seed': 0, 'split': {'test_fraction': 0.2}, 'preset': 'paper'}
+    """
+    result: dict[str, Any] = copy.deepcopy(dict(content))
+    for word in overrides:
+        key, equals, text = word.partition("=")
+        names = [name.strip() for name in key.split(".")]
+        if not equals or not all(names):
+            raise DataError(f"A setting must be written key=value, for example split.test_fraction=0.2; got {word!r}.")
+        table = result
+        for name in names[:-1]:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise DataError(f"The setting {word!r} goes through {name!r}, which is a value and has no keys of its own.")
+        table[names[-1]] = _value_of(text.strip())
+    return result
+
+
+def _value_of(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str = "") -> Model:
+    """Make a settings object; a mistake becomes one sentence that names the key and the remedy.
+
+    Raises
+    ------
+    DataError
+        If a key is unknown (the message proposes the nearest) or a value does not fit.
+    """
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        sentences = [_sentence(model, fault, prefix) for fault in error.errors()]
+        raise DataError(" ".join(sentences)) from error
+
+
+def _sentence(model: type[BaseModel], fault: Any, prefix: str) -> str:
+    places = [str(place) for place in fault["loc"]]
+    name = ".".join([prefix, *places] if prefix else places) or "the settings"
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(model, places[:-1])
+        near = get_close_matches(places[-1], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"Unknown setting {name!r}.{hint} Known here: {', '.join(known) or 'nothing'}."
+    says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    return f"The setting {name} {says}; got {fault['input']!r}."
+
+
+def _keys_at(model: type[BaseModel], places: Sequence[str]) -> list[str]:
+    """Return the names of the settings in the table that ``places`` lead to."""
+    for place in places:
+        field = model.model_fields.get(place)
+        candidates = () if field is None else (field.annotation, *get_args(field.annotation))
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return sorted(model.model_fields)
+
+
+def to_toml(content: Mapping[str, Any], table: str = "") -> str:
+    """Return nested dictionaries of numbers, text, truth values and lists as TOML; None is left out.
+
+    Examples
+    --------
+    >>> print(to_toml({"seed": 0, "split": {"test_fraction": 0.1}}), end="")
+    seed = 0
+    <BLANKLINE>
+    [split]
+    test_fraction = 0.1
+    """
+    plain = {key: value for key, value in content.items() if value is not None and not isinstance(value, Mapping)}
+    lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    text = "\n".join(lines) + "\n" if lines else ""
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            name = f"{table}.{key}" if table else key
+            inner = to_toml(value, name)
+            text += ("\n" if text else "") + (inner if inner.startswith(f"[{name}.") else f"[{name}]\n{inner}")
+    return text
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, float) and value != value:
+        return "nan"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return json.dumps(value, ensure_ascii=False)
