@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""How well images are read out: ranks, accuracies with chance and intervals, comparisons between decoders."""

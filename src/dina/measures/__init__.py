@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Pure functions of arrays that know no files and no models: correlation, reliability, spectra, ranks, resampling."""
