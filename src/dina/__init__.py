@@ -1,3 +1,57 @@
-"""Read images out of neural populations with two aligned towers, and find out what carries them."""
+"""Read images out of neural populations with two aligned towers, and find out what carries them.
+
+Three lines go from a recording to an answer::
+
+    recording = dina.read("my_session.nc")        # or dina.simulate("demo")
+    study = dina.run_study(recording)
+    print(study.summary["decoding"][0]["top1"])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dina.alignment import AlignedTowers
+    from dina.dataset.splits import Split, split_by_stimulus
+    from dina.recordings import Recording, read, simulate
+    from dina.study import StudyResult, StudySettings, run_study
 
 __version__ = "0.1.0"
+
+# public name → where it lives; loaded when first asked for, so that `import dina` costs nothing
+_PLACES = {
+    "AlignedTowers": "dina.alignment",
+    "Recording": "dina.recordings",
+    "Split": "dina.dataset.splits",
+    "StudyResult": "dina.study",
+    "StudySettings": "dina.study",
+    "read": "dina.recordings",
+    "run_study": "dina.study",
+    "simulate": "dina.recordings",
+    "split_by_stimulus": "dina.dataset.splits",
+}
+
+__all__ = [
+    "AlignedTowers",
+    "Recording",
+    "Split",
+    "StudyResult",
+    "StudySettings",
+    "__version__",
+    "read",
+    "run_study",
+    "simulate",
+    "split_by_stimulus",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its place."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'dina' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

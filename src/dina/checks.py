@@ -84,7 +84,7 @@ def check_finite(name: str, array: np.ndarray, axes: tuple[str, ...], advice: st
     )
 
 
-def check_count(name: str, value: int, low: int, high: int | None = None, what: str = "") -> int:
+def check_count(name: str, value: object, low: int, high: int | None = None, what: str = "") -> int:
     """Return ``value`` if it is an integer in [low, high].
 
     Raises

@@ -1,0 +1,132 @@
+"""The commands of `dina` and their options; what they do is in the package."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dina.cli.errors import Stopped, explain, listen_for_stop
+
+app = typer.Typer(
+    name="dina",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
+Preset = Annotated[str | None, typer.Option(help="Towers of dina: default, scratch or paper.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run goes; by default under runs/.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computation; by default all cores.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from dina import __version__  # imported here: only this option needs it
+
+        print(f"dina {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error; works after a command too.")] = False,
+) -> None:
+    """Read images out of neural populations with two aligned towers, beside every rival, chance and interval."""
+
+
+@app.command()
+def study(
+    recording: Annotated[
+        str, typer.Argument(metavar="RECORDING", help="A file or folder, or a simulated session: demo, benchmark, full.")
+    ],
+    study_file: StudyFile = None,
+    preset: Preset = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+) -> None:
+    """Decode a recording with dina and all rivals, and write a run directory with report.html."""
+    from dina.cli.study_command import carry_out_study  # imported here, as below: `dina --help` stays quick
+
+    carry_out_study(recording, study_file, preset, overrides or [], out, seed, device, threads, force, images)
+
+
+@app.command()
+def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
+    """Simulate a small session, study it and write its report: no data needed, three minutes at most."""
+    from dina.cli.study_command import carry_out_study
+
+    carry_out_study("demo", None, None, [], out or Path("runs/demo"), None, device, threads, force, None)
+
+
+@app.command()
+def simulate(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],
+    condition: Annotated[str | None, typer.Option(help="natural, white, 8D, 4D or small.")] = None,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    force: Force = False,
+) -> None:
+    """Simulate a session of V1 neurons with known truth and write it as one file."""
+    from dina.cli.data_commands import carry_out_simulation
+
+    carry_out_simulation(session, out, condition, overrides or [], seed, threads, force)
+
+
+@app.command()
+def fetch(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="stringer2018.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Files to fetch; by default lists them.")] = None,
+) -> None:
+    """Download recordings into the cache, checked against their checksums."""
+    from dina.cli.data_commands import carry_out_fetch
+
+    carry_out_fetch(source, names or [])
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")]) -> None:
+    """Draw the figures and report.html of a run again."""
+    from dina.cli.study_command import carry_out_report
+
+    carry_out_report(run)
+
+
+@app.command()
+def doctor(threads: Threads = None) -> None:
+    """Show versions, threads, device, memory, cache and speed, and what is wrong with them."""
+    from dina.cli.doctor import carry_out_doctor
+
+    carry_out_doctor(threads)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command `dina`; exit code 0, 2 for wrong input, 1 for a bug, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    listen_for_stop()
+    try:
+        if debug or words:  # `dina` alone shows the help
+            from dina.cli.process import show_log  # imported here: after the signal handlers stand
+
+            show_log(debug)
+        app(words, prog_name="dina")
+    except (Exception, Stopped) as error:
+        sys.exit(explain(error, debug))

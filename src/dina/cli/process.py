@@ -1,0 +1,58 @@
+"""What the command sets for its process: threads, device, and where log lines go."""
+
+import logging
+import os
+import sys
+import warnings
+
+
+def set_threads(n_threads: int | None) -> int:
+    """Fix the number of threads of numpy and torch, and return it; by default all cores this process may use.
+
+    Call it before numpy or torch is imported. Results are the same from run to run for the same number.
+    """
+    n = n_threads or _cores()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(n)
+    import torch  # imported here: it takes a second, which `dina --help` must not
+
+    torch.set_num_threads(n)
+    return n
+
+
+def _cores() -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(name: str) -> str:
+    """Return "cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    DataError
+        If CUDA is asked for and there is none.
+    """
+    import torch  # imported here: see `set_threads`
+
+    from dina.checks import DataError, check_choice
+
+    check_choice("device", name, ["auto", "cpu", "cuda"])
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("The device cuda needs a CUDA GPU and a CUDA build of torch; none was found. Use --device cpu.")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def show_log(debug: bool) -> None:
+    """Send log lines to standard error: all of them in a terminal, warnings only when piped."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setLevel(logging.INFO if debug or sys.stderr.isatty() else logging.WARNING)
+    logger = logging.getLogger("dina")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not debug:  # warnings of libraries go to log.txt by way of the run, not into the user's face
+        warnings.simplefilter("ignore")

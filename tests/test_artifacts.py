@@ -1,0 +1,120 @@
+"""Files are written whole or not at all, and a changed file is found by its checksum."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dina.artifacts import atomic_path, sha256_of, verify_checksums, write_checksums, write_dataset, write_json, write_text
+from dina.checks import DataError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "summary.json"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError, match="power"), atomic_path(target) as temporary:
+        temporary.write_text("new, but on")
+        raise RuntimeError("power")
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_a_file_is_flushed_before_it_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    flush, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (order.append("flush"), flush(handle))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("replace"), replace(self, to))[1])
+    write_text(tmp_path / "a.txt", "text")
+    # the content before the name, the name of the file after
+    assert order == ["flush", "replace", "flush"]
+
+
+def test_a_process_killed_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
+    target = tmp_path / "scores.json"
+    code = (
+        "import sys; from pathlib import Path; from dina.artifacts import write_json\n"
+        "for number in range(10**6): write_json(Path(sys.argv[1]), [number] * 200_000); print(number, flush=True)"
+    )
+    for delay in (0.0, 0.03, 0.07):
+        with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+        values = np.array(json.loads(target.read_text()))
+        assert len(values) == 200_000
+        assert np.ptp(values) == 0
+
+
+def test_a_link_a_folder_and_a_device_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("kept")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real.txt")
+    for place in (tmp_path / "link.txt", tmp_path, Path("/dev/null")):
+        with pytest.raises(DataError, match="regular file"):
+            write_text(place, "gone")
+    assert (tmp_path / "real.txt").read_text() == "kept"
+
+
+def test_json_refuses_nan_and_writes_the_same_bytes_twice(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"top1": float("nan")})
+    write_json(tmp_path / "a.json", {"top1": 0.5, "name": "Müller"})
+    write_json(tmp_path / "b.json", {"top1": 0.5, "name": "Müller"})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert "Müller" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_equal_datasets_give_equal_bytes_and_come_back(tmp_path: Path) -> None:
+    scores = np.arange(12, dtype=np.float32).reshape(3, 4)
+    label = np.array(["a", "ü", "", "d"], dtype=object)
+    dataset = xr.Dataset({"scores": (("query", "gallery"), scores), "label": ("gallery", label), "none": ("x", np.zeros(0))})
+    write_dataset(tmp_path / "a.nc", dataset)
+    write_dataset(tmp_path / "b.nc", dataset)
+    assert sha256_of(tmp_path / "a.nc") == sha256_of(tmp_path / "b.nc")
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found:
+        xr.testing.assert_equal(found.load(), dataset)
+
+
+def test_a_flipped_bit_in_a_dataset_is_an_error(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(100, 100))
+    write_dataset(tmp_path / "a.nc", xr.Dataset({"scores": (("query", "gallery"), values)}))
+    content = bytearray((tmp_path / "a.nc").read_bytes())
+    position = content.index(values[50, :4].tobytes())
+    content[position] ^= 1
+    (tmp_path / "a.nc").write_bytes(bytes(content))
+    with pytest.raises(OSError, match="fletcher32|checksum|filter"), xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found:
+        found.load()
+
+
+def test_checksums_name_what_is_missing_changed_or_new(tmp_path: Path) -> None:
+    for name in ("a.txt", "results/b.txt", "results/c.txt", ".lock"):
+        write_text(tmp_path / name, name)
+    write_checksums(tmp_path)
+    assert verify_checksums(tmp_path) == []
+    (tmp_path / "a.txt").write_text("another")
+    (tmp_path / "results/b.txt").unlink()
+    (tmp_path / "results/d.txt").write_text("new")
+    faults = verify_checksums(tmp_path)
+    assert faults == ["results/b.txt is missing.", "a.txt was changed.", "results/d.txt is not listed."]
+
+
+def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "abc")
+    write_checksums(tmp_path)
+    # the SHA-256 of "abc" is the example of FIPS 180-2
+    assert (tmp_path / "SHA256SUMS").read_text() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.txt\n"
+
+
+def test_a_folder_without_or_with_damaged_checksums_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must hold SHA256SUMS"):
+        verify_checksums(tmp_path)
+    (tmp_path / "SHA256SUMS").write_text("<html>")
+    with pytest.raises(DataError, match="is damaged"):
+        verify_checksums(tmp_path)
