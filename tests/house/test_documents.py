@@ -1,0 +1,118 @@
+"""What is public is documented, and what the documents say exists."""
+
+import ast
+import re
+
+import dina
+from house.sources import ROOT, Definition, Function, arguments, fields, listing, public_definitions, sources, texts
+
+SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
+SECTIONS = ["Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "See Also", "Notes", "References", "Examples"]
+MANY_ARGUMENTS = 4
+
+
+def _sections(node: Definition) -> dict[str, str]:
+    """Split a docstring into its numpydoc sections."""
+    parts = SECTION.split(ast.get_docstring(node) or "")
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _documented(section: str) -> list[str]:
+    names = [line for line in section.split("\n") if line and not line.startswith(" ")]
+    return [name.strip().lstrip("*") for line in names for name in line.split(" : ")[0].split(",")]
+
+
+def _raises(function: Function) -> list[str]:
+    """Name the errors for users that a function itself raises; nested functions and handlers included."""
+    raised = [ast.unparse(node.exc).split("(")[0] for node in ast.walk(function) if isinstance(node, ast.Raise) and node.exc]
+    return [name for name in raised if name in ("DataError", "ValueError", "TypeError", "FileNotFoundError")]
+
+
+def test_every_public_name_is_documented() -> None:
+    found = []
+    for source in sources("src/dina"):
+        for name, node in public_definitions(source):
+            first = (ast.get_docstring(node) or "").split("\n")[0]
+            if len(first.split()) < 2 or first[-1] not in ".:?":
+                found.append(f"{source.path}:{node.lineno}: {name}: {first!r}")
+    assert not found, listing(found)
+
+
+def test_docstrings_have_numpydoc_sections_in_their_order() -> None:
+    found = []
+    for source in sources("src/dina"):
+        for name, node in public_definitions(source):
+            used = list(_sections(node))
+            known = [section for section in used if section in SECTIONS]
+            if used != known or known != sorted(known, key=SECTIONS.index):
+                found.append(f"{source.path}:{node.lineno}: {name}: {used}")
+    assert not found, listing(found)
+
+
+def test_documented_parameters_are_those_of_the_signature() -> None:
+    found = []
+    for source in sources("src/dina"):
+        for name, node in public_definitions(source):
+            section = _sections(node).get("Parameters")
+            actual = arguments(node) if isinstance(node, Function) else fields(node)
+            if section is None:
+                if isinstance(node, Function) and len(actual) > MANY_ARGUMENTS and not source.path.startswith("src/dina/cli/"):
+                    found.append(f"{source.path}:{node.lineno}: {name} has {len(actual)} arguments and no Parameters section")
+                continue
+            if isinstance(node, ast.ClassDef) and not actual:
+                init = next((m for m in node.body if isinstance(m, Function) and m.name == "__init__"), None)
+                actual = arguments(init) if init else _documented(section)
+            if _documented(section) != actual:
+                found.append(f"{source.path}:{node.lineno}: {name}: documented {_documented(section)}, signature {actual}")
+    assert not found, listing(found)
+
+
+def test_errors_for_users_are_documented() -> None:
+    found = []
+    for source in sources("src/dina"):
+        for name, node in public_definitions(source):
+            if isinstance(node, Function) and _raises(node) and "Raises" not in _sections(node):
+                found.append(f"{source.path}:{node.lineno}: {name} raises {_raises(node)[0]}: say when")
+    assert not found, listing(found)
+
+
+def test_every_public_name_of_the_package_appears_on_the_api_page() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    missing = [name for name in dina.__all__ if f"dina.{name}" not in page]
+    assert not missing, listing(missing)
+
+
+def test_names_on_the_api_page_exist() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    offered = {"dina." + name for name in dina.__all__}
+    for source in sources("src/dina"):
+        module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        offered |= {module} | {f"{module}.{name}" for name, _ in public_definitions(source)}
+        names = [t.id for n in source.tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+        offered |= {f"{module}.{name}" for name in names}
+    invented = [name for name in re.findall(r"`(dina(?:\.\w+)+)", page) if name not in offered]
+    assert not invented, listing(invented)
+
+
+def _commands(path: str) -> list[list[str]]:
+    """Return the words of every shell command in the fenced blocks of a document."""
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", texts()[path], flags=re.DOTALL)
+    return [line.split("#")[0].split() for block in blocks for line in block.split("\n") if line.split("#")[0].strip()]
+
+
+def test_make_commands_in_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", texts()["Makefile"], flags=re.MULTILINE))
+    documents = [path for path in texts() if path.endswith(".md")]
+    assert any(command[0] == "make" for command in _commands("README.md"))
+    unknown = [f"{p}: {' '.join(c)}" for p in documents for c in _commands(p) if c[0] == "make" and c[1] not in targets]
+    assert not unknown, listing(unknown)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for path, text in texts().items():
+        if path.endswith(".md"):
+            for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+                if not link.startswith(("http", "mailto:")) and not (ROOT / path).parent.joinpath(link).exists():
+                    broken.append(f"{path}: {link}")
+    assert not broken, listing(broken)

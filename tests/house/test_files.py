@@ -1,0 +1,64 @@
+"""Every file is short, says in its first line what it is for, and offers few names."""
+
+import ast
+
+from house.sources import Definition, is_public, listing, sources
+
+LONGEST = 300
+MOST_NAMES = 4
+NEVER_A_FILE_NAME = {"utils", "util", "base", "helpers", "helper", "common", "misc", "core", "v2", "tools", "stuff"}
+
+# More public names than four, each with its reason.
+MAY_OFFER_MORE = {
+    "src/dina/cli/app.py": "one function for each command",
+    "src/dina/dataset/pairs.py": "pairs, queries, gallery and the task made of them are read together",
+    "src/dina/checks.py": "one short function for each question asked of an argument, so that each has one wording",
+    "src/dina/artifacts.py": "one short function for each kind of file that is written whole or not at all",
+}
+
+
+def test_no_file_is_longer_than_300_lines() -> None:
+    long = {source.path: source.text.count("\n") for source in sources() if source.text.count("\n") > LONGEST}
+    assert not long, listing(long)
+
+
+def test_the_first_line_of_every_file_says_what_it_is_for() -> None:
+    silent = []
+    for source in sources():
+        if source.path.startswith("tests/") and not source.text.strip():
+            continue
+        first = (ast.get_docstring(source.tree) or "").split("\n")[0]
+        opens_the_file = source.text.startswith(('"""', 'r"""'))
+        is_a_sentence = first[:1].isupper() and first.endswith(".") and len(first.split()) >= 4
+        if not (opens_the_file and is_a_sentence):
+            silent.append(f"{source.path}: {first!r}")
+    assert not silent, listing(silent)
+
+
+def test_no_two_files_open_with_the_same_words() -> None:
+    first_lines: dict[str, list[str]] = {}
+    for source in sources("src/dina"):
+        first_lines.setdefault((ast.get_docstring(source.tree) or "").split("\n")[0], []).append(source.path)
+    shared = {line: paths for line, paths in first_lines.items() if len(paths) > 1}
+    assert not shared, listing(shared)
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    parts = {source.path: source.path.removesuffix(".py").split("/") for source in sources()}
+    assert not [path for path, names in parts.items() if NEVER_A_FILE_NAME & set(names)]
+
+
+def test_a_file_offers_at_most_four_names() -> None:
+    crowded = {}
+    for source in sources("src/dina"):
+        names = [node.name for node in source.tree.body if isinstance(node, Definition) and is_public(node.name)]
+        if len(names) > MOST_NAMES and source.path not in MAY_OFFER_MORE:
+            crowded[source.path] = names
+    assert not crowded, listing(crowded)
+
+
+def test_exceptions_are_still_needed() -> None:
+    by_path = {source.path: source for source in sources("src/dina")}
+    for path in MAY_OFFER_MORE:
+        names = [node.name for node in by_path[path].tree.body if isinstance(node, Definition) and is_public(node.name)]
+        assert len(names) > MOST_NAMES, f"{path} offers {len(names)} names: take it off the list"
