@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from dina.checks import DataError
 from dina.dataset.standardise import Standardiser
+from dina.measures.grouped_sums import count_within_group, sum_by_group
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, StimulusResponses
 
@@ -58,19 +59,11 @@ class Pairs:
 
     def averaged(self) -> StimulusResponses:
         """Average the trials of each image, weighted by presentations, shape ``(n_stimuli, n_neurons)``."""
-        total = np.zeros((self.n_stimuli, self.n_neurons), dtype=np.float32)
-        weight = self.n_presentations.astype(np.float32)[:, None]
-        np.add.at(total, self.stimulus_index, self.responses * weight)
-        return total / self.total_presentations().astype(np.float32)[:, None]
+        return _average(self.responses, self.n_presentations, self.stimulus_index, self.n_stimuli)
 
     def repeat_number(self) -> Int[np.ndarray, "trial"]:
         """Count the trials of each image, 0, 1, 2 … in order of presentation, shape ``(n_trials,)``."""
-        order = np.argsort(self.stimulus_index, kind="stable")
-        sorted_index = self.stimulus_index[order]
-        first = np.searchsorted(sorted_index, sorted_index, side="left")
-        number = np.empty(len(order), dtype=np.int64)
-        number[order] = np.arange(len(order)) - first
-        return number
+        return count_within_group(self.stimulus_index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,10 +183,18 @@ def make_template_tasks(pairs: Pairs) -> list[RetrievalTask]:
         asked = (number == repeat) & (position[pairs.stimulus_index] >= 0)
         other = (number != repeat) & (position[pairs.stimulus_index] >= 0)
         row = position[pairs.stimulus_index[other]]
-        templates = np.zeros((len(repeated), pairs.n_neurons), dtype=np.float32)
-        np.add.at(templates, row, pairs.responses[other])
-        templates /= np.bincount(row, minlength=len(repeated)).astype(np.float32)[:, None]
+        templates = _average(pairs.responses[other], pairs.n_presentations[other], row, len(repeated))
         gallery = Gallery(pairs.images[repeated], pairs.stimulus_id[repeated], templates)
         queries = Queries(pairs.responses[asked], pairs.n_presentations[asked].astype(np.float64))
         tasks.append(RetrievalTask(queries, gallery, position[pairs.stimulus_index[asked]]))
     return tasks
+
+
+def _average(
+    responses: Responses, n_presentations: Int[np.ndarray, "trial"], index: Int[np.ndarray, "trial"], n_stimuli: int
+) -> StimulusResponses:
+    """Average the trials of each image, weighted by presentations."""
+    if (n_presentations != 1).any():  # else spare a copy of all responses
+        responses = responses * n_presentations.astype(np.float32)[:, None]
+    weight = np.bincount(index, weights=n_presentations, minlength=n_stimuli).astype(np.float32)
+    return sum_by_group(responses, index, n_stimuli) / weight[:, None]

@@ -69,7 +69,8 @@ def split_by_stimulus(
     Raises
     ------
     DataError
-        If the recordings do not share their image set, or a set would be empty.
+        If the recordings do not share their image set or its number of images, ``group`` has another length, the
+        fractions are out of range, or a set would be empty.
     """
     names = {recording.image_set for recording in recordings}
     if len(names) != 1:
@@ -78,6 +79,12 @@ def split_by_stimulus(
         raise DataError(
             "validation_fraction and test_fraction must be positive and together below 1;"
             f" got {validation_fraction} and {test_fraction}."
+        )
+    lengths = {recording.n_stimuli for recording in recordings} | {len(group)}
+    if len(lengths) != 1:
+        raise DataError(
+            "A joint split needs one group number per image and the same images in every recording; got"
+            f" {' and '.join(map(str, sorted(lengths)))} images. Give recordings of one image set and its groups."
         )
     shown = np.zeros(len(group), dtype=bool)
     for recording in recordings:

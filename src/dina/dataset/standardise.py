@@ -33,7 +33,10 @@ class Standardiser:
             If no neuron changes at all between the trials.
         """
         mean = responses.mean(axis=0, dtype=np.float64)
-        deviation = responses.std(axis=0, dtype=np.float64)
+        deviation = np.empty_like(mean)
+        # some hundred neurons at a time: the float64 copy of ten thousand would be twice the recording
+        for start in range(0, len(mean), 512):
+            deviation[start : start + 512] = responses[:, start : start + 512].std(axis=0, dtype=np.float64)
         # a neuron whose spread is rounding error of its mean is constant
         deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 0.0
         if not deviation.any():
