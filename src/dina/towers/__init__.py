@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Towers: how each side, images and population responses, becomes feature maps of one shape."""

@@ -1,1 +1,13 @@
-"""Placeholder."""
+"""Image towers: how an image becomes feature maps."""
+
+from dina.towers.image.dual_stream import DualStream
+from dina.towers.image.two_pathway import TwoPathway
+from dina.towers.tower import ImageTower
+
+IMAGE_TOWERS: dict[str, type[ImageTower]] = {
+    "dual_stream": DualStream,
+    "two_pathway": TwoPathway,
+}
+"""Every image tower by name; each can be built from ``image_shape`` alone."""
+
+__all__ = ["IMAGE_TOWERS", "DualStream", "TwoPathway"]

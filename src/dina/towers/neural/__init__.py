@@ -1,1 +1,13 @@
-"""Placeholder."""
+"""Neural towers: how a population response becomes feature maps."""
+
+from dina.towers.neural.low_rank import LowRank
+from dina.towers.neural.neuron_attention import NeuronAttention
+from dina.towers.tower import NeuralTower
+
+NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
+    "neuron_attention": NeuronAttention,
+    "low_rank": LowRank,
+}
+"""Every neural tower by name; each can be built from ``n_neurons`` alone."""
+
+__all__ = ["NEURAL_TOWERS", "LowRank", "NeuronAttention"]

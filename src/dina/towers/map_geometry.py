@@ -1,0 +1,58 @@
+"""Resizing and centring of feature maps, the same on every device and from run to run."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Centring = Literal["min_max", "centred", "none"]
+"""Per sample: scale to [0, 1]; subtract each channel's mean over places; or leave alone."""
+
+
+def resize_bilinear(
+    maps: Float[Tensor, "batch channel height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch channel out_height out_width"]:
+    """Resize maps bilinearly (pixel centres aligned, as ``torch.nn.functional.interpolate`` does).
+
+    Written as two small matrix products: unlike torch's own kernel its gradient is the same from run to run on a GPU.
+
+    Examples
+    --------
+    >>> resize_bilinear(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist()
+    [0.0, 0.25, 0.75, 1.0]
+    """
+    height, width = maps.shape[-2:]
+    if (height, width) == size:
+        return maps
+    rows, columns = _weights(height, size[0], maps), _weights(width, size[1], maps)
+    return rows @ (maps @ columns.T)
+
+
+def _weights(n_in: int, n_out: int, like: Tensor) -> Tensor:
+    """Return the interpolation matrix (n_out, n_in)."""
+    unit = torch.eye(n_in, device=like.device, dtype=torch.float32)[None]
+    return F.interpolate(unit, size=n_out, mode="linear", align_corners=False)[0].T.to(like.dtype)
+
+
+def centre_maps(
+    maps: Float[Tensor, "batch channel height width"], centring: Centring
+) -> Float[Tensor, "batch channel height width"]:
+    """Scale each sample's maps as ``centring`` says.
+
+    "min_max" (the published choice) makes maps non-negative, so that two unrelated maps have a cosine near 0.9 and
+    most of its range is lost; "centred" does not.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[[1.0, 3.0]]]])
+    >>> centre_maps(maps, "min_max").flatten().tolist(), centre_maps(maps, "centred").flatten().tolist()
+    ([0.0, 1.0], [-1.0, 1.0])
+    """
+    if centring == "none":
+        return maps
+    if centring == "centred":
+        return maps - maps.mean(dim=(2, 3), keepdim=True)
+    low, high = maps.amin(dim=(1, 2, 3), keepdim=True), maps.amax(dim=(1, 2, 3), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(1e-8)
