@@ -38,7 +38,7 @@ def sum_by_group(
 
 
 def count_within_group(group: Int[np.ndarray, "trial"]) -> Int[np.ndarray, "trial"]:
-    """Number the members of each group 0, 1, 2 … in order of appearance: from stimulus to repeat number.
+    """Give the members of each group the numbers 0, 1, 2 … in order of appearance: from stimulus to repeat number.
 
     Examples
     --------

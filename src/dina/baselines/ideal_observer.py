@@ -1,0 +1,49 @@
+"""The ideal observer of a simulated recording: it knows the true tuning and the true noise."""
+
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from dina.checks import DataError
+from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.dataset.standardise import Standardiser
+from dina.recordings.truth import Truth
+from dina.shapes import Scores
+
+
+class IdealObserver:
+    """Decode by the true likelihood of a simulation.
+
+    A Gaussian with the true conditional mean and covariance: it bounds decoders of that family, and a decoder
+    that uses higher moments of the responses may in principle pass it. Exists for simulated recordings only.
+
+    Parameters
+    ----------
+    truth
+        From the recording, for the same neurons as the responses.
+    """
+
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "truth"
+
+    def __init__(self, truth: Truth) -> None:
+        self.name = "ideal_observer"
+        self._truth = truth
+        self._standardiser: Standardiser | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> Self:
+        """Remember how responses were standardised, to undo it; nothing is learnt."""
+        self._standardiser = train.standardiser
+        return self
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        """Return the log likelihood of each image for each response, up to a constant per response, in nats.
+
+        Raises
+        ------
+        DataError
+            If `fit` was not called.
+        """
+        if self._standardiser is None:
+            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
+        responses = self._standardiser.undo(queries.responses.astype(np.float32))
+        return self._truth.log_likelihood(responses, queries.n_presentations, gallery.stimulus_id)

@@ -1,0 +1,77 @@
+"""Principal components of the training images: the image description that a linear decoder predicts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float32
+
+from dina.checks import check_count
+from dina.shapes import ContrastImages
+
+MAX_PIXELS = 5_000
+"""Images are averaged over square blocks until they have at most this many values."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageComponents:
+    """Pixel components of the training images, each with unit variance over them.
+
+    Parameters
+    ----------
+    block
+        Side of the square blocks of pixels averaged first.
+    mean
+        Mean of the training images after that, in units of contrast, shape ``(n_values,)``.
+    directions
+        Orthonormal, by falling variance, shape ``(n_components, n_values)``.
+    deviation
+        Standard deviation of the training images along each direction, in units of contrast, positive,
+        shape ``(n_components,)``.
+    """
+
+    block: int
+    mean: Float32[np.ndarray, "value"]
+    directions: Float32[np.ndarray, "component value"]
+    deviation: Float32[np.ndarray, "component"]
+
+    @classmethod
+    def learn(cls, images: ContrastImages, n_components: int) -> "ImageComponents":
+        """Find at most ``n_components`` directions of variance; fewer if the images have fewer.
+
+        Raises
+        ------
+        DataError
+            If ``n_components`` is below 1.
+        """
+        check_count("n_components", n_components, 1)
+        n, n_channels, height, width = images.shape
+        block = max(1, int(np.ceil(np.sqrt(n_channels * height * width / MAX_PIXELS))))
+        values = _average_blocks(images, block)
+        mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+        values = values - mean
+        # the smaller of the two Gram matrices has all the variances that are not 0
+        by_image = n <= values.shape[1]
+        gram = (values @ values.T if by_image else values.T @ values).astype(np.float64) / n
+        first = max(0, len(gram) - n_components)
+        variance, vectors = scipy.linalg.eigh(gram, subset_by_index=[first, len(gram) - 1])
+        keep = np.flatnonzero(variance > 1e-6 * variance[-1])[::-1]
+        deviation = np.sqrt(variance[keep]).astype(np.float32)
+        directions = vectors[:, keep].T.astype(np.float32)
+        if by_image:
+            directions = directions @ values / (deviation[:, None] * np.float32(np.sqrt(n)))
+        return cls(block, mean, np.ascontiguousarray(directions), deviation)
+
+    def encode(self, images: ContrastImages) -> Float32[np.ndarray, "stimulus component"]:
+        """Return the z-scored components of images; dimensionless, by falling variance."""
+        return (_average_blocks(images, self.block) - self.mean) @ self.directions.T / self.deviation
+
+
+def _average_blocks(images: ContrastImages, block: int) -> Float32[np.ndarray, "stimulus value"]:
+    """Average square blocks of pixels; those at the lower and right edge may be smaller."""
+    if block > 1:
+        for axis in (2, 3):
+            edges = np.arange(0, images.shape[axis], block)
+            size = np.diff(np.append(edges, images.shape[axis])).astype(np.float32)
+            images = np.add.reduceat(images, edges, axis=axis) / size.reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
+    return images.reshape(len(images), -1)
