@@ -1,9 +1,108 @@
 """Everything that a study can be told, in one frozen object that is read from study.toml and written beside the results."""
 
-import tomllib
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml
+
+DecoderName = Literal[
+    "dina", "ridge", "encoding_global", "encoding_local", "nearest_repeat_zscored", "nearest_repeat_raw", "ideal_observer"
+]
+DECODER_NAMES: tuple[DecoderName, ...] = get_args(DecoderName)
+
+
+class SplitSettings(BaseModel):
+    """How images are divided; see `dina.dataset.splits.split_by_stimulus`.
+
+    Parameters
+    ----------
+    validation_fraction, test_fraction
+        Fractions of the images shown.
+    near_identical
+        Images whose pixels correlate above this are kept on one side of the split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    test_fraction: float = Field(0.1, gt=0, lt=1)
+    near_identical: float = Field(0.999, gt=0, le=1)
+
+
+class EvaluationSettings(BaseModel):
+    """How decoders are judged.
+
+    Parameters
+    ----------
+    n_resamples
+        Bootstrap resamples and permutations behind every interval and p-value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_resamples: int = Field(10_000, ge=100, le=1_000_000)
+
+
+class StudySettings(BaseModel):
+    """Everything that decides the numbers of a study, apart from the recording, versions, threads and device.
+
+    Parameters
+    ----------
+    seed
+        Of every random choice.
+    preset
+        Which towers dina trains: "default", "scratch" or "paper".
+    decoders
+        What is fitted and judged, in the order of the tables.
+    split
+        How images are divided.
+    evaluation
+        How decoders are judged.
+    dina
+        Settings of the preset that differ from what it prescribes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0)
+    preset: Literal["default", "scratch", "paper"] = "default"
+    decoders: tuple[DecoderName, ...] = Field(DECODER_NAMES, min_length=1)
+    split: SplitSettings = SplitSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    dina: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> StudySettings:
+    """Read settings from a TOML file, if any, and set single values in them.
+
+    Parameters
+    ----------
+    path
+        A file such as the ``study.toml`` of a run; None for the defaults.
+    overrides
+        Words such as ``split.test_fraction=0.2``; they win over the file.
+
+    Raises
+    ------
+    DataError
+        If a key is unknown (the message proposes the nearest) or a value does not fit.
+
+    Examples
+    --------
+    >>> read_settings(overrides=["split.test_fraction=0.2"]).split.test_fraction
+    0.2
+    >>> read_settings(overrides=["split.test_fracton=0.2"])
+    Traceback (most recent call last):
+    ...
+    dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: near_identical, test_fraction, validation_fraction.
+    """
+    content = {} if path is None else read_toml(path)
+    return check_settings(StudySettings, apply_overrides(content, overrides))
+
+
+def settings_to_toml(settings: StudySettings) -> str:
+    """Return the settings as TOML, every default written out; `read_settings` reads it back."""
+    return to_toml(settings.model_dump(mode="json"))

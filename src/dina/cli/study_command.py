@@ -1,0 +1,62 @@
+"""What `dina study`, `dina demo` and `dina report` do: compose reading, study, report and table."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dina.artifacts import write_checksums
+from dina.checks import DataError
+from dina.cli.process import choose_device, set_threads
+from dina.cli.results_table import print_results
+from dina.cli.sessions import open_recording
+
+log = logging.getLogger("dina.cli")
+
+
+def carry_out_study(
+    recording: str,
+    study_file: Path | None,
+    preset: str | None,
+    overrides: Sequence[str],
+    out: Path | None,
+    seed: int | None,
+    device: str,
+    threads: int | None,
+    force: bool,
+    images: Path | None,
+) -> None:
+    """Read, study, report and print; see ``dina study --help`` for the arguments."""
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    # imported here: threads must be set before numpy and torch are loaded
+    from dina.study import default_run_name, read_settings, run_study
+
+    words = [*overrides, *([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
+    settings = read_settings(study_file, words)
+    chosen = choose_device(device)
+    opened = open_recording(recording, images, settings.seed)
+    run = out or Path("runs") / default_run_name(opened, settings)
+    result = run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
+    del opened
+    if not (run / "report.html").is_file():
+        carry_out_report(run, quiet=True)
+    print_results(result.summary)
+    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def carry_out_report(run: Path, quiet: bool = False) -> None:
+    """Draw figures and page of a run, and bring its checksums up to date."""
+    from dina.report import write_report  # imported here: matplotlib takes a second
+
+    if not (run / "summary.json").is_file():
+        raise DataError(f"{run} must be a finished run directory with summary.json; it is not. Give the --out of `dina study`.")
+    log.info("Drawing the report …")
+    write_report(run)
+    write_checksums(run)
+    if not quiet:
+        print_results(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+        print(f"Report: {run / 'report.html'}", file=sys.stdout)

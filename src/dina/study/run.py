@@ -1,0 +1,208 @@
+"""A whole study, from a recording to the table of all decoders, as the Methods section of a paper would tell it."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dina.artifacts import write_dataset, write_json, write_text
+from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.pairs import learn_standardiser, make_pairs
+from dina.dataset.splits import Split, split_by_stimulus
+from dina.decoding.evaluate import RetrievalResult
+from dina.recordings.recording import Recording
+from dina.study.analysis import Analysis, analyse
+from dina.study.decoders import carry_out_decoder
+from dina.study.environment import describe_environment
+from dina.study.fitting import Parts
+from dina.study.gallery_file import gallery_dataset
+from dina.study.quality import assess_quality
+from dina.study.retrieval_file import DecoderScores
+from dina.study.run_directory import is_finished, open_run, safe_name
+from dina.study.settings import StudySettings, settings_to_toml
+from dina.study.summary import compose_summary
+
+log = logging.getLogger("dina.study")
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What a study found.
+
+    Parameters
+    ----------
+    path
+        The run directory; None if none was asked for.
+    summary
+        Content of ``summary.json``.
+    results
+        Every decoder, kind of query and direction that could be judged, with all ranks.
+    """
+
+    path: Path | None
+    summary: dict[str, Any]
+    results: tuple[RetrievalResult, ...]
+
+
+def run_study(
+    recording: Recording,
+    settings: StudySettings | None = None,
+    out: Path | None = None,
+    device: str = "cpu",
+    n_threads: int = 1,
+    force: bool = False,
+) -> StudyResult:
+    """Decode a recording with dina and all rivals, each judged once on the same held-out images.
+
+    If the run directory holds this very study, finished, it is read and nothing is computed; if it holds it
+    unfinished, the study goes on from the decoders that were finished.
+
+    Parameters
+    ----------
+    recording
+        From `dina.read` or `dina.simulate`.
+    settings
+        None for the defaults.
+    out
+        The run directory to write; None to keep nothing.
+    device
+        "cpu" or "cuda".
+    n_threads
+        Threads that numpy and torch were told to use; part of the record, since results depend on it in the last digits.
+    force
+        Whether another study at ``out`` may be replaced.
+
+    Returns
+    -------
+    result
+        The table, and the ranks behind it.
+
+    Raises
+    ------
+    DataError
+        If the recording cannot be split, or ``out`` is taken.
+    """
+    settings = StudySettings() if settings is None else settings
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="dina-") as folder:
+            result = run_study(recording, settings, Path(folder) / "run", device, n_threads)
+        return StudyResult(None, result.summary, result.results)
+    identity = {
+        "recording": recording.fingerprint(),
+        "settings": settings.model_dump(mode="json"),
+        "environment": describe_environment(device, n_threads),
+    }
+    if is_finished(out, identity) and not force:
+        log.info("%s holds this very study, finished; nothing is computed again.", out)
+    else:
+        with open_run(out, identity, force) as folder, _kept_log(folder):
+            write_text(folder / "study.toml", settings_to_toml(settings))
+            write_json(folder / "environment.json", identity["environment"])
+            _carry_out(recording, settings, device, folder)
+    scores = _read_scores(out, settings)
+    analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
+    return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
+
+
+def default_run_name(recording: Recording, settings: StudySettings) -> str:
+    """Return the name of a run directory, safe on every system: recording, preset and seed."""
+    return f"{safe_name(recording.name)}-{settings.preset}-seed{settings.seed}"
+
+
+def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> None:
+    """Do the whole study in ``folder``; each step reads top to bottom as the Methods of a paper."""
+    timings = Timings(folder / "timings.json")
+    results = folder / "results"
+
+    # How good are the data? Repeats, reliability, signal variance, spectrum; no decoder sees these numbers.
+    with timings.of("quality"):
+        quality = assess_quality(recording, settings.seed)
+        write_dataset(results / "quality.nc", quality.dataset)
+
+    # Near-identical images stay together; 80 % to learn from, 10 % to choose by, 10 % to test once.
+    with timings.of("split"):
+        group = group_near_identical(recording.images, settings.split.near_identical)
+        fractions = (settings.split.validation_fraction, settings.split.test_fraction)
+        split = split_by_stimulus([recording], group, settings.seed, *fractions)
+        write_json(folder / "split.json", _describe(split))
+
+    # Mean and deviation of each neuron come from training trials alone.
+    standardiser = learn_standardiser(recording, split.train)
+    parts = Parts(*(make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test)))
+    write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
+
+    # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
+    for name in settings.decoders:
+        with timings.of(f"decoder {name}"):
+            carry_out_decoder(name, recording, settings, parts, device, folder)
+
+    # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
+    with timings.of("analysis"):
+        scores = _read_scores(folder, settings)
+        analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
+        _write_analysis(analysis, results)
+        summary = compose_summary(recording, settings, split, quality, scores, analysis)
+        write_json(folder / "summary.json", summary)
+
+
+def _write_analysis(analysis: Analysis, results: Path) -> None:
+    if analysis.gallery_size is not None:
+        write_dataset(results / "gallery_size.nc", analysis.gallery_size)
+    if analysis.comparisons is not None:
+        write_dataset(results / "comparisons.nc", analysis.comparisons)
+
+
+def _read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
+    paths = [folder / "results" / f"retrieval_{name}.nc" for name in settings.decoders]
+    return [DecoderScores.read(path) for path in paths if path.is_file()]
+
+
+def _describe(split: Split) -> dict[str, Any]:
+    ids = {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
+    numbers, counts = np.unique(split.group, return_counts=True)
+    twins = [np.flatnonzero(split.group == number).tolist() for number in numbers[counts > 1]]
+    return {"seed": split.seed, "sha256": split.sha256(), **ids, "near_identical_groups": twins}
+
+
+class Timings:
+    """Seconds that each step took, kept apart from everything that is the same from run to run.
+
+    Parameters
+    ----------
+    path
+        The JSON file to keep them in; it is written after each step, and a resumed study adds to it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        """Time one step."""
+        log.info("%s …", step[:1].upper() + step[1:])
+        began = time.perf_counter()
+        yield
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - began, 3)
+        write_json(self.path, self.seconds)
+
+
+@contextmanager
+def _kept_log(folder: Path) -> Iterator[None]:
+    """Add the lines of the package's log to ``log.txt`` while a study runs."""
+    logger = logging.getLogger("dina")
+    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

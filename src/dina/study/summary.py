@@ -1,0 +1,91 @@
+"""The table of all numbers, ``summary.json``: null with a reason where something cannot be computed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dina import __version__
+from dina.dataset.splits import Split
+from dina.recordings.recording import Recording
+from dina.study.analysis import Analysis
+from dina.study.quality import Quality
+from dina.study.retrieval_file import DecoderScores
+from dina.study.settings import StudySettings
+
+RELIABLE = 0.1
+
+
+def compose_summary(
+    recording: Recording,
+    settings: StudySettings,
+    split: Split,
+    quality: Quality,
+    scores: Sequence[DecoderScores],
+    analysis: Analysis,
+) -> dict[str, Any]:
+    """Return the content of ``summary.json``; the same study gives the same, times are kept elsewhere.
+
+    Parameters
+    ----------
+    recording, settings, split, quality
+        What was studied and how.
+    scores
+        Of every decoder, for what its fit reported.
+    analysis
+        The table and the comparisons.
+    """
+    return {
+        "dina_version": __version__,
+        "recording": _describe_recording(recording),
+        "split": {
+            "n_train": len(split.train),
+            "n_validation": len(split.validation),
+            "n_test": len(split.test),
+            "seed": split.seed,
+            "sha256": split.sha256(),
+            "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
+        },
+        "quality": quality.numbers,
+        "decoding": analysis.rows,
+        "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
+        "warnings": _warnings(split, quality, analysis),
+    }
+
+
+def _describe_recording(recording: Recording) -> dict[str, Any]:
+    counts = recording.repeats_per_stimulus()
+    shown = counts[counts > 0]
+    same = bool((shown == shown[0]).all())
+    return {
+        "name": recording.name,
+        "condition": recording.condition,
+        "is_simulated": recording.is_simulated,
+        "n_neurons": recording.n_neurons,
+        "n_stimuli": len(shown),
+        "n_trials": recording.n_trials,
+        "n_repeats": int(shown[0]) if same else None,
+        "n_repeats_range": [int(shown.min()), int(shown.max())],
+        "n_presentations": int(recording.n_presentations.sum()) if recording.n_presentations is not None else None,
+        "notes": list(recording.notes),
+        "sha256": recording.fingerprint(),
+    }
+
+
+def _warnings(split: Split, quality: Quality, analysis: Analysis) -> list[str]:
+    """Say what a careful reader should look at before believing the numbers."""
+    warnings = list(quality.warnings)
+    twins = int((np.bincount(split.group) > 1).sum())
+    if twins:
+        warnings.append(f"{twins} groups of near-identical images were found; each was kept on one side of the split.")
+    reliability = quality.numbers.get("median_reliability")
+    readers = [row for row in analysis.rows if row["reads"] == "images" and row["top1"] is not None]
+    at_chance = readers and all(float(row["p_value"] or 0.0) > 0.05 for row in readers)
+    if at_chance and reliability is not None and float(reliability) > RELIABLE:
+        warnings.append(
+            f"No decoder beats chance although responses repeat well (median reliability {float(reliability):.2f}):"
+            " check that images are in the order of stimulus_id."
+        )
+    elif at_chance:
+        warnings.append("No decoder beats chance: the responses to one image may not repeat, or there are too few images.")
+    return warnings
