@@ -1,41 +1,149 @@
 """What a simulation knows about its recording: expected responses, noise, and everything that was planted."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
 
 from dina.shapes import Scores
+
+PER_NEURON = "neuron"
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The true tuning and noise of a simulated recording."""
+    r"""The true tuning and noise of a simulated recording, and the ideal observer made from them.
+
+    Given image s, a population response has mean ``mean[s]`` and covariance
+    ``diag(private_variance[s]) + B Bᵀ`` with ``B = [shared_gain[s] ∘ shared_loadings, gain_deviation · mean[s]]``.
+
+    Parameters
+    ----------
+    mean
+        Expected response, in the units of the recording, shape ``(n_stimuli, n_neurons)``.
+    private_variance
+        Variance of a single trial that no other neuron shares, shape ``(n_stimuli, n_neurons)``, positive.
+    shared_gain
+        How much a neuron's response moves with its shared noise when this image is shown, same shape.
+    shared_loadings
+        Shared noise in units of a neuron's potential, shape ``(n_neurons, n_factors)``.
+    gain_deviation
+        Standard deviation over trials of the gain common to all neurons; dimensionless.
+    planted
+        Everything else that was put in, by name; `planted_axes` says along which axes.
+    planted_axes
+        Axes of each planted array, for example ``("neuron",)``.
+    """
 
     mean: Float32[np.ndarray, "stimulus neuron"]
     private_variance: Float32[np.ndarray, "stimulus neuron"]
+    shared_gain: Float32[np.ndarray, "stimulus neuron"]
     shared_loadings: Float32[np.ndarray, "neuron factor"]
+    gain_deviation: float = 0.0
+    planted: Mapping[str, Shaped[np.ndarray, "..."]] = field(default_factory=dict)
+    planted_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def log_likelihood(
         self,
-        responses: Float[np.ndarray, "query neuron"],
-        n_presentations: Float[np.ndarray, "query"],
+        responses: Num[np.ndarray, "query neuron"],
+        n_presentations: Num[np.ndarray, "query"],
         stimulus_id: Int[np.ndarray, "gallery"],
     ) -> Scores:
-        """Return the log likelihood ratio of each gallery image for each response (own units, not standardised)."""
-        raise NotImplementedError
+        r"""Return log p(response | image) of a Gaussian with the true mean and covariance of each image.
+
+        This is the ideal observer. It bounds every decoder that treats responses as Gaussian given the image, and
+        only those: the responses themselves are not Gaussian.
+
+        Parameters
+        ----------
+        responses
+            In the recording's own units, not standardised, shape ``(n_queries, n_neurons)``.
+        n_presentations
+            How many presentations each response averages; the covariance is divided by it.
+        stimulus_id
+            The candidates, shape ``(n_gallery,)``.
+
+        Returns
+        -------
+        log_likelihood
+            Natural logarithm, up to a constant of each query, shape ``(n_queries, n_gallery)``, float64.
+
+        Notes
+        -----
+        With :math:`\Sigma = D + BB^\top` the Woodbury identity gives
+        :math:`r^\top\Sigma^{-1}r = r^\top D^{-1}r - \lVert L^{-1}B^\top D^{-1}r\rVert^2`, :math:`LL^\top = I +
+        B^\top D^{-1}B`, and :math:`\log\det\Sigma = \log\det D + 2\log\det L`: never neurons² per image.
+        """
+        presentations = torch.from_numpy(np.asarray(n_presentations, dtype=np.float64))
+        asked = torch.from_numpy(np.ascontiguousarray(responses, dtype=np.float32))
+        loadings = torch.from_numpy(self.shared_loadings)
+        result = torch.empty((len(asked), len(stimulus_id)), dtype=torch.float64)
+        for position, stimulus in enumerate(stimulus_id):
+            root = torch.from_numpy(self.private_variance[stimulus]).rsqrt()
+            mean = torch.from_numpy(self.mean[stimulus])
+            gain = torch.from_numpy(self.shared_gain[stimulus])
+            whitened = torch.cat([loadings * (gain * root)[:, None], (self.gain_deviation * mean * root)[:, None]], dim=1)
+            gram = whitened.T @ whitened
+            gram.diagonal().add_(1.0)
+            factor = torch.linalg.cholesky(gram)
+            deviation = (asked - mean) * root
+            projected = torch.linalg.solve_triangular(factor, (deviation @ whitened).T, upper=False)
+            quadratic = (deviation**2).sum(1, dtype=torch.float64) - (projected**2).sum(0, dtype=torch.float64)
+            log_determinant = 2 * (factor.diagonal().double().log().sum() - root.double().log().sum())
+            result[:, position] = -0.5 * (presentations * quadratic + log_determinant)
+        return result.numpy()
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"]) -> Self:
         """Return the truth of the marked neurons."""
-        raise NotImplementedError
+        return replace(
+            self,
+            mean=np.ascontiguousarray(self.mean[:, keep]),
+            private_variance=np.ascontiguousarray(self.private_variance[:, keep]),
+            shared_gain=np.ascontiguousarray(self.shared_gain[:, keep]),
+            shared_loadings=self.shared_loadings[keep],
+            planted={name: self._kept(name, values, keep) for name, values in self.planted.items()},
+        )
+
+    def _kept(self, name: str, values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        if name == "synergistic_pairs":  # indices of neurons: renumbered, and dropped unless both are kept
+            number = np.cumsum(keep) - 1
+            return number[values[keep[values].all(axis=1)]].astype(np.int64)
+        return values[keep] if self.planted_axes[name][0] == PER_NEURON else values
 
     def to_dataset(self) -> xr.Dataset:
-        """Return the truth as an xarray Dataset."""
-        raise NotImplementedError
+        """Return the truth as an xarray Dataset with named axes; planted arrays carry the prefix ``planted_``."""
+        each = ("stimulus", PER_NEURON)
+        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+            "mean": (each, self.mean),
+            "private_variance": (each, self.private_variance),
+            "shared_gain": (each, self.shared_gain),
+            "shared_loadings": ((PER_NEURON, "factor"), self.shared_loadings),
+        }
+        for name, values in self.planted.items():
+            stored = values.astype(np.uint8) if values.dtype == np.bool_ else values
+            variables[f"planted_{name}"] = (self.planted_axes[name], stored)
+        dataset = xr.Dataset(variables, attrs={"gain_deviation": self.gain_deviation})
+        for name, values in self.planted.items():
+            dataset[f"planted_{name}"].attrs["is_boolean"] = int(values.dtype == np.bool_)
+        return dataset
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Self:
         """Make the truth from what `to_dataset` gave."""
-        raise NotImplementedError
+        planted, axes = {}, {}
+        for variable, array in dataset.items():
+            name = str(variable)
+            if name.startswith("planted_"):
+                values = array.to_numpy()
+                key = name.removeprefix("planted_")
+                planted[key] = values.astype(np.bool_) if array.attrs.get("is_boolean") else values
+                axes[key] = tuple(str(axis) for axis in array.dims)
+        arrays = {
+            name: dataset[name].to_numpy().astype(np.float32, copy=False)
+            for name in ("mean", "private_variance", "shared_gain", "shared_loadings")
+        }
+        return cls(**arrays, gain_deviation=float(dataset.attrs["gain_deviation"]), planted=planted, planted_axes=axes)
