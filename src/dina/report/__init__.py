@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""The report of a study: figures and one page, drawn from its run directory; nothing is computed here."""
+
+from dina.report.page import write_report
+
+__all__ = ["write_report"]

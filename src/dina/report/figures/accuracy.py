@@ -1,0 +1,193 @@
+"""Top-1 accuracy of every decoder with interval and chance; reference levels stand apart from decoders."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from dina.report.canvas import finish_axes, in_style, new_figure
+from dina.report.read_run import DecodingRow
+from dina.report.style import COLOURS, DecoderStyle, style_of
+from dina.report.words import percent
+
+ROW_MM = 8.0
+OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
+HEADING = {"averaged": "averaged", "single_trial": "single trial"}
+
+
+@in_style
+def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figure:
+    """Draw top-1 accuracy with intervals as dots, one line per decoder: averaged queries filled, single trials hollow.
+
+    Parameters
+    ----------
+    rows
+        Rows of one direction, both kinds of query.
+    reads
+        Decoder name → "images", "templates" or "truth"; the last two go to the reference levels below.
+    """
+    order = _order(rows, reads)
+    n_reference = sum(style.kind == "reference" for style in order.values())
+    gap = 0.9 if 0 < n_reference < len(order) else 0.0
+    figure = new_figure(150, 17 + ROW_MM * (len(order) + gap))
+    axes = figure.add_subplot()
+    n_own = len(order) - n_reference
+    place = {name: i + (gap if style.kind == "reference" else 0.0) for i, (name, style) in enumerate(order.items())}
+    for row in rows:
+        _draw_row(axes, row, order[row.decoder], place[row.decoder])
+    bottom = max(place.values(), default=0.0) + 0.5
+    if gap:
+        axes.axhspan(n_own - 0.5 + 0.12, bottom + 0.1, color=COLOURS["band"][0], linewidth=0, zorder=0)
+        axes.text(
+            -0.015,
+            n_own - 0.12,
+            "reference levels",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            style="italic",
+            color=COLOURS["reference"][0],
+        )
+    _draw_chance(axes, rows, place)
+    axes.set_ylim(bottom + 0.1, -0.6)
+    axes.set_xlim(0, _limit(rows))
+    axes.set_yticks(list(place.values()), [style.label for style in order.values()])
+    for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
+        label.set_color(style.colour)
+        label.set_fontweight("bold" if style.kind == "dina" else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("top-1 accuracy (% of queries), with 95 % interval")
+    _percent_axis(axes)
+    _draw_headings(axes)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+@in_style
+def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[str, str]) -> Figure:
+    """Draw top-1 accuracy of both directions for one kind of query, as two dots joined by a line per decoder.
+
+    Parameters
+    ----------
+    rows
+        Rows of both directions.
+    queries
+        "averaged" or "single_trial".
+    reads
+        As for `draw_accuracy`.
+    """
+    rows = [row for row in rows if row.queries == queries and row.top1 is not None]
+    order = _order(rows, reads)
+    figure = new_figure(150, 17 + 6.5 * len(order))
+    axes = figure.add_subplot()
+    for position, (name, style) in enumerate(order.items()):
+        ends = {row.direction: row.top1 for row in rows if row.decoder == name}
+        values = [value for value in ends.values() if value is not None]
+        axes.plot([100 * value for value in values], [position] * len(values), color=style.colour, linewidth=1.0, zorder=2)
+        for direction, marker in (("image_from_response", "o"), ("response_from_image", "s")):
+            value = ends.get(direction)
+            if value is not None:
+                face = style.colour if direction == "image_from_response" else COLOURS["paper"][0]
+                axes.plot(100 * value, position, marker, color=style.colour, markerfacecolor=face, markersize=5.5, zorder=3)
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set_xlim(0, _limit(rows))
+    axes.set_yticks(range(len(order)), [style.label for style in order.values()])
+    for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
+        label.set_color(style.colour)
+    _draw_chance(axes, rows, {name: float(i) for i, name in enumerate(order)})
+    axes.set_xlabel("top-1 accuracy (% of queries)")
+    axes.set_title("●  image from response      □  response from image", fontweight="normal", fontsize=8)
+    _percent_axis(axes)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, DecoderStyle]:
+    """Put dina first, then the rivals from best to worst, then the reference levels from best to worst."""
+    best: dict[str, float] = {}
+    for row in rows:  # sorted by averaged queries where there are any
+        value = -1.0 if row.top1 is None else row.top1
+        if row.queries == "averaged" or row.decoder not in best:
+            best[row.decoder] = value
+    styles = {name: style_of(name, reads.get(name, "images")) for name in best}
+    rank = {"dina": 0, "rival": 1, "reference": 2}
+    names = sorted(styles, key=lambda name: (rank[styles[name].kind], name != "dina", -best[name], name))
+    return {name: styles[name] for name in names}
+
+
+def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float) -> None:
+    y = position + OFFSET.get(row.queries, 0.0)
+    column = 1.03 if row.queries == "averaged" else 1.19
+    text = "–" if row.top1 is None else percent(row.top1)
+    axes.text(
+        column,
+        position,
+        text,
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=style.colour if row.top1 is not None else COLOURS["muted"][0],
+    )
+    if row.top1 is None:
+        return
+    if row.top1_low is not None and row.top1_high is not None:
+        axes.plot(
+            [100 * row.top1_low, 100 * row.top1_high], [y, y], color=style.colour, linewidth=1.3, solid_capstyle="round", zorder=2
+        )
+    face = style.colour if row.queries == "averaged" else COLOURS["paper"][0]
+    axes.plot(
+        100 * row.top1, y, style.marker, color=style.colour, markerfacecolor=face, markersize=5.0, markeredgewidth=1.1, zorder=3
+    )
+
+
+def _draw_chance(axes: Axes, rows: Sequence[DecodingRow], place: Mapping[str, float]) -> None:
+    """Mark chance: one line where it is the same for all, else a tick on each decoder's line."""
+    levels = {row.decoder: row.chance_top1 for row in rows if row.chance_top1 is not None}
+    if not levels:
+        return
+    for name, level in levels.items():
+        y = place[name]
+        axes.plot(
+            [100 * level] * 2, [y - 0.45, y + 0.45], color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)), zorder=1
+        )
+    common = set(levels.values())
+    text = f"chance {percent(common.pop())}" if len(common) == 1 else "chance (dashed)"
+    first = max(levels.values())
+    axes.annotate(
+        text,
+        (100 * first, -0.5),
+        xytext=(3, 3),
+        textcoords="offset points",
+        color=COLOURS["chance"][0],
+        ha="left",
+        va="bottom",
+        fontsize=7.5,
+    )
+
+
+def _draw_headings(axes: Axes) -> None:
+    for column, text in ((1.03, "● " + HEADING["averaged"]), (1.19, "○ " + HEADING["single_trial"])):
+        axes.annotate(
+            text,
+            (column, -0.5),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=7.5,
+        )
+
+
+def _limit(rows: Sequence[DecodingRow]) -> float:
+    """Return the end of the axis in per cent: 100, or less where everything is far below."""
+    highest = max((100 * (row.top1_high or row.top1 or 0.0) for row in rows), default=0.0)
+    return next(limit for limit in (2.0, 5.0, 10.0, 25.0, 50.0, 101.5) if highest <= 0.95 * limit or limit > 100)
+
+
+def _percent_axis(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

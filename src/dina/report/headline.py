@@ -1,0 +1,120 @@
+"""The answer of a study in a few plain sentences, and the numbers that stand beside it."""
+
+import math
+from dataclasses import dataclass
+
+from dina.report.read_run import DecodingRow, Run
+from dina.report.style import style_of
+from dina.report.words import interval, percent, signed
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number in large type with what it is and what stands beside it; ``kind`` sets its colour."""
+
+    value: str
+    title: str
+    beside: str
+    kind: str
+
+
+def headline(run: Run) -> list[str]:
+    """Return the answer: how well, of how many, against chance, the best rival and the ideal observer."""
+    rows = run.select("averaged")
+    own = next((row for row in rows if row.decoder == "dina"), None)
+    if own is None or own.top1 is None:
+        reason = (own.reason if own is not None else None) or "the study holds no result for it"
+        return [f"How well dina reads the images out of this population could not be measured: {reason}", *_reference_only(run)]
+    n_neurons = run.summary.get("recording", {}).get("n_neurons")
+    neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "the population"
+    sentences = [
+        f"From the averaged responses of {neurons}, dina names the right image out of {own.n_gallery} in {percent(own.top1)} of cases"
+        f" (95 % interval {interval(own.top1_low, own.top1_high)}); guessing would give {percent(own.chance_top1)}."
+    ]
+    against = [text for text in (_against_rival(run, rows, own), _against_observer(run, rows, own)) if text]
+    return [*sentences, " ".join([*against, _single_trials(run)]).strip()]
+
+
+def tiles(run: Run) -> list[Tile]:
+    """Return the few numbers that a reader looks for first."""
+    result = []
+    for queries, words in (("averaged", "averaged responses"), ("single_trial", "single trials")):
+        row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
+        if row is not None and row.top1 is not None:
+            beside = f"95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
+            result.append(Tile(percent(row.top1), f"dina, {words}", beside, "dina"))
+    rows = run.select("averaged")
+    for row, title, kind in ((best_rival(run, rows), "best rival", "rival"), (_observer(rows), "ideal observer", "reference")):
+        if row is not None and row.top1 is not None:
+            named = style_of(row.decoder).label if kind == "rival" else "knows the simulation's truth"
+            beside = f"{named}; 95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
+            result.append(Tile(percent(row.top1), f"{title}, averaged responses", beside, kind))
+    return result
+
+
+def best_rival(run: Run, rows: list[DecodingRow]) -> DecodingRow | None:
+    """Return the row of the rival with the highest top-1 accuracy, or None."""
+    rivals = [row for row in rows if row.top1 is not None and style_of(row.decoder, run.reads(row.decoder)).kind == "rival"]
+    return max(rivals, key=lambda row: row.top1 or 0.0, default=None)
+
+
+def _paired_difference(run: Run, rival: str, queries: str) -> tuple[float, float, float] | None:
+    """Return the paired difference of top-1 accuracy, dina − rival, with its interval, or None."""
+    dataset = run.comparisons
+    if dataset is None or rival not in dataset["rival"].to_numpy() or queries not in dataset["queries"].to_numpy():
+        return None
+    one = dataset.sel(rival=rival, queries=queries)
+    names = ("top1_difference", "top1_low", "top1_high")
+    values = tuple(float(one[name]) if name in one else math.nan for name in names)
+    return (values[0], values[1], values[2]) if math.isfinite(values[0]) else None
+
+
+def _observer(rows: list[DecodingRow]) -> DecodingRow | None:
+    return next((row for row in rows if row.decoder == "ideal_observer"), None)
+
+
+def _against_rival(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
+    rival = best_rival(run, rows)
+    if rival is None:
+        return ""
+    sentence = f"The best rival, {style_of(rival.decoder).label}, reaches {percent(rival.top1)}"
+    paired = _paired_difference(run, rival.decoder, "averaged")
+    if paired is None:
+        return sentence + "."
+    value, low, high = paired
+    if low > 0:
+        verdict = "dina is better"
+    elif high < 0:
+        verdict = "the rival is better"
+    else:
+        verdict = "these data do not tell the two apart"
+    return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95 % interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
+
+
+def _against_observer(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
+    observer = _observer(rows)
+    if observer is None or not observer.top1 or own.top1 is None:
+        return ""
+    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)}; dina gets {own.top1 / observer.top1:.2f} of that."
+
+
+def _single_trials(run: Run) -> str:
+    row = next((row for row in run.select("single_trial") if row.decoder == "dina"), None)
+    if row is None:
+        return ""
+    if row.top1 is None:
+        return f"Single trials could not be decoded: {row.reason or 'no reason was recorded'}"
+    return f"From one single trial it is {percent(row.top1)} (95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
+
+
+def _reference_only(run: Run) -> list[str]:
+    """Say what can be said without dina: the best of the other rows."""
+    rows = [row for row in run.rows if row.direction == "image_from_response" and row.top1 is not None and row.decoder != "dina"]
+    best = max(rows, key=lambda row: row.top1 or 0.0, default=None)
+    if best is None or best.top1 is None:
+        return []
+    kind = "averaged responses" if best.queries == "averaged" else "single trials"
+    return [
+        f"What can be said: {style_of(best.decoder).label} names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
+        f" (95 % interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
+    ]

@@ -1,0 +1,124 @@
+"""One self-contained page per study: no script, nothing loaded from anywhere, the same bytes every time."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from dina.artifacts import CHECKSUMS, write_checksums, write_text
+from dina.checks import DataError
+from dina.report.examples import RULE, Example, make_examples
+from dina.report.headline import headline, tiles
+from dina.report.parts import FigurePart, Section
+from dina.report.read_run import Run, read_run
+from dina.report.sections.accuracy import QUERIES, all_decoders
+from dina.report.sections.comparisons import differences, directions
+from dina.report.sections.gallery_size import gallery_sizes
+from dina.report.sections.methods import commands, how_to_read, methods
+from dina.report.sections.recording import data_quality, what_was_decoded
+from dina.report.sections.training import training
+from dina.report.style import COLOURS
+from dina.report.svg import inline_svg, svg_of
+from dina.report.words import number
+
+
+def write_report(run: Path) -> Path:
+    """Draw the figures and the page of a finished study, and return the path of ``report.html``.
+
+    Nothing is computed again and no model is touched: the page shows what the run directory holds, and says what it
+    does not hold and why. Writing twice gives the same bytes.
+
+    Parameters
+    ----------
+    run
+        A run directory, as `dina study` wrote it. ``figures/*.svg`` and ``report.html`` are written into it, each
+        whole or not at all; ``SHA256SUMS``, if there is one, is written anew.
+
+    Raises
+    ------
+    DataError
+        If the directory holds no ``summary.json``, a file in it is damaged, or ``figures`` leads out of it.
+    """
+    content = read_run(run)
+    folder = content.path / "figures"
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise DataError(
+            f"{folder} must be a folder inside the run; it is a link or a file. Remove it and write the report again."
+        )
+    sections = _sections(content)
+    drawings = {part.name: svg_of(part.figure, part.name) for section in sections for part in section.figures}
+    for name, drawing in drawings.items():
+        write_text(folder / f"{name}.svg", drawing)
+    page = content.path / "report.html"
+    write_text(page, _render(content, sections, drawings))
+    if (content.path / CHECKSUMS).is_file():
+        write_checksums(content.path)
+    return page
+
+
+def _sections(run: Run) -> list[Section]:
+    """Return the sections in reading order; the examples are put in by the template after the first two."""
+    made = [
+        what_was_decoded(run),
+        all_decoders(run),
+        differences(run),
+        gallery_sizes(run),
+        directions(run),
+        training(run),
+        data_quality(run),
+    ]
+    return [*made, _not_computed(made), how_to_read(), methods(run)]
+
+
+def _not_computed(sections: list[Section]) -> Section:
+    """Gather from all sections what could not be computed, and why."""
+    gathered = tuple(f"{section.title} – {reason}" for section in sections for reason in section.missing)
+    return Section(
+        "missing",
+        "What could not be computed, and why",
+        paragraphs=() if gathered else ("Everything was computed.",),
+        missing=gathered,
+    )
+
+
+def _examples(run: Run) -> dict[str, list[Example]]:
+    """Return the examples of dina by kind of query, where scores and thumbnails are there and agree."""
+    retrieval, gallery = run.retrieval.get("dina"), run.gallery
+    if retrieval is None or gallery is None or "thumbnail" not in gallery:
+        return {}
+    kinds = [
+        kind
+        for kind in QUERIES
+        if f"scores_{kind}" in retrieval and retrieval[f"scores_{kind}"].shape[1] == gallery.sizes["gallery"]
+    ]
+    return {kind: make_examples(retrieval, kind, gallery) for kind in kinds[:1]}
+
+
+def _render(run: Run, sections: list[Section], drawings: dict[str, str]) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["rank"] = number
+    template = environment.from_string(files("dina.report").joinpath("template.html").read_text(encoding="utf-8"))
+    examples = _examples(run)
+
+    def drawn(part: FigurePart) -> Markup:
+        # the drawing comes from matplotlib, which escapes every text in it
+        return Markup(inline_svg(drawings[part.name], part.name))
+
+    return (
+        template.render(
+            name=str(run.summary.get("recording", {}).get("name", "recording without a name")),
+            is_simulated=run.is_simulated,
+            headline=headline(run),
+            tiles=tiles(run),
+            sections=sections,
+            examples=next(iter(examples.values()), []),
+            example_queries=QUERIES.get(next(iter(examples), ""), ""),
+            rule=RULE,
+            settings=run.settings,
+            commands=commands(run),
+            colours=COLOURS,
+            drawn=drawn,
+        )
+        + "\n"
+    )

@@ -1,0 +1,93 @@
+"""How the numbers came about: methods in a few words, settings, versions, and the commands that repeat them."""
+
+from typing import Any
+
+from dina.report.parts import Section, Table
+from dina.report.read_run import Run
+
+METHODS = (
+    "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
+    " A score says how well the two fit, and the image with the best score is the answer.",
+    "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
+    " images; test images were used once.",
+    "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
+    " Intervals of top-k are Wilson's (1927, doi:10.1080/01621459.1927.10502953) with the number of distinct images; intervals of rank measures and of paired"
+    " differences are bootstrapped over images. The p-value permutes which image belongs to which query, trials of an image kept together, with the mean log"
+    " rank as statistic, and counts the observed assignment (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).",
+)
+
+READING = (
+    (
+        "Top-1 accuracy",
+        "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is nothing. Always read it with chance.",
+    ),
+    (
+        "Averaged responses and single trials",
+        "An averaged response is the mean over an image's trials, with less noise. A single trial is what the brain itself has to work with.",
+    ),
+    (
+        "Interval",
+        "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would hold the true accuracy. It says nothing about other animals.",
+    ),
+    ("Paired difference", "Comparing two decoders query by query. An interval that leaves out zero tells them apart."),
+    (
+        "Nearest repeat",
+        "Which other response to the same images is most alike? It knows the neurons' own answer to each test image, which a decoder of new images cannot; yet it compares two noisy responses, so it is no upper bound.",
+    ),
+    (
+        "Ideal observer",
+        "In a simulation, the decoder that knows the true responses and their true noise. No decoder can be better on average, up to chance. It bounds this kind of simulation only.",
+    ),
+    (
+        "Reliability",
+        "How alike a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
+    ),
+    (
+        "Power-law exponent",
+        "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
+    ),
+)
+
+
+def how_to_read() -> Section:
+    """Explain the words of the page to a biologist."""
+    table = Table("Words on this page.", ("word", "meaning"), READING, n_words=2)
+    return Section("reading", "How to read these numbers", tables=(table,))
+
+
+def methods(run: Run) -> Section:
+    """Show methods, versions, seed, split checksum and how to repeat the run; settings are shown beneath as text."""
+    split = run.summary.get("split", {})
+    rows = [("dina version", str(run.summary.get("dina_version", "not recorded")))]
+    rows += [
+        ("seed", str(split.get("seed", "not recorded"))),
+        ("split checksum (SHA-256)", str(split.get("sha256", "not recorded"))),
+    ]
+    rows += _flat(run.environment)
+    return Section(
+        "methods",
+        "Methods, settings and versions",
+        paragraphs=METHODS,
+        tables=(Table("Versions and environment.", ("what", "value"), tuple(rows), n_words=2),),
+    )
+
+
+def commands(run: Run) -> tuple[str, ...]:
+    """Return the command lines that repeat the study and redraw the page."""
+    command = run.summary.get("command")
+    seed = run.summary.get("split", {}).get("seed")
+    again = (
+        str(command)
+        if command
+        else "dina study RECORDING --study study.toml --out NEW_RUN" + (f" --seed {seed}" if isinstance(seed, int) else "")
+    )
+    return (again, "dina report RUN")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Turn nested facts into rows; the packages of an environment come one to a row."""
+    rows: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        rows += _flat(value, f"{name} ") if isinstance(value, dict) else [(name, "none" if value is None else str(value))]
+    return rows

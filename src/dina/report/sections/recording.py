@@ -1,0 +1,194 @@
+"""What was decoded, and how good the data are."""
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dina.report.figures import draw_histogram, draw_repeats, draw_spectrum
+from dina.report.parts import FigurePart, Section, Table
+from dina.report.read_run import Run
+from dina.report.words import number
+
+FACTS = {
+    "name": "name",
+    "condition": "condition (stimulus set)",
+    "image_set": "image set",
+    "n_neurons": "neurons",
+    "n_stimuli": "images shown",
+    "n_repeats": "trials per image (median)",
+    "n_trials": "trials",
+    "n_near_identical_groups": "groups of near-identical images",
+    "deg_per_pixel": "degrees of visual angle per pixel",
+    "fingerprint": "fingerprint of the data (SHA-256)",
+}
+"""Key of ``summary.json`` → words; other keys are shown as they are."""
+
+NEURON_HISTOGRAMS = {
+    "reliability": ("split-half reliability (correlation between halves of the trials)", "no reliable response to the images"),
+    "signal_variance": ("signal variance (fraction of single-trial variance)", "no variance that the images explain"),
+    "zero_fraction": ("fraction of responses that are exactly zero", None),
+    "mean_response": ("mean response (arbitrary units)", None),
+}
+"""Variable of ``quality.nc`` → axis label, and what zero means."""
+
+
+def what_was_decoded(run: Run) -> Section:
+    """Show the facts of the recording, the split, and what the reader dropped or converted."""
+    recording = run.summary.get("recording", {})
+    facts = [
+        (FACTS.get(key, key.replace("_", " ")), _words(value))
+        for key, value in recording.items()
+        if key not in ("notes", "is_simulated")
+    ]
+    split = run.summary.get("split", {})
+    sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
+    tables = [Table("The recording.", ("fact", "value"), tuple(facts), n_words=2)]
+    paragraphs = [_split_words(sizes)] if all(isinstance(size, int) for size in sizes) else []
+    rows = [
+        (f"images for {words}", number(size))
+        for words, size in zip(("training", "validation", "test"), sizes, strict=True)
+        if size is not None
+    ]
+    rows += [
+        (key.replace("_", " "), _words(value)) for key, value in split.items() if key not in ("n_train", "n_validation", "n_test")
+    ]
+    tables.append(Table("The split.", ("part", "value"), tuple(rows), n_words=2))
+    notes = [str(note) for note in recording.get("notes", [])] if isinstance(recording.get("notes"), list) else []
+    return Section("recording", "What was decoded", paragraphs=[*paragraphs, *(f"Note: {note}" for note in notes)], tables=tables)
+
+
+def data_quality(run: Run) -> Section:
+    """Show reliability, signal variance, the variance spectrum and the trials per image."""
+    title = "Data quality"
+    quality = run.quality
+    if quality is None:
+        return Section("quality", title, missing=("It was not measured: the run holds no results/quality.nc.",))
+    figures, missing = [], []
+    for name, (label, zero) in NEURON_HISTOGRAMS.items():
+        part = _histogram(quality, name, label, zero)
+        figures += part
+        reason = quality.attrs.get(f"{name}_reason") or quality.attrs.get(f"reason_{name}")
+        if not part and (reason or name in quality):
+            missing.append(f"{label.split(' (')[0].capitalize()}: {reason or 'it could not be computed for any neuron.'}")
+    figures += _spectrum(quality)
+    if not any(part.name == "spectrum" for part in figures):
+        reason = next(
+            (str(value) for key, value in quality.attrs.items() if "reason" in key and "spectrum" in key + str(value)), ""
+        )
+        missing.append(f"Variance spectrum: {reason or 'it could not be computed.'}")
+    if "n_trials" in quality:
+        figures.append(_repeats(quality["n_trials"].to_numpy()))
+    return Section(
+        "quality",
+        title,
+        paragraphs=(
+            "No decoder can read out what the responses do not carry. These are properties of the recording alone; no decoder is involved.",
+        ),
+        figures=figures,
+        missing=missing,
+    )
+
+
+def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> list[FigurePart]:
+    if name not in quality or not np.isfinite(quality[name].to_numpy()).any():
+        return []
+    values = quality[name].to_numpy().astype(float)
+    values = values[np.isfinite(values)]
+    steps = (5, 25, 50, 75, 95)
+    table = Table(
+        f"Distribution over {len(values):,} neurons: {label}.",
+        (*(f"{step} % quantile" for step in steps), "mean"),
+        ((*(number(float(np.percentile(values, step))) for step in steps), number(float(values.mean()))),),
+        n_words=0,
+    )
+    plain = label.split(" (")[0]
+    meaning = f" Dashed line at zero: {zero}." if zero and values.min() < 0 < values.max() else ""
+    return [
+        FigurePart(
+            f"quality_{name}",
+            draw_histogram(values, label, zero),
+            f"{plain[0].upper()}{plain[1:]} of {len(values):,} neurons; the line marks the median.{meaning} The outermost bars hold whatever lies beyond them.",
+            f"Histogram over {len(values):,} neurons of {plain}: median {np.median(values):.2g}, middle half {np.percentile(values, 25):.2g} to {np.percentile(values, 75):.2g}.",
+            table,
+        )
+    ]
+
+
+def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
+    if "variance_spectrum" not in quality or not (quality["variance_spectrum"].to_numpy() > 0).any():
+        return []
+    variance = quality["variance_spectrum"].to_numpy().astype(float)
+    attributes = {**quality.attrs, **quality["variance_spectrum"].attrs}
+    exponent = _float(attributes.get("power_law_exponent"))
+    first, last = (
+        int(_float(attributes.get(f"power_law_{end}_rank")) or default) for end, default in (("first", 11), ("last", 500))
+    )
+    last = min(last, len(variance))
+    fit = (
+        f" The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}."
+        if exponent is not None
+        else " No power law could be fitted."
+    )
+    shown = [rank for rank in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if rank <= len(variance)]
+    table = Table(
+        "Cross-validated signal variance by rank.",
+        ("rank", "variance"),
+        tuple((number(rank), number(float(variance[rank - 1]))) for rank in shown),
+        n_words=0,
+    )
+    return [
+        FigurePart(
+            "spectrum",
+            draw_spectrum(variance, exponent, first, last),
+            "Variance spectrum of the population response to the images, by cross-validated principal components: what one set of trials and another share."
+            + fit
+            + " Values at or below zero cannot be drawn.",
+            f"Variance falls with rank{'' if exponent is None else f' with exponent {exponent:.2f}'}; the numbers are in the table.",
+            table,
+        )
+    ]
+
+
+def _repeats(n_trials: np.ndarray) -> FigurePart:
+    count, images = np.unique(n_trials.astype(int), return_counts=True)
+    table = Table(
+        "Trials per image.",
+        ("trials", "images"),
+        tuple((number(int(c)), number(int(i))) for c, i in zip(count, images, strict=True)),
+        n_words=0,
+    )
+    return FigurePart(
+        "repeats",
+        draw_repeats(n_trials),
+        f"How many trials each of {len(n_trials):,} images has.",
+        f"Images have between {count.min()} and {count.max()} trials; median {np.median(n_trials):g}.",
+        table,
+    )
+
+
+def _split_words(sizes: list[Any]) -> str:
+    train, validation, test = sizes
+    return (
+        f"Images, not trials, were divided: {train:,} to learn from, {validation:,} to choose settings by, and {test:,} to be tested on once. All trials of"
+        " an image, and all images nearly identical to it, are on the same side."
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "not known" if value is None else str(value)
+
+
+def _float(value: Any) -> float | None:
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None

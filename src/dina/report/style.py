@@ -1,0 +1,63 @@
+"""What each decoder and each colour mean, the same in every figure and on the page."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["dina", "rival", "reference"]
+
+COLOURS: dict[str, tuple[str, str]] = {
+    "ink": ("#1c2024", "#e8eaed"),
+    "muted": ("#5a6169", "#a9b1b9"),
+    "grid": ("#e1e4e8", "#343a41"),
+    "paper": ("#ffffff", "#15181b"),
+    "dina": ("#0b5fa5", "#74b8f6"),
+    "rival": ("#a84b00", "#f2a65f"),
+    "reference": ("#6a4c93", "#c0a5f2"),
+    "chance": ("#646b73", "#9fa7af"),
+    "band": ("#f3f0f8", "#201c2a"),
+}
+"""Meaning → (colour on light paper, colour on dark paper). Blue and orange stay apart for every colour vision; each
+is also told by its marker and its place. All text colours reach a contrast of 4.5 : 1 on their paper."""
+
+LABELS: dict[str, tuple[str, Kind]] = {
+    "dina": ("dina", "dina"),
+    "dina_before_training": ("dina before training", "dina"),
+    "ridge": ("ridge to image components", "rival"),
+    "encoding_global": ("encoding model, whole image", "rival"),
+    "encoding_local": ("encoding model, local fields", "rival"),
+    "nearest_repeat_zscored": ("nearest repeat, z-scored", "reference"),
+    "nearest_repeat_raw": ("nearest repeat, raw", "reference"),
+    "ideal_observer": ("ideal observer", "reference"),
+}
+"""Decoder name → (words on the page, what it is)."""
+
+
+@dataclass(frozen=True)
+class DecoderStyle:
+    """How one decoder is shown everywhere: its words, what it is, colour, marker and line."""
+
+    label: str
+    kind: Kind
+    colour: str
+    marker: str
+    line: str | tuple[float, tuple[float, ...]]
+
+
+def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
+    """Return how a decoder is shown; one that is not in `LABELS` goes by its own name, and by what it reads.
+
+    Examples
+    --------
+    >>> style_of("ridge").kind, style_of("my_templates", reads="templates").kind
+    ('rival', 'reference')
+    """
+    label, kind = LABELS.get(decoder, (decoder, "rival" if reads == "images" else "reference"))
+    peers = [name for name, (_, other) in LABELS.items() if other == kind]
+    number = peers.index(decoder) if decoder in peers else len(peers)
+    markers = {"dina": "oo", "rival": "sD^", "reference": "Pv*"}[kind]
+    lines: dict[str, tuple[str | tuple[float, tuple[float, ...]], ...]] = {
+        "dina": ("-", (0, (2, 1.5))),
+        "rival": ("-", (0, (4, 1.5)), (0, (1, 1))),
+        "reference": ((0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))),
+    }
+    return DecoderStyle(label, kind, COLOURS[kind][0], markers[number % len(markers)], lines[kind][number % len(lines[kind])])
