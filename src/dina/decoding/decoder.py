@@ -1,6 +1,6 @@
 """What everything that decodes must offer: fit on training pairs, then score queries against a gallery."""
 
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
@@ -8,6 +8,7 @@ from dina.shapes import Scores
 Reads = Literal["images", "templates", "truth"]
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """A model that says how well each gallery image fits each population response.
 
