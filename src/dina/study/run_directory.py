@@ -23,11 +23,11 @@ def safe_name(text: str) -> str:
     Examples
     --------
     >>> safe_name("../../M17 <b>day 2</b>"), safe_name("CON"), safe_name("…")
-    ('M17_b_day_2_b', 'CON_', 'recording')
+    ('M17_b_day_2_b', '_CON', 'recording')
     """
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80].rstrip("._-") or "recording"
     reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    return f"{name}_" if reserved else name
+    return f"_{name}" if reserved else name
 
 
 def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
@@ -74,6 +74,7 @@ def open_run(run: Path, identity: Mapping[str, Any], force: bool) -> Iterator[Pa
                     " Give the same settings to go on with it, choose another --out, or start afresh with --force."
                 )
             _empty(partial)
+        _remove_halves(partial)
         write_json(partial / IDENTITY, identity)
         yield partial
         write_checksums(partial)
@@ -138,6 +139,12 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
+def _remove_halves(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote them."""
+    for path in folder.rglob(".*.tmp*"):
+        path.unlink()
+
+
 def _put_in_place(partial: Path, run: Path) -> None:
     old = run.with_name(run.name + ".replaced")
     if old.is_dir() and (old / IDENTITY).is_file():
@@ -154,6 +161,9 @@ def _put_in_place(partial: Path, run: Path) -> None:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
+    if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
+        yield
+        return
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _acquire(handle) or not _same_file(handle, folder / LOCK):
@@ -172,8 +182,6 @@ def _same_file(handle: int, path: Path) -> bool:
 
 
 def _acquire(handle: int) -> bool:
-    if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
-        return True
     import fcntl  # imported here: it does not exist on Windows
 
     try:

@@ -1,0 +1,133 @@
+"""The folder of a study appears whole, survives a crash, and is never taken from another process or study."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dina.artifacts import verify_checksums, write_text
+from dina.checks import DataError
+from dina.study.run_directory import differences, is_finished, open_run, safe_name
+
+IDENTITY = {"recording": "abc", "settings": {"seed": 0}}
+OTHER = {"recording": "abc", "settings": {"seed": 1}}
+
+
+def finish(run: Path, identity: dict[str, object], text: str = "numbers", force: bool = False) -> None:
+    with open_run(run, identity, force) as folder:
+        write_text(folder / "summary.json", text)
+
+
+def test_a_run_appears_at_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with open_run(run, IDENTITY, force=False) as folder:
+        write_text(folder / "summary.json", "numbers")
+        assert not run.exists()
+        assert not is_finished(run, IDENTITY)
+    assert is_finished(run, IDENTITY)
+    assert verify_checksums(run) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert sorted(path.name for path in run.iterdir()) == ["SHA256SUMS", "identity.json", "summary.json"]
+
+
+def test_a_study_that_broke_off_goes_on_from_its_files(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(RuntimeError, match="power"), open_run(run, IDENTITY, force=False) as folder:
+        write_text(folder / "ridge.nc", "scores")
+        (folder / ".half.tmp").write_text("part of a file")
+        raise RuntimeError("power")
+    with open_run(run, IDENTITY, force=False) as folder:
+        assert (folder / "ridge.nc").read_text() == "scores"
+        assert not (folder / ".half.tmp").exists()
+    assert (run / "ridge.nc").is_file()
+
+
+def test_an_unfinished_study_of_other_settings_is_refused_or_started_afresh(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(RuntimeError), open_run(run, IDENTITY, force=False) as folder:
+        write_text(folder / "results" / "ridge.nc", "scores of seed 0")
+        raise RuntimeError
+    with pytest.raises(DataError, match=r"differs in settings\.seed: 0 there, 1 now.*--force"), open_run(run, OTHER, force=False):
+        pass
+    with open_run(run, OTHER, force=True) as folder:
+        assert not (folder / "results").exists()
+    assert is_finished(run, OTHER)
+
+
+def test_a_finished_run_is_replaced_only_by_force_and_only_at_the_end(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finish(run, IDENTITY, "old")
+    with pytest.raises(DataError, match="already holds a study"):
+        finish(run, OTHER, "new")
+    with open_run(run, OTHER, force=True) as folder:
+        write_text(folder / "summary.json", "new")
+        assert (run / "summary.json").read_text() == "old"
+    assert (run / "summary.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_is_not_a_study_is_never_touched(tmp_path: Path) -> None:
+    run = tmp_path / "thesis"
+    run.mkdir()
+    (run / "chapter1.tex").write_text("years of work")
+    with pytest.raises(DataError, match=r"not the folder of a study \(it holds 'chapter1.tex'\)"):
+        finish(run, IDENTITY, force=True)
+    assert (run / "chapter1.tex").read_text() == "years of work"
+
+
+def test_a_link_or_a_file_at_the_place_of_the_output_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").write_text("")
+    for name in ("run", "file"):
+        with pytest.raises(DataError, match="link or a file"):
+            finish(tmp_path / name, IDENTITY, force=True)
+
+
+def test_two_processes_do_not_work_in_one_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code = (
+        "import sys; from pathlib import Path; from dina.study.run_directory import open_run\n"
+        "try:\n"
+        "    with open_run(Path(sys.argv[1]), {'recording': 'abc', 'settings': {'seed': 0}}, force=True): pass\n"
+        "except ValueError as error: print(error)\n"
+    )
+    with open_run(run, IDENTITY, force=False):
+        second = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
+        assert "Another process is working in" in second.stdout
+    assert is_finished(run, IDENTITY)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_cannot_be_written_is_named_at_once(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match="cannot be made"):
+        finish(tmp_path / "run", IDENTITY)
+
+
+def test_a_damaged_identity_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finish(run, IDENTITY)
+    (run / "identity.json").write_text("{")
+    with pytest.raises(DataError, match="is damaged"):
+        finish(run, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/absolute", "CON", "nul.txt", "a\x00b", "‮evil", "x" * 10_000, "", "...", "<script>", "a\nb", "-rf"]
+)
+def test_every_name_becomes_one_that_is_safe_on_every_system(name: str) -> None:
+    safe = safe_name(name)
+    assert 0 < len(safe) <= 80
+    assert set(safe) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+    assert safe[0] not in ".-"
+    assert safe.split(".")[0].lower() not in {"con", "nul"}
+
+
+def test_differences_are_named_by_key_and_long_values_are_cut() -> None:
+    found = {"recording": "a" * 64, "settings": {"seed": 0, "preset": "default"}, "threads": 1}
+    wanted = {"recording": "b" * 64, "settings": {"seed": 0, "preset": "paper"}}
+    said = differences(found, wanted)
+    assert said == "recording: aaaaaaaaaaaa… there, bbbbbbbbbbbb… now; settings.preset: default there, paper now; threads: 1 there, nothing now"
