@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dina.artifacts import atomic_path
 from dina.checks import DataError
+from dina.recordings.conversion import to_float32, to_index, to_text
+from dina.recordings.native import write_groups
 from dina.recordings.truth import Truth
 from dina.recordings.validation import validate_recording
 from dina.shapes import ContrastImages, Images, Responses
@@ -24,7 +25,8 @@ class Recording:
     """A recording of a neural population and the images that drove it.
 
     Everything after the readers works on this object alone and knows no file format. It is checked when it is
-    made; a recording that exists is usable.
+    made; a recording that exists is usable. Numbers of other types (float64 responses, 16-bit ids) are converted
+    on the way in where that loses nothing that matters, and refused where it would.
 
     Parameters
     ----------
@@ -86,10 +88,25 @@ class Recording:
     truth: Truth | None = None
 
     def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:  # the one moment at which a frozen recording may change
+            object.__setattr__(self, name, value)
+
+        put("responses", to_float32("responses", self.responses, ("trial", "neuron")))
+        put("stimulus_id", to_index("stimulus_id", self.stimulus_id))
+        if self.images.dtype != np.uint8:
+            put("images", to_float32("images", self.images, ("stimulus", "channel", "row", "column")))
         if self.n_presentations is None:
-            object.__setattr__(self, "n_presentations", np.ones(len(self.stimulus_id), dtype=np.int64))
+            put("n_presentations", np.ones(len(self.stimulus_id), dtype=np.int64))
+        else:
+            put("n_presentations", to_index("n_presentations", self.n_presentations))
+        if self.neuron_position_um is not None:
+            put("neuron_position_um", to_float32("neuron_position_um", self.neuron_position_um, ("neuron", "axis")))
+        if self.spontaneous is not None:
+            put("spontaneous", to_float32("spontaneous", self.spontaneous, ("time", "neuron")))
+        if self.labels is not None:
+            put("labels", to_text("labels", self.labels))
         if not self.image_set:
-            object.__setattr__(self, "image_set", self.name)
+            put("image_set", self.name)
         validate_recording(self)
 
     @property
@@ -236,15 +253,15 @@ class Recording:
         )
 
     def write(self, path: Path | str) -> None:
-        """Write one NetCDF-4 file (``.nc``), atomically, truth included; `dina.read` opens it again.
+        """Write one NetCDF-4 file (``.nc``) or one Zarr folder (``.zarr``), truth included; `dina.read` opens it again.
 
-        Checksums (fletcher32) are on, so that a flipped bit is an error when the file is read.
+        The file appears whole or not at all, and carries a checksum of its content, so that a flipped bit is an
+        error when it is read.
+
+        Raises
+        ------
+        DataError
+            If the name ends in neither ``.nc`` nor ``.zarr``, or a Zarr folder of that name exists.
         """
-        target = Path(path)
-        if target.suffix != ".nc":
-            raise DataError(f"A recording is written as a .nc file (NetCDF-4); got {target.name!r}.")
-        with atomic_path(target) as temporary:
-            groups = {"/": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()})
-            for number, (group, dataset) in enumerate(groups.items()):
-                encoding = {str(n): {"fletcher32": True} for n, v in dataset.items() if v.dtype.kind in "iuf" and v.size}
-                dataset.to_netcdf(temporary, mode="a" if number else "w", group=group, engine="h5netcdf", encoding=encoding)
+        groups = {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()})
+        write_groups(Path(path), groups)

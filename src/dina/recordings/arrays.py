@@ -1,0 +1,96 @@
+"""Read a laboratory's own arrays: a folder of .npy files and pictures, described by a recording.toml where needed."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dina.checks import DataError
+from dina.recordings.conversion import to_float32
+from dina.recordings.image_array import read_image_files
+from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_layout
+from dina.recordings.npy_file import read_npy
+from dina.recordings.recording import Recording
+from dina.recordings.tables import read_labels_table, read_neurons
+from dina.recordings.trials import read_trials
+
+LAYOUT_NAME = "recording.toml"
+
+
+def read_arrays(path: Path, images: Path | None = None, labels: Path | None = None) -> Recording:
+    """Read a folder of arrays, or the recording.toml that describes one.
+
+    Without a recording.toml a folder holds ``images.npy`` (n_stimuli, height, width[, 3]; uint8) or pictures in
+    ``images/`` or ``images.zip``, ``responses.npy`` (n_trials, n_neurons) and ``stimulus_id.npy`` (n_trials,),
+    0-based; and, if there are any, ``spontaneous.npy`` (n_times, n_neurons), ``neurons.csv`` and ``labels.csv``.
+
+    Parameters
+    ----------
+    path
+        The folder, or a ``.toml`` file anywhere; its ``data`` key, relative to itself, says where the files lie.
+    images
+        A file or folder that takes the place of the images of the recording.
+    labels
+        A table that takes the place of ``labels.csv``.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or contradicts another; the message says which and what to write.
+    """
+    layout_file = path if path.is_file() else path / LAYOUT_NAME
+    layout = read_layout(layout_file) if layout_file.is_file() else RecordingLayout()
+    folder = layout_file.parent / Path(layout.data or ".").expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"{layout_file.name}: data must be a folder, from where the file itself lies; got {folder}. Correct that line."
+        )
+    stored = read_image_files(folder, layout.images, images)
+    trials = read_trials(folder, layout.responses, layout.stimulus_id, len(stored.images))
+    keep, n_stored = trials.kept_neurons, len(trials.kept_neurons)
+    neurons = _companion(folder, layout.neurons.file if layout.neurons else None, "neurons.csv")
+    position, red = read_neurons(neurons, n_stored) if neurons is not None else (None, None)
+    labels_file = labels or _companion(folder, layout.labels.file if layout.labels else None, "labels.csv")
+    spontaneous = _spontaneous(folder, layout.spontaneous, n_stored)
+    return Recording(
+        name=layout.name or folder.resolve().name,
+        images=stored.images,
+        stimulus_id=trials.stimulus_id,
+        responses=trials.responses,
+        n_presentations=trials.n_presentations,
+        condition=layout.condition,
+        image_set=layout.image_set,
+        mid_grey=stored.mid_grey,
+        contrast_scale=stored.contrast_scale,
+        deg_per_pixel=layout.deg_per_pixel,
+        neuron_position_um=None if position is None else position[keep],
+        is_red=None if red is None else red[keep],
+        spontaneous=None if spontaneous is None else spontaneous[:, keep],
+        labels=None if labels_file is None else read_labels_table(labels_file, len(stored.images)),
+        notes=trials.notes,
+    )
+
+
+def _companion(folder: Path, stated: str | None, usual: str) -> Path | None:
+    """A file that was stated must be there; the usual name is taken if it is there."""
+    if stated is not None:
+        return folder / stated
+    return folder / usual if (folder / usual).is_file() else None
+
+
+def _spontaneous(folder: Path, table: SpontaneousTable | None, n_neurons: int) -> np.ndarray | None:
+    if table is None:
+        if not (folder / "spontaneous.npy").is_file():
+            return None
+        table = SpontaneousTable()
+    stored = read_npy(folder / table.file)
+    if stored.ndim != 2 or set(table.axes) != {"time", "neuron"}:
+        raise DataError(
+            f"{table.file} must be (n_times, n_neurons), axes time and neuron; got shape {stored.shape}. Correct [spontaneous] axes."
+        )
+    values = stored if table.axes == ("time", "neuron") else stored.T
+    if values.shape[1] != n_neurons:
+        raise DataError(
+            f"{table.file} must be (n_times, {n_neurons}), with the neurons of responses; got shape {stored.shape}."
+            ' If neurons come first, say so under [spontaneous], axes = ["neuron", "time"].'
+        )
+    return np.array(to_float32("spontaneous", values, ("time", "neuron")))

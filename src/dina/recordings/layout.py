@@ -1,0 +1,168 @@
+"""What a recording.toml may say: which files hold what, along which axes, in which units."""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dina.checks import DataError
+from dina.recordings.pictures import Colour, Order
+
+Missing = Literal["refuse", "drop_trial", "drop_neuron", "zero"]
+ResponseAxis = Literal["trial", "stimulus", "repeat", "neuron"]
+ImageAxis = Literal["stimulus", "height", "width", "channel", "pixel"]
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImagesTable(_Table):
+    """``[images]``: pixels as a .npy file, or a folder or zip of pictures.
+
+    Parameters
+    ----------
+    file
+        ``.npy``, ``.zip`` or folder; by default the first of images.npy, images.zip, images/ that is there.
+    axes
+        Axes of the array; by default stimulus, height, width and, if there is a fourth, channel. An axis "pixel"
+        stands for height x width, row by row, and needs ``height`` and ``width``.
+    multiply
+        Factor on the stored numbers, before ``mid_grey`` and ``contrast_scale`` apply.
+    mid_grey, contrast_scale
+        Contrast is (pixel - mid_grey) / contrast_scale; 128 and 64 for 8-bit pixels, to be stated for all others.
+    colour, order
+        See `read_pictures`.
+    """
+
+    file: str | None = None
+    axes: tuple[ImageAxis, ...] | None = None
+    height: int | None = Field(default=None, gt=0)
+    width: int | None = Field(default=None, gt=0)
+    multiply: float = 1.0
+    mid_grey: float | None = None
+    contrast_scale: float | None = Field(default=None, gt=0)
+    colour: Colour = "as_stored"
+    order: Order | None = None
+
+
+class ResponsesTable(_Table):
+    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat.
+
+    Parameters
+    ----------
+    axes
+        ("trial", "neuron"), ("stimulus", "neuron") or ("stimulus", "repeat", "neuron"), in any order; by default
+        trial, neuron.
+    n_presentations
+        How many presentations each entry averages, or a .npy file with one number per row.
+    missing
+        What to do with NaN in a trial that is not absent as a whole: "refuse", "drop_trial", "drop_neuron", or "zero".
+    """
+
+    file: str = "responses.npy"
+    axes: tuple[ResponseAxis, ...] | None = None
+    n_presentations: int | str = 1
+    missing: Missing = "refuse"
+
+
+class StimulusTable(_Table):
+    """``[stimulus_id]``: which image each trial (or each entry along the stimulus axis) showed.
+
+    Parameters
+    ----------
+    index_base
+        0 where the first image is number 0 (Python), 1 where it is number 1 (MATLAB).
+    drop
+        Ids, as stored, that are no image: the grey screen.
+    """
+
+    file: str | None = None
+    index_base: Literal[0, 1] = 0
+    drop: tuple[int, ...] = ()
+
+
+class SpontaneousTable(_Table):
+    """``[spontaneous]``: responses without stimulus."""
+
+    file: str = "spontaneous.npy"
+    axes: tuple[Literal["time", "neuron"], Literal["time", "neuron"]] = ("time", "neuron")
+
+
+class FileTable(_Table):
+    """``[neurons]`` and ``[labels]``: a table as a .csv file."""
+
+    file: str
+
+
+class RecordingLayout(_Table):
+    """A whole recording.toml; every key has a default, so that an empty file stands for the plain folder."""
+
+    name: str | None = None
+    data: str | None = None
+    condition: str = "natural"
+    image_set: str = ""
+    deg_per_pixel: float | None = Field(default=None, gt=0)
+    images: ImagesTable = ImagesTable()
+    responses: ResponsesTable = ResponsesTable()
+    stimulus_id: StimulusTable = StimulusTable()
+    neurons: FileTable | None = None
+    spontaneous: SpontaneousTable | None = None
+    labels: FileTable | None = None
+
+
+def read_layout(path: Path) -> RecordingLayout:
+    """Read a recording.toml.
+
+    Raises
+    ------
+    DataError
+        If it is no TOML, or has a key or value that means nothing; a misspelt key gets a suggestion.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
+    return parse_settings(RecordingLayout, content, path.name)
+
+
+def parse_settings(model: type[Settings], content: dict[str, object], source: str) -> Settings:
+    """Make settings from nested dictionaries, and say in one sentence what is wrong with the first wrong key.
+
+    Parameters
+    ----------
+    model
+        A pydantic model that forbids unknown keys.
+    content
+        Keys and values, as TOML gives them.
+    source
+        Name of the file, for the message.
+
+    Raises
+    ------
+    DataError
+        If a key is unknown or a value does not fit.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] != "extra_forbidden":
+            raise DataError(f"{source}: {where}: {problem['msg']}; got {problem['input']!r}. Correct this value.") from error
+        known = _keys_at(model, [str(part) for part in problem["loc"][:-1]])
+        near = get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"{source}: unknown key {where!r}.{hint} Choose from: {', '.join(sorted(known))}.") from error
+
+
+def _keys_at(model: type[BaseModel], parts: list[str]) -> list[str]:
+    """Keys of the table that ``parts`` leads to; a table that may be absent is annotated ``Table | None``."""
+    for part in parts:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+    return list(model.model_fields)

@@ -1,0 +1,201 @@
+"""Read MATLAB files, version 5 and 7.3 alike, as nested dictionaries, lists, arrays and words."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
+
+from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_hdf5_dataset, check_hdf5_entry
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_COMPRESSED = 15
+_MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
+
+
+def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
+    """Read the named variables of a MATLAB file; those it does not have are left out.
+
+    Parameters
+    ----------
+    path
+        A file saved by MATLAB (``-v6``, ``-v7`` or ``-v7.3``) or by scipy.
+    variables
+        Names of the variables wanted; ``stat.redcell`` asks for one field of a struct alone, which matters where a
+        struct has thousands of elements.
+
+    Returns
+    -------
+    content
+        Numbers as arrays with the axes that MATLAB shows, text as str, a struct as a dictionary, an array of
+        structs as a list of dictionaries, a cell array as a list.
+
+    Raises
+    ------
+    DataError
+        If the file is of version 4 or no MATLAB file, is damaged, claims more than it can hold, or a variable
+        holds a function or an object.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(520)
+            if head[512:520] == _HDF5_SIGNATURE or head[:8] == _HDF5_SIGNATURE:
+                return _read_version_7_3(path, variables)
+            if not head.startswith(b"MATLAB 5.0"):
+                _refuse_unknown(path, head)
+            _check_elements(path, stream)
+        wanted = _fields_by_variable(variables)
+        content = scipy.io.loadmat(path, variable_names=list(wanted), struct_as_record=False, chars_as_strings=True)
+    except (DataError, FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes scipy, zlib and h5py raise nearly anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DataError(
+            f"{path.name} cannot be read: {reason}. The file is damaged or was cut off; copy or fetch it again."
+        ) from error
+    return {name: _from_version_5(content[name], name, path, fields) for name, fields in wanted.items() if name in content}
+
+
+def field(content: Any, where: str, path: Path) -> Any:
+    """Return the entry of nested structs that ``where`` names, for example ``stim.istim``.
+
+    A struct array with one element counts as that element.
+
+    Raises
+    ------
+    DataError
+        If it is not there; the message says which part is missing and what is there instead.
+    """
+    value, reached = content, path.name
+    for part in where.split("."):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            raise DataError(
+                f"{path.name}: {where} not found; {reached} is no struct but {type(value).__name__}. Save it as a struct."
+            )
+        if part not in value:
+            raise DataError(
+                f"{path.name}: {where} not found; {reached} has: {', '.join(sorted(value)) or 'nothing'}. Check the file."
+            )
+        value, reached = value[part], part if reached == path.name else f"{reached}.{part}"
+    return value
+
+
+def _fields_by_variable(variables: Sequence[str]) -> dict[str, set[str] | None]:
+    """Sort dotted names by variable; None stands for all fields."""
+    wanted: dict[str, set[str] | None] = {}
+    for name in variables:
+        variable, _, part = name.partition(".")
+        fields = wanted.setdefault(variable, set())
+        if fields is not None and part:
+            fields.add(part)
+        else:
+            wanted[variable] = None
+    return wanted
+
+
+def _refuse_unknown(path: Path, head: bytes) -> None:
+    if len(head) >= 20 and int.from_bytes(head[:4], "little") < 5000 and int.from_bytes(head[16:20], "little") < 256:
+        raise DataError(
+            f"{path.name} is a MATLAB file of version 4, which holds no structs. Save it again with save(..., '-v7')."
+        )
+    raise DataError(f"{path.name} is no MATLAB file: it begins with {head[:8]!r}. Check that the download or copy was complete.")
+
+
+def _check_elements(path: Path, stream: Any) -> None:
+    """Walk the elements of a version 5 file: each must lie within the file and claim no impossible size."""
+    size, position = path.stat().st_size, 128
+    stream.seek(126)
+    order = "<" if stream.read(2) == b"IM" else ">"
+    while position < size:
+        stream.seek(position)
+        tag = stream.read(8)
+        if len(tag) < 8:
+            raise DataError(f"{path.name} was cut off at byte {position} of an unfinished element. Copy or fetch it again.")
+        kind, n_bytes = struct.unpack(order + "II", tag)
+        if position + 8 + n_bytes > size:
+            raise DataError(
+                f"{path.name} was cut off: an element claims {n_bytes} bytes, {size - position - 8} are left. Copy or fetch it again."
+            )
+        if kind == _COMPRESSED:
+            inner = zlib.decompressobj().decompress(stream.read(min(n_bytes, 4096)), 8)
+            claimed = struct.unpack(order + "II", inner)[1] if len(inner) == 8 else 0
+            if claimed > _MAX_DEFLATE_RATIO * n_bytes + 4096:
+                raise DataError(
+                    f"{path.name}: a variable claims {claimed} bytes out of {n_bytes} compressed ones. The file is damaged."
+                )
+        position += 8 + n_bytes
+
+
+def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None = None) -> Any:
+    if isinstance(value, MatlabFunction | MatlabOpaque):
+        raise DataError(
+            f"{path.name}: {where} holds a MATLAB function or object; only numbers, text, structs and cells can be read."
+        )
+    if isinstance(value, mat_struct):
+        names = [name for name in value._fieldnames if fields is None or name in fields]
+        return {name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in names}
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind == "U":
+        words = value.ravel().tolist()
+        return words[0] if len(words) == 1 else "" if not words else words
+    if value.dtype.kind != "O":
+        return value
+    items = [_from_version_5(item, f"{where}[{i}]", path, fields) for i, item in enumerate(value.ravel(order="F"))]
+    is_struct = bool(value.size) and isinstance(value.flat[0], mat_struct)
+    return items[0] if is_struct and len(items) == 1 else items
+
+
+def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
+    content = {}
+    with h5py.File(path, "r") as file:
+        for name, fields in _fields_by_variable(variables).items():
+            if name in file:
+                check_hdf5_entry(file, name, path)
+                content[name] = _from_version_7_3(file[name], file, name, path, fields)
+    return content
+
+
+def _from_version_7_3(
+    entry: h5py.Group | h5py.Dataset, file: h5py.File, where: str, path: Path, fields: set[str] | None = None
+) -> Any:
+    if where.count(".") + where.count("[") > 20:
+        raise DataError(f"{path.name}: {where} is nested more than 20 deep. The file is damaged.")
+    kind = entry.attrs.get("MATLAB_class", b"")
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if kind in ("function_handle", "opaque") or "MATLAB_object_decode" in entry.attrs:
+        raise DataError(
+            f"{path.name}: {where} holds a MATLAB function or object; only numbers, text, structs and cells can be read."
+        )
+    if isinstance(entry, h5py.Group):
+        return _struct_from_7_3(entry, file, where, path, fields)
+    check_hdf5_dataset(entry, path)
+    if "MATLAB_empty" in entry.attrs:
+        return "" if kind == "char" else [] if kind in ("cell", "struct") else np.zeros(tuple(int(n) for n in entry[()]))
+    if entry.dtype == h5py.ref_dtype:
+        cells = enumerate(np.ravel(entry[()]))
+        return [_from_version_7_3(file[cell], file, f"{where}[{i}]", path) for i, cell in cells]
+    values = np.asarray(entry[()]).T  # MATLAB counts the first axis fastest
+    if kind == "char":
+        return "".join(map(chr, values.ravel()))
+    return values.astype(bool) if kind == "logical" else values
+
+
+def _struct_from_7_3(entry: h5py.Group, file: h5py.File, where: str, path: Path, fields: set[str] | None) -> Any:
+    names = [name for name in entry if fields is None or name in fields]
+    for name in names:
+        check_hdf5_entry(entry, name, path)
+    members = {name: _from_version_7_3(entry[name], file, f"{where}.{name}", path) for name in names}
+    # an array of structs is stored field by field: each a column of references, which bears no class of its own
+    columns = [name for name in names if isinstance(entry[name], h5py.Dataset) and entry[name].dtype == h5py.ref_dtype]
+    if columns and len(columns) == len(names) and all("MATLAB_class" not in entry[name].attrs for name in columns):
+        return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
+    return members

@@ -1,0 +1,167 @@
+"""The package's own file: named arrays in one NetCDF-4 file or Zarr folder, checked by a checksum of the content."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from dina.artifacts import atomic_path
+from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_hdf5_contents
+
+_CHECKSUM = "content_sha256"
+_WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
+
+
+def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
+    """Write datasets into one ``.nc`` file or ``.zarr`` folder, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Target; the suffix chooses the format. A ``.nc`` file is replaced, a ``.zarr`` folder is not.
+    groups
+        Group name to dataset; "" is the root and must be there.
+
+    Raises
+    ------
+    DataError
+        If the suffix is another one, or the Zarr folder exists.
+    """
+    if path.suffix not in (".nc", ".zarr"):
+        raise DataError(
+            f"A recording is written as a .nc file (NetCDF-4) or a .zarr folder; got {path.name!r}. Change the ending."
+        )
+    coded = {group: _encode_words(dataset) for group, dataset in groups.items()}
+    coded[""] = coded[""].assign_attrs({_CHECKSUM: _content_sha256(coded)})
+    if path.suffix == ".nc":
+        with atomic_path(path) as temporary:
+            for number, (group, dataset) in enumerate(coded.items()):
+                encoding = {str(n): {"fletcher32": True} for n, v in dataset.items() if v.size}
+                mode = "a" if number else "w"
+                dataset.to_netcdf(temporary, mode=mode, group=group or None, engine="h5netcdf", encoding=encoding)
+        return
+    with _atomic_folder(path) as temporary:
+        for number, (group, dataset) in enumerate(coded.items()):
+            dataset.to_zarr(temporary, mode="a" if number else "w", group=group or None, consolidated=False, zarr_format=3)
+
+
+def read_groups(path: Path) -> dict[str, xr.Dataset]:
+    """Read what `write_groups` wrote into memory and verify its checksum.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds links out of itself, or its content is not what was written.
+    """
+    try:
+        found = _read_netcdf(path) if path.is_file() else _read_zarr(path)
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
+        raise DataError(
+            f"{path.name} cannot be read as a recording: {_first_line(error)}. It is damaged or unfinished; copy it again."
+        ) from error
+    stated = found[""].attrs.pop(_CHECKSUM, None)
+    if stated is None:
+        raise DataError(f"{path.name} carries no {_CHECKSUM}, so it was not written by dina. Write it with Recording.write.")
+    actual = _content_sha256(found)
+    if stated != actual:
+        raise DataError(
+            f"{path.name}: SHA-256 of the content expected {str(stated)[:12]}…, got {actual[:12]}…. The file is damaged; copy it again."
+        )
+    return {group: _decode_words(dataset) for group, dataset in found.items()}
+
+
+def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
+    with h5py.File(path, "r") as file:
+        check_hdf5_contents(file, path)
+        names = ["", *(name for name, entry in file.items() if isinstance(entry, h5py.Group))]
+    return {name: xr.load_dataset(path, group=name or None, engine="h5netcdf") for name in names}
+
+
+def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
+    for entry in path.rglob("*"):
+        if entry.is_symlink():
+            raise DataError(
+                f"{path.name}: {entry.name} is a link, and links are not followed. Store the data itself in the folder."
+            )
+    names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and '"group"' in _node_type(p))]
+    return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None).load() for name in names}
+
+
+def _node_type(folder: Path) -> str:
+    description = folder / "zarr.json"
+    return json.dumps(json.loads(description.read_text())["node_type"]) if description.is_file() else ""
+
+
+def _encode_words(dataset: xr.Dataset) -> xr.Dataset:
+    """Turn text variables into numbers and a list of words: neither format checks or compresses text itself."""
+    out = dataset.copy()
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind in "OUT":
+            words, codes = np.unique(variable.to_numpy().astype(np.str_), return_inverse=True)
+            attributes = {**variable.attrs, _WORDS: json.dumps(words.tolist(), ensure_ascii=False)}
+            out[name] = (variable.dims, codes.reshape(variable.shape).astype(np.int32), attributes)
+    return out
+
+
+def _decode_words(dataset: xr.Dataset) -> xr.Dataset:
+    out = dataset.copy()
+    for name, variable in dataset.variables.items():
+        if _WORDS in variable.attrs:
+            words = np.array(json.loads(variable.attrs[_WORDS]), dtype=np.str_)
+            attributes = {key: value for key, value in variable.attrs.items() if key != _WORDS}
+            out[name] = (variable.dims, words[variable.to_numpy().astype(np.int64)], attributes)
+    return out
+
+
+def _content_sha256(groups: dict[str, xr.Dataset]) -> str:
+    """Hash names, axes, types, values and attributes in an order that does not depend on the file format."""
+    digest = hashlib.sha256()
+    for group, dataset in sorted(groups.items()):
+        digest.update(json.dumps([group, _plain(dataset.attrs)], sort_keys=True).encode())
+        for name in sorted(map(str, dataset.variables)):
+            variable = dataset[name]
+            head = [name, list(map(str, variable.dims)), variable.dtype.newbyteorder("<").str, _plain(variable.attrs)]
+            digest.update(json.dumps(head, sort_keys=True).encode())
+            values = np.ascontiguousarray(variable.to_numpy())
+            digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _plain(attributes: dict) -> dict[str, object]:
+    """Return attributes as both formats give them back: a number is a float, a list of one is its element."""
+
+    def of(value: object) -> object:
+        values = np.asarray(value).ravel().tolist()
+        values = [float(v) if isinstance(v, bool | int | float) else str(v) for v in values]
+        return values[0] if len(values) == 1 else values
+
+    return {str(key): of(value) for key, value in attributes.items() if key not in (_CHECKSUM, "_FillValue")}
+
+
+@contextmanager
+def _atomic_folder(path: Path) -> Iterator[Path]:
+    if path.exists() or path.is_symlink():
+        raise DataError(f"{path} exists already, and a Zarr folder is never overwritten. Remove it first or choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

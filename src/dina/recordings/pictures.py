@@ -1,0 +1,184 @@
+"""Read stimuli kept as picture files, in a folder or a zip, as one array of 8-bit images."""
+
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from dina.checks import DataError
+from dina.progress import track
+
+Colour = Literal["as_stored", "grey", "rgb"]
+Order = Literal["by_name", "by_number"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 2**24
+"""Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb."""
+MAX_FILE_BYTES = 2**26
+MAX_TOTAL_BYTES = 2**34
+
+
+def read_pictures(path: Path, colour: Colour = "as_stored", order: Order | None = None) -> UInt8[np.ndarray, "n c h w"]:
+    """Read all pictures of a folder or zip, in the order of their names.
+
+    Parameters
+    ----------
+    path
+        A folder, or a ``.zip`` file, which is read member by member and never unpacked to disk. Hidden files and
+        files that are no pictures are passed over.
+    colour
+        "as_stored" takes 8-bit grey or 8-bit RGB pictures as they are and refuses all others; "grey" and "rgb"
+        convert whatever is stored (transparency is dropped, 16 bits become 8, luminance is that of ITU-R 601).
+    order
+        Order of the pictures: "by_name" letter by letter, "by_number" with ``image2`` before ``image10``. Needed
+        only where the two differ.
+
+    Returns
+    -------
+    images
+        8-bit, shape ``(n_pictures, 1 or 3, height, width)``.
+
+    Raises
+    ------
+    DataError
+        If there are no pictures, they differ in size or colour, one is too large, damaged, rotated by its EXIF
+        tag or of another kind, or their order is in doubt.
+    """
+    if path.is_dir():
+        files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
+        names = _in_order([name for name in files if _is_picture(name)], path, order)
+        return _stack(names, lambda name: _read_limited(files[name], path), path, colour)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist() if not info.is_dir() and _is_picture(info.filename)}
+            names = _in_order(list(members), path, order)
+            return _stack(names, lambda name: _read_member(archive, members[name], path), path, colour)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise DataError(f"{path.name} cannot be read as a zip of pictures: {error}. Copy it again.") from error
+
+
+def _is_picture(name: str) -> bool:
+    parts = Path(name).parts
+    return name.lower().endswith(SUFFIXES) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:
+    if not names:
+        raise DataError(f"{path.name} holds no pictures ({', '.join(SUFFIXES)}). Give the folder or zip that holds them.")
+    by_name = sorted(names)
+    by_number = sorted(
+        names, key=lambda name: [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+    )
+    if order is None and by_name != by_number:
+        a, b = next((a, b) for a, b in zip(by_name, by_number, strict=True) if a != b)
+        raise DataError(
+            f"The order of the pictures in {path.name} is in doubt: {a!r} comes before {b!r} by name, after it by number."
+            ' Pad the numbers with zeros, or say order = "by_name" or "by_number" under [images].'
+        )
+    return by_number if order == "by_number" else by_name
+
+
+def _read_limited(file: Path, folder: Path) -> bytes:
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise DataError(f"{folder.name}: {file.name} is larger than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller.")
+    return file.read_bytes()
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> bytes:
+    if info.flag_bits & 1:
+        raise DataError(f"{path.name}: {info.filename} is encrypted. Store the pictures without a password.")
+    with archive.open(info) as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)  # the size in the zip's list is only a claim
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(
+            f"{path.name}: {info.filename} unpacks to more than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller."
+        )
+    return content
+
+
+def _stack(names: list[str], read: Callable[[str], bytes], path: Path, colour: Colour) -> UInt8[np.ndarray, "n c h w"]:
+    stack: np.ndarray | None = None
+    for i, name in enumerate(track(names, "Reading pictures")):
+        picture = _decode(read(name), name, path, colour)
+        if stack is None:
+            if len(names) * picture.size > MAX_TOTAL_BYTES:
+                raise DataError(
+                    f"{path.name}: {len(names)} pictures of {picture.shape} exceed {MAX_TOTAL_BYTES // 2**30} GiB. Make them smaller."
+                )
+            stack = np.empty((len(names), *picture.shape), dtype=np.uint8)
+        if picture.shape != stack.shape[1:]:
+            raise DataError(
+                f"{path.name}: pictures must agree in size and colour; {names[0]} is {_size(stack[0])}, {name} is {_size(picture)}."
+                ' Crop or pad them to one size, or say colour = "grey" or "rgb" under [images].'
+            )
+        stack[i] = picture
+    assert stack is not None  # _in_order refuses an empty list
+    return stack
+
+
+def _size(picture: np.ndarray) -> str:
+    channels, height, width = picture.shape
+    return f"{height} x {width} {'grey' if channels == 1 else 'colour'}"
+
+
+def _decode(content: bytes, name: str, path: Path, colour: Colour) -> UInt8[np.ndarray, "c h w"]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as picture:
+                _check_picture(picture, name, path)
+                pixels = _convert(picture, name, path, colour)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path.name}: {name} has more than {MAX_PIXELS} pixels. Make the pictures smaller.") from error
+    except Exception as error:  # Pillow answers a damaged picture with errors of many kinds
+        raise DataError(
+            f"{path.name}: {name} cannot be read as a picture. It is damaged, or something else under that name."
+        ) from error
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def _check_picture(picture: Image.Image, name: str, path: Path) -> None:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise DataError(
+            f"{path.name}: {name} is {picture.height} x {picture.width}, more than {MAX_PIXELS} pixels. Make the pictures smaller."
+        )
+    if getattr(picture, "n_frames", 1) != 1:
+        raise DataError(
+            f"{path.name}: {name} holds {getattr(picture, 'n_frames', 1)} pictures in one file. Save one picture per file."
+        )
+    if picture.getexif().get(0x0112, 1) != 1:
+        raise DataError(f"{path.name}: {name} carries a rotation (EXIF orientation). Save it as it was shown.")
+
+
+def _convert(picture: Image.Image, name: str, path: Path, colour: Colour) -> UInt8[np.ndarray, "..."]:
+    if colour == "as_stored":
+        if picture.mode not in ("L", "RGB"):
+            kinds = {
+                "RGBA": "has transparency (RGBA)",
+                "LA": "has transparency (LA)",
+                "P": "uses a palette",
+                "1": "has 1 bit",
+                "CMYK": "is CMYK",
+            }
+            what = kinds.get(picture.mode, f"is not 8-bit ({picture.mode})")
+            raise DataError(
+                f'{path.name}: {name} {what}; 8-bit grey or RGB is expected. To convert it say colour = "grey" or "rgb" under [images].'
+            )
+        return np.asarray(picture)
+    if picture.mode.startswith("I;16"):
+        grey = (np.asarray(picture, dtype=np.uint32) + 128) // 257  # 65535 = 255 x 257
+        picture = Image.fromarray(grey.astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        raise DataError(
+            f"{path.name}: {name} holds numbers of unknown range ({picture.mode}). Save it with 8 bits, or give images as .npy."
+        )
+    return np.asarray(picture.convert("L" if colour == "grey" else "RGB"))

@@ -1,0 +1,207 @@
+"""Bring responses stored along any axes into one row per trial, without the trials that do not exist."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from dina.checks import DataError, check_finite
+from dina.recordings.conversion import to_float32, to_index
+from dina.recordings.layout import Missing, ResponseAxis, ResponsesTable, StimulusTable
+from dina.recordings.npy_file import read_npy
+from dina.shapes import Responses
+
+_ARRANGEMENTS: tuple[tuple[ResponseAxis, ...], ...] = (
+    ("trial", "neuron"),
+    ("stimulus", "neuron"),
+    ("stimulus", "repeat", "neuron"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Responses with one row per trial.
+
+    Parameters
+    ----------
+    responses
+        Shape ``(n_trials, n_kept_neurons)``, free of NaN.
+    stimulus_id
+        0-based position of each trial's image, shape ``(n_trials,)``.
+    n_presentations
+        How many presentations each row averages, shape ``(n_trials,)``.
+    kept_neurons
+        Which of the stored neurons are in ``responses``, shape ``(n_stored_neurons,)``.
+    notes
+        What was dropped or assumed, one sentence each.
+    """
+
+    responses: Responses
+    stimulus_id: Int[np.ndarray, "trial"]
+    n_presentations: Int[np.ndarray, "trial"]
+    kept_neurons: Bool[np.ndarray, "stored_neuron"]
+    notes: tuple[str, ...]
+
+
+def read_trials(folder: Path, table: ResponsesTable, stimulus: StimulusTable, n_images: int) -> Trials:
+    """Read responses and stimulus ids as a recording.toml describes them.
+
+    Responses stored by stimulus and repeat become trials in the order repeat 1 of every stimulus, repeat 2 of
+    every stimulus …, since the order of presentation is not known. An entry that is NaN in every neuron is a
+    trial that does not exist.
+
+    Raises
+    ------
+    DataError
+        If axes, lengths or ids contradict each other, the orientation is in doubt, or NaN are in part of a
+        trial's neurons and ``missing`` does not say what to do.
+    """
+    stored = read_npy(folder / table.file)
+    axes = _axes(stored, table)
+    layout = next(known for known in _ARRANGEMENTS if set(known) == set(axes))
+    arranged = np.transpose(stored, [axes.index(axis) for axis in layout])
+    ids = _ids(folder, stimulus, layout, n_images)
+    notes: list[str] = []
+    if len(ids) != len(arranged):
+        _refuse_length(arranged, layout, len(ids))
+    presentations = _presentations(folder, table, len(arranged))
+    if len(layout) == 3:  # one row per repeat and stimulus, repeats one after the other
+        n_repeats = arranged.shape[1]
+        arranged = np.swapaxes(arranged, 0, 1).reshape(-1, arranged.shape[2])
+        ids, presentations = np.tile(ids, n_repeats), np.tile(presentations, n_repeats)
+        notes.append(
+            "Stored by stimulus and repeat: the order of presentation is not known, and trials are in the order of repeats."
+        )
+    responses = to_float32("responses", arranged, ("trial", "neuron"))
+    keep = _shown(ids, stimulus, notes)
+    if layout[0] == "stimulus":
+        absent = np.isnan(responses).all(axis=1)
+        if absent.any():
+            notes.append(f"{int(absent.sum())} of {len(absent)} stored trials are NaN in every neuron: absent, dropped.")
+        keep &= ~absent
+    if not keep.any():
+        raise DataError(f"No trials left: all {len(keep)} are absent or were dropped by [stimulus_id] drop. Check both.")
+    if not keep.all():
+        responses, ids, presentations = responses[keep], ids[keep], presentations[keep]
+    kept_trials, kept_neurons = _settle_missing(responses, table.missing, notes)
+    if table.missing == "zero":
+        responses = np.nan_to_num(responses, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    responses = np.array(responses[np.ix_(kept_trials, kept_neurons)], dtype=np.float32)  # a copy: no file stays mapped
+    return Trials(responses, _to_base_0(ids[kept_trials], stimulus), presentations[kept_trials], kept_neurons, tuple(notes))
+
+
+def _axes(stored: np.ndarray, table: ResponsesTable) -> tuple[ResponseAxis, ...]:
+    example = 'for example axes = ["neuron", "stimulus"] or ["stimulus", "repeat", "neuron"]'
+    if table.axes is None:
+        if stored.ndim != 2:
+            raise DataError(
+                f"{table.file} must be (n_trials, n_neurons); got shape {stored.shape}. Name its axes in recording.toml under"
+                f" [responses], {example}."
+            )
+        if stored.shape[0] == stored.shape[1]:
+            raise DataError(
+                f"{table.file} is square ({stored.shape[0]} x {stored.shape[1]}), so trials and neurons cannot be told apart."
+                ' Say which is which in recording.toml under [responses], axes = ["trial", "neuron"] or ["neuron", "trial"].'
+            )
+        return ("trial", "neuron")
+    if not any(set(known) == set(table.axes) and len(known) == len(table.axes) for known in _ARRANGEMENTS):
+        raise DataError(
+            "responses.axes must be trial and neuron, stimulus and neuron, or stimulus, repeat and neuron, in the order of the"
+            f" array; got {', '.join(table.axes)}. Correct it, {example}."
+        )
+    if len(table.axes) != stored.ndim:
+        raise DataError(
+            f"{table.file} must have the {len(table.axes)} axes {', '.join(table.axes)}; got shape {stored.shape}. Name each axis once."
+        )
+    return table.axes
+
+
+def _ids(folder: Path, stimulus: StimulusTable, layout: tuple[ResponseAxis, ...], n_images: int) -> np.ndarray:
+    if layout[0] == "stimulus" and stimulus.file is None:
+        return np.arange(n_images) + stimulus.index_base
+    name = stimulus.file or "stimulus_id.npy"
+    if not (folder / name).is_file():
+        raise DataError(
+            f"{folder / name} not found: each trial needs the id of its image. If responses are stored by stimulus, in the order"
+            ' of the images, say so in recording.toml under [responses], axes = ["stimulus", "neuron"].'
+        )
+    ids = to_index("stimulus_id", read_npy(folder / name))
+    if ids.ndim == 2 and 1 in ids.shape:
+        ids = ids.ravel()
+    if ids.ndim != 1:
+        raise DataError(f"stimulus_id must be (n_trials,); got shape {ids.shape}. Give one id for each trial.")
+    return ids
+
+
+def _refuse_length(arranged: np.ndarray, layout: tuple[ResponseAxis, ...], n_ids: int) -> None:
+    if layout[0] == "trial" and arranged.shape[1] == n_ids:
+        raise DataError(
+            f"responses are {arranged.shape[0]} x {arranged.shape[1]} but there are {n_ids} stimulus ids: looks like"
+            ' neurons x trials. Say so in recording.toml under [responses], axes = ["neuron", "trial"].'
+        )
+    what = "stimulus ids" if layout[0] == "trial" else "images"
+    other = [axis for axis, size in zip(layout[1:], arranged.shape[1:], strict=True) if size == n_ids]
+    hint = (
+        f" The axis called {other[0]} has {n_ids}: are the axes in the right order?"
+        if other
+        else " One entry is needed for each."
+    )
+    raise DataError(f"responses have {len(arranged)} entries along {layout[0]}, but there are {n_ids} {what}.{hint}")
+
+
+def _presentations(folder: Path, table: ResponsesTable, n: int) -> np.ndarray:
+    if isinstance(table.n_presentations, int):
+        if table.n_presentations < 1:
+            raise DataError(
+                f"responses.n_presentations must be at least 1; got {table.n_presentations}. Use 1 for single trials."
+            )
+        return np.full(n, table.n_presentations, dtype=np.int64)
+    counts = to_index("n_presentations", read_npy(folder / table.n_presentations))
+    if counts.shape != (n,):
+        raise DataError(
+            f"n_presentations must be ({n},), one number per entry; got shape {counts.shape}. Give one number for each."
+        )
+    return counts
+
+
+def _shown(ids: np.ndarray, stimulus: StimulusTable, notes: list[str]) -> np.ndarray:
+    dropped = np.isin(ids, stimulus.drop)
+    if dropped.any():
+        notes.append(
+            f"{int(dropped.sum())} of {len(ids)} trials with id {', '.join(map(str, stimulus.drop))} were dropped, as declared."
+        )
+    return np.asarray(~dropped)
+
+
+def _settle_missing(responses: np.ndarray, missing: Missing, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return which trials and which neurons stay."""
+    trials, neurons = np.ones(responses.shape[0], dtype=bool), np.ones(responses.shape[1], dtype=bool)
+    gap = np.isnan(responses)
+    if not gap.any():
+        return trials, neurons
+    if missing == "refuse":
+        advice = 'Say what to do in recording.toml under [responses], missing = "drop_trial", "drop_neuron" or "zero".'
+        check_finite("responses", responses, ("trial", "neuron"), advice)
+    if missing == "zero":
+        notes.append(f"{int(gap.sum())} NaN responses were set to 0, as declared.")
+    if missing == "drop_trial":
+        trials = ~gap.any(axis=1)
+        notes.append(f"{int((~trials).sum())} of {len(trials)} trials have NaN in some neuron and were dropped, as declared.")
+    if missing == "drop_neuron":
+        neurons = ~gap.any(axis=0)
+        notes.append(f"{int((~neurons).sum())} of {len(neurons)} neurons have NaN in some trial and were dropped, as declared.")
+    if not trials.any() or not neurons.any():
+        raise DataError(
+            f'Nothing is left: missing = "{missing}" drops everything, since NaN are everywhere. Choose another way or repair the file.'
+        )
+    return trials, neurons
+
+
+def _to_base_0(ids: np.ndarray, stimulus: StimulusTable) -> np.ndarray:
+    if stimulus.index_base == 1 and ids.min() < 1:
+        first = int(np.argmin(ids))
+        raise DataError(
+            f"stimulus_id must be at least 1 with index_base = 1; got {int(ids[first])} at trial {first}. Set index_base = 0."
+        )
+    return np.asarray(ids - stimulus.index_base)
