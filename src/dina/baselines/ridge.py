@@ -30,7 +30,7 @@ CELLS = 2**24
 
 
 class Ridge:
-    """The linear decoder that any claim must beat.
+    r"""The linear decoder that any claim must beat.
 
     Population responses, averaged over the trials of an image, predict the principal components of the training
     images; a candidate's score is the correlation of its components with the predicted ones. Components are
@@ -48,7 +48,7 @@ class Ridge:
     Notes
     -----
     With :math:`X` (image × neuron) and :math:`Y` (image × component), both centred, the weights are
-    :math:`X^T (X X^T + \\lambda I)^{-1} Y`, with one :math:`\\lambda` per component; responses with more
+    :math:`X^T (X X^T + \lambda I)^{-1} Y`, with one :math:`\lambda` per component; responses with more
     presentations weigh more.
 
     References
