@@ -140,7 +140,7 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
             f"{path.name}: {where} holds a MATLAB function or object; only numbers, text, structs and cells can be read."
         )
     if isinstance(value, mat_struct):
-        names = [name for name in value._fieldnames if fields is None or name in fields]
+        names = [name for name in vars(value)["_fieldnames"] if fields is None or name in fields]
         return {name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in names}
     if not isinstance(value, np.ndarray):
         return value

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -46,7 +46,7 @@ def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
         with atomic_path(path) as temporary:
             for number, (group, dataset) in enumerate(coded.items()):
                 encoding = {str(n): {"fletcher32": True} for n, v in dataset.items() if v.size}
-                mode = "a" if number else "w"
+                mode: Literal["a", "w"] = "a" if number else "w"
                 dataset.to_netcdf(temporary, mode=mode, group=group or None, engine="h5netcdf", encoding=encoding)
         return
     with _atomic_folder(path) as temporary:
@@ -158,7 +158,7 @@ def _atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -90,7 +90,7 @@ def read_images(path: Path, screens: Screens) -> Images:
         return np.ascontiguousarray(pixels)
     pixels = np.ascontiguousarray(to_float32("imgs", pixels, ("image", "channel", "row", "column")))
     low, high = float(pixels.min()), float(pixels.max())
-    if -1 <= low and high <= 1:
+    if low >= -1 and high <= 1:
         raise DataError(
             f"{path.name}: imgs must be 0 to 255 with grey at 128; got {low:g} to {high:g}. Bring them to that range before saving."
         )

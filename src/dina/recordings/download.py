@@ -1,0 +1,269 @@
+"""Download one large file so that it can be interrupted, goes on where it stopped, and is never wrong in silence."""
+
+import hashlib
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from dina.checks import DataError
+from dina.progress import track
+
+CHUNK_BYTES = 2**20
+TIMEOUT_S = 30.0
+MIN_BYTES_PER_S = 1024  # averaged over STALL_S; slower than this is a stalled connection
+STALL_S = 60.0
+MAX_BYTES = 2**30  # of a file whose size nobody states
+ATTEMPTS = 5
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a deposit and what is known of it beforehand.
+
+    Parameters
+    ----------
+    name
+        File name, without a folder.
+    url
+        Where it lies; https, or http on this machine.
+    n_bytes
+        Its size, or None if unknown.
+    md5
+        32 hexadecimal digits, or None if the deposit states none.
+    """
+
+    name: str
+    url: str
+    n_bytes: int | None = None
+    md5: str | None = None
+
+
+def check_url(url: str) -> str:
+    """Return ``url`` if it may be opened: https, or plain http on this very machine (for tests and mirrors).
+
+    Raises
+    ------
+    DataError
+        For any other address, ``file:`` and ``ftp:`` among them.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        return url
+    raise DataError(f"Data are fetched over https only; got {url!r}. Check the address of the deposit.")
+
+
+def open_url(url: str, headers: dict[str, str] | None = None) -> HTTPResponse:
+    """Open an address with a time limit; every redirect must satisfy `check_url` too.
+
+    Raises
+    ------
+    DataError
+        If the address or one it redirects to may not be opened.
+    OSError
+        If the server cannot be reached or answers with an error.
+    """
+    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects()]
+    if urlsplit(check_url(url)).hostname in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
+    request = urllib.request.Request(url, headers={"User-Agent": "dina", "Accept-Encoding": "identity", **(headers or {})})
+    response: HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_S)
+    return response
+
+
+def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 2.0) -> None:
+    """Download ``remote`` to ``target``, in parts if the connection breaks, and verify size and MD5.
+
+    What has arrived is kept in ``part``, with the server's mark of the version (ETag) in a file beside it; a later
+    call goes on from there with a Range request, and starts anew if the server ignores it or has another version.
+    ``target`` is written only when the file is complete and verified.
+
+    Parameters
+    ----------
+    remote
+        What to download.
+    target
+        Where to put it; on the same disk as ``part``.
+    part
+        Where to keep what has arrived between calls; the same name each time.
+    wait_s
+        Pause before the second attempt; doubled each time.
+
+    Raises
+    ------
+    DataError
+        If the server cannot be reached, sends something else, or the checksum differs; what was wrong is removed.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(part.with_name(part.name + ".lock")):
+        for attempt in range(ATTEMPTS):
+            try:
+                _receive(remote, part)
+                break
+            except (OSError, HTTPException) as error:  # urllib's errors among them; the part stays for the next attempt
+                status = error.code if isinstance(error, urllib.error.HTTPError) else None
+                if attempt == ATTEMPTS - 1 or (status is not None and status < 500 and status not in (408, 416, 429)):
+                    raise DataError(
+                        f"{remote.name} could not be fetched from {urlsplit(remote.url).hostname}: {error}. Check the connection and"
+                        " run the same command again: it goes on where it stopped."
+                    ) from error
+                time.sleep(wait_s * 2**attempt)
+        md5 = _md5_of(part)
+        if remote.md5 is not None and md5 != remote.md5.lower():
+            _remove(part)
+            raise DataError(
+                f"{remote.name}: MD5 expected {remote.md5}, got {md5}. The download was removed; run the command again, or"
+                " the deposit changed."
+            )
+        part.replace(target)
+        _remove(part)
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        check_url(newurl)
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            raise DataError(f"{req.full_url} redirects from https to {newurl!r}; refused. Check the address of the deposit.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _receive(remote: RemoteFile, part: Path) -> None:
+    """Bring ``part`` to its full size, or raise OSError with what has arrived in place."""
+    version_file = part.with_name(part.name + ".json")
+    begin, headers = 0, {}
+    if part.is_file() and version_file.is_file():
+        known = json.loads(version_file.read_text(encoding="utf-8"))
+        if known["url"] == remote.url and known["etag"]:
+            begin = part.stat().st_size
+            if begin == known["n_bytes"]:
+                return
+            headers = {"Range": f"bytes={begin}-", "If-Range": known["etag"]}
+    try:
+        response = open_url(remote.url, headers)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # our part does not fit the file any more
+            _remove(part)
+        raise
+    with response:
+        try:
+            total = _check_answer(remote, response, begin)
+        except _StaleRangeError:
+            _remove(part)
+            raise
+        etag = response.headers.get("ETag", "")
+        version = {"url": remote.url, "etag": "" if etag.startswith("W/") else etag, "n_bytes": total}
+        resumes = response.status == 206
+        begin = begin if resumes else 0
+        version_file.write_text(json.dumps(version), encoding="utf-8")
+        with part.open("ab" if resumes else "wb") as stream:
+            for block in track(_blocks(response), f"Fetching {remote.name}", total=_n_blocks(total, begin)):
+                begin += len(block)
+                if begin > (total or MAX_BYTES):
+                    break
+                stream.write(block)
+    if begin > (total or MAX_BYTES):
+        _remove(part)
+    if total is not None and begin != total:
+        raise OSError(f"{begin} of {total} bytes arrived")
+
+
+def _check_answer(remote: RemoteFile, response: HTTPResponse, begin: int) -> int | None:
+    """Return the full size of the file that this answer belongs to; refuse answers that are not that file."""
+    headers = response.headers
+    if headers.get_content_type() == "text/html":
+        raise DataError(
+            f"{remote.name}: the server sent a web page instead of the file. Open {remote.url} in a browser to see what it says,"
+            " then run the command again."
+        )
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise DataError(f"{remote.name}: the server sent it {headers['Content-Encoding']}-encoded, unasked. Try again later.")
+    if response.status == 206:
+        total = _range_total(headers.get("Content-Range", ""), begin)
+        if total is None:
+            raise _StaleRangeError(f"asked for bytes from {begin}, got {headers.get('Content-Range', 'no range')}")
+    else:
+        length = headers.get("Content-Length")
+        total = int(length) if length is not None and length.isdigit() else remote.n_bytes
+    if remote.n_bytes is not None and total != remote.n_bytes:
+        raise DataError(
+            f"{remote.name} must have {remote.n_bytes} bytes according to the deposit; the server offers {total}. The deposit changed."
+        )
+    return total
+
+
+class _StaleRangeError(OSError):
+    """The server sent another range than asked for: nothing of it may be appended."""
+
+
+def _range_total(text: str, begin: int) -> int | None:
+    """Read ``bytes 100-199/200``; None unless it begins at ``begin`` and runs to the end."""
+    unit, _, rest = text.partition(" ")
+    span, _, total = rest.partition("/")
+    first, _, last = span.partition("-")
+    if unit != "bytes" or not (first.isdigit() and last.isdigit() and total.isdigit()):
+        return None
+    return int(total) if int(first) == begin and int(last) == int(total) - 1 else None
+
+
+def _blocks(response: HTTPResponse) -> Iterator[bytes]:
+    """Yield what arrives in blocks of CHUNK_BYTES, and what there is before a connection that breaks or stalls."""
+    block, began, received = bytearray(), time.monotonic(), 0
+    try:
+        while piece := response.read1(CHUNK_BYTES):
+            block += piece
+            received += len(piece)
+            elapsed = time.monotonic() - began
+            if elapsed > STALL_S:
+                if received < MIN_BYTES_PER_S * elapsed:
+                    raise OSError(f"only {received} bytes arrived in {elapsed:.0f} s")
+                began, received = time.monotonic(), 0
+            if len(block) >= CHUNK_BYTES:
+                yield bytes(block)
+                block.clear()
+    except (OSError, HTTPException):
+        yield bytes(block)
+        raise
+    yield bytes(block)
+
+
+def _n_blocks(total: int | None, begin: int) -> int | None:
+    return None if total is None else -(-(total - begin) // CHUNK_BYTES)
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _remove(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    part.with_name(part.name + ".json").unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Let one process at a time write a download; the lock goes with the process, however it ends."""
+    import fcntl  # imported here: absent on Windows, where reading recordings must still work
+
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"Another process is fetching the same file (lock {lock}). Wait for it to end.") from error
+        if not lock.exists() or os.fstat(stream.fileno()).st_ino != lock.stat().st_ino:
+            raise DataError(f"Another process has just fetched the same file (lock {lock}). Run the command again.")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
