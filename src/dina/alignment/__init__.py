@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Alignment: how the two towers meet, are trained together, and are kept."""

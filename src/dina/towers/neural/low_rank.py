@@ -1,5 +1,6 @@
 """A linear neural tower of low rank: many neurons, a few hundred components, feature maps."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -30,8 +31,14 @@ class LowRank(NeuralTower):
         self.dropout = NeuronDropout(dropout)
         self.components = nn.Linear(n_neurons, rank)
         self.maps = nn.Linear(rank, map_shape[0] * map_shape[1] * map_shape[2])
+        self.gain: Tensor
+        self.register_buffer("gain", torch.ones(n_neurons))
+
+    def set_gain(self, gain: Float[Tensor, "neuron"]) -> None:
+        """Set the factor by which each response is multiplied first, for example its reliability; learnt elsewhere."""
+        self.gain.copy_(gain)
 
     def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
         """Return feature maps, linear in ``responses``."""
         self.check_input(responses)
-        return self.maps(self.components(self.dropout(responses))).unflatten(1, self.map_shape)
+        return self.maps(self.components(self.dropout(responses * self.gain))).unflatten(1, self.map_shape)

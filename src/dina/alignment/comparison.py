@@ -1,0 +1,93 @@
+"""How the maps of a population response and of an image are compared, giving one number for every pair."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dina.checks import DataError
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
+NORM_FLOOR = 1e-6
+
+
+class Comparison(nn.Module):
+    """What turns two sets of feature maps into the score matrix; may hold weights of its own."""
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return the score of each image for each response, larger for a better fit, in single precision or better.
+
+        ``n_presentations`` says how many presentations each response averages; comparisons that know about noise use
+        it.
+        """
+        raise NotImplementedError
+
+
+class CosineComparison(Comparison):
+    """Cosine of the flattened maps, divided by a temperature.
+
+    Parameters
+    ----------
+    temperature
+        In [0.001, 100]; published: 0.01.
+    is_learnt
+        Whether training adjusts the temperature, kept within the same range.
+    is_centred
+        Whether each map's mean is subtracted first, which makes the cosine a Pearson correlation.
+
+    Raises
+    ------
+    DataError
+        If the temperature is outside its range or not a number.
+
+    Examples
+    --------
+    >>> maps = torch.eye(2).reshape(2, 1, 1, 2)
+    >>> CosineComparison(0.5)(maps, maps, torch.ones(2)).round(decimals=3)
+    tensor([[2., 0.],
+            [0., 2.]])
+    """
+
+    def __init__(self, temperature: float = 0.01, *, is_learnt: bool = False, is_centred: bool = False) -> None:
+        super().__init__()
+        if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
+            raise DataError(
+                f"temperature must be between {LOWEST_TEMPERATURE} and {HIGHEST_TEMPERATURE:g}; got {temperature}."
+                " 0.01 is the published value."
+            )
+        self.is_centred = is_centred
+        self.initial = math.log(temperature)
+        self.log_temperature = nn.Parameter(torch.tensor(self.initial), requires_grad=is_learnt)
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the temperature back to where it started; nothing here is random."""
+        self.log_temperature.fill_(self.initial)
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        """The temperature in use, dimensionless."""
+        return self.log_temperature.clamp(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)).exp()
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return cosine / temperature; the number of presentations does not matter to a cosine."""
+        with torch.autocast(neural_maps.device.type, enabled=False):  # half precision would overflow or tie
+            return self._unit(neural_maps) @ self._unit(image_maps).T / self.temperature
+
+    def _unit(self, maps: Tensor) -> Tensor:
+        flat = maps.flatten(1)
+        flat = flat if flat.dtype == torch.float64 else flat.float()
+        if self.is_centred:
+            flat = flat - flat.mean(1, keepdim=True)
+        # the floor is inside the root: a map of zeros has cosine 0 and a finite gradient
+        return flat / (flat.square().sum(1, keepdim=True) + NORM_FLOOR).sqrt()

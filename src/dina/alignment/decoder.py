@@ -1,0 +1,85 @@
+"""dina itself as a decoder: the towers of a preset, trained on the pairs of one split."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import ClassVar, Self
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.fit import fit_towers
+from dina.alignment.history import FitHistory
+from dina.alignment.presets import PRESETS, PresetSettings, RecordingShape, build_towers
+from dina.checks import DataError, check_choice
+from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.decoding.decoder import Reads
+from dina.shapes import Scores
+
+
+class DinaDecoder:
+    """Two aligned towers that pick the image whose maps fit the response's maps best.
+
+    Parameters
+    ----------
+    preset
+        Name in `PRESETS`.
+    settings
+        Settings of that preset; None for what it prescribes.
+    seed
+        Of initial weights, batch order, mixtures and dropout.
+    device
+        "cpu", "cuda" …
+    folder
+        Where checkpoints go, and are taken up again; None for none.
+
+    Attributes
+    ----------
+    towers
+        The trained towers, after `fit`.
+    towers_before_training
+        The closed-form start, where the preset has one, after `fit`.
+    history
+        The course of training, after `fit`.
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown or the settings are those of another one.
+    """
+
+    name: str = "dina"
+    reads: ClassVar[Reads] = "images"
+
+    def __init__(
+        self, preset: str, settings: PresetSettings | None = None, seed: int = 0, device: str = "cpu", folder: Path | None = None
+    ) -> None:
+        expected = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+        if settings is not None and not isinstance(settings, expected):
+            raise DataError(f"Preset {preset!r} takes {expected.__name__}; got {type(settings).__name__}.")
+        self.preset = preset
+        self.settings = expected() if settings is None else settings
+        self.seed = seed
+        self.device = device
+        self.folder = folder
+        self.towers: AlignedTowers | None = None
+        self.towers_before_training: AlignedTowers | None = None
+        self.history: FitHistory | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> Self:
+        """Build the towers, give them their start, and train them; validation chooses the epoch."""
+        row = PRESETS[self.preset]
+        towers = build_towers(self.preset, self.settings, RecordingShape.of(train), self.seed)
+        row.start(towers, self.settings, train, validation, self.seed)
+        if row.has_closed_form_start:
+            self.towers_before_training = deepcopy(towers).to(self.device).eval()
+        self.history = fit_towers(towers, train, validation, self.settings.fit, self.seed, self.device, self.folder)
+        self.towers = towers
+        return self
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        """Return how well each gallery image fits each query."""
+        if self.towers is None:
+            raise DataError("The decoder must be fitted before it can score; call fit(train, validation) first.")
+        return self.towers.score(queries, gallery)
+
+    def score_before_training(self, queries: Queries, gallery: Gallery) -> Scores | None:
+        """Return the scores of the closed-form start, or None if the preset has none."""
+        return None if self.towers_before_training is None else self.towers_before_training.score(queries, gallery)

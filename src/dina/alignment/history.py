@@ -1,0 +1,63 @@
+"""What happened in a fit, epoch by epoch."""
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a fit.
+
+    Parameters
+    ----------
+    epoch
+        0 is before any training.
+    train_loss
+        Mean over the epoch's batches, in nats; None for epoch 0. It depends on the batch size (chance: its logarithm).
+    validation_loss
+        Of all validation images together, averaged responses, in nats (chance: logarithm of their number).
+    validation_top1
+        Fraction of validation responses whose own image scores highest among all validation images.
+    learning_rate_image, learning_rate_neural
+        Of the two towers; 0 where a tower does not learn.
+    """
+
+    epoch: int
+    train_loss: float | None
+    validation_loss: float
+    validation_top1: float
+    learning_rate_image: float
+    learning_rate_neural: float
+
+
+@dataclass(frozen=True)
+class FitHistory:
+    """Course and end of a fit.
+
+    Parameters
+    ----------
+    rows
+        One per epoch, epoch 0 included.
+    best_epoch
+        The epoch whose weights were kept.
+    n_epochs_budget
+        How many epochs were allowed.
+    stop_reason
+        One sentence.
+    """
+
+    rows: tuple[EpochRow, ...]
+    best_epoch: int
+    n_epochs_budget: int
+    stop_reason: str
+
+    @property
+    def n_epochs_done(self) -> int:
+        """Number of epochs of training."""
+        return self.rows[-1].epoch
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows as a table with one column per field; the training loss of epoch 0 is NaN."""
+        frame = pd.DataFrame([asdict(row) for row in self.rows])
+        return frame.astype({"train_loss": float})

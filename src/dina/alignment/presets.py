@@ -1,0 +1,234 @@
+"""The presets: which towers meet in which comparison, and how they are trained."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.comparison import CosineComparison
+from dina.alignment.fit import FitSettings
+from dina.alignment.optimisers import OptimiserSettings
+from dina.alignment.response_weights import reliability_weights
+from dina.checks import DataError, check_choice
+from dina.dataset.pairs import Pairs
+from dina.randomness import seed_for
+from dina.towers.image.dual_stream import DualStream
+from dina.towers.image.two_pathway import TwoPathway
+from dina.towers.map_geometry import Centring
+from dina.towers.neural.low_rank import LowRank
+from dina.towers.neural.neuron_attention import NeuronAttention
+from dina.towers.tower import initialise
+
+
+@dataclass(frozen=True)
+class RecordingShape:
+    """What towers must know of a recording to be built.
+
+    Parameters
+    ----------
+    n_channels, height, width
+        Of the images, in pixels.
+    n_neurons
+        Number of neurons.
+    """
+
+    n_channels: int
+    height: int
+    width: int
+    n_neurons: int
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> "RecordingShape":
+        """Return the shape of some pairs."""
+        n_channels, height, width = (int(extent) for extent in pairs.images.shape[1:])
+        return cls(n_channels, height, width, pairs.n_neurons)
+
+
+class PresetSettings(BaseModel):
+    """What every preset can be told; each preset adds its own.
+
+    Parameters
+    ----------
+    fit
+        How the towers are trained.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fit: FitSettings = FitSettings()
+
+
+class PaperSettings(PresetSettings):
+    """The published towers and training (Wang et al. 2026), with the options that text and released code leave open.
+
+    The full 5,000 epochs belong on a GPU: ``fit.n_epochs`` is a budget for a CPU, and the learning curve shows how
+    far it got.
+
+    Parameters
+    ----------
+    map_channels, map_height, map_width
+        Of the feature maps; published 1 × 16 × 64.
+    centring
+        "min_max" per sample (published) or "centred".
+    residual_cross_attention
+        As published (True) or as released (False).
+    is_backbone_trained
+        As the text says (True) or as the released code does (False).
+    temperature
+        Fixed.
+    """
+
+    map_channels: int = Field(1, ge=1)
+    map_height: int = Field(16, ge=1)
+    map_width: int = Field(64, ge=1)
+    centring: Centring = "min_max"
+    residual_cross_attention: bool = True
+    is_backbone_trained: bool = True
+    temperature: float = 0.01
+    fit: FitSettings = FitSettings(
+        n_epochs=30,
+        batch_size=128,
+        image=OptimiserSettings(name="adamw", learning_rate=3e-4, weight_decay=5e-5),
+        neural=OptimiserSettings(name="rmsprop", learning_rate=5e-5, weight_decay=0.0, alpha=0.9),
+        select_by="loss",
+        patience=None,
+        halve_after=50,
+    )
+
+
+class ScratchSettings(PresetSettings):
+    """Two trained pathways and a linear neural tower of low rank.
+
+    Parameters
+    ----------
+    map_channels
+        Channels of the feature maps.
+    pathway_width
+        Channels inside each pathway.
+    rank
+        Components of the neural tower.
+    dropout
+        Probability of silencing a neuron while training.
+    is_reliability_weighted
+        Whether responses are weighted by their reliability over training repeats.
+    temperature
+        At the start; it is learnt.
+    """
+
+    map_channels: int = Field(8, ge=1)
+    pathway_width: int = Field(32, ge=4, multiple_of=4)
+    rank: int = Field(256, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    is_reliability_weighted: bool = True
+    temperature: float = 0.05
+    fit: FitSettings = FitSettings(
+        n_epochs=40,
+        batch_size=128,
+        image=OptimiserSettings(learning_rate=2e-3, weight_decay=0.01),
+        neural=OptimiserSettings(learning_rate=1e-3, weight_decay=0.1),
+        patience=12,
+    )
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one preset is built and begun.
+
+    Parameters
+    ----------
+    settings_type
+        Its settings; without arguments, what it prescribes.
+    build
+        Makes towers with random weights from settings, shape and generator. Needs no data, so that saved weights
+        can be put into towers built anew.
+    start
+        Learns from training pairs what training by gradients does not (scales, a closed-form start); validation pairs
+        may choose between settings. Called once before `fit_towers`, with the seed.
+    has_closed_form_start
+        Whether the towers can decode before any training by gradients.
+    """
+
+    settings_type: type[PresetSettings]
+    build: Callable[[Any, RecordingShape, torch.Generator], AlignedTowers]
+    start: Callable[[AlignedTowers, Any, Pairs, Pairs, int], None]
+    has_closed_form_start: bool = False
+
+
+def _build_paper(settings: PaperSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
+    map_shape = (settings.map_channels, settings.map_height, settings.map_width)
+    image_tower = DualStream(
+        (shape.n_channels, shape.height, shape.width),
+        map_shape,
+        residual_cross_attention=settings.residual_cross_attention,
+        is_backbone_trained=settings.is_backbone_trained,
+        centring=settings.centring,
+    )
+    neural_tower = NeuronAttention(shape.n_neurons, map_shape, centring=settings.centring)
+    towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature))
+    initialise(towers, generator)
+    return towers
+
+
+def _start_paper(towers: AlignedTowers, settings: PaperSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+    assert isinstance(towers.neural_tower, NeuronAttention)  # built by _build_paper; tells the type checker
+    towers.neural_tower.learn_scaling(torch.from_numpy(train.responses))
+
+
+def _build_scratch(settings: ScratchSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
+    image_tower = TwoPathway((shape.n_channels, shape.height, shape.width), settings.map_channels, settings.pathway_width)
+    neural_tower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
+    comparison = CosineComparison(settings.temperature, is_learnt=True, is_centred=True)
+    towers = AlignedTowers(image_tower, neural_tower, comparison)
+    initialise(towers, generator)
+    return towers
+
+
+def _start_scratch(towers: AlignedTowers, settings: ScratchSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+    assert isinstance(towers.neural_tower, LowRank)  # built by _build_scratch; tells the type checker
+    if settings.is_reliability_weighted:
+        towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(train)))
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset(PaperSettings, _build_paper, _start_paper),
+    "scratch": Preset(ScratchSettings, _build_scratch, _start_scratch),
+}
+"""Every preset by name."""
+
+
+def build_towers(preset: str, settings: PresetSettings | None, shape: RecordingShape, seed: int) -> AlignedTowers:
+    """Build the towers of a preset with random weights drawn from ``seed``; `AlignedTowers.save` stores how.
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown or its towers cannot take the images.
+    """
+    row = PRESETS[check_choice("preset", preset, PRESETS)]
+    chosen = row.settings_type() if settings is None else settings
+    towers = row.build(chosen, shape, torch.Generator().manual_seed(seed_for(seed, "initial weights")))
+    towers.recipe = {"preset": preset, "settings": chosen.model_dump(mode="json"), "shape": asdict(shape)}
+    return towers
+
+
+def build_from_recipe(recipe: dict[str, Any]) -> AlignedTowers:
+    """Build the towers that a saved recipe describes; their weights are to be loaded.
+
+    Raises
+    ------
+    DataError
+        If this version of dina does not know the preset or its settings.
+    """
+    preset = check_choice("preset", str(recipe.get("preset")), PRESETS)
+    try:
+        settings = PRESETS[preset].settings_type.model_validate(recipe.get("settings"))
+        shape = RecordingShape(**recipe["shape"])
+    except (ValidationError, KeyError, TypeError) as error:
+        raise DataError(
+            f"The settings of preset {preset!r} in this file are not those of this version of dina. Use the version that"
+            " wrote it, or fit again."
+        ) from error
+    return build_towers(preset, settings, shape, seed=0)
