@@ -116,7 +116,8 @@ def test_a_damaged_identity_is_reported_in_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/absolute", "CON", "nul.txt", "a\x00b", "‮evil", "x" * 10_000, "", "...", "<script>", "a\nb", "-rf"]
+    "name",
+    ["../../etc/passwd", "/absolute", "CON", "nul.txt", "a\x00b", "‮evil", "x" * 10_000, "", "...", "<script>", "a\nb", "-rf"],
 )
 def test_every_name_becomes_one_that_is_safe_on_every_system(name: str) -> None:
     safe = safe_name(name)
@@ -130,4 +131,7 @@ def test_differences_are_named_by_key_and_long_values_are_cut() -> None:
     found = {"recording": "a" * 64, "settings": {"seed": 0, "preset": "default"}, "threads": 1}
     wanted = {"recording": "b" * 64, "settings": {"seed": 0, "preset": "paper"}}
     said = differences(found, wanted)
-    assert said == "recording: aaaaaaaaaaaa… there, bbbbbbbbbbbb… now; settings.preset: default there, paper now; threads: 1 there, nothing now"
+    assert (
+        said
+        == "recording: aaaaaaaaaaaa… there, bbbbbbbbbbbb… now; settings.preset: default there, paper now; threads: 1 there, nothing now"
+    )

@@ -55,9 +55,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    preset = row.get("preset")
+    preset, done, budget = row.get("preset"), row.get("epochs_done"), row.get("epochs_budget")
+    epochs = "" if done is None else f", {done} of {budget} epochs"
     mark = {"templates": " †", "truth": " ‡"}.get(str(row.get("reads")), "")
-    return f"{row['decoder']} ({preset})" if preset else f"{row['decoder']}{mark}"
+    return f"{row['decoder']} ({preset}{epochs})" if preset else f"{row['decoder']}{mark}"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,50 +1,48 @@
 """Which decoders a study fits, how each is made, and what each leaves in the run directory."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from dina.baselines.ideal_observer import IdealObserver
-from dina.baselines.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
+from dina.baselines import BASELINES
 from dina.checks import DataError
-from dina.decoding.decoder import Decoder, Reads
+from dina.decoding.decoder import Decoder
 from dina.recordings.recording import Recording
+from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
 from dina.study.fitting import Parts, fit_and_score
+from dina.study.retrieval_file import DecoderScores
 from dina.study.settings import StudySettings
 
-READS: Mapping[str, Reads] = {
-    "nearest_repeat_zscored": "templates",
-    "nearest_repeat_raw": "templates",
-    "ideal_observer": "truth",
-}
-"""What decoders read of the gallery, where it is not the images."""
+
+def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
+    """Return the decoders that a study of this recording fits, in order; an ideal observer exists in simulations alone."""
+    return [name for name in settings.decoders if name != "ideal_observer" or recording.is_simulated]
 
 
 def carry_out_decoder(name: str, recording: Recording, settings: StudySettings, parts: Parts, device: str, folder: Path) -> None:
     """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone."""
-    path = folder / "results" / f"retrieval_{name}.nc"
+    path = scores_path(folder, name)
     if path.is_file():
         return
-    preset = settings.preset if name == "dina" else ""
-    scores, _ = fit_and_score(name, preset, lambda: make_decoder(name, recording, settings, device, folder), parts)
-    if not scores.scored:
-        scores = replace(scores, reads=READS.get(name, "images"))
+    if name == "dina":
+        prescribed = dina_settings(settings.preset, settings.dina)
+        carry_out_dina(settings.preset, prescribed, settings.seed, parts, device, folder, path)
+        return
+    scores, _ = fit_and_score(name, "", lambda: _make_baseline(name, settings.seed, recording), parts)
     scores.write(path)
 
 
-def make_decoder(name: str, recording: Recording, settings: StudySettings, device: str, folder: Path) -> Decoder:
-    """Return the decoder of that name, not yet fitted."""
-    makers: Mapping[str, Callable[[], Decoder]] = {
-        "nearest_repeat_zscored": NearestRepeatZscored,
-        "nearest_repeat_raw": NearestRepeatRaw,
-        "ideal_observer": lambda: _make_observer(recording),
-    }
-    if name not in makers:
+def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
+    """Read what all decoders of a study said, in the order of the table; dina's start comes after dina."""
+    names = [each for name in settings.decoders for each in ((name, BEFORE_TRAINING) if name == "dina" else (name,))]
+    paths = [scores_path(folder, name) for name in names]
+    return [DecoderScores.read(path) for path in paths if path.is_file()]
+
+
+def scores_path(folder: Path, name: str) -> Path:
+    """Return where the scores of a decoder are kept in a run directory."""
+    return folder / "results" / f"retrieval_{name}.nc"
+
+
+def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
+    if name not in BASELINES:
         raise DataError(f"{name} is not there yet.")
-    return makers[name]()
-
-
-def _make_observer(recording: Recording) -> Decoder:
-    if recording.truth is None:
-        raise DataError("The truth is known for simulated recordings only.")
-    return IdealObserver(recording.truth)
+    return BASELINES[name](seed, recording.truth)

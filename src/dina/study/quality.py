@@ -1,13 +1,21 @@
 """How good the data are, whatever decodes them: repeats, reliability, signal variance and the variance spectrum."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
+from dina.checks import DataError
+from dina.measures.reliability import average_halves, signal_variance_fraction, split_half_reliability
+from dina.measures.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
+from dina.randomness import generator_for
 from dina.recordings.recording import Recording
+
+log = logging.getLogger("dina.study")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +25,10 @@ class Quality:
     Parameters
     ----------
     dataset
-        Per neuron, per stimulus and per rank, as written to ``quality.nc``.
+        Per neuron, per stimulus and per rank, as written to ``quality.nc``; attributes ``reason_<name>`` say why a
+        variable is absent.
     numbers
-        Medians and exponents for ``summary.json``; None where they cannot be had, with a reason beside.
+        Medians over neurons and the power law, for ``summary.json``; None where they cannot be had.
     warnings
         What a reader should know before believing a decoder, one sentence each.
     """
@@ -30,9 +39,70 @@ class Quality:
 
 
 def assess_quality(recording: Recording, seed: int) -> Quality:
-    """Measure the quality of a recording."""
-    counts = recording.repeats_per_stimulus()
-    mean = recording.responses.mean(axis=0, dtype=np.float64).astype(np.float32)
-    silent = int((recording.responses.max(axis=0) == recording.responses.min(axis=0)).sum())
-    variables = {"mean_response": ("neuron", mean), "n_trials": ("stimulus", counts)}
-    return Quality(xr.Dataset(variables), {"n_constant_neurons": silent}, ())
+    """Measure the quality of a recording over all its trials; no decoder sees these numbers.
+
+    Parameters
+    ----------
+    recording
+        Any; what repeats are needed for is left out, with a reason, where there are none.
+    seed
+        Of the swaps of repeats and of the bootstrap.
+    """
+    responses, stimulus = recording.responses, recording.stimulus_id
+    constant = responses.max(axis=0) == responses.min(axis=0)
+    variables: dict[str, Any] = {
+        "mean_response": ("neuron", responses.mean(axis=0, dtype=np.float64), {"units": "arbitrary"}),
+        "zero_fraction": ("neuron", 1 - np.count_nonzero(responses, axis=0) / len(responses), {"units": "1"}),
+        "n_trials": ("stimulus", recording.repeats_per_stimulus(), {"units": "1"}),
+    }
+    reasons: dict[str, str] = {}
+    per_neuron: dict[str, Callable[[], Float[np.ndarray, "neuron"]]] = {
+        "reliability": lambda: split_half_reliability(responses, stimulus),
+        "signal_variance": lambda: signal_variance_fraction(responses, stimulus),
+    }
+    numbers: dict[str, Any] = {"n_constant_neurons": int(constant.sum())}
+    for name, measure in per_neuron.items():
+        try:
+            variables[name] = ("neuron", measure(), {"units": "1"})
+            numbers[f"median_{name}"] = _median(variables[name][1])
+        except DataError as error:
+            reasons[f"reason_{name}"] = str(error)
+            numbers[f"median_{name}"] = None
+    spectrum, law = _spectrum(recording, seed, reasons)
+    if spectrum is not None:
+        variables["variance_spectrum"] = ("rank", spectrum.variance, {"units": "arbitrary"})
+    dataset = xr.Dataset(variables, attrs={**law, **reasons})
+    numbers |= {name: law.get(name) for name in ("power_law_exponent", "power_law_low", "power_law_high")}
+    return Quality(dataset, {**numbers, **reasons}, _warnings(constant, numbers))
+
+
+def _median(values: Float[np.ndarray, "neuron"]) -> float | None:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+
+
+def _spectrum(recording: Recording, seed: int, reasons: dict[str, str]) -> tuple[VarianceSpectrum | None, dict[str, float | int]]:
+    """Return the spectrum and its power law, each only where the data allow it; add the reasons why not."""
+    generator = generator_for(seed, "spectrum")
+    try:
+        first, second, _ = average_halves(recording.responses, recording.stimulus_id)
+        spectrum = cross_validated_spectrum(first, second, generator)
+    except DataError as error:
+        reasons["reason_variance_spectrum"] = str(error)
+        return None, {}
+    try:
+        fit = fit_power_law(spectrum, generator)
+    except DataError as error:
+        reasons["reason_power_law_exponent"] = str(error)
+        return spectrum, {}
+    law: dict[str, float | int] = {"power_law_exponent": fit.exponent, "power_law_low": fit.low, "power_law_high": fit.high}
+    return spectrum, law | {"power_law_first_rank": fit.first_rank, "power_law_last_rank": fit.last_rank}
+
+
+def _warnings(constant: np.ndarray, numbers: Mapping[str, Any]) -> tuple[str, ...]:
+    warnings = []
+    if constant.any():
+        warnings.append(f"{int(constant.sum())} of {len(constant)} neurons never change; they carry nothing.")
+    signal = numbers.get("median_signal_variance")
+    if signal is not None and signal < 0.01:
+        warnings.append("The image explains less than 1 % of the variance of the median neuron: expect little of any decoder.")
+    return tuple(warnings)

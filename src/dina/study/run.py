@@ -19,14 +19,13 @@ from dina.dataset.splits import Split, split_by_stimulus
 from dina.decoding.evaluate import RetrievalResult
 from dina.recordings.recording import Recording
 from dina.study.analysis import Analysis, analyse
-from dina.study.decoders import carry_out_decoder
+from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
 from dina.study.environment import describe_environment
 from dina.study.fitting import Parts
 from dina.study.gallery_file import gallery_dataset
 from dina.study.quality import assess_quality
-from dina.study.retrieval_file import DecoderScores
 from dina.study.run_directory import is_finished, open_run, safe_name
-from dina.study.settings import StudySettings, settings_to_toml
+from dina.study.settings import StudySettings, resolve, settings_to_toml
 from dina.study.summary import compose_summary
 
 log = logging.getLogger("dina.study")
@@ -89,7 +88,7 @@ def run_study(
     DataError
         If the recording cannot be split, or ``out`` is taken.
     """
-    settings = StudySettings() if settings is None else settings
+    settings = resolve(StudySettings() if settings is None else settings)
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as folder:
             result = run_study(recording, settings, Path(folder) / "run", device, n_threads)
@@ -106,7 +105,7 @@ def run_study(
             write_text(folder / "study.toml", settings_to_toml(settings))
             write_json(folder / "environment.json", identity["environment"])
             _carry_out(recording, settings, device, folder)
-    scores = _read_scores(out, settings)
+    scores = read_scores(out, settings)
     analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
 
@@ -139,13 +138,13 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
     write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
     # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
-    for name in settings.decoders:
+    for name in decoders_of(settings, recording):
         with timings.of(f"decoder {name}"):
             carry_out_decoder(name, recording, settings, parts, device, folder)
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
-        scores = _read_scores(folder, settings)
+        scores = read_scores(folder, settings)
         analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
         _write_analysis(analysis, results)
         summary = compose_summary(recording, settings, split, quality, scores, analysis)
@@ -157,11 +156,6 @@ def _write_analysis(analysis: Analysis, results: Path) -> None:
         write_dataset(results / "gallery_size.nc", analysis.gallery_size)
     if analysis.comparisons is not None:
         write_dataset(results / "comparisons.nc", analysis.comparisons)
-
-
-def _read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
-    paths = [folder / "results" / f"retrieval_{name}.nc" for name in settings.decoders]
-    return [DecoderScores.read(path) for path in paths if path.is_file()]
 
 
 def _describe(split: Split) -> dict[str, Any]:

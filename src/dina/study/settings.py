@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dina.study.dina_step import dina_settings
 from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml
 
 DecoderName = Literal[
@@ -54,7 +55,7 @@ class StudySettings(BaseModel):
     seed
         Of every random choice.
     preset
-        Which towers dina trains: "default", "scratch" or "paper".
+        Which towers dina trains; a name in `dina.alignment.presets.PRESETS`.
     decoders
         What is fitted and judged, in the order of the tables.
     split
@@ -62,13 +63,18 @@ class StudySettings(BaseModel):
     evaluation
         How decoders are judged.
     dina
-        Settings of the preset that differ from what it prescribes.
+        Settings of the preset; what is not named is as the preset prescribes.
+
+    Raises
+    ------
+    DataError
+        When they are used: if the preset or one of its settings is unknown, or a value does not fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
-    preset: Literal["default", "scratch", "paper"] = "default"
+    preset: str = "default"
     decoders: tuple[DecoderName, ...] = Field(DECODER_NAMES, min_length=1)
     split: SplitSettings = SplitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -100,7 +106,18 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
     dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: near_identical, test_fraction, validation_fraction.
     """
     content = {} if path is None else read_toml(path)
-    return check_settings(StudySettings, apply_overrides(content, overrides))
+    return resolve(check_settings(StudySettings, apply_overrides(content, overrides)))
+
+
+def resolve(settings: StudySettings) -> StudySettings:
+    """Return the settings with everything written out that the preset prescribes.
+
+    Raises
+    ------
+    DataError
+        If the preset or one of its settings is unknown, or a value does not fit.
+    """
+    return settings.model_copy(update={"dina": dina_settings(settings.preset, settings.dina).model_dump(mode="json")})
 
 
 def settings_to_toml(settings: StudySettings) -> str:

@@ -26,7 +26,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study.") from error
+        raise DataError(
+            f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} must be a TOML file in UTF-8: {error}. Correct it there.") from error
 
@@ -77,10 +79,17 @@ def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str =
         If a key is unknown (the message proposes the nearest) or a value does not fit.
     """
     try:
-        return model.model_validate(dict(content))
+        return model.model_validate(_without_none(content))
     except ValidationError as error:
         sentences = [_sentence(model, fault, prefix) for fault in error.errors()]
         raise DataError(" ".join(sentences)) from error
+
+
+def _without_none(value: Any) -> Any:
+    """Turn the word "none" into None: TOML has no sign for "not at all"."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items()}
+    return None if value == "none" else value
 
 
 def _sentence(model: type[BaseModel], fault: Any, prefix: str) -> str:
@@ -108,7 +117,7 @@ def _keys_at(model: type[BaseModel], places: Sequence[str]) -> list[str]:
 
 
 def to_toml(content: Mapping[str, Any], table: str = "") -> str:
-    """Return nested dictionaries of numbers, text, truth values and lists as TOML; None is left out.
+    """Return nested dictionaries of numbers, text, truth values and lists as TOML; None becomes "none".
 
     Examples
     --------
@@ -118,7 +127,7 @@ def to_toml(content: Mapping[str, Any], table: str = "") -> str:
     [split]
     test_fraction = 0.1
     """
-    plain = {key: value for key, value in content.items() if value is not None and not isinstance(value, Mapping)}
+    plain = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
     lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
     text = "\n".join(lines) + "\n" if lines else ""
     for key, value in content.items():
@@ -132,6 +141,8 @@ def to_toml(content: Mapping[str, Any], table: str = "") -> str:
 def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if value is None:
+        return '"none"'
     if isinstance(value, float) and value != value:
         return "nan"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):

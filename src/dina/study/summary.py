@@ -13,7 +13,11 @@ from dina.study.quality import Quality
 from dina.study.retrieval_file import DecoderScores
 from dina.study.settings import StudySettings
 
-RELIABLE = 0.1
+TRAINING = ("epochs_done", "epochs_budget", "chosen_epoch", "stop_reason")
+"""What every row of dina repeats of its training."""
+
+NOT_CHANCE = 0.01
+"""p-value below which a decoder is taken to beat chance, in warnings."""
 
 
 def compose_summary(
@@ -35,6 +39,8 @@ def compose_summary(
     analysis
         The table and the comparisons.
     """
+    fitted = next((one.chosen for one in scores if one.decoder == "dina"), {})
+    training = {key: fitted[key] for key in TRAINING if key in fitted}
     return {
         "dina_version": __version__,
         "recording": _describe_recording(recording),
@@ -47,7 +53,8 @@ def compose_summary(
             "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
         },
         "quality": quality.numbers,
-        "decoding": analysis.rows,
+        "decoding": [row | training if row["decoder"] == "dina" else row for row in analysis.rows],
+        "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
         "warnings": _warnings(split, quality, analysis),
     }
@@ -78,14 +85,14 @@ def _warnings(split: Split, quality: Quality, analysis: Analysis) -> list[str]:
     twins = int((np.bincount(split.group) > 1).sum())
     if twins:
         warnings.append(f"{twins} groups of near-identical images were found; each was kept on one side of the split.")
-    reliability = quality.numbers.get("median_reliability")
-    readers = [row for row in analysis.rows if row["reads"] == "images" and row["top1"] is not None]
-    at_chance = readers and all(float(row["p_value"] or 0.0) > 0.05 for row in readers)
-    if at_chance and reliability is not None and float(reliability) > RELIABLE:
+    judged = [row for row in analysis.rows if row["top1"] is not None]
+    at_chance = [row for row in judged if row["reads"] == "images" and float(row["p_value"] or 0.0) > NOT_CHANCE]
+    if at_chance and len(at_chance) == sum(row["reads"] == "images" for row in judged):
+        repeats = any(row["reads"] == "templates" and float(row["p_value"] or 1.0) < NOT_CHANCE for row in judged)
         warnings.append(
-            f"No decoder beats chance although responses repeat well (median reliability {float(reliability):.2f}):"
-            " check that images are in the order of stimulus_id."
+            "No decoder that reads images beats chance although responses repeat: check that images are in the order of"
+            " stimulus_id, and that there are enough to learn from."
+            if repeats
+            else "No decoder beats chance: responses to one image may not repeat, or there are too few images to tell."
         )
-    elif at_chance:
-        warnings.append("No decoder beats chance: the responses to one image may not repeat, or there are too few images.")
     return warnings

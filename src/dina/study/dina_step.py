@@ -1,0 +1,125 @@
+"""The step of a study that trains dina: resolved settings, resumable training, and everything that it leaves behind."""
+
+import copy
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dina.alignment.decoder import DinaDecoder
+from dina.alignment.presets import PRESETS, PresetSettings
+from dina.artifacts import write_text
+from dina.checks import DataError, check_choice
+from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.decoding.decoder import Reads
+from dina.shapes import Scores
+from dina.study.fitting import Parts, fit_and_score, score_test
+from dina.study.retrieval_file import DecoderScores
+from dina.study.settings_file import check_settings
+
+log = logging.getLogger("dina.study")
+
+BEFORE_TRAINING = "dina_before_training"
+"""Name in tables of dina's closed-form start, before any contrastive training."""
+
+MIN_TRAIN, MIN_VALIDATION = 50, 6
+"""Fewest images to train towers on and to choose the epoch by; below, the towers would only learn them by heart."""
+
+CHECKPOINTS = "checkpoints"
+
+
+def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
+    """Return the settings of a preset with some changed.
+
+    Parameters
+    ----------
+    preset
+        Name in `dina.alignment.presets.PRESETS`.
+    changes
+        Nested; what is not named stays as the preset prescribes.
+
+    Raises
+    ------
+    DataError
+        If the preset or a key is unknown, or a value does not fit.
+    """
+    settings_type = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+    return check_settings(settings_type, _merge(settings_type().model_dump(mode="json"), changes), prefix="dina")
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged
+
+
+def carry_out_dina(
+    preset: str, settings: PresetSettings, seed: int, parts: Parts, device: str, folder: Path, path: Path
+) -> None:
+    """Train dina, score the test images before and after, and keep towers, history and scores; ``path`` comes last.
+
+    Parameters
+    ----------
+    preset, settings, seed, device
+        As `DinaDecoder` takes them.
+    parts
+        The three parts of the split.
+    folder
+        The run directory; training goes on from the checkpoints in it.
+    path
+        Where the scores go.
+    """
+
+    def make() -> DinaDecoder:
+        _check_numbers(parts)
+        return DinaDecoder(preset, settings, seed, device, folder / CHECKPOINTS)
+
+    scores, decoder = fit_and_score("dina", preset, make, parts)
+    if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
+        if decoder.towers_before_training is not None:
+            scored, reason = score_test(_BeforeTraining(decoder), parts.test)
+            DecoderScores(BEFORE_TRAINING, preset, "images", scored, reason).write(path.with_name(f"retrieval_{BEFORE_TRAINING}.nc"))
+        history = decoder.history
+        write_text(folder / "history.csv", history.to_frame().to_csv(index=False, lineterminator="\n"))
+        decoder.towers.save(folder / "model.safetensors")
+        training = {
+            "epochs_done": history.n_epochs_done,
+            "epochs_budget": history.n_epochs_budget,
+            "chosen_epoch": history.best_epoch,
+            "stop_reason": history.stop_reason,
+        }
+        scores = replace(scores, chosen={**scores.chosen, **training})
+    scores.write(path)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _check_numbers(parts: Parts) -> None:
+    n_train, n_validation = parts.train.n_stimuli, parts.validation.n_stimuli
+    if n_train < MIN_TRAIN or n_validation < MIN_VALIDATION:
+        raise DataError(
+            f"dina needs at least {MIN_TRAIN} images to train on and {MIN_VALIDATION} to choose by; this recording gives"
+            f" {n_train} and {n_validation}. Record more images."
+        )
+
+
+class _BeforeTraining:
+    """The closed-form start of a fitted decoder, as a decoder of its own."""
+
+    reads: Reads = "images"
+
+    def __init__(self, decoder: DinaDecoder) -> None:
+        self.name = BEFORE_TRAINING
+        self._decoder = decoder
+
+    def fit(self, train: Pairs, validation: Pairs) -> "_BeforeTraining":
+        return self
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        scores = self._decoder.score_before_training(queries, gallery)
+        if scores is None:
+            raise DataError("This preset has no start that decodes before training.")
+        return scores
