@@ -1,4 +1,4 @@
-"""Examples of retrieval: which queries are shown, by a rule, and their images as small pictures inside the page."""
+"""Examples of retrieval: which queries are shown, by a rule, and their images as thumbnails inside the page."""
 
 import base64
 import io
@@ -19,11 +19,11 @@ RULE = (
 )
 QUANTILES = (0.1, 0.5, 0.9)
 N_BEST = 5
-MAX_PICTURE_BYTES = 1_800_000  # as base64, all pictures together: the page stays below 3 MB
+MAX_THUMBNAIL_BYTES = 1_800_000  # as base64, all thumbnails together: the page stays below 3 MB
 
 
 @dataclass(frozen=True)
-class Picture:
+class Thumbnail:
     """An image of the gallery: data URI, size in pixels, and what it is called."""
 
     uri: str
@@ -36,15 +36,18 @@ class Picture:
 class Example:
     """One query: whether it was a hit, the rank of the right image, that image, and the best images in order.
 
-    ``found`` is the place of the right image among ``best`` counted from 0, or -1.
+    ``found`` is the place of the right image among ``best`` counted from 0, or -1; ``n_alike`` of all ``n_queries``
+    queries were hits, or misses, as this one.
     """
 
-    is_hit: bool
+    is_right: bool
     rank: float
     n_gallery: int
-    target: Picture
-    best: tuple[Picture, ...]
+    target: Thumbnail
+    best: tuple[Thumbnail, ...]
     found: int
+    n_alike: int
+    n_queries: int
 
 
 def choose_queries(scores: Float[np.ndarray, "query gallery"], target: Int[np.ndarray, "query"]) -> list[int]:
@@ -82,32 +85,34 @@ def make_examples(retrieval: xr.Dataset, queries: str, gallery: xr.Dataset) -> l
     best = {query: np.argsort(-scores[query], kind="stable")[:N_BEST] for query in chosen}
     needed = sorted({int(target[query]) for query in chosen} | {int(i) for places in best.values() for i in places})
     uses = np.bincount([int(i) for query in chosen for i in (target[query], *best[query])], minlength=scores.shape[1])
-    pictures = dict(zip(needed, _pictures(gallery, needed, [int(uses[i]) for i in needed]), strict=True))
+    thumbnails = dict(zip(needed, _thumbnails(gallery, needed, [int(uses[i]) for i in needed]), strict=True))
     return [
         Example(
-            is_hit=bool(rank[query] == 1),
+            is_right=bool(rank[query] == 1),
             rank=float(rank[query]),
             n_gallery=int(scores.shape[1]),
-            target=pictures[int(target[query])],
-            best=tuple(pictures[int(i)] for i in best[query]),
+            target=thumbnails[int(target[query])],
+            best=tuple(thumbnails[int(i)] for i in best[query]),
+            n_alike=int(((rank == 1) == (rank[query] == 1)).sum()),
+            n_queries=len(rank),
             found=next((place for place, i in enumerate(best[query]) if i == target[query]), -1),
         )
         for query in chosen
     ]
 
 
-def _pictures(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int]) -> list[Picture]:
+def _thumbnails(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int]) -> list[Thumbnail]:
     """Encode the needed thumbnails as PNG, halved in size until all of them together are small enough for the page."""
     pixels = gallery["thumbnail"].to_numpy()[list(needed)].astype(np.uint8)
     uris = [_data_uri(image) for image in pixels]
-    while sum(len(uri) * n for uri, n in zip(uris, uses, strict=True)) > MAX_PICTURE_BYTES and min(pixels.shape[1:3]) > 8:
+    while sum(len(uri) * n for uri, n in zip(uris, uses, strict=True)) > MAX_THUMBNAIL_BYTES and min(pixels.shape[1:3]) > 8:
         pixels = _halved(pixels)
         uris = [_data_uri(image) for image in pixels]
     names = gallery["stimulus_id"].to_numpy() if "stimulus_id" in gallery else np.arange(gallery.sizes["gallery"])
     labels = gallery["label"].to_numpy() if "label" in gallery else np.full(gallery.sizes["gallery"], "")
     words = [f"image {names[i]}" + (f", {labels[i]}" if str(labels[i]) else "") for i in needed]
     height, width = pixels.shape[1:3]
-    return [Picture(uri, int(width), int(height), word) for uri, word in zip(uris, words, strict=True)]
+    return [Thumbnail(uri, int(width), int(height), word) for uri, word in zip(uris, words, strict=True)]
 
 
 def _halved(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:

@@ -29,7 +29,7 @@ def headline(run: Run) -> list[str]:
     neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "the population"
     sentences = [
         f"From the averaged responses of {neurons}, dina names the right image out of {own.n_gallery} in {percent(own.top1)} of cases"
-        f" (95 % interval {interval(own.top1_low, own.top1_high)}); guessing would give {percent(own.chance_top1)}."
+        f" (95\u202f% interval {interval(own.top1_low, own.top1_high)}); guessing would give {percent(own.chance_top1)}."
     ]
     against = [text for text in (_against_rival(run, rows, own), _against_observer(run, rows, own)) if text]
     return [*sentences, " ".join([*against, _single_trials(run)]).strip()]
@@ -41,13 +41,13 @@ def tiles(run: Run) -> list[Tile]:
     for queries, words in (("averaged", "averaged responses"), ("single_trial", "single trials")):
         row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
         if row is not None and row.top1 is not None:
-            beside = f"95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
+            beside = f"95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
             result.append(Tile(percent(row.top1), f"dina, {words}", beside, "dina"))
     rows = run.select("averaged")
     for row, title, kind in ((best_rival(run, rows), "best rival", "rival"), (_observer(rows), "ideal observer", "reference")):
         if row is not None and row.top1 is not None:
             named = style_of(row.decoder).label if kind == "rival" else "knows the simulation's truth"
-            beside = f"{named}; 95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
+            beside = f"{named}; 95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
             result.append(Tile(percent(row.top1), f"{title}, averaged responses", beside, kind))
     return result
 
@@ -77,7 +77,7 @@ def _against_rival(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
     rival = best_rival(run, rows)
     if rival is None:
         return ""
-    sentence = f"The best rival, {style_of(rival.decoder).label}, reaches {percent(rival.top1)}"
+    sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)}"
     paired = _paired_difference(run, rival.decoder, "averaged")
     if paired is None:
         return sentence + "."
@@ -88,7 +88,7 @@ def _against_rival(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
         verdict = "the rival is better"
     else:
         verdict = "these data do not tell the two apart"
-    return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95 % interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
+    return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95\u202f% interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
 
 
 def _against_observer(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
@@ -104,7 +104,7 @@ def _single_trials(run: Run) -> str:
         return ""
     if row.top1 is None:
         return f"Single trials could not be decoded: {row.reason or 'no reason was recorded'}"
-    return f"From one single trial it is {percent(row.top1)} (95 % interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
+    return f"From single trials dina is right in {percent(row.top1)} of cases (95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
 
 
 def _reference_only(run: Run) -> list[str]:
@@ -116,5 +116,5 @@ def _reference_only(run: Run) -> list[str]:
     kind = "averaged responses" if best.queries == "averaged" else "single trials"
     return [
         f"What can be said: {style_of(best.decoder).label} names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
-        f" (95 % interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
+        f" (95\u202f% interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
     ]

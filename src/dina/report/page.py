@@ -110,6 +110,7 @@ def _render(run: Run, sections: list[Section], drawings: dict[str, str]) -> str:
             name=str(run.summary.get("recording", {}).get("name", "recording without a name")),
             is_simulated=run.is_simulated,
             headline=headline(run),
+            warnings=[str(warning) for warning in run.summary.get("warnings", [])],
             tiles=tiles(run),
             sections=sections,
             examples=next(iter(examples.values()), []),

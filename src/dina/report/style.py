@@ -23,10 +23,10 @@ LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
     "dina_before_training": ("dina before training", "dina"),
     "ridge": ("ridge to image components", "rival"),
-    "encoding_global": ("encoding model, whole image", "rival"),
-    "encoding_local": ("encoding model, local fields", "rival"),
-    "nearest_repeat_zscored": ("nearest repeat, z-scored", "reference"),
-    "nearest_repeat_raw": ("nearest repeat, raw", "reference"),
+    "encoding_global": ("global encoding model", "rival"),
+    "encoding_local": ("local encoding model", "rival"),
+    "nearest_repeat_zscored": ("nearest repeat (z-scored)", "reference"),
+    "nearest_repeat_raw": ("nearest repeat (raw)", "reference"),
     "ideal_observer": ("ideal observer", "reference"),
 }
 """Decoder name → (words on the page, what it is)."""
@@ -54,7 +54,7 @@ def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
     label, kind = LABELS.get(decoder, (decoder, "rival" if reads == "images" else "reference"))
     peers = [name for name, (_, other) in LABELS.items() if other == kind]
     number = peers.index(decoder) if decoder in peers else len(peers)
-    markers = {"dina": "oo", "rival": "sD^", "reference": "Pv*"}[kind]
+    markers = {"dina": "oo", "rival": "sD^", "reference": "v<p"}[kind]
     lines: dict[str, tuple[str | tuple[float, tuple[float, ...]], ...]] = {
         "dina": ("-", (0, (2, 1.5))),
         "rival": ("-", (0, (4, 1.5)), (0, (1, 1))),

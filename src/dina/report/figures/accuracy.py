@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dina.report.canvas import finish_axes, in_style, new_figure
@@ -13,6 +14,7 @@ from dina.report.words import percent
 
 ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
+COLUMNS = {"averaged": 1.03, "single_trial": 1.23}  # of the numbers right of the axes, in widths of the axes
 HEADING = {"averaged": "averaged", "single_trial": "single trial"}
 
 
@@ -57,7 +59,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
         label.set_color(style.colour)
         label.set_fontweight("bold" if style.kind == "dina" else "normal")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("top-1 accuracy (% of queries), with 95 % interval")
+    axes.set_xlabel("top-1 accuracy (% of queries), with 95\u202f% interval")
     _percent_axis(axes)
     _draw_headings(axes)
     finish_axes(axes, "x")
@@ -99,7 +101,12 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
         label.set_color(style.colour)
     _draw_chance(axes, rows, {name: float(i) for i, name in enumerate(order)})
     axes.set_xlabel("top-1 accuracy (% of queries)")
-    axes.set_title("●  image from response      □  response from image", fontweight="normal", fontsize=8)
+    marks = {"image from response": ("o", COLOURS["ink"][0]), "response from image": ("s", COLOURS["paper"][0])}
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=COLOURS["ink"][0], markerfacecolor=face, markersize=5.5, label=words)
+        for words, (marker, face) in marks.items()
+    ]
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, handletextpad=0.2)
     _percent_axis(axes)
     finish_axes(axes, "x")
     axes.tick_params(axis="y", length=0)
@@ -122,7 +129,7 @@ def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, D
 
 def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float) -> None:
     y = position + OFFSET.get(row.queries, 0.0)
-    column = 1.03 if row.queries == "averaged" else 1.19
+    column = COLUMNS.get(row.queries, 1.0)
     text = "–" if row.top1 is None else percent(row.top1)
     axes.text(
         column,
@@ -170,10 +177,10 @@ def _draw_chance(axes: Axes, rows: Sequence[DecodingRow], place: Mapping[str, fl
 
 
 def _draw_headings(axes: Axes) -> None:
-    for column, text in ((1.03, "● " + HEADING["averaged"]), (1.19, "○ " + HEADING["single_trial"])):
+    for queries, mark in (("averaged", "●"), ("single_trial", "○")):
         axes.annotate(
-            text,
-            (column, -0.5),
+            f"{mark} {HEADING[queries]}",
+            (COLUMNS[queries], -0.5),
             xycoords=axes.get_yaxis_transform(),
             xytext=(0, 3),
             textcoords="offset points",

@@ -63,7 +63,11 @@ def draw_differences(differences: Sequence[Difference], axis_label: str, reads: 
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(axis_label)
     axes.set_title(
-        "←  the other is better      dina is better  →", fontweight="normal", fontsize=8, color=COLOURS["muted"][0], loc="center"
+        "←\u2002the other is better\u2003\u2003dina is better\u2002→",
+        fontweight="normal",
+        fontsize=8,
+        color=COLOURS["muted"][0],
+        loc="center",
     )
     finish_axes(axes, "x")
     axes.tick_params(axis="y", length=0)

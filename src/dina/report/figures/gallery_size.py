@@ -57,7 +57,8 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
     axes.plot(size, chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
     ends.append((float(chance[-1]), "chance", COLOURS["chance"][0]))
     axes.set_xscale("log")
-    axes.set_xticks(size, [f"{int(value)}" for value in size])
+    ticks = size[(size < 0.6 * size.max()) | (size == size.max())]  # those too near to the last would run into it
+    axes.set_xticks(ticks, [f"{int(value)}" for value in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 102)
     axes.set_xlim(size.min() * 0.9, size.max() * 1.03)

@@ -64,7 +64,7 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
     """
     rank = np.arange(1, len(variance) + 1)
     seen = np.isfinite(variance) & (variance > 0)
-    figure = new_figure(110, 72)
+    figure = new_figure(110, 62)
     axes = figure.add_subplot()
     axes.plot(rank[seen], variance[seen], color=COLOURS["dina"][0], linewidth=1.4, label="measured")
     if exponent is not None:
@@ -97,7 +97,7 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
 def draw_repeats(n_trials: np.ndarray) -> Figure:
     """Draw how many images were shown once, twice, … (``n_trials``: one count per image)."""
     count, images = np.unique(n_trials.astype(int), return_counts=True)
-    figure = new_figure(110, 55)
+    figure = new_figure(110, 62)
     axes = figure.add_subplot()
     axes.bar(count, images, width=0.8, color=COLOURS["dina"][0])
     if len(count) <= 12:

@@ -71,7 +71,7 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
             "queries",
             "gallery size",
             "top-1",
-            "95 % interval",
+            "95\u202f% interval",
             "chance top-1",
             "top-5",
             "top-10",
@@ -90,7 +90,7 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str]) -> FigurePa
     return FigurePart(
         "accuracy",
         draw_accuracy(rows, reads),
-        f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95 % intervals"
+        f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
         " (Wilson, over distinct images); dashed: chance. Decoders above, reference levels in the shaded part below.",
         "Top-1 accuracy: "
         + "; ".join(
@@ -151,7 +151,9 @@ def p_words(p_value: float | None) -> str:
 
 
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:
-    """Say for each row without a number, or with a remark, what the study gave as reason."""
-    return tuple(
-        f"{style_of(row.decoder).label}, {QUERIES.get(row.queries, row.queries)}: {row.reason}" for row in rows if row.reason
-    )
+    """Say for the rows without a number, or with a remark, what the study gave as reason; equal reasons are told once."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.reason:
+            told.setdefault((row.queries, row.reason), []).append(style_of(row.decoder).label)
+    return tuple(f"{' and '.join(names)}, {QUERIES.get(queries, queries)}: {reason}" for (queries, reason), names in told.items())

@@ -1,6 +1,7 @@
 """How dina differs from every other decoder, query by query, and whether both directions agree."""
 
 import math
+from dataclasses import dataclass
 
 import xarray as xr
 
@@ -15,61 +16,71 @@ from dina.report.words import percent, signed
 DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
 
 
+@dataclass(frozen=True)
+class _Measure:
+    """One measure compared: its words and unit, and the factor that makes a positive difference better for dina."""
+
+    name: str
+    words: str
+    unit: str
+    scale: float
+    digits: int
+
+    def axis(self) -> str:
+        """Return what the axis shows; ranks are turned round, since a smaller rank is better."""
+        return f"{'dina − other' if self.scale > 0 else 'other − dina'}, {self.words} ({self.unit})"
+
+    def interval(self, low: float, high: float) -> str:
+        return f"{signed(low, self.digits)} to {signed(high, self.digits)}"
+
+
+MEASURES = (
+    _Measure("top1", "top-1 accuracy", "percentage points", 100.0, 1),
+    _Measure("mean_log_rank", "mean log rank", "nats", -1.0, 3),
+)
+
+
 def differences(run: Run) -> Section:
     """Show the paired differences between dina and every other decoder."""
     title = "Paired differences"
     if run.comparisons is None:
         return Section("differences", title, missing=("No comparison was made: the run holds no results/comparisons.nc.",))
-    reads = {str(name): run.reads(str(name)) for name in run.comparisons["rival"].to_numpy()}
-    parts = []
-    for measure, words, unit, scale in (
-        ("top1", "top-1 accuracy", "percentage points", 100.0),
-        ("mean_log_rank", "mean log rank", "nats", -1.0),
-    ):
-        found = read_differences(run.comparisons, measure, scale)
-        if not any(math.isfinite(d.value) for d in found):
-            continue
-        # a smaller rank is better, so it is turned round: right is always better for dina
-        label = f"dina − other, {words} ({unit})" if scale > 0 else f"other − dina, {words} ({unit})"
-        table = Table(
-            f"Paired differences of {words}, {unit}; positive is better for dina.",
-            ("compared with", "queries", "difference", "95 % interval", "p"),
-            tuple(
-                (
-                    style_of(d.rival, reads[d.rival]).label,
-                    QUERIES.get(d.queries, d.queries),
-                    signed(d.value, 1 if scale > 0 else 3),
-                    f"{signed(d.low, 1 if scale > 0 else 3)} to {signed(d.high, 1 if scale > 0 else 3)}",
-                    p_words(d.p_value),
-                )
-                for d in found
-                if math.isfinite(d.value)
-            ),
-            n_words=2,
-        )
-        parts.append(
-            FigurePart(
-                f"differences_{measure}",
-                draw_differences(found, label, reads),
-                f"Paired differences of {words} between dina and each other decoder, on the same queries; filled marks: averaged responses, hollow: single"
-                " trials; bars: 95 % intervals, bootstrapped over images. An interval that leaves out zero tells the two apart.",
-                "; ".join(
-                    f"{style_of(d.rival, reads[d.rival]).label}, {QUERIES.get(d.queries, d.queries)}: {signed(d.value, 1 if scale > 0 else 3)}"
-                    for d in found
-                    if math.isfinite(d.value)
-                )
-                + f" {unit}.",
-                table,
-            )
-        )
+    found = [(measure, _read_differences(run.comparisons, measure)) for measure in MEASURES]
+    parts = [_difference_figure(run, measure, several) for measure, several in found if several]
     return Section(
         "differences",
         title,
         paragraphs=(
-            "Two decoders asked the same queries find the same ones hard. Taking the difference query by query removes what they share, so it is told apart more finely than by two separate intervals. The intervals are not corrected for the number of comparisons.",
+            "Two decoders asked the same queries find the same ones hard. Taking the difference query by query removes what they"
+            " share, so that they are told apart more finely than by two separate intervals. The intervals are not corrected for"
+            " the number of comparisons.",
         ),
         figures=parts,
-        missing=() if parts else ("The comparisons hold no number.",),
+        missing=() if parts else ("No other decoder was asked the same queries as dina among the same images.",),
+    )
+
+
+def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> FigurePart:
+    reads = {d.rival: run.reads(d.rival) for d in found}
+    named = [(style_of(d.rival, reads[d.rival]).label, QUERIES.get(d.queries, d.queries), d) for d in found]
+    table = Table(
+        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided.",
+        ("compared with", "queries", "difference", "95\u202f% interval", "p"),
+        tuple(
+            (name, queries, signed(d.value, measure.digits), measure.interval(d.low, d.high), p_words(d.p_value))
+            for name, queries, d in named
+        ),
+        n_words=2,
+    )
+    spoken = "; ".join(f"{name}, {queries}: {signed(d.value, measure.digits)}" for name, queries, d in named)
+    return FigurePart(
+        f"differences_{measure.name}",
+        draw_differences(found, measure.axis(), reads),
+        f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
+        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. An interval that leaves out zero tells"
+        " the two apart.",
+        f"Paired differences of {measure.words} in {measure.unit}, positive where dina is better: {spoken}.",
+        table,
     )
 
 
@@ -98,7 +109,8 @@ def directions(run: Run) -> Section:
                 table,
             )
         )
-    missing = reasons([row for row in run.rows if row.direction == "response_from_image"])
+    known = reasons([row for row in run.rows if row.direction == "image_from_response"])
+    missing = tuple(r for r in reasons([row for row in run.rows if row.direction == "response_from_image"]) if r not in known)
     return Section(
         "directions",
         "Both directions",
@@ -110,16 +122,14 @@ def directions(run: Run) -> Section:
     )
 
 
-def read_differences(comparisons: xr.Dataset, measure: str, scale: float) -> list[Difference]:
-    """Read the paired differences of one measure; a negative ``scale`` turns them and their intervals round."""
+def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Difference]:
+    """Read the paired differences of one measure that could be computed, turned so that positive is better for dina."""
     result = []
     for rival in map(str, comparisons["rival"].to_numpy()):
         for queries in map(str, comparisons["queries"].to_numpy()):
             one = comparisons.sel(rival=rival, queries=queries)
-            value, low, high = (
-                scale * float(one[name]) if name in one else math.nan
-                for name in (f"{measure}_difference", f"{measure}_low", f"{measure}_high")
-            )
-            p_value = float(one[f"{measure}_p_value"]) if f"{measure}_p_value" in one else math.nan
-            result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value))
+            value, low, high = (measure.scale * float(one[f"{measure.name}_{word}"]) for word in ("difference", "low", "high"))
+            if math.isfinite(value):
+                p_value = float(one[f"{measure.name}_p_value"])
+                result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value))
     return result

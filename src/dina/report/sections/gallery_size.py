@@ -28,7 +28,7 @@ def gallery_sizes(run: Run) -> Section:
             FigurePart(
                 f"gallery_size_{queries}",
                 draw_gallery_size(dataset, queries, reads),
-                f"Top-1 accuracy against the number of candidates, {QUERIES.get(queries, queries)}; chance is one over that number. Shaded: 95 % interval of dina.",
+                f"Top-1 accuracy against the number of candidates, {QUERIES.get(queries, queries)}; chance is one over that number. Shaded: 95\u202f% interval of dina.",
                 f"Top-1 accuracy of each decoder in galleries of {int(sizes.min())} to {int(sizes.max())} images, {QUERIES.get(queries, queries)}; the numbers are in the table.",
                 _gallery_size_table(one, reads, queries),
             )
@@ -58,7 +58,7 @@ def _gallery_size_table(one: xr.Dataset, reads: dict[str, str], queries: str) ->
         )
     chance = ("chance", *(percent(float(value)) for value in one["chance"].to_numpy()))
     return Table(
-        f"Top-1 accuracy (95 % interval) by gallery size, {QUERIES.get(queries, queries)}.",
+        f"Top-1 accuracy (95\u202f% interval) by gallery size, {QUERIES.get(queries, queries)}.",
         ("decoder", *(f"{int(size)} images" for size in sizes)),
         (*lines, chance),
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from dina.report.parts import Section, Table
 from dina.report.read_run import Run
+from dina.report.style import style_of
 
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
@@ -58,18 +59,29 @@ def how_to_read() -> Section:
 def methods(run: Run) -> Section:
     """Show methods, versions, seed, split checksum and how to repeat the run; settings are shown beneath as text."""
     split = run.summary.get("split", {})
-    rows = [("dina version", str(run.summary.get("dina_version", "not recorded")))]
+    rows = [] if "dina" in run.environment else [("dina", str(run.summary.get("dina_version", "not recorded")))]
     rows += [
         ("seed", str(split.get("seed", "not recorded"))),
         ("split checksum (SHA-256)", str(split.get("sha256", "not recorded"))),
     ]
     rows += _flat(run.environment)
-    return Section(
-        "methods",
-        "Methods, settings and versions",
-        paragraphs=METHODS,
-        tables=(Table("Versions and environment.", ("what", "value"), tuple(rows), n_words=2),),
+    tables = [Table("Versions and environment.", ("fact", "value"), tuple(rows), n_words=2)]
+    fits = run.summary.get("fits")
+    chosen = (
+        [(f"{style_of(name).label}: {key}", value) for name, fit in fits.items() for key, value in _flat(fit)]
+        if isinstance(fits, dict)
+        else []
     )
+    if chosen:
+        tables.append(
+            Table(
+                "What validation chose, and what else the fits report.",
+                ("decoder and quantity", "value"),
+                tuple(chosen),
+                n_words=2,
+            )
+        )
+    return Section("methods", "Methods, settings and versions", paragraphs=METHODS, tables=tables)
 
 
 def commands(run: Run) -> tuple[str, ...]:
@@ -84,9 +96,11 @@ def commands(run: Run) -> tuple[str, ...]:
     return (again, "dina report RUN")
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Turn nested facts into rows; the packages of an environment come one to a row."""
     rows: list[tuple[str, str]] = []
+    if not isinstance(tree, dict):
+        return [("", str(tree))]
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("_", " ")
         rows += _flat(value, f"{name} ") if isinstance(value, dict) else [(name, "none" if value is None else str(value))]

@@ -1,6 +1,7 @@
 """What was decoded, and how good the data are."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,20 @@ FACTS = {
     "image_set": "image set",
     "n_neurons": "neurons",
     "n_stimuli": "images shown",
-    "n_repeats": "trials per image (median)",
+    "n_repeats": "trials per image",
+    "n_repeats_range": "trials per image, fewest and most",
     "n_trials": "trials",
-    "n_near_identical_groups": "groups of near-identical images",
+    "n_presentations": "presentations (a trial may average several)",
     "deg_per_pixel": "degrees of visual angle per pixel",
-    "fingerprint": "fingerprint of the data (SHA-256)",
+    "sha256": "checksum of the data (SHA-256)",
+}
+SPLIT_FACTS = {
+    "n_train": "images for training",
+    "n_validation": "images for validation",
+    "n_test": "images for testing",
+    "seed": "seed",
+    "sha256": "checksum of the split (SHA-256)",
+    "n_near_identical_groups": "groups of near-identical images",
 }
 """Key of ``summary.json`` → words; other keys are shown as they are."""
 
@@ -36,27 +46,25 @@ NEURON_HISTOGRAMS = {
 
 def what_was_decoded(run: Run) -> Section:
     """Show the facts of the recording, the split, and what the reader dropped or converted."""
-    recording = run.summary.get("recording", {})
-    facts = [
-        (FACTS.get(key, key.replace("_", " ")), _words(value))
-        for key, value in recording.items()
-        if key not in ("notes", "is_simulated")
+    recording, split = run.summary.get("recording", {}), run.summary.get("split", {})
+    facts = {key: value for key, value in recording.items() if key not in ("notes", "is_simulated")}
+    if facts.get("n_repeats") is not None:
+        facts.pop("n_repeats_range", None)
+    tables = [
+        Table("The recording.", ("fact", "value"), _facts(facts, FACTS), n_words=2),
+        Table("The split of the images.", ("fact", "value"), _facts(split, SPLIT_FACTS), n_words=2),
     ]
-    split = run.summary.get("split", {})
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
-    tables = [Table("The recording.", ("fact", "value"), tuple(facts), n_words=2)]
-    paragraphs = [_split_words(sizes)] if all(isinstance(size, int) for size in sizes) else []
-    rows = [
-        (f"images for {words}", number(size))
-        for words, size in zip(("training", "validation", "test"), sizes, strict=True)
-        if size is not None
-    ]
-    rows += [
-        (key.replace("_", " "), _words(value)) for key, value in split.items() if key not in ("n_train", "n_validation", "n_test")
-    ]
-    tables.append(Table("The split.", ("part", "value"), tuple(rows), n_words=2))
-    notes = [str(note) for note in recording.get("notes", [])] if isinstance(recording.get("notes"), list) else []
-    return Section("recording", "What was decoded", paragraphs=[*paragraphs, *(f"Note: {note}" for note in notes)], tables=tables)
+    notes = recording.get("notes")
+    words = [_split_words(sizes)] if all(isinstance(size, int) for size in sizes) else []
+    words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
+    return Section("recording", "What was decoded", paragraphs=words, tables=tables)
+
+
+def _facts(values: Mapping[str, Any], words: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (words.get(key, key.replace("_", " ")), _words(value) if key != "seed" else str(value)) for key, value in values.items()
+    )
 
 
 def data_quality(run: Run) -> Section:
@@ -72,14 +80,14 @@ def data_quality(run: Run) -> Section:
         reason = quality.attrs.get(f"{name}_reason") or quality.attrs.get(f"reason_{name}")
         if not part and (reason or name in quality):
             missing.append(f"{label.split(' (')[0].capitalize()}: {reason or 'it could not be computed for any neuron.'}")
+    if "n_trials" in quality:
+        figures.append(_repeats(quality["n_trials"].to_numpy()))
     figures += _spectrum(quality)
     if not any(part.name == "spectrum" for part in figures):
         reason = next(
             (str(value) for key, value in quality.attrs.items() if "reason" in key and "spectrum" in key + str(value)), ""
         )
         missing.append(f"Variance spectrum: {reason or 'it could not be computed.'}")
-    if "n_trials" in quality:
-        figures.append(_repeats(quality["n_trials"].to_numpy()))
     return Section(
         "quality",
         title,
@@ -87,8 +95,16 @@ def data_quality(run: Run) -> Section:
             "No decoder can read out what the responses do not carry. These are properties of the recording alone; no decoder is involved.",
         ),
         figures=figures,
+        tables=_quality_table(run),
         missing=missing,
     )
+
+
+def _quality_table(run: Run) -> list[Table]:
+    """Return the numbers of ``summary.json`` on quality; one that is null stands beside its reason."""
+    numbers = run.summary.get("quality")
+    rows = _facts(numbers, {}) if isinstance(numbers, dict) else ()
+    return [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
 
 
 def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> list[FigurePart]:
@@ -182,8 +198,8 @@ def _words(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return number(value)
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "not known" if value is None else str(value)
+        return ", ".join(map(_words, value)) or "none"
+    return "not the same for all, or not known" if value is None else str(value)
 
 
 def _float(value: Any) -> float | None:

@@ -64,7 +64,7 @@ def _before_and_after(run: Run) -> list[Table]:
                         number(row.n_gallery),
                     )
                 )
-    columns = ("dina", "queries", "top-1", "95 % interval", "chance", "gallery size")
+    columns = ("dina", "queries", "top-1", "95\u202f% interval", "chance", "gallery size")
     return [Table("Test accuracy before and after contrastive training.", columns, tuple(rows), n_words=2)] if rows else []
 
 
