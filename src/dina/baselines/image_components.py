@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import torch
 from jaxtyping import Float32
 
 from dina.checks import check_count
@@ -53,9 +53,8 @@ class ImageComponents:
         # the smaller of the two Gram matrices has all the variances that are not 0
         by_image = n <= values.shape[1]
         gram = (values @ values.T if by_image else values.T @ values).astype(np.float64) / n
-        first = max(0, len(gram) - n_components)
-        variance, vectors = scipy.linalg.eigh(gram, subset_by_index=[first, len(gram) - 1])
-        keep = np.flatnonzero(variance > 1e-6 * variance[-1])[::-1]
+        variance, vectors = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(gram)))
+        keep = np.flatnonzero(variance > 1e-6 * variance[-1])[::-1][:n_components]
         deviation = np.sqrt(variance[keep]).astype(np.float32)
         directions = vectors[:, keep].T.astype(np.float32)
         if by_image:
