@@ -115,6 +115,6 @@ def _reference_only(run: Run) -> list[str]:
         return []
     kind = "averaged responses" if best.queries == "averaged" else "single trials"
     return [
-        f"What can be said: {style_of(best.decoder).label} names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
+        f"What can be said without it: the best of the others ({style_of(best.decoder).label}) names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
         f" (95\u202f% interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
     ]

@@ -14,7 +14,7 @@ from dina.report.words import percent
 
 ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
-COLUMNS = {"averaged": 1.03, "single_trial": 1.23}  # of the numbers right of the axes, in widths of the axes
+COLUMNS = {"averaged": 8.0, "single_trial": 66.0}  # of the numbers right of the axes, in points from their edge
 HEADING = {"averaged": "averaged", "single_trial": "single trial"}
 
 
@@ -117,10 +117,12 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
 def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, DecoderStyle]:
     """Put dina first, then the rivals from best to worst, then the reference levels from best to worst."""
     best: dict[str, float] = {}
-    for row in rows:  # sorted by averaged queries where there are any
-        value = -1.0 if row.top1 is None else row.top1
-        if row.queries == "averaged" or row.decoder not in best:
-            best[row.decoder] = value
+    for queries in ("single_trial", "averaged"):  # by averaged queries where there are any
+        best |= {
+            row.decoder: -1.0 if row.top1 is None else row.top1
+            for row in rows
+            if row.queries == queries and (row.top1 is not None or row.decoder not in best)
+        }
     styles = {name: style_of(name, reads.get(name, "images")) for name in best}
     rank = {"dina": 0, "rival": 1, "reference": 2}
     names = sorted(styles, key=lambda name: (rank[styles[name].kind], name != "dina", -best[name], name))
@@ -129,16 +131,8 @@ def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, D
 
 def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float) -> None:
     y = position + OFFSET.get(row.queries, 0.0)
-    column = COLUMNS.get(row.queries, 1.0)
-    text = "–" if row.top1 is None else percent(row.top1)
-    axes.text(
-        column,
-        position,
-        text,
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        color=style.colour if row.top1 is not None else COLOURS["muted"][0],
-    )
+    colour = COLOURS["muted"][0] if row.top1 is None else style.colour
+    _write_right(axes, percent(row.top1), position, COLUMNS.get(row.queries, 0.0), 0.0, colour)
     if row.top1 is None:
         return
     if row.top1_low is not None and row.top1_high is not None:
@@ -178,15 +172,21 @@ def _draw_chance(axes: Axes, rows: Sequence[DecodingRow], place: Mapping[str, fl
 
 def _draw_headings(axes: Axes) -> None:
     for queries, mark in (("averaged", "●"), ("single_trial", "○")):
-        axes.annotate(
-            f"{mark} {HEADING[queries]}",
-            (COLUMNS[queries], -0.5),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(0, 3),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=7.5,
-        )
+        _write_right(axes, f"{mark} {HEADING[queries]}", -0.5, COLUMNS[queries], 8.0, COLOURS["ink"][0])
+
+
+def _write_right(axes: Axes, text: str, y: float, right: float, up: float, colour: str) -> None:
+    """Write at height ``y`` of the data, so many points right of the axes and up."""
+    axes.annotate(
+        text,
+        (1.0, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(right, up),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        fontsize=7.5 if up else 8.0,
+    )
 
 
 def _limit(rows: Sequence[DecodingRow]) -> float:

@@ -34,6 +34,14 @@ SPLIT_FACTS = {
     "n_near_identical_groups": "groups of near-identical images",
 }
 """Key of ``summary.json`` → words; other keys are shown as they are."""
+QUALITY_FACTS = {
+    "n_constant_neurons": "neurons that never change",
+    "median_reliability": "split-half reliability, median over neurons",
+    "median_signal_variance": "signal variance (fraction of single-trial variance), median over neurons",
+    "power_law_exponent": "power-law exponent of the variance spectrum",
+    "power_law_low": "its 95\u202f% interval, lower end",
+    "power_law_high": "its 95\u202f% interval, upper end",
+}
 
 NEURON_HISTOGRAMS = {
     "reliability": ("split-half reliability (correlation between halves of the trials)", "no reliable response to the images"),
@@ -48,8 +56,8 @@ def what_was_decoded(run: Run) -> Section:
     """Show the facts of the recording, the split, and what the reader dropped or converted."""
     recording, split = run.summary.get("recording", {}), run.summary.get("split", {})
     facts = {key: value for key, value in recording.items() if key not in ("notes", "is_simulated")}
-    if facts.get("n_repeats") is not None:
-        facts.pop("n_repeats_range", None)
+    # trials per image: one number where all have the same, else the fewest and the most
+    facts.pop("n_repeats" if facts.get("n_repeats") is None else "n_repeats_range", None)
     tables = [
         Table("The recording.", ("fact", "value"), _facts(facts, FACTS), n_words=2),
         Table("The split of the images.", ("fact", "value"), _facts(split, SPLIT_FACTS), n_words=2),
@@ -77,17 +85,15 @@ def data_quality(run: Run) -> Section:
     for name, (label, zero) in NEURON_HISTOGRAMS.items():
         part = _histogram(quality, name, label, zero)
         figures += part
-        reason = quality.attrs.get(f"{name}_reason") or quality.attrs.get(f"reason_{name}")
+        reason = quality.attrs.get(f"reason_{name}")
         if not part and (reason or name in quality):
             missing.append(f"{label.split(' (')[0].capitalize()}: {reason or 'it could not be computed for any neuron.'}")
     if "n_trials" in quality:
         figures.append(_repeats(quality["n_trials"].to_numpy()))
     figures += _spectrum(quality)
-    if not any(part.name == "spectrum" for part in figures):
-        reason = next(
-            (str(value) for key, value in quality.attrs.items() if "reason" in key and "spectrum" in key + str(value)), ""
-        )
-        missing.append(f"Variance spectrum: {reason or 'it could not be computed.'}")
+    for name, words in (("variance_spectrum", "Variance spectrum"), ("power_law_exponent", "Power law")):
+        if f"reason_{name}" in quality.attrs:
+            missing.append(f"{words}: {quality.attrs[f'reason_{name}']}")
     return Section(
         "quality",
         title,
@@ -101,9 +107,12 @@ def data_quality(run: Run) -> Section:
 
 
 def _quality_table(run: Run) -> list[Table]:
-    """Return the numbers of ``summary.json`` on quality; one that is null stands beside its reason."""
+    """Return the numbers of ``summary.json`` on quality; why one is null is said beneath."""
     numbers = run.summary.get("quality")
-    rows = _facts(numbers, {}) if isinstance(numbers, dict) else ()
+    known = (
+        {k: v for k, v in numbers.items() if not k.startswith("reason") and v is not None} if isinstance(numbers, dict) else {}
+    )
+    rows = _facts(known, QUALITY_FACTS)
     return [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
 
 
@@ -199,7 +208,7 @@ def _words(value: Any) -> str:
         return number(value)
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"
-    return "not the same for all, or not known" if value is None else str(value)
+    return "not known" if value is None else str(value)
 
 
 def _float(value: Any) -> float | None:

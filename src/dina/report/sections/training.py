@@ -1,5 +1,7 @@
 """What contrastive training did: its curves, the epochs done, and accuracy before and after."""
 
+from typing import Any
+
 import numpy as np
 
 from dina.report.figures import draw_training
@@ -13,34 +15,36 @@ MAX_ROWS = 24
 
 def training(run: Run) -> Section:
     """Show training curves with epochs done of the budget, and accuracy before and after."""
+    told = run.summary.get("training")
+    facts: dict[str, Any] = told if isinstance(told, dict) else {}
     tables = _before_and_after(run)
     if not run.history:
-        reason = run.summary.get("training", {}).get("reason") if isinstance(run.summary.get("training"), dict) else None
-        return Section(
-            "training",
-            "Training",
-            tables=tables,
-            missing=(f"There are no training curves: {reason or 'nothing was trained in this run.'}",),
-        )
-    epoch = run.history.get("epoch", np.arange(1, 1 + len(next(iter(run.history.values())))).astype(float))
+        missing = (f"There are no training curves: {facts.get('reason') or 'nothing was trained in this run.'}",)
+        return Section("training", "Training", tables=tables, missing=missing)
+    figures = _curves(run, facts)
+    return Section("training", "Training", paragraphs=[_budget(facts, run.history)], figures=figures, tables=tables)
+
+
+def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
+    epoch = _epochs(run.history)
     losses = {_words(name): values for name, values in run.history.items() if "loss" in name}
-    accuracies = {_words(name): values for name, values in run.history.items() if "top" in name or "accuracy" in name}
+    accuracies = {_words(name): values for name, values in run.history.items() if "top1" in name}
+    if not losses and not accuracies:
+        return []
     n_validation = run.summary.get("split", {}).get("n_validation")
     chance = 1 / n_validation if isinstance(n_validation, int) and n_validation > 0 else None
-    chosen = _chosen_epoch(run, epoch, accuracies)
-    figures = []
-    if losses or accuracies:
-        of = f" among {n_validation} validation images" if chance is not None else ""
-        figures.append(
-            FigurePart(
-                "training",
-                draw_training(epoch, losses, accuracies, chance, chosen),
-                f"Training curves over {len(epoch)} epochs. Accuracy is measured{of} and decides which epoch is kept; the test images take no part.",
-                f"Loss and validation accuracy over {len(epoch)} epochs; the numbers are in the table.",
-                _history_table(run, epoch),
-            )
+    chosen = facts.get("chosen_epoch")
+    of = f" among the {n_validation:,} validation images (chance {percent(chance)})" if chance is not None else ""
+    return [
+        FigurePart(
+            "training",
+            draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None),
+            f"Training curves up to epoch {int(epoch[-1])}. Accuracy is top-1{of}. Validation decides which epoch is kept; the test"
+            " images take no part.",
+            f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table.",
+            _history_table(run, epoch),
         )
-    return Section("training", "Training", paragraphs=_budget(run, epoch, chosen), figures=figures, tables=tables)
+    ]
 
 
 def _before_and_after(run: Run) -> list[Table]:
@@ -68,24 +72,24 @@ def _before_and_after(run: Run) -> list[Table]:
     return [Table("Test accuracy before and after contrastive training.", columns, tuple(rows), n_words=2)] if rows else []
 
 
-def _budget(run: Run, epoch: np.ndarray, chosen: int | None) -> list[str]:
-    facts = run.summary.get("training")
-    facts = facts if isinstance(facts, dict) else {}
-    own = next((row.others for row in run.rows if row.decoder == "dina"), {})
-    done = facts.get("epochs_done", own.get("epochs_done", int(epoch[-1]) if len(epoch) else 0))
-    budget = facts.get("epochs_budget", own.get("epochs_budget"))
-    sentence = f"{done} epochs were trained" + (f" of a budget of {budget}." if budget is not None else ".")
-    if isinstance(budget, int) and isinstance(done, int) and done < budget:
-        sentence += " Training ended early because validation no longer improved."
+def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
+    """Say how many epochs were done of how many allowed, why training ended, and which epoch was kept."""
+    done, budget, chosen = (facts.get(key) for key in ("epochs_done", "epochs_budget", "chosen_epoch"))
+    sentences = [
+        f"{int(_epochs(history)[-1]) if done is None else done} epochs were trained"
+        + (f" of a budget of {budget}." if budget is not None else ".")
+    ]
+    if facts.get("stop_reason"):
+        sentences.append(str(facts["stop_reason"]))
     if chosen is not None:
-        sentence += f" The towers of epoch {chosen} were kept."
-    return [sentence]
+        sentences.append(
+            f"The towers of epoch {chosen} were kept" + (": those from before any training." if chosen == 0 else ".")
+        )
+    return " ".join(sentences)
 
 
-def _chosen_epoch(run: Run, epoch: np.ndarray, accuracies: dict[str, np.ndarray]) -> int | None:
-    facts = run.summary.get("training")
-    told = facts.get("chosen_epoch", facts.get("best_epoch")) if isinstance(facts, dict) else None
-    return int(told) if isinstance(told, int) else None
+def _epochs(history: dict[str, np.ndarray]) -> np.ndarray:
+    return history.get("epoch", np.arange(1.0, 1 + len(next(iter(history.values())))))
 
 
 def _history_table(run: Run, epoch: np.ndarray) -> Table:
