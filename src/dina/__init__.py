@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dina.alignment import AlignedTowers
     from dina.dataset.splits import Split, split_by_stimulus
-    from dina.recordings import Recording, read, simulate
+    from dina.recordings import Recording, read
+    from dina.recordings.synthetic import simulate
     from dina.study import StudyResult, StudySettings, run_study
 
 __version__ = "0.1.0"
@@ -27,7 +28,7 @@ _PLACES = {
     "StudySettings": "dina.study",
     "read": "dina.recordings",
     "run_study": "dina.study",
-    "simulate": "dina.recordings",
+    "simulate": "dina.recordings.synthetic",
     "split_by_stimulus": "dina.dataset.splits",
 }
 

@@ -1,7 +1,6 @@
 """A study is the same from run to run, goes on after a kill, and says what cannot be computed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.study import StudySettings, read_settings, run_study
 
-WORDS = ["preset=scratch", "dina.fit.n_epochs=3", "evaluation.n_resamples=200"]
+WORDS = ["preset=scratch", "dina.fit.n_epochs=6", "evaluation.n_resamples=200"]
 MAY_DIFFER = {"timings.json", "log.txt", "SHA256SUMS"}
 
 
@@ -46,7 +45,10 @@ def finished(small_session: Recording, settings: StudySettings, tmp_path_factory
 
 def test_a_study_leaves_everything_that_its_readers_need(finished: Path) -> None:
     names = {"study.toml", "environment.json", "split.json", "summary.json", "history.csv", "model.safetensors", "model.json"}
-    results = {f"results/{name}.nc" for name in ("quality", "gallery", "gallery_size", "comparisons", "retrieval_dina", "retrieval_ridge")}
+    results = {
+        f"results/{name}.nc"
+        for name in ("quality", "gallery", "gallery_size", "comparisons", "retrieval_dina", "retrieval_ridge")
+    }
     assert names | results | {"timings.json", "log.txt", "SHA256SUMS"} <= {
         str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()
     }
@@ -70,7 +72,7 @@ def test_the_summary_has_the_promised_keys(finished: Path) -> None:
         assert promised | {"median_rank", "chance_top1", "p_value", "reason"} <= row.keys()
         assert (row["top1"] is None) <= bool(row["reason"])
     (row, _) = rows_of(summary, "dina", "averaged")
-    assert (row["preset"], row["epochs_done"], row["epochs_budget"], row["chance_top1"]) == ("scratch", 3, 3, 1 / 8)
+    assert (row["preset"], row["epochs_done"], row["epochs_budget"], row["chance_top1"]) == ("scratch", 6, 6, 1 / 8)
 
 
 def test_the_same_seed_gives_the_same_bytes(
@@ -92,25 +94,36 @@ def test_a_finished_study_is_read_and_not_computed_again(
         assert rows[one.decoder, one.queries, one.direction] == one.top[1]
 
 
-def test_a_study_killed_twice_goes_on_and_ends_with_the_same_bytes(
-    finished: Path, small_session: Recording, settings: StudySettings, tmp_path: Path
+def test_a_study_killed_while_it_trains_goes_on_and_ends_with_the_same_bytes(
+    finished: Path, small_session: Recording, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, partial = tmp_path / "run", tmp_path / "run.partial"
     small_session.write(tmp_path / "session.nc")
     code = (
-        "import sys, torch; from pathlib import Path; torch.set_num_threads(1)\n"
-        "from dina.recordings import read; from dina.study import read_settings, run_study\n"
-        "run_study(read(Path(sys.argv[1])), read_settings(overrides=sys.argv[3:]), Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from dina.recordings import read; from dina.study import read_settings, run_study\n"
+        "run_study(read(Path(sys.argv[1])), read_settings(overrides=sys.argv[3:]), Path(sys.argv[2]), n_threads=1)"
     )
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    for sign in ("checkpoints/checkpoint_000001.safetensors", "results/retrieval_ridge.nc"):
-        words = [sys.executable, "-c", code, str(tmp_path / "session.nc"), str(run), *WORDS]
-        with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as child:
-            while not (partial / sign).exists() and not run.exists():
-                assert child.poll() is None, child.stderr.read() if child.stderr else ""
-                time.sleep(0.002)
-            child.send_signal(signal.SIGKILL)
-        assert not run.exists(), "the study ended before it could be killed"
+    words = [sys.executable, "-c", code, str(tmp_path / "session.nc"), str(run), *WORDS]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as child:
+        while not (partial / "checkpoints/checkpoint_000001.safetensors").exists():
+            assert child.poll() is None, child.stderr.read() if child.stderr else ""
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+    assert not (partial / "results/retrieval_dina.nc").exists(), "training ended before it could be killed"
+
+    def stop(scores: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("dina.study.run.compose_summary", lambda *arguments: stop(arguments))
+        run_study(small_session, settings, run)
+    assert (partial / "results/retrieval_dina.nc").is_file()
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a finished decoder was fitted again")
+
+    monkeypatch.setattr("dina.study.decoders.fit_and_score", refuse)
+    monkeypatch.setattr("dina.study.decoders.carry_out_dina", refuse)
     run_study(small_session, settings, run)
     assert checksums(run) == checksums(finished)
 

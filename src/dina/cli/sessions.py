@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from dina.checks import DataError
-from dina.recordings import Recording, read, simulate
-from dina.recordings.synthetic.settings import NAMED_SESSIONS
+from dina.recordings import Recording, read
+from dina.recordings.synthetic import NAMED_SESSIONS, simulate
 
 log = logging.getLogger("dina.cli")
 

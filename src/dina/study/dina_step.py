@@ -57,9 +57,7 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def carry_out_dina(
-    preset: str, settings: PresetSettings, seed: int, parts: Parts, device: str, folder: Path, path: Path
-) -> None:
+def carry_out_dina(preset: str, settings: PresetSettings, seed: int, parts: Parts, device: str, folder: Path, path: Path) -> None:
     """Train dina, score the test images before and after, and keep towers, history and scores; ``path`` comes last.
 
     Parameters
@@ -82,7 +80,9 @@ def carry_out_dina(
     if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
         if decoder.towers_before_training is not None:
             scored, reason = score_test(_BeforeTraining(decoder), parts.test)
-            DecoderScores(BEFORE_TRAINING, preset, "images", scored, reason).write(path.with_name(f"retrieval_{BEFORE_TRAINING}.nc"))
+            DecoderScores(BEFORE_TRAINING, preset, "images", scored, reason).write(
+                path.with_name(f"retrieval_{BEFORE_TRAINING}.nc")
+            )
         history = decoder.history
         write_text(folder / "history.csv", history.to_frame().to_csv(index=False, lineterminator="\n"))
         decoder.towers.save(folder / "model.safetensors")

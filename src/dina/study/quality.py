@@ -56,7 +56,7 @@ def assess_quality(recording: Recording, seed: int) -> Quality:
         "n_trials": ("stimulus", recording.repeats_per_stimulus(), {"units": "1"}),
     }
     reasons: dict[str, str] = {}
-    per_neuron: dict[str, Callable[[], Float[np.ndarray, "neuron"]]] = {
+    per_neuron: dict[str, Callable[[], np.ndarray]] = {
         "reliability": lambda: split_half_reliability(responses, stimulus),
         "signal_variance": lambda: signal_variance_fraction(responses, stimulus),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.dataset.near_duplicates import group_near_identical
@@ -20,7 +21,7 @@ from dina.decoding.evaluate import RetrievalResult
 from dina.recordings.recording import Recording
 from dina.study.analysis import Analysis, analyse
 from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
-from dina.study.environment import describe_environment
+from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts
 from dina.study.gallery_file import gallery_dataset
 from dina.study.quality import assess_quality
@@ -55,7 +56,7 @@ def run_study(
     settings: StudySettings | None = None,
     out: Path | None = None,
     device: str = "cpu",
-    n_threads: int = 1,
+    n_threads: int | None = None,
     force: bool = False,
 ) -> StudyResult:
     """Decode a recording with dina and all rivals, each judged once on the same held-out images.
@@ -74,7 +75,8 @@ def run_study(
     device
         "cpu" or "cuda".
     n_threads
-        Threads that numpy and torch were told to use; part of the record, since results depend on it in the last digits.
+        Threads of numpy and torch during the study; None for as many as torch has. Part of the record: sums over another
+        number of threads differ in their last bit.
     force
         Whether another study at ``out`` may be replaced.
 
@@ -89,6 +91,7 @@ def run_study(
         If the recording cannot be split, or ``out`` is taken.
     """
     settings = resolve(StudySettings() if settings is None else settings)
+    n_threads = torch.get_num_threads() if n_threads is None else n_threads
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as folder:
             result = run_study(recording, settings, Path(folder) / "run", device, n_threads)
@@ -101,12 +104,12 @@ def run_study(
     if is_finished(out, identity) and not force:
         log.info("%s holds this very study, finished; nothing is computed again.", out)
     else:
-        with open_run(out, identity, force) as folder, _kept_log(folder):
+        with open_run(out, identity, force) as folder, _kept_log(folder), fixed_threads(n_threads):
             write_text(folder / "study.toml", settings_to_toml(settings))
             write_json(folder / "environment.json", identity["environment"])
             _carry_out(recording, settings, device, folder)
-    scores = read_scores(out, settings)
-    analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
+    with fixed_threads(n_threads):
+        analysis = analyse(read_scores(out, settings), settings.seed, settings.evaluation.n_resamples)
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
 
 
