@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dina.alignment import AlignedTowers
+    from dina.alignment.aligned_towers import AlignedTowers
     from dina.dataset.splits import Split, split_by_stimulus
     from dina.recordings import Recording, read
     from dina.recordings.synthetic import simulate
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 # public name → where it lives; loaded when first asked for, so that `import dina` costs nothing
 _PLACES = {
-    "AlignedTowers": "dina.alignment",
+    "AlignedTowers": "dina.alignment.aligned_towers",
     "Recording": "dina.recordings",
     "Split": "dina.dataset.splits",
     "StudyResult": "dina.study",

@@ -41,7 +41,10 @@ def carry_out_simulation(
 def carry_out_fetch(source: str, names: Sequence[str]) -> None:
     """Fetch files of a deposit into the cache and print where they lie; without names list what can be fetched."""
     check_choice("source", source, SOURCES)
-    from dina.recordings.download import fetch_stringer2018, list_stringer2018  # imported here: `dina --help` stays quick
+    from dina.recordings.stringer2018_deposit import (
+        fetch_stringer2018,
+        list_stringer2018,
+    )  # imported here: `dina --help` stays quick
 
     if not names:
         for line in list_stringer2018():

@@ -16,7 +16,7 @@ def open_recording(word: str, images: Path | None, seed: int) -> Recording:
     Parameters
     ----------
     word
-        A path, or "demo", "benchmark" or "full". A path that exists wins.
+        A path, the name of a fetched recording, or "demo", "benchmark" or "full". A path that exists wins.
     images
         Where the images are, if not beside the recording.
     seed
@@ -25,14 +25,16 @@ def open_recording(word: str, images: Path | None, seed: int) -> Recording:
     Raises
     ------
     DataError
-        If there is neither such a path nor such a session.
+        If there is no such path, fetched recording or session, or it cannot be used.
     """
     path = Path(word)
-    if path.exists():
-        log.info("Reading %s …", path)
-        return read(path, images=images) if images is not None else read(path)
-    if word in NAMED_SESSIONS:
+    if word in NAMED_SESSIONS and not path.exists():
         log.info("Simulating the session %s …", word)
         return simulate(word, seed=seed)
-    names = ", ".join(sorted(NAMED_SESSIONS))
-    raise DataError(f"There is no file or folder {word}. Check the path, or name a simulated session: {names}.")
+    log.info("Reading %s …", path)
+    try:
+        return read(path, images=images)
+    except DataError as error:
+        if path.exists():
+            raise
+        raise DataError(f"{error} Simulated sessions are: {', '.join(sorted(NAMED_SESSIONS))}.") from error

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.presets import PRESETS, PresetSettings
@@ -109,7 +109,7 @@ def _check_numbers(parts: Parts) -> None:
 class _BeforeTraining:
     """The closed-form start of a fitted decoder, as a decoder of its own."""
 
-    reads: Reads = "images"
+    reads: ClassVar[Reads] = "images"
 
     def __init__(self, decoder: DinaDecoder) -> None:
         self.name = BEFORE_TRAINING

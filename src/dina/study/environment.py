@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
 from dina import __version__
 

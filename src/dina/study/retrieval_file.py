@@ -79,7 +79,7 @@ class DecoderScores:
         scored: dict[QueryKind, Scored] = {}
         for kind in QUERY_KINDS:
             if f"scores_{kind}" in dataset:
-                ids = dataset.get(f"stimulus_id_{kind}", dataset.get("stimulus_id"))
+                ids = dataset[f"stimulus_id_{kind}" if f"stimulus_id_{kind}" in dataset else "stimulus_id"]
                 scored[kind] = Scored(dataset[f"scores_{kind}"].to_numpy(), dataset[f"target_{kind}"].to_numpy(), ids.to_numpy())
         return cls(
             decoder=str(attributes["decoder"]),

@@ -93,8 +93,8 @@ def run_study(
     settings = resolve(StudySettings() if settings is None else settings)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="dina-") as folder:
-            result = run_study(recording, settings, Path(folder) / "run", device, n_threads)
+        with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
+            result = run_study(recording, settings, Path(temporary) / "run", device, n_threads)
         return StudyResult(None, result.summary, result.results)
     identity = {
         "recording": recording.fingerprint(),
