@@ -71,7 +71,7 @@ def read_arrays(path: Path, images: Path | None = None, labels: Path | None = No
 
 
 def _companion(folder: Path, stated: str | None, usual: str) -> Path | None:
-    """A file that was stated must be there; the usual name is taken if it is there."""
+    """Return the file that was stated, which must be there, or the usual one if it is there."""
     if stated is not None:
         return folder / stated
     return folder / usual if (folder / usual).is_file() else None

@@ -146,7 +146,7 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
         return value
     if value.dtype.kind == "U":
         words = value.ravel().tolist()
-        return words[0] if len(words) == 1 else "" if not words else words
+        return words[0] if len(words) == 1 else words or ""
     if value.dtype.kind != "O":
         return value
     items = [_from_version_5(item, f"{where}[{i}]", path, fields) for i, item in enumerate(value.ravel(order="F"))]

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import h5py
 import numpy as np
@@ -72,7 +72,7 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
         ) from error
     stated = found[""].attrs.pop(_CHECKSUM, None)
     if stated is None:
-        raise DataError(f"{path.name} carries no {_CHECKSUM}, so it was not written by dina. Write it with Recording.write.")
+        _refuse_foreign(path)
     actual = _content_sha256(found)
     if stated != actual:
         raise DataError(
@@ -81,9 +81,15 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
     return {group: _decode_words(dataset) for group, dataset in found.items()}
 
 
+def _refuse_foreign(path: Path) -> NoReturn:
+    raise DataError(f"{path.name} carries no {_CHECKSUM}, so it was not written by dina. Write it with Recording.write.")
+
+
 def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
     with h5py.File(path, "r") as file:
         check_hdf5_contents(file, path)
+        if _CHECKSUM not in file.attrs:
+            _refuse_foreign(path)
         names = ["", *(name for name, entry in file.items() if isinstance(entry, h5py.Group))]
     return {name: xr.load_dataset(path, group=name or None, engine="h5netcdf") for name in names}
 

@@ -66,7 +66,7 @@ def read_pictures(path: Path, colour: Colour = "as_stored", order: Order | None 
 
 def _is_picture(name: str) -> bool:
     parts = Path(name).parts
-    return name.lower().endswith(SUFFIXES) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    return name.lower().endswith(SUFFIXES) and not any(re.match(r"\.[^.]|__MACOSX", part) for part in parts)
 
 
 def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:

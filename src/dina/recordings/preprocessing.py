@@ -14,7 +14,7 @@ _FLOOR = 1e-6  # added to each standard deviation, as the authors do
 
 
 def preprocess_like_original(recording: Recording, n_components: int = N_COMPONENTS) -> Recording:
-    """Drop red cells, express responses in spontaneous standard deviations, remove spontaneous components.
+    r"""Drop red cells, express responses in spontaneous standard deviations, remove spontaneous components.
 
     Activity without stimulus spans dimensions (running, arousal) that go on during stimuli; taking them out leaves
     what stimuli drive. No image and no response to one is used, so nothing can leak from test to training.
@@ -40,9 +40,9 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
 
     Notes
     -----
-    With mean :math:`\\mu`, standard deviation :math:`\\sigma` (over time points, not corrected for their number)
+    With mean :math:`\mu`, standard deviation :math:`\sigma` (over time points, not corrected for their number)
     of spontaneous activity and :math:`V` its first right singular vectors after the same standardisation,
-    :math:`z = (r - \\mu) / (\\sigma + 10^{-6})` and the result is :math:`z - z V V^\\top`. The authors then
+    :math:`z = (r - \mu) / (\sigma + 10^{-6})` and the result is :math:`z - z V V^\top`. The authors then
     centre each neuron over all trials; that is left to standardisation on training trials.
 
     References

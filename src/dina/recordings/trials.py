@@ -143,7 +143,7 @@ def _refuse_length(arranged: np.ndarray, layout: tuple[ResponseAxis, ...], n_ids
     what = "stimulus ids" if layout[0] == "trial" else "images"
     other = [axis for axis, size in zip(layout[1:], arranged.shape[1:], strict=True) if size == n_ids]
     hint = (
-        f" The axis called {other[0]} has {n_ids}: are the axes in the right order?"
+        f" The axis called {other[0]} has {n_ids}; put the axes in the order of the array."
         if other
         else " One entry is needed for each."
     )

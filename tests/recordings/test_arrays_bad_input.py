@@ -1,0 +1,135 @@
+"""What is wrong with a laboratory's arrays is said in one sentence that names file and remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from array_folders import N_IMAGES, example_images, example_responses, write_folder
+
+from dina.checks import DataError
+from dina.recordings import read
+
+IDS = np.tile(np.arange(N_IMAGES), 2)
+TOML = "recording.toml"
+
+
+def nan_at(*index: int) -> np.ndarray:
+    responses = example_responses()
+    responses[index] = np.nan
+    return responses
+
+
+def toml(text: str) -> dict[str, str]:
+    return {TOML: text}
+
+
+BY_STIMULUS = toml('[responses]\naxes = ["stimulus", "neuron"]\n')
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "NaN in a trial": ({"responses": nan_at(3, 2)}, {}, r'1 NaN values .*trial 3, neuron 2.*missing = "drop_trial"'),
+    "NaN everywhere": ({"responses": nan_at(slice(None), 2)}, toml('[responses]\nmissing = "drop_trial"'), "drops everything"),
+    "transposed": ({"responses": example_responses().T}, {}, "5 x 12 but there are 12 stimulus ids: looks like neurons x trials"),
+    "square": ({"responses": example_responses(5), "stimulus_id": np.arange(5)}, {}, r"is square \(5 x 5\).*Say which is which"),
+    "three axes unnamed": ({"responses": np.ones((2, 6, 5))}, {}, r"got shape \(2, 6, 5\). Name its axes"),
+    "axes of another number": ({}, toml('[responses]\naxes = ["stimulus", "repeat", "neuron"]'), "must have the 3 axes"),
+    "axes that do not go together": ({}, toml('[responses]\naxes = ["trial", "repeat"]'), "got trial, repeat"),
+    "ids too few": ({"stimulus_id": IDS[:-1]}, {}, "12 entries along trial, but there are 11 stimulus ids"),
+    "ids missing": ({"stimulus_id": None}, {}, r'stimulus_id.npy not found: .*axes = \["stimulus", "neuron"\]'),
+    "ids 1-based": ({"stimulus_id": IDS + 1}, {}, "looks 1-based .*index_base = 1"),
+    "ids 0-based called 1-based": ({}, toml("[stimulus_id]\nindex_base = 1"), "at least 1 with index_base = 1; got 0 at trial 0"),
+    "ids unsigned 0-based called 1-based": (
+        {"stimulus_id": IDS.astype(np.uint16)},
+        toml("[stimulus_id]\nindex_base = 1"),
+        "got 0 at trial 0",
+    ),
+    "grey screen undeclared": (
+        {"stimulus_id": np.r_[IDS[:-1], 6] + 1},
+        toml("[stimulus_id]\nindex_base = 1"),
+        "got 6 at trial 11",
+    ),
+    "all trials dropped": ({"stimulus_id": np.full(12, 7)}, toml("[stimulus_id]\ndrop = [7]"), "No trials left: all 12"),
+    "stimuli and images differ": (
+        {"responses": example_responses(7)},
+        BY_STIMULUS,
+        "7 entries along stimulus, but there are 6 images",
+    ),
+    "axes swapped": (
+        {"responses": np.ones((5, 6))},
+        BY_STIMULUS,
+        "5 entries along stimulus.*axis called neuron has 6; put the axes in the order of the array",
+    ),
+    "images 2-D": ({"images": example_images()[0]}, {}, "flat images also need height and width"),
+    "images flat of other size": ({"images": np.ones((6, 70))}, toml("[images]\nheight = 8\nwidth = 9"), "70 pixels per image"),
+    "images last": ({"images": np.moveaxis(example_images(90), 0, -1)}, {}, "looks like height x width x number of images"),
+    "images RGBA": ({"images": np.ones((6, 8, 9, 4), np.uint8)}, {}, "1 .grey. or 3 .colour. channels"),
+    "images float": ({"images": example_images() / 255}, {}, "float64 from 0 to 1, .*mid_grey = 0.5"),
+    "images float 0-255": ({"images": example_images().astype(float)}, {}, "mid_grey = 128"),
+    "images missing": ({"images": None}, {}, "must hold one of images.npy, images.zip, images; it holds none of them"),
+    "objects": ({"responses": np.array([[1, "a"]], dtype=object)}, {}, "contains Python objects; they are refused"),
+    "text": ({"responses": np.full((12, 5), "1")}, {}, "must hold real numbers; got dtype <U1"),
+    "records": ({"responses": np.zeros(3, dtype=[("a", float)])}, {}, "plain numbers are expected"),
+    "empty": ({"responses": np.zeros((0, 5))}, {}, "responses.npy is empty"),
+    "misspelt key": ({}, toml("[image]\n"), "unknown key 'image'. Did you mean 'images'"),
+    "misspelt key in a table": ({}, toml("[responses]\nn_presentation = 2"), "Did you mean 'n_presentations'"),
+    "wrong value": ({}, toml('[responses]\nmissing = "ignore"'), "responses.missing: .*got 'ignore'"),
+    "no TOML": ({}, toml("responses = ["), "is no valid TOML"),
+    "data elsewhere": ({}, toml('data = "nowhere"'), "data must be a folder"),
+    "n_presentations 0": ({}, toml("[responses]\nn_presentations = 0"), "n_presentations must be at least 1"),
+    "neurons too few": ({}, {"neurons.csv": "x_um\n1\n"}, "one row per neuron, 5; it has 1"),
+    "neurons without columns": ({}, {"neurons.csv": "x\n" + "1\n" * 5}, "must have columns x_um"),
+    "neurons no number": ({}, {"neurons.csv": "x_um\n" + "1\n" * 4 + "left\n"}, "got 'left' in row 5"),
+    "labels too few": ({}, {"labels.csv": "label\ncat\n"}, "one row per image, 6; it has 1"),
+    "labels twice": ({}, {"labels.csv": "stimulus_id,label\n1,a\n1,b\n"}, "each once; got '1' in row 2"),
+    "labels without a header": ({}, {"labels.csv": "cat\ndog\n"}, "must have a column label; it has cat"),
+    "spontaneous of others": ({"spontaneous": np.ones((5, 9))}, {}, r'got shape \(5, 9\).*axes = \["neuron", "time"\]'),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(case: str, tmp_path: Path) -> None:
+    arrays, files, message = REFUSED[case]
+    write_folder(tmp_path, arrays, files)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path)
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).endswith(".")
+
+
+def write_npy_header(path: Path, shape: tuple[int, ...], payload: bytes) -> None:
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        stream.write(payload)
+
+
+def test_a_header_that_claims_terabytes_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write_npy_header(tmp_path / "responses.npy", (10**6, 10**6), bytes(80))
+    with pytest.raises(DataError, match="responses.npy was cut off: shape .* needs 8000000000128 bytes"):
+        read(tmp_path)
+
+
+def test_an_array_cut_off_is_refused(tmp_path: Path) -> None:
+    file = write_folder(tmp_path) / "responses.npy"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match="was cut off"):
+        read(tmp_path)
+
+
+def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    (write_folder(tmp_path) / "responses.npy").write_text("1,2,3", encoding="utf-8")
+    with pytest.raises(DataError, match="responses.npy is no .npy file"):
+        read(tmp_path)
+
+
+def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
+    with pytest.raises(DataError, match="no recording in a known format. Accepted are: a .mat file"):
+        read(tmp_path / "notes.txt")
+    with pytest.raises(DataError, match="does not exist"):
+        read(tmp_path / "absent.mat")
+
+
+def test_an_option_that_means_nothing_here_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="screens cannot be chosen for"):
+        read(write_folder(tmp_path), screens="left")

@@ -1,0 +1,116 @@
+"""MATLAB files of both formats give the same content, and broken ones a sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from stringer_files import Version, write_mat
+
+from dina.checks import DataError
+from dina.recordings.mat_file import field, read_mat
+
+BOTH: tuple[Version, ...] = ("5", "7.3")
+
+
+def cells(*items: Any) -> np.ndarray:
+    out = np.empty((1, len(items)), dtype=object)
+    out[0] = items
+    return out
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_numbers_words_structs_and_cells_come_back(version: Version, tmp_path: Path) -> None:
+    numbers = np.arange(6.0).reshape(2, 3)
+    content = {
+        "stim": {"resp": numbers, "deep": {"name": "natimg"}},
+        "stat": [
+            {"npix": np.array([[3.0]]), "redcell": np.array([[True]])},
+            {"npix": np.array([[4.0]]), "redcell": np.array([[False]])},
+        ],
+        "names": cells("cats", "dogs and birds"),
+        "volume": np.arange(24).reshape(2, 3, 4),
+    }
+    found = read_mat(write_mat(tmp_path / "a.mat", content, version), ["stim", "stat.redcell", "names", "volume", "absent"])
+    np.testing.assert_array_equal(found["stim"]["resp"], numbers)
+    assert found["stim"]["deep"]["name"] == "natimg"
+    assert [bool(cell["redcell"].item()) for cell in found["stat"]] == [True, False]
+    assert all(set(cell) == {"redcell"} for cell in found["stat"])  # no other field was asked for
+    assert found["names"] == ["cats", "dogs and birds"]
+    np.testing.assert_array_equal(found["volume"], content["volume"])
+    assert "absent" not in found
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_missing_field_is_named_with_what_there_is(version: Version, tmp_path: Path) -> None:
+    path = write_mat(
+        tmp_path / "a.mat", {"stim": {"resp": np.ones((2, 2)), "spont": np.ones((2, 2))}, "med": np.ones((2, 2))}, version
+    )
+    content = read_mat(path, ["stim", "med"])
+    with pytest.raises(DataError, match="a.mat: stim.istim not found; stim has: resp, spont"):
+        field(content, "stim.istim", path)
+    with pytest.raises(DataError, match="stims not found; a.mat has: med, stim"):
+        field(content, "stims", path)
+    with pytest.raises(DataError, match="med.x not found; med is no struct but ndarray"):
+        field(content, "med.x", path)
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.7, 0.98])
+def test_a_file_cut_off_is_refused(version: Version, fraction: float, tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.random.default_rng(0).random((60, 60))}, version)
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
+    with pytest.raises(DataError, match=r"a.mat (is no MATLAB file|was cut off|cannot be read)"):
+        read_mat(path, ["x"])
+
+
+def test_a_bit_flipped_in_compressed_numbers_is_refused(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.random.default_rng(0).random((60, 60))}, "5")
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match="damaged or was cut off"):
+        read_mat(path, ["x"])
+
+
+def test_version_4_and_files_of_other_kinds_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"x": np.ones((3, 3))}, format="4")
+    with pytest.raises(DataError, match="of version 4, which holds no structs"):
+        read_mat(path, ["x"])
+    path.write_bytes(b"<!DOCTYPE html><html>" + bytes(600))
+    with pytest.raises(DataError, match="is no MATLAB file: it begins with b'<!DOCTYP'"):
+        read_mat(path, ["x"])
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="is no MATLAB file"):
+        read_mat(path, ["x"])
+
+
+def test_an_impossible_size_is_refused_before_it_is_allocated(tmp_path: Path) -> None:
+    import zlib
+
+    claim = zlib.compress(np.array([14, 4_000_000_000], dtype="<u4").tobytes() + bytes(100))
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    path = tmp_path / "a.mat"
+    path.write_bytes(header + np.array([15, len(claim)], dtype="<u4").tobytes() + claim)
+    with pytest.raises(DataError, match="a variable claims 4000000000 bytes"):
+        read_mat(path, ["x"])
+
+
+def test_functions_and_objects_are_refused(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.ones((2, 2))}, "7.3")
+    with h5py.File(path, "a") as file:
+        file["x"].attrs["MATLAB_class"] = np.bytes_("function_handle")
+    with pytest.raises(DataError, match="x holds a MATLAB function or object"):
+        read_mat(path, ["x"])
+
+
+def test_an_external_link_is_not_followed(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.ones((2, 2))}, "7.3")
+    with h5py.File(path, "a") as file:
+        file["y"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(DataError, match="/y is a link"):
+        read_mat(path, ["y"])
+    assert set(read_mat(path, ["x"])) == {"x"}

@@ -1,0 +1,121 @@
+"""Pictures in a folder or zip become one array, in an order and with colours that are never guessed."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dina.checks import DataError
+from dina.recordings.pictures import MAX_PIXELS, read_pictures
+
+GREY = np.random.default_rng(0).integers(0, 256, (3, 7, 9)).astype(np.uint8)
+COLOUR = np.random.default_rng(1).integers(0, 256, (3, 7, 9, 3)).astype(np.uint8)
+
+
+def save(folder: Path, pictures: dict[str, Image.Image]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        picture.save(folder / name)
+    return folder
+
+
+def grey_pictures(*names: str) -> dict[str, Image.Image]:
+    return {name: Image.fromarray(GREY[i]) for i, name in enumerate(names)}
+
+
+def test_a_folder_of_grey_pictures_comes_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = save(tmp_path, grey_pictures("b.png", "a.png", "c.png"))
+    (folder / "notes.txt").write_text("passed over", encoding="utf-8")
+    (folder / "._a.png").write_bytes(b"passed over too")
+    np.testing.assert_array_equal(read_pictures(folder)[:, 0], GREY[[1, 0, 2]])
+
+
+def test_a_zip_of_colour_pictures_is_read_without_being_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(3):
+            buffer = io.BytesIO()
+            Image.fromarray(COLOUR[i]).save(buffer, "PNG")
+            archive.writestr(f"../stimuli/{i}.png", buffer.getvalue())  # a name that would leave the folder
+        archive.writestr("__MACOSX/._0.png", b"passed over")
+    np.testing.assert_array_equal(read_pictures(path), np.moveaxis(COLOUR, -1, 1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["images.zip"]
+
+
+def test_names_that_sort_differently_by_number_need_a_decision(tmp_path: Path) -> None:
+    folder = save(tmp_path, grey_pictures("im1.png", "im2.png", "im10.png"))
+    with pytest.raises(DataError, match=r"in doubt: 'im10.png' comes before 'im2.png' by name.*order = \"by_name\""):
+        read_pictures(folder)
+    np.testing.assert_array_equal(read_pictures(folder, order="by_number")[:, 0], GREY)
+    np.testing.assert_array_equal(read_pictures(folder, order="by_name")[:, 0], GREY[[0, 2, 1]])
+
+
+def test_conversion_to_grey_or_colour_happens_only_on_request(tmp_path: Path) -> None:
+    rgba = np.dstack([COLOUR[0], np.full((7, 9), 40, np.uint8)])
+    deep = Image.fromarray(GREY[0].astype(np.uint16) * 257)
+    folder = save(tmp_path, {"a.png": Image.fromarray(rgba), "b.png": deep})
+    with pytest.raises(DataError, match=r"a.png has transparency .*colour = \"grey\""):
+        read_pictures(folder)
+    colour, grey = read_pictures(folder, "rgb"), read_pictures(folder, "grey")
+    np.testing.assert_array_equal(colour[0], np.moveaxis(COLOUR[0], -1, 0))  # transparency dropped, not blended
+    np.testing.assert_array_equal(grey[1, 0], GREY[0])  # 257 g of 65535 is g of 255
+    luminance = COLOUR[0] @ np.array([0.299, 0.587, 0.114])  # ITU-R 601
+    np.testing.assert_allclose(grey[0, 0], luminance, atol=1.0)  # rounding to whole levels
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "none": (lambda folder: folder.mkdir(exist_ok=True), "holds no pictures"),
+    "other size": (
+        lambda f: save(f, {"a.png": Image.new("L", (9, 7)), "b.png": Image.new("L", (7, 9))}),
+        "a.png is 7 x 9 grey, b.png is 9 x 7",
+    ),
+    "other colour": (
+        lambda f: save(f, {"a.png": Image.new("L", (9, 7)), "b.png": Image.new("RGB", (9, 7))}),
+        "must agree in size and colour",
+    ),
+    "16 bit": (lambda f: save(f, {"a.png": Image.fromarray(np.zeros((7, 9), np.uint16))}), "is not 8-bit"),
+    "palette": (lambda f: save(f, {"a.png": Image.new("P", (9, 7))}), "uses a palette"),
+    "bomb": (lambda f: save(f, {"a.png": Image.new("1", (50_000, 4_000))}), f"more than {MAX_PIXELS} pixels"),
+    "large": (lambda f: save(f, {"a.png": Image.new("1", (5_000, 4_000))}), f"is 4000 x 5000, more than {MAX_PIXELS} pixels"),
+    "several in one": (
+        lambda f: save(f, {}) and Image.new("L", (9, 7)).save(f / "a.tif", save_all=True, append_images=[Image.new("L", (9, 7))]),
+        "holds 2 pictures in one file",
+    ),
+    "no picture": (lambda f: (save(f, {}) / "a.png").write_bytes(b"<html>"), "a.png cannot be read as a picture"),
+    "cut off": (lambda f: cut((save(f, grey_pictures("a.png")) / "a.png")), "a.png cannot be read as a picture"),
+}
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:60])
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_pictures_that_cannot_be_used_are_refused_by_name(case: str, tmp_path: Path) -> None:
+    make, message = REFUSED[case]
+    make(tmp_path / "images")
+    with pytest.raises(DataError, match=message):
+        read_pictures(tmp_path / "images")
+
+
+def test_a_picture_rotated_by_its_exif_tag_is_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(GREY[0]).save(tmp_path / "a.jpg", exif=exif)
+    with pytest.raises(DataError, match="carries a rotation"):
+        read_pictures(tmp_path)
+
+
+def test_a_zip_that_is_none_or_lies_about_a_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    path.write_bytes(b"no zip")
+    with pytest.raises(DataError, match="cannot be read as a zip"):
+        read_pictures(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(2**26 + 10))  # 64 MiB of nothing in 64 KiB
+    with pytest.raises(DataError, match="a.png unpacks to more than 64 MiB"):
+        read_pictures(path)
