@@ -7,7 +7,7 @@ from dina.checks import DataError
 
 
 def correlate_columns(
-    first: Float[np.ndarray, "observation variable"], second: Float[np.ndarray, "observation variable"]
+    first: Float[np.ndarray, "observation variable"], second: Float[np.ndarray, "same_observation same_variable"]
 ) -> Float[np.ndarray, "variable"]:
     """Correlate each column of ``first`` with the same column of ``second``.
 
@@ -43,14 +43,14 @@ def correlate_columns(
 
 
 def correlate_rows(
-    first: Float[np.ndarray, "row variable"], second: Float[np.ndarray, "row variable"]
+    first: Float[np.ndarray, "row variable"], second: Float[np.ndarray, "same_row same_variable"]
 ) -> Float[np.ndarray, "row"]:
     """Correlate each row of ``first`` with the same row of ``second``; otherwise as `correlate_columns`."""
     return correlate_columns(first.T, second.T)
 
 
 def correlate_all_rows(
-    first: Float[np.ndarray, "row variable"], second: Float[np.ndarray, "other variable"]
+    first: Float[np.ndarray, "row variable"], second: Float[np.ndarray, "other same_variable"]
 ) -> Float[np.ndarray, "row other"]:
     """Correlate every row of ``first`` with every row of ``second``, by one matrix product.
 

@@ -40,11 +40,10 @@ def count_better_and_tied(
     check_finite("scores", scores, ("query", "gallery item"), "The decoder failed; look at its responses and settings.")
     n_gallery = scores.shape[1]
     outside = np.flatnonzero((target < 0) | (target >= n_gallery))
-    if len(target) != len(scores) or len(outside):
-        found = f"{len(target)} targets for {len(scores)} queries" if len(target) != len(scores) else f"{target[outside[0]]}"
+    if len(outside):
         raise DataError(
-            f"Each query needs a target between 0 and {n_gallery - 1}, its position in the gallery; got {found}."
-            " Put the image truly shown into the gallery."
+            f"Each query needs a target between 0 and {n_gallery - 1}, its position in the gallery; query"
+            f" {outside[0]} has {target[outside[0]]}. Put the image truly shown into the gallery."
         )
     own = scores[np.arange(len(scores)), target][:, None]
     return np.count_nonzero(scores > own, axis=1), np.count_nonzero(scores == own, axis=1) - 1
