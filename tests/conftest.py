@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
 
 # workers of pytest-xdist share the cores; and sums over threads differ in their last bit
 torch.set_num_threads(1)
@@ -13,5 +12,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def small_session() -> Recording:
     """Give a simulated session of 60 neurons and 80 images of 24 x 48 pixels, two repeats, truth known."""
+    from dina.recordings.synthetic import simulate  # imported here: most tests need no session
+
     small = {"n_neurons": 60, "n_stimuli": 80, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
     return simulate("demo", seed=0, settings={**small, "n_spontaneous": 50})

@@ -45,7 +45,8 @@ def test_no_two_files_open_with_the_same_words() -> None:
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
     parts = {source.path: source.path.removesuffix(".py").split("/") for source in sources()}
-    assert not [path for path, names in parts.items() if NEVER_A_FILE_NAME & set(names)]
+    found = [path for path, names in parts.items() if NEVER_A_FILE_NAME & set(names)]
+    assert not found, listing(found)
 
 
 def test_a_file_offers_at_most_four_names() -> None:
