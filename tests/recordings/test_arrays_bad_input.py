@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_folders import N_IMAGES, example_images, example_responses, write_folder
 
+from array_folders import N_IMAGES, example_images, example_responses, write_folder
 from dina.checks import DataError
 from dina.recordings import read
 
@@ -105,7 +105,7 @@ def write_npy_header(path: Path, shape: tuple[int, ...], payload: bytes) -> None
 def test_a_header_that_claims_terabytes_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
     write_folder(tmp_path)
     write_npy_header(tmp_path / "responses.npy", (10**6, 10**6), bytes(80))
-    with pytest.raises(DataError, match="responses.npy was cut off: shape .* needs 8000000000128 bytes"):
+    with pytest.raises(DataError, match=r"responses.npy was cut off: shape .* needs 8000000000128 bytes"):
         read(tmp_path)
 
 
@@ -118,13 +118,13 @@ def test_an_array_cut_off_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
     (write_folder(tmp_path) / "responses.npy").write_text("1,2,3", encoding="utf-8")
-    with pytest.raises(DataError, match="responses.npy is no .npy file"):
+    with pytest.raises(DataError, match=r"responses.npy is no .npy file"):
         read(tmp_path)
 
 
 def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
-    with pytest.raises(DataError, match="no recording in a known format. Accepted are: a .mat file"):
+    with pytest.raises(DataError, match=r"no recording in a known format. Accepted are: a .mat file"):
         read(tmp_path / "notes.txt")
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "absent.mat")

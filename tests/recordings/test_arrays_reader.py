@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from array_folders import N_IMAGES, N_NEURONS, example_images, example_responses, write_folder
 
+from array_folders import N_IMAGES, N_NEURONS, example_images, example_responses, write_folder
 from dina.recordings import read
 
 

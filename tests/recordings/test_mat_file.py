@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-from stringer_files import Version, write_mat
 
 from dina.checks import DataError
 from dina.recordings.mat_file import field, read_mat
+from stringer_files import Version, write_mat
 
 BOTH: tuple[Version, ...] = ("5", "7.3")
 
@@ -49,11 +49,11 @@ def test_a_missing_field_is_named_with_what_there_is(version: Version, tmp_path:
         tmp_path / "a.mat", {"stim": {"resp": np.ones((2, 2)), "spont": np.ones((2, 2))}, "med": np.ones((2, 2))}, version
     )
     content = read_mat(path, ["stim", "med"])
-    with pytest.raises(DataError, match="a.mat: stim.istim not found; stim has: resp, spont"):
+    with pytest.raises(DataError, match=r"a.mat: stim.istim not found; stim has: resp, spont"):
         field(content, "stim.istim", path)
-    with pytest.raises(DataError, match="stims not found; a.mat has: med, stim"):
+    with pytest.raises(DataError, match=r"stims not found; a.mat has: med, stim"):
         field(content, "stims", path)
-    with pytest.raises(DataError, match="med.x not found; med is no struct but ndarray"):
+    with pytest.raises(DataError, match=r"med.x not found; med is no struct but ndarray"):
         field(content, "med.x", path)
 
 

@@ -101,7 +101,7 @@ def test_a_zarr_folder_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a .nc file .* or a .zarr folder; got 'mouse7.h5'"):
+    with pytest.raises(DataError, match=r"a .nc file .* or a .zarr folder; got 'mouse7.h5'"):
         full_recording().write(tmp_path / "mouse7.h5")
 
 
@@ -134,7 +134,7 @@ def test_data_in_another_file_and_sizes_without_data_are_refused(tmp_path: Path)
         read(tmp_path / "virtual.nc")
     with h5py.File(tmp_path / "hollow.nc", "w") as file:
         file.create_dataset("responses", shape=(10**6, 10**4), dtype="f4", chunks=(1000, 1000))
-    with pytest.raises(DataError, match="claims 37.3 GiB, but the file holds 0 bytes"):
+    with pytest.raises(DataError, match=r"claims 37.3 GiB, but the file holds 0 bytes"):
         read(tmp_path / "hollow.nc")
 
 

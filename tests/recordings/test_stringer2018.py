@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stringer_files import Version, write_images, write_labels, write_session
 
 from dina.checks import DataError
 from dina.recordings import Recording, read
 from dina.recordings.stringer2018 import CONDITIONS, stimulus_set_of
 from dina.recordings.stringer2018_stimuli import IMAGE_FILES
+from stringer_files import Version, write_images, write_labels, write_session
 
 N, NEURONS, GREY = 6, 5, 7
 NAME = "natimg2800_M170714_MP032_2017-09-14"
@@ -125,9 +125,9 @@ def test_contradictions_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must be 1 to 4 for 4 images, or 5 for the grey screen; got 6 at presentation 5"):
         read(path)
     write_images(images, IMAGES)
-    with pytest.raises(DataError, match="stim.istim is 1-based; got 0"):
+    with pytest.raises(DataError, match=r"stim.istim is 1-based; got 0"):
         read(write(tmp_path, istim=ISTIM - 1))
-    with pytest.raises(DataError, match="stim.resp has 15 rows and stim.istim 14 entries"):
+    with pytest.raises(DataError, match=r"stim.resp has 15 rows and stim.istim 14 entries"):
         read(write(tmp_path, istim=ISTIM[:-1]))
     with pytest.raises(DataError, match="no trials left; all 15 presentations are the grey screen"):
         read(write(tmp_path, istim=np.full(15, GREY)))
