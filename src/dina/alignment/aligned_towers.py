@@ -144,7 +144,7 @@ class AlignedTowers(nn.Module):
         write_json(target.with_suffix(".json"), {**content, "weights_file": target.name, "weights_sha256": sha256})
 
     @classmethod
-    def load(cls, path: Path | str, towers: Self | None = None) -> "AlignedTowers":
+    def load(cls, path: Path | str, towers: "AlignedTowers | None" = None) -> "AlignedTowers":
         """Read towers written by `save`; ``towers`` of the same build are needed if they came from no preset.
 
         Raises
