@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dina.cli.errors import Stopped, explain, listen_for_stop
+from dina.cli.errors import Stopped, explain, listening_for_stop
+from dina.cli.process import shown_log
 
 app = typer.Typer(
     name="dina",
@@ -28,7 +29,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computatio
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         from dina import __version__  # imported here: only this option needs it
 
@@ -38,7 +39,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error; works after a command too.")] = False,
 ) -> None:
     """Read images out of neural populations with two aligned towers, beside every rival, chance and interval."""
@@ -121,12 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    listen_for_stop()
     try:
-        if debug or words:  # `dina` alone shows the help
-            from dina.cli.process import show_log  # imported here: after the signal handlers stand
-
-            show_log(debug)
-        app(words, prog_name="dina")
+        with listening_for_stop(), shown_log(debug):
+            app(words, prog_name="dina")
     except (Exception, Stopped) as error:
         sys.exit(explain(error, debug))

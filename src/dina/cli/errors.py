@@ -3,9 +3,9 @@
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-
-from dina.checks import DataError
 
 WRONG_INPUT, BUG = 2, 1
 
@@ -24,14 +24,19 @@ class Stopped(BaseException):
         self.exit_code = 128 + signal_number
 
 
-def listen_for_stop() -> None:
+@contextmanager
+def listening_for_stop() -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into `Stopped`, so that files under way are cleaned up and the exit code is right."""
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         raise Stopped(signal_number)
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def explain(error: BaseException, debug: bool) -> int:
@@ -52,6 +57,8 @@ def explain(error: BaseException, debug: bool) -> int:
 
 
 def _message_of(error: BaseException) -> tuple[str, int]:
+    from dina.checks import DataError  # imported here: it loads numpy, which `dina --help` must not
+
     if isinstance(error, Stopped):
         return "Stopped. What was finished is kept: the same command goes on from there.", error.exit_code
     if isinstance(error, DataError):

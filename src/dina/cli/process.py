@@ -4,6 +4,10 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 
 def set_threads(n_threads: int | None) -> int:
@@ -45,14 +49,39 @@ def choose_device(name: str) -> str:
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def show_log(debug: bool) -> None:
-    """Send log lines to standard error: all of them in a terminal, warnings only when piped."""
+@contextmanager
+def shown_log(debug: bool) -> Iterator[None]:
+    """Send log lines to standard error while a command runs: all of them in a terminal, warnings only when piped.
+
+    Warnings of dina itself become log lines; those of libraries are for developers and show with ``--debug``.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.setLevel(logging.INFO if debug or sys.stderr.isatty() else logging.WARNING)
     logger = logging.getLogger("dina")
-    logger.handlers[:] = [handler]
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    if not debug:  # warnings of libraries go to log.txt by way of the run, not into the user's face
-        warnings.simplefilter("ignore")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _log_warning
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    is_ours = Path(filename).is_relative_to(Path(__file__).parents[1])
+    level = logging.WARNING if is_ours else logging.DEBUG
+    logging.getLogger("dina.warnings").log(level, "%s", message if is_ours else f"{filename}:{lineno}: {message}")
