@@ -10,11 +10,7 @@ from dina.decoding.evaluate import evaluate, unavailable_row
 from dina.decoding.retrieval import DIRECTIONS
 
 IMAGE, RESPONSE = DIRECTIONS
-KEYS = (
-    "decoder preset queries direction n_gallery n_queries top1 top1_low top1_high top5 top5_low top5_high top10 top10_low"
-    " top10_high median_rank median_rank_low median_rank_high mean_reciprocal_rank two_way chance_top1 chance_top5"
-    " chance_top10 p_value reason"
-).split()
+KEYS = ["decoder", "preset", "queries", "direction", "n_gallery", "n_queries", "top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high", "top10", "top10_low", "top10_high", "median_rank", "median_rank_low", "median_rank_high", "mean_reciprocal_rank", "two_way", "chance_top1", "chance_top5", "chance_top10", "p_value", "reason"]
 
 
 def noisy_scores(n: int, repeats: int, signal: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
