@@ -32,6 +32,7 @@ def test_the_decoder_of_the_api_page_is_judged_like_any_other(small_session: Rec
     )
     task = make_task(test, "averaged")
     scores = mean_luminance().fit(train, validation).score(task.queries, task.gallery)
+    assert scores.shape == (len(split.test), len(split.test))
     result = evaluate("mean_luminance", "", "images", scores, task.target, "averaged", "image_from_response", 0, n_resamples=100)
     assert result.retrieval.n_gallery == len(split.test)
     assert 0 <= result.top[1] <= 1

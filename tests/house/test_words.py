@@ -15,7 +15,7 @@ SAY = {
     "cell": "neuron", "cells": "neurons", "roi": "neuron", "rois": "neurons", "unit": "neuron",
     "embedding": "feature map", "embeddings": "feature maps", "latent": "feature map", "latents": "feature maps",
     "branch": "pathway", "stream": "pathway", "backbone": "tower", "encoder": "tower",
-    "logit": "score", "logits": "scores", "tau": "temperature", "probe": "query", "bank": "gallery",
+    "tau": "temperature", "probe": "query", "bank": "gallery",
     "acc": "accuracy", "hit": "top-k accuracy", "hits": "top-k accuracy", "recall": "top-k accuracy",
     "oracle": "reliability", "consistency": "reliability", "eigs": "variance spectrum", "eigenspectrum": "variance spectrum",
     "perturb": "occlude, mask or ablate", "knock": "ablate", "saliency": "importance", "attribution": "importance",
@@ -26,14 +26,10 @@ SAY = {
 
 # Where such a word is the field's own.
 FIELD_WORDS = {
-    "image_backbone": "the published model trains or freezes the first stages of its image tower",
-    "dual_stream": "the published name of the image tower",
     "DualStream": "the published name of the image tower",
-    "frozen_encoder": "a network trained by others",
-    "simple_cell": "V1 has simple cells",
-    "complex_cell": "and complex cells",
-    "grid_cell": "one square of a grid on the image",
-    "red_cells": "the recordings' own word for neurons marked red",
+    "is_backbone_trained": "the published model trains or freezes the first stages of its image tower, its backbone",
+    "to_frame": "the table of pandas and xarray",
+    "read_pictures": "PNG and JPEG files are pictures until they are read",
 }
 
 AMERICAN = {
