@@ -83,5 +83,5 @@ def test_screening_misses_no_pair_and_adds_none(monkeypatch, fine):
 
 
 def test_a_threshold_above_one_is_refused(images):
-    with pytest.raises(DataError, match="at most 1; got 1.5"):
+    with pytest.raises(DataError, match=r"at most 1; got 1\.5"):
         group_near_identical(images, threshold=1.5)

@@ -1,5 +1,7 @@
 """A split is a partition of the shown images that keeps groups whole and looks at no response."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,7 @@ def test_no_group_crosses_a_boundary(recording, seed):
     split = split_by_stimulus([recording], group, seed)
 
     sets = [set(group[ids]) for ids in (split.train, split.validation, split.test)]
-    assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+    assert all(one.isdisjoint(other) for one, other in combinations(sets, 2))
     assert len(split.train) + len(split.validation) + len(split.test) == 200
 
 
@@ -102,7 +104,7 @@ def test_recordings_that_cannot_be_split_together_are_refused(recording):
         split_by_stimulus([recording, record(np.arange(200), 200, image_set="other")], np.arange(200), 0)
     with pytest.raises(DataError, match="got 150 and 200 images"):
         split_by_stimulus([recording], np.arange(150), 0)
-    with pytest.raises(DataError, match="together below 1; got 0.5 and 0.5"):
+    with pytest.raises(DataError, match=r"together below 1; got 0\.5 and 0\.5"):
         split_by_stimulus([recording], np.arange(200), 0, 0.5, 0.5)
     with pytest.raises(DataError, match="test, validation would be empty with 3 images"):
         split_by_stimulus([record(np.array([0, 1, 2, 0, 1, 2]), 3)], np.arange(3), 0)
