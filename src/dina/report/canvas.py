@@ -62,7 +62,7 @@ def in_style(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]
     return drawn
 
 
-def new_figure(width_mm: float, height_mm: float) -> Figure:
+def new_figure(width_mm: int | float, height_mm: int | float) -> Figure:
     """Return an empty figure of the given size that lays itself out; it belongs to no global state."""
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
 

@@ -22,7 +22,7 @@ is also told by its marker and its place. All text colours reach a contrast of 4
 LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
     "dina_before_training": ("dina before training", "dina"),
-    "ridge": ("ridge to image components", "rival"),
+    "ridge": ("ridge regression", "rival"),
     "encoding_global": ("global encoding model", "rival"),
     "encoding_local": ("local encoding model", "rival"),
     "nearest_repeat_zscored": ("nearest repeat (z-scored)", "reference"),
@@ -42,6 +42,12 @@ class DecoderStyle:
     marker: str
     line: str | tuple[float, tuple[float, ...]]
 
+    @property
+    def short(self) -> str:
+        """The words as a figure has room for them: printable characters only, at most 28."""
+        words = "".join(letter if letter.isprintable() else " " for letter in self.label)
+        return words if len(words) <= 28 else words[:27] + "…"
+
 
 def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
     """Return how a decoder is shown; one that is not in `LABELS` goes by its own name, and by what it reads.
@@ -56,8 +62,8 @@ def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
     number = peers.index(decoder) if decoder in peers else len(peers)
     markers = {"dina": "oo", "rival": "sD^", "reference": "v<p"}[kind]
     lines: dict[str, tuple[str | tuple[float, tuple[float, ...]], ...]] = {
-        "dina": ("-", (0, (2, 1.5))),
-        "rival": ("-", (0, (4, 1.5)), (0, (1, 1))),
-        "reference": ((0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))),
+        "dina": ("-", (0.0, (2.0, 1.5))),
+        "rival": ("-", (0.0, (4.0, 1.5)), (0.0, (1.0, 1.0))),
+        "reference": ((0.0, (4.0, 1.5)), (0.0, (1.0, 1.0)), (0.0, (5.0, 1.0, 1.0, 1.0))),
     }
     return DecoderStyle(label, kind, COLOURS[kind][0], markers[number % len(markers)], lines[kind][number % len(lines[kind])])

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -19,7 +20,9 @@ def svg_of(figure: Figure, name: str) -> str:
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({**RC, "svg.hashsalt": name}):
+    with mpl.rc_context({**RC, "svg.hashsalt": name}), warnings.catch_warnings():
+        # text stays text, so a letter that matplotlib's own font lacks is drawn by the reader's
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -49,7 +49,7 @@ def signed(value: float | None, digits: int) -> str:
     return ("+" if value > 0 else "−" if value < 0 else "") + f"{abs(value):.{digits}f}"
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: int | float | None, digits: int = 3) -> str:
     """Write a number with so many significant digits, a dash where there is none.
 
     Examples

@@ -32,7 +32,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
     order = _order(rows, reads)
     n_reference = sum(style.kind == "reference" for style in order.values())
     gap = 0.9 if 0 < n_reference < len(order) else 0.0
-    figure = new_figure(150, 17 + ROW_MM * (len(order) + gap))
+    figure = new_figure(130, 17 + ROW_MM * (len(order) + gap))
     axes = figure.add_subplot()
     n_own = len(order) - n_reference
     place = {name: i + (gap if style.kind == "reference" else 0.0) for i, (name, style) in enumerate(order.items())}
@@ -54,7 +54,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
     _draw_chance(axes, rows, place)
     axes.set_ylim(bottom + 0.1, -0.6)
     axes.set_xlim(0, _limit(rows))
-    axes.set_yticks(list(place.values()), [style.label for style in order.values()])
+    axes.set_yticks(list(place.values()), [style.short for style in order.values()])
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_color(style.colour)
         label.set_fontweight("bold" if style.kind == "dina" else "normal")
@@ -70,7 +70,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
 
 @in_style
 def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[str, str]) -> Figure:
-    """Draw top-1 accuracy of both directions for one kind of query, as two dots joined by a line per decoder.
+    """Draw top-1 accuracy of both directions for one kind of query, as two marks per decoder.
 
     Parameters
     ----------
@@ -83,20 +83,19 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
     """
     rows = [row for row in rows if row.queries == queries and row.top1 is not None]
     order = _order(rows, reads)
-    figure = new_figure(150, 17 + 6.5 * len(order))
+    figure = new_figure(130, 22 + 6.5 * len(order))
     axes = figure.add_subplot()
-    for position, (name, style) in enumerate(order.items()):
-        ends = {row.direction: row.top1 for row in rows if row.decoder == name}
-        values = [value for value in ends.values() if value is not None]
-        axes.plot([100 * value for value in values], [position] * len(values), color=style.colour, linewidth=1.0, zorder=2)
-        for direction, marker in (("image_from_response", "o"), ("response_from_image", "s")):
-            value = ends.get(direction)
-            if value is not None:
-                face = style.colour if direction == "image_from_response" else COLOURS["paper"][0]
-                axes.plot(100 * value, position, marker, color=style.colour, markerfacecolor=face, markersize=5.5, zorder=3)
+    for row in rows:
+        style = order[row.decoder]
+        is_first = row.direction == "image_from_response"
+        y = list(order).index(row.decoder) + (-0.14 if is_first else 0.14)
+        face = style.colour if is_first else COLOURS["paper"][0]
+        axes.plot(
+            100 * (row.top1 or 0.0), y, "o" if is_first else "s", color=style.colour, markerfacecolor=face, markersize=5, zorder=3
+        )
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, _limit(rows))
-    axes.set_yticks(range(len(order)), [style.label for style in order.values()])
+    axes.set_yticks(range(len(order)), [style.short for style in order.values()])
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_color(style.colour)
     _draw_chance(axes, rows, {name: float(i) for i, name in enumerate(order)})
@@ -106,7 +105,7 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
         Line2D([], [], linestyle="", marker=marker, color=COLOURS["ink"][0], markerfacecolor=face, markersize=5.5, label=words)
         for words, (marker, face) in marks.items()
     ]
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, handletextpad=0.2)
+    figure.legend(handles=handles, loc="outside upper right", ncols=2, handletextpad=0.2)
     _percent_axis(axes)
     finish_axes(axes, "x")
     axes.tick_params(axis="y", length=0)

@@ -38,7 +38,7 @@ def draw_differences(differences: Sequence[Difference], axis_label: str, reads: 
     shown = [d for d in differences if d.value == d.value]
     kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in shown}
     names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
-    figure = new_figure(150, 18 + 7.0 * len(names))
+    figure = new_figure(130, 18 + 7.0 * len(names))
     axes = figure.add_subplot()
     axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     for difference in shown:
@@ -56,7 +56,7 @@ def draw_differences(differences: Sequence[Difference], axis_label: str, reads: 
             markeredgewidth=1.1,
             zorder=3,
         )
-    axes.set_yticks(range(len(names)), [kinds[name].label for name in names])
+    axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(kinds[name].colour)
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -28,7 +28,7 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
     """
     one = dataset.sel(queries=queries).transpose(..., "decoder", "gallery_size")
     size = one["gallery_size"].to_numpy().astype(float)
-    figure = new_figure(150, 85)
+    figure = new_figure(130, 85)
     axes = figure.add_subplot()
     ends: list[tuple[float, str, str]] = []
     for name in map(str, one["decoder"].to_numpy()):
@@ -52,7 +52,7 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
         if name == "dina":
             low, high = (100 * line[bound].to_numpy()[seen] for bound in ("top1_low", "top1_high"))
             axes.fill_between(size[seen], low, high, color=style.colour, alpha=0.15, linewidth=0, zorder=2)
-        ends.append((float(top1[seen][-1]), style.label, style.colour))
+        ends.append((float(top1[seen][-1]), style.short, style.colour))
     chance = 100 * one["chance"].to_numpy()
     axes.plot(size, chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
     ends.append((float(chance[-1]), "chance", COLOURS["chance"][0]))

@@ -23,7 +23,7 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
     reads
         Decoder name → "images", "templates" or "truth".
     """
-    figure = new_figure(150, 80)
+    figure = new_figure(130, 92)
     axes = figure.add_subplot()
     largest = max(n_gallery.values())
     k = np.unique(np.geomspace(1, largest, 200).round().astype(int))
@@ -37,7 +37,7 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
             color=style.colour,
             linestyle=style.line,
             linewidth=2.2 if name == "dina" else 1.2,
-            label=style.label,
+            label=style.short,
         )
     chance = np.minimum(k / next(iter(n_gallery.values())), 1.0)
     axes.plot(k, 100 * chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, label="chance")
@@ -48,6 +48,6 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("k (number of best images looked at, logarithmic)")
     axes.set_ylabel("right image among the best k (% of queries)")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)
+    figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
     finish_axes(axes, "both")
     return figure

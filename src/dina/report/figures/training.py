@@ -35,7 +35,7 @@ def draw_training(
         The epoch whose towers were kept, or None if unknown.
     """
     n_panels = bool(losses) + bool(accuracies)
-    figure = new_figure(150, 12 + 48 * n_panels)
+    figure = new_figure(130, 12 + 50 * n_panels)
     panels = list(figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0])
     for axes in panels:
         if chosen_epoch is not None:
@@ -55,7 +55,7 @@ def draw_training(
         axes.set_ylim(bottom=0)
         axes.set_ylabel("accuracy (%)")
     for axes in panels:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, handlelength=2.4)
         finish_axes(axes, "y")
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))

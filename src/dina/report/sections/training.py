@@ -104,4 +104,4 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace("top1", "top-1")

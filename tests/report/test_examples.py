@@ -1,0 +1,79 @@
+"""Examples of retrieval are chosen by the rule that the page states, and their pictures fit into the page."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from dina.report import examples
+from dina.report.examples import choose_queries, make_examples
+
+
+def scores_with_ranks(ranks: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Make scores in a gallery of 30 whose targets (item 0) get these ranks; later hits are won less clearly."""
+    scores = np.tile(np.linspace(0.0, 0.9, 30), (len(ranks), 1))
+    for query, rank in enumerate(ranks):
+        others = np.sort(scores[query, 1:])[::-1]
+        scores[query, 0] = others[0] + 10.0 - query if rank == 1 else (others[rank - 2] + others[rank - 1]) / 2
+    return scores, np.zeros(len(ranks), dtype=np.int64)
+
+
+def test_hits_are_shown_by_how_clearly_they_were_won_and_misses_by_rank() -> None:
+    # eleven hits (queries 0 to 10, ever less clear), then misses of rank 2, 3 … 12 in reverse order (queries 11 to 21)
+    scores, target = scores_with_ranks([1] * 11 + list(range(12, 1, -1)))
+    # places 1, 5 and 9 of 0 … 10: the 10 %, 50 % and 90 % quantiles
+    assert choose_queries(scores, target) == [1, 5, 9, 20, 16, 12]
+
+
+def test_few_queries_are_shown_once_each() -> None:
+    scores, target = scores_with_ranks([1, 7])
+    assert choose_queries(scores, target) == [0, 1]
+
+
+def test_a_tie_for_the_first_place_is_not_a_hit() -> None:
+    scores = np.ones((1, 4))
+    assert choose_queries(scores, np.array([2])) == [0]
+    gallery = gallery_of(np.zeros((4, 8, 8), dtype=np.uint8))
+    made = make_examples(
+        xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", [2])}), "averaged", gallery
+    )
+    assert not made[0].is_right
+    assert made[0].rank == 2.5
+
+
+def gallery_of(thumbnails: np.ndarray) -> xr.Dataset:
+    axes = ("gallery", "thumbnail_height", "thumbnail_width", "colour")[: thumbnails.ndim]
+    n = len(thumbnails)
+    return xr.Dataset(
+        {
+            "thumbnail": (axes, thumbnails),
+            "stimulus_id": ("gallery", np.arange(n) + 100),
+            "label": ("gallery", np.array(["cats"] * n, dtype=object)),
+        }
+    )
+
+
+@pytest.mark.parametrize("shape", [(34, 135), (31, 31), (20, 20, 3)])
+def test_thumbnails_come_back_from_the_page_as_they_were(shape: tuple[int, ...]) -> None:
+    thumbnails = np.random.default_rng(0).integers(0, 256, (30, *shape), dtype=np.uint8)
+    scores, target = scores_with_ranks([3])
+    retrieval = xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", target)})
+    example = make_examples(retrieval, "averaged", gallery_of(thumbnails))[0]
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(example.target.uri.partition(",")[2]))))
+    np.testing.assert_array_equal(pixels, thumbnails[0])
+    assert example.found == 2
+    assert [image.words for image in example.best] == [f"image {100 + i}, cats" for i in (29, 28, 0, 27, 26)]
+
+
+def test_thumbnails_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    thumbnails = np.random.default_rng(0).integers(0, 256, (30, 64, 64), dtype=np.uint8)
+    scores, target = scores_with_ranks([1, 2, 5])
+    retrieval = xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", target)})
+    monkeypatch.setattr(examples, "MAX_THUMBNAIL_BYTES", 30_000)
+    made = make_examples(retrieval, "averaged", gallery_of(thumbnails))
+    assert sum(len(image.uri) for example in made for image in (example.target, *example.best)) <= 30_000
+    # noise cannot be compressed: 18 images of 64 × 64 take 98 kB as base64, of 32 × 32 a quarter
+    assert made[0].target.width == 32

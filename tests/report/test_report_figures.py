@@ -1,0 +1,134 @@
+"""Figures keep one meaning per colour, mark chance, overlap nowhere, and leave matplotlib as it was."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from dina.report.canvas import new_figure
+from dina.report.figures import (
+    draw_accuracy,
+    draw_gallery_size,
+    draw_histogram,
+    draw_ranks,
+    draw_repeats,
+    draw_spectrum,
+    draw_training,
+)
+from dina.report.figures.gallery_size import spread
+from dina.report.read_run import DecodingRow
+from dina.report.style import COLOURS, LABELS, style_of
+from dina.report.svg import inline_svg, svg_of
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2.1 (https://www.w3.org/TR/WCAG21/#dfn-relative-luminance)."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def row(decoder: str, queries: str = "averaged", top1: float | None = 0.5, n_gallery: int = 100) -> DecodingRow:
+    bounds = (None, None) if top1 is None else (max(top1 - 0.05, 0), min(top1 + 0.05, 1))
+    return DecodingRow(
+        decoder, "", queries, "image_from_response", n_gallery, top1, *bounds, None, None, None, 1 / n_gallery, None, None, {}
+    )
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.findobj(mpl.text.Text) if text.get_text()]
+
+
+@pytest.mark.parametrize("paper", [0, 1])
+@pytest.mark.parametrize("meaning", ["ink", "muted", "dina", "rival", "reference", "chance"])
+def test_every_text_colour_reaches_contrast_aa(meaning: str, paper: int) -> None:
+    light, dark = sorted((luminance(COLOURS[meaning][paper]), luminance(COLOURS["paper"][paper])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_decoders_of_one_kind_share_a_colour_and_differ_in_marker_or_line() -> None:
+    styles = [style_of(name) for name in LABELS]
+    assert all(style.colour == COLOURS[style.kind][0] for style in styles)
+    assert len({(style.kind, style.marker, style.line) for style in styles}) == len(styles)
+
+
+def test_reference_levels_stand_below_the_decoders() -> None:
+    figure = draw_accuracy(
+        [row("ideal_observer", top1=0.9), row("ridge"), row("dina", top1=0.4), row("mine", top1=0.6)], {"mine": "templates"}
+    )
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["dina", "ridge regression", "ideal observer", "mine"]
+    places = figure.axes[0].get_yticks()
+    assert places[2] - places[1] > places[1] - places[0]
+    assert "reference levels" in texts(figure)
+
+
+def test_chance_is_marked_on_every_line_where_galleries_differ() -> None:
+    figure = draw_accuracy([row("dina", n_gallery=100), row("ridge", n_gallery=50)], {})
+    dashed = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_color() == COLOURS["chance"][0]]
+    assert sorted(dashed) == [1.0, 2.0]
+    assert "chance (dashed)" in texts(figure)
+
+
+def test_a_decoder_without_a_number_keeps_its_line() -> None:
+    assert "–" in texts(draw_accuracy([row("dina"), row("ridge", top1=None)], {}))
+
+
+def test_names_at_line_ends_are_spread_in_order_without_overlap() -> None:
+    values = np.array([50.0, 50.2, 50.1, 3.0, 99.0])
+    placed = spread(values, 4.0, 2.0, 102.0)
+    np.testing.assert_array_equal(np.argsort(placed), np.argsort(values))
+    # spacing is asked for exactly; rounding may take a little
+    assert np.diff(np.sort(placed)).min() >= 4.0 - 1e-9
+    assert (placed.min(), placed.max()) == (3.0, 99.0)
+
+
+def test_gallery_size_names_every_line_and_chance() -> None:
+    sizes, names = np.array([2, 10, 60]), ["dina", "ridge"]
+    values = (("decoder", "queries", "gallery_size"), np.array([[[1, 0.9, 0.8]], [[0.9, np.nan, np.nan]]]))
+    dataset = xr.Dataset(
+        {"top1": values, "top1_low": values, "top1_high": values, "chance": ("gallery_size", 1 / sizes)},
+        coords={"decoder": names, "queries": ["averaged"], "gallery_size": sizes},
+    )
+    assert {"dina", "ridge regression", "chance"} <= set(texts(draw_gallery_size(dataset, "averaged", {})))
+
+
+def test_power_law_goes_through_what_it_was_fitted_to() -> None:
+    rank = np.arange(1, 101)
+    figure = draw_spectrum(3.0 * rank**-1.5, 1.5, 11, 50)
+    x, y = figure.axes[0].lines[1].get_data()
+    # the spectrum is the power law itself, so only rounding parts them
+    np.testing.assert_allclose(y, 3.0 * np.asarray(x) ** -1.5, rtol=1e-12)
+    assert list(x) == [11, 50]
+
+
+def test_ranks_start_at_top_1_and_end_at_the_whole_gallery() -> None:
+    figure = draw_ranks({"dina": np.array([1.0, 1.0, 2.5, 8.0])}, {"dina": 10}, {})
+    line = figure.axes[0].lines[0]
+    assert (line.get_ydata()[0], line.get_ydata()[-1]) == (50.0, 100.0)
+
+
+@pytest.mark.parametrize("values", [np.full(5, 0.3), np.array([np.nan, 0.1, 0.2])])
+def test_constant_and_missing_values_can_be_drawn(values: np.ndarray) -> None:
+    assert draw_histogram(values, "reliability", "none").axes
+    assert draw_repeats(np.array([1, 1, 40])).axes
+    assert draw_training(np.arange(3.0), {"train loss": np.array([np.nan, 2.0, 1.0])}, {}, None, 1).axes
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
+    before = dict(mpl.rcParams)
+    svg_of(draw_repeats(np.array([2, 2])), "repeats")
+    assert dict(mpl.rcParams) == before
+
+
+def test_inline_drawing_follows_the_paper_and_shares_no_id() -> None:
+    figure = new_figure(50, 40)
+    figure.add_subplot().plot([0, 1], [0, 1], "o", color=COLOURS["dina"][0])
+    svg = svg_of(figure, "one")
+    assert "<metadata" not in svg
+    drawing = inline_svg(svg, "one")
+    assert "var(--dina)" in drawing
+    assert COLOURS["dina"][0] not in drawing
+    assert "<style" not in drawing
+    assert drawing.count(' id="') == drawing.count(' id="one-') > 0

@@ -1,0 +1,77 @@
+"""Chromium shows the page without an error, a request, or anything wider than the window."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# in CI the browser is installed and its absence is a fault, not a reason to skip
+needs_chromium = pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"{CHROMIUM} is not installed")
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright  # imported here: only this file needs it
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.mark.parametrize("which", ["simulated_run", "hostile_run", "bare_run"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 420)])
+def test_page_opens_offline_without_error_or_request(
+    browser, which: str, scheme: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    run: Path = request.getfixturevalue(which)
+    context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    errors, requests, dialogs = [], [], []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda asked: requests.append(asked.url))
+    page.goto((run / "report.html").as_uri())
+    assert errors == []
+    assert dialogs == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert page.evaluate("document.scripts.length") == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    paper = page.evaluate("getComputedStyle(document.querySelector('section')).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 27)"}[scheme]
+    context.close()
+
+
+def test_no_two_words_of_a_drawing_lie_on_each_other(browser, simulated_run: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto((simulated_run / "report.html").as_uri())
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('svg')].map(svg => [...svg.querySelectorAll('text')].map(text => {"
+        " const box = text.getBoundingClientRect(); return [text.textContent, box.left, box.top, box.right, box.bottom] }))"
+    )
+    assert len(boxes) > 8
+    # boxes hold the empty space above and below letters: a fifth of the height may be shared
+    overlapping = [
+        (a[0], b[0])
+        for drawing in boxes
+        for i, a in enumerate(drawing)
+        for b in drawing[:i]
+        if min(a[3], b[3]) - max(a[1], b[1]) > 1 and min(a[4], b[4]) - max(a[2], b[2]) > 0.2 * (a[4] - a[2])
+    ]
+    assert overlapping == []
+    context.close()

@@ -1,0 +1,170 @@
+"""The page of a study says everything that the run holds, safely, for everyone, and the same every time."""
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dina.artifacts import verify_checksums, write_checksums
+from dina.checks import DataError
+from dina.report import write_report
+from report.conftest import PAYLOAD
+from report.page_reader import Page
+
+
+def page_of(run: Path) -> Page:
+    return Page(run / "report.html")
+
+
+def test_writing_twice_gives_the_same_bytes(simulated_run: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(simulated_run, tmp_path / "elsewhere")
+    shutil.rmtree(again / "figures")
+    write_report(again)
+    names = sorted(path.relative_to(simulated_run) for path in simulated_run.rglob("*") if path.suffix in (".svg", ".html"))
+    assert len(names) > 10
+    for name in names:
+        assert (again / name).read_bytes() == (simulated_run / name).read_bytes(), name
+
+
+def test_hostile_words_stay_words(hostile_run: Path) -> None:
+    page = page_of(hostile_run)
+    assert not page.all("script", "iframe", "object", "embed", "foreignobject", "base", "form")
+    assert not [name for element in page.elements for name in element.attributes if name.startswith("on")]
+    assert {element.attributes.get("src", "data:")[:5] for element in page.elements} == {"data:"}
+    assert page.all("h1")[0].words == " ".join((PAYLOAD + "x" * 10_000).split())
+    assert "{{7*7}}" in page.words
+    assert "49" not in page.all("h1")[0].words
+
+
+def test_hostile_words_stay_words_in_figures_on_disk(hostile_run: Path) -> None:
+    drawings = [Page(path) for path in sorted((hostile_run / "figures").glob("*.svg"))]
+    assert any("alert(1)" in element.words for drawing in drawings for element in drawing.all("text"))
+    assert not [drawing for drawing in drawings if drawing.all("script", "img")]
+
+
+def test_page_forbids_scripts_and_loads_nothing(simulated_run: Path) -> None:
+    page = page_of(simulated_run)
+    policy = next(
+        e.attributes["content"] for e in page.all("meta") if e.attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    links = [e.attributes[name] for e in page.elements for name in ("href", "xlink:href", "src") if name in e.attributes]
+    assert links
+    assert not [link for link in links if not link.startswith(("#", "data:"))]
+    assert "url(http" not in (simulated_run / "report.html").read_text(encoding="utf-8")
+
+
+def test_page_stays_below_three_megabytes(hostile_run: Path) -> None:
+    assert (hostile_run / "report.html").stat().st_size < 3e6
+
+
+def test_banner_stands_on_simulated_data_only(simulated_run: Path, hostile_run: Path) -> None:
+    assert "Simulated data." in page_of(simulated_run).words
+    assert "Simulated data." not in page_of(hostile_run).words
+
+
+def test_headings_go_down_one_step_at_a_time(simulated_run: Path) -> None:
+    levels = [int(element.tag[1]) for element in page_of(simulated_run).all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_everything_that_is_seen_can_also_be_read(simulated_run: Path) -> None:
+    page = page_of(simulated_run)
+    assert page.all("html")[0].attributes["lang"] == "en"
+    assert all(len(image.attributes["alt"]) > 5 for image in page.all("img"))
+    drawings = [element for element in page.elements if element.attributes.get("role") == "img"]
+    assert len(drawings) == len(page.all("figure")) > 8
+    assert all(len(drawing.attributes["aria-label"]) > 20 for drawing in drawings)
+    assert all("Numbers of this figure" in figure.words and figure.words.count("Numbers") == 1 for figure in page.all("figure"))
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+def test_ids_are_unique_and_links_lead_to_them(simulated_run: Path) -> None:
+    page = page_of(simulated_run)
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    wanted = {
+        value[1:]
+        for e in page.elements
+        for name, value in e.attributes.items()
+        if name in ("href", "xlink:href") and value[0] == "#"
+    }
+    assert len(wanted) > 10
+    assert wanted <= set(ids)
+
+
+def test_every_number_stands_beside_its_chance_interval_and_gallery_size(simulated_run: Path) -> None:
+    rows = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))["decoding"]
+    own = next(row for row in rows if row["decoder"] == "ridge" and row["queries"] == "single_trial")
+    line = next(
+        e.words for e in page_of(simulated_run).all("tr") if e.words.startswith("ridge regression decoder single trials 60")
+    )
+    shown = [f"{100 * own[name]:.1f}" for name in ("top1", "top1_low", "top1_high", "chance_top1", "top5", "top10")]
+    assert all(number in line for number in shown), line
+    # chance of top-5 and of the median rank among 60: 5 / 60 and 61 / 2
+    assert "chance 8.3" in line
+    assert "(chance 30.5)" in line
+
+
+def test_what_could_not_be_computed_is_said_with_its_reason(bare_run: Path) -> None:
+    words = page_of(bare_run).words
+    assert "could not be measured: The towers need at least 60 training images; there are 40." in words
+    assert "this recording stores averages only." in words
+    assert "Reliability needs two trials of an image" in words
+    assert "There are no training curves: Nothing was trained in this study." in words
+    assert "There are no examples" in words
+
+
+def test_a_run_with_nothing_but_a_summary_still_gets_a_page(simulated_run: Path, tmp_path: Path) -> None:
+    summary = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "decoding": []}), encoding="utf-8")
+    words = Page(write_report(tmp_path)).words
+    assert "could not be measured: the study holds no result for it" in words
+    assert "results/quality.nc" in words
+
+
+def test_checksums_are_brought_up_to_date(bare_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(bare_run, tmp_path / "run")
+    (run / "report.html").write_text("old", encoding="utf-8")
+    write_checksums(run)
+    write_report(run)
+    assert verify_checksums(run) == []
+
+
+def test_figures_that_lead_out_of_the_run_are_refused(simulated_run: Path, tmp_path: Path) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    run.mkdir()
+    outside.mkdir()
+    shutil.copy(simulated_run / "summary.json", run)
+    (run / "figures").symlink_to(outside)
+    with pytest.raises(DataError, match="figures must be a folder inside the run; it is a link"):
+        write_report(run)
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("summary.json", b"{", "summary.json must be JSON; it is not"),
+        ("summary.json", b"[]", "summary.json must hold an object; it holds a list"),
+        ("summary.json", b'{"decoding": [{}]}', "Row 0 of decoding in summary.json must be an object with a decoder"),
+        ("study.toml", b"\xff", "study.toml must be text in UTF-8; byte 0 is not"),
+        ("results/quality.nc", b"not NetCDF", "results/quality.nc must be a NetCDF-4 file"),
+    ],
+)
+def test_a_damaged_file_gives_one_sentence(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must hold summary\.json"):
+        write_report(tmp_path)
