@@ -89,7 +89,10 @@ def test_a_flipped_bit_in_a_dataset_is_an_error(tmp_path: Path) -> None:
     position = content.index(values[50, :4].tobytes())
     content[position] ^= 1
     (tmp_path / "a.nc").write_bytes(bytes(content))
-    with pytest.raises(OSError, match=r"fletcher32|checksum|filter"), xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found:
+    with (
+        pytest.raises(OSError, match=r"fletcher32|checksum|filter"),
+        xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found,
+    ):
         found.load()
 
 

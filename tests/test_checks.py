@@ -18,7 +18,9 @@ def test_not_finite_values_are_counted_by_kind_and_the_first_is_named() -> None:
     responses = np.zeros((4, 3))
     responses[1, 2] = np.nan
     responses[3, 2] = -np.inf
-    with pytest.raises(DataError, match=r"1 NaN and 1 infinite values in 1 of 3 neurons \(first: trial 1, neuron 2\)\. Drop them"):
+    with pytest.raises(
+        DataError, match=r"1 NaN and 1 infinite values in 1 of 3 neurons \(first: trial 1, neuron 2\)\. Drop them"
+    ):
         check_finite("responses", responses, ("trial", "neuron"), "Drop them.")
     check_finite("responses", np.zeros((4, 3), dtype=np.int16), ("trial", "neuron"), "Drop them.")
 

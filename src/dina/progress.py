@@ -1,11 +1,16 @@
 """Progress bars with time left on everything that takes more than two seconds; silent when piped."""
 
 import sys
-import time
+import threading
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+DELAY_S = 2.0
+"""Seconds before a bar is shown."""
+
+_TERMINAL = threading.Lock()  # a terminal has room for one bar at a time
 
 
 def track(
@@ -30,6 +35,9 @@ def track(
     from rich.console import Console  # imported here: a piped run never needs it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if not _TERMINAL.acquire(blocking=False):  # a bar is shown already: the outer one tells the time left
+        yield from items
+        return
     count = total if total is not None else len(items) if isinstance(items, Sized) else None
     columns = (
         TextColumn("{task.description}"),
@@ -40,14 +48,16 @@ def track(
     )
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     task = bar.add_task(description, total=count, note="")
-    began, started = time.monotonic(), False
+    # a timer, because the first item alone may take minutes
+    timer = threading.Timer(DELAY_S, bar.start)
+    timer.daemon = True
+    timer.start()
     try:
         for item in items:
-            if not started and time.monotonic() - began > 2:
-                bar.start()
-                started = True
             yield item
             bar.update(task, advance=1, note=" ".join(f"{k} {v}" for k, v in (detail or {}).items()))
     finally:
-        if started:
-            bar.stop()
+        timer.cancel()
+        timer.join()
+        bar.stop()
+        _TERMINAL.release()
