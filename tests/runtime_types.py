@@ -8,7 +8,8 @@ from beartype import BeartypeConf, FrozenDict, beartype
 Checked = TypeVar("Checked", bound=Callable[..., Any])
 
 # jaxtyping hands over one method at a time; beartype refuses `Self` there, and mypy checks it anyway
-_CONF = BeartypeConf(hint_overrides=FrozenDict({Self: Any}))
+# an int will do where a float is asked for, as PEP 484 says and mypy agrees
+_CONF = BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Self: Any}))
 
 
 def check_types(function: Checked) -> Checked:
