@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
 from dina.shapes import Scores
 
 PER_NEURON = "neuron"
+Covariance = Literal["pooled", "per_stimulus"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,12 @@ class Truth:
         responses: Num[np.ndarray, "query neuron"],
         n_presentations: Num[np.ndarray, "query"],
         stimulus_id: Int[np.ndarray, "gallery"],
+        covariance: Covariance = "pooled",
     ) -> Scores:
-        r"""Return log p(response | image) of a Gaussian with the true mean and covariance of each image.
+        r"""Return log p(response | image) of a Gaussian with the true mean of each image and the true covariance.
 
-        This is the ideal observer. It bounds every decoder that treats responses as Gaussian given the image, and
-        only those: the responses themselves are not Gaussian.
+        This is the ideal observer. It bounds decoders that treat responses as Gaussian about a mean that depends on the
+        image, and only those: the responses themselves are not Gaussian.
 
         Parameters
         ----------
@@ -66,6 +68,9 @@ class Truth:
             How many presentations each response averages; the covariance is divided by it.
         stimulus_id
             The candidates, shape ``(n_gallery,)``.
+        covariance
+            "pooled": averaged over all images of the recording. "per_stimulus": that of each image; it identifies
+            fewer images, because the tails of rectified responses are heavier than a Gaussian of small variance allows.
 
         Returns
         -------
@@ -78,24 +83,33 @@ class Truth:
         :math:`r^\top\Sigma^{-1}r = r^\top D^{-1}r - \lVert L^{-1}B^\top D^{-1}r\rVert^2`, :math:`LL^\top = I +
         B^\top D^{-1}B`, and :math:`\log\det\Sigma = \log\det D + 2\log\det L`: never neurons² per image.
         """
-        presentations = torch.from_numpy(np.asarray(n_presentations, dtype=np.float64))
+        presentations = torch.from_numpy(np.asarray(n_presentations, dtype=np.float64))[:, None]
         asked = torch.from_numpy(np.ascontiguousarray(responses, dtype=np.float32))
-        loadings = torch.from_numpy(self.shared_loadings)
+        if covariance == "pooled":
+            private, loadings = self.pooled_covariance()
+            quadratic, _ = _gaussian(asked, torch.from_numpy(self.mean[stimulus_id]), private, loadings)
+            return (-0.5 * presentations * quadratic).numpy()
         result = torch.empty((len(asked), len(stimulus_id)), dtype=torch.float64)
         for position, stimulus in enumerate(stimulus_id):
-            root = torch.from_numpy(self.private_variance[stimulus]).rsqrt()
-            mean = torch.from_numpy(self.mean[stimulus])
-            gain = torch.from_numpy(self.shared_gain[stimulus])
-            whitened = torch.cat([loadings * (gain * root)[:, None], (self.gain_deviation * mean * root)[:, None]], dim=1)
-            gram = whitened.T @ whitened
-            gram.diagonal().add_(1.0)
-            factor = torch.linalg.cholesky(gram)
-            deviation = (asked - mean) * root
-            projected = torch.linalg.solve_triangular(factor, (deviation @ whitened).T, upper=False)
-            quadratic = (deviation**2).sum(1, dtype=torch.float64) - (projected**2).sum(0, dtype=torch.float64)
-            log_determinant = 2 * (factor.diagonal().double().log().sum() - root.double().log().sum())
-            result[:, position] = -0.5 * (presentations * quadratic + log_determinant)
+            mean = self.mean[stimulus]
+            factors = np.concatenate(
+                [self.shared_loadings * self.shared_gain[stimulus][:, None], self.gain_deviation * mean[:, None]], axis=1
+            )
+            quadratic, log_determinant = _gaussian(asked, torch.from_numpy(mean)[None], self.private_variance[stimulus], factors)
+            result[:, position] = -0.5 * (presentations * quadratic + log_determinant)[:, 0]
         return result.numpy()
+
+    def pooled_covariance(self) -> tuple[Float32[np.ndarray, "neuron"], Float32[np.ndarray, "neuron factor"]]:
+        """Return the noise covariance averaged over images as private variances and loadings of shared factors.
+
+        The diagonal is the exact average. Off it, shared noise passes at each neuron's average gain.
+        """
+        shared_variance = (self.shared_loadings**2).sum(1)
+        gain, mean = self.shared_gain.mean(0), self.mean.mean(0)
+        total = self.private_variance.mean(0) + (self.shared_gain**2).mean(0) * shared_variance
+        total += self.gain_deviation**2 * (self.mean**2).mean(0)
+        loadings = np.concatenate([self.shared_loadings * gain[:, None], self.gain_deviation * mean[:, None]], axis=1)
+        return total - (loadings**2).sum(1), loadings
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"]) -> Self:
         """Return the truth of the marked neurons."""
@@ -147,3 +161,24 @@ class Truth:
             for name in ("mean", "private_variance", "shared_gain", "shared_loadings")
         }
         return cls(**arrays, gain_deviation=float(dataset.attrs["gain_deviation"]), planted=planted, planted_axes=axes)
+
+
+def _gaussian(
+    responses: torch.Tensor, mean: torch.Tensor, private_variance: np.ndarray, loadings: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return squared Mahalanobis distances (query, mean) and the logarithm of the determinant, in float64."""
+    root = torch.from_numpy(np.ascontiguousarray(private_variance)).rsqrt()
+    whitened = torch.from_numpy(np.ascontiguousarray(loadings)) * root[:, None]
+    gram = (whitened.T @ whitened).double()
+    gram.diagonal().add_(1.0)
+    factor = torch.linalg.cholesky(gram)
+    centre = mean.mean(0)  # differences of small numbers: less rounding in float32
+    asked, known = (responses - centre) * root, (mean - centre) * root
+    asked_shared, known_shared = (
+        torch.linalg.solve_triangular(factor, (values @ whitened).double().T, upper=False).T for values in (asked, known)
+    )
+    distance = -2 * ((asked @ known.T).double() - asked_shared @ known_shared.T)
+    for axis, values, shared in ((1, asked, asked_shared), (0, known, known_shared)):
+        distance += ((values**2).sum(1, dtype=torch.float64) - (shared**2).sum(1)).unsqueeze(axis)
+    log_determinant = 2 * (factor.diagonal().log().sum() - root.double().log().sum())
+    return distance, log_determinant

@@ -10,6 +10,7 @@ from dina.recordings.synthetic.settings import SyntheticSettings
 
 MID_GREY, CONTRAST_SCALE = 128.0, 64.0
 SMALLEST_LEAF_DEG, LARGEST_LEAF_DEG = 3.0, 34.0
+CONTRAST_SPREAD = 1.0
 N_LEAVES, N_LARGE_LEAVES = 240, 30
 CHUNK = 350  # images painted together; keeps the windows of one leaf in the processor's cache
 
@@ -66,8 +67,8 @@ def paint_images(settings: SyntheticSettings, seed: int) -> SimulatedImages:
     contrast = np.concatenate(
         [_paint_chunk(kinds[category[i : i + CHUNK]], radii, settings, generator) for i in range(0, n, CHUNK)]
     )
-    scale = 0.55 * np.exp(0.45 * generator.standard_normal(n)).clip(0.25, 2.0)
-    luminance = 0.25 * generator.standard_normal(n)
+    scale = 0.4 * np.exp(CONTRAST_SPREAD * generator.standard_normal(n)).clip(0.05, 3.5)
+    luminance = 0.2 * generator.standard_normal(n)
     contrast -= contrast.mean(axis=(1, 2), keepdims=True)
     contrast *= (scale / contrast.std(axis=(1, 2)))[:, None, None].astype(np.float32)
     contrast += luminance[:, None, None].astype(np.float32)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 from dina.recordings.synthetic.population import Population
 from dina.recordings.synthetic.settings import SyntheticSettings
 
-LEAST_PRIVATE = 0.1  # of a neuron's noise variance
+LEAST_PRIVATE = 0.05  # of a neuron's noise variance
 CORRELATION_LENGTH_UM = 300.0  # of the first components of the broad noise
 UNIFORM_PART = 0.5  # of the broad noise that moves all neurons the same way
 PAIR_VARIANCE = 4.0  # of the noise of a synergistic pair, in units of other noise

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32
 from dina.recordings.synthetic.settings import SyntheticSettings
 
 CHUNK = 400  # images filtered together
-SEMI_SATURATION = 0.35  # contrast at which normalisation halves a response
+SEMI_SATURATION = 0.7  # contrast at which normalisation sets in
 SURROUND_WEIGHT = 0.7
 CENTRE_POOL_DEG, SURROUND_POOL_DEG = 6.0, 18.0
 
