@@ -100,12 +100,12 @@ def test_checksums_name_what_is_missing_changed_or_new(tmp_path: Path) -> None:
     for name in ("a.txt", "results/b.txt", "results/c.txt", ".lock"):
         write_text(tmp_path / name, name)
     write_checksums(tmp_path)
-    assert verify_checksums(tmp_path) == []
+    assert verify_checksums(tmp_path) == {}
     (tmp_path / "a.txt").write_text("another")
     (tmp_path / "results/b.txt").unlink()
     (tmp_path / "results/d.txt").write_text("new")
     faults = verify_checksums(tmp_path)
-    assert faults == ["results/b.txt is missing.", "a.txt was changed.", "results/d.txt is not listed."]
+    assert faults == {"results/b.txt": "missing", "a.txt": "changed", "results/d.txt": "not listed"}
 
 
 def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:

@@ -101,13 +101,13 @@ def write_checksums(folder: Path) -> None:
     write_text(folder / CHECKSUMS, "".join(lines))
 
 
-def verify_checksums(folder: Path) -> list[str]:
+def verify_checksums(folder: Path) -> dict[str, str]:
     """Compare the files below ``folder`` with its ``SHA256SUMS``.
 
     Returns
     -------
     faults
-        One sentence for each file that is missing, changed or not listed; empty if all is as it was written.
+        Name of each file that is not as it was written → "missing", "changed" or "not listed".
 
     Raises
     ------
@@ -125,11 +125,9 @@ def verify_checksums(folder: Path) -> list[str]:
             raise DataError(f"{listing} is damaged: {line[:80]!r} is not a checksum and a name. Repeat the study.")
         expected[name] = digest
     found = {path.relative_to(folder).as_posix(): path for path in _checked_files(folder)}
-    faults = [f"{name} is missing." for name in sorted(expected.keys() - found.keys())]
-    faults += [
-        f"{name} was changed." for name in sorted(expected.keys() & found.keys()) if sha256_of(found[name]) != expected[name]
-    ]
-    return faults + [f"{name} is not listed." for name in sorted(found.keys() - expected.keys())]
+    faults = dict.fromkeys(sorted(expected.keys() - found.keys()), "missing")
+    faults |= {name: "changed" for name in sorted(expected.keys() & found.keys()) if sha256_of(found[name]) != expected[name]}
+    return faults | dict.fromkeys(sorted(found.keys() - expected.keys()), "not listed")
 
 
 def _checked_files(folder: Path) -> list[Path]:

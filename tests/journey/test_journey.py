@@ -56,7 +56,7 @@ def test_a_simulated_session_goes_from_file_to_report_and_is_never_overwritten(
     assert small_session.name in page
     tags = Tags(page)
     assert (tags.scripts, tags.loaded) == (0, [])
-    assert verify_checksums(run) == []
+    assert verify_checksums(run) == {}
 
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     assert dina("study", str(tmp_path / "session.nc"), "--out", str(run), *QUICK) == 0

@@ -1,6 +1,7 @@
 """A study is the same from run to run, goes on after a kill, and says what cannot be computed."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def test_a_study_leaves_everything_that_its_readers_need(finished: Path) -> None
         str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()
     }
     assert not (finished / "checkpoints").exists()
-    assert verify_checksums(finished) == []
+    assert verify_checksums(finished) == {}
 
 
 def test_the_summary_has_the_promised_keys(finished: Path) -> None:
@@ -92,6 +93,16 @@ def test_a_finished_study_is_read_and_not_computed_again(
     rows = {(row["decoder"], row["queries"], row["direction"]): row["top1"] for row in result.summary["decoding"]}
     for one in result.results:
         assert rows[one.decoder, one.queries, one.direction] == one.top[1]
+
+
+def test_a_finished_run_that_was_tampered_with_is_refused(
+    finished: Path, small_session: Recording, settings: StudySettings, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    summary = tmp_path / "run" / "summary.json"
+    summary.write_text(summary.read_text().replace('"n_test": 8', '"n_test": 9'))
+    with pytest.raises(DataError, match=r"no longer as the study wrote it: summary\.json is changed\. Repeat .* --force"):
+        run_study(small_session, settings, tmp_path / "run")
 
 
 def test_a_study_killed_while_it_trains_goes_on_and_ends_with_the_same_bytes(

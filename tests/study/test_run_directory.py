@@ -16,7 +16,7 @@ OTHER = {"recording": "abc", "settings": {"seed": 1}}
 
 
 def finish(run: Path, identity: dict[str, object], text: str = "numbers", force: bool = False) -> None:
-    with open_run(run, identity, force) as folder:
+    with open_run(run, identity, force=force) as folder:
         write_text(folder / "summary.json", text)
 
 
@@ -27,7 +27,7 @@ def test_a_run_appears_at_its_place_only_when_it_is_whole(tmp_path: Path) -> Non
         assert not run.exists()
         assert not is_finished(run, IDENTITY)
     assert is_finished(run, IDENTITY)
-    assert verify_checksums(run) == []
+    assert verify_checksums(run) == {}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert sorted(path.name for path in run.iterdir()) == ["SHA256SUMS", "identity.json", "summary.json"]
 

@@ -16,7 +16,13 @@ SOURCES = ("stringer2018",)
 def carry_out_simulation(
     session: str, out: Path, condition: str | None, overrides: Sequence[str], seed: int | None, threads: int | None, force: bool
 ) -> None:
-    """Simulate a session and write it; see ``dina simulate --help`` for the arguments."""
+    """Simulate a session and write it; see ``dina simulate --help`` for the arguments.
+
+    Raises
+    ------
+    DataError
+        If the name of the file is of no known format, or something is there already.
+    """
     if out.suffix not in (".nc", ".zarr"):
         raise DataError(f"A recording is written as FILE.nc or FOLDER.zarr; got {out}. Change the ending of --out.")
     if out.exists() and (out.suffix == ".zarr" or not force):

@@ -49,7 +49,13 @@ def carry_out_study(
 
 
 def carry_out_report(run: Path, quiet: bool = False) -> None:
-    """Draw figures and page of a run, and bring its checksums up to date."""
+    """Draw figures and page of a run, and bring its checksums up to date.
+
+    Raises
+    ------
+    DataError
+        If ``run`` is not a finished run directory.
+    """
     from dina.report import write_report  # imported here: matplotlib takes a second
 
     if not (run / "summary.json").is_file():

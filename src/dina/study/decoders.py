@@ -18,7 +18,21 @@ def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
 
 
 def carry_out_decoder(name: str, recording: Recording, settings: StudySettings, parts: Parts, device: str, folder: Path) -> None:
-    """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone."""
+    """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone.
+
+    Parameters
+    ----------
+    name
+        As in the tables.
+    recording
+        For the truth of a simulation; decoders learn from ``parts`` alone.
+    settings, device
+        As `dina.study.run_study` takes them.
+    parts
+        The three parts of the split.
+    folder
+        The run directory.
+    """
     path = scores_path(folder, name)
     if path.is_file():
         return

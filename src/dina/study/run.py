@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dina.artifacts import write_dataset, write_json, write_text
+from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
+from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import learn_standardiser, make_pairs
 from dina.dataset.splits import Split, split_by_stimulus
@@ -57,6 +58,7 @@ def run_study(
     out: Path | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
+    *,
     force: bool = False,
 ) -> StudyResult:
     """Decode a recording with dina and all rivals, each judged once on the same held-out images.
@@ -88,7 +90,7 @@ def run_study(
     Raises
     ------
     DataError
-        If the recording cannot be split, or ``out`` is taken.
+        If the recording cannot be split, ``out`` is taken, or a file in it was changed or lost.
     """
     settings = resolve(StudySettings() if settings is None else settings)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
@@ -102,15 +104,28 @@ def run_study(
         "environment": describe_environment(device, n_threads),
     }
     if is_finished(out, identity) and not force:
+        _check_whole(out)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
     else:
-        with open_run(out, identity, force) as folder, _kept_log(folder), fixed_threads(n_threads):
+        with open_run(out, identity, force=force) as folder, _kept_log(folder), fixed_threads(n_threads):
             write_text(folder / "study.toml", settings_to_toml(settings))
             write_json(folder / "environment.json", identity["environment"])
             _carry_out(recording, settings, device, folder)
     with fixed_threads(n_threads):
         analysis = analyse(read_scores(out, settings), settings.seed, settings.evaluation.n_resamples)
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
+
+
+def _check_whole(run: Path) -> None:
+    """Refuse a finished run whose numbers are not as they were written; what a report added is no concern here."""
+    faults = verify_checksums(run)
+    bad = [
+        f"{name} is {fault}"
+        for name, fault in faults.items()
+        if fault != "not listed" and name.startswith(("summary", "results"))
+    ]
+    if bad:
+        raise DataError(f"{run} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
 
 
 def default_run_name(recording: Recording, settings: StudySettings) -> str:

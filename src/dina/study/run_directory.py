@@ -36,7 +36,7 @@ def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def open_run(run: Path, identity: Mapping[str, Any], force: bool) -> Iterator[Path]:
+def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator[Path]:
     """Give the folder to work in, ``RUN.partial``; on success rename it to ``RUN``, checksums written last.
 
     If an unfinished study of the same identity is there, its folder is given as it was left.
