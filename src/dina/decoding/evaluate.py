@@ -174,7 +174,9 @@ def unavailable_row(decoder: str, preset: str, queries: QueryKind, direction: Di
     return row | dict.fromkeys(f"chance_top{k}" for k in TOP_K) | {"p_value": None, "reason": reason}
 
 
-def _permute_targets(log_rank_sum: Float[np.ndarray, "image image"], generator: np.random.Generator, n_permutations: int) -> float:
+def _permute_targets(
+    log_rank_sum: Float[np.ndarray, "image image"], generator: np.random.Generator, n_permutations: int
+) -> float:
     """Return the p-value of the summed log rank when images are assigned to the queries at random."""
     n_images = len(log_rank_sum)
     itself = np.arange(n_images)

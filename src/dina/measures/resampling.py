@@ -96,9 +96,7 @@ def percentile_interval(values: Float[np.ndarray, "resample"], level: float = LE
     return float(low), float(high)
 
 
-def permutation_p_value(
-    observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]
-) -> float:
+def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
     r"""Return how often chance does as well as what was observed, never 0.
 
     Parameters

@@ -99,7 +99,9 @@ def _in_signal_directions(covariance: np.ndarray, weights: np.ndarray) -> np.nda
     """Return principal directions of the signal scaled by the fourth root of its variance (unnormalised)."""
     value, vector = torch.linalg.eigh(torch.from_numpy(covariance.astype(np.float64)))
     half = vector * value.clamp_min(0).sqrt()
-    spread = (half.T @ torch.from_numpy(weights.astype(np.float64))).T  # neuron x source; spread @ spread.T is the signal covariance
+    spread = (
+        half.T @ torch.from_numpy(weights.astype(np.float64))
+    ).T  # neuron x source; spread @ spread.T is the signal covariance
     gram_value, gram_vector = torch.linalg.eigh(spread.T @ spread)
     kept = gram_value > 1e-6 * gram_value[-1].clamp_min(1e-12)
     direction = spread @ (gram_vector[:, kept] / gram_value[kept].sqrt())

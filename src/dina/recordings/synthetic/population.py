@@ -108,7 +108,11 @@ def draw_population(
 
 
 def _draw_mixtures(
-    settings: SyntheticSettings, position: np.ndarray, subunit_row: np.ndarray, subunit_column: np.ndarray, generator: np.random.Generator
+    settings: SyntheticSettings,
+    position: np.ndarray,
+    subunit_row: np.ndarray,
+    subunit_column: np.ndarray,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """Return weights (subunit, neuron): the subunits nearest to places scattered about each field centre."""
     n = len(position)

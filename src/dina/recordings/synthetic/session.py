@@ -202,11 +202,18 @@ def _response_model(settings: SyntheticSettings, population: Population, noise: 
 
 
 def _derive(
-    settings: SyntheticSettings, images: SimulatedImages, sources: _Sources, natural: np.ndarray, population: Population, seed: int
+    settings: SyntheticSettings,
+    images: SimulatedImages,
+    sources: _Sources,
+    natural: np.ndarray,
+    population: Population,
+    seed: int,
 ) -> np.ndarray:
     """Return the images of a derived condition in units of contrast."""
     contrast = to_contrast(images.pixels)
-    reference_settings = settings.model_copy(update={"n_neurons": N_REFERENCE_NEURONS, "semantic_fraction": 0.0, "synergistic_pairs": 0})
+    reference_settings = settings.model_copy(
+        update={"n_neurons": N_REFERENCE_NEURONS, "semantic_fraction": 0.0, "synergistic_pairs": 0}
+    )
     generator = generator_for(seed, "reference population")
     other = draw_population(reference_settings, sources.subunits.row, sources.subunits.column, generator)
     reference = natural @ _scale_weights(other, np.cov(natural.T.astype(np.float64)))
@@ -216,7 +223,11 @@ def _derive(
 
 
 def _draw_trials(
-    settings: SyntheticSettings, potential: Float32[np.ndarray, "stimulus neuron"], noise: NoiseModel, model: ResponseModel, seed: int
+    settings: SyntheticSettings,
+    potential: Float32[np.ndarray, "stimulus neuron"],
+    noise: NoiseModel,
+    model: ResponseModel,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return stimulus of each trial, responses, and spontaneous activity."""
     generator = generator_for(seed, f"trials {settings.condition}")

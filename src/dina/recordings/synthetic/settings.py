@@ -111,7 +111,14 @@ class SyntheticSettings(BaseModel):
 
 NAMED_SESSIONS: dict[SessionName, SyntheticSettings] = {
     "demo": SyntheticSettings(
-        n_neurons=300, n_stimuli=500, height=34, width=90, deg_per_pixel=2.0, n_subunits=150, n_broad_factors=40, n_spontaneous=200
+        n_neurons=300,
+        n_stimuli=500,
+        height=34,
+        width=90,
+        deg_per_pixel=2.0,
+        n_subunits=150,
+        n_broad_factors=40,
+        n_spontaneous=200,
     ),
     "benchmark": SyntheticSettings(),
     "full": SyntheticSettings(n_neurons=10_000),
