@@ -7,7 +7,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Float32, Int, Num, Shaped
+from jaxtyping import Bool, Float32, Int, Num, Shaped
 
 from dina.shapes import Scores
 
