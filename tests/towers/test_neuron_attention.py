@@ -54,14 +54,15 @@ def test_values_and_all_gradients_equal_those_of_tokens(n_neurons, batch, width,
         torch.testing.assert_close(of_fast[name] / scale, expected / scale, atol=tolerance, rtol=0, msg=name)
 
 
-def test_small_tiles_and_recomputed_matrices_change_nothing(monkeypatch):
+@pytest.mark.parametrize("n_kept", [0, 6 * 23 * 23])
+def test_small_tiles_and_recomputed_matrices_change_nothing(monkeypatch, n_kept):
     tower = make_tower(23, 8)
     responses = torch.rand(7, 23, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
     expected = tower(responses)
     expected_gradients = gradients(tower, expected, responses)
 
-    # tiles of three samples, blocks of five rows, nothing kept for the backward pass
-    for name, value in {"CACHE_ELEMENTS": 3 * 23, "BLOCK_ELEMENTS": 5 * 6 * 23, "KEPT_ELEMENTS": 0}.items():
+    # tiles of three samples, blocks of five rows, nothing or all of it kept for the backward pass
+    for name, value in {"CACHE_ELEMENTS": 3 * 23, "BLOCK_ELEMENTS": 5 * 6 * 23, "KEPT_ELEMENTS": n_kept}.items():
         monkeypatch.setattr(attention_kernel, name, value)
 
     maps = tower(responses)
