@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.fit import fit_towers
@@ -10,7 +10,6 @@ from dina.alignment.history import FitHistory
 from dina.alignment.presets import PRESETS, PresetSettings, RecordingShape, build_towers
 from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Gallery, Pairs, Queries
-from dina.decoding.decoder import Reads
 from dina.shapes import Scores
 
 
@@ -46,7 +45,7 @@ class DinaDecoder:
     """
 
     name: str = "dina"
-    reads: ClassVar[Reads] = "images"
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 
     def __init__(
         self, preset: str, settings: PresetSettings | None = None, seed: int = 0, device: str = "cpu", folder: Path | None = None
