@@ -38,7 +38,7 @@ def test_a_map_of_zeros_scores_zero_with_a_finite_gradient():
     score = CosineComparison(0.01)(neural, torch.ones(1, 1, 2, 2), torch.ones(1))
     score.sum().backward()
     assert float(score.detach()) == 0
-    # 1 / (temperature x root of the floor) times a unit vector: 1e5 x 1/2 per entry, where F.normalize gives 1e12
+    # 1 / (temperature x root of the floor) times a unit vector: 1e5 x 1/2 per entry, where `F.normalize` gives 1e12
     assert float(neural.grad.abs().max()) == pytest.approx(5e4, rel=1e-3)
 
 

@@ -27,6 +27,11 @@ def write_weights(path: Path, tensors: dict[str, Tensor], content: dict[str, Any
         By name, on any device.
     content
         Anything that JSON holds, without NaN.
+
+    Raises
+    ------
+    DataError
+        If ``path`` ends in anything else.
     """
     if path.suffix != ".safetensors":
         raise DataError(f"Weights are written as a .safetensors file; got {path.name!r}.")

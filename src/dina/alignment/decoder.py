@@ -74,7 +74,13 @@ class DinaDecoder:
         return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return how well each gallery image fits each query."""
+        """Return how well each gallery image fits each query.
+
+        Raises
+        ------
+        DataError
+            If the decoder has not been fitted.
+        """
         if self.towers is None:
             raise DataError("The decoder must be fitted before it can score; call fit(train, validation) first.")
         return self.towers.score(queries, gallery)

@@ -79,6 +79,8 @@ class PaperSettings(PresetSettings):
         As the text says (True) or as the released code does (False).
     temperature
         Fixed.
+    fit
+        Training; published but for ``n_epochs``.
     """
 
     map_channels: int = Field(1, ge=1)
@@ -116,6 +118,8 @@ class ScratchSettings(PresetSettings):
         Whether responses are weighted by their reliability over training repeats.
     temperature
         At the start; it is learnt.
+    fit
+        Training.
     """
 
     map_channels: int = Field(8, ge=1)

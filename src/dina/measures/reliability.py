@@ -113,6 +113,11 @@ def spearman_brown(reliability: Float[np.ndarray, "neuron"], factor: float = 2.0
     reliability
         :math:`k r / (1 + (k - 1) r)`, in [0, 1].
 
+    Raises
+    ------
+    DataError
+        If ``factor`` is not positive.
+
     References
     ----------
     Spearman (1910), Br. J. Psychol. 3:271. https://doi.org/10.1111/j.2044-8295.1910.tb00206.x

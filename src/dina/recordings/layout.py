@@ -29,7 +29,9 @@ class ImagesTable(_Table):
         ``.npy``, ``.zip`` or folder; by default the first of images.npy, images.zip, images/ that is there.
     axes
         Axes of the array; by default stimulus, height, width and, if there is a fourth, channel. An axis "pixel"
-        stands for height x width, row by row, and needs ``height`` and ``width``.
+        stands for height x width, row by row.
+    height, width
+        Of the images in pixels; needed for an axis "pixel" only.
     multiply
         Factor on the stored numbers, before ``mid_grey`` and ``contrast_scale`` apply.
     mid_grey, contrast_scale
@@ -54,6 +56,8 @@ class ResponsesTable(_Table):
 
     Parameters
     ----------
+    file
+        A .npy file.
     axes
         ("trial", "neuron"), ("stimulus", "neuron") or ("stimulus", "repeat", "neuron"), in any order; by default
         trial, neuron.
@@ -74,6 +78,8 @@ class StimulusTable(_Table):
 
     Parameters
     ----------
+    file
+        A .npy file; by default stimulus_id.npy if it is there.
     index_base
         0 where the first image is number 0 (Python), 1 where it is number 1 (MATLAB).
     drop

@@ -122,6 +122,11 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         A tower (or anything made of layers), still on the CPU.
     generator
         Source of all randomness.
+
+    Raises
+    ------
+    TypeError
+        If a module holds parameters of a kind that nothing here draws.
     """
     for name, part in sorted(module.named_modules()):
         if hasattr(part, "draw_parameters"):
