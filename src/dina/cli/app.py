@@ -50,7 +50,10 @@ def _root(
 @app.command()
 def study(
     recording: Annotated[
-        str, typer.Argument(metavar="RECORDING", help="A file or folder, or a simulated session: demo, benchmark, full.")
+        str,
+        typer.Argument(
+            metavar="RECORDING", help="A file or folder, a fetched recording, or a simulated session: demo, benchmark, full."
+        ),
     ],
     study_file: StudyFile = None,
     preset: Preset = None,
@@ -62,7 +65,10 @@ def study(
     force: Force = False,
     images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
 ) -> None:
-    """Decode a recording with dina and all rivals, and write a run directory with report.html."""
+    """Decode a recording beside all rivals, and write a report.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
     from dina.cli.study_command import carry_out_study  # imported here, as below: `dina --help` stays quick
 
     carry_out_study(recording, study_file, preset, overrides or [], out, seed, device, threads, force, images)
@@ -70,7 +76,7 @@ def study(
 
 @app.command()
 def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
-    """Simulate a small session, study it and write its report: no data needed, three minutes at most."""
+    """Do the same on a small simulated session: no data needed."""
     from dina.cli.study_command import carry_out_study
 
     carry_out_study("demo", None, None, [], out or Path("runs/demo"), None, device, threads, force, None)
@@ -86,7 +92,7 @@ def simulate(
     threads: Threads = None,
     force: Force = False,
 ) -> None:
-    """Simulate a session of V1 neurons with known truth and write it as one file."""
+    """Write a simulated session with known truth as a file."""
     from dina.cli.data_commands import carry_out_simulation
 
     carry_out_simulation(session, out, condition, overrides or [], seed, threads, force)
@@ -97,7 +103,10 @@ def fetch(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="stringer2018.")],
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Files to fetch; by default lists them.")] = None,
 ) -> None:
-    """Download recordings into the cache, checked against their checksums."""
+    """Download published recordings into the cache.
+
+    Every file is checked against its checksum; an interrupted download goes on where it stopped.
+    """
     from dina.cli.data_commands import carry_out_fetch
 
     carry_out_fetch(source, names or [])
@@ -105,7 +114,7 @@ def fetch(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")]) -> None:
-    """Draw the figures and report.html of a run again."""
+    """Draw the figures and the page of a run again."""
     from dina.cli.study_command import carry_out_report
 
     carry_out_report(run)
@@ -113,7 +122,7 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run direct
 
 @app.command()
 def doctor(threads: Threads = None) -> None:
-    """Show versions, threads, device, memory, cache and speed, and what is wrong with them."""
+    """Show versions, threads, device, memory, cache and speed."""
     from dina.cli.doctor import carry_out_doctor
 
     carry_out_doctor(threads)

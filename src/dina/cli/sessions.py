@@ -29,6 +29,8 @@ def open_recording(word: str, images: Path | None, seed: int) -> Recording:
     """
     path = Path(word)
     if word in NAMED_SESSIONS and not path.exists():
+        if images is not None:
+            raise DataError(f"The simulated session {word} has images of its own. Leave --images out.")
         log.info("Simulating the session %s …", word)
         return simulate(word, seed=seed)
     log.info("Reading %s …", path)
