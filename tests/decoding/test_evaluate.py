@@ -10,7 +10,33 @@ from dina.decoding.evaluate import evaluate, unavailable_row
 from dina.decoding.retrieval import DIRECTIONS
 
 IMAGE, RESPONSE = DIRECTIONS
-KEYS = ["decoder", "preset", "queries", "direction", "n_gallery", "n_queries", "top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high", "top10", "top10_low", "top10_high", "median_rank", "median_rank_low", "median_rank_high", "mean_reciprocal_rank", "two_way", "chance_top1", "chance_top5", "chance_top10", "p_value", "reason"]
+KEYS = [
+    "decoder",
+    "preset",
+    "queries",
+    "direction",
+    "n_gallery",
+    "n_queries",
+    "top1",
+    "top1_low",
+    "top1_high",
+    "top5",
+    "top5_low",
+    "top5_high",
+    "top10",
+    "top10_low",
+    "top10_high",
+    "median_rank",
+    "median_rank_low",
+    "median_rank_high",
+    "mean_reciprocal_rank",
+    "two_way",
+    "chance_top1",
+    "chance_top5",
+    "chance_top10",
+    "p_value",
+    "reason",
+]
 
 
 def noisy_scores(n: int, repeats: int, signal: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +92,9 @@ def test_four_trials_of_an_image_count_as_one_for_the_interval():
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_p_values_are_uniform_when_nothing_is_known(direction):
     p_values = [
-        evaluate("d", "", "images", *noisy_scores(15, 2, 0.0, seed), "single_trial", direction, seed=seed, n_resamples=200).p_value
+        evaluate(
+            "d", "", "images", *noisy_scores(15, 2, 0.0, seed), "single_trial", direction, seed=seed, n_resamples=200
+        ).p_value
         for seed in range(120)
     ]
 

@@ -16,7 +16,7 @@ CHUNK = 512
 
 
 def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.ndarray, "stimulus"]:
-    r"""Number the groups of near-identical images.
+    r"""Give each image the number of its group of near-identical images.
 
     Two images are near-identical if the correlation of their pixels is at least ``threshold``: the same picture,
     also brighter, darker, with more or less contrast, or with a few pixels changed. Groups are closed under chains:
