@@ -3,7 +3,10 @@
 import ast
 import re
 
+import typer
+
 import dina
+from dina.cli.app import app
 from house.sources import ROOT, Definition, Function, arguments, fields, listing, public_definitions, sources, texts
 
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
@@ -112,6 +115,22 @@ def test_make_commands_in_the_documents_exist() -> None:
     documents = [path for path in texts() if path.endswith(".md")]
     assert any(command[0] == "make" for command in _commands("README.md"))
     unknown = [f"{p}: {' '.join(c)}" for p in documents for c in _commands(p) if c[0] == "make" and c[1] not in targets]
+    assert not unknown, listing(unknown)
+
+
+def test_dina_commands_and_their_options_in_the_documents_exist() -> None:
+    group = typer.main.get_command(app)
+    unknown = []
+    for path in (path for path in texts() if path.endswith(".md")):
+        for command in _commands(path):
+            if not command[0].endswith("dina") or len(command) < 2 or command[1].startswith("-"):
+                continue
+            verb = group.commands.get(command[1])
+            known = {option for parameter in verb.params for option in parameter.opts} if verb else set()
+            options = [word.split("=")[0] for word in command if word.startswith("--") and word not in ("--debug", "--help")]
+            if verb is None or set(options) - known:
+                unknown.append(f"{path}: {' '.join(command)}")
+    assert any(command[0].endswith("dina") for command in _commands("README.md"))
     assert not unknown, listing(unknown)
 
 
