@@ -66,7 +66,7 @@ def test_banner_stands_on_simulated_data_only(simulated_run: Path, hostile_run: 
 
 
 def test_headings_go_down_one_step_at_a_time(simulated_run: Path) -> None:
-    levels = [int(element.tag[1]) for element in page_of(simulated_run).all("h1", "h2", "h3", "h4")]
+    levels = [int(element.tag[1]) for element in page_of(simulated_run).all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))

@@ -14,7 +14,7 @@ from dina.report.words import percent
 
 ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
-COLUMNS = {"averaged": 8.0, "single_trial": 66.0}  # of the numbers right of the axes, in points from their edge
+COLUMNS = {"averaged": 8.0, "single_trial": 60.0}  # of the numbers right of the axes, in points from their edge
 HEADING = {"averaged": "averaged", "single_trial": "single trial"}
 
 

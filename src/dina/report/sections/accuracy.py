@@ -46,9 +46,11 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
         n = row.n_gallery
 
         def beside(value: float | None, k: int) -> str:
-            return DASH if value is None else f"{percent(value)} (chance {percent(min(1.0, k / n))})" if n else percent(value)
+            return (
+                DASH if value is None else f"{percent(value)}\n(chance\u00a0{percent(min(1.0, k / n))})" if n else percent(value)
+            )
 
-        middle = "" if row.median_rank is None or not n else f" (chance {number((n + 1) / 2)})"
+        middle = "" if row.median_rank is None or not n else f"\n(chance\u00a0{number((n + 1) / 2, 4)})"
         return (
             style.label + (f" ({row.preset})" if row.preset else ""),
             KINDS[style.kind],

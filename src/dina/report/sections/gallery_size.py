@@ -53,7 +53,7 @@ def _gallery_size_table(one: xr.Dataset, reads: dict[str, str], queries: str) ->
         lines.append(
             (
                 style_of(name, reads[name]).label,
-                *(f"{percent(v)} ({interval(low, high)})" if np.isfinite(v) else DASH for v, low, high in values),
+                *(f"{percent(v)}\n({interval(low, high)})" if np.isfinite(v) else DASH for v, low, high in values),
             )
         )
     chance = ("chance", *(percent(float(value)) for value in one["chance"].to_numpy()))
