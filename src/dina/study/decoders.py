@@ -58,5 +58,5 @@ def scores_path(folder: Path, name: str) -> Path:
 
 def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
     if name not in BASELINES:
-        raise DataError(f"{name} is not there yet.")
+        raise DataError(f"This version of dina cannot fit {name}.")
     return BASELINES[name](seed, recording.truth)

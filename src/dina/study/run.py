@@ -106,13 +106,13 @@ def run_study(
     if is_finished(out, identity) and not force:
         _check_whole(out)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
+        with fixed_threads(n_threads):
+            analysis = analyse(read_scores(out, settings), settings.seed, settings.evaluation.n_resamples)
     else:
         with open_run(out, identity, force=force) as folder, _kept_log(folder), fixed_threads(n_threads):
             write_text(folder / "study.toml", settings_to_toml(settings))
             write_json(folder / "environment.json", identity["environment"])
-            _carry_out(recording, settings, device, folder)
-    with fixed_threads(n_threads):
-        analysis = analyse(read_scores(out, settings), settings.seed, settings.evaluation.n_resamples)
+            analysis = _carry_out(recording, settings, device, folder)
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
 
 
@@ -133,7 +133,7 @@ def default_run_name(recording: Recording, settings: StudySettings) -> str:
     return f"{safe_name(recording.name)}-{settings.preset}-seed{settings.seed}"
 
 
-def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> None:
+def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> Analysis:
     """Do the whole study in ``folder``; each step reads top to bottom as the Methods of a paper."""
     timings = Timings(folder / "timings.json")
     results = folder / "results"
@@ -167,6 +167,7 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
         _write_analysis(analysis, results)
         summary = compose_summary(recording, settings, split, quality, scores, analysis)
         write_json(folder / "summary.json", summary)
+    return analysis
 
 
 def _write_analysis(analysis: Analysis, results: Path) -> None:
