@@ -111,12 +111,13 @@ class SyntheticSettings(BaseModel):
 
 NAMED_SESSIONS: dict[SessionName, SyntheticSettings] = {
     "demo": SyntheticSettings(
-        n_neurons=300,
+        n_neurons=400,
         n_stimuli=500,
         height=34,
         width=90,
         deg_per_pixel=2.0,
         n_subunits=150,
+        information_limit=0.3,
         n_broad_factors=40,
         n_spontaneous=200,
     ),
