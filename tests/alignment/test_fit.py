@@ -151,6 +151,22 @@ def test_a_collapsed_model_scores_chance_on_validation(make_toy_pairs):
     assert history.rows[0].validation_loss == pytest.approx(np.log(8))
 
 
+def test_every_epoch_silences_other_neurons(make_toy_pairs):
+    train, rest = make_toy_pairs(n_train=20, n_validation=5)
+    towers = small_towers(train)
+    silenced = []
+
+    def note(module, inputs, output):
+        if module.training:
+            silenced.append(output == 0)
+
+    towers.neural_tower.dropout.register_forward_hook(note)
+    fit_towers(towers, train, rest, QUICK.model_copy(update={"n_epochs": 2}), seed=0)
+    assert len(silenced) == 2
+    # two independent masks of probability 1/2 agree in half of 1,200 entries
+    assert 0.4 < float((silenced[0] == silenced[1]).float().mean()) < 0.6
+
+
 @pytest.mark.parametrize("preset", ["paper", "scratch"])
 def test_a_decoder_of_each_preset_fits_and_scores(preset, make_toy_pairs, tmp_path):
     train, rest = make_toy_pairs(n_train=24, n_validation=6, n_neurons=20, size=(16, 24))

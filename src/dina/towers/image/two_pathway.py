@@ -38,15 +38,16 @@ class TwoPathway(ImageTower):
         last, middle = (2 if size >= 44 else 1), (2 if size >= 22 else 1)
         grid = [-(-extent // (2 * middle * last)) for extent in (height, image_shape[2])]
         super().__init__(image_shape, (n_channels, grid[0], grid[1]), ("local", "global"))
+        # normalised on the coarse grid only: at full resolution it would cost as much as the filters themselves
         self.local = nn.Sequential(
-            nn.Conv2d(n_in, width, 7, stride=2, padding=3), nn.GroupNorm(4, width), nn.GELU(),
-            nn.Conv2d(width, width, 3, stride=middle, padding=1), nn.GroupNorm(4, width), nn.GELU(),
-            nn.Conv2d(width, width, 3, stride=last, padding=1), nn.GroupNorm(4, width), nn.GELU(),
+            nn.Conv2d(n_in, width, 7, stride=2, padding=3), nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride=middle, padding=1), nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride=last, padding=1), nn.GroupNorm(4, width), nn.ReLU(),
         )  # fmt: skip
         self.global_ = nn.Sequential(
-            nn.Conv2d(n_in, width, 15, stride=2 * middle, padding=7), nn.GroupNorm(4, width), nn.GELU(),
-            nn.Conv2d(width, width, 7, stride=last, padding=3, groups=width), nn.GELU(),
-            nn.Conv2d(width, width, 1), nn.GroupNorm(4, width), nn.GELU(),
+            nn.Conv2d(n_in, width, 15, stride=2 * middle, padding=7), nn.ReLU(),
+            nn.Conv2d(width, width, 7, stride=last, padding=3, groups=width), nn.ReLU(),
+            nn.Conv2d(width, width, 1), nn.GroupNorm(4, width), nn.ReLU(),
         )  # fmt: skip
         self.merge = nn.Conv2d(2 * width, n_channels, 1)
 
