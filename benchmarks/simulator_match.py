@@ -100,13 +100,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("session", nargs="?", default="benchmark")
     parser.add_argument("--real", type=Path)
+    parser.add_argument("--family", default="gabor_mixture")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     columns: dict[str, dict[str, float]] = {}
     for seed in options.seeds:
         began = time.perf_counter()
-        recording = simulate(options.session, seed, settings={"n_repeats": options.repeats})
+        recording = simulate(options.session, seed, settings={"n_repeats": options.repeats, "family": options.family})
         took = time.perf_counter() - began
         order = np.argsort(recording.stimulus_id, kind="stable").reshape(recording.n_stimuli, -1).T
         responses = recording.responses[order]

@@ -127,13 +127,15 @@ def _paint_chunk(kinds: np.ndarray, radii: np.ndarray, settings: SyntheticSettin
 def _plant_duplicates(
     contrast: np.ndarray, category: np.ndarray, fraction: float, generator: np.random.Generator
 ) -> Int[np.ndarray, "stimulus"]:
-    """Replace some images, in place, by copies of others shifted by one pixel and 5 % lower in contrast."""
+    """Replace some images, in place, by copies of others: slightly fainter, slightly brighter, with a little noise."""
     n = len(contrast)
     duplicate_of = np.full(n, -1, dtype=np.int64)
     order = generator.permutation(n)
     n_copies = int(fraction * n)
     copies, originals = order[:n_copies], order[n_copies : 2 * n_copies]
     duplicate_of[copies] = originals
-    contrast[copies] = 0.95 * np.roll(contrast[originals], 1, axis=2)
+    grain = generator.standard_normal(contrast[copies].shape, dtype=np.float32)
+    spread = contrast[originals].std(axis=(1, 2), keepdims=True)
+    contrast[copies] = 0.95 * contrast[originals] + 0.05 * spread * grain + np.float32(0.03)
     category[copies] = category[originals]
     return duplicate_of

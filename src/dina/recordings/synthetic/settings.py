@@ -88,7 +88,7 @@ class SyntheticSettings(BaseModel):
     n_categories: int = Field(11, ge=2)
     near_duplicates: float = Field(0.0, ge=0, le=0.5)
     n_subunits: int = Field(600, ge=4)
-    spatial_frequency_cpd: float = Field(0.045, gt=0)
+    spatial_frequency_cpd: float = Field(0.06, gt=0)
     complex_fraction: float = Field(0.5, ge=0, le=1)
     field_scatter_deg: float = Field(4.0, gt=0)
     signal_to_noise: float = Field(0.24, gt=0)
