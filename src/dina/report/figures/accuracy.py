@@ -91,7 +91,14 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
         y = list(order).index(row.decoder) + (-0.14 if is_first else 0.14)
         face = style.colour if is_first else COLOURS["paper"][0]
         axes.plot(
-            100 * (row.top1 or 0.0), y, "o" if is_first else "s", color=style.colour, markerfacecolor=face, markersize=5, zorder=3
+            100 * (row.top1 or 0.0),
+            y,
+            "o" if is_first else "s",
+            color=style.colour,
+            markerfacecolor=face,
+            markersize=5,
+            zorder=3,
+            clip_on=False,
         )
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, _limit(rows))
@@ -140,7 +147,15 @@ def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float
         )
     face = style.colour if row.queries == "averaged" else COLOURS["paper"][0]
     axes.plot(
-        100 * row.top1, y, style.marker, color=style.colour, markerfacecolor=face, markersize=5.0, markeredgewidth=1.1, zorder=3
+        100 * row.top1,
+        y,
+        style.marker,
+        color=style.colour,
+        markerfacecolor=face,
+        markersize=5.0,
+        markeredgewidth=1.1,
+        zorder=3,
+        clip_on=False,
     )
 
 

@@ -26,7 +26,8 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
     axes = figure.add_subplot()
     low, high = np.percentile(values, [0.5, 99.5]) if len(values) else (0.0, 1.0)
     if high <= low:
-        low, high = low - 0.5, high + 0.5
+        pad = 0.1 * abs(low) or 0.05
+        low, high = low - pad, high + pad
     axes.hist(np.clip(values, low, high), bins=40, range=(float(low), float(high)), color=COLOURS["dina"][0], linewidth=0)
     median = float(np.median(values)) if len(values) else float("nan")
     axes.axvline(median, color=COLOURS["ink"][0], linewidth=1.0)

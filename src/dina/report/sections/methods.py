@@ -20,7 +20,7 @@ METHODS = (
 READING = (
     (
         "Top-1 accuracy",
-        "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is nothing. Always read it with chance.",
+        "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
     ),
     (
         "Averaged responses and single trials",
