@@ -139,10 +139,11 @@ def test_what_is_not_the_file_is_refused_and_leaves_nothing(case: str, server: F
 def test_a_connection_slower_than_a_crawl_is_given_up(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 1)  # what arrives is kept, so that several attempts might finish
     monkeypatch.setattr(download, "STALL_S", -1.0)  # every moment counts as a minute …
     monkeypatch.setattr(download, "MIN_BYTES_PER_S", 1e15)  # … and no speed is enough
     server.files["/a.mat"] = Served(CONTENT)
-    with pytest.raises(DataError, match=r"bytes arrived in 0 s"):
+    with pytest.raises(DataError, match=r"only \d+ bytes arrived in \d+ s"):
         fetch(remote(server), tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_it_refuses_without_enough_spontaneous_activity() -> None:
     recording = a_recording()
     with pytest.raises(DataError, match="needs spontaneous activity; mouse7 has none"):
         preprocess_like_original(replace(recording, spontaneous=None))
-    with pytest.raises(DataError, match="n_components must be an integer between 0 and .* 35; got 36"):
+    with pytest.raises(DataError, match=r"n_components must be an integer between 0 and .* 35; got 36"):
         preprocess_like_original(recording, 36)
     with pytest.raises(DataError, match="All 40 neurons of mouse7 are marked red"):
         preprocess_like_original(replace(recording, is_red=np.ones(N_NEURONS, bool)))

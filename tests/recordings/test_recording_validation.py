@@ -90,6 +90,7 @@ def test_integers_and_double_precision_become_float32_without_wrapping_around() 
     recording = Recording(**parts(responses=responses, stimulus_id=np.array([3.0, 1.0])))
     assert recording.responses.dtype == np.float32
     assert recording.responses.tolist() == [[-128.0, 127.0], [5.0, 0.0]]
+    assert recording.stimulus_id.dtype == np.int64
     assert recording.stimulus_id.tolist() == [3, 1]
 
 

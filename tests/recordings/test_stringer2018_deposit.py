@@ -95,6 +95,16 @@ def test_what_is_in_the_cache_is_checked_and_not_fetched_again(server: FileServe
     assert hashlib.sha256(good).hexdigest() in path.with_name(f"{path.name}.sha256").read_text()
 
 
+def test_a_new_version_in_the_deposit_comes_with_its_own_checksum(server: FileServer, tmp_path: Path) -> None:
+    (path,) = fetch(server, tmp_path / "c", NATURAL)
+    changed = path.read_bytes() + bytes(8)
+    server.files[f"/files/{NATURAL}.mat"] = Served(changed, etag='"v2"')
+    server.list_files([entry(server, name) for name in FILES])
+    fetch(server, tmp_path / "c", NATURAL)
+    assert path.read_bytes() == changed
+    assert path.with_name(f"{path.name}.sha256").read_text().split()[0] == hashlib.sha256(changed).hexdigest()
+
+
 def test_an_unknown_name_gets_a_suggestion(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"Did you mean '{NATURAL}'"):
         fetch(server, tmp_path, "natimg2800_M170714_MP032_2017-09-15")
