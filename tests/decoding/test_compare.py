@@ -49,10 +49,12 @@ def test_exchanging_the_decoders_changes_the_sign_alone():
 
 
 def test_p_values_are_uniform_for_equally_good_decoders():
-    p_values = [compare(noisy(1.0, 2 * s), noisy(1.0, 2 * s + 1), s, 200)[2].p_value for s in range(120)]
+    compared = [compare(noisy(1.0, 2 * s), noisy(1.0, 2 * s + 1), s, 200) for s in range(120)]
 
     # a correct implementation fails this once in ten thousand times
-    assert kstest(p_values, "uniform").pvalue > 1e-4
+    assert kstest([differences[2].p_value for differences in compared], "uniform").pvalue > 1e-4
+    # medians are tied often, which makes p-values larger but never smaller; of 120, 5 % are 6 with a deviation of 2.4
+    assert sum(differences[3].p_value <= 0.05 for differences in compared) <= 15
 
 
 def test_top_five_is_left_out_of_a_gallery_of_four():
@@ -62,3 +64,5 @@ def test_top_five_is_left_out_of_a_gallery_of_four():
 def test_decoders_on_different_queries_are_refused():
     with pytest.raises(DataError, match="80 queries among 40 and 60 among 30"):
         compare(noisy(1.0, 0), noisy(1.0, 0, n=30), seed=0)
+    with pytest.raises(DataError, match="80 queries among 40 and 40 among 40"):
+        compare(noisy(1.0, 0), noisy(1.0, 0, repeats=1), seed=0)

@@ -32,9 +32,9 @@ def test_all_rows_agree_with_numpy(pair):
 
 
 def test_a_constant_column_has_no_correlation():
-    # 0.1 is not exact in float32: its mean differs from it by rounding, which must not pass for variance
-    first = np.full((50, 1), 0.1, dtype=np.float32)
-    second = np.arange(50, dtype=np.float32)[:, None]
+    # the mean of fifty times 0.7 differs from 0.7 by rounding, which must not pass for variance
+    first = np.full((50, 1), 0.7)
+    second = np.arange(50.0)[:, None]
 
     np.testing.assert_array_equal(correlate_columns(first, second), [np.nan])
     np.testing.assert_array_equal(correlate_all_rows(second.T, first.T), [[np.nan]])

@@ -62,6 +62,18 @@ def test_signal_variance_fraction_is_unbiased_for_equal_and_unequal_repeats(repe
     assert signal_variance_fraction(responses, index).mean() == pytest.approx(0.16, abs=0.015)
 
 
+def test_signal_variance_fraction_agrees_with_moments_worked_out_by_hand():
+    # images with 1, 2 and 4 trials; means 2, 4, 6; grand mean 34 / 7; n0 = (7 - 21 / 7) / 2 = 2
+    responses = np.array([[2.0], [3.0], [5.0], [5.0], [7.0], [5.0], [7.0]], dtype=np.float32)
+
+    between = ((2 - 34 / 7) ** 2 + 2 * (4 - 34 / 7) ** 2 + 4 * (6 - 34 / 7) ** 2) / 2
+    within = (2 + 4) / 4
+    signal = (between - within) / 2
+
+    expected = signal / (signal + within)
+    assert signal_variance_fraction(responses, np.array([0, 1, 1, 2, 2, 2, 2]))[0] == pytest.approx(expected, rel=1e-6)
+
+
 def test_signal_variance_fraction_without_signal_averages_zero():
     responses, index = simulate(0.0, np.full(1500, 2))
 
