@@ -15,7 +15,8 @@ def truth():
     generator = np.random.default_rng(0)
     return Truth(
         mean=(10 * generator.exponential(size=(20, 6))).astype(np.float32),
-        private_variance=generator.uniform(1, 4, (20, 6)).astype(np.float32),
+        # the same for all images, so that their pooled covariance is that of each
+        private_variance=np.tile(generator.uniform(1, 4, 6), (20, 1)).astype(np.float32),
         shared_gain=np.ones((20, 6), dtype=np.float32),
         shared_loadings=np.zeros((6, 1), dtype=np.float32),
     )

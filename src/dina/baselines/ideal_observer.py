@@ -14,8 +14,9 @@ from dina.shapes import Scores
 class IdealObserver:
     """Decode by the true likelihood of a simulation.
 
-    A Gaussian with the true conditional mean and covariance: it bounds decoders of that family, and a decoder
-    that uses higher moments of the responses may in principle pass it. Exists for simulated recordings only.
+    A Gaussian with the true mean of each image and the true noise covariance, as `Truth.log_likelihood` says: it
+    bounds decoders of that family, and a decoder that uses higher moments of the responses may in principle pass it.
+    Exists for simulated recordings only.
 
     Parameters
     ----------
