@@ -78,7 +78,10 @@ def ideal_observer(recording: Recording, responses: np.ndarray) -> dict[str, flo
         hit = recording.truth.log_likelihood(queries, counts, chosen).argmax(1) == np.tile(np.arange(n_gallery), 2)
         averaged.append(hit[:n_gallery].mean())
         single.append(hit[n_gallery:].mean())
-    return {f"ideal observer, averaged, of {n_gallery}": float(np.mean(averaged)), "ideal observer, single trial": float(np.mean(single))}
+    return {
+        f"ideal observer, averaged, of {n_gallery}": float(np.mean(averaged)),
+        "ideal observer, single trial": float(np.mean(single)),
+    }
 
 
 def near_and_far(recording: Recording, responses: np.ndarray) -> dict[str, float]:

@@ -164,8 +164,8 @@ def _choose(
 def _name(session: str, settings: SyntheticSettings, seed: int) -> str:
     """Name the image set; settings other than the named session's add a checksum, so that names never lie."""
     content = settings.model_copy(update={"condition": "natural"}).model_dump_json()
-    named = {key: value.model_dump_json() for key, value in NAMED_SESSIONS.items()}
-    mark = "" if named.get(session) == content else "-" + hashlib.sha256(content.encode()).hexdigest()[:8]  # type: ignore[call-overload]
+    named = {str(name): value.model_dump_json() for name, value in NAMED_SESSIONS.items()}
+    mark = "" if named[session] == content else "-" + hashlib.sha256(content.encode()).hexdigest()[:8]
     return f"simulated-{session}{mark}-seed{seed}"
 
 
