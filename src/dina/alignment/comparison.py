@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.checks import DataError
+from dina.towers.neural.projective_fields import ProjectiveFields
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
 NORM_FLOOR = 1e-6
@@ -91,3 +92,39 @@ class CosineComparison(Comparison):
             flat = flat - flat.mean(1, keepdim=True)
         # the floor is inside the root: a map of zeros has cosine 0 and a finite gradient
         return flat / (flat.square().sum(1, keepdim=True) + NORM_FLOOR).sqrt()
+
+
+class LikelihoodComparison(Comparison):
+    r"""The Gaussian log likelihood of a response given an image, up to terms of the response alone.
+
+    With a neural map :math:`\Psi(r) = W^T \Sigma^{-1} r` and an image map :math:`\varphi` it is
+    :math:`\langle \Psi, \varphi \rangle - \tfrac12 \lVert W \varphi \rVert^2_{\Sigma^{-1}}`, times a scale.
+    Images that would drive the population strongly must be answered by a strong response.
+
+    Parameters
+    ----------
+    neural_tower
+        Whose fields say what an image's map would evoke.
+    """
+
+    def __init__(self, neural_tower: ProjectiveFields) -> None:
+        super().__init__()
+        self._tower = (neural_tower,)  # in a tuple: its weights belong to the towers, not to the comparison
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the scale to 1; nothing here is random."""
+        self.log_scale.zero_()
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return the scaled log likelihood; the order of candidates does not depend on the number of presentations."""
+        tower = self._tower[0]
+        with torch.autocast(neural_maps.device.type, enabled=False):
+            evoked = tower.predict(image_maps.float())
+            own = (evoked * tower.whiten(evoked)).sum(1)
+            return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * own)

@@ -8,7 +8,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.comparison import CosineComparison
+from dina.alignment.closed_form_start import StartSettings, start_at_encoding_model
+from dina.alignment.comparison import CosineComparison, LikelihoodComparison
 from dina.alignment.fit import FitSettings
 from dina.alignment.optimisers import OptimiserSettings
 from dina.alignment.response_weights import reliability_weights
@@ -16,10 +17,12 @@ from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Pairs
 from dina.randomness import seed_for
 from dina.towers.image.dual_stream import DualStream
+from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.image.two_pathway import TwoPathway
 from dina.towers.map_geometry import Centring
 from dina.towers.neural.low_rank import LowRank
 from dina.towers.neural.neuron_attention import NeuronAttention
+from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import initialise
 
 
@@ -138,6 +141,51 @@ class ScratchSettings(PresetSettings):
     )
 
 
+class DefaultSettings(PresetSettings):
+    """V1-like channels, local fields, shared noise: started in closed form, then trained together.
+
+    Parameters
+    ----------
+    stride
+        Pixels between places of the map; None for 17 places along the shorter side of the image.
+    n_orientations
+        Orientations of the Gabor filters.
+    n_contrasts
+        Knots of the contrast gain.
+    has_phases
+        Whether rectified phases (simple cells) are among the channels.
+    order
+        Order of the local patterns that make up a field.
+    widths
+        Widths of the field window to choose from by leave-one-out over training images, in places of the map.
+    n_noise_components
+        Number of shared noise components.
+    shrinkage
+        Of noise correlations towards none.
+    dropout
+        Probability of silencing a neuron while training.
+    fit
+        Training of what has no closed form: gains of channels, of contrasts and of neurons, and the scale.
+    """
+
+    stride: int | None = Field(None, ge=1)
+    n_orientations: int = Field(4, ge=2)
+    n_contrasts: int = Field(8, ge=2)
+    has_phases: bool = True
+    order: int = Field(2, ge=0, le=4)
+    widths: tuple[float, ...] = Field((0.5, 0.75, 1.0, 1.5, 2.25, 3.4), min_length=1)
+    n_noise_components: int = Field(512, ge=1)
+    shrinkage: float = Field(0.5, ge=0, le=1)
+    dropout: float = Field(0.25, ge=0, lt=1)
+    fit: FitSettings = FitSettings(
+        n_epochs=6,
+        batch_size=256,
+        image=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
+        neural=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
+        patience=2,
+    )
+
+
 @dataclass(frozen=True)
 class Preset:
     """How one preset is built and begun.
@@ -197,7 +245,29 @@ def _start_scratch(towers: AlignedTowers, settings: ScratchSettings, train: Pair
         towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(train)))
 
 
+def _build_default(settings: DefaultSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
+    image_tower = GaborEnergy(
+        (shape.n_channels, shape.height, shape.width),
+        settings.stride,
+        settings.n_orientations,
+        settings.n_contrasts,
+        has_phases=settings.has_phases,
+    )
+    n_components = min(settings.n_noise_components, shape.n_neurons)
+    neural_tower = ProjectiveFields(shape.n_neurons, image_tower.map_shape, settings.order, n_components, settings.dropout)
+    towers = AlignedTowers(image_tower, neural_tower, LikelihoodComparison(neural_tower))
+    initialise(towers, generator)
+    return towers
+
+
+def _start_default(towers: AlignedTowers, settings: DefaultSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+    assert isinstance(towers.image_tower, GaborEnergy)  # built by _build_default; tells the type checker
+    assert isinstance(towers.neural_tower, ProjectiveFields)
+    start_at_encoding_model(towers.image_tower, towers.neural_tower, StartSettings(settings.widths, settings.shrinkage), train)
+
+
 PRESETS: dict[str, Preset] = {
+    "default": Preset(DefaultSettings, _build_default, _start_default, has_closed_form_start=True),
     "paper": Preset(PaperSettings, _build_paper, _start_paper),
     "scratch": Preset(ScratchSettings, _build_scratch, _start_scratch),
 }

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""What drives each neuron: image to response, and the noise that neurons share."""

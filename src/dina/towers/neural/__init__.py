@@ -2,12 +2,14 @@
 
 from dina.towers.neural.low_rank import LowRank
 from dina.towers.neural.neuron_attention import NeuronAttention
+from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import NeuralTower
 
 NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
     "neuron_attention": NeuronAttention,
     "low_rank": LowRank,
+    "projective_fields": ProjectiveFields,
 }
 """Every neural tower by name; each can be built from ``n_neurons`` alone."""
 
-__all__ = ["NEURAL_TOWERS", "LowRank", "NeuronAttention"]
+__all__ = ["NEURAL_TOWERS", "LowRank", "NeuronAttention", "ProjectiveFields"]

@@ -1,0 +1,109 @@
+"""Noise shared between neurons, estimated from what an encoding model leaves over or from differences of repeats."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.dataset.pairs import Pairs
+from dina.towers.neural.shared_noise import SharedNoise
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualComponents:
+    """The largest correlated components of some residuals, from which noise models of any size can be made.
+
+    Parameters
+    ----------
+    variance
+        Of each neuron, shape ``(n_neurons,)``; 1 for a neuron that never varies, so that it can be divided by.
+    directions
+        Orthonormal components of the correlation matrix, the largest last, shape ``(n_neurons, n_components)``.
+    strength
+        Their eigenvalues, shape ``(n_components,)``.
+    """
+
+    variance: Float[Tensor, "neuron"]
+    directions: Float[Tensor, "neuron component"]
+    strength: Float[Tensor, "component"]
+
+    def noise(self, n_components: int, shrinkage: float) -> SharedNoise:
+        """Keep the largest ``n_components`` as shared noise; see `estimate_noise`."""
+        kept = min(n_components, len(self.strength))
+        loadings = self.directions.new_zeros(len(self.variance), n_components)
+        if kept:
+            scale = (self.strength[-kept:] * (1 - shrinkage)).sqrt()
+            loadings[:, :kept] = self.directions[:, -kept:] * scale * self.variance.sqrt()[:, None]
+        private = self.variance - loadings.square().sum(1)
+        return SharedNoise(torch.maximum(private, 0.02 * self.variance), loadings)
+
+
+def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
+    """Find all components of the residuals' correlation matrix, by the smaller of its two Gram matrices."""
+    n_rows, n_neurons = residuals.shape
+    variance = residuals.square().mean(0)
+    variance = torch.where(variance > 0, variance, torch.ones_like(variance))
+    scaled = residuals / variance.sqrt() / n_rows**0.5
+    if n_rows > n_neurons:
+        values, vectors = torch.linalg.eigh(scaled.T @ scaled)
+        return ResidualComponents(variance, vectors, values.clamp_min(0))
+    values, rows = torch.linalg.eigh(scaled @ scaled.T)
+    values = values.clamp_min(1e-12)
+    return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
+
+
+def estimate_noise(residuals: Float[Tensor, "row neuron"], n_components: int, shrinkage: float) -> SharedNoise:
+    r"""Estimate shared and private noise from residuals of training trials.
+
+    The correlation matrix of the residuals is shrunk towards the identity, its largest components are kept as
+    shared noise, and what they leave of each neuron's variance is private. The variance of every neuron is kept.
+
+    Parameters
+    ----------
+    residuals
+        Rows with zero mean (dimensionless standardised responses), shape ``(n_rows, n_neurons)``.
+    n_components
+        Number of shared components; fewer if there are fewer rows or neurons.
+    shrinkage
+        In [0, 1]: 0 trusts the sample correlations, 1 ignores them.
+
+    Returns
+    -------
+    noise
+        With ``n_components`` columns of loadings, zero where there are fewer. A neuron that never varies gets unit
+        variance, so that it can be divided by and says nothing.
+
+    References
+    ----------
+    Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
+    """
+    return decompose_residuals(residuals).noise(n_components, shrinkage)
+
+
+def repeat_differences(pairs: Pairs) -> Float[Tensor, "row neuron"] | None:
+    r"""Return differences between trials of the same image, scaled to the variance of a single presentation.
+
+    No image model is needed: the signal cancels. The j-th trial is compared with the mean of those before it and
+    multiplied by :math:`\sqrt{j / (j + 1)}` (Helmert contrasts), so that rows are independent.
+
+    Returns
+    -------
+    differences
+        One row for every trial but the first of its image, shape ``(n_rows, n_neurons)``; None if no image has two.
+    """
+    number = pairs.repeat_number()
+    if number.max() < 1:
+        return None
+    weight = np.sqrt(pairs.n_presentations).astype(np.float32)[:, None]
+    total = np.zeros((pairs.n_stimuli, pairs.n_neurons), dtype=np.float32)
+    rows = []
+    for repeat in range(int(number.max()) + 1):
+        trials = np.flatnonzero(number == repeat)
+        images = pairs.stimulus_index[trials]
+        if repeat:
+            difference = pairs.responses[trials] - total[images] / repeat
+            rows.append(difference * np.float32(np.sqrt(repeat / (repeat + 1))) * weight[trials])
+        total[images] += pairs.responses[trials]
+    return torch.from_numpy(np.concatenate(rows))

@@ -1,0 +1,49 @@
+"""Where on the grid of a feature map each neuron's receptive field lies, from training images."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def estimate_centres(
+    maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"], smoothing: float = 1.0
+) -> Float[Tensor, "neuron 2"]:
+    """Return the place whose channels together correlate most with each neuron.
+
+    Squared correlations of the responses with every channel are summed over channels and smoothed over places;
+    the centre is the maximum. A neuron that follows no channel gets an arbitrary place.
+
+    Parameters
+    ----------
+    maps
+        Feature maps of the training images.
+    responses
+        Averaged responses to the same images.
+    smoothing
+        Standard deviation of the smoothing, in places.
+
+    Returns
+    -------
+    centre
+        Row and column in places, whole numbers, shape ``(n_neurons, 2)``.
+    """
+    height, width = maps.shape[2:]
+    centred = responses - responses.mean(0)
+    unit = centred / (centred.norm(dim=0) + 1e-6)
+    evidence = responses.new_zeros(height, width, responses.shape[1])
+    for row in range(height):  # one row of places at a time keeps the correlations small
+        place = maps[:, :, row].float()
+        place = place - place.mean(0)
+        place = place / (place.norm(dim=0) + 1e-6)
+        correlation = place.flatten(1).T @ unit
+        evidence[row] = correlation.square().unflatten(0, (-1, width)).sum(0)
+    rows, columns = (_smoothing_matrix(n, smoothing, responses) for n in (height, width))
+    smooth = torch.einsum("ab,bcn->acn", rows, torch.einsum("cd,adn->acn", columns, evidence))
+    best = smooth.flatten(0, 1).argmax(0)
+    return torch.stack([best // width, best % width], dim=1).float()
+
+
+def _smoothing_matrix(n_places: int, deviation: float, like: Tensor) -> Tensor:
+    distance = torch.arange(n_places, device=like.device)[:, None] - torch.arange(n_places, device=like.device)[None]
+    # not normalised at the border: half a field off the map is half the evidence
+    return torch.exp(-0.5 * (distance / deviation) ** 2).to(like.dtype)

@@ -1,0 +1,122 @@
+"""Gabor filters in quadrature, and the list of channels that a Gabor energy tower makes from them."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Pathway = Literal["local", "global"]
+
+
+@dataclass(frozen=True)
+class GaborChannel:
+    """What one channel of the map stands for.
+
+    Parameters
+    ----------
+    wavelength_px
+        Pixels per cycle; 0 for a plane pooled without filter.
+    orientation_deg
+        Orientation of the wave vector in degrees, 0 = horizontal modulation; NaN for a plane without filter.
+    kind
+        "energy" (complex cell), "even+", "even-", "odd+", "odd-" (rectified phases of simple cells) or "pooled".
+    plane
+        "luminance", "red–green" or "blue–yellow".
+    is_normalised
+        Whether it is divided by the energy around.
+    pathway
+        "global" for pooled planes and the longest wavelength, whose filters span most of the image; else "local".
+    """
+
+    wavelength_px: int
+    orientation_deg: float
+    kind: str
+    plane: str
+    is_normalised: bool
+    pathway: Pathway
+
+
+class SeparableGabors(nn.Module):
+    """Quadrature Gabor filters of one wavelength, applied and sampled by matrix products.
+
+    A Gabor with a round envelope is a product of a filter along the rows and one along the columns, so that an
+    image is filtered by a few small matrix products instead of a two-dimensional convolution. Filters have unit
+    norm, even ones zero mean, so that grey gives 0; images are continued beyond their border by its pixels.
+
+    Parameters
+    ----------
+    size
+        (height, width) of the image in pixels.
+    wavelength
+        Pixels per cycle; the Gaussian envelope has a standard deviation of half a wavelength (about 1.1 octaves).
+    n_orientations
+        Number of orientations, evenly spaced over 180 degrees.
+    step
+        Distance between samples, in pixels.
+    """
+
+    columns: Tensor
+    even_rows: Tensor
+    odd_rows: Tensor
+
+    def __init__(self, size: tuple[int, int], wavelength: int, n_orientations: int, step: int) -> None:
+        super().__init__()
+        half = math.ceil(1.25 * wavelength)
+        place = torch.arange(-half, half + 1, dtype=torch.float64)
+        envelope = torch.exp(-place.square() / (0.5 * wavelength**2))
+        angles = [math.pi * number / n_orientations for number in range(n_orientations)]
+        columns, even, odd = [_banded(envelope, size[1], step)], [], []
+        for angle in angles:
+            along_x = 2 * math.pi * math.cos(angle) / wavelength * place
+            along_y = 2 * math.pi * math.sin(angle) / wavelength * place
+            x_cos, x_sin, y_cos, y_sin = (envelope * f(p) for p in (along_x, along_y) for f in (torch.cos, torch.sin))
+            mean = float((y_cos.sum() * x_cos.sum() - y_sin.sum() * x_sin.sum()) / envelope.sum() ** 2)
+            wave = torch.outer(y_cos, x_cos) - torch.outer(y_sin, x_sin) - mean * torch.outer(envelope, envelope)
+            quadrature = torch.outer(y_sin, x_cos) + torch.outer(y_cos, x_sin)
+            columns += [_banded(x_cos, size[1], step), _banded(x_sin, size[1], step)]
+            rows = [_banded(f, size[0], step) for f in (y_cos, y_sin, envelope)]
+            even.append(torch.cat([rows[0], -rows[1], -mean * rows[2]], dim=1) / wave.norm())
+            odd.append(torch.cat([rows[1], rows[0]], dim=1) / quadrature.norm())
+        self.register_buffer("columns", torch.cat(columns).float(), persistent=False)
+        self.register_buffer("even_rows", torch.stack(even).float(), persistent=False)
+        self.register_buffer("odd_rows", torch.stack(odd).float(), persistent=False)
+
+    def forward(self, plane: Float[Tensor, "batch height width"]) -> tuple[Tensor, Tensor]:
+        """Return even and odd responses, each of shape (batch, orientation, sampled rows, sampled columns)."""
+        n_orientations = len(self.even_rows)
+        along = (plane @ self.columns.T).reshape(*plane.shape[:2], 1 + 2 * n_orientations, -1).transpose(1, 2)
+        even, odd = [], []
+        for number in range(n_orientations):
+            pair = along[:, 1 + 2 * number : 3 + 2 * number].flatten(1, 2)
+            even.append(self.even_rows[number] @ torch.cat([pair, along[:, 0]], dim=1))
+            odd.append(self.odd_rows[number] @ pair)
+        return torch.stack(even, dim=1), torch.stack(odd, dim=1)
+
+
+def _banded(weights: Tensor, n_pixels: int, step: int) -> Tensor:
+    """Matrix (samples, pixels) that applies ``weights`` around every ``step``-th pixel; borders are repeated outwards."""
+    half = len(weights) // 2
+    centres = torch.arange((n_pixels - 1) % step // 2, n_pixels, step)
+    matrix = torch.zeros(len(centres), n_pixels, dtype=torch.float64)
+    pixel = (centres[:, None] + torch.arange(-half, half + 1)[None]).clamp(0, n_pixels - 1)
+    return matrix.scatter_add_(1, pixel, weights.expand(len(centres), -1))
+
+
+def list_channels(wavelengths: tuple[int, ...], n_orientations: int, n_planes: int, *, has_phases: bool) -> list[GaborChannel]:
+    """List the channels in the order in which the tower stacks them."""
+    phases = ("even+", "even-", "odd+", "odd-") if has_phases else ()
+    planes = ("luminance", "red–green", "blue–yellow") if n_planes == 3 else ("luminance",)
+    angles = [180.0 * number / n_orientations for number in range(n_orientations)]
+    channels = []
+    for plane in planes:
+        kinds = [("energy", False)]
+        if plane == "luminance":
+            kinds += [("energy", True), *((phase, True) for phase in phases)]
+        for wavelength in wavelengths:
+            pathway: Pathway = "global" if wavelength == max(wavelengths) and len(wavelengths) > 1 else "local"
+            for kind, is_normalised in kinds:
+                channels += [GaborChannel(wavelength, angle, kind, plane, is_normalised, pathway) for angle in angles]
+    return channels + [GaborChannel(0, math.nan, "pooled", plane, False, "global") for plane in planes]
