@@ -37,6 +37,8 @@ class DinaDecoder:
         The closed-form start, where the preset has one, after `fit`.
     history
         The course of training, after `fit`.
+    chosen
+        What the closed-form start chose by validation, after `fit`.
 
     Raises
     ------
@@ -61,12 +63,13 @@ class DinaDecoder:
         self.towers: AlignedTowers | None = None
         self.towers_before_training: AlignedTowers | None = None
         self.history: FitHistory | None = None
+        self.chosen: dict[str, str | float] = {}
 
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Build the towers, give them their start, and train them; validation chooses the epoch."""
         row = PRESETS[self.preset]
         towers = build_towers(self.preset, self.settings, RecordingShape.of(train), self.seed)
-        row.start(towers, self.settings, train, validation, self.seed)
+        self.chosen = row.start(towers, self.settings, train, validation, self.seed)
         if row.has_closed_form_start:
             self.towers_before_training = deepcopy(towers).to(self.device).eval()
         self.history = fit_towers(towers, train, validation, self.settings.fit, self.seed, self.device, self.folder)

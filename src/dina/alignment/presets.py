@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.closed_form_start import StartSettings, start_at_encoding_model
+from dina.alignment.closed_form_start import start_at_encoding_model
 from dina.alignment.comparison import CosineComparison, LikelihoodComparison
 from dina.alignment.fit import FitSettings
 from dina.alignment.optimisers import OptimiserSettings
@@ -159,9 +159,7 @@ class DefaultSettings(PresetSettings):
     widths
         Widths of the field window to choose from by leave-one-out over training images, in places of the map.
     n_noise_components
-        Number of shared noise components.
-    shrinkage
-        Of noise correlations towards none.
+        Largest number of shared noise components.
     dropout
         Probability of silencing a neuron while training.
     fit
@@ -173,16 +171,15 @@ class DefaultSettings(PresetSettings):
     n_contrasts: int = Field(8, ge=2)
     has_phases: bool = True
     order: int = Field(2, ge=0, le=4)
-    widths: tuple[float, ...] = Field((0.5, 0.75, 1.0, 1.5, 2.25, 3.4), min_length=1)
+    widths: tuple[float, ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
     n_noise_components: int = Field(512, ge=1)
-    shrinkage: float = Field(0.5, ge=0, le=1)
     dropout: float = Field(0.25, ge=0, lt=1)
     fit: FitSettings = FitSettings(
-        n_epochs=6,
+        n_epochs=2,
         batch_size=256,
         image=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
         neural=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
-        patience=2,
+        patience=1,
     )
 
 
@@ -199,14 +196,14 @@ class Preset:
         can be put into towers built anew.
     start
         Learns from training pairs what training by gradients does not (scales, a closed-form start); validation pairs
-        may choose between settings. Called once before `fit_towers`, with the seed.
+        may choose between settings. Called once before `fit_towers`, with the seed; returns what was chosen, by name.
     has_closed_form_start
         Whether the towers can decode before any training by gradients.
     """
 
     settings_type: type[PresetSettings]
     build: Callable[[Any, RecordingShape, torch.Generator], AlignedTowers]
-    start: Callable[[AlignedTowers, Any, Pairs, Pairs, int], None]
+    start: Callable[[AlignedTowers, Any, Pairs, Pairs, int], dict[str, str | float]]
     has_closed_form_start: bool = False
 
 
@@ -225,9 +222,12 @@ def _build_paper(settings: PaperSettings, shape: RecordingShape, generator: torc
     return towers
 
 
-def _start_paper(towers: AlignedTowers, settings: PaperSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+def _start_paper(
+    towers: AlignedTowers, settings: PaperSettings, train: Pairs, validation: Pairs, seed: int
+) -> dict[str, str | float]:
     assert isinstance(towers.neural_tower, NeuronAttention)  # built by _build_paper; tells the type checker
     towers.neural_tower.learn_scaling(torch.from_numpy(train.responses))
+    return {}
 
 
 def _build_scratch(settings: ScratchSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
@@ -239,10 +239,13 @@ def _build_scratch(settings: ScratchSettings, shape: RecordingShape, generator: 
     return towers
 
 
-def _start_scratch(towers: AlignedTowers, settings: ScratchSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+def _start_scratch(
+    towers: AlignedTowers, settings: ScratchSettings, train: Pairs, validation: Pairs, seed: int
+) -> dict[str, str | float]:
     assert isinstance(towers.neural_tower, LowRank)  # built by _build_scratch; tells the type checker
     if settings.is_reliability_weighted:
         towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(train)))
+    return {}
 
 
 def _build_default(settings: DefaultSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
@@ -260,10 +263,12 @@ def _build_default(settings: DefaultSettings, shape: RecordingShape, generator: 
     return towers
 
 
-def _start_default(towers: AlignedTowers, settings: DefaultSettings, train: Pairs, validation: Pairs, seed: int) -> None:
+def _start_default(
+    towers: AlignedTowers, settings: DefaultSettings, train: Pairs, validation: Pairs, seed: int
+) -> dict[str, str | float]:
     assert isinstance(towers.image_tower, GaborEnergy)  # built by _build_default; tells the type checker
     assert isinstance(towers.neural_tower, ProjectiveFields)
-    start_at_encoding_model(towers.image_tower, towers.neural_tower, StartSettings(settings.widths, settings.shrinkage), train)
+    return start_at_encoding_model(towers.image_tower, towers.neural_tower, settings.widths, train, validation)
 
 
 PRESETS: dict[str, Preset] = {

@@ -24,7 +24,7 @@ COMPONENT_COUNTS = (0, 32, 64, 128, 256)
 SHRINKAGES = (0.1, 0.5)
 """Shrinkages of the noise correlations tried on the validation images."""
 
-WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.25, 3.4)
+WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
 """Widths of the receptive-field window tried by leave-one-out, in places of the map."""
 
 FIELD_ORDER = 2

@@ -12,7 +12,7 @@ from dina.towers.field_basis import hermite_fields
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Ridge penalties tried for every neuron, relative to the mean variance of a feature."""
 
-TRUST = 1.0
+TRUST = 2.0
 """How many neurons per feature make the learnt covariance count as much as the isotropic one."""
 
 
