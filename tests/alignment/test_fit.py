@@ -7,7 +7,8 @@ import torch
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.fit import FitSettings, fit_towers
 from dina.alignment.optimisers import OptimiserSettings, PlateauRule
-from dina.alignment.presets import PaperSettings, RecordingShape, ScratchSettings, build_towers
+from dina.alignment.preset_settings import PaperSettings, ScratchSettings
+from dina.alignment.presets import RecordingShape, build_towers
 from dina.checks import DataError
 from dina.dataset.pairs import make_task
 

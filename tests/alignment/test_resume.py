@@ -6,7 +6,8 @@ import torch
 from dina.alignment import training_state
 from dina.alignment.fit import FitSettings, fit_towers
 from dina.alignment.optimisers import OptimiserSettings
-from dina.alignment.presets import RecordingShape, ScratchSettings, build_towers
+from dina.alignment.preset_settings import ScratchSettings
+from dina.alignment.presets import RecordingShape, build_towers
 from dina.checks import DataError
 
 SETTINGS = FitSettings(

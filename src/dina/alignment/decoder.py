@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, Self
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.fit import fit_towers
 from dina.alignment.history import FitHistory
-from dina.alignment.presets import PRESETS, PresetSettings, RecordingShape, build_towers
+from dina.alignment.preset_settings import PresetSettings
+from dina.alignment.presets import PRESETS, RecordingShape, build_towers
 from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dina.alignment.decoder import DinaDecoder
-from dina.alignment.presets import PRESETS, PresetSettings
+from dina.alignment.preset_settings import PresetSettings
+from dina.alignment.presets import PRESETS
 from dina.artifacts import write_text
 from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Gallery, Pairs, Queries
