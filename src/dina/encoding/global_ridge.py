@@ -23,8 +23,8 @@ class GlobalWeights:
     intercept
         Mean response of each neuron, shape ``(n_neurons,)``.
     predicted
-        Expected response to every training image from the other ones (leave-one-out), shape
-        ``(n_stimuli, n_neurons)``.
+        Expected response to every training image from weights fitted on the other ones (leave-one-out), around the
+        mean response to all of them, shape ``(n_stimuli, n_neurons)``.
     explained
         Fraction of the variance of the training responses that ``predicted`` explains, shape ``(n_neurons,)``.
     """
@@ -57,6 +57,7 @@ def fit_global_ridge(
     mean = responses.mean(0)
     centred = responses - mean
     power = centred.square().mean(0).clamp_min(1e-12)
+    is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
     kernel = multiply_maps(maps, maps)
     values, vectors = torch.linalg.eigh(kernel)
     projected = vectors.T @ centred
@@ -66,7 +67,7 @@ def fit_global_ridge(
         inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
         coefficient = vectors @ (inverse[:, None] * projected)
         left_out = centred - coefficient / (vectors.square() @ inverse)[:, None]
-        accuracy = 1 - (centred - left_out).square().mean(0) / power
+        accuracy = is_active * (1 - (centred - left_out).square().mean(0) / power)
         better = accuracy > explained
         explained[better] = accuracy[better]
         predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]

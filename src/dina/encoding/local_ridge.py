@@ -113,6 +113,7 @@ def fit_local_ridge(
     mean = responses.mean(0)
     centred = responses - mean
     power = centred.square().mean(0).clamp_min(1e-12)
+    is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
     n_neurons = responses.shape[1]
     fields_per_centre = (order + 1) * (order + 2) // 2
     best = _Best(centred, fields_per_centre * n_channels)
@@ -134,7 +135,7 @@ def fit_local_ridge(
             coefficient = shrunk[:, None] * projected
             hat = (1 / n_stimuli + leverage @ shrunk)[:, None].clamp_max(0.999)
             predicted = (scores @ coefficient - hat * centred[:, members]) / (1 - hat)
-            explained = 1 - (centred[:, members] - predicted).square().mean(0) / power[members]
+            explained = is_active[members] * (1 - (centred[:, members] - predicted).square().mean(0) / power[members])
             better = explained > best.explained[members]
             if better.any():
                 weights = vectors @ coefficient[:, better]
