@@ -36,8 +36,7 @@ from dina.study.run_directory import safe_name
 QUERIES = ("averaged", "single_trial")
 NULL_DECODERS = ("dina", "ridge", "encoding_global", "encoding_local")  # the others do not read images
 LEVEL = 0.01  # of the null check, over all its tests together
-N_RESAMPLES = 10_000
-FEW_SEEDS = 5
+N_RESAMPLES, FEW_SEEDS = 10_000, 5
 
 
 def mean_and_interval(values: Sequence[float], own: tuple[float | None, float | None]) -> dict[str, Any]:
@@ -52,17 +51,17 @@ def mean_and_interval(values: Sequence[float], own: tuple[float | None, float | 
 
 def accuracy(runs: Sequence[Run], decoder: str, queries: str) -> dict[str, Any] | None:
     """Return top-1 accuracy with its interval, gallery, chance and ratio to the ideal observer; None if any run lacks it."""
-    rows = [next((row for row in run.select(queries) if row.decoder == decoder), None) for run in runs]
-    known = [row for row in rows if row is not None and row.top1 is not None]
+    known = [row for run in runs for row in run.select(queries) if row.decoder == decoder and row.top1 is not None]
     if len(known) < len(runs):
         return None
     result = mean_and_interval([row.top1 or 0.0 for row in known], (known[0].top1_low, known[0].top1_high))
-    result["n_gallery"] = sorted({row.n_gallery for row in known if row.n_gallery})
-    result["chance"] = float(np.mean([row.chance_top1 or np.nan for row in known]))
-    result["p_value"] = [row.p_value for row in known]
     ideal = [row.top1 for run in runs for row in run.select(queries) if row.decoder == "ideal_observer" and row.top1]
-    result["ratio_to_ideal"] = result["mean"] / float(np.mean(ideal)) if len(ideal) == len(runs) else None
-    return result
+    return result | {
+        "n_gallery": sorted({row.n_gallery for row in known if row.n_gallery}),
+        "chance": float(np.mean([row.chance_top1 or np.nan for row in known])),
+        "p_value": [row.p_value for row in known],
+        "ratio_to_ideal": result["mean"] / float(np.mean(ideal)) if len(ideal) == len(runs) else None,
+    }
 
 
 def difference(runs: Sequence[Run], rival: str, queries: str) -> dict[str, Any] | None:
@@ -71,18 +70,14 @@ def difference(runs: Sequence[Run], rival: str, queries: str) -> dict[str, Any] 
         return None
     cells = [run.comparisons.sel(rival=rival, queries=queries) for run in runs if run.comparisons is not None]
     values, low, high = ([float(cell[f"top1_{name}"]) for cell in cells] for name in ("difference", "low", "high"))
-    if not np.isfinite(values).all():
-        return None
-    return mean_and_interval(values, (low[0], high[0])) | {"p_value": [float(cell["top1_p_value"]) for cell in cells]}
+    return mean_and_interval(values, (low[0], high[0])) if np.isfinite(values).all() else None
 
 
 def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     """Put the numbers of all decoders over runs of one session side by side."""
-    decoders = list(dict.fromkeys(row.decoder for run in runs for row in run.rows))
-    first = runs[0].summary
+    decoders, first = dict.fromkeys(row.decoder for run in runs for row in run.rows), runs[0].summary
     return {
         "runs": [run.path.name for run in runs],
-        "preset": next((row.preset for row in runs[0].rows if row.decoder == "dina"), ""),
         "dina_version": first["dina_version"],
         "recording": {key: first["recording"][key] for key in ("name", "n_neurons", "n_stimuli", "is_simulated")},
         "split": {key: first["split"][key] for key in ("n_train", "n_validation", "n_test")},
@@ -154,8 +149,8 @@ def check_null(runs: Sequence[Run]) -> tuple[str, bool]:
         low, high = (float(edge) / n_images for edge in binom.interval(1 - LEVEL / len(tests), n_images, found["chance"]))
         inside = low <= found["mean"] <= high
         passed &= inside
-        verdict = "at chance" if inside else "NOT AT CHANCE"
-        lines.append(f"{name}, {queries}: {100 * found['mean']:.2f} in [{100 * low:.2f}, {100 * high:.2f}] %: {verdict}")
+        words = f"{100 * found['mean']:.2f} %, chance interval [{100 * low:.2f}, {100 * high:.2f}] %"
+        lines.append(f"{name}, {queries}: {words}: {'at chance' if inside else 'NOT AT CHANCE'}")
     return "\n".join(lines), passed
 
 
@@ -206,11 +201,11 @@ def main() -> int:
     summaries = {title: summarise(runs) for title, runs in groups.items()}
     print("\n\n".join(markdown(title, summary) for title, summary in summaries.items()))
     text = json.dumps(summaries, indent=1, ensure_ascii=False) + "\n"
+    print(f"\n```json\n{text}```" if words.json is None else f"\nNumbers: {words.json}")
     if words.json:
         words.json.write_text(text, encoding="utf-8")
-    else:
-        print(f"\n```json\n{text}```")
     if words.figure:
+        words.figure.parent.mkdir(parents=True, exist_ok=True)
         words.figure.write_text(draw(next(iter(groups.values()))), encoding="utf-8")
     checks = [check_null(runs) for runs in groups.values()] if words.null else []
     print("".join(f"\n{lines}\n" for lines, _ in checks), end="")

@@ -10,7 +10,6 @@ NEVER_A_FILE_NAME = {"utils", "util", "base", "helpers", "helper", "common", "mi
 
 # More public names than five (most files have one to four), each with its reason.
 MAY_OFFER_MORE = {
-    "src/dina/alignment/presets.py": "the presets, their settings and how their towers are built stand side by side",
     "src/dina/cli/app.py": "one function for each command",
     "src/dina/dataset/pairs.py": "pairs, queries, gallery and the task made of them are read together",
     "src/dina/recordings/layout.py": "one class for each table of recording.toml",
