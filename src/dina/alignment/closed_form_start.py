@@ -61,6 +61,11 @@ def start_at_encoding_model(
     -------
     chosen
         What was chosen, by name.
+
+    Raises
+    ------
+    ValueError
+        If the image tower has no channels of contrast.
     """
     contrast = image_tower.contrast
     if contrast is None:

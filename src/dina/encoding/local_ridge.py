@@ -68,7 +68,21 @@ def choose_width(
     order: int,
     n_probed: int = 60,
 ) -> float:
-    """Return the window width that predicts left-out training images best, over a sample of the neurons."""
+    """Return the window width that predicts left-out training images best, over a sample of the neurons.
+
+    Parameters
+    ----------
+    maps, responses
+        As in `fit_local_ridge`.
+    centre
+        Row and column of each field in places of the map.
+    widths
+        To choose from, in places of the map.
+    order
+        Of the local patterns.
+    n_probed
+        Size of the sample.
+    """
     probed = torch.linspace(0, responses.shape[1] - 1, min(n_probed, responses.shape[1])).long().to(responses.device)
     explained = [
         float(fit_local_ridge(maps, responses[:, probed], centre[probed][:, None], width, order).explained.mean())
