@@ -12,7 +12,7 @@ REACH = 3.0  # a window ends at this many widths from its centre
 def hermite_fields(
     grid: tuple[int, int], centres: Float[Tensor, "cell 2"], width: float, order: int
 ) -> Float[Tensor, "cell basis height width"]:
-    r"""Return Hermite functions around each centre: what a receptive field may look like in one channel.
+    r"""Return Hermite polynomials in a Gaussian window around each centre: what a receptive field may look like in one channel.
 
     Weights that are combinations of these are confined to a Gaussian window and smooth inside it, with
     ``(order + 1)(order + 2) / 2`` numbers per channel instead of one for every place.
@@ -36,6 +36,8 @@ def hermite_fields(
     Notes
     -----
     :math:`h_a(u) = He_a(u) / \sqrt{a!} \cdot e^{-u^2/2}` along each axis with :math:`u` the distance in widths.
+    They span the same space as the Hermite functions up to that order, but are not orthonormal: the window enters a
+    product of two of them twice, so that patterns of higher order have a smaller norm and ridge shrinks them more.
 
     Examples
     --------
