@@ -66,7 +66,7 @@ def test_explained_is_the_fraction_of_variance_of_the_left_out_predictions():
     torch.testing.assert_close(fitted.explained, 1 - error, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("prior", [None, torch.diag(torch.tensor([0.5, 1.0, 2.0, 1.5, 0.7, 3.0]))])
+@pytest.mark.parametrize("prior", [None, torch.diag(torch.tensor([0.8, 1.0, 1.2, 1.1, 0.9, 1.3]))])
 def test_planted_weights_and_responses_to_new_images_are_found(prior):
     maps, centre, responses, weights = planted(n_stimuli=400, noise=0.1)
     fitted = fit_local_ridge(maps[:300], responses[:300], centre[:, None], WIDTH, ORDER, prior)
