@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.encoding.eigenvectors import eigenvectors_of
+
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Ridge penalties tried for every neuron, relative to the mean power of the kernel."""
 
@@ -59,7 +61,7 @@ def fit_global_ridge(
     power = centred.square().mean(0).clamp_min(1e-12)
     is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
     kernel = multiply_maps(maps, maps)
-    values, vectors = torch.linalg.eigh(kernel)
+    values, vectors = eigenvectors_of(kernel)
     projected = vectors.T @ centred
     explained = torch.full_like(power, -torch.inf)
     predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.encoding.eigenvectors import eigenvectors_of
 from dina.progress import track
 from dina.towers.field_basis import hermite_fields
 
@@ -140,7 +141,7 @@ def fit_local_ridge(
         offset = features.mean(0)
         features = features - offset
         transformed = features if prior is None else features @ prior
-        values, vectors = torch.linalg.eigh(transformed.T @ transformed / n_stimuli)
+        values, vectors = eigenvectors_of(transformed.T @ transformed / n_stimuli)
         scores = transformed @ vectors
         projected = scores.T @ centred[:, members] / n_stimuli
         leverage = scores.square() / n_stimuli
@@ -186,7 +187,7 @@ def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:
     n_effective = 1 / share.square().sum().clamp_min(1e-12)
     trust = n_effective / (n_effective + TRUST * flat.shape[1])
     isotropic = covariance.diagonal().mean() * torch.eye(flat.shape[1], device=flat.device)
-    values, vectors = torch.linalg.eigh(trust * covariance + (1 - trust) * isotropic)
+    values, vectors = eigenvectors_of(trust * covariance + (1 - trust) * isotropic)
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 

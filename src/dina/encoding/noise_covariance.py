@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.dataset.pairs import Pairs
+from dina.encoding.eigenvectors import eigenvectors_of
 from dina.towers.neural.shared_noise import SharedNoise
 
 
@@ -47,9 +48,9 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
     variance = torch.where(variance > 0, variance, torch.ones_like(variance))
     scaled = residuals / variance.sqrt() / n_rows**0.5
     if n_rows > n_neurons:
-        values, vectors = torch.linalg.eigh(scaled.T @ scaled)
+        values, vectors = eigenvectors_of(scaled.T @ scaled)
         return ResidualComponents(variance, vectors, values.clamp_min(0))
-    values, rows = torch.linalg.eigh(scaled @ scaled.T)
+    values, rows = eigenvectors_of(scaled @ scaled.T)
     values = values.clamp_min(1e-12)
     return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
 
