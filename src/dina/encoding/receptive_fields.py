@@ -38,7 +38,7 @@ def estimate_centres(
         correlation = place.flatten(1).T @ unit
         evidence[row] = correlation.square().unflatten(0, (-1, width)).sum(0)
     rows, columns = (_smoothing_matrix(n, smoothing, responses) for n in (height, width))
-    smooth = torch.einsum("ab,bcn->acn", rows, torch.einsum("cd,adn->acn", columns, evidence))
+    smooth = torch.einsum("ij,jkn->ikn", rows, torch.einsum("kl,jln->jkn", columns, evidence))
     best = smooth.flatten(0, 1).argmax(0)
     return torch.stack([best // width, best % width], dim=1).float()
 
