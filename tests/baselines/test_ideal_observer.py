@@ -42,6 +42,20 @@ def test_scores_are_gaussian_log_likelihoods_of_the_responses_as_recorded(truth)
         assert scores[query, image] - scores[query, query] == pytest.approx(log_p - log_q, rel=1e-3, abs=1e-2)  # float32
 
 
+def test_it_finds_responses_from_images_as_well(truth):
+    generator = np.random.default_rng(2)
+    # every other response is far from all means: unlikely under any image, but least unlikely under its own
+    distance = np.where(np.arange(20) % 2, 4.0, 0.3)[:, None]
+    responses = (truth.mean + distance * generator.standard_normal((20, 6))).astype(np.float32)
+    recording = Recording("r", np.arange(320, dtype=np.float32).reshape(20, 1, 4, 4), np.arange(20), responses, truth=truth)
+    pairs = make_pairs(recording, np.arange(20), learn_standardiser(recording, np.arange(20)))
+
+    observer = IdealObserver(truth).fit(pairs, pairs)
+    scores = observer.score(Queries(pairs.responses, np.ones(20)), Gallery(pairs.images, pairs.stimulus_id))
+
+    np.testing.assert_array_equal(scores.argmax(axis=0), np.arange(20))
+
+
 def test_it_must_be_fitted_first(truth):
     with pytest.raises(DataError, match="call fit"):
         IdealObserver(truth).score(

@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from scipy.special import logsumexp
 
 from dina.checks import DataError
 from dina.dataset.pairs import Gallery, Pairs, Queries
@@ -37,7 +38,9 @@ class IdealObserver:
         return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return the log likelihood of each image for each response, up to a constant per response, in nats.
+        """Return log p(response | image) − log p(response) in nats: optimal for finding images and responses alike.
+
+        The second term averages over all images of the recording, shown or not in this gallery.
 
         Raises
         ------
@@ -47,4 +50,7 @@ class IdealObserver:
         if self._standardiser is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         responses = self._standardiser.undo(queries.responses.astype(np.float32))
-        return self._truth.log_likelihood(responses, queries.n_presentations, gallery.stimulus_id)
+        everything = np.arange(len(self._truth.mean))
+        likelihood = self._truth.log_likelihood(responses, queries.n_presentations, everything)
+        marginal = logsumexp(likelihood, axis=1, keepdims=True) - np.log(len(everything))
+        return np.asarray(likelihood[:, gallery.stimulus_id] - marginal)
