@@ -6,7 +6,7 @@ import torch
 
 from dina.dataset.pairs import Pairs
 from dina.dataset.standardise import Standardiser
-from dina.encoding.noise_covariance import decompose_residuals, estimate_noise, repeat_differences
+from dina.encoding.noise_covariance import decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 
 N_NEURONS = 12
@@ -48,19 +48,19 @@ def dense(noise):
 @pytest.mark.parametrize(("n_components", "shrinkage"), [(0, 0.0), (2, 0.3), (5, 0.9)])
 def test_every_neuron_keeps_its_variance(n_rows, n_components, shrinkage):
     rows, _ = planted_noise(n_rows)
-    noise = estimate_noise(torch.from_numpy(rows), n_components, shrinkage)
+    noise = decompose_residuals(torch.from_numpy(rows)).noise(n_components, shrinkage)
     np.testing.assert_allclose(np.diag(dense(noise)), np.square(rows).mean(0), rtol=1e-4)
     assert noise.loadings.shape == (N_NEURONS, n_components)
 
 
 def test_with_full_shrinkage_neurons_are_independent():
-    noise = estimate_noise(torch.from_numpy(planted_noise(200)[0]), 3, 1.0)
+    noise = decompose_residuals(torch.from_numpy(planted_noise(200)[0])).noise(3, 1.0)
     assert float(noise.loadings.abs().max()) == 0
 
 
 def test_all_components_without_shrinkage_give_the_sample_covariance():
     rows, _ = planted_noise(400)
-    found = dense(estimate_noise(torch.from_numpy(rows), N_NEURONS, 0.0))
+    found = dense(decompose_residuals(torch.from_numpy(rows)).noise(N_NEURONS, 0.0))
     sample = rows.T @ rows / len(rows)
     # private noise has a floor of 2 % of the variance
     np.testing.assert_allclose(found - np.diag(np.diag(found)), sample - np.diag(np.diag(sample)), atol=1e-4)
@@ -81,7 +81,7 @@ def dense_of(components):
 
 
 def test_more_components_than_rows_leave_columns_of_zeros():
-    noise = estimate_noise(torch.from_numpy(planted_noise(4)[0]), 9, 0.1)
+    noise = decompose_residuals(torch.from_numpy(planted_noise(4)[0])).noise(9, 0.1)
     assert noise.loadings.shape == (N_NEURONS, 9)
     assert float(noise.loadings[:, 4:].abs().max()) == 0
     assert float(noise.private.min()) > 0
@@ -90,7 +90,7 @@ def test_more_components_than_rows_leave_columns_of_zeros():
 def test_a_neuron_that_never_varies_can_be_divided_by():
     rows, _ = planted_noise(50)
     rows[:, 3] = 0
-    noise = estimate_noise(torch.from_numpy(rows), 2, 0.2)
+    noise = decompose_residuals(torch.from_numpy(rows)).noise(2, 0.2)
     assert noise.divide(torch.ones(1, N_NEURONS)).isfinite().all()
     assert float(noise.private[3]) == pytest.approx(1.0)
 
@@ -134,7 +134,7 @@ def test_planted_shared_noise_is_recovered_from_differences_of_repeats():
     noise, covariance = planted_noise(2 * n_stimuli)
     stimulus = np.tile(np.arange(n_stimuli), 2)
     rows = repeat_differences(pairs_of(noise, stimulus))
-    found = dense(estimate_noise(rows, 1, 0.0))
+    found = dense(decompose_residuals(rows).noise(1, 0.0))
     # the largest component also holds private noise: at most its largest share of a variance (1.0 here) over the
     # shared components' strength (3.5) of each product of loadings
     allowed = 3 * standard_error(covariance, n_stimuli) + np.abs(covariance) / 3.5

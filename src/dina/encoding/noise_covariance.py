@@ -31,7 +31,21 @@ class ResidualComponents:
     strength: Float[Tensor, "component"]
 
     def noise(self, n_components: int, shrinkage: float) -> SharedNoise:
-        """Keep the largest ``n_components`` as shared noise; see `estimate_noise`."""
+        """Return the largest components as shared noise, and what they leave of each neuron's variance as private.
+
+        The variance of every neuron is kept.
+
+        Parameters
+        ----------
+        n_components
+            Number of shared components, columns of the loadings; those beyond what the residuals hold are 0.
+        shrinkage
+            Of the correlations towards none, in [0, 1]: 0 trusts them as they are, 1 ignores them.
+
+        References
+        ----------
+        Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
+        """
         kept = min(n_components, len(self.strength))
         loadings = self.directions.new_zeros(len(self.variance), n_components)
         if kept:
@@ -42,7 +56,13 @@ class ResidualComponents:
 
 
 def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
-    """Find all components of the residuals' correlation matrix, by the smaller of its two Gram matrices."""
+    """Find all components of the residuals' correlation matrix, by the smaller of its two Gram matrices.
+
+    Parameters
+    ----------
+    residuals
+        Rows with zero mean (dimensionless standardised responses) of training trials, shape ``(n_rows, n_neurons)``.
+    """
     n_rows, n_neurons = residuals.shape
     variance = residuals.square().mean(0)
     variance = torch.where(variance > 0, variance, torch.ones_like(variance))
@@ -53,34 +73,6 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
     values, rows = eigenvectors_of(scaled @ scaled.T)
     values = values.clamp_min(1e-12)
     return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
-
-
-def estimate_noise(residuals: Float[Tensor, "row neuron"], n_components: int, shrinkage: float) -> SharedNoise:
-    r"""Estimate shared and private noise from residuals of training trials.
-
-    The correlation matrix of the residuals is shrunk towards the identity, its largest components are kept as
-    shared noise, and what they leave of each neuron's variance is private. The variance of every neuron is kept.
-
-    Parameters
-    ----------
-    residuals
-        Rows with zero mean (dimensionless standardised responses), shape ``(n_rows, n_neurons)``.
-    n_components
-        Number of shared components; fewer if there are fewer rows or neurons.
-    shrinkage
-        In [0, 1]: 0 trusts the sample correlations, 1 ignores them.
-
-    Returns
-    -------
-    noise
-        With ``n_components`` columns of loadings, zero where there are fewer. A neuron that never varies gets unit
-        variance, so that it can be divided by and says nothing.
-
-    References
-    ----------
-    Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
-    """
-    return decompose_residuals(residuals).noise(n_components, shrinkage)
 
 
 def repeat_differences(pairs: Pairs) -> Float[Tensor, "row neuron"] | None:
