@@ -1,0 +1,91 @@
+"""All that an analysis may read: a recording, the three parts of its split, and the towers fitted on them."""
+
+from dataclasses import dataclass
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.decoder import DinaDecoder
+from dina.alignment.preset_settings import PresetSettings
+from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs
+from dina.dataset.splits import split_by_stimulus
+from dina.recordings.recording import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A finished decoding, ready to be interpreted.
+
+    Parameters
+    ----------
+    recording
+        What was decoded; analyses read its scale (``deg_per_pixel``), labels, neuron positions and, in positive
+        controls only, the truth of a simulation.
+    train, validation, test
+        The parts of the split. Whatever an analysis learns or selects comes from the first two; it reads the third once.
+    towers
+        Fitted on ``train``, chosen by ``validation``; on ``device``, in evaluation mode.
+    preset, settings
+        How the towers were made; `dina.alignment.decoder.DinaDecoder` makes others alike.
+    seed
+        Of every random choice.
+    device
+        "cpu" or "cuda".
+    n_resamples
+        Bootstrap resamples and permutations.
+    others
+        Further recordings of the same neurons with the same image ids under other conditions; usually none.
+    """
+
+    recording: Recording
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+    towers: AlignedTowers
+    preset: str
+    settings: PresetSettings
+    seed: int = 0
+    device: str = "cpu"
+    n_resamples: int = 2000
+    others: tuple[Recording, ...] = ()
+
+
+def decode(
+    recording: Recording,
+    preset: str = "default",
+    settings: PresetSettings | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    *,
+    test_fraction: float = 0.1,
+    n_resamples: int = 2000,
+) -> Decoded:
+    """Split a recording by image, fit the towers of a preset, and return what analyses take.
+
+    It is the decoding step of `dina.study.run_study`, without rivals and without files.
+
+    Parameters
+    ----------
+    recording
+        Anything that `dina.read` or `dina.simulate` gives.
+    preset, settings
+        Which towers; None for the settings that the preset prescribes.
+    seed
+        Of the split, of weights and of every resampling.
+    device
+        "cpu" or "cuda".
+    test_fraction
+        Of the images; a tenth of the images is kept for validation.
+    n_resamples
+        Bootstrap resamples and permutations of the analyses.
+
+    Raises
+    ------
+    DataError
+        If the recording cannot be split or the towers cannot be fitted on it.
+    """
+    split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
+    standardiser = learn_standardiser(recording, split.train)
+    train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
+    decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)
+    assert decoder.towers is not None  # set by fit; tells the type checker
+    return Decoded(recording, train, validation, test, decoder.towers, preset, decoder.settings, seed, device, n_resamples)

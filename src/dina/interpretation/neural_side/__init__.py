@@ -1,0 +1,1 @@
+"""Which neurons carry the decoding."""
