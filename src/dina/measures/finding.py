@@ -60,4 +60,7 @@ class Finding:
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Make a finding from what `to_json` gave."""
         numbers = ("value", "low", "high", "null_low", "null_high")
-        return cls(**{name: math.nan if name in numbers and value is None else value for name, value in content.items()})
+        filled: dict[str, Any] = {
+            name: math.nan if name in numbers and value is None else value for name, value in content.items()
+        }
+        return cls(**filled)
