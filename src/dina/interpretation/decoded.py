@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.preset_settings import PresetSettings
+from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs
 from dina.dataset.splits import split_by_stimulus
@@ -22,8 +23,8 @@ class Decoded:
         controls only, the truth of a simulation.
     train, validation, test
         The parts of the split. Whatever an analysis learns or selects comes from the first two; it reads the third once.
-    towers
-        Fitted on ``train``, chosen by ``validation``; on ``device``, in evaluation mode.
+    fitted
+        The towers, or None where too few images allowed no fit; analyses ask for `towers`.
     preset, settings
         How the towers were made; `dina.alignment.decoder.DinaDecoder` makes others alike.
     seed
@@ -40,13 +41,26 @@ class Decoded:
     train: Pairs
     validation: Pairs
     test: Pairs
-    towers: AlignedTowers
+    fitted: AlignedTowers | None
     preset: str
     settings: PresetSettings
     seed: int = 0
     device: str = "cpu"
     n_resamples: int = 2000
     others: tuple[Recording, ...] = ()
+
+    @property
+    def towers(self) -> AlignedTowers:
+        """The towers, fitted on ``train``, chosen by ``validation``; on ``device``, in evaluation mode.
+
+        Raises
+        ------
+        DataError
+            If the study could fit none.
+        """
+        if self.fitted is None:
+            raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
+        return self.fitted
 
 
 def decode(
@@ -87,5 +101,4 @@ def decode(
     standardiser = learn_standardiser(recording, split.train)
     train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
     decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)
-    assert decoder.towers is not None  # set by fit; tells the type checker
     return Decoded(recording, train, validation, test, decoder.towers, preset, decoder.settings, seed, device, n_resamples)
