@@ -1,0 +1,137 @@
+"""How two neurons vary together once all the others are known: precision matrices of many neurons from few trials."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import cholesky, solve_triangular
+
+from dina.checks import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    r"""The inverse of a covariance :math:`D + LL^T`, kept as :math:`D^{-1} - RR^T`; no matrix of neurons by neurons.
+
+    Parameters
+    ----------
+    inverse_private
+        :math:`D^{-1}`, shape ``(n_neurons,)``.
+    shared
+        :math:`R`, shape ``(n_neurons, n_components)``.
+    """
+
+    inverse_private: Float[np.ndarray, "neuron"]
+    shared: Float[np.ndarray, "neuron component"]
+
+    @classmethod
+    def of(cls, private: Float[np.ndarray, "neuron"], loadings: Float[np.ndarray, "neuron component"]) -> Self:
+        """Invert a covariance by Woodbury's identity: private variances, positive, and loadings of what is shared."""
+        weighted = loadings / private[:, None]
+        inner = np.eye(loadings.shape[1], dtype=loadings.dtype) + loadings.T @ weighted
+        shared = solve_triangular(cholesky(inner, lower=True), weighted.T, lower=True).T
+        return cls(1 / private, np.ascontiguousarray(shared))
+
+    def diagonal(self) -> Float[np.ndarray, "neuron"]:
+        """Return its diagonal: one over each neuron's variance given all the others."""
+        return self.inverse_private - np.einsum("nk,nk->n", self.shared, self.shared)
+
+    def multiply(self, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
+        """Return the product of every row with the matrix."""
+        return rows * self.inverse_private - (rows @ self.shared) @ self.shared.T
+
+    def partial_correlations(self, chosen: Int[np.ndarray, "chosen"] | None = None) -> Float[np.ndarray, "row neuron"]:
+        r"""Return the correlation of each pair given all other neurons, :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
+
+        Parameters
+        ----------
+        chosen
+            Neurons that make up the rows of the result; None for all.
+
+        Returns
+        -------
+        correlation
+            In [-1, 1], shape ``(n_chosen, n_neurons)``; 1 for a neuron with itself.
+
+        Examples
+        --------
+        Two neurons that hear one third neuron correlate, but not once it is known:
+
+        >>> heard = np.array([[1.0], [1.0], [1.0]])
+        >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), heard)
+        >>> precision.partial_correlations().round(3)[0]
+        array([1.   , 0.   , 0.707])
+        """
+        scaled = self.shared / np.sqrt(self.diagonal())[:, None]
+        rows = np.arange(len(scaled)) if chosen is None else chosen
+        correlation: np.ndarray = scaled[rows] @ scaled.T
+        correlation[np.arange(len(rows)), rows] = 1
+        return correlation
+
+
+def ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
+    r"""Return how far a sample covariance should be shrunk towards equal, independent variances.
+
+    Parameters
+    ----------
+    residuals
+        Independent rows of zero mean, shape ``(n_rows, n_neurons)``.
+
+    Returns
+    -------
+    shrinkage
+        In [0, 1]: 0 trusts the sample, 1 ignores its correlations.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two rows or nothing varies.
+
+    Notes
+    -----
+    With :math:`S = X^TX/n` and :math:`\mu` its mean diagonal it is
+    :math:`\sum_k \lVert x_k x_k^T - S \rVert_F^2 / n^2` over :math:`\lVert S - \mu I \rVert_F^2`, at most 1. All norms
+    follow from the products between rows, or between neurons, whichever are fewer.
+
+    References
+    ----------
+    Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
+
+    Examples
+    --------
+    >>> ledoit_wolf_shrinkage(np.array([[1.0, 1.0], [-1.0, -1.0]]))
+    0.0
+    """
+    n_rows, n_neurons = residuals.shape
+    if n_rows < 2 or not np.any(residuals):
+        raise DataError(f"A covariance needs at least two rows that vary; got {n_rows} rows. Give more trials.")
+    gram = residuals @ residuals.T if n_rows < n_neurons else residuals.T @ residuals
+    size = float(np.einsum("ab,ab->", gram, gram, dtype=np.float64)) / n_rows**2
+    length = np.einsum("rn,rn->r", residuals, residuals, dtype=np.float64)
+    mean = float(length.sum()) / n_rows / n_neurons
+    away = size - n_neurons * mean**2
+    spread = (float((length**2).sum()) / n_rows - size) / n_rows
+    return min(spread, away) / away if away > 0 else 1.0
+
+
+def shrunk_precision(residuals: Float[np.ndarray, "row neuron"]) -> Precision:
+    """Estimate the precision of neurons' noise from fewer trials than neurons, if need be, by Ledoit-Wolf shrinkage.
+
+    Parameters
+    ----------
+    residuals
+        Independent rows of zero mean, any unit, shape ``(n_rows, n_neurons)``. Each neuron is brought to unit variance first,
+        so that shrinkage treats all alike; a neuron that never varies is independent of all others.
+
+    Raises
+    ------
+    DataError
+        As `ledoit_wolf_shrinkage`.
+    """
+    deviation = np.sqrt(np.mean(residuals.astype(np.float64) ** 2, axis=0)).astype(residuals.dtype)
+    scaled = residuals * np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    # a sample of full rank times almost nothing still has an inverse: the shrinkage is kept off 0
+    shrinkage = min(max(ledoit_wolf_shrinkage(scaled), 1e-3), 1.0)
+    loadings = np.ascontiguousarray(scaled.T) * residuals.dtype.type(np.sqrt((1 - shrinkage) / len(residuals)))
+    return Precision.of(np.full(len(deviation), shrinkage, dtype=residuals.dtype), loadings)
