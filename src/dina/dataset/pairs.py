@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from dina.checks import DataError
 from dina.dataset.standardise import Standardiser
@@ -34,6 +34,9 @@ class Pairs:
         How many presentations each trial averages, shape ``(n_trials,)``.
     standardiser
         What was learnt from the training trials and applied here.
+    labels
+        Semantic category of each image, shape ``(n_stimuli,)``, "" where unknown; None if the recording has none. Only
+        objectives that are told categories read them.
     """
 
     images: ContrastImages
@@ -42,6 +45,7 @@ class Pairs:
     stimulus_index: Int[np.ndarray, "trial"]
     n_presentations: Int[np.ndarray, "trial"]
     standardiser: Standardiser
+    labels: Shaped[np.ndarray, "stimulus"] | None = None
 
     @property
     def n_stimuli(self) -> int:
@@ -133,6 +137,7 @@ def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], s
         stimulus_index=position[recording.stimulus_id[trials]],
         n_presentations=recording.n_presentations[trials],
         standardiser=standardiser,
+        labels=None if recording.labels is None else recording.labels[shown],
     )
 
 
