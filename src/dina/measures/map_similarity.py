@@ -1,0 +1,155 @@
+"""How alike two maps are: structural similarity between them, one by one or for all pairs."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.checks import DataError
+
+STABILISERS = (0.01, 0.03)
+"""K₁ and K₂ of Wang et al. (2004)."""
+
+REACH = 5
+"""Places on either side of the centre of the window: 11 × 11 in all, as published."""
+
+
+def structural_similarity(
+    first: Float[np.ndarray, "map height width"],
+    second: Float[np.ndarray, "map height width"],
+    data_range: Float[np.ndarray, "map"],
+    deviation: float = 1.5,
+) -> Float[np.ndarray, "map"]:
+    r"""Return the mean structural similarity (SSIM) of each map of ``first`` with the map of ``second`` beside it.
+
+    It compares local means, contrasts and patterns. It is biased towards low spatial frequencies and treats a map whose
+    values lie around 0 as flat: read it together with the correlation.
+
+    Parameters
+    ----------
+    first, second
+        Maps in the same, any unit, shape ``(n_maps, height, width)``, finite.
+    data_range
+        Span of the values that counts as full contrast, in the unit of the maps, positive, shape ``(n_maps,)``.
+    deviation
+        Standard deviation of the Gaussian window, in places.
+
+    Returns
+    -------
+    similarity
+        In [-1, 1], shape ``(n_maps,)``; exactly 1 for equal maps.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ or a range is not positive.
+
+    Notes
+    -----
+    With local means :math:`\mu`, variances :math:`\sigma^2` and covariance :math:`\sigma_{ab}` under the window,
+    :math:`(2\mu_a\mu_b + C_1)(2\sigma_{ab} + C_2) / ((\mu_a^2 + \mu_b^2 + C_1)(\sigma_a^2 + \sigma_b^2 + C_2))`
+    with :math:`C_i = (K_i L)^2`, averaged over **all** places. At a border the window is cut off and what is left of
+    it is scaled to a sum of 1: feature maps are often no larger than the window, so that no inner part could be kept.
+    (Packages mirror the map, or leave a frame of five places out; away from the border all agree.)
+
+    References
+    ----------
+    Wang et al. (2004), IEEE Trans. Image Process. 13:600. https://doi.org/10.1109/TIP.2003.819861
+
+    Examples
+    --------
+    Two flat maps differ in lightness alone, here by 2 · 1 · 2 / (1² + 2²):
+
+    >>> flat = np.ones((1, 12, 20))
+    >>> structural_similarity(flat, 2 * flat, np.array([1.0])).round(3), structural_similarity(flat, flat, np.array([1.0]))
+    (array([0.8]), array([1.]))
+    """
+    if first.shape != second.shape:
+        raise DataError(f"Maps are compared one by one; got shapes {first.shape} and {second.shape}. Make them equal.")
+    window = _Window(first.shape[1], first.shape[2], deviation, first.dtype)
+    constants = _constants(data_range)
+    one, other = (torch.from_numpy(np.ascontiguousarray(maps.transpose(1, 0, 2))) for maps in (first, second))
+    found = _similarity(window.moments(one), window.moments(other), window.blur(one * other), constants[:, :, None])
+    return np.asarray(found.numpy())
+
+
+def structural_similarity_of_all_pairs(
+    first: Float[np.ndarray, "row channel height width"],
+    second: Float[np.ndarray, "other channel height width"],
+    data_range: Float[np.ndarray, "channel"],
+    deviation: float = 1.5,
+) -> Float[np.ndarray, "channel row other"]:
+    """Return the structural similarity of every map of ``first`` with every map of ``second``, channel by channel.
+
+    Means and variances under the window are computed once for each map; only the product is made for every pair, one
+    row of pairs of one channel at a time.
+
+    Parameters
+    ----------
+    first, second
+        Maps in the same, any unit, shapes ``(n_rows, n_channels, height, width)`` and ``(n_others, …)``, finite.
+    data_range, deviation
+        As in `structural_similarity`, one range for each channel.
+
+    Raises
+    ------
+    DataError
+        If the maps differ in shape or a range is not positive.
+    """
+    if first.shape[1:] != second.shape[1:]:
+        raise DataError(f"Maps of one shape are compared; got {first.shape[1:]} and {second.shape[1:]}. Make them equal.")
+    constants = _constants(data_range)[:, :, None, None]
+    # (height, map, width): both directions of the blur are then plain matrix products
+    rows, others = (torch.from_numpy(np.ascontiguousarray(maps.transpose(1, 2, 0, 3))) for maps in (first, second))
+    window = _Window(first.shape[2], first.shape[3], deviation, first.dtype)
+    result = np.empty((first.shape[1], len(first), len(second)), dtype=first.dtype)
+    for channel, (asked, known) in enumerate(zip(rows, others, strict=True)):
+        mean, variance = window.moments(asked)
+        moments = window.moments(known)
+        for number in range(len(first)):  # one row of pairs of one channel stays within the processor's cache
+            own = slice(number, number + 1)
+            product = window.blur(known * asked[:, own])
+            result[channel, number] = _similarity(
+                (mean[:, own], variance[:, own]), moments, product, constants[:, channel]
+            ).numpy()
+    return result
+
+
+class _Window:
+    """A Gaussian window applied by two banded matrix products, cut off and rescaled at the border."""
+
+    def __init__(self, height: int, width: int, deviation: float, dtype: np.dtype) -> None:
+        self.rows, self.columns = (torch.from_numpy(_banded(extent, deviation).astype(dtype)) for extent in (height, width))
+
+    def blur(self, maps: Tensor) -> Tensor:
+        """Blur maps of shape (height, map, width)."""
+        return (self.rows @ (maps @ self.columns.T).flatten(1)).view_as(maps)
+
+    def moments(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return local mean and variance."""
+        mean = self.blur(maps)
+        return mean, self.blur(maps * maps) - mean * mean
+
+
+def _banded(extent: int, deviation: float) -> Float[np.ndarray, "extent extent"]:
+    distance = np.arange(extent)[:, None] - np.arange(extent)[None]
+    weights = np.exp(-0.5 * (distance / deviation) ** 2) * (np.abs(distance) <= REACH)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _constants(data_range: Float[np.ndarray, "map"]) -> Tensor:
+    if not (data_range > 0).all():
+        raise DataError(
+            f"data_range must be positive; its smallest value is {np.min(data_range)}. Leave out maps that never vary."
+        )
+    return torch.from_numpy(np.stack([(k * data_range) ** 2 for k in STABILISERS]))
+
+
+def _similarity(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], product: Tensor, constants: Tensor) -> Tensor:
+    """Return SSIM averaged over places; the order of operations makes it exactly 1 for equal maps."""
+    (mean, variance), (mean_other, variance_other) = one, other
+    lightness, contrast = constants.to(mean.dtype)
+    both = mean * mean_other
+    above = (both + both + lightness) * ((product - both) + (product - both) + contrast)
+    below = (mean * mean + mean_other * mean_other + lightness) * (variance + variance_other + contrast)
+    return (above / below).mean(dim=(0, 2))
