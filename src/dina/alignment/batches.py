@@ -14,12 +14,30 @@ from dina.randomness import generator_for
 
 
 class Batch(NamedTuple):
-    """Images and one response to each; ``n_presentations`` is how many presentations a mixture is worth."""
+    """Images and responses to them: one mixture of its trials for each, or single trials.
 
-    images: Float[Tensor, "batch channel height width"]
+    Parameters
+    ----------
+    images
+        In units of contrast.
+    responses
+        Standardised.
+    n_presentations
+        How many presentations a response is worth.
+    group
+        Of near-identical images, for each response.
+    position
+        Of each response's image among all training images.
+    row
+        Of each response's image among ``images``; None if there is one response to each, in the same order.
+    """
+
+    images: Float[Tensor, "image channel height width"]
     responses: Float[Tensor, "batch neuron"]
     n_presentations: Float[Tensor, "batch"]
     group: Int[Tensor, "batch"]
+    position: Int[Tensor, "batch"]
+    row: Int[Tensor, "batch"] | None = None
 
 
 class TrainingBatches:
@@ -87,4 +105,22 @@ class TrainingBatches:
                 rows = torch.from_numpy(self.trial[chosen, repeat]).to(self.device)
                 responses.addcmul_(factor, self.responses.index_select(0, rows))
             presentations = torch.from_numpy(worth[chosen].astype(np.float32)).to(self.device)
-            yield Batch(self.images.index_select(0, index), responses, presentations, self.group.index_select(0, index))
+            images, group = self.images.index_select(0, index), self.group.index_select(0, index)
+            yield Batch(images, responses, presentations, group, index)
+
+    def epoch_of_trials(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch with single trials: two of each image, drawn anew, or the one there is."""
+        order = generator_for(self.seed, f"batch order {epoch}").permutation(self.n_images)
+        # trials in random order, those that do not exist last
+        lottery = generator_for(self.seed, f"trial choice {epoch}").random(self.presentations.shape)
+        drawn = np.where(self.presentations > 0, lottery, np.inf).argsort(axis=1)[:, :2]
+        for chosen in np.array_split(order, self.n_batches):
+            repeat = drawn[chosen]
+            row, column = np.nonzero(self.presentations[chosen[:, None], repeat] > 0)
+            position, number = chosen[row], repeat[row, column]
+            index, image = torch.from_numpy(position).to(self.device), torch.from_numpy(chosen).to(self.device)
+            trial = torch.from_numpy(self.trial[position, number]).to(self.device)
+            worth = torch.from_numpy(self.presentations[position, number].astype(np.float32)).to(self.device)
+            responses, group = self.responses.index_select(0, trial), self.group.index_select(0, index)
+            images = self.images.index_select(0, image)
+            yield Batch(images, responses, worth, group, index, torch.from_numpy(row).to(self.device))

@@ -29,6 +29,9 @@ class Comparison(nn.Module):
         """
         raise NotImplementedError
 
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the temperature, or scale, of the scores; nothing to say without one."""
+
 
 class CosineComparison(Comparison):
     """Cosine of the flattened maps, divided by a temperature.
@@ -69,6 +72,10 @@ class CosineComparison(Comparison):
     def draw_parameters(self, generator: torch.Generator) -> None:
         """Set the temperature back to where it started; nothing here is random."""
         self.log_temperature.fill_(self.initial)
+
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the temperature."""
+        self.log_temperature.requires_grad_(is_learnt)
 
     @property
     def temperature(self) -> Float[Tensor, ""]:
@@ -115,6 +122,10 @@ class LikelihoodComparison(Comparison):
     def draw_parameters(self, generator: torch.Generator) -> None:
         """Set the scale to 1; nothing here is random."""
         self.log_scale.zero_()
+
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the scale."""
+        self.log_scale.requires_grad_(is_learnt)
 
     def forward(
         self,

@@ -4,6 +4,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+from jaxtyping import Float
+
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.fit import fit_towers
 from dina.alignment.history import FitHistory
@@ -29,6 +32,9 @@ class DinaDecoder:
         "cpu", "cuda" …
     folder
         Where checkpoints go, and are taken up again; None for none.
+    image_features
+        A fixed row of numbers for every image of the recording, in the order of stimulus ids; for objectives that are
+        told more than the pairs.
 
     Attributes
     ----------
@@ -51,7 +57,13 @@ class DinaDecoder:
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 
     def __init__(
-        self, preset: str, settings: PresetSettings | None = None, seed: int = 0, device: str = "cpu", folder: Path | None = None
+        self,
+        preset: str,
+        settings: PresetSettings | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        folder: Path | None = None,
+        image_features: Float[np.ndarray, "image feature"] | None = None,
     ) -> None:
         expected = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
         if settings is not None and not isinstance(settings, expected):
@@ -61,6 +73,7 @@ class DinaDecoder:
         self.seed = seed
         self.device = device
         self.folder = folder
+        self.image_features = image_features
         self.towers: AlignedTowers | None = None
         self.towers_before_training: AlignedTowers | None = None
         self.history: FitHistory | None = None
@@ -73,7 +86,16 @@ class DinaDecoder:
         self.chosen = row.start(towers, self.settings, train, validation, self.seed)
         if row.has_closed_form_start:
             self.towers_before_training = deepcopy(towers).to(self.device).eval()
-        self.history = fit_towers(towers, train, validation, self.settings.fit, self.seed, self.device, self.folder)
+        self.history = fit_towers(
+            towers,
+            train,
+            validation,
+            self.settings.fit,
+            self.seed,
+            self.device,
+            self.folder,
+            image_features=self.image_features,
+        )
         self.towers = towers
         return self
 

@@ -7,21 +7,21 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
 from dina.alignment.aligned_towers import IMAGES_AT_ONCE, AlignedTowers
 from dina.alignment.batches import Batch, TrainingBatches
 from dina.alignment.history import EpochRow, FitHistory
-from dina.alignment.objectives import OBJECTIVES
+from dina.alignment.image_facts import ImageFacts, prepare_objective
+from dina.alignment.objectives import OBJECTIVES, EncodedBatch, Objective
 from dina.alignment.optimisers import OptimiserSettings
 from dina.alignment.training_state import TrainingState
 from dina.checks import DataError, check_choice
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import Pairs
 from dina.progress import track
-from dina.randomness import seed_for
+from dina.randomness import generator_for, seed_for
 from dina.towers.neuron_dropout import seed_dropout
 
 
@@ -73,6 +73,8 @@ def fit_towers(
     device: str = "cpu",
     folder: Path | None = None,
     group: Int[np.ndarray, "stimulus"] | None = None,
+    image_features: Float[np.ndarray, "image feature"] | None = None,
+    objective: Objective | None = None,
 ) -> FitHistory:
     """Train both towers together, in place, and leave them with the weights of the best validation epoch.
 
@@ -97,6 +99,11 @@ def fit_towers(
         weights, bit for bit, as if it had never stopped (same device, threads and torch version).
     group
         Group of near-identical training images, shape ``(n_stimuli,)``; found here if None.
+    image_features
+        A fixed row of numbers for every image of the recording, in the order of stimulus ids; for objectives that are
+        told more than the pairs.
+    objective
+        One of your own, or to keep its head: trained in place. None makes the one that ``settings`` name.
 
     Returns
     -------
@@ -107,10 +114,11 @@ def fit_towers(
     Raises
     ------
     DataError
-        If there are fewer than two different training or validation images, or the objective is unknown, or
-        ``folder`` holds checkpoints of another fit.
+        If there are fewer than two different training or validation images, or the objective is unknown or lacks
+        what it needs to be told, or ``folder`` holds checkpoints of another fit.
     """
-    check_choice("objective", settings.objective, OBJECTIVES)
+    if objective is None:
+        objective = OBJECTIVES[check_choice("objective", settings.objective, OBJECTIVES)]()
     if validation.n_stimuli < 2:
         raise DataError(f"Validation needs at least 2 images; got {validation.n_stimuli}. Use another split.")
     towers.to(torch.device(device))
@@ -118,11 +126,16 @@ def fit_towers(
     towers.standardiser = train.standardiser
     groups = group_near_identical(train.images) if group is None else group
     batches = TrainingBatches(train, groups, settings.batch_size, seed, towers.device)
-    state = TrainingState(towers, settings.image, settings.neural, settings.halve_after)
+    facts, validation_facts = prepare_objective(
+        objective, towers.image_tower.map_shape, train, validation, image_features, seed, towers.device
+    )
+    if objective.temperature != "preset":
+        towers.comparison.set_temperature_learnt(objective.temperature == "learnt")
+    state = TrainingState(towers, settings.image, settings.neural, settings.halve_after, objective)
     if folder is not None:
         changeable = {"n_epochs", "patience", "checkpoint_every"}
-        state.resume(folder, settings.model_dump(mode="json", exclude=changeable), train, validation, seed)
-    judge = _Judge(validation, settings, towers)
+        state.resume(folder, settings.model_dump(mode="json", exclude=changeable), train, validation, seed, facts.told())
+    judge = _Judge(validation, objective, towers, validation_facts)
     if not state.rows:
         state.note_epoch(judge.row(0, None, state), settings.select_by)
     detail: dict[str, str] = {}
@@ -132,7 +145,7 @@ def fit_towers(
         if settings.patience is not None and epoch - 1 - state.best_row.epoch >= settings.patience:
             stop_reason = f"Validation did not improve for {settings.patience} epochs."
             break
-        train_loss = _train_epoch(towers, batches, settings, state, epoch, seed)
+        train_loss = _train_epoch(towers, batches, objective, facts, settings, state, epoch, seed)
         row = None if train_loss is None else judge.row(epoch, train_loss, state)
         if row is None or not math.isfinite(row.validation_loss):
             stop_reason = _explain_failure(towers, epoch, state.best_row.epoch)
@@ -147,61 +160,87 @@ def fit_towers(
 
 
 def _train_epoch(
-    towers: AlignedTowers, batches: TrainingBatches, settings: FitSettings, state: TrainingState, epoch: int, seed: int
+    towers: AlignedTowers,
+    batches: TrainingBatches,
+    objective: Objective,
+    facts: ImageFacts,
+    settings: FitSettings,
+    state: TrainingState,
+    epoch: int,
+    seed: int,
 ) -> float | None:
     """Train one epoch; return the mean loss per image, or None as soon as a loss is not finite."""
     towers.train()
+    objective.train()
+    mixtures = generator_for(seed, f"objective mixtures {epoch}")
     seed_dropout(towers, torch.Generator(towers.device).manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
     total = 0.0
-    for batch in batches.epoch(epoch):
+    for batch in batches.epoch_of_trials(epoch) if objective.repeats_apart else batches.epoch(epoch):
         for optimiser in state.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
-        loss = _loss(towers, batch, settings)
+        loss = objective(_encode(towers, batch, objective, facts, settings.precision, mixtures))
         value = float(loss.detach())
         if not math.isfinite(value):
             return None
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for optimiser in state.optimisers.values():
             optimiser.step()
-        total += value * len(batch.group)
+        total += value * len(batch.images)
     mean = total / batches.n_images
     state.plateau.after_epoch(mean, list(state.optimisers.values()))
     return mean
 
 
-def _loss(towers: AlignedTowers, batch: Batch, settings: FitSettings) -> Tensor:
+def _encode(
+    towers: AlignedTowers,
+    batch: Batch,
+    objective: Objective,
+    facts: ImageFacts,
+    precision: str,
+    mixtures: np.random.Generator,
+) -> EncodedBatch:
     device = batch.responses.device.type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=settings.precision == "bfloat16"):
+    responses, presentations, partner, share = objective.mix(batch.responses, batch.n_presentations, mixtures)
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
         image_maps = towers.image_tower(batch.images.contiguous(memory_format=torch.channels_last))
-        neural_maps = towers.neural_tower(batch.responses)
-    logits = towers.comparison(neural_maps.float(), image_maps.float(), batch.n_presentations)
-    return OBJECTIVES[settings.objective](logits, batch.group)
+        neural_maps = towers.neural_tower(responses)
+    image_maps, neural_maps = image_maps.float(), neural_maps.float()
+    if batch.row is not None:
+        image_maps = image_maps.index_select(0, batch.row)
+    scores = towers.comparison(neural_maps, image_maps, presentations)
+    category, target = facts.at(batch.position)
+    return EncodedBatch(neural_maps, image_maps, scores, batch.group, category, target, partner, share)
 
 
 class _Judge:
     """Loss and accuracy of the towers on the validation images, always in the same way."""
 
-    def __init__(self, validation: Pairs, settings: FitSettings, towers: AlignedTowers) -> None:
+    def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
         self.towers = towers
-        self.objective = OBJECTIVES[settings.objective]
+        self.objective = objective
         device = towers.device
         self.images = torch.from_numpy(validation.images).to(device)
         self.responses = torch.from_numpy(validation.averaged()).to(device)
         self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
         self.group = torch.from_numpy(group_near_identical(validation.images)).to(device)
+        self.itself = torch.arange(validation.n_stimuli, device=device)
+        self.category, self.target = facts.at(self.itself)
 
     @torch.no_grad()
     def row(self, epoch: int, train_loss: float | None, state: TrainingState) -> EpochRow:
         self.towers.eval()
+        self.objective.eval()
         image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
-        scores = self.towers.comparison(self.towers.neural_tower(self.responses), image_maps, self.presentations)
+        neural_maps = self.towers.neural_tower(self.responses)
+        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
+        known = (self.group, self.category, self.target, self.itself, torch.ones_like(self.presentations))
         own = scores.diagonal()[:, None]
         # ties share the first place, so that a collapsed model scores chance
         top1 = ((scores > own).sum(1) == 0) / (scores == own).sum(1).clamp_min(1)
         return EpochRow(
             epoch=epoch,
             train_loss=train_loss,
-            validation_loss=float(self.objective(scores, self.group)),
+            validation_loss=float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))),
             validation_top1=float(top1.mean()),
             learning_rate_image=state.learning_rate("image"),
             learning_rate_neural=state.learning_rate("neural"),

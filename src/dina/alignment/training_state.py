@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.checkpoint import read_weights, write_weights
@@ -30,22 +30,32 @@ class TrainingState:
         Optimisers of the towers; a comparison that learns follows ``image`` without weight decay.
     halve_after
         See `PlateauRule`.
+    objective
+        Its weights, if it has any, follow ``image`` as well.
     """
 
     def __init__(
-        self, towers: AlignedTowers, image: OptimiserSettings, neural: OptimiserSettings, halve_after: int | None
+        self,
+        towers: AlignedTowers,
+        image: OptimiserSettings,
+        neural: OptimiserSettings,
+        halve_after: int | None,
+        objective: nn.Module,
     ) -> None:
         self.towers = towers
+        self.objective = objective
         comparison = image.model_copy(update={"weight_decay": 0.0})
         made = {
             "image": make_optimiser(towers.image_tower, image),
             "neural": make_optimiser(towers.neural_tower, neural),
             "comparison": make_optimiser(towers.comparison, comparison),
+            "objective": make_optimiser(objective, image),
         }
         self.optimisers = {name: optimiser for name, optimiser in made.items() if optimiser is not None}
         self.plateau = PlateauRule(halve_after)
         self.rows: list[EpochRow] = []
         self.best: dict[str, Tensor] = {}
+        self.best_head: dict[str, Tensor] = {}
         self.identity: dict[str, Any] = {}
         self._best_row: EpochRow  # set by the first note_epoch, or by resume
 
@@ -68,17 +78,22 @@ class TrainingState:
         if not self.rows or badness(row) < badness(self._best_row):
             self._best_row = row
             self.best = {name: tensor.detach().clone() for name, tensor in self.towers.state_dict().items()}
+            self.best_head = {name: tensor.detach().clone() for name, tensor in self.objective.state_dict().items()}
         self.rows.append(row)
 
     def restore_best(self) -> None:
-        """Give the towers the best weights; evaluation mode."""
+        """Give the towers, and the objective's head, the best weights; evaluation mode."""
         self.towers.load_state_dict(self.best)
         self.towers.eval()
+        self.objective.load_state_dict(self.best_head)
+        self.objective.eval()
 
     def write(self, folder: Path) -> None:
         """Write a checkpoint, atomically, and remove all but the last two."""
         tensors = {f"now.{name}": tensor for name, tensor in self.towers.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {f"head_now.{name}": tensor for name, tensor in self.objective.state_dict().items()}
+        tensors |= {f"head_best.{name}": tensor for name, tensor in self.best_head.items()}
         for name, optimiser in self.optimisers.items():
             tensors |= {f"optimiser.{name}.{key}": tensor for key, tensor in optimiser_tensors(optimiser).items()}
         content = {
@@ -92,8 +107,25 @@ class TrainingState:
         for old in _checkpoints(folder)[:-N_KEPT]:
             old.unlink(missing_ok=True)
 
-    def resume(self, folder: Path, settings: dict[str, Any], train: Pairs, validation: Pairs, seed: int) -> None:
+    def resume(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        train: Pairs,
+        validation: Pairs,
+        seed: int,
+        told: dict[str, Tensor],
+    ) -> None:
         """Take up the last intact checkpoint in ``folder``, if there is one.
+
+        Parameters
+        ----------
+        folder
+            Where checkpoints are.
+        settings, train, validation, seed
+            What the fit was begun with.
+        told
+            What the objective knows of the images besides; empty for most.
 
         Raises
         ------
@@ -107,6 +139,9 @@ class TrainingState:
             "data": _data_hash(train, validation),
             "start": _tensor_hash(self.towers.state_dict()),
         }
+        told = {**told, **self.objective.state_dict()}
+        if told:
+            self.identity["objective"] = _tensor_hash(told)
         for path in reversed(_checkpoints(folder)):
             try:
                 tensors, content = read_weights(path)
@@ -127,6 +162,8 @@ class TrainingState:
 
         self.towers.load_state_dict(under("now."))
         self.best = {name: tensor.to(self.towers.device) for name, tensor in under("best.").items()}
+        self.objective.load_state_dict(under("head_now."))
+        self.best_head = {name: tensor.to(self.towers.device) for name, tensor in under("head_best.").items()}
         for name, optimiser in self.optimisers.items():
             restore_optimiser(optimiser, under(f"optimiser.{name}."), content["learning_rates"][name])
         self.plateau.lowest, self.plateau.n_waited = content["plateau"]["lowest"], content["plateau"]["n_waited"]

@@ -1,15 +1,33 @@
-"""Objectives: what training asks of the scores of a batch."""
+"""Objectives: what training asks of a batch of pairs."""
 
 from collections.abc import Callable
 
-from torch import Tensor
+from dina.alignment.objectives.bimixco import BiMixCo
+from dina.alignment.objectives.classification import Classification
+from dina.alignment.objectives.contrastive import Contrastive, symmetric_info_nce
+from dina.alignment.objectives.multi_positive import CategoryContrastive, MultiPositive
+from dina.alignment.objectives.objective import EncodedBatch, Objective
+from dina.alignment.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
+from dina.alignment.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
+from dina.alignment.objectives.siglip import SigLip
+from dina.alignment.objectives.soft_clip import SoftClip
 
-from dina.alignment.objectives.contrastive import symmetric_info_nce
-
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""From the scores (batch, batch), true pairs on the diagonal, and the images' groups (batch,) to a loss."""
-
-OBJECTIVES: dict[str, Objective] = {"contrastive": symmetric_info_nce}
+OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    "contrastive": Contrastive,
+    "contrastive_fixed_temperature": lambda: Contrastive("fixed"),
+    "contrastive_learnt_temperature": lambda: Contrastive("learnt"),
+    "multi_positive": MultiPositive,
+    "siglip": SigLip,
+    "soft_clip": SoftClip,
+    "bimixco": BiMixCo,
+    "classification": Classification,
+    "category_contrastive": CategoryContrastive,
+    "reconstruct_pixels": ReconstructPixels,
+    "reconstruct_features": ReconstructFeatures,
+    "reconstruct_maps": ReconstructMaps,
+    "privileged_regression": PrivilegedRegression,
+    "privileged_contrastive": PrivilegedContrastive,
+}
 """Every objective by name."""
 
-__all__ = ["OBJECTIVES", "Objective", "symmetric_info_nce"]
+__all__ = ["OBJECTIVES", "EncodedBatch", "Objective", "symmetric_info_nce"]

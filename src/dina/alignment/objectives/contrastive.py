@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.alignment.objectives.objective import EncodedBatch, Objective
+
 
 def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "batch"]) -> Float[Tensor, ""]:
     r"""Mean cross-entropy of finding the partner over rows and over columns (symmetric InfoNCE).
@@ -46,3 +48,17 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
     kept = logits.masked_fill(is_same, -torch.inf)
     both = kept.logsumexp(1) + kept.logsumexp(0) - 2 * logits.diagonal()
     return both.mean() / 2
+
+
+class Contrastive(Objective):
+    """Symmetric InfoNCE over the scores of the batch, see `symmetric_info_nce`.
+
+    Parameters
+    ----------
+    temperature
+        Whether the temperature of the comparison is "fixed", "learnt", or as the "preset" prescribes.
+    """
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the loss in nats; the logarithm of the number of pairs where all scores are equal."""
+        return symmetric_info_nce(batch.scores, batch.group)
