@@ -16,7 +16,7 @@ REACH = 5
 
 def structural_similarity(
     first: Float[np.ndarray, "map height width"],
-    second: Float[np.ndarray, "map height width"],
+    second: Float[np.ndarray, "same_map same_height same_width"],
     data_range: Float[np.ndarray, "map"],
     deviation: float = 1.5,
 ) -> Float[np.ndarray, "map"]:
@@ -75,7 +75,7 @@ def structural_similarity(
 
 def structural_similarity_of_all_pairs(
     first: Float[np.ndarray, "row channel height width"],
-    second: Float[np.ndarray, "other channel height width"],
+    second: Float[np.ndarray, "other same_channel same_height same_width"],
     data_range: Float[np.ndarray, "channel"],
     deviation: float = 1.5,
 ) -> Float[np.ndarray, "channel row other"]:
