@@ -1,0 +1,132 @@
+"""Statistics of contributions: do halves of the images, other measures, and what was planted agree with them."""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side.neuron_strength import NeuronStrength
+from dina.measures.finding import Finding
+from dina.measures.rank_association import roc_area, spearman_null, spearman_with_interval
+from dina.measures.resampling import percentile_interval, resample_counts, wilson_interval
+from dina.randomness import generator_for
+
+N_HALVINGS = 20
+Z = 1.96  # a contribution counts as seen where it is more standard errors above zero than this
+TENTH = 0.1
+RANKS = "neurons permuted"
+PLANTED = "no neuron distinguished"
+SHUFFLED = "images' trials taken for other images'"
+
+Estimate = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]
+
+
+def describe_contributions(
+    decoded: Decoded,
+    dataset: xr.Dataset,
+    by_image: Float[np.ndarray, "gallery neuron"],
+    shuffled: list[Estimate],
+    strength: NeuronStrength,
+) -> tuple[Finding, ...]:
+    """Return the findings on contributions.
+
+    Parameters
+    ----------
+    decoded
+        Read for seed, number of resamples, and the truth of a simulation.
+    dataset
+        What `ContributionsResult.to_dataset` gives.
+    by_image
+        Margin lost without each neuron, by test image.
+    shuffled
+        Contributions and their standard errors under the null.
+    strength
+        Of each neuron, from training trials.
+    """
+    own = dataset["contribution"].to_numpy()
+    training = dataset["training_contribution"].to_numpy()
+    found = [_helpful(own, dataset["contribution_error"].to_numpy(), shuffled)]
+    found.append(_top_tenth(decoded, by_image, training))
+    found.append(_between_halves(by_image, decoded.seed))
+    found.append(_agreement("agreement_with_training", own, training))
+    found.append(_agreement("agreement_with_shapley", own, dataset["shapley"].to_numpy()))
+    if "margin_lost_removed" in dataset:
+        silenced = dataset["margin_lost_silenced"].to_numpy()
+        found.append(_agreement("agreement_with_silencing", own, silenced))
+    else:
+        found.append(_agreement("agreement_with_exact", own, dataset["margin_lost_silenced"].to_numpy()))
+    found.append(_agreement("correlation_with_signal_to_noise", own, strength.signal_to_noise, strength.reason))
+    found.append(_agreement("correlation_with_mean_response", own, strength.mean_response))
+    return (*found, *_planted(decoded, own))
+
+
+def _helpful(own: np.ndarray, error: np.ndarray, shuffled: list[Estimate]) -> Finding:
+    """Fraction of neurons whose contribution is above zero by more than its error allows."""
+
+    def fraction(mean: np.ndarray, spread: np.ndarray) -> float:
+        return float((mean > Z * spread).mean())
+
+    null_low, null_high = percentile_interval(np.array([fraction(*estimate) for estimate in shuffled]))
+    value = fraction(own, error)
+    low, high = wilson_interval(value, len(own))
+    return Finding("helpful_fraction", value, "1", len(own), low, high, null_low, null_high, SHUFFLED)
+
+
+def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> Finding:
+    """Share of all contributions that the tenth of the neurons has which contributed most on training images."""
+    n_neurons = by_image.shape[1]
+    n_top = max(1, round(TENTH * n_neurons))
+    top = np.argsort(-training, kind="stable")[:n_top]
+    counts = resample_counts(len(by_image), decoded.n_resamples, generator_for(decoded.seed, "bootstrap"))
+    part, whole = by_image[:, top].sum(1), by_image.sum(1)
+    total = counts @ whole
+    shares = np.divide(counts @ part, total, out=np.full(len(counts), np.nan), where=total > 0)
+    if not whole.sum() > 0 or np.isnan(shares).any():
+        reason = "The contributions of all neurons together are not above zero, so that no share of them can be given."
+        return Finding("top_tenth_share", np.nan, "1", len(by_image), reason=reason)
+    generator = generator_for(decoded.seed, "permuted neurons")
+    sums = by_image.mean(0)
+    null = [generator.permutation(sums)[:n_top].sum() / sums.sum() for _ in range(decoded.n_resamples)]
+    low, high = percentile_interval(shares)
+    null_low, null_high = percentile_interval(np.array(null))
+    value = float(part.sum() / whole.sum())
+    return Finding("top_tenth_share", value, "1", len(by_image), low, high, null_low, null_high, RANKS)
+
+
+def _between_halves(by_image: np.ndarray, seed: int) -> Finding:
+    """Rank correlation of contributions on two halves of the test images, averaged over divisions into halves."""
+    generator = generator_for(seed, "halves of the test images")
+    drawn = []
+    for _ in range(N_HALVINGS):
+        order = generator.permutation(len(by_image))
+        halves = [by_image[rows].mean(0) for rows in np.array_split(order, 2)]
+        drawn.append(spearman_with_interval(*halves))
+    value, low, high = np.mean(drawn, axis=0)
+    return _finding("agreement_between_halves", (float(value), float(low), float(high)), by_image.shape[1], "")
+
+
+def _agreement(name: str, own: np.ndarray, other: np.ndarray, reason: str = "") -> Finding:
+    n_known = int((np.isfinite(own) & np.isfinite(other)).sum())
+    return _finding(name, spearman_with_interval(own, other), n_known, reason)
+
+
+def _finding(name: str, estimate: tuple[float, float, float], n: int, reason: str) -> Finding:
+    value, low, high = estimate
+    if np.isnan(value):
+        return Finding(name, np.nan, "1", n, reason=reason or "Too few neurons, or one of the two measures does not vary.")
+    reach = spearman_null(n)
+    return Finding(name, value, "1", n, low, high, -reach, reach, RANKS)
+
+
+def _planted(decoded: Decoded, own: np.ndarray) -> tuple[Finding, ...]:
+    """Area under the ROC curve of finding the neurons that a simulation drives by images, where it spares some."""
+    truth = decoded.recording.truth
+    informative = None if truth is None else truth.planted.get("is_informative")
+    if informative is None or informative.all() or not informative.any():
+        return ()
+    area, low, high = roc_area(own, informative.astype(bool))
+    n_positive = int(informative.sum())
+    # variance of the area without any difference: Mann and Whitney's
+    deviation = np.sqrt((len(own) + 1) / (12 * n_positive * (len(own) - n_positive)))
+    reach = float(Z * deviation)
+    return (Finding("planted_informative_area", area, "1", n_positive, low, high, 0.5 - reach, 0.5 + reach, PLANTED),)

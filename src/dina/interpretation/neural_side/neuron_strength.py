@@ -1,0 +1,49 @@
+"""How strongly and how reliably each neuron responds to the training images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dina.checks import DataError
+from dina.dataset.pairs import Pairs
+from dina.measures.reliability import signal_variance_fraction, split_half_reliability
+
+HIGHEST_FRACTION = 0.999  # of signal in a neuron's variance: a ratio of signal to noise stays finite
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronStrength:
+    """Properties of single neurons from training trials; nothing here knows of any decoder.
+
+    Parameters
+    ----------
+    mean_response
+        In the recording's units, shape ``(n_neurons,)``.
+    reliability
+        Correlation between halves of the trials, shape ``(n_neurons,)``; NaN without repeats or for a constant neuron.
+    signal_to_noise
+        Signal variance over noise variance of single trials, at least 0, same shape; NaN as above.
+    reason
+        Why reliability and signal-to-noise are NaN everywhere; "" where they are not.
+    """
+
+    mean_response: Float[np.ndarray, "neuron"]
+    reliability: Float[np.ndarray, "neuron"]
+    signal_to_noise: Float[np.ndarray, "neuron"]
+    reason: str = ""
+
+
+def measure_strength(train: Pairs) -> NeuronStrength:
+    """Measure every neuron on the training trials; what needs repeats is NaN, with a reason, where there are none."""
+    mean = train.standardiser.mean.astype(np.float64)
+    single = train.n_presentations == 1
+    responses, index = train.responses[single], train.stimulus_index[single]
+    try:
+        fraction = signal_variance_fraction(responses, index)
+        reliability = split_half_reliability(responses, index)
+    except DataError as error:
+        unknown = np.full(len(mean), np.nan)
+        return NeuronStrength(mean, unknown, unknown, str(error))
+    fraction = np.clip(fraction, 0.0, HIGHEST_FRACTION)
+    return NeuronStrength(mean, reliability, fraction / (1 - fraction))
