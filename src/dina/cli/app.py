@@ -83,6 +83,30 @@ def demo(out: Out = None, device: Device = "auto", threads: Threads = None, forc
 
 
 @app.command()
+def interpret(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ANALYSES]", help="By default all that are not slow.")] = None,
+    recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="RECORDING", help="The same neurons under another condition; may be repeated."),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    slow: Annotated[bool, typer.Option("--all", help="Slow analyses too: those that fit towers again.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat analyses that are there.")] = False,
+) -> None:
+    """Find out what in the image, and which neurons, carry the decoding of a run.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    from dina.cli.interpret_command import carry_out_interpretation
+
+    carry_out_interpretation(run, names or [], recording, images, others or [], device, threads, slow, force)
+
+
+@app.command()
 def simulate(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
     out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],

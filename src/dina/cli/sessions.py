@@ -2,12 +2,16 @@
 
 import logging
 from pathlib import Path
+from typing import get_args
 
 from dina.checks import DataError
 from dina.recordings import Recording, read
 from dina.recordings.synthetic import NAMED_SESSIONS, simulate
+from dina.recordings.synthetic.settings import Condition
 
 log = logging.getLogger("dina.cli")
+
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 def open_recording(word: str, images: Path | None, seed: int) -> Recording:
@@ -40,3 +44,27 @@ def open_recording(word: str, images: Path | None, seed: int) -> Recording:
         if path.exists():
             raise
         raise DataError(f"{error} Simulated sessions are: {', '.join(sorted(NAMED_SESSIONS))}.") from error
+
+
+def open_condition(word: str, first: str, seed: int) -> Recording:
+    """Open a further recording of the same neurons: a path, or the condition of a simulated session.
+
+    Parameters
+    ----------
+    word
+        A path, the name of a fetched recording, or "white", "8D", "4D" or "small".
+    first
+        What names the recording that was studied; a condition belongs to its session.
+    seed
+        Of the simulation.
+
+    Raises
+    ------
+    DataError
+        If there is no such recording.
+    """
+    condition = next((known for known in CONDITIONS if known == word), None)
+    if condition is not None and first in NAMED_SESSIONS and not Path(first).exists():
+        log.info("Simulating the session %s, %s …", first, word)
+        return simulate(first, seed=seed, condition=condition)
+    return open_recording(word, None, seed)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dina.artifacts import write_checksums
 from dina.checks import DataError
+from dina.cli.interpret_command import remember_source
 from dina.cli.process import choose_device, set_threads
 from dina.cli.results_table import print_results
 from dina.cli.sessions import open_recording
@@ -41,6 +42,7 @@ def carry_out_study(
     run = out or Path("runs") / default_run_name(opened, settings)
     result = run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
     del opened
+    remember_source(run, recording, images, settings.seed)
     if not (run / "report.html").is_file():
         carry_out_report(run, quiet=True)
     print_results(result.summary)

@@ -15,8 +15,8 @@ class Finding:
         Unique within its analysis, for example "ssim_local_masked".
     value
         The statistic; NaN where it could not be computed.
-    unit
-        "1" for a dimensionless number, else the unit, for example "cycles/degree".
+    units
+        "1" for a dimensionless number, else for example "cycles/degree".
     n
         How many independent things (images, neurons, recordings) it rests on.
     low, high
@@ -37,7 +37,7 @@ class Finding:
 
     name: str
     value: float
-    unit: str
+    units: str
     n: int
     low: float = math.nan
     high: float = math.nan

@@ -15,6 +15,7 @@ from dina.report.read_run import Run, read_run
 from dina.report.sections.accuracy import QUERIES, all_decoders
 from dina.report.sections.comparisons import differences, directions
 from dina.report.sections.gallery_size import gallery_sizes
+from dina.report.sections.interpretation import interpretation_sections
 from dina.report.sections.methods import commands, how_to_read, methods
 from dina.report.sections.recording import data_quality, what_was_decoded
 from dina.report.sections.training import training
@@ -65,6 +66,7 @@ def _sections(run: Run) -> list[Section]:
         differences(run),
         gallery_sizes(run),
         directions(run),
+        *interpretation_sections(run),
         training(run),
         data_quality(run),
     ]

@@ -12,6 +12,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from dina.checks import DataError
+from dina.measures.finding import Finding
 
 MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
 
@@ -62,6 +63,15 @@ class DecodingRow:
 
 
 @dataclass(frozen=True, eq=False)
+class ReadAnalysis:
+    """One analysis as the run holds it: arrays and findings, or the reason why there are none."""
+
+    dataset: xr.Dataset | None
+    findings: tuple[Finding, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """Everything the report shows, as read from a run directory.
 
@@ -77,6 +87,8 @@ class Run:
         The datasets of ``results/`` of that name, or None where the file is absent.
     retrieval
         Decoder name → dataset of scores and targets.
+    interpretation
+        Analysis name → what it found.
     history
         Column name → one value per epoch (NaN where the cell is empty); empty where there was no training.
     split, environment, model
@@ -93,6 +105,7 @@ class Run:
     gallery_size: xr.Dataset | None
     comparisons: xr.Dataset | None
     retrieval: dict[str, xr.Dataset]
+    interpretation: dict[str, ReadAnalysis]
     history: dict[str, Float[np.ndarray, "epoch"]]
     split: dict[str, Any]
     environment: dict[str, Any]
@@ -148,12 +161,28 @@ def read_run(path: Path) -> Run:
         gallery_size=_read_dataset(results / "gallery_size.nc"),
         comparisons=_read_dataset(results / "comparisons.nc"),
         retrieval=retrieval,
+        interpretation=_read_interpretation(summary, results),
         history=_read_history(path / "history.csv"),
         split=_read_json(path / "split.json", optional=True),
         environment=_read_json(path / "environment.json", optional=True),
         model=_read_json(path / "model.json", optional=True),
         settings=_read_text(path / "study.toml") if (path / "study.toml").is_file() else "",
     )
+
+
+def _read_interpretation(summary: dict[str, Any], results: Path) -> dict[str, ReadAnalysis]:
+    told = summary.get("interpretation", {})
+    try:
+        return {
+            str(name): ReadAnalysis(
+                _read_dataset(results / "interpretation" / f"{Path(name).name}.nc"),
+                tuple(Finding.from_json(finding) for finding in one["findings"]),
+                one["reason"],
+            )
+            for name, one in told.items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"interpretation in summary.json is damaged ({error}). Interpret the run again.") from error
 
 
 def _read_text(path: Path) -> str:

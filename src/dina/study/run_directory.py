@@ -65,7 +65,7 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{partial} cannot be made: {error.strerror}. Choose another place with --out.") from error
-    with _lock(partial):
+    with locked(partial):
         found = _read_identity(partial)
         if found is not None and found != identity:
             if not force:
@@ -159,8 +159,14 @@ def _put_in_place(partial: Path, run: Path) -> None:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go when the process ends, however it ends."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go when the process ends, however it ends.
+
+    Raises
+    ------
+    DataError
+        If another process holds it.
+    """
     if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
         yield
         return

@@ -1,0 +1,75 @@
+"""What `dina interpret` does: open the recording of a run again, carry out analyses, draw the report anew."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dina.artifacts import write_json
+from dina.checks import DataError
+from dina.cli.process import choose_device, set_threads
+
+log = logging.getLogger("dina.cli")
+
+SOURCE = "source.json"
+"""Where a run remembers which recording it studied; results do not depend on it."""
+
+
+def remember_source(run: Path, recording: str, images: Path | None, seed: int) -> None:
+    """Write down how the recording was named, so that later commands find it; an existing note stays."""
+    if not (run / SOURCE).is_file():
+        path = Path(recording)
+        word = str(path.resolve()) if path.exists() else recording
+        write_json(run / SOURCE, {"recording": word, "images": None if images is None else str(images.resolve()), "seed": seed})
+
+
+def carry_out_interpretation(
+    run: Path,
+    names: Sequence[str],
+    recording: str | None,
+    images: Path | None,
+    others: Sequence[str],
+    device: str,
+    threads: int | None,
+    slow: bool,
+    force: bool,
+) -> None:
+    """Interpret, report and print; see ``dina interpret --help`` for the arguments.
+
+    Raises
+    ------
+    DataError
+        If the run is not finished or its recording cannot be opened.
+    """
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    # imported here: threads must be set before numpy and torch are loaded
+    from dina.cli.findings_table import print_findings
+    from dina.cli.sessions import open_condition, open_recording
+    from dina.cli.study_command import carry_out_report
+    from dina.study.finished import check_finished
+    from dina.study.interpret import interpret_run
+
+    check_finished(run)
+    word, kept_images, seed = _source(run, recording, images)
+    opened = open_recording(word, kept_images, seed)
+    further = tuple(open_condition(other, word, seed) for other in others)
+    found = interpret_run(run, opened, names, choose_device(device), n_threads, further, is_slow_wanted=slow, force=force)
+    del opened, further
+    carry_out_report(run, quiet=True)
+    print_findings(found)
+    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def _source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
+    """Return the word, images and seed that open the recording: as given now, else as noted in the run."""
+    noted = json.loads((run / SOURCE).read_text(encoding="utf-8")) if (run / SOURCE).is_file() else {}
+    seed = int(noted.get("seed", 0))
+    if recording is not None:
+        return recording, images, seed
+    if not noted:
+        raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
+    kept = noted.get("images")
+    return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed

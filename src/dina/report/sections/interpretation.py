@@ -1,0 +1,27 @@
+"""The sections of the page that say what carries the decoding: one per analysis, drawn from its file alone."""
+
+from collections.abc import Callable
+
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.parts import Section
+from dina.report.read_run import Run
+
+INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {}
+"""For each analysis, what draws its section."""
+
+
+def interpretation_sections(run: Run) -> list[Section]:
+    """Return one section for each analysis that the run holds; one that could not be carried out says why."""
+    sections = []
+    for name, draw in INTERPRETATION.items():
+        told = run.interpretation.get(name)
+        if told is None:
+            continue
+        if told.dataset is None:
+            title = name.replace("_", " ").capitalize()
+            sections.append(Section(name.replace("_", "-"), title, missing=(told.reason or "It was not computed.",)))
+        else:
+            sections.append(draw(told.dataset, told.findings))
+    return sections

@@ -1,0 +1,87 @@
+"""A finished run as analyses take it: the same recording, the same split, and the towers that were fitted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.checks import DataError
+from dina.dataset.pairs import learn_standardiser, make_pairs
+from dina.interpretation import Decoded
+from dina.recordings.recording import Recording
+from dina.study.dina_step import dina_settings
+from dina.study.run_directory import IDENTITY, differences
+from dina.study.settings import StudySettings, read_settings
+
+RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
+
+
+def check_finished(run: Path) -> None:
+    """Refuse anything but the directory of a finished study.
+
+    Raises
+    ------
+    DataError
+        If ``run`` lacks what a study writes.
+    """
+    missing = [name for name in ("summary.json", "split.json", "study.toml", IDENTITY) if not (run / name).is_file()]
+    if missing:
+        raise DataError(f"{run} must be a finished run directory; it has no {missing[0]}. Give the --out of `dina study`.")
+
+
+def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Recording, ...] = ()) -> Decoded:
+    """Put together again what a study had in hand when it ended.
+
+    Parameters
+    ----------
+    run
+        The directory of a finished study.
+    recording
+        The very recording that was studied.
+    device
+        "cpu" or "cuda".
+    others
+        Recordings of the same neurons under other conditions.
+
+    Raises
+    ------
+    DataError
+        If the run is not finished, or the recording is another one.
+    """
+    check_finished(run)
+    identity = json.loads((run / IDENTITY).read_text(encoding="utf-8"))
+    found = {"recording": recording.fingerprint()}
+    if identity.get("recording") != found["recording"]:
+        changes = differences({"recording": identity.get("recording")}, found)
+        raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
+    settings = read_settings(run / "study.toml")
+    split = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    ids = {name: np.array(split[name], dtype=np.int64) for name in ("train", "validation", "test")}
+    standardiser = learn_standardiser(recording, ids["train"])
+    train, validation, test = (make_pairs(recording, ids[name], standardiser) for name in ("train", "validation", "test"))
+    decoded = Decoded(
+        recording=recording,
+        train=train,
+        validation=validation,
+        test=test,
+        fitted=_read_towers(run, device),
+        preset=settings.preset,
+        settings=dina_settings(settings.preset, settings.dina),
+        seed=settings.seed,
+        device=device,
+        n_resamples=_n_resamples(settings),
+        others=others,
+    )
+    if decoded.fitted is not None:
+        decoded.fitted.check_pairs(train)
+    return decoded
+
+
+def _read_towers(run: Path, device: str) -> AlignedTowers | None:
+    path = run / "model.safetensors"
+    return AlignedTowers.load(path).to(device) if path.is_file() else None
+
+
+def _n_resamples(settings: StudySettings) -> int:
+    return min(settings.evaluation.n_resamples, RESAMPLES_AT_MOST)

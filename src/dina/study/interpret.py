@@ -1,0 +1,102 @@
+"""Add analyses to a finished run, one after the other, each kept as soon as it is done."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dina.artifacts import write_checksums, write_json
+from dina.checks import DataError, check_choice
+from dina.interpretation import ANALYSES, Decoded
+from dina.recordings.recording import Recording
+from dina.study.environment import fixed_threads
+from dina.study.finished import check_finished, read_decoded
+from dina.study.interpretation_file import Interpreted, read_interpreted, write_reason, write_result
+from dina.study.run_directory import locked
+
+log = logging.getLogger("dina.study")
+
+
+def interpret_run(
+    run: Path,
+    recording: Recording,
+    names: Sequence[str] = (),
+    device: str = "cpu",
+    n_threads: int = 1,
+    others: tuple[Recording, ...] = (),
+    *,
+    is_slow_wanted: bool = False,
+    force: bool = False,
+) -> dict[str, Interpreted]:
+    """Carry out analyses of a finished run and keep what they found in it.
+
+    An analysis that is already there is not repeated; one stopped midway is begun again, those before it are kept.
+
+    Parameters
+    ----------
+    run
+        Directory of a finished study.
+    recording
+        The recording that was studied.
+    names
+        Rows of `dina.interpretation.ANALYSES`; none for all that are not slow.
+    device, n_threads
+        Where and with how many threads to compute.
+    others
+        Recordings of the same neurons under other conditions.
+    is_slow_wanted
+        Whether no names mean all, slow ones too.
+    force
+        Whether analyses that are there are repeated.
+
+    Returns
+    -------
+    interpreted
+        Every analysis that the run now holds, by name.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown, the run is not finished, or the recording is another one.
+    """
+    check_finished(run)
+    chosen = [check_choice("analysis", name, ANALYSES) for name in names] or [
+        name for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow
+    ]
+    with locked(run), fixed_threads(n_threads):
+        missing = [name for name in chosen if force or read_interpreted(run, name) is None]
+        if missing:
+            decoded = read_decoded(run, recording, device, others)
+            for number, name in enumerate(missing, 1):
+                log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
+                _carry_out(run, name, decoded)
+        found = read_all(run)
+        _update_summary(run, found)
+    return found
+
+
+def read_all(run: Path) -> dict[str, Interpreted]:
+    """Return what every analysis found that the run holds, in the order of the table of analyses."""
+    read = {name: read_interpreted(run, name) for name in ANALYSES}
+    return {name: one for name, one in read.items() if one is not None}
+
+
+def _carry_out(run: Path, name: str, decoded: Decoded) -> None:
+    began = time.perf_counter()
+    try:
+        write_result(run, name, ANALYSES[name].run(decoded))
+    except DataError as error:
+        log.warning("%s cannot be answered: %s", name, error)
+        write_reason(run, name, str(error))
+    timings = json.loads((run / "timings.json").read_text(encoding="utf-8")) if (run / "timings.json").is_file() else {}
+    write_json(run / "timings.json", {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
+
+
+def _update_summary(run: Path, found: dict[str, Interpreted]) -> None:
+    """Put the findings into ``summary.json`` and write the checksums last."""
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    summary["interpretation"] = {name: one.to_json() for name, one in found.items()}
+    write_json(run / "summary.json", summary)
+    write_checksums(run)

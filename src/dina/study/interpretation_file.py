@@ -1,0 +1,75 @@
+"""What one analysis found, on disk: its arrays, its findings, or the plain reason why there are none."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from dina.artifacts import write_dataset, write_json, write_text
+from dina.checks import DataError
+from dina.interpretation import AnalysisResult
+from dina.measures.finding import Finding
+
+FOLDER = Path("results") / "interpretation"
+
+
+@runtime_checkable
+class _HasTable(Protocol):
+    def to_frame(self) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Interpreted:
+    """What is known of one analysis of a run.
+
+    Parameters
+    ----------
+    findings
+        Its statistics; empty where it could not be carried out.
+    reason
+        Why it could not be; None where it could.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``summary.json`` holds of it."""
+        return {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
+
+
+def write_result(run: Path, name: str, result: AnalysisResult) -> None:
+    """Write ``<name>.nc``, ``<name>.csv`` if the result is a table too, and last ``<name>.json``, each atomically."""
+    folder = run / FOLDER
+    write_dataset(folder / f"{name}.nc", result.to_dataset())
+    if isinstance(result, _HasTable):
+        write_text(folder / f"{name}.csv", result.to_frame().to_csv(index=False, lineterminator="\n"))
+    write_json(folder / f"{name}.json", Interpreted(result.findings()).to_json())
+
+
+def write_reason(run: Path, name: str, reason: str) -> None:
+    """Write that an analysis could not be carried out and why; what an earlier attempt left is removed."""
+    folder = run / FOLDER
+    for ending in ("nc", "csv"):
+        (folder / f"{name}.{ending}").unlink(missing_ok=True)
+    write_json(folder / f"{name}.json", Interpreted(reason=reason).to_json())
+
+
+def read_interpreted(run: Path, name: str) -> Interpreted | None:
+    """Read what an analysis found; None if it has not been carried out.
+
+    Raises
+    ------
+    DataError
+        If the file is not as it was written.
+    """
+    path = run / FOLDER / f"{name}.json"
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Interpreted(tuple(Finding.from_json(one) for one in content["findings"]), content["reason"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error
