@@ -124,7 +124,16 @@ class ComparableMaps:
 
     def of_images(self, images: ContrastImages) -> Maps:
         """Return the maps of images, standardised, shape ``(n_images, n_channels, height, width)``."""
-        return self._image.apply(self._towers.encode_images(images)[:, : len(self.channels)].copy())
+        return self.standardise(self._towers.encode_images(images))
+
+    def standardise(self, maps: Float32[np.ndarray, "batch channel height width"]) -> Maps:
+        """Return maps of the image tower, whole or masked, with only the channels of structure, standardised."""
+        return self._image.apply(maps[:, : len(self.channels)].copy())
+
+    @property
+    def mean_map(self) -> Float32[np.ndarray, "channel height width"]:
+        """Mean map of the training images, all channels, as the image tower gives it."""
+        return self._mean
 
     def of_responses(self, responses: StimulusResponses) -> Maps:
         """Return the maps of standardised responses in the form of the images' maps, standardised."""
