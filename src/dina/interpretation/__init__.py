@@ -2,8 +2,15 @@
 
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
+from dina.interpretation.neural_side.contributions import analyse_contributions
+from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
-ANALYSES: dict[str, Analysis] = {}
+ANALYSES: dict[str, Analysis] = {
+    "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
+    "sparse_subsets": Analysis(
+        analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"
+    ),
+}
 """Every analysis by name, in the order of the report."""
 
 __all__ = ["ANALYSES", "Analysis", "AnalysisResult", "Decoded", "decode"]

@@ -43,6 +43,11 @@ class Asked:
         """Return the first queries in order of presentation, against the same gallery."""
         return Asked(self.images, self.responses[:n_queries], self.target[:n_queries], self.kind)
 
+    def first_images(self, n_images: int) -> "Asked":
+        """Return the queries about the first images of the gallery, which stays as it is."""
+        rows = self.target < n_images
+        return Asked(self.images, self.responses[rows], self.target[rows], self.kind)
+
     def by_image(self, values: Float[Tensor, "query other"]) -> Float[np.ndarray, "gallery other"]:
         """Average values over the queries of each image, so that every image counts the same; NaN where it has none."""
         total = torch.zeros(self.n_images, values.shape[1], dtype=values.dtype).index_add_(0, self.target, values)
