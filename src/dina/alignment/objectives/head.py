@@ -68,13 +68,6 @@ def scale_maps(
     return centred / (centred.square().mean(dim=(1, 2, 3), keepdim=True) + FLOOR).sqrt()
 
 
-def flatten_to_unit(maps: Float[Tensor, "batch map_channel map_height map_width"]) -> Float[Tensor, "batch value"]:
-    """Return centred maps as rows of unit length, whose inner products are their correlations."""
-    flat = maps.flatten(1)
-    centred = flat - flat.mean(1, keepdim=True)
-    return centred / (centred.square().sum(1, keepdim=True) + FLOOR).sqrt()
-
-
 def standardise_targets(
     target: Float[Tensor, "stimulus target"], n_per_scale: int = 1
 ) -> tuple[Float[Tensor, "target"], Float[Tensor, "target"]]:

@@ -6,13 +6,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dina.alignment.objectives.gabor_description import IMAGES_AT_ONCE, describe_by_gabors
 from dina.alignment.objectives.head import PlaceHead, scale_maps, standardise_targets
 from dina.alignment.objectives.objective import EncodedBatch, Objective
 from dina.shapes import ContrastImages
-from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.tower import MapShape
-
-IMAGES_AT_ONCE = 64
 
 
 class _Reconstruction(Objective):
@@ -72,19 +70,11 @@ class ReconstructFeatures(_Reconstruction):
         Reads the features from the map, after `start`.
     """
 
-    @torch.no_grad()
     def describe(
         self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
     ) -> Float[Tensor, "stimulus target"]:
         """Return the energies, ordered as (channel, row of places, column of places)."""
-        shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-        tower = GaborEnergy(shape, n_contrasts=0, has_phases=False)
-        grid = (map_shape[1], map_shape[2])
-        chunks = [
-            F.interpolate(tower.raw_maps(chunk), size=grid, mode="bilinear", antialias=True).flatten(1).half()
-            for chunk in torch.split(torch.from_numpy(images), IMAGES_AT_ONCE)
-        ]
-        return torch.cat(chunks)
+        return describe_by_gabors(images, map_shape)
 
 
 class ReconstructMaps(Objective):

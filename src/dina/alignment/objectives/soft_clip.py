@@ -1,11 +1,14 @@
 """SoftCLIP: other images count as right answers as far as they resemble the image truly shown."""
 
-import torch
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.alignment.objectives.head import flatten_to_unit
+from dina.alignment.objectives.gabor_description import describe_by_gabors
+from dina.alignment.objectives.head import FLOOR, standardise_targets
 from dina.alignment.objectives.objective import EncodedBatch, Objective
+from dina.shapes import ContrastImages
+from dina.towers.tower import MapShape
 
 TEACHER_TEMPERATURE = 0.05
 
@@ -29,6 +32,7 @@ def soft_cross_entropy(scores: Float[Tensor, "batch batch"], teacher: Float[Tens
     --------
     With a teacher that knows one answer it is InfoNCE; log(1 + 1/e) = 0.313:
 
+    >>> import torch
     >>> soft_cross_entropy(torch.eye(2), torch.eye(2)).round(decimals=3)
     tensor(0.3130)
     """
@@ -40,13 +44,28 @@ def soft_cross_entropy(scores: Float[Tensor, "batch batch"], teacher: Float[Tens
 class SoftClip(Objective):
     """Symmetric cross-entropy against the likeness of the images to each other.
 
-    The teacher is the softmax of the cosine between centred feature maps of the images themselves, divided by 0.05.
-    In the source the images' features are frozen; ours are trained, so no gradient goes through the teacher.
+    The teacher is the softmax of the cosine between fixed descriptions of the images (Gabor energies, standardised by
+    training images), divided by 0.05. The source takes features of a frozen CLIP vision model.
     """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def describe(
+        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
+    ) -> Float[Tensor, "stimulus target"]:
+        """Return the energies, ordered as (channel, row of places, column of places)."""
+        return describe_by_gabors(images, map_shape)
+
+    def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
+        """Learn mean and deviation of the descriptions from the training images."""
+        mean, deviation = standardise_targets(target, map_shape[1] * map_shape[2])
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats."""
-        with torch.no_grad():
-            unit = flatten_to_unit(batch.image_maps)
-            teacher = (unit @ unit.T / TEACHER_TEMPERATURE).softmax(1).to(batch.scores.dtype)
+        described = (batch.target - self.mean) / self.deviation
+        unit = described / described.norm(dim=1, keepdim=True).clamp_min(FLOOR)
+        teacher = (unit @ unit.T / TEACHER_TEMPERATURE).softmax(1).to(batch.scores.dtype)
         return soft_cross_entropy(batch.scores, teacher)
