@@ -1,0 +1,141 @@
+"""How much of the responses low-level structure explains, how much category, and how much only either can."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.interpretation.image_side.category_effects import fit_category_effects
+from dina.interpretation.image_side.category_models import CategoryModels
+from dina.measures.resampling import percentile_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Shares of the variance of test responses that can be explained at all.
+
+    Parameters
+    ----------
+    names
+        "explained" (fraction of the responses' variance that the best model explains), "category_unique",
+        "low_level_unique", "common" (fractions of that).
+    value, low, high
+        Estimates and 95 % intervals over images; NaN for shares where nothing is explained.
+    null_low, null_high
+        Central 95 % with categories drawn from what low-level structure lets expect ("category_unique"), and with
+        low-level structure taken from other images of the same category ("low_level_unique"); NaN for the others.
+    """
+
+    names: tuple[str, ...]
+    value: Float[np.ndarray, "quantity"]
+    low: Float[np.ndarray, "quantity"]
+    high: Float[np.ndarray, "quantity"]
+    null_low: Float[np.ndarray, "quantity"]
+    null_high: Float[np.ndarray, "quantity"]
+
+
+def partition_responses(
+    models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
+) -> Partition:
+    r"""Split the explained variance of the test responses between low-level structure and category.
+
+    Each part is the gain in explained variance on test images when one description is added to the other. Category is
+    added to low-level structure as what low-level structure does not let expect of it, so that errors of the encoding
+    model and of the classifier must coincide before category is credited with low-level structure.
+
+    Parameters
+    ----------
+    models
+        Fitted on training images.
+    counts
+        Bootstrap resamples of the test images.
+    generator
+        Of the exchanges within categories.
+
+    Notes
+    -----
+    With :math:`R^2_L, R^2_C` of one description and :math:`R^2_{LC}, R^2_{CL}` of both in either order, the unique
+    parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four.
+    The difference of the two residual products behind it is doubly robust in the sense of Shah & Peters (2020).
+
+    References
+    ----------
+    Lescroart et al. (2015), Front. Comput. Neurosci. 9:135. https://doi.org/10.3389/fncom.2015.00135
+
+    Shah & Peters (2020), Ann. Stat. 48:1514. https://doi.org/10.1214/19-AOS1857
+    """
+    train, test = models.train, models.test
+    left = train.responses - train.low_level
+    effects = fit_category_effects(train.unexpected_category(), left)
+    both = test.low_level + effects.predict(test.unexpected_category())
+    total = _errors(test.responses, train.responses.mean(0).expand_as(test.responses))
+    gains = {  # of each image over predicting the mean response
+        "L": total - _errors(test.responses, test.low_level),
+        "C": total - _errors(test.responses, test.category_only),
+        "LC": total - _errors(test.responses, both),
+        "CL": total - _errors(test.responses, test.category_only + test.category_then_low_level),
+    }
+    best = max(gains, key=lambda name: float(gains[name].sum()))
+    parts = np.stack(
+        [
+            gains[best],
+            gains["LC"] - gains["L"],
+            gains["CL"] - gains["C"],
+            0.5 * (gains["L"] + gains["C"] - gains["LC"] + gains["C"] + gains["L"] - gains["CL"]),
+        ]
+    )
+    whole = np.stack([total, gains[best], gains[best], gains[best]])
+    resampled = (counts @ parts.T) / (counts @ whole.T)
+    intervals = np.array([percentile_interval(column) for column in resampled.T])
+    value = parts.sum(1) / whole.sum(1)
+    null = np.full((4, 2), np.nan)
+    scale = gains[best].sum()
+    null[1] = percentile_interval(_drawn_gains(models, left, gains["L"].sum(), total) / scale)
+    null[2] = percentile_interval(_exchanged_gains(models, gains["C"].sum(), total, generator) / scale)
+    if not intervals[0, 0] > 0:  # nothing that could be shared
+        value[1:], intervals[1:], null[1:] = np.nan, np.nan, np.nan
+    names = ("explained", "category_unique", "low_level_unique", "common")
+    return Partition(names, value, intervals[:, 0], intervals[:, 1], null[:, 0], null[:, 1])
+
+
+def _errors(responses: Tensor, predicted: Tensor) -> Float[np.ndarray, "image"]:
+    return np.asarray((responses - predicted).square().sum(1).double().numpy())
+
+
+def _drawn_gains(models: CategoryModels, left: Tensor, alone: float, total: np.ndarray) -> Float[np.ndarray, "draw"]:
+    """Return what is gained by categories drawn from what low-level structure lets expect, effects fitted anew each time."""
+    test = models.test
+    gains = []
+    for drawn_train, drawn_test in zip(models.train_draws, models.test_draws, strict=True):
+        effects = fit_category_effects(models.train.unexpected_category(drawn_train), left)
+        predicted = test.low_level + effects.predict(test.unexpected_category(drawn_test))
+        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
+    return np.array(gains)
+
+
+def _exchanged_gains(
+    models: CategoryModels, alone: float, total: np.ndarray, generator: np.random.Generator
+) -> Float[np.ndarray, "draw"]:
+    """Return what is gained by the low-level structure of another test image of the same category."""
+    test = models.test
+    gains = []
+    for _ in range(len(models.test_draws)):
+        other = exchange_within(test.category, generator)
+        predicted = test.category_only + test.category_then_low_level[other]
+        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
+    return np.array(gains)
+
+
+def exchange_within(category: Int[np.ndarray, "image"], generator: np.random.Generator) -> Int[np.ndarray, "image"]:
+    """Permute images at random among those of their own category.
+
+    Examples
+    --------
+    >>> exchange_within(np.array([0, 1, 0, 2]), np.random.default_rng(1))[[1, 3]]
+    array([1, 3])
+    """
+    shuffled = generator.permutation(len(category))
+    other = np.empty(len(category), dtype=np.int64)
+    other[np.argsort(category, kind="stable")] = shuffled[np.argsort(category[shuffled], kind="stable")]
+    return other
