@@ -2,10 +2,14 @@
 
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
+from dina.interpretation.image_side.semantics import analyse_semantics
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
 ANALYSES: dict[str, Analysis] = {
+    "semantics": Analysis(
+        analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
+    ),
     "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
     "sparse_subsets": Analysis(
         analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"
