@@ -88,7 +88,7 @@ def make_hybrids(own: ContrastImages, other: ContrastImages, cutoff: float) -> C
     ----------
     Oliva, Torralba & Schyns (2006), ACM Trans. Graph. 25:527. https://doi.org/10.1145/1141911.1141919
     """
-    return other + filter_images(own - other, low_pass_gain(*own.shape[2:], cutoff))
+    return other + filter_images(own - other, low_pass_gain(own.shape[2], own.shape[3], cutoff))
 
 
 def rms_contrast(images: ContrastImages) -> Float[np.ndarray, "stimulus"]:

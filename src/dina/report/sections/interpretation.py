@@ -7,8 +7,11 @@ import xarray as xr
 from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
+from dina.report.sections.spatial_frequency import spatial_frequency_section
 
-INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {}
+INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
+    "spatial_frequency": spatial_frequency_section,
+}
 """For each analysis, what draws its section."""
 
 

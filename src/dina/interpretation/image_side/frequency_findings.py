@@ -1,0 +1,180 @@
+"""What retrieval by spatial frequency comes down to: cut-offs, an edge, a best octave and shares, with nulls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dina.interpretation.image_side.frequency_statistics import frequency_reaching, upper_edge
+from dina.interpretation.image_side.paired_galleries import PairedResampling
+from dina.interpretation.image_side.resampled_finding import resampled_finding
+from dina.measures.finding import Finding
+
+NULL = "queries assigned to other images at random"
+NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
+NOTHING_READ = "The full gallery is searched no better than chance, so that no frequency can be said to carry the decoding."
+SOMETHING = 0.975
+"""Quantile of the null that the full gallery must pass for a frequency to be spoken of."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyCurves:
+    """What queries found in each gallery, image by image.
+
+    Parameters
+    ----------
+    frequency
+        Cut-offs, rising, then the corner of the frequency plane, where nothing is removed; unit as the recording allows.
+    band_frequency
+        Centres of the octaves, rising, same unit.
+    nyquist
+        Highest frequency that the pixels show along an axis, same unit.
+    low_pass
+        Chance of each candidate to come first at each cut-off (`first_places`), the last one unfiltered.
+    bands
+        The same for each octave alone.
+    replaced
+        The same with foreign content above each cut-off, the last one without any.
+    highest
+        The same with foreign content everywhere but in the highest octave, shape ``(n_images, n_images)``.
+    margin
+        Score of each candidate above the mean of the others, with foreign content everywhere, above each cut-off, and
+        nowhere; unit of the scores.
+    """
+
+    frequency: Float[np.ndarray, "cutoff"]
+    band_frequency: Float[np.ndarray, "band"]
+    nyquist: float
+    low_pass: Float[np.ndarray, "cutoff image candidate"]
+    bands: Float[np.ndarray, "band image candidate"]
+    replaced: Float[np.ndarray, "cutoff image candidate"]
+    highest: Float[np.ndarray, "image candidate"]
+    margin: Float[np.ndarray, "condition image candidate"]
+
+    @property
+    def n_images(self) -> int:
+        """Number of queries, and of candidates."""
+        return int(self.low_pass.shape[1])
+
+    def matched_signal(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff"]:
+        """Return the share of the matched signal below each cut-off, in the rows of `PairedResampling.over_tables`.
+
+        0 where all content is foreign (what is left there comes from contrast, which donors share), 1 where none is.
+        """
+        rows = resampling.over_tables(self.margin)
+        all_of_it = rows[:, -1:] - rows[:, :1]
+        shares: np.ndarray = (rows[:, 1:] - rows[:, :1]) / np.where(np.abs(all_of_it) > 1e-12, all_of_it, np.nan)
+        return shares
+
+
+def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, unit: str) -> tuple[Finding, ...]:
+    """Return every finding of retrieval by spatial frequency.
+
+    Parameters
+    ----------
+    curves
+        From `dina.interpretation.image_side.spatial_frequency.measure_curves`.
+    resampling
+        Over the same images.
+    unit
+        Of the frequencies.
+    """
+    n, frequency = curves.n_images, curves.frequency
+    low_pass, bands, replaced, highest = (
+        resampling.over_tables(tables) for tables in (curves.low_pass, curves.bands, curves.replaced, curves.highest[None])
+    )
+    full, matched = low_pass[:, -1], curves.matched_signal(resampling)
+    spoken_of = {
+        "frequency_edge": upper_edge(frequency, matched),
+        "median_frequency": frequency_reaching(frequency, matched, np.full(len(matched), 0.5)),
+        "best_band_frequency": curves.band_frequency[np.argmax(bands, axis=1)],
+    }
+    return (
+        resampled_finding("top1_full", full, "1", n, NULL),
+        *cutoff_findings("low_pass_cutoff", frequency, low_pass, resampling, unit),
+        *cutoff_findings("replaced_cutoff", frequency, replaced, resampling, unit),
+        *(
+            resampled_finding(name, where_read(rows, full, resampling), unit, n, NULL_WHERE_DEFINED, NOTHING_READ)
+            for name, rows in spoken_of.items()
+        ),
+        resampled_finding("best_band_top1", bands.max(axis=1), "1", n, NULL + ", best octave of each"),
+        *kept_findings("", frequency, curves.nyquist, replaced, n),
+        resampled_finding("kept_highest_octave", kept(highest, full, n)[:, 0], "1", n, NULL, NOTHING_READ),
+    )
+
+
+def kept_findings(
+    prefix: str, frequency: Float[np.ndarray, "cutoff"], nyquist: float, accuracy: Float[np.ndarray, "row cutoff"], n_images: int
+) -> list[Finding]:
+    """Return which share of accuracy above chance is kept below half, and below a quarter, of the Nyquist limit.
+
+    Parameters
+    ----------
+    prefix
+        Put before each name.
+    frequency
+        Cut-offs, rising; at the last one nothing is changed.
+    nyquist
+        Of the pixels, same unit.
+    accuracy
+        Top-1 accuracy in the rows of `PairedResampling.over_tables`.
+    n_images
+        Number of queries, and of candidates.
+    """
+    shares = kept(accuracy, accuracy[:, -1], n_images)
+    found = []
+    for name, octaves in (("kept_without_highest_octave", 1), ("kept_lowest_octaves", 2)):
+        place = int(np.argmin(np.abs(np.log2(frequency / (nyquist / 2**octaves)))))
+        found.append(resampled_finding(prefix + name, shares[:, place], "1", n_images, NULL, NOTHING_READ))
+    return found
+
+
+def cutoff_findings(
+    name: str,
+    frequency: Float[np.ndarray, "cutoff"],
+    accuracy: Float[np.ndarray, "row cutoff"],
+    resampling: PairedResampling,
+    unit: str,
+) -> list[Finding]:
+    """Return from where on a curve keeps half, and 90 %, of the full gallery's accuracy above chance.
+
+    Parameters
+    ----------
+    name
+        Gets ``_half`` and ``_ninety`` appended.
+    frequency, resampling, unit
+        Cut-offs; what made the rows; unit of the frequencies.
+    accuracy
+        Rows of the curve; the last cut-off removes nothing.
+    """
+    n, full = resampling.counts.shape[1], accuracy[:, -1]
+    found = []
+    for ending, share in (("half", 0.5), ("ninety", 0.9)):
+        level = 1 / n + share * (full - 1 / n)
+        rows = where_read(frequency_reaching(frequency, accuracy, level), full, resampling)
+        found.append(resampled_finding(f"{name}_{ending}", rows, unit, n, NULL_WHERE_DEFINED, NOTHING_READ))
+    return found
+
+
+def kept(
+    accuracy: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
+) -> Float[np.ndarray, "row place"]:
+    """Return which share of the full gallery's accuracy above chance is kept; NaN if that is nothing.
+
+    Permuted rows are divided by what the data's full gallery has above chance: a null of the numerator.
+    """
+    whole = full - 1 / n_images
+    first_permuted = 1 + (len(full) - 1) // 2
+    whole = np.where(np.arange(len(full)) < first_permuted, whole, whole[0])
+    whole = np.where(whole > 0, whole, np.nan)
+    shares: np.ndarray = (accuracy - 1 / n_images) / whole[:, None]
+    return shares
+
+
+def where_read(
+    rows: Float[np.ndarray, "row"], full: Float[np.ndarray, "row"], resampling: PairedResampling
+) -> Float[np.ndarray, "row"]:
+    """Return a statistic only in those rows in which the full gallery is searched better than chance, else NaN."""
+    threshold = np.quantile(full[1 + resampling.n_resamples :], SOMETHING)
+    chosen: np.ndarray = np.where(full > threshold, rows, np.nan)
+    return chosen
