@@ -1,7 +1,7 @@
 """Scores as a function of which neurons take part: one contract, and which decoders have it in closed form."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,7 @@ from dina.towers.neural.low_rank import LowRank
 from dina.towers.neural.projective_fields import ProjectiveFields
 
 
+@runtime_checkable
 class NeuronReadout(Protocol):
     """A decoder with one gallery, of which any neurons can be taken away; responses are standardised, double precision."""
 
