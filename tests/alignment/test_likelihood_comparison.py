@@ -79,3 +79,29 @@ def test_gradients_reach_the_gains_of_the_neurons_through_both_terms():
     maps = drawn(3, *MAP_SHAPE, seed=4)
     LikelihoodComparison(tower)(torch.zeros(1, *MAP_SHAPE), maps, torch.ones(1)).sum().backward()
     assert bool((tower.log_gain.grad != 0).all())
+
+
+def test_what_a_response_scores_whatever_the_image_is_the_logarithm_of_its_average_likelihood():
+    tower, typical = drawn_tower(), drawn(9, N_NEURONS, seed=5)
+    responses, presentations = drawn(4, N_NEURONS, seed=6), torch.tensor([1.0, 2.0, 2.0, 4.0])
+    with torch.no_grad():
+        tower.keep_typical(typical, 2.0)
+        found = LikelihoodComparison(tower).evidence(responses, presentations).numpy()
+    covariance = (torch.diag(tower.private) + tower.loadings @ tower.loadings.T).double().numpy()
+    zero = np.zeros(N_NEURONS)
+    kept = typical.half().double().numpy()  # expected responses are kept in half precision
+    relative = presentations.numpy() / 2.0
+    densities = [
+        [
+            np.exp(a * (multivariate_normal(m, covariance).logpdf(r) - multivariate_normal(zero, covariance).logpdf(r)))
+            for m in kept
+        ]
+        for r, a in zip(responses.double().numpy(), relative, strict=True)
+    ]
+    expected = np.log(np.mean(densities, axis=1)) / relative
+    np.testing.assert_allclose(found, expected, atol=2e-4)  # single precision, values of about 10
+
+
+def test_nothing_is_subtracted_before_expected_responses_are_known():
+    evidence = LikelihoodComparison(drawn_tower()).evidence(drawn(4, N_NEURONS, seed=6), torch.ones(4))
+    assert evidence.tolist() == [0.0] * 4

@@ -88,21 +88,23 @@ class AlignedTowers(nn.Module):
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return the score of each gallery image for each query, larger for a better fit.
 
+        What a response would score whatever the image is subtracted (`Comparison.evidence`), so that a score also
+        says how well a response fits an image, compared with other responses.
+
         Raises
         ------
         DataError
             If a score is not finite.
         """
-        neural, image = (
-            torch.from_numpy(m) for m in (self.encode_responses(queries.responses), self.encode_images(gallery.images))
-        )
-        image = image.to(self.device)
+        image = torch.from_numpy(self.encode_images(gallery.images)).to(self.device)
+        responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
         presentations = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32))
-        chunks = [slice(i, i + RESPONSES_AT_ONCE) for i in range(0, len(neural), RESPONSES_AT_ONCE)]
-        scores = [
-            self.comparison(neural[rows].to(self.device), image, presentations[rows].to(self.device)).cpu().numpy()
-            for rows in chunks
-        ]
+        scores = []
+        for first in range(0, len(responses), RESPONSES_AT_ONCE):
+            rows = slice(first, first + RESPONSES_AT_ONCE)
+            asked, shown = responses[rows].to(self.device), presentations[rows].to(self.device)
+            compared = self.comparison(self.neural_tower(asked).float(), image, shown)
+            scores.append((compared - self.comparison.evidence(asked, shown)[:, None]).cpu().numpy())
         result = np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
         if not np.isfinite(result).all():
             raise DataError(

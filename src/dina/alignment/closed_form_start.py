@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dina.dataset.pairs import Pairs
 from dina.encoding.contrast_calibration import calibrate_by_contrast
+from dina.encoding.evidence import choose_typical
 from dina.encoding.local_ridge import LocalWeights, choose_width, fit_local_ridge, learn_prior
 from dina.encoding.noise_covariance import ResidualComponents, decompose_residuals
 from dina.encoding.receptive_fields import estimate_centres
@@ -31,6 +32,7 @@ class _Candidate:
     weights: LocalWeights
     at_knot: Float[Tensor, "knot neuron"]
     gain: Float[Tensor, "knot"]
+    predicted: Float[Tensor, "stimulus neuron"]
     prior: str
     is_contrast_free: bool
     residuals: ResidualComponents
@@ -86,7 +88,8 @@ def start_at_encoding_model(
     candidates = []
     for name, weights in (("ignorant", ignorant), ("learnt", learnt)):
         same, ones = weights.intercept.expand(n_knots, -1), torch.ones_like(contrast.gain)
-        candidates.append(_Candidate(weights, same, ones, name, True, decompose_residuals(responses - weights.predicted)))
+        residuals = decompose_residuals(responses - weights.predicted)
+        candidates.append(_Candidate(weights, same, ones, weights.predicted, name, True, residuals))
     _shift(maps, knots, -expected)
     candidates.append(_follow_contrast(maps, responses, knots, centre, width, order, prior))
     best, chosen = torch.inf, {}
@@ -105,6 +108,7 @@ def start_at_encoding_model(
     contrast.expected.copy_(expected * (0.0 if winner.is_contrast_free else 1.0))
     contrast.gain.copy_(winner.gain)
     _install(neural_tower, winner.weights, winner.at_knot)
+    neural_tower.keep_typical(choose_typical(winner.predicted), float(train.total_presentations().mean()))
     neural_tower.private.copy_(winning_noise.private)
     neural_tower.loadings.zero_()
     neural_tower.loadings[:, : winning_noise.loadings.shape[1]] = winning_noise.loadings
@@ -128,7 +132,8 @@ def _follow_contrast(
     for _ in range(N_CALIBRATIONS):
         gain = calibrate_by_contrast(deviation, weights.predicted, components.noise(512, 0.5), knots)
         components = decompose_residuals(deviation - (knots @ gain)[:, None] * weights.predicted)
-    return _Candidate(weights, at_knot + weights.intercept, gain, "learnt", False, components)
+    predicted = knots @ at_knot + (knots @ gain)[:, None] * weights.predicted
+    return _Candidate(weights, at_knot + weights.intercept, gain, predicted, "learnt", False, components)
 
 
 def _shift(maps: Tensor, knots: Tensor, expected: Tensor, chunk: int = 64) -> None:

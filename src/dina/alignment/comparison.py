@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.checks import DataError
+from dina.encoding.evidence import log_evidence
 from dina.towers.neural.projective_fields import ProjectiveFields
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
@@ -28,6 +29,12 @@ class Comparison(nn.Module):
         it.
         """
         raise NotImplementedError
+
+    def evidence(
+        self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
+    ) -> Float[Tensor, "query"]:
+        """Return what each response scores whatever the image; subtracting it makes scores of responses comparable."""
+        return responses.new_zeros(len(responses))
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
         """Say whether training adjusts the temperature, or scale, of the scores; nothing to say without one."""
@@ -139,3 +146,16 @@ class LikelihoodComparison(Comparison):
             evoked = tower.predict(image_maps.float())
             own = (evoked * tower.whiten(evoked)).sum(1)
             return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * own)
+
+    def evidence(
+        self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
+    ) -> Float[Tensor, "query"]:
+        """Return the scaled log probability of each response, averaged over the images that the tower keeps as typical."""
+        tower = self._tower[0]
+        n_typical = int(tower.n_typical)
+        if n_typical == 0:
+            return super().evidence(responses, n_presentations)
+        typical = tower.typical[:n_typical].float()
+        own = (typical * tower.whiten(typical)).sum(1)
+        likelihood = tower.whiten(responses.float()) @ typical.T - 0.5 * own
+        return self.log_scale.exp() * log_evidence(likelihood, n_presentations / tower.typical_presentations)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dina.checks import DataError
 from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.encoding.evidence import choose_typical, log_evidence
 from dina.encoding.global_ridge import GlobalWeights, fit_global_ridge
 from dina.encoding.local_ridge import LocalWeights, choose_width, fit_local_ridge
 from dina.encoding.noise_covariance import decompose_residuals, repeat_differences
@@ -46,7 +47,8 @@ class EncodingIdentification:
     Notes
     -----
     The score is :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`, the log likelihood of a response
-    :math:`r` given the prediction :math:`\mu` up to a term of :math:`r` alone.
+    :math:`r` given the prediction :math:`\mu` up to a term of :math:`r` alone, less its average over the predictions
+    for training images, each made without that image (`dina.encoding.evidence.log_evidence`).
 
     References
     ----------
@@ -80,11 +82,13 @@ class EncodingIdentification:
         if differences is not None:
             residuals["repeats"] = differences
         self._choose_noise(residuals, validation)
+        self._typical = choose_typical(self._weights.predicted)
+        self._typical_presentations = float(train.total_presentations().mean())
         return self
 
     @torch.no_grad()
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return the log likelihood of every candidate, up to a term of the query alone.
+        """Return log p(response | image) − log p(response), the second averaged over the training images.
 
         Raises
         ------
@@ -94,7 +98,9 @@ class EncodingIdentification:
         if self._tower is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         asked = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
-        return _compare(asked, self._predict(gallery.images), self._noise).numpy()
+        relative = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32)) / self._typical_presentations
+        evidence = log_evidence(_compare(asked, self._typical, self._noise), relative)
+        return (_compare(asked, self._predict(gallery.images), self._noise) - evidence[:, None]).numpy()
 
     def _predict(self, images: np.ndarray) -> Tensor:
         assert self._tower is not None  # set in fit; tells the type checker

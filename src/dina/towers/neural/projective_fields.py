@@ -29,6 +29,8 @@ class ProjectiveFields(NeuralTower):
         Number of shared noise components.
     dropout
         Probability of silencing a neuron while training.
+    n_typical
+        Most images whose expected responses are kept.
 
     Attributes
     ----------
@@ -42,6 +44,11 @@ class ProjectiveFields(NeuralTower):
         Row and column of each field in places of the map, shape ``(n_neurons, 2)``, and the common window width.
     private, loadings
         The noise, see `SharedNoise`.
+    typical
+        Expected responses to training images, each predicted from the others, in half precision; the first
+        ``n_typical`` rows are in use.
+    typical_presentations
+        How many presentations the average response to a training image rests on.
     """
 
     weights: Tensor
@@ -49,6 +56,9 @@ class ProjectiveFields(NeuralTower):
     width: Tensor
     private: Tensor
     loadings: Tensor
+    typical: Tensor
+    n_typical: Tensor
+    typical_presentations: Tensor
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class ProjectiveFields(NeuralTower):
         order: int = 2,
         n_components: int = 256,
         dropout: float = 0.0,
+        n_typical: int = 2048,
     ) -> None:
         super().__init__(n_neurons, map_shape)
         self.order = order
@@ -67,6 +78,9 @@ class ProjectiveFields(NeuralTower):
         self.register_buffer("width", torch.tensor(1.0))
         self.register_buffer("private", torch.ones(n_neurons))
         self.register_buffer("loadings", torch.zeros(n_neurons, n_components))
+        self.register_buffer("typical", torch.zeros(n_typical, n_neurons, dtype=torch.float16))
+        self.register_buffer("n_typical", torch.tensor(0))
+        self.register_buffer("typical_presentations", torch.tensor(1.0))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
         """Draw small random fields at random places; a closed-form start replaces them."""
@@ -75,6 +89,13 @@ class ProjectiveFields(NeuralTower):
         self.log_gain.zero_()
         extent = torch.tensor([height - 1.0, width - 1.0])
         self.centre.copy_((torch.rand(self.n_neurons, 2, generator=generator) * extent).round())
+
+    def keep_typical(self, expected: Float[Tensor, "typical neuron"], n_presentations: float) -> None:
+        """Keep what training images are expected to evoke, as many as there is room for."""
+        kept = expected[: len(self.typical)]
+        self.typical[: len(kept)] = kept.to(self.typical.dtype)
+        self.n_typical.fill_(len(kept))
+        self.typical_presentations.fill_(n_presentations)
 
     def whiten(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
         """Divide responses by the noise covariance and multiply them by the neurons' gains."""
