@@ -8,9 +8,9 @@ from jaxtyping import Float
 from dina.interpretation.image_side.frequency_statistics import frequency_reaching, upper_edge
 from dina.interpretation.image_side.paired_galleries import PairedResampling
 from dina.interpretation.image_side.resampled_finding import resampled_finding
+from dina.interpretation.image_side.shares import NULL, kept
 from dina.measures.finding import Finding
 
-NULL = "queries assigned to other images at random"
 NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
 NOTHING_READ = "The full gallery is searched no better than chance, so that no frequency can be said to carry the decoding."
 SOMETHING = 0.975
@@ -154,21 +154,6 @@ def cutoff_findings(
         rows = where_read(frequency_reaching(frequency, accuracy, level), full, resampling)
         found.append(resampled_finding(f"{name}_{ending}", rows, unit, n, NULL_WHERE_DEFINED, NOTHING_READ))
     return found
-
-
-def kept(
-    accuracy: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
-) -> Float[np.ndarray, "row place"]:
-    """Return which share of the full gallery's accuracy above chance is kept; NaN if that is nothing.
-
-    Permuted rows are divided by what the data's full gallery has above chance: a null of the numerator.
-    """
-    whole = full - 1 / n_images
-    first_permuted = 1 + (len(full) - 1) // 2
-    whole = np.where(np.arange(len(full)) < first_permuted, whole, whole[0])
-    whole = np.where(whole > 0, whole, np.nan)
-    shares: np.ndarray = (accuracy - 1 / n_images) / whole[:, None]
-    return shares
 
 
 def where_read(

@@ -39,10 +39,44 @@ def low_pass_gain(height: int, width: int, cutoff: float) -> Float[np.ndarray, "
     if not cutoff > 0:
         raise DataError(f"A cut-off must be above 0 cycles per pixel; got {cutoff}. Give a positive frequency.")
     frequency = np.hypot(np.arange(height)[:, None] / (2 * height), np.arange(width) / (2 * width))
+    return fall_off(frequency, cutoff, EDGE_OCTAVES)
+
+
+def fall_off(frequency: Float[np.ndarray, "height width"], cutoff: float, octaves: float) -> Float[np.ndarray, "height width"]:
+    """Return a gain that falls from 1 to 0 as a raised cosine in the logarithm of frequency, ½ at the cut-off.
+
+    Parameters
+    ----------
+    frequency, cutoff
+        In one unit.
+    octaves
+        Width of the fall.
+
+    Examples
+    --------
+    >>> fall_off(np.array([[1.0, 2.0, 4.0]]), 2.0, 2.0).tolist()
+    [[1.0, 0.5, 0.0]]
+    """
     with np.errstate(divide="ignore"):
-        octaves = np.log2(frequency / cutoff)
-    gain: np.ndarray = 0.5 - 0.5 * np.sin(np.pi * np.clip(octaves / EDGE_OCTAVES, -0.5, 0.5))
+        distance = np.log2(frequency / cutoff)
+    gain: np.ndarray = 0.5 - 0.5 * np.sin(np.pi * np.clip(distance / octaves, -0.5, 0.5))
     return gain
+
+
+def match_contrast(images: ContrastImages, like: ContrastImages) -> ContrastImages:
+    """Bring each image to the mean, channel by channel, and the RMS contrast of another; blank images stay blank.
+
+    Examples
+    --------
+    >>> dark, light = np.array([[[[-1.0, 1.0]]]], dtype=np.float32), np.array([[[[5.0, 9.0]]]], dtype=np.float32)
+    >>> match_contrast(dark, light).tolist()
+    [[[[5.0, 9.0]]]]
+    """
+    own = images.mean(axis=(2, 3), keepdims=True)
+    spread = (images - own).reshape(len(images), -1).std(axis=1)
+    goal = (like - like.mean(axis=(2, 3), keepdims=True)).reshape(len(like), -1).std(axis=1)
+    factor = np.where(spread > 1e-9, goal / np.where(spread > 1e-9, spread, 1.0), 0.0)[:, None, None, None]
+    return np.asarray(like.mean(axis=(2, 3), keepdims=True) + factor * (images - own), dtype=np.float32)
 
 
 def filter_images(images: ContrastImages, gain: Float[np.ndarray, "height width"]) -> ContrastImages:

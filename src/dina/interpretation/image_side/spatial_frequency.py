@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.image_side.frequency_findings import NULL, FrequencyCurves, frequency_findings
+from dina.interpretation.image_side.frequency_findings import FrequencyCurves, frequency_findings
 from dina.interpretation.image_side.frequency_galleries import (
     Equaliser,
     FrequencyGrid,
@@ -28,6 +28,7 @@ from dina.interpretation.image_side.paired_galleries import (
     margins,
 )
 from dina.interpretation.image_side.resampled_finding import curve_variables
+from dina.interpretation.image_side.shares import NULL
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import generator_for

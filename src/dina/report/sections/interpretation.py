@@ -7,10 +7,12 @@ import xarray as xr
 from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
+from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.spatial_frequency import spatial_frequency_section
 
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
     "spatial_frequency": spatial_frequency_section,
+    "shape_texture": shape_texture_section,
 }
 """For each analysis, what draws its section."""
 
