@@ -35,9 +35,10 @@ def test_shrinkage_is_that_of_scikit_learn(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(ledoit_wolf_shrinkage(rows), ledoit_wolf(rows, assume_centered=True)[1], rtol=1e-10)
 
 
-def test_the_shrunk_precision_inverts_the_shrunk_covariance() -> None:
+@pytest.mark.parametrize("n_rows", [12, 50])
+def test_the_shrunk_precision_inverts_the_shrunk_covariance(n_rows: int) -> None:
     generator = np.random.default_rng(2)
-    rows = generator.standard_normal((12, 30)) + generator.standard_normal((12, 1))
+    rows = generator.standard_normal((n_rows, 30)) + generator.standard_normal((n_rows, 1))
     scaled = rows / np.sqrt((rows**2).mean(0))
     covariance, _ = ledoit_wolf(scaled, assume_centered=True)
     np.testing.assert_allclose(dense(shrunk_precision(rows)), np.linalg.inv(covariance), atol=1e-9)  # double precision

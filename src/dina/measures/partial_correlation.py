@@ -6,13 +6,16 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import cholesky, solve_triangular
+from scipy.sparse import csr_array
 
 from dina.checks import DataError
+
+LEAST_SHRINKAGE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Precision:
-    r"""The inverse of a covariance :math:`D + LL^T`, kept as :math:`D^{-1} - RR^T`; no matrix of neurons by neurons.
+    r"""The inverse of a covariance :math:`D + LL^T`, kept as :math:`D^{-1} - RR^T`; no dense matrix of neurons by neurons.
 
     Parameters
     ----------
@@ -20,10 +23,13 @@ class Precision:
         :math:`D^{-1}`, shape ``(n_neurons,)``.
     shared
         :math:`R`, shape ``(n_neurons, n_components)``.
+    added
+        A symmetric sparse matrix that is added, shape ``(n_neurons, n_neurons)``: couplings of single pairs; or None.
     """
 
     inverse_private: Float[np.ndarray, "neuron"]
     shared: Float[np.ndarray, "neuron component"]
+    added: csr_array | None = None
 
     @classmethod
     def of(cls, private: Float[np.ndarray, "neuron"], loadings: Float[np.ndarray, "neuron component"]) -> Self:
@@ -35,11 +41,24 @@ class Precision:
 
     def diagonal(self) -> Float[np.ndarray, "neuron"]:
         """Return its diagonal: one over each neuron's variance given all the others."""
-        return self.inverse_private - np.einsum("nk,nk->n", self.shared, self.shared)
+        diagonal = self.inverse_private - np.einsum("nk,nk->n", self.shared, self.shared)
+        return diagonal if self.added is None else diagonal + self.added.diagonal()
 
     def multiply(self, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
         """Return the product of every row with the matrix."""
-        return rows * self.inverse_private - (rows @ self.shared) @ self.shared.T
+        product = rows * self.inverse_private - (rows @ self.shared) @ self.shared.T
+        return product if self.added is None else product + rows @ self.added
+
+    def partial_correlations_of(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
+        """Return `partial_correlations` of single pairs of different neurons."""
+        scaled = self.shared / np.sqrt(self.diagonal())[:, None]
+        chunks = (pairs[first : first + 4096] for first in range(0, len(pairs), 4096))
+        found = [np.einsum("pk,pk->p", scaled[chunk[:, 0]], scaled[chunk[:, 1]]) for chunk in chunks]
+        correlation: np.ndarray = np.concatenate(found) if found else np.empty(0)
+        if self.added is not None:
+            root = np.sqrt(self.diagonal())
+            correlation = correlation - self.added[pairs[:, 0], pairs[:, 1]] / (root[pairs[:, 0]] * root[pairs[:, 1]])
+        return correlation
 
     def partial_correlations(self, chosen: Int[np.ndarray, "chosen"] | None = None) -> Float[np.ndarray, "row neuron"]:
         r"""Return the correlation of each pair given all other neurons, :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
@@ -66,6 +85,9 @@ class Precision:
         scaled = self.shared / np.sqrt(self.diagonal())[:, None]
         rows = np.arange(len(scaled)) if chosen is None else chosen
         correlation: np.ndarray = scaled[rows] @ scaled.T
+        if self.added is not None:
+            root = np.sqrt(self.diagonal())
+            correlation -= self.added[rows].toarray() / (root[rows][:, None] * root)
         correlation[np.arange(len(rows)), rows] = 1
         return correlation
 
@@ -115,7 +137,7 @@ def ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
     return min(spread, away) / away if away > 0 else 1.0
 
 
-def shrunk_precision(residuals: Float[np.ndarray, "row neuron"]) -> Precision:
+def shrunk_precision(residuals: Float[np.ndarray, "row neuron"], shrinkage: float | None = None) -> Precision:
     """Estimate the precision of neurons' noise from fewer trials than neurons, if need be, by Ledoit-Wolf shrinkage.
 
     Parameters
@@ -123,15 +145,28 @@ def shrunk_precision(residuals: Float[np.ndarray, "row neuron"]) -> Precision:
     residuals
         Independent rows of zero mean, any unit, shape ``(n_rows, n_neurons)``. Each neuron is brought to unit variance first,
         so that shrinkage treats all alike; a neuron that never varies is independent of all others.
+    shrinkage
+        In (0, 1]; None for what `ledoit_wolf_shrinkage` says.
 
     Raises
     ------
     DataError
         As `ledoit_wolf_shrinkage`.
     """
-    deviation = np.sqrt(np.mean(residuals.astype(np.float64) ** 2, axis=0)).astype(residuals.dtype)
-    scaled = residuals * np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    scaled = unit_variance(residuals)
+    shrinkage = ledoit_wolf_shrinkage(scaled) if shrinkage is None else shrinkage
     # a sample of full rank times almost nothing still has an inverse: the shrinkage is kept off 0
-    shrinkage = min(max(ledoit_wolf_shrinkage(scaled), 1e-3), 1.0)
-    loadings = np.ascontiguousarray(scaled.T) * residuals.dtype.type(np.sqrt((1 - shrinkage) / len(residuals)))
-    return Precision.of(np.full(len(deviation), shrinkage, dtype=residuals.dtype), loadings)
+    shrinkage = min(max(shrinkage, LEAST_SHRINKAGE), 1.0)
+    if len(scaled) > scaled.shape[1]:  # as many components as neurons hold the same covariance
+        value, vector = np.linalg.eigh((scaled.T @ scaled / len(scaled)).astype(np.float64))
+        square_root = (vector * np.sqrt(np.maximum(value, 0))).astype(scaled.dtype)
+    else:
+        square_root = np.ascontiguousarray(scaled.T) / scaled.dtype.type(np.sqrt(len(scaled)))
+    loadings = square_root * scaled.dtype.type(np.sqrt(1 - shrinkage))
+    return Precision.of(np.full(scaled.shape[1], shrinkage, dtype=scaled.dtype), loadings)
+
+
+def unit_variance(residuals: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
+    """Divide each column by its root mean square; a column of zeros stays."""
+    size = np.sqrt(np.mean(residuals.astype(np.float64) ** 2, axis=0))
+    return residuals * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(residuals.dtype)

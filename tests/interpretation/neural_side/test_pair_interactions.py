@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import false_discovery_control
 
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
 from dina.interpretation.neural_side.pair_interactions import (
     PairForms,
-    adjust_for_discoveries,
+    ScaledPrecision,
     sample_pairs,
-    strongest_couplings,
 )
 from dina.interpretation.neural_side.score_changes import margins
+from dina.measures.partial_correlation import Precision
 
 
 def make_readout(n_neurons: int = 12, n_components: int = 3, seed: int = 0) -> LikelihoodReadout:
@@ -28,6 +27,13 @@ def make_readout(n_neurons: int = 12, n_components: int = 3, seed: int = 0) -> L
         loadings=draw(n_neurons, n_components),
         scale=0.7,
     )
+
+
+def forms_of(readout: LikelihoodReadout, responses: torch.Tensor, target: torch.Tensor) -> PairForms:
+    """Express noise in units that differ from neuron to neuron, which must change nothing."""
+    deviation = torch.linspace(0.5, 2, readout.n_neurons, dtype=torch.float64)
+    precision = Precision.of((readout.private / deviation**2).numpy(), (readout.loadings / deviation[:, None]).numpy())
+    return PairForms.of(readout, ScaledPrecision(precision, deviation), responses, target)
 
 
 def margins_without(readout: LikelihoodReadout, responses: torch.Tensor, target: torch.Tensor, gone: list[int]) -> torch.Tensor:
@@ -50,7 +56,7 @@ def queries() -> tuple[torch.Tensor, torch.Tensor]:
 def test_interactions_equal_removal_of_both_less_removal_of_each(queries: tuple[torch.Tensor, torch.Tensor]) -> None:
     readout, (responses, target) = make_readout(), queries
     pairs = sample_pairs(12, 1000, np.random.default_rng(0))
-    forms = PairForms.of(readout, responses, target)
+    forms = forms_of(readout, responses, target)
 
     whole = margins_without(readout, responses, target, [])
     alone = [whole - margins_without(readout, responses, target, [j]) for j in range(12)]
@@ -59,10 +65,11 @@ def test_interactions_equal_removal_of_both_less_removal_of_each(queries: tuple[
     # double precision; margins are of order ten
     np.testing.assert_allclose(forms.interactions(pairs), torch.stack(expected, 1).numpy(), atol=1e-10)
     np.testing.assert_allclose(forms.contributions().numpy(), torch.stack(alone, 1).numpy(), atol=1e-10)
+    np.testing.assert_allclose(forms.margin, whole, atol=1e-10)
 
 
 def test_independent_noise_gives_no_interaction_at_all(queries: tuple[torch.Tensor, torch.Tensor]) -> None:
-    forms = PairForms.of(make_readout(n_components=0), *queries)
+    forms = forms_of(make_readout(n_components=0), *queries)
     pairs = sample_pairs(12, 1000, np.random.default_rng(0))
     np.testing.assert_array_equal(forms.interactions(pairs), 0)
     # then the contributions add up to the margin
@@ -78,7 +85,7 @@ def test_a_neuron_that_hears_only_the_others_noise_is_synergistic_with_it() -> N
         loadings=torch.ones(2, 1, dtype=torch.float64),
         scale=1.0,
     )
-    forms = PairForms.of(readout, readout.evoked, torch.tensor([0, 1]))
+    forms = forms_of(readout, readout.evoked, torch.tensor([0, 1]))
     pair = np.array([[0, 1]])
     # without neuron 1 nothing of it is left to lose with neuron 0: the pair's interaction is minus what 1 alone takes
     np.testing.assert_allclose(forms.interactions(pair)[:, 0], -forms.contributions()[:, 1].numpy())
@@ -89,20 +96,8 @@ def test_couplings_are_partial_correlations_of_the_noise(queries: tuple[torch.Te
     readout = make_readout()
     inverse = torch.linalg.inv(torch.diag(readout.private) + readout.loadings @ readout.loadings.T)
     expected = -inverse / (inverse.diagonal()[:, None] * inverse.diagonal()).sqrt()
-    forms, pairs = PairForms.of(readout, *queries), sample_pairs(12, 1000, np.random.default_rng(0))
+    forms, pairs = forms_of(readout, *queries), sample_pairs(12, 1000, np.random.default_rng(0))
     np.testing.assert_allclose(forms.couplings(pairs), expected.numpy()[pairs[:, 0], pairs[:, 1]], atol=1e-12)
-    order = np.argsort(-np.abs(forms.couplings(pairs)))
-    np.testing.assert_array_equal(strongest_couplings(forms, 5), pairs[order[:5]])
-
-
-def test_the_strongest_pairs_are_found_across_blocks_of_rows() -> None:
-    forms = PairForms.of(make_readout(600, 4, seed=2), torch.zeros(2, 600, dtype=torch.float64), torch.tensor([0, 1]))
-    pairs = sample_pairs(600, 10**6, np.random.default_rng(0))
-    strength = np.abs(forms.couplings(pairs))
-    found = strongest_couplings(forms, 50)
-    assert (found[:, 0] < found[:, 1]).all()
-    # single precision may swap neighbours, not change the strengths
-    np.testing.assert_allclose(np.abs(forms.couplings(found)), np.sort(strength)[::-1][:50], atol=1e-5)
 
 
 def test_sampled_pairs_are_different_and_sorted() -> None:
@@ -111,9 +106,3 @@ def test_sampled_pairs_are_different_and_sorted() -> None:
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert pairs.max() < 100
     assert len(sample_pairs(40, 10**6, np.random.default_rng(0))) == 780
-
-
-def test_untested_pairs_make_discoveries_no_easier() -> None:
-    p_values = np.random.default_rng(0).uniform(0, 0.2, 50)
-    every = np.concatenate([p_values, np.ones(950)])
-    np.testing.assert_allclose(adjust_for_discoveries(p_values, 1000), false_discovery_control(every)[:50])

@@ -5,14 +5,30 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
+from dina.interpretation.neural_side.score_changes import margins
 from dina.measures.partial_correlation import Precision
 
 PAIRS_AT_ONCE = 4096
-ROWS_AT_ONCE = 256
+LARGEST_COUPLING = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledPrecision:
+    """A precision of noise in units of each neuron's own.
+
+    Parameters
+    ----------
+    precision
+        Of the scaled noise.
+    deviation
+        By which responses are divided first, positive, shape ``(n_neurons,)``.
+    """
+
+    precision: Precision
+    deviation: Float[Tensor, "neuron"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +46,10 @@ class PairForms:
         ``(n_gallery, n_neurons)``.
     target
         Place of each query's image in the gallery.
-    shared
-        Its rows have the partial correlations of the noise as inner products, shape ``(n_neurons, n_components)``.
+    precision
+        Of the noise, in units of the noise of each neuron.
+    margin
+        What all neurons carry together, shape ``(n_queries,)``.
 
     Notes
     -----
@@ -47,25 +65,34 @@ class PairForms:
     half: Float[Tensor, "gallery neuron"]
     scaled: Float[Tensor, "gallery neuron"]
     target: Int[Tensor, "query"]
-    shared: Float[Tensor, "neuron component"]
+    precision: Precision
+    margin: Float[Tensor, "query"]
 
     @classmethod
     def of(
-        cls, readout: LikelihoodReadout, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"]
+        cls,
+        readout: LikelihoodReadout,
+        noise: "ScaledPrecision",
+        responses: Float[Tensor, "query neuron"],
+        target: Int[Tensor, "query"],
     ) -> "PairForms":
         """Return the forms of standardised responses and the places of their images in the readout's gallery."""
-        precision = Precision.of(readout.private.numpy(), readout.loadings.numpy())
-        scale = 1 / np.sqrt(precision.diagonal())
-        root = torch.from_numpy(scale)
-        scaled = readout.scale * readout.divide(readout.evoked * readout.gain) * root
-        others = (scaled.sum(0) - scaled[target]) / (len(scaled) - 1)
+        root = torch.from_numpy(1 / np.sqrt(noise.precision.diagonal()))
+        evoked = readout.evoked / noise.deviation
+        asked, expected = (
+            torch.from_numpy(noise.precision.multiply(rows.numpy())) for rows in (responses / noise.deviation, evoked)
+        )
+        weight = readout.scale * torch.from_numpy(noise.precision.multiply((evoked * readout.gain).numpy()))
+        scores = (responses / noise.deviation) @ weight.T - 0.5 * (evoked * weight).sum(1)
+        scaled = weight * root
         return cls(
-            asked=readout.divide(responses) * root,
-            contrast=scaled[target] - others,
-            half=0.5 * readout.divide(readout.evoked) * root,
+            asked=asked * root,
+            contrast=scaled[target] - (scaled.sum(0) - scaled[target]) / (len(scaled) - 1),
+            half=0.5 * expected * root,
             scaled=scaled,
             target=target,
-            shared=torch.from_numpy(precision.shared * scale[:, None]),
+            precision=noise.precision,
+            margin=margins(scores, target),
         )
 
     @property
@@ -79,8 +106,8 @@ class PairForms:
 
     def couplings(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
         """Return the partial correlation of the noise of each pair."""
-        parts = torch.from_numpy(pairs).split(PAIRS_AT_ONCE)
-        return torch.cat([(self.shared[p[:, 0]] * self.shared[p[:, 1]]).sum(1) for p in parts]).numpy()
+        # an unshrunk estimate may reach 1, where a pair would be one neuron
+        return np.clip(self.precision.partial_correlations_of(pairs), -LARGEST_COUPLING, LARGEST_COUPLING)
 
     def interactions(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "query pair"]:
         """Return what removing both neurons of each pair takes from each margin beyond the sum of removing each.
@@ -103,34 +130,6 @@ class PairForms:
         return self.asked[:, one] * self.contrast[:, other] - own + (quadratic.sum(0) - own) / (len(self.half) - 1)
 
 
-def strongest_couplings(forms: PairForms, n_kept: int) -> Int[np.ndarray, "pair 2"]:
-    """Return the pairs whose noise has the largest partial correlations in size, strongest first.
-
-    All pairs are looked at, some rows of neurons at a time.
-
-    Examples
-    --------
-    >>> nothing = torch.zeros(1, 3)
-    >>> shared = torch.tensor([[1.0], [0.1], [-0.5]])
-    >>> strongest_couplings(PairForms(nothing, nothing, nothing, nothing, torch.tensor([0]), shared), 2)
-    array([[0, 2],
-           [0, 1]])
-    """
-    shared = forms.shared.float()
-    strength, place = torch.empty(0), torch.empty(0, 2, dtype=torch.int64)
-    for first in range(0, len(shared), ROWS_AT_ONCE):
-        rows = torch.arange(first, min(first + ROWS_AT_ONCE, len(shared)))
-        size = (shared[rows] @ shared.T).abs().triu(first + 1)
-        best = torch.topk(size.flatten(), min(n_kept, size.numel()))
-        found = torch.stack([rows[best.indices // len(shared)], best.indices % len(shared)], dim=1)
-        is_pair = found[:, 0] < found[:, 1]
-        strength = torch.cat([strength, best.values[is_pair]])
-        place = torch.cat([place, found[is_pair]])
-        kept = torch.argsort(strength, descending=True, stable=True)[:n_kept]
-        strength, place = strength[kept], place[kept]
-    return place.numpy()
-
-
 def sample_pairs(n_neurons: int, n_pairs: int, generator: np.random.Generator) -> Int[np.ndarray, "pair 2"]:
     """Return all pairs of neurons if they are no more than ``n_pairs``, else so many different ones at random, sorted.
 
@@ -147,23 +146,3 @@ def sample_pairs(n_neurons: int, n_pairs: int, generator: np.random.Generator) -
     start = np.arange(n_neurons) * (2 * n_neurons - np.arange(n_neurons) - 1) // 2
     first = np.searchsorted(start, chosen, side="right") - 1
     return np.stack([first, chosen - start[first] + first + 1], axis=1)
-
-
-def adjust_for_discoveries(p_values: Float[np.ndarray, "tested"], n_pairs: int) -> Float[np.ndarray, "tested"]:
-    """Return Benjamini-Hochberg adjusted p-values where only the most promising of ``n_pairs`` pairs were tested.
-
-    The others count as if their p-value were 1, which can only make the adjusted values larger.
-
-    References
-    ----------
-    Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57:289. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
-
-    Examples
-    --------
-    >>> adjust_for_discoveries(np.array([0.001, 0.02]), 10)
-    array([0.01, 0.1 ])
-    """
-    if not len(p_values):
-        return p_values
-    adjusted: np.ndarray = np.minimum(false_discovery_control(p_values) * n_pairs / len(p_values), 1.0)
-    return adjusted
