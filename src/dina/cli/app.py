@@ -107,6 +107,16 @@ def interpret(
 
 
 @app.command()
+def verdict(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Interpreted run directories, one or several.")],
+) -> None:
+    """Say which claims the findings of runs support, by rules that were written down beforehand."""
+    from dina.cli.interpret_command import carry_out_verdicts
+
+    carry_out_verdicts(runs)
+
+
+@app.command()
 def simulate(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
     out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],

@@ -73,3 +73,17 @@ def _source(run: Path, recording: str | None, images: Path | None) -> tuple[str,
         raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
     kept = noted.get("images")
     return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed
+
+
+def carry_out_verdicts(runs: Sequence[Path]) -> None:
+    """Judge every claim for every run, and print the answers side by side.
+
+    Raises
+    ------
+    DataError
+        If a run is not finished.
+    """
+    from dina.cli.verdicts_table import print_verdicts  # imported here: numpy takes a moment
+    from dina.study.interpret import judge_run
+
+    print_verdicts({run.name: judge_run(run) for run in dict.fromkeys(runs)})

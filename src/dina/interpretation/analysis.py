@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import xarray as xr
 
@@ -12,6 +12,7 @@ from dina.measures.finding import Finding
 Side = Literal["image", "neural"]
 
 
+@runtime_checkable
 class AnalysisResult(Protocol):
     """What every analysis returns: arrays with named axes, and the statistics that stand for them."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from dina.artifacts import write_checksums, write_json
 from dina.checks import DataError, check_choice
 from dina.interpretation import ANALYSES, Decoded
+from dina.interpretation.verdicts import RULES, Verdict, judge
 from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
 from dina.study.finished import check_finished, read_decoded
@@ -83,6 +84,21 @@ def read_all(run: Path) -> dict[str, Interpreted]:
     return {name: one for name, one in read.items() if one is not None}
 
 
+def judge_run(run: Path) -> dict[str, Verdict]:
+    """Apply every written rule to what a run holds; a claim that no analysis speaks about is "cannot tell".
+
+    Raises
+    ------
+    DataError
+        If the run is not finished or a file in it is damaged.
+    """
+    check_finished(run)
+    found = read_all(run)
+    findings = {name: {finding.name: finding for finding in one.findings} for name, one in found.items() if one.reason is None}
+    missing = {name: one.reason for name, one in found.items() if one.reason is not None}
+    return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
+
+
 def _carry_out(run: Path, name: str, decoded: Decoded) -> None:
     began = time.perf_counter()
     try:
@@ -98,5 +114,6 @@ def _update_summary(run: Path, found: dict[str, Interpreted]) -> None:
     """Put the findings into ``summary.json`` and write the checksums last."""
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     summary["interpretation"] = {name: one.to_json() for name, one in found.items()}
+    summary["verdicts"] = {name: verdict.to_json() for name, verdict in judge_run(run).items()}
     write_json(run / "summary.json", summary)
     write_checksums(run)

@@ -1,0 +1,134 @@
+"""Analyses added to a finished run are kept one by one, never repeated unasked, and never spoil the run."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from dina.artifacts import verify_checksums
+from dina.checks import DataError
+from dina.interpretation import Analysis, Decoded
+from dina.measures.finding import Finding
+from dina.recordings.recording import Recording
+from dina.study import interpret as module
+from dina.study import read_settings, run_study
+from dina.study.interpret import interpret_run, judge_run
+
+WORDS = ["preset=scratch", "dina.fit.n_epochs=1", "evaluation.n_resamples=100", 'decoders=["dina"]']
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A result that holds how many images the towers were tested on."""
+
+    n_test: int
+
+    def to_dataset(self) -> xr.Dataset:
+        return xr.Dataset({"n_test": ((), self.n_test)})
+
+    def findings(self) -> tuple[Finding, ...]:
+        return (Finding("n_test", float(self.n_test), "1", self.n_test),)
+
+
+def count(decoded: Decoded) -> Counted:
+    assert decoded.towers.neural_tower.n_neurons == decoded.test.n_neurons
+    return Counted(decoded.test.n_stimuli)
+
+
+def refuse(decoded: Decoded) -> Counted:
+    raise DataError("This needs three screens; the recording has one. Use another recording.")
+
+
+def stop(decoded: Decoded) -> Counted:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def finished(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("interpreted") / "run"
+    run_study(small_session, read_settings(overrides=WORDS), run)
+    return run
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Analysis]:
+    rows = {
+        "count": Analysis(count, "image", "How many?"),
+        "refuse": Analysis(refuse, "neural", "Can it be done?"),
+        "slow": Analysis(count, "image", "How many, slowly?", is_slow=True),
+    }
+    monkeypatch.setattr(module, "ANALYSES", rows)
+    return rows
+
+
+def test_findings_and_reasons_reach_the_summary_and_the_checksums_hold(
+    run: Path, small_session: Recording, table: dict[str, Analysis]
+) -> None:
+    found = interpret_run(run, small_session)
+    summary = json.loads((run / "summary.json").read_text())
+    assert list(summary["interpretation"]) == ["count", "refuse"] == list(found)
+    # 80 images, a tenth of them to test
+    assert summary["interpretation"]["count"]["findings"][0]["value"] == 8
+    assert "three screens" in summary["interpretation"]["refuse"]["reason"]
+    assert (run / "results" / "interpretation" / "count.nc").is_file()
+    assert verify_checksums(run) == {}
+
+
+def test_an_analysis_that_is_there_is_not_repeated_unless_forced(
+    run: Path, small_session: Recording, table: dict[str, Analysis]
+) -> None:
+    interpret_run(run, small_session, ["count"])
+    table["count"] = replace(table["count"], run=stop)
+    assert interpret_run(run, small_session, ["count"])["count"].findings[0].value == 8
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session, ["count"], force=True)
+
+
+def test_what_was_done_before_a_stop_is_kept(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    table["refuse"] = replace(table["refuse"], run=stop)
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session)
+    table["count"] = replace(table["count"], run=stop)
+    table["refuse"] = replace(table["refuse"], run=count)
+    assert list(interpret_run(run, small_session)) == ["count", "refuse"]
+    assert verify_checksums(run) == {}
+
+
+def test_slow_analyses_wait_until_they_are_asked_for(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    assert "slow" not in interpret_run(run, small_session)
+    assert "slow" in interpret_run(run, small_session, is_slow_wanted=True)
+
+
+def test_an_interpreted_run_is_still_the_finished_study(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    interpret_run(run, small_session)
+    again = run_study(small_session, read_settings(overrides=WORDS), run)
+    assert "interpretation" in again.summary
+
+
+def test_another_recording_is_refused(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    other = replace(small_session, responses=small_session.responses * 2)
+    with pytest.raises(DataError, match="is not the recording"):
+        interpret_run(run, other)
+
+
+def test_an_unknown_analysis_and_an_unfinished_run_are_refused(
+    run: Path, small_session: Recording, table: dict[str, Analysis], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="count"):
+        interpret_run(run, small_session, ["cuont"])
+    with pytest.raises(DataError, match="finished run"):
+        interpret_run(tmp_path / "nothing", small_session)
+
+
+def test_claims_without_findings_cannot_be_told(run: Path) -> None:
+    verdicts = judge_run(run)
+    assert verdicts
+    assert {verdict.verdict for verdict in verdicts.values()} == {"cannot tell"}
