@@ -4,13 +4,24 @@ from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.image_side.semantics import analyse_semantics
 from dina.interpretation.image_side.shape_texture import analyse_shape_texture
+from dina.interpretation.image_side.shape_texture_refit import analyse_shape_texture_refit
 from dina.interpretation.image_side.spatial_frequency import analyse_spatial_frequency
+from dina.interpretation.image_side.spatial_frequency_refit import analyse_spatial_frequency_refit
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
 ANALYSES: dict[str, Analysis] = {
     "spatial_frequency": Analysis(analyse_spatial_frequency, "image", "Which spatial frequencies carry the decoding?"),
     "shape_texture": Analysis(analyse_shape_texture, "image", "Does shape or texture carry the decoding?"),
+    "spatial_frequency_refit": Analysis(
+        analyse_spatial_frequency_refit,
+        "image",
+        "Which spatial frequencies suffice for towers fitted on them alone?",
+        is_slow=True,
+    ),
+    "shape_texture_refit": Analysis(
+        analyse_shape_texture_refit, "image", "Does shape or texture suffice for towers fitted on it alone?", is_slow=True
+    ),
     "semantics": Analysis(
         analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
     ),

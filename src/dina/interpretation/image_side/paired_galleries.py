@@ -34,15 +34,17 @@ class TestQueries:
     def __init__(self, towers: AlignedTowers, pairs: Pairs, chosen: Int[np.ndarray, "image"]) -> None:
         self.towers = towers
         self.images = pairs.images[chosen]
-        self._maps = torch.from_numpy(towers.encode_responses(pairs.averaged()[chosen]))
-        self._presentations = torch.from_numpy(pairs.total_presentations()[chosen].astype(np.float32))
+        responses = torch.from_numpy(pairs.averaged()[chosen]).to(towers.device)
+        self._presentations = torch.from_numpy(pairs.total_presentations()[chosen].astype(np.float32)).to(towers.device)
+        with torch.inference_mode():
+            self._maps = towers.eval().neural_tower(responses).float()
+            self._evidence = towers.comparison.evidence(responses, self._presentations)
 
     @torch.inference_mode()
     def score(self, images: ContrastImages) -> Scores:
         """Return the score of each gallery image for each query, shape ``(n_queries, n_gallery)``."""
-        device = self.towers.device
-        gallery = torch.from_numpy(self.towers.encode_images(images)).to(device)
-        scores = self.towers.comparison(self._maps.to(device), gallery, self._presentations.to(device))
+        gallery = torch.from_numpy(self.towers.encode_images(images)).to(self.towers.device)
+        scores = self.towers.comparison(self._maps, gallery, self._presentations) - self._evidence[:, None]
         return np.asarray(scores.float().cpu().numpy())
 
 

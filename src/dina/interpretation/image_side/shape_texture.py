@@ -160,7 +160,7 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
     amplitude = mean_amplitude(decoded.train.images)
     full, shown = queries.score(images), [images[:N_EXAMPLES]]
     altered, foreign = [], []
-    for name, alteration in track(ALTERATIONS.items(), "Altered galleries"):
+    for name, alteration in track(ALTERATIONS.items(), "Altered galleries", total=len(ALTERATIONS)):
         changed = alteration.alter(images, amplitude, generator_for(decoded.seed, f"alteration {name}"))
         own = match_contrast(changed, images)
         altered.append(queries.score(own))

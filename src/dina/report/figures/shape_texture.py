@@ -42,6 +42,37 @@ def draw_shape_texture(dataset: xr.Dataset, words: dict[str, str]) -> Figure:
     return figure
 
 
+@in_style
+def draw_shape_texture_refit(dataset: xr.Dataset, words: dict[str, str]) -> Figure:
+    """Draw what towers fitted on altered images keep, one row per alteration.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``shape_texture_refit``.
+    words
+        Name of each alteration as readers know it.
+    """
+    names = [str(name) for name in dataset["alteration"].to_numpy()]
+    figure = new_figure(120, 18 + 7.0 * len(names))
+    axes = figure.add_subplot()
+    place = np.arange(len(names))
+    value, low, high, null_low, null_high = (
+        100 * dataset["refit_kept" + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
+    )
+    axes.barh(place, null_high - null_low, left=null_low, height=0.5, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=4.5, zorder=3)
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    axes.set_yticks(place, [words[name] for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
 def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     """Draw the kept shares as dots with intervals, level with the examples."""
     place = np.arange(1, len(names) + 1)
@@ -61,8 +92,15 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
             value, place + shift, "o", color=COLOURS["dina"][0], markerfacecolor=face, markersize=4.5, zorder=3, label=label
         )
     axes.plot(
-        100 * dataset["kept_other"].to_numpy(), place - 0.14, "|", color=COLOURS["rival"][0], markersize=9, markeredgewidth=1.6
+        100 * dataset["kept_other"].to_numpy(),
+        place - 0.14,
+        "|",
+        color=COLOURS["rival"][0],
+        markersize=9,
+        markeredgewidth=1.6,
+        label="contrast alone, for responses",
     )
+    axes.legend(loc="upper left", bbox_to_anchor=(0.12, 1.02), fontsize=7, labelspacing=0.25, handletextpad=0.3)
     axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
     axes.set_ylim(len(names) + 0.5, -0.5)

@@ -52,6 +52,24 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     return figure
 
 
+@in_style
+def draw_spatial_frequency_refit(dataset: xr.Dataset) -> Figure:
+    """Draw accuracy of towers fitted on low-passed images against the cut-off.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``spatial_frequency_refit``.
+    """
+    figure = new_figure(100, 72)
+    axes = figure.add_subplot()
+    _draw_curve(axes, dataset, "cutoff", "refit_top1", 100)
+    axes.set_ylabel("top-1 accuracy (% of queries)")
+    axes.set_xlabel(f"cut-off ({dataset['cutoff'].attrs['units']})")
+    _finish(axes, dataset, float(dataset["cutoff"][0]), float(dataset["cutoff"][-1]))
+    return figure
+
+
 def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: float) -> None:
     """Draw one curve with its interval, above the range of its null."""
     place = dataset[axis].to_numpy()
