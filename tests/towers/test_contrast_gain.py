@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dina.towers.image.contrast_gain import CLOSEST_KNOTS, ContrastGain, log_contrast, solve_knots
+from dina.towers.image.contrast_gain import CLOSEST_KNOTS, ContrastGain, keep_components, log_contrast, solve_knots
 
 
 def images_of(contrasts, seed=0):
@@ -72,3 +72,14 @@ def test_values_at_the_knots_are_solved_for():
     planted = torch.tensor([[1.0, -2.0], [0.5, 3.0], [4.0, 0.0]])
     # the pull to 0 is a thousandth of the mean diagonal, here of every diagonal entry
     torch.testing.assert_close(solve_knots(weights, weights @ planted), planted / 1.001)
+
+
+def test_noise_of_single_neurons_is_taken_out_of_what_follows_contrast() -> None:
+    generator = torch.Generator().manual_seed(0)
+    level = torch.linspace(0, 1, 8)[:, None]
+    true = level * torch.randn(1, 300, generator=generator) + level.sqrt() * torch.randn(1, 300, generator=generator)
+    noisy = true + 0.3 * torch.randn(8, 300, generator=generator)
+    kept = keep_components(noisy, 2)
+    # two of seven directions are kept, and the mean over knots, so about 3/8 of the noise variance
+    assert float((kept - true).square().mean()) < 0.6 * float((noisy - true).square().mean())
+    torch.testing.assert_close(keep_components(noisy, 7), noisy, atol=1e-5, rtol=0)  # all of them: only rounding

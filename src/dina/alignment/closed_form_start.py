@@ -15,12 +15,13 @@ from dina.encoding.noise_covariance import ResidualComponents, decompose_residua
 from dina.encoding.receptive_fields import estimate_centres
 from dina.measures.ranks import target_ranks
 from dina.towers.field_basis import hermite_fields
-from dina.towers.image.contrast_gain import solve_knots
+from dina.towers.image.contrast_gain import keep_components, solve_knots
 from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.neural.shared_noise import SharedNoise
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
+N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
 COMPONENT_COUNTS = (32, 128, 512)
 SHRINKAGES = (0.3, 0.6)
 
@@ -124,7 +125,7 @@ def _follow_contrast(
     maps: Tensor, responses: Tensor, knots: Tensor, centre: Tensor, width: float, order: int, prior: Tensor
 ) -> _Candidate:
     """Fit what is left when mean responses and mean maps follow contrast, and calibrate it at every contrast."""
-    at_knot = solve_knots(knots, responses)
+    at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
     deviation = responses - knots @ at_knot
     weights = fit_local_ridge(maps, deviation, centre[:, None], width, order, prior)
     gain = torch.ones(knots.shape[1], device=maps.device)
