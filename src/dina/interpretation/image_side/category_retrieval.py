@@ -18,6 +18,8 @@ from dina.towers.neural.shared_noise import SharedNoise
 
 COMPONENT_COUNTS = (0, 32, 128)
 SHRINKAGE = 0.3
+LAPSE = 0.02
+"""Probability that a decoder guesses: no query, however surely misread, then weighs more than a few bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class LikelihoodDecoder:
     noise
         What the model leaves unexplained of training images that it was not fitted on.
     sharpness
-        The log likelihood is multiplied by it before it is read as a probability; chosen on validation images.
+        The log likelihood is multiplied by it before it is read as a probability, in (0, 1]; chosen on validation images.
     """
 
     noise: SharedNoise
@@ -39,8 +41,8 @@ class LikelihoodDecoder:
         """Return the log likelihood of every candidate up to a term of the query alone."""
         return _score(responses, evoked, self.noise)
 
-    def information(self, scores: Scores) -> Float[np.ndarray, "query"]:
-        """Return for each query the bits by which its own image (on the diagonal) became more probable."""
+    def information(self, scores: Scores) -> Float[np.ndarray, "query gallery"]:
+        """Return the bits by which each candidate became more probable; the query's own image is on the diagonal."""
         return _bits(self.sharpness * scores)
 
 
@@ -57,7 +59,7 @@ def fit_likelihood(
         noise = components.noise(n_components, SHRINKAGE)
         scores = _score(responses, evoked, noise)
         found = minimize_scalar(
-            lambda free, scores=scores: -_bits(np.exp(free) * scores).mean(), bounds=(-12.0, 2.0), method="bounded"
+            lambda free, scores=scores: -np.diagonal(_bits(np.exp(free) * scores)).mean(), bounds=(-12.0, 0.0), method="bounded"
         )
         if best is None or found.fun < best[0]:
             best = float(found.fun), LikelihoodDecoder(noise, float(np.exp(found.x)))
@@ -81,6 +83,8 @@ class CategoryRetrieval:
         Information about the image shown, for each decoder and query.
     low_level_bits_given_category
         Of the decoder that reads category first and then what low-level structure adds.
+    bits_null
+        Mean bits of each decoder when queries are assigned to other images.
     gain_null
         Mean bits that categories drawn from low-level structure add to low-level structure, one per draw.
     low_level_gain_null
@@ -92,6 +96,7 @@ class CategoryRetrieval:
     scores: Float[np.ndarray, "decoder query gallery"]
     bits: Float[np.ndarray, "decoder query"]
     low_level_bits_given_category: Float[np.ndarray, "query"]
+    bits_null: Float[np.ndarray, "decoder draw"]
     gain_null: Float[np.ndarray, "draw"]
     low_level_gain_null: Float[np.ndarray, "draw"]
 
@@ -109,8 +114,8 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
 
     Notes
     -----
-    The information in a query is :math:`\log_2 G + \log_2 p_t`, with :math:`p = \mathrm{softmax}(a s)` over the
-    :math:`G` candidates and one sharpness :math:`a` for each decoder, chosen on validation images. Its mean is a
+    The information in a query is :math:`\log_2 G + \log_2 p_t`, with :math:`p = 0.98\,\mathrm{softmax}(a s) + 0.02 / G`
+    over the :math:`G` candidates and one sharpness :math:`a` for each decoder, chosen on validation images. Its mean is a
     lower bound of the mutual information between response and image in this gallery, and unlike top-1 it does not
     stand still where retrieval is nearly perfect or nearly hopeless.
     """
@@ -127,7 +132,8 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
         for name, (of_train, of_validation, _) in expected.items()
     }
     scores = {name: fitted[name].score(test.responses, evoked[2]) for name, evoked in expected.items()}
-    bits = {name: fitted[name].information(scores[name]) for name in expected}
+    everywhere = {name: fitted[name].information(scores[name]) for name in expected}
+    bits = {name: np.diagonal(matrix) for name, matrix in everywhere.items()}
     decoders = ("low_level", "category", "joint")
     return CategoryRetrieval(
         fitted["low_level"].noise,
@@ -135,6 +141,7 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
         np.stack([scores[name] for name in decoders]),
         np.stack([bits[name] for name in decoders]),
         bits["given_category"],
+        np.stack([_shuffled(everywhere[name], len(models.test_draws), generator) for name in decoders]),
         _drawn(models, fitted["joint"]) - bits["low_level"].mean(),
         _exchanged(test, fitted["given_category"], len(models.test_draws), generator) - bits["category"].mean(),
     )
@@ -144,13 +151,20 @@ def _joint(part: ModelledImages, effects: CategoryEffects, category: Int[np.ndar
     return part.low_level + effects.predict(part.unexpected_category(category))
 
 
+def _shuffled(
+    bits: Float[np.ndarray, "query gallery"], n_draws: int, generator: np.random.Generator
+) -> Float[np.ndarray, "draw"]:
+    itself = np.arange(len(bits))
+    return np.array([bits[itself, generator.permutation(len(bits))].mean() for _ in range(n_draws)])
+
+
 def _drawn(models: CategoryModels, decoder: LikelihoodDecoder) -> Float[np.ndarray, "draw"]:
     left = models.train.responses - models.train.low_level
     found = []
     for drawn_train, drawn_test in zip(models.train_draws, models.test_draws, strict=True):
         effects = fit_category_effects(models.train.unexpected_category(drawn_train), left)
         scores = decoder.score(models.test.responses, _joint(models.test, effects, drawn_test))
-        found.append(decoder.information(scores).mean())
+        found.append(np.diagonal(decoder.information(scores)).mean())
     return np.array(found)
 
 
@@ -161,7 +175,7 @@ def _exchanged(
     for _ in range(n_draws):
         other = exchange_within(test.category, generator)
         scores = decoder.score(test.responses, test.category_only + test.category_then_low_level[other])
-        found.append(decoder.information(scores).mean())
+        found.append(np.diagonal(decoder.information(scores)).mean())
     return np.array(found)
 
 
@@ -171,7 +185,8 @@ def _score(responses: Tensor, evoked: Tensor, noise: SharedNoise) -> Scores:
     return scores
 
 
-def _bits(logits: Scores) -> Float[np.ndarray, "query"]:
-    own = np.diagonal(logits) - logsumexp(logits, axis=1)
-    bits: np.ndarray = np.log2(logits.shape[1]) + own / np.log(2)
+def _bits(logits: Scores) -> Float[np.ndarray, "query gallery"]:
+    n_gallery = logits.shape[1]
+    probability = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+    bits: np.ndarray = np.log2(n_gallery * ((1 - LAPSE) * probability + LAPSE / n_gallery))
     return bits

@@ -23,8 +23,9 @@ class Partition:
     value, low, high
         Estimates and 95 % intervals over images; NaN for shares where nothing is explained.
     null_low, null_high
-        Central 95 % with categories drawn from what low-level structure lets expect ("category_unique"), and with
-        low-level structure taken from other images of the same category ("low_level_unique"); NaN for the others.
+        Central 95 % with predictions for other images ("explained"), with categories drawn from what low-level structure
+        lets expect ("category_unique"), and with low-level structure taken from other images of the same category
+        ("low_level_unique"); NaN for "common".
     """
 
     names: tuple[str, ...]
@@ -70,12 +71,14 @@ def partition_responses(
     effects = fit_category_effects(train.unexpected_category(), left)
     both = test.low_level + effects.predict(test.unexpected_category())
     total = _errors(test.responses, train.responses.mean(0).expand_as(test.responses))
-    gains = {  # of each image over predicting the mean response
-        "L": total - _errors(test.responses, test.low_level),
-        "C": total - _errors(test.responses, test.category_only),
-        "LC": total - _errors(test.responses, both),
-        "CL": total - _errors(test.responses, test.category_only + test.category_then_low_level),
+    predicted = {
+        "L": test.low_level,
+        "C": test.category_only,
+        "LC": both,
+        "CL": test.category_only + test.category_then_low_level,
     }
+    # of each image over predicting the mean response
+    gains = {name: total - _errors(test.responses, expected) for name, expected in predicted.items()}
     best = max(gains, key=lambda name: float(gains[name].sum()))
     parts = np.stack(
         [
@@ -90,6 +93,7 @@ def partition_responses(
     intervals = np.array([percentile_interval(column) for column in resampled.T])
     value = parts.sum(1) / whole.sum(1)
     null = np.full((4, 2), np.nan)
+    null[0] = percentile_interval(_shuffled_gains(models, predicted[best], total, generator) / total.sum())
     scale = gains[best].sum()
     null[1] = percentile_interval(_drawn_gains(models, left, gains["L"].sum(), total) / scale)
     null[2] = percentile_interval(_exchanged_gains(models, gains["C"].sum(), total, generator) / scale)
@@ -101,6 +105,17 @@ def partition_responses(
 
 def _errors(responses: Tensor, predicted: Tensor) -> Float[np.ndarray, "image"]:
     return np.asarray((responses - predicted).square().sum(1).double().numpy())
+
+
+def _shuffled_gains(
+    models: CategoryModels, predicted: Tensor, total: np.ndarray, generator: np.random.Generator
+) -> Float[np.ndarray, "draw"]:
+    """Return what is gained by predictions for other images."""
+    agreement = (models.test.responses @ predicted.T).double().numpy()
+    own = float(predicted.square().sum()) + float(models.test.responses.square().sum())
+    itself = np.arange(len(agreement))
+    orders = [generator.permutation(len(agreement)) for _ in range(len(models.test_draws))]
+    return np.array([total.sum() - own + 2 * agreement[itself, order].sum() for order in orders])
 
 
 def _drawn_gains(models: CategoryModels, left: Tensor, alone: float, total: np.ndarray) -> Float[np.ndarray, "draw"]:

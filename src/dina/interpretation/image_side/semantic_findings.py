@@ -21,6 +21,7 @@ from dina.shapes import Scores
 
 DRAWN = "categories drawn from what low-level structure lets expect"
 EXCHANGED = "low-level structure of other images of the same category"
+ELSEWHERE = "pairs permuted over images"
 SHUFFLED = "categories permuted over images"
 MOVED = "low-level distances of other images"
 FEWEST_ERRORS = 5
@@ -161,7 +162,7 @@ def list_findings(
 
 def _partition_findings(partition: Partition, n: int) -> list[Finding]:
     names = ("explained_variance", "category_unique_share", "low_level_unique_share", "common_share")
-    nulls = ("", DRAWN, EXCHANGED, "")
+    nulls = (ELSEWHERE, DRAWN, EXCHANGED, "")
     nothing = "Neither low-level structure nor category explains any variance of the test responses."
     return [
         Finding(
@@ -186,9 +187,10 @@ def _bit_findings(retrieval: CategoryRetrieval, counts: np.ndarray) -> list[Find
     return [
         mean_of("category_gain_bits", joint - low_level, retrieval.gain_null, DRAWN),
         mean_of("low_level_gain_bits", given - category, retrieval.low_level_gain_null, EXCHANGED),
-        mean_of("low_level_bits", low_level),
-        mean_of("category_bits", category),
-        mean_of("joint_bits", joint),
+        *(
+            mean_of(f"{name}_bits", bits, null, ELSEWHERE)
+            for name, bits, null in zip(retrieval.decoders, retrieval.bits, retrieval.bits_null, strict=True)
+        ),
     ]
 
 
