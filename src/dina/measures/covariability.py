@@ -136,6 +136,50 @@ def noise_correlation_errors(
     return error
 
 
+def shuffle_repeats(
+    responses: Float32[np.ndarray, "trial neuron"], stimulus_index: Int[np.ndarray, "trial"], generator: np.random.Generator
+) -> Float32[np.ndarray, "trial neuron"]:
+    r"""Exchange the trials of each image at random, for each neuron by itself: tuning stays, noise correlations go.
+
+    Parameters
+    ----------
+    responses
+        Any unit, shape ``(n_trials, n_neurons)``.
+    stimulus_index
+        For each trial its image, shape ``(n_trials,)``; images may have unequal numbers of trials.
+    generator
+        Of the exchanges.
+
+    Returns
+    -------
+    shuffled
+        Each neuron has the same responses to each image, and the same average. Two neurons still stand in one trial by chance:
+        of R trials, one in R, so that 1/R of the noise correlation about the *true* mean is left, half of it with two.
+
+    References
+    ----------
+    Averbeck, Latham & Pouget (2006), Nat. Rev. Neurosci. 7:358. https://doi.org/10.1038/nrn1888
+
+    Examples
+    --------
+    >>> trials = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]], dtype=np.float32)
+    >>> shuffle_repeats(trials, np.array([0, 0, 1]), np.random.default_rng(1)).sum(axis=0)
+    array([ 6., 18.], dtype=float32)
+    """
+    shuffled = responses.copy()
+    order = np.argsort(stimulus_index, kind="stable")
+    _, counts = np.unique(stimulus_index, return_counts=True)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    for n_repeats in np.unique(counts[counts > 1]):
+        rows = order[first[counts == n_repeats][:, None] + np.arange(n_repeats)]
+        # some images at a time: the exchanges are as large as the responses
+        for part in np.array_split(rows, max(1, rows.size * responses.shape[1] // 4_000_000)):
+            block = responses[part]
+            exchange = np.argsort(generator.random(block.shape, dtype=np.float32), axis=1)
+            shuffled[part] = np.take_along_axis(block, exchange, axis=1)
+    return shuffled
+
+
 def _unit_columns(values: Float[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
     """Centre each column and scale it to unit length; NaN where it is constant."""
     centred = values.astype(np.float32) - values.mean(axis=0, dtype=np.float64).astype(np.float32)
