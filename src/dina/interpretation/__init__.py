@@ -2,6 +2,7 @@
 
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
+from dina.interpretation.image_side.conditions import analyse_conditions
 from dina.interpretation.image_side.semantics import analyse_semantics
 from dina.interpretation.image_side.shape_texture import analyse_shape_texture
 from dina.interpretation.image_side.shape_texture_refit import analyse_shape_texture_refit
@@ -15,6 +16,7 @@ from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subset
 ANALYSES: dict[str, Analysis] = {
     "spatial_frequency": Analysis(analyse_spatial_frequency, "image", "Which spatial frequencies carry the decoding?"),
     "shape_texture": Analysis(analyse_shape_texture, "image", "Does shape or texture carry the decoding?"),
+    "conditions": Analysis(analyse_conditions, "image", "Does decoding depend on the set of images shown?", is_slow=True),
     "spatial_frequency_refit": Analysis(
         analyse_spatial_frequency_refit,
         "image",

@@ -7,6 +7,7 @@ import xarray as xr
 from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
+from dina.report.sections.conditions import conditions_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
 from dina.report.sections.spatial_frequency import spatial_frequency_section
@@ -15,6 +16,7 @@ from dina.report.sections.spatial_frequency_refit import spatial_frequency_refit
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
     "spatial_frequency": spatial_frequency_section,
     "shape_texture": shape_texture_section,
+    "conditions": conditions_section,
     "spatial_frequency_refit": spatial_frequency_refit_section,
     "shape_texture_refit": shape_texture_refit_section,
 }

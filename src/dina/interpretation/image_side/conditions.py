@@ -1,0 +1,177 @@
+"""Whether decoding depends on the stimulus set: within natural, white, 8D, 4D and small images, and from one to the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.decoder import DinaDecoder
+from dina.baselines.ideal_observer import IdealObserver
+from dina.checks import DataError
+from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.dataset.standardise import Standardiser
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_side.matched_conditions import MatchedConditions, match_conditions
+from dina.interpretation.image_side.paired_galleries import PairedResampling, TestQueries, first_places
+from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
+from dina.interpretation.image_side.shares import NULL
+from dina.measures.finding import Finding
+from dina.progress import track
+from dina.recordings.recording import Recording
+
+NEURALLY_DERIVED = ("8D", "4D")
+CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
+EXCHANGED = "the two exchanged at random, image by image"
+FEWEST_IMAGES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionsResult:
+    """Retrieval within and between conditions, image by image, on the same test identities.
+
+    Parameters
+    ----------
+    conditions
+        Their names; the first is the one of the decoding, from which the towers are taken to the others.
+    within
+        Chance of each candidate to come first, towers fitted within each condition.
+    transferred
+        The same for towers fitted on the first condition; its own entry equals that of ``within``.
+    ideal
+        The same for the ideal observer of simulated recordings; None for real ones.
+    matched
+        What was made equal, and how.
+    n_train
+        Number of training identities.
+    resampling
+        Bootstrap and permutations of the test identities.
+    """
+
+    conditions: tuple[str, ...]
+    within: Float[np.ndarray, "condition image candidate"]
+    transferred: Float[np.ndarray, "condition image candidate"]
+    ideal: Float[np.ndarray, "condition image candidate"] | None
+    matched: MatchedConditions
+    n_train: int
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracies with intervals and nulls over ``condition``, and the signal variance before and after matching."""
+        over = self.resampling.over_tables
+        recording = self.matched.recordings[0]
+        variables = {
+            **curve_variables("within", "condition", over(self.within), "top-1 accuracy, trained and tested within"),
+            **curve_variables(
+                "transferred", "condition", over(self.transferred), "top-1 accuracy, trained on the first condition"
+            ),
+            "signal_before": ("condition", self.matched.fraction_before, {"units": "1"}),
+            "signal_after": ("condition", self.matched.fraction_after, {"units": "1"}),
+        }
+        if self.ideal is not None:
+            variables |= curve_variables("ideal", "condition", over(self.ideal), "top-1 accuracy of the ideal observer")
+        return xr.Dataset(
+            variables,
+            coords={"condition": list(self.conditions)},
+            attrs={
+                "n_images": self.within.shape[1],
+                "n_train": self.n_train,
+                "n_neurons": recording.n_neurons,
+                "n_trials": recording.n_trials,
+                "caveat": CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "",
+                "null": NULL,
+            },
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return accuracies within and between conditions and their paired differences; see `docs/image-side.md`."""
+        over, n, first = self.resampling.over_tables, self.within.shape[1], self.conditions[0]
+        own, moved = (np.diagonal(tables, axis1=1, axis2=2) for tables in (self.within, self.transferred))
+        differences = self.resampling.over_differences
+        rows = {"within": over(self.within), "moved": over(self.transferred)}
+        if self.ideal is not None:
+            rows["ideal"] = over(self.ideal)
+        found = []
+        for place, name in enumerate(self.conditions):
+            found.append(resampled_finding(f"top1_within_{name}", rows["within"][:, place], "1", n, NULL))
+            if self.ideal is not None:
+                found.append(resampled_finding(f"ideal_top1_{name}", rows["ideal"][:, place], "1", n, NULL))
+            if place == 0:
+                continue
+            loss, change = differences(np.stack([own[place] - moved[place], own[place] - own[0]])).T
+            found += [
+                resampled_finding(f"top1_{first}_to_{name}", rows["moved"][:, place], "1", n, NULL),
+                resampled_finding(f"transfer_loss_{name}", loss, "1", n, EXCHANGED),
+                resampled_finding(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED),
+            ]
+        return tuple(found)
+
+
+def analyse_conditions(decoded: Decoded) -> ConditionsResult:
+    """Fit towers within each stimulus condition, and take those of the first condition to the others.
+
+    All recordings are first made equal, see `match_conditions`. The split is that of the decoding: by image identity,
+    hence the same for all conditions. It takes one fit for each condition.
+
+    Parameters
+    ----------
+    decoded
+        With recordings under further conditions in ``others``.
+
+    Raises
+    ------
+    DataError
+        If there are no further recordings, or they cannot be compared, or too few test identities are left.
+    """
+    if not decoded.others:
+        raise DataError(
+            "Conditions can be compared only with recordings of the same neurons under other conditions; none were given."
+            " Give them together with the natural one."
+        )
+    matched = match_conditions((decoded.recording, *decoded.others), decoded.train.stimulus_id, decoded.seed)
+    train, validation, test = (
+        np.intersect1d(part.stimulus_id, matched.stimulus_id) for part in (decoded.train, decoded.validation, decoded.test)
+    )
+    if len(test) < FEWEST_IMAGES:
+        raise DataError(
+            f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)}."
+            " Keep more images for testing."
+        )
+    standardiser: Standardiser | None = None
+    towers: AlignedTowers | None = None
+    within, transferred, ideal = [], [], []
+    for recording in track(matched.recordings, "Fitting within conditions"):
+        own = learn_standardiser(recording, train)
+        decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
+        decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
+        assert decoder.towers is not None  # set by fit; tells the type checker
+        pairs = make_pairs(recording, test, own)
+        within.append(_search(decoder.towers, pairs))
+        if towers is None or standardiser is None:
+            towers, standardiser = decoder.towers, own
+        # the first condition's towers know responses by its own means and deviations
+        transferred.append(_search(towers, make_pairs(recording, test, standardiser)))
+        if recording.truth is not None:
+            ideal.append(_observe(recording, pairs))
+    return ConditionsResult(
+        conditions=tuple(recording.condition for recording in matched.recordings),
+        within=np.stack(within),
+        transferred=np.stack(transferred),
+        ideal=np.stack(ideal) if len(ideal) == len(within) else None,
+        matched=matched,
+        n_train=len(train),
+        resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
+    )
+
+
+def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
+    queries = TestQueries(towers, pairs, np.arange(pairs.n_stimuli))
+    return first_places(queries.score(queries.images))
+
+
+def _observe(recording: Recording, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
+    """Ask the ideal observer the same queries."""
+    assert recording.truth is not None  # asked before; tells the type checker
+    task = make_task(pairs, "averaged")
+    return first_places(IdealObserver(recording.truth).fit(pairs, pairs).score(task.queries, task.gallery))
