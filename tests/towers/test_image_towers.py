@@ -100,3 +100,13 @@ def test_images_too_small_are_refused_with_the_size_that_would_do(tower, smalles
         tower((1, smallest - 1, 40))
     with torch.no_grad():
         assert drawn(tower((3, smallest, smallest)))(some_images(2, 3, smallest, smallest)).isfinite().all()
+
+
+def test_the_first_stage_is_read_out_from_finer_places_and_without_the_second():
+    towers = {stage: drawn(DualStream((1, 68, 270), stage=stage)) for stage in (1, 2)}
+    seen = {}
+    for stage, tower in towers.items():
+        tower.readout.register_forward_hook(lambda *a, stage=stage: seen.update({stage: tuple(a[2].shape[1:])}))
+        assert tower(some_images(2, 1, 68, 270)).shape == (2, 1, 16, 64)
+    assert seen == {1: (1, 17, 67), 2: (1, 8, 33)}
+    assert not [name for name, _ in towers[1].named_parameters() if name.startswith(("embed2", "stage2"))]

@@ -1,5 +1,7 @@
 """What each preset can be told: map sizes, pathways, noise, training."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.alignment.fit import FitSettings
@@ -38,6 +40,8 @@ class PaperSettings(PresetSettings):
         As published (True) or as released (False).
     is_backbone_trained
         As the text says (True) or as the released code does (False).
+    image_stage
+        After which stage of the image tower the map is read out; published 2.
     temperature
         Fixed.
     fit
@@ -50,6 +54,7 @@ class PaperSettings(PresetSettings):
     centring: Centring = "min_max"
     residual_cross_attention: bool = True
     is_backbone_trained: bool = True
+    image_stage: Literal[1, 2] = 2
     temperature: float = 0.01
     fit: FitSettings = FitSettings(
         n_epochs=10,

@@ -80,6 +80,7 @@ def _build_paper(settings: PaperSettings, shape: RecordingShape, generator: torc
         residual_cross_attention=settings.residual_cross_attention,
         is_backbone_trained=settings.is_backbone_trained,
         centring=settings.centring,
+        stage=settings.image_stage,
     )
     neural_tower = NeuronAttention(shape.n_neurons, map_shape, centring=settings.centring)
     towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature))

@@ -1,5 +1,7 @@
 """The published image tower: two stages of a dual-stream network, then one coarse feature map."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,6 +34,8 @@ class DualStream(ImageTower):
         False: only the 1 × 1 convolution learns, as in the released code, whose feature is detached.
     centring
         "min_max" per sample as published, or "centred".
+    stage
+        After which stage the map is read out: 2 as published, or 1, whose 17 × 67 places see finer detail.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class DualStream(ImageTower):
         residual_cross_attention: bool = True,
         is_backbone_trained: bool = True,
         centring: Centring = "min_max",
+        stage: Literal[1, 2] = 2,
     ) -> None:
         super().__init__(image_shape, map_shape, PATHWAYS)
         check_image_size(image_shape, SMALLEST_IMAGE, "dual-stream")
@@ -60,9 +65,12 @@ class DualStream(ImageTower):
         cross_heads = (2, 4) if residual_cross_attention else (1, 1)
         self.embed1 = nn.Conv2d(image_shape[0], 64, 4, stride=4)
         self.stage1 = nn.ModuleList(MixedBlock(64, 8, 1, cross_heads[0], residual_cross_attention) for _ in range(3))
-        self.embed2 = nn.Conv2d(64, 128, 2, stride=2)
-        self.stage2 = nn.ModuleList(MixedBlock(128, 4, 2, cross_heads[1], residual_cross_attention) for _ in range(4))
-        self.readout = nn.Conv2d(128, map_shape[0], 1)
+        if stage == 2:
+            self.embed2: nn.Module = nn.Conv2d(64, 128, 2, stride=2)
+            self.stage2 = nn.ModuleList(MixedBlock(128, 4, 2, cross_heads[1], residual_cross_attention) for _ in range(4))
+        else:
+            self.embed2, self.stage2 = nn.Identity(), nn.ModuleList()
+        self.readout = nn.Conv2d(128 if stage == 2 else 64, map_shape[0], 1)
         if not is_backbone_trained:
             for part in (self.embed1, self.stage1, self.embed2, self.stage2):
                 part.requires_grad_(False)
