@@ -35,7 +35,7 @@ def test_help_is_quick_and_loads_no_torch() -> None:
     assert (code_, has_torch, has_numpy) == ("0", "False", "False")
     # the goal is 0.4 s; the best of three, because other processes share the machine
     assert min(float(one.stdout.split()[-1]) for one in done) < 0.4
-    for command in ("study", "demo", "simulate", "fetch", "report", "doctor"):
+    for command in ("study", "demo", "interpret", "verdict", "simulate", "fetch", "report", "doctor"):
         assert f"  {command} " in done[0].stdout
 
 

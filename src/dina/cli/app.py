@@ -96,6 +96,7 @@ def interpret(
     threads: Threads = None,
     slow: Annotated[bool, typer.Option("--all", help="Slow analyses too: those that fit towers again.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat analyses that are there.")] = False,
+    findings: Annotated[bool, typer.Option("--findings", help="Print every statistic, too.")] = False,
 ) -> None:
     """Find out what in the image, and which neurons, carry the decoding of a run.
 
@@ -103,7 +104,7 @@ def interpret(
     """
     from dina.cli.interpret_command import carry_out_interpretation
 
-    carry_out_interpretation(run, names or [], recording, images, others or [], device, threads, slow, force)
+    carry_out_interpretation(run, names or [], recording, images, others or [], device, threads, slow, force, findings)
 
 
 @app.command()

@@ -34,6 +34,7 @@ def carry_out_interpretation(
     threads: int | None,
     slow: bool,
     force: bool,
+    findings: bool,
 ) -> None:
     """Interpret, report and print; see ``dina interpret --help`` for the arguments.
 
@@ -48,8 +49,9 @@ def carry_out_interpretation(
     from dina.cli.findings_table import print_findings
     from dina.cli.sessions import open_condition, open_recording
     from dina.cli.study_command import carry_out_report
+    from dina.cli.verdicts_table import print_verdicts
     from dina.study.finished import check_finished
-    from dina.study.interpret import interpret_run
+    from dina.study.interpret import interpret_run, judge_run
 
     check_finished(run)
     word, kept_images, seed = _source(run, recording, images)
@@ -58,7 +60,11 @@ def carry_out_interpretation(
     found = interpret_run(run, opened, names, choose_device(device), n_threads, further, is_slow_wanted=slow, force=force)
     del opened, further
     carry_out_report(run, quiet=True)
-    print_findings(found)
+    if findings:
+        print_findings(found)
+    print_verdicts({run.name: judge_run(run)})
+    n_findings = sum(len(one.findings) for one in found.values())
+    print(f"{n_findings} findings of {len(found)} analyses; `dina interpret {run} --findings` prints them.")
     print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
 

@@ -1,0 +1,61 @@
+"""From a study to verdicts on the command line: the recording is found again, the answers are printed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dina.cli import main
+from dina.recordings.recording import Recording
+
+SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", "--set", 'decoders=["dina"]', "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def run(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    small_session.write(folder / "session.nc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main_ends_well("study", "session.nc", "--preset", "scratch", "--out", "run", *SMALL)
+    return folder / "run"
+
+
+def main_ends_well(*words: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert not ended.value.code, words
+
+
+def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main_ends_well("interpret", str(run), "contributions", "--threads", "1")
+    out = capsys.readouterr().out
+    assert "Which claims do the findings support?" in out
+    assert "cannot tell" in out
+    summary = json.loads((run / "summary.json").read_text())
+    assert list(summary["interpretation"]) == ["contributions"]
+    assert {verdict["verdict"] for verdict in summary["verdicts"].values()} <= {"supported", "not supported", "cannot tell"}
+
+
+def test_findings_are_printed_when_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main_ends_well("interpret", str(run), "contributions", "--findings", "--threads", "1")
+    assert "helpful_fraction" in capsys.readouterr().out
+
+
+def test_verdicts_of_several_runs_stand_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main_ends_well("verdict", str(run))
+    out = capsys.readouterr().out
+    assert "run" in out
+    assert "docs/verdicts.md" in out
+
+
+def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "source.json").rename(tmp_path / "source.json")
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["interpret", str(run), "contributions", "--threads", "1"])
+        assert ended.value.code == 2
+        assert "--recording" in capsys.readouterr().err
+        main_ends_well("interpret", str(run), "contributions", "--recording", str(run.parent / "session.nc"), "--threads", "1")
+    finally:
+        (tmp_path / "source.json").rename(run / "source.json")
