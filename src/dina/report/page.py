@@ -19,6 +19,7 @@ from dina.report.sections.interpretation import interpretation_sections
 from dina.report.sections.methods import commands, how_to_read, methods
 from dina.report.sections.recording import data_quality, what_was_decoded
 from dina.report.sections.training import training
+from dina.report.sections.verdicts import verdicts_sections
 from dina.report.style import COLOURS
 from dina.report.svg import inline_svg, svg_of
 from dina.report.words import number
@@ -63,6 +64,7 @@ def _sections(run: Run) -> list[Section]:
     made = [
         what_was_decoded(run),
         all_decoders(run),
+        *verdicts_sections(run),
         differences(run),
         gallery_sizes(run),
         directions(run),

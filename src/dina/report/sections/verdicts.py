@@ -1,0 +1,42 @@
+"""Which claims the findings support, first thing on the page."""
+
+from typing import Any
+
+from dina.report.parts import Section, Table
+from dina.report.read_run import Run
+
+ORDER = ("image", "neural")
+
+
+def verdicts_sections(run: Run) -> list[Section]:
+    """Return the table of verdicts, or nothing where the run was never interpreted."""
+    told = run.summary.get("verdicts")
+    if not isinstance(told, dict) or not told:
+        return []
+    rows = sorted((row for row in told.values() if isinstance(row, dict)), key=_place)
+    table = Table(
+        "Claims and verdicts.",
+        ("claim", "verdict", "what decided"),
+        tuple((str(row.get("claim", "")), str(row.get("verdict", "")), str(row.get("reason", ""))) for row in rows),
+        n_words=3,
+    )
+    answers = [str(row.get("verdict", "")) for row in rows]
+    counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
+    return [
+        Section(
+            "verdicts",
+            "What the findings support",
+            paragraphs=(
+                f"{counted}. Verdicts follow from the findings below by rules that were written down before any result was looked"
+                " at (docs/verdicts.md): a claim that something carries the decoding needs an effect above its null and large enough"
+                " to matter; a claim that something does not needs an interval below what would matter.",
+                "Numbers in brackets are 95\u202f% intervals.",
+            ),
+            tables=(table,),
+        )
+    ]
+
+
+def _place(row: dict[str, Any]) -> int:
+    side = row.get("side")
+    return ORDER.index(side) if side in ORDER else len(ORDER)
