@@ -62,9 +62,9 @@ def write_report(run: Path) -> Path:
 def _sections(run: Run) -> list[Section]:
     """Return the sections in reading order; the examples are put in by the template after the first two."""
     made = [
+        *verdicts_sections(run),
         what_was_decoded(run),
         all_decoders(run),
-        *verdicts_sections(run),
         differences(run),
         gallery_sizes(run),
         directions(run),
