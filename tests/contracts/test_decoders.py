@@ -6,7 +6,9 @@ from functools import cache
 import numpy as np
 import pytest
 
+from cebra_stand_in import write_stand_in
 from dina.baselines import BASELINES, Baseline
+from dina.baselines.cebra import INTERPRETER
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs, RetrievalTask, make_pairs, make_task, make_template_tasks
 from dina.dataset.standardise import Standardiser
@@ -19,6 +21,14 @@ N_TRAIN, N_VALIDATION, N_TEST, N_NEURONS = 160, 40, 100, 40
 TRAIN = np.arange(N_TRAIN)
 VALIDATION = N_TRAIN + np.arange(N_VALIDATION)
 TEST = N_TRAIN + N_VALIDATION + np.arange(N_TEST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cebra_environment(tmp_path_factory):
+    """Name a stand-in for the environment of CEBRA: what is tested here is everything around it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(INTERPRETER, write_stand_in(tmp_path_factory.mktemp("cebra")))
+        yield
 
 
 @cache
@@ -67,6 +77,19 @@ def tasks_for(decoder: Baseline, pairs: Pairs) -> list[RetrievalTask]:
     return make_template_tasks(pairs) if decoder.reads == "templates" else [make_task(pairs, "single_trial")]
 
 
+@cache
+def fitted(name: str) -> Baseline:
+    """Fit a decoder to the toy session, once for all tests."""
+    return build(name).fit(*split(simulate())[:2])
+
+
+@cache
+def clean_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Score the single test trials of the toy session, once for all tests."""
+    tasks = tasks_for(fitted(name), split(simulate())[2])
+    return np.concatenate([fitted(name).score(t.queries, t.gallery) for t in tasks]), np.concatenate([t.target for t in tasks])
+
+
 def score(name: str, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """Fit a decoder and score all single test trials, repeat by repeat for those that read templates."""
     train, validation, test = split(recording)
@@ -76,18 +99,17 @@ def score(name: str, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_scores_are_finite_one_for_each_query_and_candidate_and_the_same_every_time(name):
-    scores, target = score(name, simulate())
+def test_scores_are_finite_one_for_each_query_and_candidate(name):
+    scores, target = clean_scores(name)
 
     assert scores.shape == (len(target), N_TEST)
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, score(name, simulate())[0])
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("name", BASELINES)
 def test_with_signal_it_is_far_better_than_chance_in_both_directions(name, direction):
-    found = retrieve(*score(name, simulate()), direction)
+    found = retrieve(*clean_scores(name), direction)
 
     # chance 0.01 and 0.5; every decoder of the table reaches more than ten times chance on these clean neurons
     assert found.top(1).mean() > 0.1
@@ -118,25 +140,23 @@ def test_without_signal_it_is_inside_its_chance_interval(name):
     assert low <= 0.1 <= high
 
 
-@pytest.mark.parametrize("poison", [1e6, -1e6])
 @pytest.mark.parametrize("name", BASELINES)
-def test_test_trials_do_not_move_what_is_learnt_by_one_bit(name, poison):
+def test_a_second_fit_with_other_test_trials_gives_the_same_scores_to_the_last_bit(name):
     recording = simulate()
     poisoned = recording.responses.copy()
-    poisoned[np.isin(recording.stimulus_id, TEST)] = poison
-    _, _, test = split(recording)
-    learnt = [build(name).fit(*split(given)[:2]) for given in (recording, replace(recording, responses=poisoned))]
+    of_test = np.isin(recording.stimulus_id, TEST)
+    poisoned[of_test] = np.where(np.arange(of_test.sum())[:, None] % 2 == 0, 1e6, -1e6)
+    after = build(name).fit(*split(replace(recording, responses=poisoned))[:2])
 
-    for task in tasks_for(learnt[0], test):
-        clean, after = (decoder.score(task.queries, task.gallery) for decoder in learnt)
-        assert clean.tobytes() == after.tobytes()
+    for task in tasks_for(after, split(recording)[2]):
+        clean, moved = (decoder.score(task.queries, task.gallery) for decoder in (fitted(name), after))
+        assert clean.tobytes() == moved.tobytes()
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_queries_are_scored_one_by_one_as_together_unless_the_decoder_needs_the_whole_repeat(name):
-    train, validation, test = split(simulate())
-    decoder = build(name).fit(train, validation)
-    task = tasks_for(decoder, test)[0]
+    decoder = fitted(name)
+    task = tasks_for(decoder, split(simulate())[2])[0]
     alone = replace(task.queries, responses=task.queries.responses[:1], n_presentations=task.queries.n_presentations[:1])
 
     same = np.allclose(decoder.score(alone, task.gallery), decoder.score(task.queries, task.gallery)[:1], rtol=1e-4, atol=1e-4)
@@ -146,9 +166,9 @@ def test_queries_are_scored_one_by_one_as_together_unless_the_decoder_needs_the_
 
 
 def test_the_ideal_observer_is_best():
-    accuracy = {name: retrieve(*score(name, simulate()), DIRECTIONS[0]).top(1).mean() for name in BASELINES}
+    accuracy = {name: retrieve(*clean_scores(name), DIRECTIONS[0]).top(1).mean() for name in BASELINES}
 
-    assert max(accuracy, key=lambda name: accuracy[name]) == "ideal_observer"
+    assert accuracy["ideal_observer"] == max(accuracy.values())
 
 
 def test_there_is_no_ideal_observer_of_a_real_recording():

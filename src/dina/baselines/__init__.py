@@ -1,15 +1,29 @@
-"""What any claim must beat: the linear decoder, the reference levels, and the ideal observer of a simulation."""
+"""What any claim must beat: linear decoders, inverted encoding models, the reference levels, and the ideal observer."""
 
 from collections.abc import Callable
 
+from dina.baselines.canonical_correlation import CanonicalCorrelation
+from dina.baselines.cebra import Cebra
 from dina.baselines.encoding_identification import EncodingIdentification
 from dina.baselines.ideal_observer import IdealObserver
 from dina.baselines.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
+from dina.baselines.partial_least_squares import PartialLeastSquares
+from dina.baselines.reduced_rank import ReducedRankRegression
 from dina.baselines.ridge import Ridge
 from dina.checks import DataError
 from dina.recordings.truth import Truth
 
-Baseline = Ridge | EncodingIdentification | NearestRepeatRaw | NearestRepeatZscored | IdealObserver
+Baseline = (
+    Ridge
+    | ReducedRankRegression
+    | CanonicalCorrelation
+    | PartialLeastSquares
+    | EncodingIdentification
+    | Cebra
+    | NearestRepeatRaw
+    | NearestRepeatZscored
+    | IdealObserver
+)
 
 
 def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
@@ -21,8 +35,17 @@ def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
 
 BASELINES: dict[str, Callable[[int, Truth | None], Baseline]] = {
     "ridge": lambda seed, truth: Ridge(seed),
+    "direct_decoding": lambda seed, truth: Ridge(seed, predicts="gabors"),
+    "reduced_rank": lambda seed, truth: ReducedRankRegression(),
+    "canonical_correlation": lambda seed, truth: CanonicalCorrelation(seed),
+    "partial_least_squares": lambda seed, truth: PartialLeastSquares(),
     "encoding_global": lambda seed, truth: EncodingIdentification(is_local=False),
     "encoding_local": lambda seed, truth: EncodingIdentification(is_local=True),
+    "encoding_independent": lambda seed, truth: EncodingIdentification(is_local=True, noise="independent"),
+    "encoding_shrinkage": lambda seed, truth: EncodingIdentification(is_local=True, noise="shrinkage"),
+    "encoding_opponent": lambda seed, truth: EncodingIdentification(is_local=True, front_end="opponent"),
+    "encoding_network": lambda seed, truth: EncodingIdentification(is_local=True, front_end="network", seed=seed),
+    "cebra": lambda seed, truth: Cebra(seed),
     "nearest_repeat_zscored": lambda seed, truth: NearestRepeatZscored(),
     "nearest_repeat_raw": lambda seed, truth: NearestRepeatRaw(),
     "ideal_observer": _build_ideal_observer,

@@ -7,42 +7,57 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.baselines.front_ends import FRONT_ENDS, FrontEnd
+from dina.baselines.noise_candidates import NoiseKind, noise_candidates
+from dina.baselines.validation_rank import mean_log_rank
 from dina.checks import DataError
 from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.encoding.evidence import choose_typical, log_evidence
 from dina.encoding.global_ridge import GlobalWeights, fit_global_ridge
 from dina.encoding.local_ridge import LocalWeights, choose_width, fit_local_ridge
-from dina.encoding.noise_covariance import decompose_residuals, repeat_differences
+from dina.encoding.noise_covariance import repeat_differences
 from dina.encoding.receptive_fields import estimate_centres
-from dina.measures.ranks import target_ranks
 from dina.shapes import Scores
-from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.neural.shared_noise import SharedNoise
-
-COMPONENT_COUNTS = (0, 32, 64, 128, 256)
-"""Numbers of shared noise components tried on the validation images."""
-
-SHRINKAGES = (0.1, 0.5)
-"""Shrinkages of the noise correlations tried on the validation images."""
 
 WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
 """Widths of the receptive-field window tried by leave-one-out, in places of the map."""
 
 FIELD_ORDER = 2
-IMAGES_AT_ONCE = 64
+
+NAMES: dict[tuple[bool, str, str], str] = {
+    (False, "gabor", "shared"): "encoding_global",
+    (True, "gabor", "shared"): "encoding_local",
+    (True, "gabor", "independent"): "encoding_independent",
+    (True, "gabor", "shrinkage"): "encoding_shrinkage",
+    (True, "opponent", "shared"): "encoding_opponent",
+    (True, "network", "shared"): "encoding_network",
+}
+"""Whether weights are local, front end, and noise model → name in tables; other combinations are named after them."""
 
 
 class EncodingIdentification:
     r"""Predict every neuron's response to each candidate, and score candidates by the Gaussian log likelihood.
 
-    Gabor energies and rectified phases of the image drive each neuron through ridge weights. Twenty settings of the
-    noise covariance are tried on the validation images: five numbers of shared components × two shrinkages × two
-    sources (differences between repeats; what left-out training images leave unexplained).
+    Features of the image (Gabor energies and rectified phases, unless another front end is asked for) drive each neuron
+    through ridge weights. Twenty settings of the noise covariance are tried on the validation images, from two sources:
+    differences between repeats, and what left-out training images leave unexplained.
 
     Parameters
     ----------
     is_local
         Whether each neuron's weights are confined to a window around its receptive field.
+    front_end
+        Name in `FRONT_ENDS` of the features of the image.
+    noise
+        "shared" by some components, "independent" from neuron to neuron, or a whole covariance under "shrinkage".
+    seed
+        Of what is random in the front end: the first weights and batches of a network.
+
+    Attributes
+    ----------
+    chosen
+        What leave-one-out and validation chose, after `fit`.
 
     Notes
     -----
@@ -57,18 +72,27 @@ class EncodingIdentification:
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 
-    def __init__(self, *, is_local: bool) -> None:
-        self.name = "encoding_local" if is_local else "encoding_global"
+    def __init__(
+        self,
+        *,
+        is_local: bool,
+        front_end: Literal["gabor", "opponent", "network"] = "gabor",
+        noise: NoiseKind = "shared",
+        seed: int = 0,
+    ) -> None:
+        self.name = NAMES.get((is_local, front_end, noise), f"encoding_{front_end}_{noise}")
         self.is_local = is_local
+        self.front_end = front_end
+        self.noise = noise
+        self.seed = seed
         self.chosen: dict[str, str | float] = {}
-        self._tower: GaborEnergy | None = None
+        self._front: FrontEnd | None = None
 
     @torch.no_grad()
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Learn weights and noise from ``train``; choose the noise model by ``validation``."""
-        channels, height, width = (int(extent) for extent in train.images.shape[1:])
-        self._tower = GaborEnergy((channels, height, width), n_contrasts=0)
-        maps = self._tower.learn_statistics(torch.from_numpy(train.images))
+        self._front = FRONT_ENDS[self.front_end]()
+        maps = self._front.learn(train, self.seed)
         responses = torch.from_numpy(train.averaged())
         if self.is_local:
             centre = estimate_centres(maps, responses)
@@ -95,7 +119,7 @@ class EncodingIdentification:
         DataError
             If `fit` was not called.
         """
-        if self._tower is None:
+        if self._front is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         asked = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
         relative = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32)) / self._typical_presentations
@@ -103,28 +127,19 @@ class EncodingIdentification:
         return (_compare(asked, self._predict(gallery.images), self._noise) - evidence[:, None]).numpy()
 
     def _predict(self, images: np.ndarray) -> Tensor:
-        assert self._tower is not None  # set in fit; tells the type checker
-        chunks = [
-            self._weights.predict(self._tower(torch.from_numpy(images[first : first + IMAGES_AT_ONCE])))
-            for first in range(0, len(images), IMAGES_AT_ONCE)
-        ]
-        return torch.cat(chunks)
+        assert self._front is not None  # set in fit; tells the type checker
+        return torch.cat([self._weights.predict(maps) for maps in self._front.encode(images)])
 
     def _choose_noise(self, residuals: dict[str, Tensor], validation: Pairs) -> None:
         """Take the noise model with the lowest mean log rank of the averaged validation responses."""
         evoked = self._predict(validation.images)
         asked = torch.from_numpy(validation.averaged())
-        itself = np.arange(validation.n_stimuli)
         lowest = np.inf
-        for source, rows in residuals.items():
-            components = decompose_residuals(rows)
-            for n_components in COMPONENT_COUNTS:
-                for shrinkage in SHRINKAGES:
-                    noise = components.noise(n_components, shrinkage)
-                    loss = float(np.log(target_ranks(_compare(asked, evoked, noise).numpy(), itself)).mean())
-                    if loss < lowest:
-                        lowest, self._noise = loss, noise
-                        self.chosen |= {"noise_from": source, "noise_components": n_components, "noise_shrinkage": shrinkage}
+        for noise, setting in noise_candidates(self.noise, residuals):
+            loss = mean_log_rank(_compare(asked, evoked, noise).numpy())
+            if loss < lowest:
+                lowest, self._noise = loss, noise
+                self.chosen |= setting
 
 
 def _compare(

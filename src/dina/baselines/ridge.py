@@ -9,7 +9,7 @@ from himalaya.kernel_ridge import solve_kernel_ridge_cv_eigenvalues
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
-from dina.baselines.image_components import ImageComponents
+from dina.baselines.gabor_components import DESCRIPTIONS, ImageDescription
 from dina.checks import DataError
 from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.measures.correlation import correlate_all_rows
@@ -33,7 +33,7 @@ class Ridge:
     r"""The linear decoder that any claim must beat.
 
     Population responses, averaged over the trials of an image, predict the principal components of the training
-    images; a candidate's score is the correlation of its components with the predicted ones. Components are
+    images (or, for direct decoding to image features, of their Gabor features); a candidate's score is the correlation of its components with the predicted ones. Components are
     z-scored by training images, so that fine ones count as much as coarse ones before they are weighted.
 
     The penalty of each component comes from cross-validation inside the training images. Twenty settings are then
@@ -44,6 +44,8 @@ class Ridge:
     ----------
     seed
         Of the folds inside the training images.
+    predicts
+        Name in `DESCRIPTIONS` of the components of images: of "pixels", or of "gabors" (energies and rectified phases).
 
     Notes
     -----
@@ -54,16 +56,19 @@ class Ridge:
     References
     ----------
     Dupré la Tour et al. (2022), NeuroImage 264:119728. https://doi.org/10.1016/j.neuroimage.2022.119728
+
+    Horikawa & Kamitani (2017), Nat. Commun. 8:15037. https://doi.org/10.1038/ncomms15037 (features, then correlation)
     """
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 
-    def __init__(self, seed: int = 0) -> None:
-        self.name = "ridge"
+    def __init__(self, seed: int = 0, predicts: Literal["pixels", "gabors"] = "pixels") -> None:
+        self.name = "ridge" if predicts == "pixels" else "direct_decoding"
         self.seed = seed
+        self.predicts = predicts
         self.n_components = 0
         self.weighting = ""
-        self._components: ImageComponents | None = None
+        self._components: ImageDescription | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Learn the map from ``train``; choose number and weighting of components by ``validation``.
@@ -75,7 +80,7 @@ class Ridge:
         """
         if train.n_stimuli < 3:
             raise DataError(f"Ridge needs at least three training images; got {train.n_stimuli}. Give it a larger split.")
-        components = ImageComponents.learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1))
+        components = DESCRIPTIONS[self.predicts].learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1))
         weight = np.sqrt(train.total_presentations() / train.total_presentations().mean()).astype(np.float32)[:, None]
         responses, targets = train.averaged(), components.encode(train.images)
         self._components = components
