@@ -3,6 +3,7 @@
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.image_side.conditions import analyse_conditions
+from dina.interpretation.image_side.map_capacity import analyse_map_capacity
 from dina.interpretation.image_side.semantics import analyse_semantics
 from dina.interpretation.image_side.shape_texture import analyse_shape_texture
 from dina.interpretation.image_side.shape_texture_refit import analyse_shape_texture_refit
@@ -26,6 +27,7 @@ ANALYSES: dict[str, Analysis] = {
     "shape_texture_refit": Analysis(
         analyse_shape_texture_refit, "image", "Does shape or texture suffice for towers fitted on it alone?", is_slow=True
     ),
+    "map_capacity": Analysis(analyse_map_capacity, "image", "Does what is read follow from the size of the maps?", is_slow=True),
     "semantics": Analysis(
         analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
     ),

@@ -8,6 +8,7 @@ from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
 from dina.report.sections.conditions import conditions_section
+from dina.report.sections.map_capacity import map_capacity_section
 from dina.report.sections.semantics import semantics_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
@@ -20,6 +21,7 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "conditions": conditions_section,
     "spatial_frequency_refit": spatial_frequency_refit_section,
     "shape_texture_refit": shape_texture_refit_section,
+    "map_capacity": map_capacity_section,
     "semantics": semantics_section,
 }
 """For each analysis, what draws its section."""

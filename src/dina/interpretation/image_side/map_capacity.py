@@ -1,0 +1,247 @@
+"""Whether what towers read follows from the size of their maps: retrieval and frequency edge against capacity."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.alignment.decoder import DinaDecoder
+from dina.checks import DataError
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_side.capacities import Capacity, list_capacities
+from dina.interpretation.image_side.frequency_findings import FrequencyCurves, where_read
+from dina.interpretation.image_side.frequency_statistics import upper_edge
+from dina.interpretation.image_side.paired_galleries import PairedResampling, choose_test_images
+from dina.interpretation.image_side.resampled_finding import central_range, curve_variables, resampled_finding
+from dina.interpretation.image_side.shares import NULL
+from dina.interpretation.image_side.spatial_frequency import (
+    FEWEST_IMAGES,
+    SpatialFrequencySettings,
+    frequency_unit,
+    measure_curves,
+)
+from dina.measures.finding import Finding
+from dina.progress import track
+from dina.randomness import generator_for
+
+PUBLISHED_SIZE = "16 × 64"
+FEWEST_FITS = 3
+TOO_FEW = "Too few fits of other sizes find more than chance."
+PERMUTED = "capacities permuted over the fits"
+EXCHANGED = "the two stages exchanged at random, image by image"
+
+
+class MapCapacitySettings(BaseModel):
+    """The budget of the sweep.
+
+    Parameters
+    ----------
+    n_epochs
+        Most epochs of each fit; the preset's own number if that is lower.
+    frequency
+        How each fit is asked about spatial frequency.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_epochs: int = Field(20, ge=0)
+    frequency: SpatialFrequencySettings = SpatialFrequencySettings()
+
+
+DEFAULTS = MapCapacitySettings()
+
+
+@dataclass(frozen=True, eq=False)
+class MapCapacityResult:
+    """What towers with maps of different sizes read.
+
+    Parameters
+    ----------
+    names
+        Of the fits.
+    map_shape
+        Channels, height and width of each map, shape ``(n_fits, 3)``.
+    is_in_slope
+        Which fits differ in nothing but capacity.
+    curves
+        Of each fit, over the same test images and frequencies.
+    n_epochs, unit, seed
+        Budget of each fit; unit of the frequencies; of the permuted capacities.
+    resampling
+        Bootstrap and permutations of the images.
+    """
+
+    names: tuple[str, ...]
+    map_shape: Int[np.ndarray, "fit 3"]
+    is_in_slope: tuple[bool, ...]
+    curves: tuple[FrequencyCurves, ...]
+    n_epochs: int
+    unit: str
+    seed: int
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return size, accuracy and frequency edge of every fit with intervals."""
+        edge, top1 = self._edges(), self._accuracies()
+        ends = np.array([central_range(edge[1 : 1 + self.resampling.n_resamples, place]) for place in range(edge.shape[1])])
+        frequency = {"units": self.unit}
+        matched = np.stack([curves.matched_signal(self.resampling)[0] for curves in self.curves])
+        return xr.Dataset(
+            {
+                **curve_variables("top1", "fit", top1, "top-1 accuracy, unfiltered images"),
+                "edge": ("fit", edge[0], frequency),
+                "edge_low": ("fit", ends[:, 0], frequency),
+                "edge_high": ("fit", ends[:, 1], frequency),
+                "matched_signal": (("fit", "cutoff"), matched, {"units": "1"}),
+                "map_shape": (("fit", "axis"), self.map_shape, {"units": "1"}),
+                "is_in_slope": ("fit", np.array(self.is_in_slope, dtype=np.uint8), {"units": "1"}),
+            },
+            coords={
+                "fit": list(self.names),
+                "cutoff": ("cutoff", self.curves[0].frequency, frequency),
+                "axis": ["channel", "height", "width"],
+            },
+            attrs={
+                "n_images": self.curves[0].n_images,
+                "n_epochs": self.n_epochs,
+                "nyquist": self.curves[0].nyquist,
+                "null": NULL,
+            },
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the slopes against capacity, and the difference of stages; see `docs/image-side.md`."""
+        n, edge, top1 = self.curves[0].n_images, np.log2(self._edges()), self._accuracies()
+        numbers, places = self.map_shape.prod(axis=1), self.map_shape[:, 1:].prod(axis=1)
+        swept = np.array(self.is_in_slope)
+        found = []
+        for name, values, size in (
+            ("edge_per_capacity", edge, numbers),
+            ("edge_per_places", edge, places),
+            ("top1_per_capacity", top1, numbers),
+        ):
+            taken = swept & np.isfinite(values[0])
+            rows, reason = self._slopes(size[taken], values[:, taken])
+            found.append(resampled_finding(name, rows, "1", n, PERMUTED, reason))
+        for place in np.flatnonzero(~swept):
+            rows = self._difference(int(place), self.names.index(PUBLISHED_SIZE))
+            found.append(resampled_finding("stage_edge_difference", rows, "1", n, EXCHANGED, TOO_FEW))
+        return tuple(found)
+
+    def _slopes(self, size: np.ndarray, values: np.ndarray) -> tuple[Float[np.ndarray, "row"], str]:
+        """Return slopes of the data, the resamples and permuted capacities, and why there are none if so."""
+        n_resamples = self.resampling.n_resamples
+        if len(size) < FEWEST_FITS:
+            return np.full(1 + 2 * n_resamples, np.nan), TOO_FEW
+        start = np.tile(np.arange(len(size)), (n_resamples, 1))
+        order = generator_for(self.seed, "capacities").permuted(start, axis=1)
+        rows = np.concatenate([values[: 1 + n_resamples], values[0][order]])
+        return slope_per_octave(size, rows), "All maps have the same size in this respect."
+
+    def _accuracies(self) -> Float[np.ndarray, "row fit"]:
+        return self.resampling.over_tables(np.stack([curves.low_pass[-1] for curves in self.curves]))
+
+    def _edges(self) -> Float[np.ndarray, "row fit"]:
+        top1 = self._accuracies()
+        found = []
+        for place, curves in enumerate(self.curves):
+            edge = upper_edge(curves.frequency, curves.matched_signal(self.resampling))
+            found.append(where_read(edge, top1[:, place], self.resampling))
+        return np.stack(found, axis=1)
+
+    def _difference(self, first: int, second: int) -> Float[np.ndarray, "row"]:
+        """Return the octaves between two edges: as it is, resampled, and with the two fits exchanged image by image."""
+        both = []
+        for curves in (self.curves[first], self.curves[second]):
+            own = np.diagonal(curves.margin, axis1=1, axis2=2)
+            both.append(own / abs(own[-1].mean() - own[0].mean()))  # scores of two fits have scales of their own
+        middle, half = (both[0] + both[1]) / 2, (both[0] - both[1]) / 2
+        apart, common = self.resampling.over_differences(half), self.resampling.over_differences(middle)
+        common[1 + self.resampling.n_resamples :] = middle.mean(axis=1)  # what both share is not exchanged
+        edges = []
+        for sign in (1, -1):
+            share = common + sign * apart
+            share = (share[:, 1:] - share[:, :1]) / (share[:, -1:] - share[:, :1])
+            edges.append(upper_edge(self.curves[first].frequency, share))
+        are_read = np.isfinite(self._edges()[: 1 + self.resampling.n_resamples][:, [first, second]]).all(axis=1)
+        is_told = np.append(are_read, np.full(self.resampling.n_resamples, are_read[0]))
+        return np.where(is_told, np.log2(edges[0]) - np.log2(edges[1]), np.nan)
+
+
+def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAULTS) -> MapCapacityResult:
+    """Fit towers with maps of other sizes and ask each which spatial frequencies it reads.
+
+    Split, seed and all other settings are those of the decoding. Every fit gets the same number of epochs at most, so that
+    larger maps may be further from their best; the accuracies beside say how far each got.
+
+    Parameters
+    ----------
+    decoded
+        What to fit again.
+    settings
+        Budget.
+
+    Raises
+    ------
+    DataError
+        If there are too few test images, or the preset's maps cannot be changed.
+    """
+    chosen = choose_test_images(decoded, settings.frequency.n_images, "frequency images")
+    if len(chosen) < FEWEST_IMAGES:
+        raise DataError(
+            f"Map capacity is judged on at least {FEWEST_IMAGES} test images; there are {len(chosen)}. Keep more for testing."
+        )
+    height, width = decoded.test.images.shape[2:]
+    swept = list_capacities(decoded.settings, (height, width), settings.n_epochs)
+    fitted = [measure_capacity(decoded, capacity, chosen, settings) for capacity in track(swept, "Fitting maps of other sizes")]
+    return MapCapacityResult(
+        names=tuple(capacity.name for capacity in swept),
+        map_shape=np.array([shape for shape, _ in fitted], dtype=np.int64),
+        is_in_slope=tuple(capacity.is_in_slope for capacity in swept),
+        curves=tuple(curves for _, curves in fitted),
+        n_epochs=swept[0].settings.fit.n_epochs,
+        unit=frequency_unit(decoded.recording),
+        seed=decoded.seed,
+        resampling=PairedResampling.draw(len(chosen), decoded.n_resamples, decoded.seed),
+    )
+
+
+def measure_capacity(
+    decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
+) -> tuple[tuple[int, int, int], FrequencyCurves]:
+    """Fit one member of a sweep and return the shape of its maps and what it reads at each frequency.
+
+    Parameters
+    ----------
+    decoded
+        Pairs and seed.
+    capacity
+        Which member.
+    chosen
+        Test images.
+    settings
+        How it is asked.
+    """
+    decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device)
+    decoder.fit(decoded.train, decoded.validation)
+    assert decoder.towers is not None  # set by fit; tells the type checker
+    again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)
+    return decoder.towers.image_tower.map_shape, measure_curves(again, chosen, settings.frequency)
+
+
+def slope_per_octave(size: Int[np.ndarray, "fit"], values: Float[np.ndarray, "row fit"]) -> Float[np.ndarray, "row"]:
+    """Return the least-squares slope of values on the binary logarithm of sizes; NaN if sizes are all alike or a value is.
+
+    Examples
+    --------
+    >>> slope_per_octave(np.array([1, 2, 4]), np.array([[0.0, 0.5, 1.0]])).tolist()
+    [0.5]
+    """
+    octave = np.log2(size) - np.log2(size).mean()
+    spread = float((octave**2).sum())
+    if spread < 1e-12:
+        return np.full(len(values), np.nan)
+    slopes: np.ndarray = values @ octave / spread
+    return slopes

@@ -1,0 +1,59 @@
+"""Frequency edge and accuracy of towers against the size of their maps."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from dina.report.canvas import finish_axes, in_style, new_figure
+from dina.report.style import COLOURS
+
+
+@in_style
+def draw_map_capacity(dataset: xr.Dataset) -> Figure:
+    """Draw edge and accuracy of every fit against the numbers in its map; hollow: fits that differ in more than size.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``map_capacity``.
+    """
+    figure = new_figure(160, 76)
+    first, second = figure.subplots(1, 2)
+    _draw_fits(first, dataset, "edge", 1)
+    units = dataset["edge"].attrs["units"]
+    if np.isfinite(dataset["edge"].to_numpy()).any():
+        first.set_yscale("log", base=2)
+        first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        first.yaxis.set_minor_locator(NullLocator())
+        first.axhline(dataset.attrs["nyquist"], color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0)
+    else:
+        first.annotate("no fit finds more than chance", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7.5)
+        first.set_yticks([])
+    first.set_ylabel(f"frequency edge ({units})")
+    first.set_title("a  what is read")
+    low, high = (100 * dataset[f"top1_null_{end}"].to_numpy() for end in ("low", "high"))
+    second.axhspan(float(low.min()), float(high.max()), color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+    _draw_fits(second, dataset, "top1", 100)
+    second.set_ylim(bottom=0)
+    second.set_ylabel("top-1 accuracy (% of queries)")
+    second.set_title("b  how well")
+    for axes in (first, second):
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value):,}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("numbers in a map")
+        finish_axes(axes, "y")
+    return figure
+
+
+def _draw_fits(axes: Axes, dataset: xr.Dataset, name: str, scale: float) -> None:
+    """Draw one point with interval for each fit."""
+    size = dataset["map_shape"].to_numpy().prod(axis=1)
+    value, low, high = (scale * dataset[name + end].to_numpy() for end in ("", "_low", "_high"))
+    blue = COLOURS["dina"][0]
+    axes.vlines(size, low, high, color=blue, linewidth=1.2, zorder=2)
+    is_swept = dataset["is_in_slope"].to_numpy().astype(bool)
+    axes.plot(size[is_swept], value[is_swept], "o", color=blue, markersize=4.5, zorder=3)
+    axes.plot(size[~is_swept], value[~is_swept], "o", color=blue, markerfacecolor=COLOURS["paper"][0], markersize=4.5, zorder=3)
