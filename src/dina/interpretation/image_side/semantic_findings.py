@@ -23,7 +23,6 @@ DRAWN = "categories drawn from what low-level structure lets expect"
 EXCHANGED = "low-level structure of other images of the same category"
 ELSEWHERE = "pairs permuted over images"
 SHUFFLED = "categories permuted over images"
-MOVED = "low-level distances of other images"
 FEWEST_ERRORS = 5
 """Wrong retrievals below which their rate of own category is not given."""
 
@@ -78,29 +77,26 @@ def compare_all_galleries(
     for name, matrix in scores.items():
         wins = compare_galleries(matrix, distances, truth)
         drawn = compare_galleries(matrix, distances, models.test_draws)
-        moved = _moved(matrix, distances, truth, len(models.test_draws), generator)
+        shuffled = _shuffled_costs(matrix, distances, truth, len(models.test_draws), generator)
         low, high = np.nanquantile(wins.accuracy(counts), [0.025, 0.975], axis=0)
         tables.append((wins.accuracy()[0], low, high))
         n = int((wins.n.sum(2) > 0).sum())
         cost, effect = wins.same_class_cost(counts), wins.low_level_cost(counts)
         findings += [
             _finding(f"same_class_cost_{name}", wins.same_class_cost()[0], "1", n, cost, drawn.same_class_cost(), DRAWN),
-            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, moved, MOVED),
+            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, shuffled, ELSEWHERE),
             *_mistakes(name, matrix, test.category, models.test_draws),
         ]
     value, low, high = (np.stack(arrays) for arrays in zip(*tables, strict=True))
     return GalleryStatistics(tuple(scores), value, low, high, tuple(findings))
 
 
-def _moved(
+def _shuffled_costs(
     scores: Scores, distances: np.ndarray, category: np.ndarray, n_draws: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "draw"]:
-    """Low-level cost when scores are laid over the distances of other images; a quarter of the draws, for their price."""
-    costs = []
-    for _ in range(max(40, n_draws // 4)):
-        other = generator.permutation(len(scores))
-        costs.append(compare_galleries(scores, distances[np.ix_(other, other)], category).low_level_cost()[0])
-    return np.array(costs)
+    """Low-level cost when queries are assigned to other images; a quarter of the draws, for their price."""
+    orders = [generator.permutation(len(scores)) for _ in range(max(40, n_draws // 4))]
+    return np.array([compare_galleries(scores[order], distances, category).low_level_cost()[0] for order in orders])
 
 
 def _mistakes(name: str, scores: Scores, category: np.ndarray, draws: np.ndarray) -> list[Finding]:

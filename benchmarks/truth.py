@@ -1,0 +1,202 @@
+"""Plant a truth, analyse and judge: analyses must find what was put in, and nothing where responses are shuffled over images.
+
+Run ``python benchmarks/truth.py --session benchmark --seeds 10 11 12`` for all positive controls at full size, ``--controls semantic
+gabor`` for some, ``--quick`` for small sessions, and ``--controls null --seeds $(seq 100)`` for shuffled pairs. The table is printed
+as Markdown and, with ``--out FILE``, written; the exit code is 1 if any control fails. Development used seeds 0 to 4.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from scipy.stats import binom
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import DefaultSettings
+from dina.checks import DataError
+from dina.interpretation import ANALYSES, Decoded, decode
+from dina.interpretation.verdicts import RULES, judge
+from dina.measures.finding import Finding
+from dina.randomness import generator_for
+from dina.recordings.recording import Recording
+from dina.recordings.synthetic import simulate
+
+QUICK: dict[str, object] = {
+    "n_neurons": 150,
+    "n_stimuli": 400,
+    "height": 24,
+    "width": 48,
+    "n_subunits": 80,
+    "n_broad_factors": 10,
+}
+SMALL: dict[str, object] = {**QUICK, "n_neurons": 60, "n_stimuli": 240, "n_categories": 5, "n_spontaneous": 0}
+PLANTED_CPD = 0.05
+FAILS_BY_CHANCE = 0.0015  # of an exact test of one finding: fewer than 88 of 100 seeds inside a 95 % null
+ABOUT_PAIRS = (
+    "shuffled pairs",
+    "pairs permuted",
+    "categories drawn",
+    "low-level structure of other images",
+    "low-level distances",
+)
+"""How the words of nulls begin that hold where responses are shuffled over images; others are about neurons or images alone."""
+
+Found = Mapping[str, Mapping[str, Finding]]
+Checked = tuple[str, bool]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A planted truth, the analyses that must find it, and the check: what was found, and whether that is right."""
+
+    planted: str
+    settings: Mapping[str, object]
+    analyses: tuple[str, ...]
+    check: Callable[[Found], Checked]
+
+
+def by_verdicts(expected: Mapping[str, str]) -> Callable[[Found], Checked]:
+    """Check the verdicts on some claims."""
+
+    def check(found: Found) -> Checked:
+        verdicts = dict(zip(expected, judge([RULES[name] for name in expected], found), strict=True))
+        words = ", ".join(f"{name}: {verdict.verdict}" for name, verdict in verdicts.items())
+        return words, all(verdicts[name].verdict == answer for name, answer in expected.items())
+
+    return check
+
+
+def check_frequency(found: Found) -> Checked:
+    """Check that the curve ends at the planted cut-off, within 15 %."""
+    edge = found["spatial_frequency"]["frequency_edge"]
+    return f"{edge.value:.3f} ({edge.low:.3f} to {edge.high:.3f}) {edge.units}", abs(edge.value / PLANTED_CPD - 1) <= 0.15
+
+
+def check_region(found: Found) -> Checked:
+    """Check that losses are confined as the fields are, and not confined once divided by coverage."""
+    occlusion = found["occlusion"]
+    score, coverage, normalised = (occlusion[f"participation_{name}"] for name in ("score", "coverage", "normalised"))
+    words = f"losses {score.value:.2f} of the image, coverage {coverage.value:.2f}; divided {normalised.value:.2f} of the covered area"
+    # a third of the image, and half a window more at either side
+    return words, score.high < 0.5 and coverage.value < 0.5 and normalised.value > score.value
+
+
+LOW_LEVEL = {"low_level_not_semantic": "supported", "semantic": "not supported", "low_level": "supported"}
+SEMANTIC = {"low_level_not_semantic": "not supported", "semantic": "supported", "low_level": "not supported"}
+MIXTURE = {"low_level_not_semantic": "not supported", "semantic": "supported", "low_level": "supported"}
+
+CONTROLS: dict[str, Control] = {
+    "gabor": Control("neurons see Gabors only", {}, ("semantics",), by_verdicts(LOW_LEVEL)),
+    "network": Control("neurons see a random network", {"family": "random_network"}, ("semantics",), by_verdicts(LOW_LEVEL)),
+    "semantic": Control("neurons know the category only", {"semantic_fraction": 1.0}, ("semantics",), by_verdicts(SEMANTIC)),
+    "mixture": Control("half of the neurons each", {"semantic_fraction": 0.5}, ("semantics",), by_verdicts(MIXTURE)),
+    "frequency": Control(
+        f"nothing above {PLANTED_CPD} cycles/degree",
+        {"frequency_limit_cpd": PLANTED_CPD},
+        ("spatial_frequency",),
+        check_frequency,
+    ),
+    "region": Control("fields in the middle third", {}, ("occlusion",), check_region),
+}
+
+
+def plant(control: Control, name: str, session: str, seed: int, quick: bool) -> Recording:
+    """Simulate the recording of a control."""
+    settings = {**(QUICK if quick else {}), **control.settings}
+    if name == "region":
+        height, width = simulate(session, 0, settings={**settings, "n_neurons": 2, "n_stimuli": 10}).images.shape[2:]
+        settings["field_region"] = (0, height, width // 3, 2 * width // 3)
+    return simulate("demo" if quick else session, seed, settings=settings)
+
+
+def carry_out(decoded: Decoded, names: Sequence[str]) -> dict[str, dict[str, Finding]]:
+    """Return the findings of some analyses; of those that cannot be done, none."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = {finding.name: finding for finding in ANALYSES[name].run(decoded).findings()}
+        except DataError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+    return found
+
+
+def run_controls(names: Sequence[str], session: str, seeds: Sequence[int], quick: bool) -> tuple[list[str], bool]:
+    """Return a row of the table for each control and seed, and whether all are right."""
+    rows, passed = ["| control | planted | seed | found | right | seconds |", "|---|---|---|---|---|---|"], True
+    for name in names:
+        control = CONTROLS[name]
+        for seed in seeds:
+            began = time.perf_counter()
+            recording = plant(control, name, session, seed, quick)
+            decoded = decode(recording, "default", DefaultSettings(fit=FitSettings(n_epochs=0)), seed, n_resamples=1000)
+            found = carry_out(decoded, control.analyses)
+            words, is_right = control.check(found) if len(found) == len(control.analyses) else ("no result", False)
+            passed &= is_right
+            rows.append(
+                f"| {name} | {control.planted} | {seed} | {words} | {'yes' if is_right else 'NO'} | {time.perf_counter() - began:.0f} |"
+            )
+            print(rows[-1], flush=True)
+    return rows, passed
+
+
+def shuffle_pairs(recording: Recording, seed: int) -> Recording:
+    """Give the responses to each image another image at random, to all its trials the same; labels stay with images."""
+    order = generator_for(seed, "null").permutation(len(recording.images))
+    labels = None if recording.labels is None else recording.labels[order]
+    return replace(recording, name=f"{recording.name}-null", images=recording.images[order], labels=labels, truth=None)
+
+
+def run_null(seeds: Sequence[int], analyses: Sequence[str]) -> tuple[list[str], bool]:
+    """Count for every finding that depends on the pairing how many shuffled sessions lie inside its 95 % null."""
+    inside: dict[tuple[str, str], list[bool]] = {}
+    settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    for seed in seeds:
+        recording = shuffle_pairs(simulate("demo", seed, settings={**SMALL, "signal_to_noise": 2.0}), seed)
+        decoded = decode(recording, "default", settings, seed, test_fraction=0.25, n_resamples=200)
+        for name, findings in carry_out(decoded, analyses).items():
+            for finding in findings.values():
+                # a statistic that is not defined has found nothing
+                if finding.null.startswith(ABOUT_PAIRS):
+                    inside.setdefault((name, finding.name), []).append(not finding.beats_null)
+    rows, passed = ["| analysis | finding | inside its null | of | at least |", "|---|---|---|---|---|"], True
+    for (name, statistic), flags in inside.items():
+        least = int(binom.ppf(FAILS_BY_CHANCE, len(flags), 0.95))
+        passed &= sum(flags) >= least
+        mark = "" if sum(flags) >= least else " **NO**"
+        rows.append(f"| {name} | {statistic} | {sum(flags)}{mark} | {len(flags)} | {least} |")
+    print("\n".join(rows), flush=True)
+    return rows, passed
+
+
+def main() -> int:
+    """Read the command line, run, print, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--session", default="benchmark", help="simulated session of the positive controls")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[10])
+    parser.add_argument("--controls", nargs="+", choices=[*CONTROLS, "null"], default=list(CONTROLS))
+    parser.add_argument("--analyses", nargs="+", choices=list(ANALYSES), help="of the null; all that are not slow")
+    parser.add_argument("--quick", action="store_true", help="small sessions")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    words = parser.parse_args()
+    torch.set_num_threads(words.threads)
+    rows: list[str] = []
+    passed = True
+    positive = [name for name in words.controls if name != "null" and set(CONTROLS[name].analyses) <= set(ANALYSES)]
+    if positive:
+        rows, passed = run_controls(positive, words.session, words.seeds, words.quick)
+    if "null" in words.controls:
+        quick_ones = [name for name, row in ANALYSES.items() if not row.is_slow]
+        more, is_calm = run_null(words.seeds, words.analyses or quick_ones)
+        rows, passed = [*rows, "", *more], passed and is_calm
+    if words.out:
+        words.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
