@@ -10,9 +10,35 @@ from dina.study.dina_step import dina_settings
 from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml
 
 DecoderName = Literal[
-    "dina", "ridge", "encoding_global", "encoding_local", "nearest_repeat_zscored", "nearest_repeat_raw", "ideal_observer"
+    "dina",
+    "ridge",
+    "direct_decoding",
+    "reduced_rank",
+    "canonical_correlation",
+    "partial_least_squares",
+    "encoding_global",
+    "encoding_local",
+    "encoding_independent",
+    "encoding_shrinkage",
+    "encoding_opponent",
+    "encoding_network",
+    "cebra",
+    "nearest_repeat_zscored",
+    "nearest_repeat_raw",
+    "ideal_observer",
 ]
 DECODER_NAMES: tuple[DecoderName, ...] = get_args(DecoderName)
+
+DEFAULT_DECODERS: tuple[DecoderName, ...] = (
+    "dina",
+    "ridge",
+    "encoding_global",
+    "encoding_local",
+    "nearest_repeat_zscored",
+    "nearest_repeat_raw",
+    "ideal_observer",
+)
+"""What a study fits unless it is told otherwise: what fits into ten minutes; docs/rivals.md has the others."""
 
 
 class SplitSettings(BaseModel):
@@ -57,7 +83,7 @@ class StudySettings(BaseModel):
     preset
         Which towers dina trains; a name in `dina.alignment.presets.PRESETS`.
     decoders
-        What is fitted and judged, in the order of the tables.
+        What is fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
     split
         How images are divided.
     evaluation
@@ -75,7 +101,7 @@ class StudySettings(BaseModel):
 
     seed: int = Field(0, ge=0)
     preset: str = "default"
-    decoders: tuple[DecoderName, ...] = Field(DECODER_NAMES, min_length=1)
+    decoders: tuple[DecoderName, ...] = Field(DEFAULT_DECODERS, min_length=1)
     split: SplitSettings = SplitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     dina: dict[str, Any] = Field(default_factory=dict)
