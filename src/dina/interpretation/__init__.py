@@ -10,6 +10,7 @@ from dina.interpretation.image_side.shape_texture_refit import analyse_shape_tex
 from dina.interpretation.image_side.spatial_frequency import analyse_spatial_frequency
 from dina.interpretation.image_side.spatial_frequency_refit import analyse_spatial_frequency_refit
 from dina.interpretation.neural_side.contributions import analyse_contributions
+from dina.interpretation.neural_side.couplings import analyse_couplings
 from dina.interpretation.neural_side.functional_interactions import analyse_functional_interactions
 from dina.interpretation.neural_side.noise_shuffle import analyse_noise_shuffle
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
@@ -35,6 +36,7 @@ ANALYSES: dict[str, Analysis] = {
     "sparse_subsets": Analysis(
         analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"
     ),
+    "couplings": Analysis(analyse_couplings, "neural", "Which neurons vary together, and is it tuning, place, or contamination?"),
     "functional_interactions": Analysis(
         analyse_functional_interactions, "neural", "Do pairs of neurons carry more, or less, than the sum of what each carries?"
     ),
