@@ -89,3 +89,34 @@ def test_one_image_shown_under_many_ids_cannot_be_trained_on(make_toy_pairs):
     train, _ = make_toy_pairs(n_train=10, n_validation=2)
     with pytest.raises(DataError, match="at least 2 different images; got 1 among 10"):
         TrainingBatches(train, np.zeros(10, dtype=np.int64), 4, 0, torch.device("cpu"))
+
+
+def test_single_trials_come_two_for_each_image_beside_the_image_they_belong_to(make_toy_pairs):
+    train, _ = make_toy_pairs(n_train=20, n_validation=2, n_repeats=3)
+    batches = make_batches(train)
+    drawn = []
+    for batch in batches.epoch_of_trials(1):
+        torch.testing.assert_close(batch.images.index_select(0, batch.row), batches.images.index_select(0, batch.position))
+        assert torch.equal(torch.bincount(batch.row), torch.full((len(batch.images),), 2))
+        for response, image in zip(batch.responses.numpy(), batch.position.tolist(), strict=True):
+            own = np.flatnonzero(train.stimulus_index == image)
+            drawn += [int(trial) for trial in own if np.array_equal(train.responses[trial], response)]
+        assert (batch.n_presentations == 1).all()
+    # two different trials of each of 20 images
+    assert len(drawn) == len(set(drawn)) == 40
+    first = torch.cat([batch.responses for batch in batches.epoch_of_trials(1)])
+    assert torch.equal(first, torch.cat([batch.responses for batch in batches.epoch_of_trials(1)]))
+    assert not torch.equal(first, torch.cat([batch.responses for batch in batches.epoch_of_trials(2)]))
+
+
+def test_an_image_with_one_trial_gives_one_row(make_toy_pairs):
+    train, _ = make_toy_pairs(n_train=9, n_validation=2)
+    keep = ~((train.stimulus_index == 4) & (train.repeat_number() == 1))
+    fewer = replace(
+        train,
+        responses=train.responses[keep],
+        stimulus_index=train.stimulus_index[keep],
+        n_presentations=train.n_presentations[keep],
+    )
+    position = torch.cat([batch.position for batch in make_batches(fewer, batch_size=3).epoch_of_trials(0)])
+    assert torch.bincount(position).tolist() == [2, 2, 2, 2, 1, 2, 2, 2, 2]
