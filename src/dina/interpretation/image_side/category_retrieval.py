@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from torch import Tensor
 
 from dina.encoding.noise_covariance import decompose_residuals
-from dina.interpretation.image_side.category_effects import CategoryEffects, fit_category_effects
+from dina.interpretation.image_side.category_effects import fit_category_effects, left_out_effects
 from dina.interpretation.image_side.category_models import CategoryModels, ModelledImages
 from dina.interpretation.image_side.response_partition import exchange_within
 from dina.shapes import Scores
@@ -75,6 +75,8 @@ class CategoryRetrieval:
     ----------
     low_level_noise
         What the low-level model leaves unexplained.
+    joint
+        The decoder of both descriptions.
     decoders
         Names: "low_level", "category", "joint".
     scores
@@ -92,6 +94,7 @@ class CategoryRetrieval:
     """
 
     low_level_noise: SharedNoise
+    joint: LikelihoodDecoder
     decoders: tuple[str, ...]
     scores: Float[np.ndarray, "decoder query gallery"]
     bits: Float[np.ndarray, "decoder query"]
@@ -120,12 +123,16 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
     stand still where retrieval is nearly perfect or nearly hopeless.
     """
     train, validation, test = models.train, models.validation, models.test
-    effects = fit_category_effects(train.unexpected_category(), train.responses - train.low_level)
+    left = train.responses - train.low_level
+    effects = fit_category_effects(train.unexpected_category(), left)
+    added = [left_out_effects(train.unexpected_category(), left, effects)]
+    added += [effects.predict(part.unexpected_category()) for part in (validation, test)]
+    parts = (train, validation, test)
     expected = {
-        "low_level": [part.low_level for part in (train, validation, test)],
-        "category": [part.category_only for part in (train, validation, test)],
-        "joint": [_joint(part, effects) for part in (train, validation, test)],
-        "given_category": [part.category_only + part.category_then_low_level for part in (train, validation, test)],
+        "low_level": [part.low_level for part in parts],
+        "category": [part.category_only for part in parts],
+        "joint": [part.low_level + more for part, more in zip(parts, added, strict=True)],
+        "given_category": [part.category_only + part.category_then_low_level for part in parts],
     }
     fitted = {
         name: fit_likelihood(train.responses - of_train, validation.responses, of_validation)
@@ -137,6 +144,7 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
     decoders = ("low_level", "category", "joint")
     return CategoryRetrieval(
         fitted["low_level"].noise,
+        fitted["joint"],
         decoders,
         np.stack([scores[name] for name in decoders]),
         np.stack([bits[name] for name in decoders]),
@@ -147,10 +155,6 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
     )
 
 
-def _joint(part: ModelledImages, effects: CategoryEffects, category: Int[np.ndarray, "image"] | None = None) -> Tensor:
-    return part.low_level + effects.predict(part.unexpected_category(category))
-
-
 def _shuffled(
     bits: Float[np.ndarray, "query gallery"], n_draws: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "draw"]:
@@ -158,14 +162,27 @@ def _shuffled(
     return np.array([bits[itself, generator.permutation(len(bits))].mean() for _ in range(n_draws)])
 
 
+@torch.no_grad()
+def score_drawn(models: CategoryModels, decoder: LikelihoodDecoder, draw: int) -> Scores:
+    """Score the test gallery by low-level structure and categories drawn anew, their effects fitted anew.
+
+    Parameters
+    ----------
+    models
+        Holds the draws.
+    decoder
+        The decoder of both descriptions; its noise and sharpness are kept.
+    draw
+        Number of the draw.
+    """
+    train, test = models.train, models.test
+    effects = fit_category_effects(train.unexpected_category(models.train_draws[draw]), train.responses - train.low_level)
+    return decoder.score(test.responses, test.low_level + effects.predict(test.unexpected_category(models.test_draws[draw])))
+
+
 def _drawn(models: CategoryModels, decoder: LikelihoodDecoder) -> Float[np.ndarray, "draw"]:
-    left = models.train.responses - models.train.low_level
-    found = []
-    for drawn_train, drawn_test in zip(models.train_draws, models.test_draws, strict=True):
-        effects = fit_category_effects(models.train.unexpected_category(drawn_train), left)
-        scores = decoder.score(models.test.responses, _joint(models.test, effects, drawn_test))
-        found.append(np.diagonal(decoder.information(scores)).mean())
-    return np.array(found)
+    draws = range(len(models.test_draws))
+    return np.array([np.diagonal(decoder.information(score_drawn(models, decoder, draw))).mean() for draw in draws])
 
 
 def _exchanged(

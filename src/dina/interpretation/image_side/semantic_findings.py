@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from dina.interpretation.image_side.category_decoding import CategoryAccuracy
 from dina.interpretation.image_side.category_models import CategoryModels
-from dina.interpretation.image_side.category_retrieval import CategoryRetrieval
+from dina.interpretation.image_side.category_retrieval import CategoryRetrieval, score_drawn
 from dina.interpretation.image_side.response_partition import Partition
 from dina.interpretation.image_side.semantic_galleries import (
     best_distractors,
@@ -21,6 +21,7 @@ from dina.shapes import Scores
 
 DRAWN = "categories drawn from what low-level structure lets expect"
 EXCHANGED = "low-level structure of other images of the same category"
+MOVED = "low-level distances of other images"
 ELSEWHERE = "pairs permuted over images"
 SHUFFLED = "categories permuted over images"
 FEWEST_ERRORS = 5
@@ -72,50 +73,77 @@ def compare_all_galleries(
     test = models.test
     distances = low_level_distances(test.low_level, retrieval.low_level_noise, test.statistics)
     truth = test.category[None]
+    n_draws = len(models.test_draws)
     findings: list[Finding] = []
     tables = []
     for name, matrix in scores.items():
         wins = compare_galleries(matrix, distances, truth)
-        drawn = compare_galleries(matrix, distances, models.test_draws)
-        shuffled = _shuffled_costs(matrix, distances, truth, len(models.test_draws), generator)
+        moved = _moved(matrix, distances, truth, n_draws // 2, generator)
+        drawn = _drawn_joint(models, retrieval, distances) if name == "joint" else _drawn_fixed(matrix, models, distances)
         low, high = np.nanquantile(wins.accuracy(counts), [0.025, 0.975], axis=0)
         tables.append((wins.accuracy()[0], low, high))
         n = int((wins.n.sum(2) > 0).sum())
         cost, effect = wins.same_class_cost(counts), wins.low_level_cost(counts)
         findings += [
-            _finding(f"same_class_cost_{name}", wins.same_class_cost()[0], "1", n, cost, drawn.same_class_cost(), DRAWN),
-            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, shuffled, ELSEWHERE),
-            *_mistakes(name, matrix, test.category, models.test_draws),
+            _finding(f"same_class_cost_{name}", wins.same_class_cost()[0], "1", n, cost, drawn[0], DRAWN),
+            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, moved, MOVED),
+            *_mistakes(name, matrix, test.category, drawn),
         ]
     value, low, high = (np.stack(arrays) for arrays in zip(*tables, strict=True))
     return GalleryStatistics(tuple(scores), value, low, high, tuple(findings))
 
 
-def _shuffled_costs(
+def _moved(
     scores: Scores, distances: np.ndarray, category: np.ndarray, n_draws: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "draw"]:
-    """Low-level cost when queries are assigned to other images; a quarter of the draws, for their price."""
-    orders = [generator.permutation(len(scores)) for _ in range(max(40, n_draws // 4))]
-    return np.array([compare_galleries(scores[order], distances, category).low_level_cost()[0] for order in orders])
+    """Return the low-level cost when scores are laid over the distances of other images."""
+    orders = [generator.permutation(len(scores)) for _ in range(n_draws)]
+    return np.array(
+        [compare_galleries(scores, distances[np.ix_(order, order)], category).low_level_cost()[0] for order in orders]
+    )
 
 
-def _mistakes(name: str, scores: Scores, category: np.ndarray, draws: np.ndarray) -> list[Finding]:
-    """How often the best candidate beside the target, and the wrong image retrieved, is of the target's category."""
+Drawn = tuple[Float[np.ndarray, "draw"], Float[np.ndarray, "draw"], Float[np.ndarray, "draw"]]
+"""Under categories drawn anew: cost of the own category, and its rate among best distractors and among wrong retrievals."""
+
+
+def _drawn_fixed(scores: Scores, models: CategoryModels, distances: np.ndarray) -> Drawn:
+    """Draw categories for a decoder that knows none: its scores stay."""
+    cost = compare_galleries(scores, distances, models.test_draws).same_class_cost()
+    rates = np.array([_rates(scores, category)[:2] for category in models.test_draws])
+    return cost, rates[:, 0], rates[:, 1]
+
+
+def _drawn_joint(models: CategoryModels, retrieval: CategoryRetrieval, distances: np.ndarray) -> Drawn:
+    """Draw categories for the decoder that reads them: its effects of category are fitted anew, and it scores anew."""
+    rows = []
+    for draw, category in enumerate(models.test_draws):
+        scores = score_drawn(models, retrieval.joint, draw)
+        cost = compare_galleries(scores, distances, category[None]).same_class_cost()[0]
+        rows.append((cost, *_rates(scores, category)[:2]))
+    columns = np.array(rows).T
+    return columns[0], columns[1], columns[2]
+
+
+def _rates(scores: Scores, category: Int[np.ndarray, "image"]) -> tuple[float, float, int]:
+    """Return how often the best candidate beside the target is of its category, over all and over wrong retrievals."""
     rival = best_distractors(scores)
-    is_same, drawn = category == category[rival], draws == draws[:, rival]
-    itself = np.arange(len(scores))
-    is_wrong = scores[itself, rival] >= np.diagonal(scores)
+    is_same = category == category[rival]
+    is_wrong = scores[np.arange(len(scores)), rival] >= np.diagonal(scores)
+    n_wrong = int(is_wrong.sum())
+    return float(is_same.mean()), float(is_same[is_wrong].mean()) if n_wrong else math.nan, n_wrong
+
+
+def _mistakes(name: str, scores: Scores, category: np.ndarray, drawn: Drawn) -> list[Finding]:
+    of_all, of_wrong, n_wrong = _rates(scores, category)
     findings = []
-    for kind, rows in (("rivals", np.ones(len(scores), dtype=bool)), ("errors", is_wrong)):
-        n = int(rows.sum())
+    for kind, rate, n, null in (("rivals", of_all, len(scores), drawn[1]), ("errors", of_wrong, n_wrong, drawn[2])):
         if n < FEWEST_ERRORS:
             reason = f"Only {n} of {len(scores)} test images are retrieved wrongly; {FEWEST_ERRORS} are needed."
             findings.append(Finding(f"same_class_{kind}_{name}", math.nan, "1", n, reason=reason))
             continue
-        rate = float(is_same[rows].mean())
-        low, high = wilson_interval(rate, n)
-        null_low, null_high = percentile_interval(drawn[:, rows].mean(1))
-        findings.append(Finding(f"same_class_{kind}_{name}", rate, "1", n, low, high, null_low, null_high, DRAWN))
+        ends = (*wilson_interval(rate, n), *percentile_interval(null[np.isfinite(null)]))
+        findings.append(Finding(f"same_class_{kind}_{name}", rate, "1", n, *ends, DRAWN))
     return findings
 
 

@@ -87,7 +87,7 @@ def compare_galleries(scores: Scores, distances: Distances, categories: Int[np.n
     """
     n_images = len(scores)
     own = np.diagonal(scores)[:, None]
-    wins = (own > scores) + 0.5 * (own == scores)
+    won = (own > scores) + 0.5 * (own == scores)
     n_draws = len(categories)
     sums = {name: np.zeros((n_draws, n_images, 2)) for name in ("same", "other", "n")}
     for query in range(n_images):
@@ -97,12 +97,13 @@ def compare_galleries(scores: Scores, distances: Distances, categories: Int[np.n
         is_same = categories[:, order] == categories[:, query, None]
         partner = _nearest_other(is_same, apart)
         is_near = np.arange(len(order)) < len(order) // 2
+        wins = won[query, order]
         possible = is_same & (partner >= 0)
         for half, where in enumerate((is_near, ~is_near)):
             chosen = possible & where
             sums["n"][:, query, half] = chosen.sum(1)
-            sums["same"][:, query, half] = chosen @ wins[query, order]
-            sums["other"][:, query, half] = (chosen * wins[query, order][partner]).sum(1)
+            sums["same"][:, query, half] = chosen @ wins
+            sums["other"][:, query, half] = (chosen * wins[partner]).sum(1)
     return GalleryWins(sums["same"], sums["other"], sums["n"].astype(np.int64))
 
 
