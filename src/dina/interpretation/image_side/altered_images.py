@@ -100,7 +100,7 @@ def _local_texture(images: ContrastImages, amplitude: np.ndarray, generator: np.
     margins = [(half, half + (-extent) % half) for extent in (height, width)]
     padded = np.pad(images, [(0, 0), (0, 0), *margins], mode="reflect")
     window = np.sin(np.pi * (np.arange(side) + 0.5) / side)  # its square, shifted by half, adds up to 1
-    window2 = np.outer(window, window)
+    window2 = np.outer(window, window).astype(np.float32)
     result = np.zeros_like(padded)
     for top in range(0, padded.shape[2] - side + 1, half):
         for left in range(0, padded.shape[3] - side + 1, half):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from dina.interpretation.image_side.image_filters import NYQUIST, filter_images, low_pass_gain, make_hybrids, rms_contrast
 from dina.shapes import ContrastImages
@@ -105,7 +105,9 @@ def octave_bands(images: ContrastImages, grid: FrequencyGrid, equaliser: Equalis
         yield equaliser.filter(images, band)
 
 
-def draw_donors(images: ContrastImages, train: ContrastImages, generator: np.random.Generator) -> ContrastImages:
+def draw_donors(
+    images: ContrastImages, train: Float32[np.ndarray, "donor channel height width"], generator: np.random.Generator
+) -> ContrastImages:
     """Draw for each image a training image of similar contrast."""
     own, other = (np.log(rms_contrast(part) + 1e-6) for part in (images, train))
     alike = np.argsort(np.abs(other[None, :] - own[:, None]), axis=1, kind="stable")[:, :N_ALIKE]
