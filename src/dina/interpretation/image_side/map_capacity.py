@@ -156,14 +156,16 @@ class MapCapacityResult:
         both = []
         for curves in (self.curves[first], self.curves[second]):
             own = np.diagonal(curves.margin, axis1=1, axis2=2)
-            both.append(own / abs(own[-1].mean() - own[0].mean()))  # scores of two fits have scales of their own
+            # scores of two fits have scales of their own
+            both.append(own / max(abs(float(own[-1].mean() - own[0].mean())), 1e-12))
         middle, half = (both[0] + both[1]) / 2, (both[0] - both[1]) / 2
         apart, common = self.resampling.over_differences(half), self.resampling.over_differences(middle)
         common[1 + self.resampling.n_resamples :] = middle.mean(axis=1)  # what both share is not exchanged
         edges = []
         for sign in (1, -1):
             share = common + sign * apart
-            share = (share[:, 1:] - share[:, :1]) / (share[:, -1:] - share[:, :1])
+            whole = share[:, -1:] - share[:, :1]
+            share = (share[:, 1:] - share[:, :1]) / np.where(np.abs(whole) > 1e-12, whole, np.nan)
             edges.append(upper_edge(self.curves[first].frequency, share))
         are_read = np.isfinite(self._edges()[: 1 + self.resampling.n_resamples][:, [first, second]]).all(axis=1)
         is_told = np.append(are_read, np.full(self.resampling.n_resamples, are_read[0]))

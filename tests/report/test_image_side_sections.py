@@ -1,0 +1,123 @@
+"""The page shows frequency, shape, conditions and capacity with chance, units and words, also where nothing was found."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.text import Text
+
+from dina.interpretation.image_side.altered_images import ALTERATIONS
+from dina.interpretation.image_side.conditions import ConditionsResult
+from dina.interpretation.image_side.frequency_findings import FrequencyCurves
+from dina.interpretation.image_side.map_capacity import MapCapacityResult
+from dina.interpretation.image_side.matched_conditions import MatchedConditions
+from dina.interpretation.image_side.paired_galleries import PairedResampling, first_places, margins
+from dina.interpretation.image_side.shape_texture import ShapeTextureResult
+from dina.interpretation.image_side.shape_texture_refit import ShapeTextureRefitResult
+from dina.interpretation.image_side.spatial_frequency import SpatialFrequencyResult
+from dina.interpretation.image_side.spatial_frequency_refit import SpatialFrequencyRefitResult
+from dina.measures.finding import Finding
+from dina.recordings.recording import Recording
+from dina.report.parts import Section
+from dina.report.sections.interpretation import INTERPRETATION
+
+N = 24
+FREQUENCY = np.append(0.25 * 2.0 ** (-np.arange(12, -1, -1) / 3), 0.36)
+DRAW = PairedResampling.draw(N, 100, seed=0)
+
+
+def scores(signal: float, seed: int) -> np.ndarray:
+    return signal * np.eye(N) + np.random.default_rng(seed).standard_normal((N, N))
+
+
+def tables(signals: list[float]) -> np.ndarray:
+    return np.stack([first_places(scores(signal, number)) for number, signal in enumerate(signals)])
+
+
+def curves(signal: float) -> FrequencyCurves:
+    rising = [signal * min(1.0, k / 8) for k in range(len(FREQUENCY))]
+    margin = np.stack([margins(scores(s, 5)) for s in [0.0, *rising]])
+    return FrequencyCurves(
+        FREQUENCY, np.array([0.03, 0.1, 0.2]), 0.25, tables(rising), tables([3, 1, 0]), tables(rising), tables([0])[0], margin
+    )
+
+
+def of_everything(signal: float, recording: Recording) -> dict[str, object]:
+    """Return one result of each analysis, from queries that find their images as well as the signal lets them."""
+    n = len(ALTERATIONS)
+    examples = np.random.default_rng(0).standard_normal((n + 1, 3, 12, 30)).astype(np.float32)
+    matched = MatchedConditions((recording, recording), np.arange(N), np.array([0.4, 0.3]), np.array([0.3, 0.3]))
+    many = tables([signal] * n)
+    return {
+        "spatial_frequency": SpatialFrequencyResult(curves(signal), DRAW, "cycles/degree"),
+        "shape_texture": ShapeTextureResult(
+            tables([signal] * 2), np.stack([many, many]), tables([0.0] * n), np.ones(N), examples, DRAW
+        ),
+        "conditions": ConditionsResult(
+            ("natural", "8D"), tables([signal] * 2), tables([signal] * 2), tables([9.0] * 2), matched, 100, DRAW
+        ),
+        "spatial_frequency_refit": SpatialFrequencyRefitResult(
+            FREQUENCY, curves(signal).low_pass, tables([0])[0], 0.25, "cycles/degree", DRAW
+        ),
+        "shape_texture_refit": ShapeTextureRefitResult(tables([signal])[0], many, DRAW),
+        "map_capacity": MapCapacityResult(
+            ("4 × 16", "8 × 32", "16 × 64", "first"),
+            np.array([(1, 4, 16), (1, 8, 32), (1, 16, 64), (1, 16, 64)]),
+            (True, True, True, False),
+            tuple(curves(signal) for _ in range(4)),
+            5,
+            "cycles/degree",
+            0,
+            DRAW,
+        ),
+    }
+
+
+def section_of(name: str, result: object, folder: object) -> Section:
+    """Draw a section from what was written and read again, as a report does."""
+    path = folder / f"{name}.nc"
+    result.to_dataset().to_netcdf(path, engine="h5netcdf")
+    told = json.loads(json.dumps([finding.to_json() for finding in result.findings()]))
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        return INTERPRETATION[name](dataset.load(), tuple(Finding.from_json(one) for one in told))
+
+
+NAMES = ["spatial_frequency", "shape_texture", "conditions", "spatial_frequency_refit", "shape_texture_refit", "map_capacity"]
+
+
+@pytest.mark.parametrize("signal", [4.0, 0.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_can_be_drawn_from_its_file_alone(name: str, signal: float, small_session: Recording, tmp_path: object) -> None:
+    section = section_of(name, of_everything(signal, small_session)[name], tmp_path)
+    (part,) = section.figures
+    part.figure.draw_without_rendering()
+    assert part.table.rows
+    assert all(len(row) == len(part.table.columns) for row in part.table.rows)
+    assert "nan" not in " ".join([part.caption, part.alternative, *section.paragraphs, *map(" ".join, part.table.rows)])
+    labels = [axes.get_xlabel() + axes.get_ylabel() for axes in part.figure.axes]
+    assert any("%" in label for label in labels)
+
+
+@pytest.mark.parametrize("name", ["spatial_frequency", "spatial_frequency_refit"])
+def test_the_nyquist_limit_is_drawn(name: str, small_session: Recording, tmp_path: object) -> None:
+    (part,) = section_of(name, of_everything(4.0, small_session)[name], tmp_path).figures
+    for axes in part.figure.axes:
+        upright = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1]
+        assert 0.25 in upright
+
+
+def test_neurally_derived_images_are_shown_with_their_caveat(small_session: Recording, tmp_path: object) -> None:
+    (part,) = section_of("conditions", of_everything(4.0, small_session)["conditions"], tmp_path).figures
+    assert "put in by neurons" in part.caption
+
+
+def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path: object) -> None:
+    section = section_of("spatial_frequency", of_everything(0.0, small_session)["spatial_frequency"], tmp_path)
+    assert "No frequency can be named" in section.paragraphs[0]
+
+
+def test_the_row_of_an_alteration_stands_beside_its_examples(small_session: Recording, tmp_path: object) -> None:
+    (part,) = section_of("shape_texture", of_everything(4.0, small_session)["shape_texture"], tmp_path).figures
+    words = {text.get_text() for axes in part.figure.axes for text in axes.findobj(Text)}
+    assert {"original", "phases only", "texture in place", "shape kept", "contrast alone, for responses"} <= words
