@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from dina.alignment.comparison import LikelihoodComparison
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side.attention_matrices import received_attention
 from dina.interpretation.neural_side.coupled_pairs import OF_COUPLED_PAIRS, judge_coupled_pairs, summarise_coupled_pairs
 from dina.interpretation.neural_side.interaction_statistics import (
     summarise_interactions,
@@ -30,7 +31,9 @@ from dina.interpretation.neural_side.silenced_pairs import interactions_by_silen
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.towers.neural.neuron_attention import NeuronAttention
 
+N_ATTENDING = 16  # trials over which attention is averaged
 NULL = "noise model fitted to training noise that was permuted, each neuron by itself"
 NO_REPEATS = "No training image was shown twice, so noise cannot be told from what the image model leaves unexplained."
 
@@ -93,6 +96,8 @@ class FunctionalInteractionsResult:
         As `findings` gives them.
     removal
         "removed" from the noise model, or "silenced".
+    received_attention
+        For towers with neuron attention: mean attention that each neuron receives in validation trials, sums to 1; else None.
     """
 
     sampled_pairs: Int[np.ndarray, "sampled 2"]
@@ -108,6 +113,7 @@ class FunctionalInteractionsResult:
     contribution: Float[np.ndarray, "neuron"]
     statistics: tuple[Finding, ...]
     removal: str
+    received_attention: Float[np.ndarray, "neuron"] | None = None
 
     def to_dataset(self) -> xr.Dataset:
         """Return sampled pairs, listed pairs and contributions with named axes."""
@@ -125,6 +131,8 @@ class FunctionalInteractionsResult:
             "interaction_p": (("listed",), self.interaction_p, {"units": "1"}),
             "contribution": (("neuron",), self.contribution, score),
         }
+        if self.received_attention is not None:
+            variables["received_attention"] = (("neuron",), self.received_attention, {"units": "1"})
         return xr.Dataset(variables, attrs={"removal": self.removal})
 
     def findings(self) -> tuple[Finding, ...]:
@@ -226,6 +234,9 @@ def _forms(readout: LikelihoodReadout, noise: ScaledPrecision, decoded: Decoded)
 
 def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) -> FunctionalInteractionsResult:
     """Silence a sample of neurons, one by one and in pairs; neurons that add up have no interaction at all."""
+    tower = decoded.towers.neural_tower
+    trials = decoded.validation.responses[:N_ATTENDING]
+    attention = received_attention(tower, trials) if isinstance(tower, NeuronAttention) else None
     silenced = interactions_by_silencing(decoded, settings.n_silenced_neurons)
     mean = silenced.interaction.mean(0)
     error = silenced.interaction.std(0, ddof=1) / math.sqrt(len(silenced.interaction))
@@ -253,4 +264,5 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
         contribution=np.full(decoded.test.n_neurons, np.nan),
         statistics=(*statistics, *unknown),
         removal="silenced",
+        received_attention=attention,
     )
