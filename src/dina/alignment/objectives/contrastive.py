@@ -51,13 +51,7 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
 
 
 class Contrastive(Objective):
-    """Symmetric InfoNCE over the scores of the batch, see `symmetric_info_nce`.
-
-    Parameters
-    ----------
-    temperature
-        Whether the temperature of the comparison is "fixed", "learnt", or as the "preset" prescribes.
-    """
+    """Symmetric InfoNCE over the scores of the batch, see `symmetric_info_nce`."""
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats; the logarithm of the number of pairs where all scores are equal."""
