@@ -32,20 +32,22 @@ def test_without_an_environment_it_is_said_how_to_name_one(monkeypatch):
         Cebra().fit(some_pairs(), some_pairs(10))
 
 
-def test_trials_features_and_settings_arrive_and_other_dimensions_are_tried(tmp_path, monkeypatch):
+def test_trials_features_and_settings_arrive_and_two_neighbourhoods_are_tried(tmp_path, monkeypatch):
     interpreter, train = write_stand_in(tmp_path), some_pairs()
     run, arrived = cebra._run, []
 
     def note(python, what, folder, asked):
         arrived.append((what, json.loads((folder / "settings.json").read_text()), np.load(folder / "responses.npy")))
         features = np.load(folder / "features.npy")
-        np.testing.assert_array_equal(features[:40], features[40:])  # both trials of an image have its features
+        # both trials of an image have its features, but for what keeps them apart
+        np.testing.assert_allclose(features[:40], features[40:], atol=0.1)
+        assert len(np.unique(features, axis=0)) == 80
         np.testing.assert_allclose(features[:40].std(0), 1.0, atol=0.05)
         return run(python, what, folder, asked)
 
     monkeypatch.setattr(cebra, "_run", note)
     Cebra(3, interpreter).fit(train, some_pairs(10, seed=1))
-    assert [(what, settings["output_dimension"]) for what, settings, _ in arrived] == [("fit", 32), ("fit", 128)]
+    assert [(what, settings["delta"]) for what, settings, _ in arrived] == [("fit", 0.3), ("fit", 1.0)]
     assert arrived[0][1]["seed"] != arrived[1][1]["seed"]
     np.testing.assert_array_equal(arrived[0][2], train.responses)
 

@@ -18,23 +18,27 @@ from dina.baselines.ridge import Ridge
 from dina.baselines.validation_rank import mean_log_rank
 from dina.checks import DataError
 from dina.dataset.pairs import Gallery, Pairs, Queries
-from dina.randomness import seed_for
+from dina.randomness import generator_for, seed_for
 from dina.shapes import Scores
 
 INTERPRETER = "DINA_CEBRA_PYTHON"
 """Environment variable that names the Python in which CEBRA is installed."""
 
-OUTPUT_DIMENSIONS = (32, 128)
-"""Tried on the validation images, times the twenty readouts of `Ridge`."""
+NEIGHBOURHOODS = (0.3, 1.0)
+"""Deviations, in those of a feature, within which CEBRA looks for similar images; tried on the validation images, times
+the twenty readouts of `Ridge`. The first finds hardly more than the other trials of an image, the second other images."""
 
 N_FEATURES = 32
+JITTER = 0.01
+"""Keeps apart the features of two trials of one image: of equal ones CEBRA would always take the first."""
+
 SETTINGS: dict[str, Any] = {
     "batch_size": 512,
     "learning_rate": 1e-3,
     "temperature": 0.1,
     "max_iterations": 300,
     "num_hidden_units": 128,
-    "delta": 0.1,
+    "output_dimension": 64,
 }
 LONGEST_RUN_S = 600
 
@@ -75,7 +79,7 @@ class Cebra:
         self._readout: Ridge | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Train CEBRA on single training trials and a readout on averages; ``validation`` chooses the dimensions.
+        """Train CEBRA on single training trials and a readout on averages; ``validation`` chooses the neighbourhood.
 
         Raises
         ------
@@ -84,14 +88,17 @@ class Cebra:
         """
         interpreter = self._find_interpreter()
         features = GaborComponents.learn(train.images, min(N_FEATURES, train.n_stimuli - 1)).encode(train.images)
+        of_trials = features[train.stimulus_index]
+        jitter = generator_for(self.seed, "cebra features").standard_normal(of_trials.shape)
+        of_trials = (of_trials + JITTER * jitter).astype(np.float32)
         averages = np.concatenate([train.averaged(), validation.averaged()])
         lowest = np.inf
-        for dimension in OUTPUT_DIMENSIONS:
-            seed = seed_for(self.seed, f"cebra {dimension}") % 2**31
-            settings = {**SETTINGS, "seed": seed, "output_dimension": dimension}
+        for neighbourhood in NEIGHBOURHOODS:
+            seed = seed_for(self.seed, f"cebra {neighbourhood}") % 2**31
+            settings = {**SETTINGS, "seed": seed, "delta": neighbourhood}
             with TemporaryDirectory(prefix="dina-cebra-") as folder:
                 np.save(Path(folder) / "responses.npy", train.responses)
-                np.save(Path(folder) / "features.npy", features[train.stimulus_index])
+                np.save(Path(folder) / "features.npy", of_trials)
                 (Path(folder) / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
                 mapped = _run(interpreter, "fit", Path(folder), averages)
                 model = (Path(folder) / "model.pt").read_bytes()
@@ -104,7 +111,7 @@ class Cebra:
             loss = mean_log_rank(readout.score(Queries(outside.responses, outside.total_presentations()), gallery))
             if loss < lowest:
                 lowest, self._readout, self._model = loss, readout, model
-                self.chosen = {"output_dimension": dimension}
+                self.chosen = {"neighbourhood": neighbourhood}
         return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
