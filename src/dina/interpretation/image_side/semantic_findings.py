@@ -21,7 +21,6 @@ from dina.shapes import Scores
 
 DRAWN = "categories drawn from what low-level structure lets expect"
 EXCHANGED = "low-level structure of other images of the same category"
-MOVED = "low-level distances of other images"
 ELSEWHERE = "pairs permuted over images"
 SHUFFLED = "categories permuted over images"
 FEWEST_ERRORS = 5
@@ -77,8 +76,9 @@ def compare_all_galleries(
     findings: list[Finding] = []
     tables = []
     for name, matrix in scores.items():
-        wins = compare_galleries(matrix, distances, truth)
-        moved = _moved(matrix, distances, truth, n_draws // 2, generator)
+        centred = _centred(matrix)
+        wins = compare_galleries(centred, distances, truth)
+        shuffled = _shuffled_costs(centred, distances, truth, n_draws // 2, generator)
         drawn = _drawn_joint(models, retrieval, distances) if name == "joint" else _drawn_fixed(matrix, models, distances)
         low, high = np.nanquantile(wins.accuracy(counts), [0.025, 0.975], axis=0)
         tables.append((wins.accuracy()[0], low, high))
@@ -86,21 +86,25 @@ def compare_all_galleries(
         cost, effect = wins.same_class_cost(counts), wins.low_level_cost(counts)
         findings += [
             _finding(f"same_class_cost_{name}", wins.same_class_cost()[0], "1", n, cost, drawn[0], DRAWN),
-            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, moved, MOVED),
+            _finding(f"low_level_cost_{name}", wins.low_level_cost()[0], "1", n, effect, shuffled, ELSEWHERE),
             *_mistakes(name, matrix, test.category, drawn),
         ]
     value, low, high = (np.stack(arrays) for arrays in zip(*tables, strict=True))
     return GalleryStatistics(tuple(scores), value, low, high, tuple(findings))
 
 
-def _moved(
+def _shuffled_costs(
     scores: Scores, distances: np.ndarray, category: np.ndarray, n_draws: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "draw"]:
-    """Return the low-level cost when scores are laid over the distances of other images."""
+    """Return the low-level cost when queries are assigned to other images."""
     orders = [generator.permutation(len(scores)) for _ in range(n_draws)]
-    return np.array(
-        [compare_galleries(scores, distances[np.ix_(order, order)], category).low_level_cost()[0] for order in orders]
-    )
+    return np.array([compare_galleries(scores[order], distances, category).low_level_cost()[0] for order in orders])
+
+
+def _centred(scores: Scores) -> Scores:
+    """Subtract each image's mean score, so that an image preferred whatever the response wins nothing by it."""
+    centred: np.ndarray = scores - scores.mean(axis=0)
+    return centred
 
 
 Drawn = tuple[Float[np.ndarray, "draw"], Float[np.ndarray, "draw"], Float[np.ndarray, "draw"]]
@@ -109,7 +113,7 @@ Drawn = tuple[Float[np.ndarray, "draw"], Float[np.ndarray, "draw"], Float[np.nda
 
 def _drawn_fixed(scores: Scores, models: CategoryModels, distances: np.ndarray) -> Drawn:
     """Draw categories for a decoder that knows none: its scores stay."""
-    cost = compare_galleries(scores, distances, models.test_draws).same_class_cost()
+    cost = compare_galleries(_centred(scores), distances, models.test_draws).same_class_cost()
     rates = np.array([_rates(scores, category)[:2] for category in models.test_draws])
     return cost, rates[:, 0], rates[:, 1]
 
@@ -119,7 +123,7 @@ def _drawn_joint(models: CategoryModels, retrieval: CategoryRetrieval, distances
     rows = []
     for draw, category in enumerate(models.test_draws):
         scores = score_drawn(models, retrieval.joint, draw)
-        cost = compare_galleries(scores, distances, category[None]).same_class_cost()[0]
+        cost = compare_galleries(_centred(scores), distances, category[None]).same_class_cost()[0]
         rows.append((cost, *_rates(scores, category)[:2]))
     columns = np.array(rows).T
     return columns[0], columns[1], columns[2]
