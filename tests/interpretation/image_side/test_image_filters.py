@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.interpretation.image_side.frequency_galleries import Equaliser, FrequencyGrid, draw_donors, octave_bands
+from dina.interpretation.image_side.frequency_galleries import Equaliser, draw_donors, octave_bands
+from dina.interpretation.image_side.frequency_grid import FrequencyGrid
+from dina.interpretation.image_side.image_contrast import match_contrast, rms_contrast
 from dina.interpretation.image_side.image_filters import (
     filter_images,
     low_pass_gain,
     make_hybrids,
-    match_contrast,
-    rms_contrast,
 )
 
 

@@ -67,7 +67,7 @@ class FrequencyCurves:
         return shares
 
 
-def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, unit: str) -> tuple[Finding, ...]:
+def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, units: str) -> tuple[Finding, ...]:
     """Return every finding of retrieval by spatial frequency.
 
     Parameters
@@ -76,7 +76,7 @@ def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, un
         From `dina.interpretation.image_side.spatial_frequency.measure_curves`.
     resampling
         Over the same images.
-    unit
+    units
         Of the frequencies.
     """
     n, frequency = curves.n_images, curves.frequency
@@ -91,10 +91,10 @@ def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, un
     }
     return (
         resampled_finding("top1_full", full, "1", n, NULL),
-        *cutoff_findings("low_pass_cutoff", frequency, low_pass, resampling, unit),
-        *cutoff_findings("replaced_cutoff", frequency, replaced, resampling, unit),
+        *cutoff_findings("low_pass_cutoff", frequency, low_pass, resampling, units),
+        *cutoff_findings("replaced_cutoff", frequency, replaced, resampling, units),
         *(
-            resampled_finding(name, where_read(rows, full, resampling), unit, n, NULL_WHERE_DEFINED, NOTHING_READ)
+            resampled_finding(name, where_read(rows, full, resampling), units, n, NULL_WHERE_DEFINED, NOTHING_READ)
             for name, rows in spoken_of.items()
         ),
         resampled_finding("best_band_top1", bands.max(axis=1), "1", n, NULL + ", best octave of each"),
@@ -134,7 +134,7 @@ def cutoff_findings(
     frequency: Float[np.ndarray, "cutoff"],
     accuracy: Float[np.ndarray, "row cutoff"],
     resampling: PairedResampling,
-    unit: str,
+    units: str,
 ) -> list[Finding]:
     """Return from where on a curve keeps half, and 90 %, of the full gallery's accuracy above chance.
 
@@ -142,7 +142,7 @@ def cutoff_findings(
     ----------
     name
         Gets ``_half`` and ``_ninety`` appended.
-    frequency, resampling, unit
+    frequency, resampling, units
         Cut-offs; what made the rows; unit of the frequencies.
     accuracy
         Rows of the curve; the last cut-off removes nothing.
@@ -152,7 +152,7 @@ def cutoff_findings(
     for ending, share in (("half", 0.5), ("ninety", 0.9)):
         level = 1 / n + share * (full - 1 / n)
         rows = where_read(frequency_reaching(frequency, accuracy, level), full, resampling)
-        found.append(resampled_finding(f"{name}_{ending}", rows, unit, n, NULL_WHERE_DEFINED, NOTHING_READ))
+        found.append(resampled_finding(f"{name}_{ending}", rows, units, n, NULL_WHERE_DEFINED, NOTHING_READ))
     return found
 
 

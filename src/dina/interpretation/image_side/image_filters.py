@@ -63,22 +63,6 @@ def fall_off(frequency: Float[np.ndarray, "height width"], cutoff: float, octave
     return gain
 
 
-def match_contrast(images: ContrastImages, like: ContrastImages) -> ContrastImages:
-    """Bring each image to the mean, channel by channel, and the RMS contrast of another; blank images stay blank.
-
-    Examples
-    --------
-    >>> dark, light = np.array([[[[-1.0, 1.0]]]], dtype=np.float32), np.array([[[[5.0, 9.0]]]], dtype=np.float32)
-    >>> match_contrast(dark, light).tolist()
-    [[[[5.0, 9.0]]]]
-    """
-    own = images.mean(axis=(2, 3), keepdims=True)
-    spread = (images - own).reshape(len(images), -1).std(axis=1)
-    goal = (like - like.mean(axis=(2, 3), keepdims=True)).reshape(len(like), -1).std(axis=1)
-    factor = np.where(spread > 1e-9, goal / np.where(spread > 1e-9, spread, 1.0), 0.0)[:, None, None, None]
-    return np.asarray(like.mean(axis=(2, 3), keepdims=True) + factor * (images - own), dtype=np.float32)
-
-
 def filter_images(images: ContrastImages, gain: Float[np.ndarray, "height width"]) -> ContrastImages:
     """Multiply every spatial frequency of the images by its gain.
 
@@ -123,15 +107,3 @@ def make_hybrids(own: ContrastImages, other: ContrastImages, cutoff: float) -> C
     Oliva, Torralba & Schyns (2006), ACM Trans. Graph. 25:527. https://doi.org/10.1145/1141911.1141919
     """
     return other + filter_images(own - other, low_pass_gain(own.shape[2], own.shape[3], cutoff))
-
-
-def rms_contrast(images: ContrastImages) -> Float[np.ndarray, "stimulus"]:
-    """Return the standard deviation of each image about its own mean, in units of contrast.
-
-    Examples
-    --------
-    >>> rms_contrast(np.array([[[[-1.0, 1.0]]]], dtype=np.float32))
-    array([1.])
-    """
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    return flat.std(axis=1)

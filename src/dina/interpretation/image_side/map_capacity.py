@@ -19,7 +19,7 @@ from dina.interpretation.image_side.shares import NULL
 from dina.interpretation.image_side.spatial_frequency import (
     FEWEST_IMAGES,
     SpatialFrequencySettings,
-    frequency_unit,
+    frequency_units,
     measure_curves,
 )
 from dina.measures.finding import Finding
@@ -67,7 +67,7 @@ class MapCapacityResult:
         Which fits differ in nothing but capacity.
     curves
         Of each fit, over the same test images and frequencies.
-    n_epochs, unit, seed
+    n_epochs, units, seed
         Budget of each fit; unit of the frequencies; of the permuted capacities.
     resampling
         Bootstrap and permutations of the images.
@@ -78,7 +78,7 @@ class MapCapacityResult:
     is_in_slope: tuple[bool, ...]
     curves: tuple[FrequencyCurves, ...]
     n_epochs: int
-    unit: str
+    units: str
     seed: int
     resampling: PairedResampling
 
@@ -86,7 +86,7 @@ class MapCapacityResult:
         """Return size, accuracy and frequency edge of every fit with intervals."""
         edge, top1 = self._edges(), self._accuracies()
         ends = np.array([central_range(edge[1 : 1 + self.resampling.n_resamples, place]) for place in range(edge.shape[1])])
-        frequency = {"units": self.unit}
+        frequency = {"units": self.units}
         matched = np.stack([curves.matched_signal(self.resampling)[0] for curves in self.curves])
         return xr.Dataset(
             {
@@ -204,7 +204,7 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
         is_in_slope=tuple(capacity.is_in_slope for capacity in swept),
         curves=tuple(curves for _, curves in fitted),
         n_epochs=swept[0].settings.fit.n_epochs,
-        unit=frequency_unit(decoded.recording),
+        units=frequency_units(decoded.recording),
         seed=decoded.seed,
         resampling=PairedResampling.draw(len(chosen), decoded.n_resamples, decoded.seed),
     )

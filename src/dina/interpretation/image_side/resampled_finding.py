@@ -13,13 +13,13 @@ FEWEST_DEFINED = 20
 
 
 def resampled_finding(
-    name: str, rows: Float[np.ndarray, "row"], unit: str, n: int, null: str, reason: str = "It is not defined for these data."
+    name: str, rows: Float[np.ndarray, "row"], units: str, n: int, null: str, reason: str = "It is not defined for these data."
 ) -> Finding:
     """Return a finding with the central 95 % of resamples as interval and of chance values as null.
 
     Parameters
     ----------
-    name, unit, n, null
+    name, units, n, null
         As in `Finding`.
     rows
         The value, then the resamples, then as many values under the null; NaN where the statistic is not defined.
@@ -39,7 +39,7 @@ def resampled_finding(
     why = [] if math.isfinite(value) else [reason]
     if not math.isfinite(null_low):
         why.append("It is hardly ever defined where there is nothing to find, so that it has no null.")
-    return Finding(name, value, unit, n, low, high, null_low, null_high, null, " ".join(why))
+    return Finding(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
 
 
 def central_range(values: Float[np.ndarray, "resample"]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.altered_images import ALTERATIONS, mean_amplitude, swap_amplitude
-from dina.interpretation.image_side.image_filters import match_contrast
+from dina.interpretation.image_side.image_contrast import match_contrast
 from dina.interpretation.image_side.paired_galleries import PairedResampling, TestQueries, choose_test_images, first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
 from dina.interpretation.image_side.shares import NOTHING_READ, NULL, kept, share_of_above_chance

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.altered_images import ALTERATIONS, Alteration, mean_amplitude
-from dina.interpretation.image_side.image_filters import match_contrast
+from dina.interpretation.image_side.image_contrast import match_contrast
 from dina.interpretation.image_side.paired_galleries import PairedResampling
 from dina.interpretation.image_side.refitted_towers import Change, refit_first_places, unchanged_first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding

@@ -13,12 +13,12 @@ from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.frequency_findings import FrequencyCurves, frequency_findings
 from dina.interpretation.image_side.frequency_galleries import (
     Equaliser,
-    FrequencyGrid,
     draw_donors,
     low_passed,
     octave_bands,
     replaced_above,
 )
+from dina.interpretation.image_side.frequency_grid import FrequencyGrid
 from dina.interpretation.image_side.image_filters import NYQUIST, make_hybrids
 from dina.interpretation.image_side.paired_galleries import (
     PairedResampling,
@@ -71,13 +71,13 @@ class SpatialFrequencyResult:
         What was found at each frequency, image by image.
     resampling
         Bootstrap and permutations of the images.
-    unit
+    units
         "cycles/degree", or "cycles/pixel" where the recording does not know its scale.
     """
 
     curves: FrequencyCurves
     resampling: PairedResampling
-    unit: str
+    units: str
 
     def to_dataset(self) -> xr.Dataset:
         """Return the curves with intervals and nulls over ``cutoff`` and ``band``, and what they need to be drawn."""
@@ -94,15 +94,15 @@ class SpatialFrequencyResult:
                 **curve_variables("band_top1", "band", over(curves.bands), "top-1 accuracy from one octave alone"),
             },
             coords={
-                "cutoff": ("cutoff", curves.frequency, {"units": self.unit, "long_name": "cut-off frequency"}),
-                "band": ("band", curves.band_frequency, {"units": self.unit, "long_name": "centre of the octave"}),
+                "cutoff": ("cutoff", curves.frequency, {"units": self.units, "long_name": "cut-off frequency"}),
+                "band": ("band", curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"}),
             },
             attrs={"nyquist": curves.nyquist, "n_images": curves.n_images, "null": NULL},
         )
 
     def findings(self) -> tuple[Finding, ...]:
         """Return cut-offs, edge, best band and kept shares; see `docs/image-side.md`."""
-        return frequency_findings(self.curves, self.resampling, self.unit)
+        return frequency_findings(self.curves, self.resampling, self.units)
 
 
 def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettings = DEFAULTS) -> SpatialFrequencyResult:
@@ -131,7 +131,7 @@ def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettin
         )
     curves = measure_curves(decoded, chosen, settings)
     resampling = PairedResampling.draw(len(chosen), decoded.n_resamples, decoded.seed)
-    return SpatialFrequencyResult(curves, resampling, frequency_unit(decoded.recording))
+    return SpatialFrequencyResult(curves, resampling, frequency_units(decoded.recording))
 
 
 def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings: SpatialFrequencySettings) -> FrequencyCurves:
@@ -174,6 +174,6 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
     )
 
 
-def frequency_unit(recording: Recording) -> str:
+def frequency_units(recording: Recording) -> str:
     """Return the unit of spatial frequency that a recording allows."""
     return "cycles/pixel" if recording.deg_per_pixel is None else "cycles/degree"

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.frequency_findings import cutoff_findings, kept_findings
-from dina.interpretation.image_side.frequency_galleries import Equaliser, FrequencyGrid
+from dina.interpretation.image_side.frequency_galleries import Equaliser
+from dina.interpretation.image_side.frequency_grid import FrequencyGrid
 from dina.interpretation.image_side.image_filters import NYQUIST, low_pass_gain
 from dina.interpretation.image_side.paired_galleries import PairedResampling
 from dina.interpretation.image_side.refitted_towers import refit_first_places, unchanged_first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
 from dina.interpretation.image_side.shares import NOTHING_READ, NULL, kept
-from dina.interpretation.image_side.spatial_frequency import frequency_unit
+from dina.interpretation.image_side.spatial_frequency import frequency_units
 from dina.measures.finding import Finding
 from dina.progress import track
 
@@ -50,7 +51,7 @@ class SpatialFrequencyRefitResult:
         Chance of each candidate to come first, for towers fitted below each cut-off.
     highest
         The same for towers fitted on what lies above half the Nyquist limit.
-    nyquist, unit
+    nyquist, units
         Highest frequency along an axis; "cycles/degree" or "cycles/pixel".
     resampling
         Bootstrap and permutations of the test images.
@@ -60,7 +61,7 @@ class SpatialFrequencyRefitResult:
     low_pass: Float[np.ndarray, "cutoff image candidate"]
     highest: Float[np.ndarray, "image candidate"]
     nyquist: float
-    unit: str
+    units: str
     resampling: PairedResampling
 
     def to_dataset(self) -> xr.Dataset:
@@ -68,7 +69,7 @@ class SpatialFrequencyRefitResult:
         rows = self.resampling.over_tables(self.low_pass)
         return xr.Dataset(
             curve_variables("refit_top1", "cutoff", rows, "top-1 accuracy of towers fitted below the cut-off"),
-            coords={"cutoff": ("cutoff", self.frequency, {"units": self.unit, "long_name": "cut-off frequency"})},
+            coords={"cutoff": ("cutoff", self.frequency, {"units": self.units, "long_name": "cut-off frequency"})},
             attrs={"nyquist": self.nyquist, "n_images": len(self.highest), "null": NULL},
         )
 
@@ -78,7 +79,7 @@ class SpatialFrequencyRefitResult:
         alone = kept(self.resampling.over_tables(self.highest[None]), rows[:, -1], n)[:, 0]
         return (
             resampled_finding("refit_top1_full", rows[:, -1], "1", n, NULL),
-            *cutoff_findings("refit_low_pass_cutoff", self.frequency, rows, self.resampling, self.unit),
+            *cutoff_findings("refit_low_pass_cutoff", self.frequency, rows, self.resampling, self.units),
             *kept_findings("refit_", self.frequency, self.nyquist, rows, n),
             resampled_finding("refit_kept_highest_octave", alone, "1", n, NULL, NOTHING_READ),
         )
@@ -120,6 +121,6 @@ def analyse_spatial_frequency_refit(
         low_pass=np.stack([*tables[:-1], full]),
         highest=tables[-1],
         nyquist=NYQUIST * scale,
-        unit=frequency_unit(decoded.recording),
+        units=frequency_units(decoded.recording),
         resampling=PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed),
     )
