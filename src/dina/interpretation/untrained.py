@@ -31,6 +31,7 @@ def untrained(towers: AlignedTowers, seed: int) -> AlignedTowers:
     if isinstance(neural, ProjectiveFields):
         neural.private.fill_(1.0)
         neural.loadings.zero_()
+        neural.n_typical.zero_()
     if isinstance(neural, LowRank):
         neural.gain.fill_(1.0)
     return copy.to(towers.device).eval()
