@@ -1,0 +1,74 @@
+import math
+
+import pytest
+
+from dina.checks import DataError
+from dina.interpretation.verdicts.verdict import Rule, Verdict, judge, place_of
+from dina.measures.finding import Finding
+
+AREA = ("occlusion", "area")
+NOTE = ("occlusion", "note")
+
+
+def decide(found: dict) -> tuple[str, str]:
+    return ("supported" if place_of(found[AREA], 0.5) == "above" else "not supported"), f"read {len(found)}"
+
+
+RULE = Rule("Many regions.", "image", "Area.", (AREA,), decide, (NOTE,))
+
+
+def area(value: float, reason: str = "") -> Finding:
+    return Finding("area", value, "1", 20, low=value - 0.1, high=value + 0.1, reason=reason)
+
+
+def test_a_rule_decides_from_the_findings_it_names_and_its_verdict_lists_them() -> None:
+    others = {"area": area(0.8), "note": Finding("note", 1.0, "1", 3), "unread": Finding("unread", 0.0, "1", 3)}
+
+    (verdict,) = judge([RULE], {"occlusion": others})
+
+    assert (verdict.verdict, verdict.reason) == ("supported", "read 2")
+    assert [(analysis, finding.name) for analysis, finding in verdict.findings] == [AREA, NOTE]
+
+
+@pytest.mark.parametrize(
+    ("findings", "missing", "reason"),
+    [
+        ({}, {}, "The analysis occlusion was not done."),
+        ({}, {"occlusion": "There are no towers."}, "The analysis occlusion could not be done: There are no towers."),
+        ({"occlusion": {}}, {}, "The analysis occlusion has no finding area."),
+        (
+            {"occlusion": {"area": area(math.nan, "No place is covered.")}},
+            {},
+            "occlusion could not compute area: No place is covered.",
+        ),
+    ],
+)
+def test_a_missing_finding_makes_the_verdict_cannot_tell_with_its_reason(findings: dict, missing: dict, reason: str) -> None:
+    (verdict,) = judge([RULE], findings, missing)
+
+    assert (verdict.verdict, verdict.reason) == ("cannot tell", reason)
+
+
+def test_an_optional_finding_that_is_nan_is_not_handed_to_the_rule() -> None:
+    note = Finding("note", math.nan, "1", 3, reason="unknown")
+
+    (verdict,) = judge([RULE], {"occlusion": {"area": area(0.8), "note": note}})
+
+    assert verdict.reason == "read 1"
+
+
+def test_a_verdict_comes_back_from_json_as_it_was() -> None:
+    finding = Finding("area", 0.8, "1", 20, low=0.7, high=0.9, null_low=0.1, null_high=0.2, null="shuffled pairs")
+    verdict = Verdict("Many regions.", "image", "Area.", "supported", "Because.", (("occlusion", finding),))
+
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_a_finding_under_another_name_is_refused() -> None:
+    with pytest.raises(DataError, match="occlusion has 'area' under 'surface'"):
+        judge([RULE], {"occlusion": {"surface": area(0.8)}})
+
+
+def test_a_finding_without_interval_lies_on_no_side_of_a_bound() -> None:
+    assert place_of(Finding("area", 0.9, "1", 20), 0.5) == "undecided"
+    assert place_of(area(0.3), 0.5) == "below"
