@@ -2,13 +2,18 @@
 
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
+from dina.interpretation.feature_maps import analyse_feature_maps
 from dina.interpretation.image_side.conditions import analyse_conditions
 from dina.interpretation.image_side.map_capacity import analyse_map_capacity
+from dina.interpretation.image_side.occlusion import analyse_occlusion
+from dina.interpretation.image_side.pathway_masking import analyse_pathway_masking
+from dina.interpretation.image_side.pathway_refits import analyse_pathway_refits
 from dina.interpretation.image_side.semantics import analyse_semantics
 from dina.interpretation.image_side.shape_texture import analyse_shape_texture
 from dina.interpretation.image_side.shape_texture_refit import analyse_shape_texture_refit
 from dina.interpretation.image_side.spatial_frequency import analyse_spatial_frequency
 from dina.interpretation.image_side.spatial_frequency_refit import analyse_spatial_frequency_refit
+from dina.interpretation.image_side.variance_spectra import analyse_variance_spectra
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.couplings import analyse_couplings
 from dina.interpretation.neural_side.functional_interactions import analyse_functional_interactions
@@ -16,6 +21,15 @@ from dina.interpretation.neural_side.noise_shuffle import analyse_noise_shuffle
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
 ANALYSES: dict[str, Analysis] = {
+    "feature_maps": Analysis(analyse_feature_maps, "image", "Is the map made of a response the map of its image?"),
+    "variance_spectra": Analysis(
+        analyse_variance_spectra, "image", "How fast does variance fall with rank in images, responses and maps?"
+    ),
+    "pathway_masking": Analysis(analyse_pathway_masking, "image", "What is lost when parts of the image tower are masked?"),
+    "occlusion": Analysis(analyse_occlusion, "image", "Where in the image do the maps and the right answers come from?"),
+    "pathway_refits": Analysis(
+        analyse_pathway_refits, "image", "How well do towers decode that were fitted with one pathway alone?", is_slow=True
+    ),
     "spatial_frequency": Analysis(analyse_spatial_frequency, "image", "Which spatial frequencies carry the decoding?"),
     "shape_texture": Analysis(analyse_shape_texture, "image", "Does shape or texture carry the decoding?"),
     "conditions": Analysis(analyse_conditions, "image", "Does decoding depend on the set of images shown?", is_slow=True),
