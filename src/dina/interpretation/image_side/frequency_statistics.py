@@ -25,8 +25,8 @@ def frequency_reaching(
 
     Examples
     --------
-    >>> frequency_reaching(np.array([1.0, 4.0, 16.0]), np.array([0.0, 1.0, 1.0]), np.array(0.5)).round(3)
-    array(2.)
+    >>> float(frequency_reaching(np.array([1.0, 4.0, 16.0]), np.array([0.0, 1.0, 1.0]), np.array(0.5)).round(3))
+    2.0
     """
     below = curve < level[..., None]
     n = len(frequency)
@@ -73,8 +73,8 @@ def upper_edge(
     Examples
     --------
     >>> frequency = 2.0 ** np.arange(8)
-    >>> upper_edge(frequency, np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]))
-    array(16.)
+    >>> float(upper_edge(frequency, np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0])).round(3))
+    16.0
     """
     rate = density_per_octave(frequency, gathered)
     peak = np.argmax(rate, axis=-1)
