@@ -8,7 +8,10 @@ from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
 from dina.report.sections.conditions import conditions_section
+from dina.report.sections.couplings import couplings_section
+from dina.report.sections.functional_interactions import functional_interactions_section
 from dina.report.sections.map_capacity import map_capacity_section
+from dina.report.sections.noise_shuffle import noise_shuffle_section
 from dina.report.sections.semantics import semantics_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
@@ -23,6 +26,9 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "shape_texture_refit": shape_texture_refit_section,
     "map_capacity": map_capacity_section,
     "semantics": semantics_section,
+    "couplings": couplings_section,
+    "functional_interactions": functional_interactions_section,
+    "noise_shuffle": noise_shuffle_section,
 }
 """For each analysis, what draws its section."""
 

@@ -1,0 +1,147 @@
+"""Sections on couplings, interactions, shuffled noise and several recordings are drawn from datasets and findings alone."""
+
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.parts import Section
+from dina.report.sections.across_recordings import across_recordings_section
+from dina.report.sections.couplings import couplings_section
+from dina.report.sections.functional_interactions import functional_interactions_section
+from dina.report.sections.noise_shuffle import noise_shuffle_section
+from dina.report.svg import svg_of
+
+NAMES = {
+    "couplings": (
+        "noise_correlation_mean",
+        "signal_correlation_mean",
+        "signal_noise_agreement",
+        "coupled_pairs_fraction",
+        "noise_correlation_near_minus_far",
+        "signal_correlation_near_minus_far",
+        "coupling_near_minus_far",
+    ),
+    "interactions": (
+        "interaction_size",
+        "net_interaction",
+        "summed_contributions",
+        "coupled_pairs_fraction",
+        "interacting_pairs_fraction",
+        "coupled_pairs_interaction",
+        "decoder_summed_contributions",
+    ),
+    "shuffle": (
+        "intact_top1",
+        "correlations_left",
+        *(
+            f"{what}_{name}"
+            for name in ("top1", "log_rank")
+            for what in ("knowing_correlations", "knowing_covariance", "removing_correlations", "unexpected_removal")
+        ),
+    ),
+}
+
+
+def findings(kind: str, *unknown: str) -> tuple[Finding, ...]:
+    """Fabricate findings of one value; those named are unknown, with a reason."""
+    return tuple(
+        Finding(name, math.nan, "1", 40, reason=f"No {name}.")
+        if name in unknown
+        else Finding(name, 0.25, "1", 40, 0.2, 0.3, -0.05, 0.05, "chance")
+        for name in NAMES[kind]
+    )
+
+
+def couplings(n_bins: int) -> xr.Dataset:
+    generator = np.random.default_rng(0)
+    pairs = {name: (("sampled",), generator.standard_normal(50)) for name in ("noise_correlation", "signal_correlation")}
+    means = np.sort(generator.random((3, n_bins, 3)), axis=2)[:, :, [1, 0, 2]]
+    by_distance = {"by_distance": (("measure", "bin", "bound"), means)}
+    edges = {"distance_edges": (("edge",), np.linspace(0, 100, n_bins + 1 if n_bins else 0))}
+    measures = ["noise_correlation", "signal_correlation", "coupling"]
+    return xr.Dataset({**pairs, **by_distance, **edges}, {"measure": measures})
+
+
+def interactions(removal: str) -> xr.Dataset:
+    generator = np.random.default_rng(0)
+    sampled = {f"{kind}_interaction": (("sampled",), generator.standard_normal(50)) for kind in ("sampled", "null")}
+    names = ("coupling", "interaction", "interaction_low", "interaction_high", "coupling_p")
+    listed = {name: (("listed",), np.full(9, 0.04)) for name in names}
+    return xr.Dataset({**sampled, **listed}, attrs={"removal": removal})
+
+
+def shuffle() -> xr.Dataset:
+    conditions = [(trained, tested) for trained in ("intact", "shuffled", "independent") for tested in ("intact", "shuffled")]
+    trained, tested = (("condition", [c[i] for c in conditions]) for i in (0, 1))
+    values = (("condition", "shuffle"), np.full((6, 3), 0.4), {"chance": 0.02})
+    return xr.Dataset({"top1": values}, {"trained": trained, "tested": tested})
+
+
+def check(section: Section) -> None:
+    """Draw every figure, and find its words and table complete."""
+    for part in section.figures:
+        assert svg_of(part.figure, part.name).startswith("<?xml")
+        assert part.caption.endswith(".")
+        assert part.alternative
+        assert all(len(row) == len(part.table.columns) for row in part.table.rows)
+
+
+def test_couplings_are_drawn_with_and_without_positions() -> None:
+    whole = couplings_section(couplings(4), findings("couplings"))
+    check(whole)
+    assert "25 µm" in whole.figures[0].caption  # the nearest pairs, which are left out
+    unknown = [f"{name}_near_minus_far" for name in ("noise_correlation", "signal_correlation", "coupling")]
+    without = couplings_section(couplings(0), findings("couplings", *unknown))
+    check(without)
+    assert len(without.missing) == 3
+    assert "µm" not in without.figures[0].caption
+
+
+def test_interactions_say_how_they_were_measured() -> None:
+    removed = functional_interactions_section(interactions("removed"), findings("interactions"))
+    check(removed)
+    assert "removed from the decoder" in removed.figures[0].caption
+    silenced = functional_interactions_section(interactions("silenced"), findings("interactions", "summed_contributions"))
+    check(silenced)
+    assert "silenced" in silenced.paragraphs[0]
+
+
+def test_interactions_without_repeats_tell_of_the_decoders_noise() -> None:
+    section = functional_interactions_section(interactions("removed"), findings("interactions", *NAMES["interactions"][:6]))
+    check(section)
+    assert "as the decoder fitted it" in section.paragraphs[0]
+
+
+def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> None:
+    check(noise_shuffle_section(shuffle(), findings("shuffle")))
+    few = shuffle().isel(condition=[0, 1])
+    unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
+    section = noise_shuffle_section(few, findings("shuffle", *unknown))
+    check(section)
+    assert "Tested without them" in section.paragraphs[0]
+
+
+@pytest.mark.parametrize("n_clear", [0, 14])
+def test_several_recordings_show_what_is_clear_and_list_everything(n_clear: int) -> None:
+    told = [Finding(f"clear {i}", 1.0, "nats", 3, 0.8, 1.2, -0.1, 0.1) for i in range(n_clear)]
+    told.append(Finding("unclear", 0.0, "1", 2, reason="Two mice."))
+    part = {
+        f"combined{end}": (("finding",), np.array([getattr(f, end[1:] or "value") for f in told]))
+        for end in ("", "_low", "_high", "_null_low", "_null_high")
+    }
+    coordinates = {
+        "recording": ["a", "b", "c"],
+        "mouse": ("recording", ["1", "1", "2"]),
+        "analysis": ("finding", ["couplings"] * len(told)),
+        "units": ("finding", [finding.units for finding in told]),
+    }
+    dataset = xr.Dataset({"value": (("finding", "recording"), np.ones((len(told), 3))), **part}, coordinates)
+    section = across_recordings_section(dataset, tuple(told))
+    check(section)
+    table = section.figures[0].table if n_clear else section.tables[0]
+    assert len(table.rows) == len(told)
+    assert "3 recordings of 2 mice" in section.paragraphs[0]
+    assert section.missing == ("Two mice.",)
