@@ -92,6 +92,12 @@ def test_texture_in_place_keeps_where_contrast_is() -> None:
     assert abs(correlation(changed, image).mean()) < 0.3
 
 
+def test_windows_of_texture_in_place_add_up() -> None:
+    even = np.full((1, 1, 30, 50), 0.7, dtype=np.float32)
+    # single precision
+    np.testing.assert_allclose(altered("local_texture", even), even, atol=1e-5)
+
+
 def test_amplitudes_and_phases_are_told_apart_by_exchange(images: np.ndarray) -> None:
     own = np.abs(spectrum(images))
     # giving an image its own amplitudes changes nothing but its mean

@@ -40,7 +40,7 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     third.set_ylabel("top-1 accuracy (% of queries)")
     third.set_title("c  one octave alone")
     lowest = min(float(dataset["band"][0]), float(dataset["cutoff"][0]))
-    for axes, what in ((first, "cut-off"), (second, "cut-off"), (third, "centre of the octave")):
+    for axes, what in ((first, "cut-off"), (second, "cut-off"), (third, "octave's centre")):
         _finish(axes, dataset, lowest, end)
         axes.set_xlabel(f"{what} ({dataset['cutoff'].attrs['units']})")
     if np.isfinite(edge[0]):
@@ -48,7 +48,9 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
             axes.axvspan(edge[1], edge[2], color=COLOURS["reference"][0], alpha=0.18, linewidth=0, zorder=1)
             axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2)
     second.set_ylim(-0.1, 1.15)
+    ticks = [tick for tick in first.get_yticks() if tick <= 100]
     first.set_ylim(0, 1.28 * first.get_ylim()[1])  # room for the names of the curves
+    first.set_yticks(ticks)
     return figure
 
 
