@@ -20,16 +20,15 @@ def answer(claim: str, found: dict[str, dict[str, Finding]]) -> str:
     return judge([RULES[claim]], found)[0].verdict
 
 
-def semantics(category: float, low_level: float, uncertainty: float = 0.6) -> dict[str, dict[str, Finding]]:
+def semantics(category: float, low_level: float) -> dict[str, dict[str, Finding]]:
     """Findings of a population in which these shares, and nothing else, are known by one description alone."""
     return table(
         "semantics",
-        finding("category_unique_share", category),
+        finding("category_share", category),
         finding("low_level_unique_share", low_level),
         finding("category_gain_bits", 2 * category - 0.05),
         finding("low_level_gain_bits", 3 * low_level - 0.05),
         finding("category_accuracy_partialled", 0.1 + category, null_high=0.2),
-        finding("category_uncertainty", uncertainty),
     )
 
 
@@ -51,8 +50,11 @@ def test_shares_of_category_and_low_level_structure_decide_three_claims(
     assert tuple(answer(claim, found) for claim in ("low_level_not_semantic", "semantic", "low_level")) == expected
 
 
-def test_category_that_low_level_structure_gives_away_cannot_be_told_from_it() -> None:
-    assert answer("semantic", semantics(0.7, 0.0, uncertainty=0.05)) == "cannot tell"
+def test_category_judged_on_too_few_images_cannot_be_told() -> None:
+    found = semantics(0.7, 0.0)
+    found["semantics"]["category_share"] = finding("category_share", 0.7, half_width=0.65)
+
+    assert answer("semantic", found) == "cannot tell"
 
 
 def test_a_large_share_without_any_gain_in_decoding_is_not_believed() -> None:

@@ -79,4 +79,5 @@ def _keep(pairs: Pairs, is_kept: Bool[np.ndarray, "stimulus"]) -> Pairs:
         responses=pairs.responses[trials],
         stimulus_index=position[pairs.stimulus_index[trials]],
         n_presentations=pairs.n_presentations[trials],
+        labels=None if pairs.labels is None else pairs.labels[is_kept],
     )

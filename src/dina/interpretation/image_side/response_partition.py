@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.interpretation.image_side.category_effects import fit_category_effects
-from dina.interpretation.image_side.category_models import CategoryModels
+from dina.interpretation.image_side.category_models import CategoryModels, one_hot
 from dina.measures.resampling import percentile_interval
 
 
@@ -18,13 +18,14 @@ class Partition:
     Parameters
     ----------
     names
-        "explained" (fraction of the responses' variance that the best model explains), "category_unique",
-        "low_level_unique", "common" (fractions of that).
+        "explained" (fraction of the responses' variance that the best model explains); fractions of that:
+        "category_unique", "low_level_unique", "common", and "category" (what category accounts for in all, extrapolated
+        from where low-level structure leaves it open).
     value, low, high
         Estimates and 95 % intervals over images; NaN for shares where nothing is explained.
     null_low, null_high
         Central 95 % with predictions for other images ("explained"), with categories drawn from what low-level structure
-        lets expect ("category_unique"), and with low-level structure taken from other images of the same category
+        lets expect ("category_unique", "category"), and with low-level structure taken from other images of the same category
         ("low_level_unique"); NaN for "common".
     """
 
@@ -58,7 +59,9 @@ def partition_responses(
     -----
     With :math:`R^2_L, R^2_C` of one description and :math:`R^2_{LC}, R^2_{CL}` of both in either order, the unique
     parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four.
-    The difference of the two residual products behind it is doubly robust in the sense of Shah & Peters (2020).
+    The first is doubly robust in the sense of Shah & Peters (2020), and small where low-level structure gives
+    category away. Category effects are seen through :math:`c - p`, category less its probability, alone; where neurons
+    know :math:`c` they explain :math:`\sum |c - \bar c|^2 / \sum |c - p|^2` times as much, which is "category".
 
     References
     ----------
@@ -85,26 +88,41 @@ def partition_responses(
             gains[best],
             gains["LC"] - gains["L"],
             gains["CL"] - gains["C"],
-            0.5 * (gains["L"] + gains["C"] - gains["LC"] + gains["C"] + gains["L"] - gains["CL"]),
+            gains["L"] + gains["C"] - 0.5 * (gains["LC"] + gains["CL"]),
+            gains["LC"] - gains["L"],
         ]
     )
-    whole = np.stack([total, gains[best], gains[best], gains[best]])
-    resampled = (counts @ parts.T) / (counts @ whole.T)
-    intervals = np.array([percentile_interval(column) for column in resampled.T])
-    value = parts.sum(1) / whole.sum(1)
-    null = np.full((4, 2), np.nan)
+    whole = np.stack([total, *[gains[best]] * 4])
+    left_open, in_all = _open(models)
+    # a row for each resample; the extrapolation varies with the images drawn, too
+    ratio = np.concatenate([np.ones((1, len(total)), dtype=np.int64), counts])
+    shares = (ratio @ parts.T) / (ratio @ whole.T)
+    shares[:, 4] *= (ratio @ in_all) / (ratio @ left_open)
+    value, intervals = shares[0], np.array([percentile_interval(column) for column in shares[1:].T])
+    null = np.full((5, 2), np.nan)
     null[0] = percentile_interval(_shuffled_gains(models, predicted[best], total, generator) / total.sum())
     scale = gains[best].sum()
     null[1] = percentile_interval(_drawn_gains(models, left, gains["L"].sum(), total) / scale)
+    null[4] = null[1] * in_all.sum() / left_open.sum()
     null[2] = percentile_interval(_exchanged_gains(models, gains["C"].sum(), total, generator) / scale)
     if not intervals[0, 0] > 0:  # nothing that could be shared
         value[1:], intervals[1:], null[1:] = np.nan, np.nan, np.nan
-    names = ("explained", "category_unique", "low_level_unique", "common")
+    names = ("explained", "category_unique", "low_level_unique", "common", "category")
     return Partition(names, value, intervals[:, 0], intervals[:, 1], null[:, 0], null[:, 1])
 
 
 def _errors(responses: Tensor, predicted: Tensor) -> Float[np.ndarray, "image"]:
     return np.asarray((responses - predicted).square().sum(1).double().numpy())
+
+
+def _open(models: CategoryModels) -> tuple[Float[np.ndarray, "image"], Float[np.ndarray, "image"]]:
+    """Return the squared deviation of each test image's category from what low-level structure and frequency let expect."""
+    test = models.test
+    known = one_hot(test.category, len(models.names)).double().numpy()
+    frequency = np.bincount(models.train.category, minlength=len(models.names)) / len(models.train.category)
+    deviation: np.ndarray = ((known - test.probability) ** 2).sum(1)
+    overall: np.ndarray = ((known - frequency) ** 2).sum(1)
+    return np.maximum(deviation, 1e-12), overall
 
 
 def _shuffled_gains(

@@ -162,7 +162,8 @@ def list_findings(
     """Return all findings of the analysis.
 
     - ``explained_variance``: fraction of the variance of averaged test responses that the best model explains.
-    - ``category_unique_share``, ``low_level_unique_share``, ``common_share``: of that.
+    - ``category_unique_share``, ``low_level_unique_share``, ``common_share``: of that; ``category_share``: of that, in
+      all, extrapolated from where low-level structure leaves category open.
     - ``category_gain_bits``, ``low_level_gain_bits``: information about the image that one adds to the other;
       ``low_level_bits``, ``category_bits``, ``joint_bits``: what each decoder tells.
     - ``category_accuracy_…`` from ``responses``, ``partialled``, ``low_level``, ``luminance``: balanced accuracy.
@@ -189,8 +190,8 @@ def list_findings(
 
 
 def _partition_findings(partition: Partition, n: int) -> list[Finding]:
-    names = ("explained_variance", "category_unique_share", "low_level_unique_share", "common_share")
-    nulls = (ELSEWHERE, DRAWN, EXCHANGED, "")
+    names = ("explained_variance", "category_unique_share", "low_level_unique_share", "common_share", "category_share")
+    nulls = (ELSEWHERE, DRAWN, EXCHANGED, "", DRAWN)
     nothing = "Neither low-level structure nor category explains any variance of the test responses."
     return [
         Finding(

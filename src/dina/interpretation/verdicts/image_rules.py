@@ -21,11 +21,10 @@ def _category(finding: str) -> FindingKey:
     return ("semantics", finding)
 
 
-CATEGORY_SHARE, LOW_LEVEL_SHARE = _category("category_unique_share"), _category("low_level_unique_share")
+CATEGORY_SHARE, LOW_LEVEL_SHARE = _category("category_share"), _category("low_level_unique_share")
 CATEGORY_GAIN, LOW_LEVEL_GAIN = _category("category_gain_bits"), _category("low_level_gain_bits")
 PARTIALLED = _category("category_accuracy_partialled")
-UNCERTAINTY = _category("category_uncertainty")
-CATEGORY_NEEDS = (CATEGORY_SHARE, LOW_LEVEL_SHARE, CATEGORY_GAIN, LOW_LEVEL_GAIN, PARTIALLED, UNCERTAINTY)
+CATEGORY_NEEDS = (CATEGORY_SHARE, LOW_LEVEL_SHARE, CATEGORY_GAIN, LOW_LEVEL_GAIN, PARTIALLED)
 TOWER_NOTES = tuple(_category(f"{name}_towers") for name in ("same_class_cost", "same_class_rivals", "low_level_cost"))
 
 LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
@@ -53,21 +52,19 @@ def says(finding: Finding) -> str:
 
 
 def category_answer(found: Found) -> tuple[Answer, str]:
-    """Decide whether category tells something that low-level structure does not."""
-    share, uncertainty = found[CATEGORY_SHARE], found[UNCERTAINTY]
-    if place_of(uncertainty, MARGIN) != "above":
-        return "cannot tell", f"Low-level structure leaves only {says(uncertainty)} of the categories' entropy open."
+    """Decide whether responses follow category where low-level structure does not let expect it."""
+    share = found[CATEGORY_SHARE]
     lines = {
         "the gain in bits": rises_above(found[CATEGORY_GAIN]),
         "the accuracy of reading category from what low-level structure leaves": rises_above(found[PARTIALLED]),
     }
     agreeing = [name for name, is_above in lines.items() if is_above]
-    where = f"Category alone explains {says(share)} of the explained variance"
+    where = f"Category accounts for {says(share)} of the explained variance, judged where low-level structure leaves it open"
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and agreeing:
-        return "supported", f"{where}, above a tenth and its null; so is {' and '.join(agreeing)}."
+        return "supported", f"{where}: above a tenth and its null. So is {' and '.join(agreeing)}."
     if place == "below" and len(agreeing) < len(lines):
-        return "not supported", f"{where}, less than a tenth, by a decoder that could have used it."
+        return "not supported", f"{where}: less than a tenth, by models that could have used it."
     return "cannot tell", f"{where}; {' and '.join(agreeing) or 'no other statistic'} lies above its null."
 
 
@@ -178,7 +175,7 @@ IMAGE_RULES: dict[str, Rule] = {
     "semantic": Rule(
         "Responses know the semantic category of images beyond their low-level structure.",
         "image",
-        "Share of the explained variance that category alone explains; bits it adds; its accuracy with low-level structure removed.",
+        "Share of the explained variance that category accounts for; bits it adds; its accuracy with low-level structure removed.",
         CATEGORY_NEEDS,
         category_answer,
         TOWER_NOTES,

@@ -16,6 +16,7 @@ SHARES = (
     ("low_level_unique_share", "low-level\nstructure alone", LOW_LEVEL, "s"),
     ("category_unique_share", "category alone", CATEGORY, "D"),
     ("common_share", "either", COLOURS["muted"][0], "o"),
+    ("category_share", "category in all,\nextrapolated", CATEGORY, "d"),
 )
 BITS = (
     ("low_level_bits", "low-level structure", LOW_LEVEL, "s"),

@@ -12,6 +12,7 @@ NAMES = {
     "low_level_unique_share": "share of it: low-level structure alone",
     "category_unique_share": "share of it: category alone",
     "common_share": "share of it: either",
+    "category_share": "share of it: category in all, extrapolated from where low-level structure leaves it open",
     "low_level_bits": "information, low-level structure (bits)",
     "category_bits": "information, category (bits)",
     "joint_bits": "information, both (bits)",
