@@ -142,3 +142,18 @@ def test_repeats_as_right_answers_visit_every_image_once_an_epoch(told, monkeypa
     assert torch.bincount(torch.cat(seen)).tolist() == [2] * 80
     # the mean over images, however many rows a batch has: with two right answers near log(2 × 40) before much is learnt
     assert 3.0 < history.rows[1].train_loss < 5.5
+
+
+def test_a_head_ends_with_the_weights_of_the_best_epoch_as_the_towers_do(told):
+    train, rest, _ = told
+    awful = OptimiserSettings(learning_rate=1.0, weight_decay=0.0)
+    heads = []
+    for settings in (
+        asking("classification", 0),
+        asking("classification", 2).model_copy(update={"image": awful, "neural": awful}),
+    ):
+        objective = Classification()
+        history = fit_towers(small_towers(train), train, rest, settings, seed=0, objective=objective)
+        assert history.best_epoch == 0
+        heads.append(objective.head.linear.weight.detach().clone())
+    assert torch.equal(heads[0], heads[1])
