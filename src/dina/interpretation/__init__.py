@@ -17,6 +17,7 @@ from dina.interpretation.image_side.variance_spectra import analyse_variance_spe
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.couplings import analyse_couplings
 from dina.interpretation.neural_side.functional_interactions import analyse_functional_interactions
+from dina.interpretation.neural_side.neuron_profiles import analyse_neuron_profiles
 from dina.interpretation.neural_side.noise_shuffle import analyse_noise_shuffle
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
@@ -46,6 +47,7 @@ ANALYSES: dict[str, Analysis] = {
     "semantics": Analysis(
         analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
     ),
+    "neuron_profiles": Analysis(analyse_neuron_profiles, "neural", "How does each neuron respond, and to what?"),
     "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
     "sparse_subsets": Analysis(
         analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"

@@ -165,6 +165,15 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
     return replace(result, statistics=found)
 
 
+def mean_contributions(decoded: Decoded) -> Float[np.ndarray, "neuron"]:
+    """Return what each neuron contributes to decoding test images, shape ``(n_neurons,)``; to first order if not exactly."""
+    asked = ask_test(decoded)
+    treatment = treatments_of(decoded.towers)[0]
+    lost = readout_of(decoded.towers, asked.images).margins_lost(asked.responses, asked.target, treatment)
+    mean: np.ndarray = asked.by_image(lost).mean(0)
+    return mean
+
+
 def rank_on_training(decoded: Decoded, n_images: int) -> Float[np.ndarray, "neuron"]:
     """Return what each neuron contributes to decoding training images, shape ``(n_neurons,)``; test images are not read.
 

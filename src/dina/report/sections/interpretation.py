@@ -8,13 +8,16 @@ from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
 from dina.report.sections.conditions import conditions_section
+from dina.report.sections.contributions import contributions_section
 from dina.report.sections.couplings import couplings_section
 from dina.report.sections.functional_interactions import functional_interactions_section
 from dina.report.sections.map_capacity import map_capacity_section
+from dina.report.sections.neuron_profiles import neuron_profiles_section
 from dina.report.sections.noise_shuffle import noise_shuffle_section
 from dina.report.sections.semantics import semantics_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
+from dina.report.sections.sparse_subsets import sparse_subsets_section
 from dina.report.sections.spatial_frequency import spatial_frequency_section
 from dina.report.sections.spatial_frequency_refit import spatial_frequency_refit_section
 
@@ -26,6 +29,9 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "shape_texture_refit": shape_texture_refit_section,
     "map_capacity": map_capacity_section,
     "semantics": semantics_section,
+    "neuron_profiles": neuron_profiles_section,
+    "contributions": contributions_section,
+    "sparse_subsets": sparse_subsets_section,
     "couplings": couplings_section,
     "functional_interactions": functional_interactions_section,
     "noise_shuffle": noise_shuffle_section,

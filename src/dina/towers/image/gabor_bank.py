@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Pathway = Literal["local", "global"]
@@ -96,10 +96,21 @@ class SeparableGabors(nn.Module):
         return torch.stack(even, dim=1), torch.stack(odd, dim=1)
 
 
+def sample_places(n_pixels: int, step: int) -> Int[Tensor, "place"]:
+    """Return every ``step``-th pixel, about as far from both borders; what a filter bank is sampled at.
+
+    Examples
+    --------
+    >>> sample_places(6, 2)
+    tensor([0, 2, 4])
+    """
+    return torch.arange((n_pixels - 1) % step // 2, n_pixels, step)
+
+
 def _banded(weights: Tensor, n_pixels: int, step: int) -> Tensor:
     """Matrix (samples, pixels) that applies ``weights`` around every ``step``-th pixel; borders are repeated outwards."""
     half = len(weights) // 2
-    centres = torch.arange((n_pixels - 1) % step // 2, n_pixels, step)
+    centres = sample_places(n_pixels, step)
     matrix = torch.zeros(len(centres), n_pixels, dtype=torch.float64)
     pixel = (centres[:, None] + torch.arange(-half, half + 1)[None]).clamp(0, n_pixels - 1)
     return matrix.scatter_add_(1, pixel, weights.expand(len(centres), -1))
