@@ -6,7 +6,6 @@ from scipy.stats import false_discovery_control
 
 from dina.measures.coupling import (
     CouplingEstimate,
-    add_couplings,
     adjust_for_discoveries,
     chance_spread,
     find_coupled_pairs,
@@ -57,7 +56,7 @@ def test_sure_couplings_replace_the_shrunk_ones_in_the_precision() -> None:
     noise = make_noise()
     estimate = CouplingEstimate.of(noise)
     found = find_coupled_pairs(estimate, 2)
-    precision = add_couplings(estimate, found)
+    precision = estimate.with_couplings(found)
     # the sparse part is kept in double precision, the rest in single
     np.testing.assert_allclose(precision.partial_correlations_of(found.pairs), found.coupling, atol=1e-5)
     whole = precision.partial_correlations()

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, norm
 
-from dina.measures.partial_correlation import LEAST_SHRINKAGE, Precision, ledoit_wolf_shrinkage, shrunk_precision, unit_variance
+from dina.measures.partial_correlation import LEAST_SHRINKAGE, Precision, ledoit_wolf_shrinkage, scale_columns, shrunk_precision
 
 ROWS_AT_ONCE = 256
 
@@ -47,7 +47,7 @@ class CouplingEstimate:
     @classmethod
     def of(cls, residuals: Float[np.ndarray, "row neuron"], shrinkage: float | None = None) -> "CouplingEstimate":
         """Estimate from independent rows of noise with mean zero; ``shrinkage`` None for that of Ledoit and Wolf."""
-        scaled = unit_variance(residuals)
+        scaled = scale_columns(residuals)
         used = min(max(ledoit_wolf_shrinkage(scaled) if shrinkage is None else shrinkage, LEAST_SHRINKAGE), 1.0)
         precision = shrunk_precision(residuals, used)
         return cls(precision, used, precision.multiply(scaled).astype(np.float32))
@@ -81,6 +81,22 @@ class CouplingEstimate:
         position = np.arange(len(chosen))
         coupling[position, chosen], z[position, chosen] = 1, 0
         return np.clip(coupling, -1, 1), z
+
+    def with_couplings(self, chosen: "CoupledPairs") -> Precision:
+        """Return the shrunk precision in which the couplings of some pairs, the sure ones, have their unshrunk values.
+
+        The diagonal of the neurons of these pairs becomes the unshrunk one as well.
+        """
+        precision, n_neurons = self.precision, self.innovations.shape[1]
+        one, other = chosen.pairs.T
+        root = np.sqrt(self.diagonal())
+        shrunk = -np.einsum("pk,pk->p", precision.shared[one], precision.shared[other])
+        change = -chosen.coupling * root[one] * root[other] - shrunk
+        touched = np.unique(chosen.pairs)
+        diagonal = self.diagonal()[touched] - precision.diagonal()[touched]
+        row, column = np.concatenate([one, other, touched]), np.concatenate([other, one, touched])
+        added = csr_array((np.concatenate([change, change, diagonal]), (row, column)), shape=(n_neurons, n_neurons))
+        return Precision(precision.inverse_private, precision.shared, added)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,20 +198,3 @@ def adjust_for_discoveries(p_values: Float[np.ndarray, "tested"], n_pairs: int) 
         return p_values
     adjusted: np.ndarray = np.minimum(false_discovery_control(p_values) * n_pairs / len(p_values), 1.0)
     return adjusted
-
-
-def add_couplings(estimate: CouplingEstimate, chosen: CoupledPairs) -> Precision:
-    """Return the shrunk precision in which the couplings of some pairs, the sure ones, have their unshrunk values.
-
-    The diagonal of the neurons of these pairs becomes the unshrunk one as well.
-    """
-    precision, n_neurons = estimate.precision, estimate.innovations.shape[1]
-    one, other = chosen.pairs.T
-    root = np.sqrt(estimate.diagonal())
-    shrunk = -np.einsum("pk,pk->p", precision.shared[one], precision.shared[other])
-    change = -chosen.coupling * root[one] * root[other] - shrunk
-    touched = np.unique(chosen.pairs)
-    diagonal = estimate.diagonal()[touched] - precision.diagonal()[touched]
-    row, column = np.concatenate([one, other, touched]), np.concatenate([other, one, touched])
-    added = csr_array((np.concatenate([change, change, diagonal]), (row, column)), shape=(n_neurons, n_neurons))
-    return Precision(precision.inverse_private, precision.shared, added)

@@ -52,7 +52,7 @@ def signal_correlations(
             f"Both halves must hold the same images and neurons; got shapes {first.shape} and {second.shape}."
             " Make them with average_halves."
         )
-    one, other = unit_columns(first), unit_columns(second)
+    one, other = standardise_columns(first), standardise_columns(second)
     rows = slice(None) if chosen is None else chosen
     return _bounded((one[:, rows].T @ other + other[:, rows].T @ one) / 2)
 
@@ -85,7 +85,7 @@ def noise_correlations(
     array([[1., 1.],
            [1., 1.]], dtype=float32)
     """
-    unit = unit_columns(residuals)
+    unit = standardise_columns(residuals)
     rows = slice(None) if chosen is None else chosen
     return _bounded(unit[:, rows].T @ unit)
 
@@ -123,7 +123,7 @@ def noise_correlation_errors(
     np.float32(0.01)
     """
     n_rows = len(residuals)
-    z = unit_columns(residuals) * np.float32(np.sqrt(n_rows))
+    z = standardise_columns(residuals) * np.float32(np.sqrt(n_rows))
     rows = slice(None) if chosen is None else chosen
     own = z[:, rows]
     rho = own.T @ z / n_rows
@@ -180,7 +180,7 @@ def shuffle_repeats(
     return shuffled
 
 
-def unit_columns(values: Float[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
+def standardise_columns(values: Float[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
     """Centre each column and scale it to unit length, so that inner products are correlations; NaN where it is constant."""
     centred = values.astype(np.float32) - values.mean(axis=0, dtype=np.float64).astype(np.float32)
     length = np.sqrt(np.einsum("rn,rn->n", centred, centred, dtype=np.float64))

@@ -80,7 +80,7 @@ class Precision:
         >>> heard = np.array([[1.0], [1.0], [1.0]])
         >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), heard)
         >>> precision.partial_correlations().round(3)[0]
-        array([1.   , 0.   , 0.707])
+        array([1.   , 0.   , 0.577])
         """
         scaled = self.shared / np.sqrt(self.diagonal())[:, None]
         rows = np.arange(len(scaled)) if chosen is None else chosen
@@ -153,7 +153,7 @@ def shrunk_precision(residuals: Float[np.ndarray, "row neuron"], shrinkage: floa
     DataError
         As `ledoit_wolf_shrinkage`.
     """
-    scaled = unit_variance(residuals)
+    scaled = scale_columns(residuals)
     shrinkage = ledoit_wolf_shrinkage(scaled) if shrinkage is None else shrinkage
     # a sample of full rank times almost nothing still has an inverse: the shrinkage is kept off 0
     shrinkage = min(max(shrinkage, LEAST_SHRINKAGE), 1.0)
@@ -166,7 +166,7 @@ def shrunk_precision(residuals: Float[np.ndarray, "row neuron"], shrinkage: floa
     return Precision.of(np.full(scaled.shape[1], shrinkage, dtype=scaled.dtype), loadings)
 
 
-def unit_variance(residuals: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
+def scale_columns(residuals: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
     """Divide each column by its root mean square; a column of zeros stays."""
     size = np.sqrt(np.mean(residuals.astype(np.float64) ** 2, axis=0))
     return residuals * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(residuals.dtype)

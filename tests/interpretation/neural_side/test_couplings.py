@@ -14,7 +14,7 @@ from dina.dataset.splits import split_by_stimulus
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.coupling_network import TuningHalves, like_to_like
 from dina.interpretation.neural_side.couplings import CouplingsSettings, analyse_couplings
-from dina.measures.covariability import unit_columns
+from dina.measures.covariability import standardise_columns
 from dina.measures.finding import Finding
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
@@ -90,7 +90,7 @@ def test_like_to_like_coupling_is_found_beyond_partners_and_distance() -> None:
     generator = np.random.default_rng(0)
     kind = np.repeat(np.arange(5), 20)  # five kinds of neurons by tuning, at random places
     tuning = generator.standard_normal((300, 5))[:, kind] + generator.standard_normal((300, 100))
-    halves = TuningHalves(*(unit_columns(tuning) for _ in range(2)))
+    halves = TuningHalves(*(standardise_columns(tuning) for _ in range(2)))
     position = generator.uniform(0, 500, (100, 3))
     drawn = np.stack(np.triu_indices(100, 1), axis=1)
     same = drawn[kind[drawn[:, 0]] == kind[drawn[:, 1]]]

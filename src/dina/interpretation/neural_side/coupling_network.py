@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int
 from scipy.stats import t as student
 
 from dina.dataset.pairs import Pairs
-from dina.measures.covariability import unit_columns
+from dina.measures.covariability import standardise_columns
 from dina.measures.finding import Finding
 from dina.measures.reliability import average_halves
 from dina.measures.resampling import percentile_interval
@@ -40,7 +40,7 @@ class TuningHalves:
         Differences of repeats and products of repeats share their chance errors, with opposite signs.
         """
         first, second, _ = average_halves(pairs.responses, pairs.stimulus_index)
-        return cls(unit_columns(first), unit_columns(second))
+        return cls(standardise_columns(first), standardise_columns(second))
 
     def correlate(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
         """Return the signal correlation of single pairs; NaN where a neuron is constant."""

@@ -22,7 +22,7 @@ from dina.interpretation.neural_side.coupling_statistics import (
     signal_noise_agreement,
 )
 from dina.measures.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
-from dina.measures.covariability import noise_correlations, signal_correlations, unit_columns
+from dina.measures.covariability import noise_correlations, signal_correlations, standardise_columns
 from dina.measures.finding import Finding
 from dina.measures.reliability import average_halves
 from dina.measures.resampling import percentile_interval
@@ -223,7 +223,7 @@ def _tuning(validation: Pairs) -> TuningHalves | None:
 def _noise_mean(table: PairTable, rows: np.ndarray, generator: np.random.Generator) -> Finding:
     """Return the mean noise correlation; without any, the signs of one neuron's differences tell nothing of another's."""
     found = mean_over_pairs("noise_correlation_mean", table.noise, table)
-    unit = np.nan_to_num(unit_columns(rows[:, table.neurons]))
+    unit = np.nan_to_num(standardise_columns(rows[:, table.neurons]))
     n = max(2, int((unit**2).sum() + 0.5))
     null = np.empty(N_FLIPS)
     for number in range(N_FLIPS):

@@ -13,7 +13,7 @@ from dina.encoding.noise_covariance import decompose_residuals, repeat_differenc
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
 from dina.interpretation.neural_side.pair_interactions import ScaledPrecision
-from dina.measures.coupling import CoupledPairs, CouplingEstimate, add_couplings, chance_spread, find_coupled_pairs
+from dina.measures.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
 from dina.measures.partial_correlation import Precision, shrunk_precision
 from dina.randomness import generator_for
 
@@ -70,7 +70,7 @@ class RepeatNoise:
     def observed(self) -> ScaledPrecision:
         """Return the shrunk precision with the unshrunk couplings of the surest pairs."""
         sure = self.coupled.select(self.coupled.adjusted_p <= self.false_discovery_rate)
-        return self._scaled(add_couplings(self.estimate, sure))
+        return self._scaled(self.estimate.with_couplings(sure))
 
     def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
         """Yield shrunk precisions of permuted differences; by chance no pair is beyond doubt."""
