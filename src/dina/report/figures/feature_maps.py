@@ -10,6 +10,7 @@ from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
 
 HEADINGS = ("image shown", "map of the image", "map of the response")
+N_BINS = 30
 LIMITS = ("90", "50", "10")  # quantiles that the examples stand for
 
 
@@ -40,7 +41,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
                 row[0].set_ylabel(f"{LIMITS[example]}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
             else:
                 row[0].axis("off")
-            limit = max(float(np.abs(maps[:, :, number]).max()) * 0.7, 1e-6)
+            limit = max(float(np.abs(maps[:, example, number]).max()) * 0.8, 1e-6)
             for side in range(2):
                 row[1 + side].imshow(maps[side, example, number], cmap="RdBu_r", norm=Normalize(-limit, limit), aspect="auto")
             row[2].annotate(
@@ -70,7 +71,7 @@ def _clear(row: np.ndarray) -> None:
 def _draw_pairs(axes: Axes, pairs: np.ndarray, letter: str, label: str) -> None:
     """Draw the distribution of matched pairs over that of mismatched ones, each with its mean."""
     matched, others = pairs.diagonal(), pairs[~np.eye(len(pairs), dtype=bool)]
-    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()), 41)
+    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()), N_BINS + 1)
     for values, colour, words in ((others, "chance", "other images"), (matched, "dina", "its own image")):
         share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
         axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)
@@ -78,5 +79,5 @@ def _draw_pairs(axes: Axes, pairs: np.ndarray, letter: str, label: str) -> None:
     axes.set_xlabel(label)
     axes.set_ylabel("pairs (%)")
     axes.set_title(letter)
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2, handlelength=1.2)
     finish_axes(axes, "y")

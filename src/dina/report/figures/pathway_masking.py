@@ -54,7 +54,7 @@ def draw_shapley(dataset: xr.Dataset) -> Figure:
         From the analysis ``pathway_masking``.
     """
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    figure = new_figure(110, 22 + 9 * len(pathways))
+    figure = new_figure(130, 24 + 9 * len(pathways))
     axes = figure.add_subplot()
     value, low, high, null_low, null_high = (100 * dataset["shapley"].to_numpy()).T
     place = np.arange(len(pathways))
@@ -68,7 +68,7 @@ def draw_shapley(dataset: xr.Dataset) -> Figure:
     axes.set_ylim(len(pathways) - 0.4, -0.6)
     axes.set_xlim(min(0.0, float(np.nanmin(low))), None)
     axes.set_xlabel("top-1 accuracy (percentage points)")
-    figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.0, fontsize=7)
+    figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=0.8, fontsize=6.5)
     finish_axes(axes, "x")
     return figure
 

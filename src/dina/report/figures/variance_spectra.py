@@ -11,6 +11,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
 
+LOWEST = 1e-5  # shares of variance below are rounding and noise
+
 LINES: dict[str, tuple[str, str | tuple[float, tuple[float, ...]]]] = {
     "images": ("ink", "-"),
     "responses": ("reference", "-"),
@@ -49,6 +51,7 @@ def draw_variance_spectra(dataset: xr.Dataset, words: Mapping[str, str]) -> Figu
         left.axvspan(fitted[fitted > 0].min(), fitted.max(), color=COLOURS["band"][0], linewidth=0, zorder=0)
     left.set_xscale("log")
     left.set_yscale("log")
+    left.set_ylim(bottom=max(LOWEST, left.get_ylim()[0]))
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())

@@ -10,18 +10,28 @@ from dina.report.read_run import Run
 from dina.report.sections.conditions import conditions_section
 from dina.report.sections.contributions import contributions_section
 from dina.report.sections.couplings import couplings_section
+from dina.report.sections.feature_maps import feature_maps_section
 from dina.report.sections.functional_interactions import functional_interactions_section
 from dina.report.sections.map_capacity import map_capacity_section
 from dina.report.sections.neuron_profiles import neuron_profiles_section
 from dina.report.sections.noise_shuffle import noise_shuffle_section
+from dina.report.sections.occlusion import occlusion_section
+from dina.report.sections.pathway_masking import pathway_masking_section
+from dina.report.sections.pathway_refits import pathway_refits_section
 from dina.report.sections.semantics import semantics_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
 from dina.report.sections.sparse_subsets import sparse_subsets_section
 from dina.report.sections.spatial_frequency import spatial_frequency_section
 from dina.report.sections.spatial_frequency_refit import spatial_frequency_refit_section
+from dina.report.sections.variance_spectra import variance_spectra_section
 
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
+    "feature_maps": feature_maps_section,
+    "variance_spectra": variance_spectra_section,
+    "pathway_masking": pathway_masking_section,
+    "occlusion": occlusion_section,
+    "pathway_refits": pathway_refits_section,
     "spatial_frequency": spatial_frequency_section,
     "shape_texture": shape_texture_section,
     "conditions": conditions_section,
