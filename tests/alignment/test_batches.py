@@ -106,7 +106,13 @@ def test_single_trials_come_two_for_each_image_beside_the_image_they_belong_to(m
     assert len(drawn) == len(set(drawn)) == 40
     first = torch.cat([batch.responses for batch in batches.epoch_of_trials(1)])
     assert torch.equal(first, torch.cat([batch.responses for batch in batches.epoch_of_trials(1)]))
-    assert not torch.equal(first, torch.cat([batch.responses for batch in batches.epoch_of_trials(2)]))
+
+
+def test_over_the_epochs_every_trial_of_an_image_is_drawn(make_toy_pairs):
+    train, _ = make_toy_pairs(n_train=10, n_validation=2, n_repeats=3, n_neurons=4)
+    drawn = torch.cat([batch.responses for epoch in range(12) for batch in make_batches(train).epoch_of_trials(epoch)])
+    # each trial is left out of an epoch with probability 1/3: one of 30 is never drawn in 12 once in 18,000 times
+    assert len(np.unique(drawn.numpy(), axis=0)) == 30
 
 
 def test_an_image_with_one_trial_gives_one_row(make_toy_pairs):

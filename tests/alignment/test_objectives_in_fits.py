@@ -129,16 +129,18 @@ def test_labels_of_validation_images_reach_no_weight(told):
 
 def test_repeats_as_right_answers_visit_every_image_once_an_epoch(told, monkeypatch):
     train, rest, _ = told
-    seen = []
-    forward = MultiPositive.forward
+    seen, towers = [], small_towers(train)
+    forward, before = MultiPositive.forward, torch.from_numpy(towers.encode_images(train.images))
 
     def note(self, batch):
         if self.training:
+            if not seen:  # before the first step; images are encoded once for both of their trials
+                torch.testing.assert_close(batch.image_maps, before[batch.group], atol=1e-4, rtol=1e-3)
             seen.append(batch.group)
         return forward(self, batch)
 
     monkeypatch.setattr(MultiPositive, "forward", note)
-    history = fit_towers(small_towers(train), train, rest, asking("multi_positive", 1), seed=0)
+    history = fit_towers(towers, train, rest, asking("multi_positive", 1), seed=0)
     assert torch.bincount(torch.cat(seen)).tolist() == [2] * 80
     # the mean over images, however many rows a batch has: with two right answers near log(2 × 40) before much is learnt
     assert 3.0 < history.rows[1].train_loss < 5.5
