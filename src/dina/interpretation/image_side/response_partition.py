@@ -58,7 +58,8 @@ def partition_responses(
     Notes
     -----
     With :math:`R^2_L, R^2_C` of one description and :math:`R^2_{LC}, R^2_{CL}` of both in either order, the unique
-    parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four.
+    parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four; the rest of
+    that is common to both.
     The first is doubly robust in the sense of Shah & Peters (2020), and small where low-level structure gives
     category away. Category effects are seen through :math:`c - p`, category less its probability, alone; where neurons
     know :math:`c` they explain :math:`\sum |c - \bar c|^2 / \sum |c - p|^2` times as much, which is "category".
@@ -88,7 +89,7 @@ def partition_responses(
             gains[best],
             gains["LC"] - gains["L"],
             gains["CL"] - gains["C"],
-            gains["L"] + gains["C"] - 0.5 * (gains["LC"] + gains["CL"]),
+            gains[best] - (gains["LC"] - gains["L"]) - (gains["CL"] - gains["C"]),
             gains["LC"] - gains["L"],
         ]
     )

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.read_run import Run
+from dina.report.sections.semantics import BY_DECODER, NAMES, semantics_section
+from dina.report.sections.verdicts import verdicts_sections
+
+
+def fabricated() -> tuple[xr.Dataset, tuple[Finding, ...]]:
+    """Numbers that no analysis made: every finding 0.25, but bits 2.5."""
+    two_way = np.full((2, 2, 2), 0.9)
+    axes = ("scored_by", "category", "distance")
+    dataset = xr.Dataset(
+        {"two_way": (axes, two_way), "two_way_low": (axes, two_way - 0.1), "two_way_high": (axes, two_way + 0.05)},
+        coords={"scored_by": ["towers", "joint"], "category": ["own", "other"], "distance": ["near", "far"]},
+        attrs={"n_images": 40, "n_categories": 7},
+    )
+    names = [*NAMES, *(f"{name}_{decoder}" for decoder in ("towers", "joint") for name in BY_DECODER)]
+    findings = [
+        Finding(name, 2.5, "bit", 40, 2.0, 3.0, -0.1, 0.1, "x")
+        if name.endswith("bits")
+        else Finding(name, 0.25, "1", 40, 0.2, 0.3, 0.0, 0.1, "x")
+        for name in names
+    ]
+    return dataset, tuple(findings)
+
+
+def test_the_section_shows_every_finding_with_interval_and_null() -> None:
+    section = semantics_section(*fabricated())
+
+    (part,) = section.figures
+    assert len(part.table.rows) == len(NAMES) + 2 * len(BY_DECODER)
+    assert all(len(row) == 4 for row in part.table.rows)
+    row = next(row for row in part.table.rows if "category in all" in row[0])
+    assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%")
+    assert "40 test images" in part.caption
+    assert "7 of them" in part.caption
+    assert section.missing == ()
+
+
+def test_all_axes_of_the_figure_have_labels_and_nothing_is_drawn_outside_them() -> None:
+    figure = semantics_section(*fabricated()).figures[0].figure
+
+    assert len(figure.axes) == 4
+    for axes in figure.axes:
+        assert axes.get_xlabel()
+        low, high = axes.get_xlim()
+        assert all(low <= x <= high for line in axes.lines if len(line.get_xdata()) < 3 for x in np.asarray(line.get_xdata()))
+
+
+def test_what_could_not_be_computed_says_why() -> None:
+    dataset, findings = fabricated()
+    lacking = tuple(
+        Finding(one.name, float("nan"), "1", 40, reason="Nothing is explained.") if one.name == "category_share" else one
+        for one in findings
+    )
+
+    section = semantics_section(dataset, lacking)
+
+    assert section.missing == ("Nothing is explained.",)
+    assert next(row for row in section.figures[0].table.rows if "category in all" in row[0])[1] == "–"
+
+
+def run_with(summary: dict) -> Run:
+    return Run(Path(), summary, (), None, None, None, None, {}, {}, {}, {}, {}, {}, "")
+
+
+def test_verdicts_are_counted_and_listed_image_side_first() -> None:
+    told = {
+        "sparse": {"claim": "Few neurons.", "side": "neural", "verdict": "cannot tell", "reason": "Not done."},
+        "coarse": {"claim": "Coarse.", "side": "image", "verdict": "supported", "reason": "Kept 0.8 (0.7 to 0.9)."},
+    }
+
+    (section,) = verdicts_sections(run_with({"verdicts": told}))
+
+    assert section.paragraphs[0].startswith("1 supported, 0 not supported, 1 cannot tell.")
+    assert [row[0] for row in section.tables[0].rows] == ["Coarse.", "Few neurons."]
+
+
+def test_a_run_that_was_never_interpreted_has_no_verdicts() -> None:
+    assert verdicts_sections(run_with({})) == []
