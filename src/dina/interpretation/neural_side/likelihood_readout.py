@@ -22,7 +22,8 @@ class LikelihoodReadout:
     r"""The score :math:`s\,(r - \tfrac12\mu_i)^\top \Sigma^{-1} x_i` of response r and candidate i, all in double precision.
 
     Here :math:`\mu_i` is what image i is expected to evoke, :math:`x_i` the same times the neurons' gains, and s the scale.
-    It is what `LikelihoodComparison` computes, written as a sum over neurons.
+    It is what `LikelihoodComparison` computes, written as a sum over neurons. The evidence that towers subtract is the
+    same for all candidates of a response; it changes neither margins nor ranks and is left out.
 
     Parameters
     ----------

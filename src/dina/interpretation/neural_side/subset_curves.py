@@ -88,8 +88,7 @@ def area_under(curve: Float[np.ndarray, "*curves size"], sizes: tuple[int, ...])
     0.75
     """
     logarithm = np.log(sizes)
-    area: np.ndarray = np.trapezoid(curve, logarithm, axis=-1) / (logarithm[-1] - logarithm[0])
-    return area
+    return np.asarray(np.trapezoid(curve, logarithm, axis=-1) / (logarithm[-1] - logarithm[0]))
 
 
 def fraction_needed(

@@ -87,7 +87,6 @@ class TowerReadout:
             lost[2][:, neuron] = _ranks(scores, target) - better
         return ScoreChanges(*lost)
 
-    @torch.no_grad()
     def subset_scores(
         self,
         responses: Float[Tensor, "query neuron"],
@@ -99,7 +98,7 @@ class TowerReadout:
         for size in sizes:
             kept = torch.zeros(self.n_neurons, dtype=responses.dtype)
             kept[order[:size]] = 1
-            yield self._scores(responses * kept)
+            yield self.scores(responses * kept)
 
     def marginal_gains(
         self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], order: Int[Tensor, "neuron"]

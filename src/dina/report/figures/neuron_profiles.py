@@ -33,7 +33,7 @@ def draw_neuron_maps(dataset: xr.Dataset) -> Figure:
     across, down, words = _on_screen(dataset, in_degrees)
     screen = [figure.add_subplot(place) for place in (grid[-1, 0], grid[-1, 1])]
     frequency, unit = ("frequency_cpd", "cycles/degree") if in_degrees else ("frequency", "cycles/pixel")
-    pairs = ((dataset[frequency].to_numpy(), f"spatial frequency ({unit})"), (contribution, "contribution"))
+    pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, "contribution"))
     for axes, (values, label) in zip(screen, pairs, strict=True):
         _scatter(axes, across[fitted], down[fitted], values[fitted], label)
         axes.set_xlabel(words[0])

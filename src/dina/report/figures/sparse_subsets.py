@@ -103,11 +103,11 @@ def _finish(axes: Axes, label: str, n_gallery: int) -> None:
     axes.axhline(100 / n_gallery, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
     axes.annotate(
         "chance",
-        (1.0, 100 / n_gallery),
+        (0.0, 100 / n_gallery),
         xycoords=axes.get_yaxis_transform(),
-        xytext=(-2, 2),
+        xytext=(3, 2),
         textcoords="offset points",
-        ha="right",
+        ha="left",
         fontsize=7,
         color=COLOURS["chance"][0],
     )
