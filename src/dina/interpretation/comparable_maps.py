@@ -20,7 +20,7 @@ from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import ImageTower
 
 Found = TypeVar("Found")
-Maps = Float32[np.ndarray, "stimulus channel height width"]
+Maps = Float32[np.ndarray, "stimulus map_channel map_height map_width"]
 
 
 def channel_names(tower: ImageTower) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class ComparableMaps:
         """Return the maps of images, standardised, shape ``(n_images, n_channels, height, width)``."""
         return self.standardise(self._towers.encode_images(images))
 
-    def standardise(self, maps: Float32[np.ndarray, "batch channel height width"]) -> Maps:
+    def standardise(self, maps: Float32[np.ndarray, "stimulus tower_channel map_height map_width"]) -> Maps:
         """Return maps of the image tower, whole or masked, with only the channels of structure, standardised."""
         return self._image.apply(maps[:, : len(self.channels)].copy())
 

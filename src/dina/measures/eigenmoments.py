@@ -13,7 +13,7 @@ from dina.checks import DataError
 from dina.measures.resampling import LEVEL
 from dina.shapes import StimulusResponses
 
-N_MOMENTS = 6
+N_MOMENTS = 3  # as many as a broken power law has parameters; more only add the spread of the largest variances
 N_ORDERS = 4
 N_BLOCKS = 10
 FEWEST_IMAGES = 40
@@ -110,8 +110,7 @@ def fit_moments(
 
     Notes
     -----
-    Least squares of the logarithms of the moments, each divided by its jackknife error, over the logarithm of the first
-    variance and two exponents. A block is a tenth of the images; with :math:`\hat\alpha_{-b}` the estimates without
+    The first three moments determine the first variance and two exponents. A block is a tenth of the images; with :math:`\hat\alpha_{-b}` the estimates without
     block :math:`b`, the squared error is :math:`\frac{B-1}{B}\sum_b(\hat\alpha_{-b} - \bar\alpha)^2`. A bootstrap would
     pair an image with its own copy, which the moments must not do.
     """
@@ -127,7 +126,7 @@ def fit_moments(
         [np.mean([_moments(gram, order[~np.isin(order, block)], N_MOMENTS) for order in orders], axis=0) for block in blocks]
     )
     if not (whole > 0).all() or not (without > 0).all():
-        raise DataError("Moments of the signal variance must be positive; some are not: there is too little signal. Record more.")
+        raise DataError("Moments of the signal variance must be positive; some are not: there is too little signal, or too few images.")
     error = _jackknife_error(np.log(without))
     start = np.array([np.log(whole[1]) / 2, 1.0, 1.0])
     fitted = _fit(np.log(whole), error, ranks, start)
