@@ -52,25 +52,6 @@ def test_unshrunk_couplings_are_near_the_partial_correlations_of_many_rows() -> 
     assert coupling[0, 11] == pytest.approx((-precision / np.outer(scale, scale))[10, 11], abs=0.05)
 
 
-def test_sure_couplings_replace_the_shrunk_ones_in_the_precision() -> None:
-    noise = make_noise()
-    estimate = CouplingEstimate.of(noise)
-    found = find_coupled_pairs(estimate, 2)
-    precision = estimate.with_couplings(found)
-    # the sparse part is kept in double precision, the rest in single
-    np.testing.assert_allclose(precision.partial_correlations_of(found.pairs), found.coupling, atol=1e-5)
-    whole = precision.partial_correlations()
-    np.testing.assert_allclose(whole[found.pairs[:, 0], found.pairs[:, 1]], found.coupling, atol=1e-5)
-    other = np.array([[0, 1], [5, 7]])
-    np.testing.assert_allclose(
-        precision.partial_correlations_of(other), estimate.precision.partial_correlations_of(other), atol=1e-7
-    )
-    rows = np.random.default_rng(3).standard_normal((2, 300))
-    dense = np.diag(precision.inverse_private) - precision.shared @ precision.shared.T + precision.added.toarray()
-    np.testing.assert_allclose(precision.multiply(rows), rows @ dense, atol=1e-10)  # double precision
-    np.testing.assert_allclose(precision.diagonal(), np.diag(dense), atol=1e-12)
-
-
 def test_untested_pairs_make_discoveries_no_easier() -> None:
     p_values = np.random.default_rng(0).uniform(0, 0.2, 50)
     every = np.concatenate([p_values, np.ones(950)])

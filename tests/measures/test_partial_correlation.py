@@ -53,3 +53,20 @@ def test_a_neuron_that_never_varies_is_independent_of_all_others() -> None:
 def test_rows_that_never_vary_are_refused() -> None:
     with pytest.raises(DataError, match="at least two rows that vary"):
         ledoit_wolf_shrinkage(np.zeros((5, 3)))
+
+
+def test_given_pairs_are_put_into_the_precision() -> None:
+    generator = np.random.default_rng(4)
+    precision = Precision.of(generator.uniform(0.5, 2, 9), generator.standard_normal((9, 2)))
+    pairs = np.array([[0, 5], [2, 3]])
+    changed = precision.with_pairs(pairs, np.array([0.7, -0.4]))
+    # each neuron is in one pair, so that the correlation given is the one obtained; double precision
+    np.testing.assert_allclose(changed.partial_correlations_of(pairs), [0.7, -0.4], atol=1e-12)
+    whole = changed.partial_correlations()
+    np.testing.assert_allclose(whole[pairs[:, 0], pairs[:, 1]], [0.7, -0.4], atol=1e-12)
+    same = np.array([[0, 1], [4, 8]])
+    np.testing.assert_allclose(np.sign(changed.partial_correlations_of(same)), np.sign(precision.partial_correlations_of(same)))
+    assert changed.added is not None
+    rows = generator.standard_normal((2, 9))
+    np.testing.assert_allclose(changed.multiply(rows), rows @ (dense(precision) + changed.added.toarray()), atol=1e-12)
+    np.testing.assert_allclose(changed.diagonal(), np.diag(dense(precision) + changed.added.toarray()), atol=1e-12)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, norm
 
 from dina.measures.partial_correlation import LEAST_SHRINKAGE, Precision, ledoit_wolf_shrinkage, scale_columns, shrunk_precision
@@ -81,22 +80,6 @@ class CouplingEstimate:
         position = np.arange(len(chosen))
         coupling[position, chosen], z[position, chosen] = 1, 0
         return np.clip(coupling, -1, 1), z
-
-    def with_couplings(self, chosen: "CoupledPairs") -> Precision:
-        """Return the shrunk precision in which the couplings of some pairs, the sure ones, have their unshrunk values.
-
-        The diagonal of the neurons of these pairs becomes the unshrunk one as well.
-        """
-        precision, n_neurons = self.precision, self.innovations.shape[1]
-        one, other = chosen.pairs.T
-        root = np.sqrt(self.diagonal())
-        shrunk = -np.einsum("pk,pk->p", precision.shared[one], precision.shared[other])
-        change = -chosen.coupling * root[one] * root[other] - shrunk
-        touched = np.unique(chosen.pairs)
-        diagonal = self.diagonal()[touched] - precision.diagonal()[touched]
-        row, column = np.concatenate([one, other, touched]), np.concatenate([other, one, touched])
-        added = csr_array((np.concatenate([change, change, diagonal]), (row, column)), shape=(n_neurons, n_neurons))
-        return Precision(precision.inverse_private, precision.shared, added)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,41 @@ class Precision:
             correlation = correlation - self.added[pairs[:, 0], pairs[:, 1]] / (root[pairs[:, 0]] * root[pairs[:, 1]])
         return correlation
 
+    def with_pairs(self, pairs: Int[np.ndarray, "pair 2"], correlation: Float[np.ndarray, "pair"]) -> "Precision":
+        r"""Return the precision in which some pairs have given partial correlations.
+
+        Each pair's block becomes what it would be if the two shared noise of their own: off the diagonal
+        :math:`-\rho \sqrt{P_{ii} P_{jj}} / (1 - \rho^2)`, and the diagonal grows as :math:`1 / (1 - \rho^2)`; both relative to
+        the partial correlation that they had. Neurons in several pairs grow by each, so that their partial correlations
+        fall short of those given.
+
+        Parameters
+        ----------
+        pairs
+            Different pairs of different neurons.
+        correlation
+            Their partial correlations, in (-1, 1).
+
+        Examples
+        --------
+        >>> alone = Precision(np.ones(2), np.zeros((2, 0)))
+        >>> joined = alone.with_pairs(np.array([[0, 1]]), np.array([0.6]))
+        >>> (np.linalg.inv(np.diag(joined.inverse_private) + joined.added.toarray())).round(3)
+        array([[1. , 0.6],
+               [0.6, 1. ]])
+        """
+        n_neurons, (one, other) = len(self.inverse_private), pairs.T
+        had = self.partial_correlations_of(pairs)
+        diagonal = self.diagonal()
+        # the diagonal without what the pair itself adds to it
+        growth = (1 - had**2) / (1 - correlation**2) - 1
+        size = np.sqrt(diagonal[one] * diagonal[other])
+        change = had * size - correlation * size * (1 - had**2) / (1 - correlation**2)
+        values = np.concatenate([change, change, growth * diagonal[one], growth * diagonal[other]])
+        row, column = np.concatenate([one, other, one, other]), np.concatenate([other, one, one, other])
+        added = csr_array((values, (row, column)), shape=(n_neurons, n_neurons))
+        return Precision(self.inverse_private, self.shared, added if self.added is None else self.added + added)
+
     def partial_correlations(self, chosen: Int[np.ndarray, "chosen"] | None = None) -> Float[np.ndarray, "row neuron"]:
         r"""Return the correlation of each pair given all other neurons, :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
 

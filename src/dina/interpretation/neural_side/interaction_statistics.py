@@ -10,6 +10,8 @@ from scipy.stats import t as student
 
 from dina.measures.finding import Finding
 
+ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
+
 
 @dataclass(frozen=True)
 class InteractionStatistics:
@@ -105,7 +107,7 @@ def with_nulls(observed: InteractionStatistics, nulls: Sequence[InteractionStati
         if not math.isfinite(finding.value) or len(values) < 2:
             findings.append(finding)
             continue
-        reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values))
+        reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values)) + ROUNDING
         low, high = float(values.mean() - reach), float(values.mean() + reach)
         findings.append(replace(finding, null_low=low, null_high=high, null=words))
     return tuple(findings)

@@ -6,16 +6,21 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from dina.encoding.noise_covariance import decompose_residuals, repeat_differences
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
-from dina.interpretation.neural_side.pair_interactions import ScaledPrecision
+from dina.interpretation.neural_side.pair_interactions import LARGEST_COUPLING, ScaledPrecision
 from dina.measures.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
-from dina.measures.partial_correlation import Precision, shrunk_precision
+from dina.measures.partial_correlation import Precision, scale_columns
 from dina.randomness import generator_for
+from dina.towers.neural.shared_noise import SharedNoise
+
+COUNTS = (1, 4, 16, 64, 256)
+SHRINKAGES = (0.1, 0.3, 0.6, 0.85)
+N_FOLDS = 5
 
 
 @runtime_checkable
@@ -35,24 +40,28 @@ class NoiseSource(Protocol):
 class RepeatNoise:
     """Noise correlations proper: differences between repeats of training images, in which the image cancels.
 
-    The covariance is shrunk by the rule of Ledoit and Wolf, but for the pairs whose coupling is beyond doubt.
+    Shared components and private noise, as in the decoder's own noise model, and the pairs whose coupling is beyond doubt.
 
     Parameters
     ----------
-    differences
-        Of repeats, shape ``(n_rows, n_neurons)``.
-    estimate
-        Of the couplings of all pairs.
+    scaled
+        Differences of repeats, each neuron with unit variance, shape ``(n_rows, n_neurons)``.
+    deviation
+        What they were divided by, 1 for a neuron that never varies.
+    n_components, shrinkage
+        Of the noise model, chosen by the likelihood of differences left out.
     coupled
         The surest pairs.
     false_discovery_rate
-        Up to which adjusted p-value they are taken as they are.
+        Up to which adjusted p-value they are put into the model.
     seed
         Of the permutations.
     """
 
-    differences: Float32[np.ndarray, "row neuron"]
-    estimate: CouplingEstimate
+    scaled: Float32[np.ndarray, "row neuron"]
+    deviation: Float[np.ndarray, "neuron"]
+    n_components: int
+    shrinkage: float
     coupled: CoupledPairs
     false_discovery_rate: float
     seed: int
@@ -65,25 +74,61 @@ class RepeatNoise:
         rows = differences.numpy()
         estimate = CouplingEstimate.of(rows)
         spread = chance_spread(rows, estimate.shrinkage, generator_for(decoded.seed, "couplings by chance"))
-        return cls(rows, estimate, find_coupled_pairs(estimate, n_tested, spread), false_discovery_rate, decoded.seed)
+        coupled = find_coupled_pairs(estimate, n_tested, spread)
+        size = np.sqrt(np.mean(rows.astype(np.float64) ** 2, axis=0))
+        scaled = scale_columns(rows)
+        best = _choose_model(scaled)
+        return cls(scaled, np.where(size > 0, size, 1.0), *best, coupled, false_discovery_rate, decoded.seed)
 
     def observed(self) -> ScaledPrecision:
-        """Return the shrunk precision with the unshrunk couplings of the surest pairs."""
+        """Return the noise model with the couplings of the surest pairs."""
         sure = self.coupled.select(self.coupled.adjusted_p <= self.false_discovery_rate)
-        return self._scaled(self.estimate.with_couplings(sure))
+        correlation = np.clip(sure.coupling, -LARGEST_COUPLING, LARGEST_COUPLING)
+        return ScaledPrecision(self._fit(self.scaled).with_pairs(sure.pairs, correlation), torch.from_numpy(self.deviation))
 
     def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
-        """Yield shrunk precisions of permuted differences; by chance no pair is beyond doubt."""
+        """Yield noise models of permuted differences; by chance no pair is beyond doubt."""
         for number in range(n_models):
-            permuted = generator_for(self.seed, f"permuted repeats {number}").permuted(self.differences, axis=0)
-            yield self._scaled(shrunk_precision(permuted, self.estimate.shrinkage))
+            permuted = generator_for(self.seed, f"permuted repeats {number}").permuted(self.scaled, axis=0)
+            yield ScaledPrecision(self._fit(permuted), torch.from_numpy(self.deviation))
 
-    def _scaled(self, precision: Precision) -> ScaledPrecision:
-        size = np.sqrt(np.mean(self.differences.astype(np.float64) ** 2, axis=0))
-        # a neuron that never varies carries nothing, whatever it is divided by
-        deviation = torch.from_numpy(np.where(size > 0, size, 1.0))
-        doubled = Precision(precision.inverse_private.astype(np.float64), precision.shared.astype(np.float64), precision.added)
-        return ScaledPrecision(doubled, deviation)
+    def _fit(self, rows: np.ndarray) -> Precision:
+        noise = decompose_residuals(torch.from_numpy(rows)).noise(self.n_components, self.shrinkage)
+        return Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
+
+
+def _choose_model(rows: Float32[np.ndarray, "row neuron"]) -> tuple[int, float]:
+    """Return the number of components and the shrinkage under which left-out rows are likeliest.
+
+    Shared noise must beat independence by two standard errors over rows: the best of twenty models beats it a little by chance.
+    """
+    n_neurons = rows.shape[1]
+    tried = list(dict.fromkeys((min(count, n_neurons), shrinkage) for count in COUNTS for shrinkage in SHRINKAGES))
+    gain = np.zeros((len(tried), len(rows)))
+    for fold in range(N_FOLDS):
+        left_out = np.arange(len(rows)) % N_FOLDS == fold
+        components = decompose_residuals(torch.from_numpy(rows[~left_out]))
+        held = rows[left_out].astype(np.float64)
+        alone = _log_likelihood(components.noise(0, 1.0), held)
+        for position, (n_components, shrinkage) in enumerate(tried):
+            gain[position, left_out] = _log_likelihood(components.noise(n_components, shrinkage), held) - alone
+    best = int(gain.mean(axis=1).argmax())
+    error = float(gain[best].std(ddof=1)) / np.sqrt(len(rows))
+    return tried[best] if gain[best].mean() > 2 * error else (0, 1.0)
+
+
+def _log_likelihood(noise: SharedNoise, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row"]:
+    """Return the Gaussian log likelihood of each row, up to a constant."""
+    private, loadings = noise.private.double(), noise.loadings.double()
+    distance = np.einsum("rn,rn->r", Precision.of(private.numpy(), loadings.numpy()).multiply(rows), rows)
+    result: np.ndarray = -0.5 * (distance + _log_determinant(private, loadings))
+    return result
+
+
+def _log_determinant(private: Float64[Tensor, "neuron"], loadings: Float64[Tensor, "neuron component"]) -> float:
+    """Return the logarithm of the determinant of private plus shared noise, by the determinant lemma."""
+    inner = torch.eye(loadings.shape[1], dtype=loadings.dtype) + loadings.T @ (loadings / private[:, None])
+    return float(private.log().sum() + torch.linalg.slogdet(inner).logabsdet)
 
 
 @dataclass(frozen=True, eq=False)
