@@ -148,3 +148,9 @@ def test_turning_a_coordinate_leaves_the_cosine():
     first, second = np.random.default_rng(0).standard_normal((2, 5, 4))
     turn = np.array([1.0, -1.0, 1.0, -1.0])
     np.testing.assert_allclose(cosine_all_rows(first * turn, second * turn), cosine_all_rows(first, second), atol=1e-12)
+
+
+def test_the_cosine_does_not_depend_on_length_and_is_zero_for_no_prediction():
+    first, second = np.random.default_rng(0).standard_normal((2, 5, 4))
+    np.testing.assert_allclose(cosine_all_rows(1e-3 * first, 1e3 * second), cosine_all_rows(first, second), atol=1e-12)
+    np.testing.assert_array_equal(cosine_all_rows(np.zeros((1, 4)), second), np.zeros((1, 5)))
