@@ -1,8 +1,10 @@
 """From a study to verdicts on the command line: the recording is found again, the answers are printed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dina.cli import main
@@ -59,3 +61,20 @@ def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, cap
         main_ends_well("interpret", str(run), "contributions", "--recording", str(run.parent / "session.nc"), "--threads", "1")
     finally:
         (tmp_path / "source.json").rename(run / "source.json")
+
+
+def test_recordings_decoded_alike_are_judged_together(
+    run: Path, small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_ends_well("interpret", str(run), "contributions", "--threads", "1")
+    other = replace(small_session, name="another", responses=small_session.responses[:, ::-1].copy(), truth=None)
+    other.write(tmp_path / "other.nc")
+    second = str(tmp_path / "second")
+    main_ends_well("study", str(tmp_path / "other.nc"), "--preset", "scratch", "--out", second, *SMALL)
+    main_ends_well("interpret", second, "contributions", "--threads", "1")
+    capsys.readouterr()
+    main_ends_well("verdict", str(run), second, "--out", str(tmp_path / "both"))
+    assert "all, 2 mice" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "both" / "across_recordings.csv")
+    assert set(table["recording"]) == {small_session.name, "another"}
+    assert "contributions" in set(table["analysis"])

@@ -110,11 +110,15 @@ def interpret(
 @app.command()
 def verdict(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Interpreted run directories, one or several.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where findings over several recordings go.")] = None,
 ) -> None:
-    """Say which claims the findings of runs support, by rules that were written down beforehand."""
+    """Say which claims the findings of runs support, by rules that were written down beforehand.
+
+    Runs of several recordings are judged together, too, with the mouse as the unit.
+    """
     from dina.cli.interpret_command import carry_out_verdicts
 
-    carry_out_verdicts(runs)
+    carry_out_verdicts(runs, out)
 
 
 @app.command()

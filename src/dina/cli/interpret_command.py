@@ -81,15 +81,30 @@ def _source(run: Path, recording: str | None, images: Path | None) -> tuple[str,
     return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed
 
 
-def carry_out_verdicts(runs: Sequence[Path]) -> None:
-    """Judge every claim for every run, and print the answers side by side.
+def carry_out_verdicts(runs: Sequence[Path], out: Path | None) -> None:
+    """Judge every claim for every run, print the answers side by side, and write what all recordings say together.
 
     Raises
     ------
     DataError
-        If a run is not finished.
+        If a run is not finished, or ``out`` is given and the runs are not of several recordings decoded alike.
     """
-    from dina.cli.verdicts_table import print_verdicts  # imported here: numpy takes a moment
-    from dina.study.interpret import judge_run
+    # imported here: numpy and matplotlib take a moment
+    from dina.artifacts import write_dataset, write_text
+    from dina.cli.verdicts_table import print_verdicts
+    from dina.report.sections.across_recordings import across_recordings_section
+    from dina.report.svg import svg_of
+    from dina.study.judge_runs import judge_runs
 
-    print_verdicts({run.name: judge_run(run) for run in dict.fromkeys(runs)})
+    judged = judge_runs(runs)
+    print_verdicts(judged.verdicts)
+    if out is None:
+        return
+    if judged.across is None:
+        raise DataError("--out needs runs of at least two recordings decoded with one preset. Give such runs, or leave it out.")
+    dataset = judged.across.to_dataset()
+    write_dataset(out / "across_recordings.nc", dataset)
+    write_text(out / "across_recordings.csv", dataset.to_dataframe().reset_index().to_csv(index=False, lineterminator="\n"))
+    for part in across_recordings_section(dataset, judged.across.findings()).figures:
+        write_text(out / f"{part.name}.svg", svg_of(part.figure, part.name))
+    print(f"Findings over recordings: {out / 'across_recordings.csv'}")
