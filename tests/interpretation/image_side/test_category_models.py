@@ -41,6 +41,14 @@ def test_too_few_labelled_images_are_refused(decoded: Decoded) -> None:
         categorise(replace(decoded, recording=replace(decoded.recording, labels=labels)))
 
 
+def test_ten_labelled_test_images_are_too_few(decoded: Decoded) -> None:
+    labels = np.where(np.arange(decoded.recording.n_stimuli) % 2, "a", "b")
+    labels[decoded.test.stimulus_id[10:]] = ""
+
+    with pytest.raises(DataError, match="got 2 and 10"):
+        categorise(replace(decoded, recording=replace(decoded.recording, labels=labels)))
+
+
 def test_effects_of_category_are_class_means_where_neurons_know_it_and_vanish_where_they_do_not() -> None:
     generator = torch.Generator().manual_seed(0)
     known = torch.eye(4)[torch.randint(4, (400,), generator=generator)]
@@ -96,8 +104,8 @@ def test_columns_that_no_statistic_predicts_get_no_weight() -> None:
 
     part = fit_linear_part(statistics, torch.randn(200, 30, generator=generator))
 
-    explained = 1 - (part.predict(torch.randn(500, 40, generator=generator)) - 0).square().mean()
-    assert explained > 0.9  # predictions of noise stay near its mean, 0; without a penalty they would have variance 0.25
+    # some penalty beats the mean by luck in fewer than half of the columns
+    assert ((part.weights == 0).all(0)).float().mean() > 0.4
 
 
 def test_probabilities_of_categories_are_calibrated_and_drawn_categories_follow_them() -> None:
@@ -114,6 +122,22 @@ def test_probabilities_of_categories_are_calibrated_and_drawn_categories_follow_
         assert abs(category[near].mean() - posterior.train[near, 1].mean()) < 0.12
     np.testing.assert_allclose(drawn.mean(0), posterior.train[:, 1], atol=0.1)  # four standard errors of 400 draws
     np.testing.assert_allclose(posterior.predict(statistics).sum(1), 1.0)
+
+
+def test_probabilities_of_training_images_are_as_good_as_those_of_new_ones() -> None:
+    generator = np.random.default_rng(2)
+    category = generator.integers(2, size=600)
+    noise = generator.standard_normal((600, 150))
+    statistics = torch.from_numpy((noise + 0.6 * category[:, None] * (np.arange(150) < 3)).astype(np.float32))
+
+    posterior = fit_posterior(statistics[:300], category[:300], 2)
+
+    losses = [
+        -np.log(probability[np.arange(300), true]).mean()
+        for probability, true in ((posterior.train, category[:300]), (posterior.predict(statistics[300:]), category[300:]))
+    ]
+    assert abs(losses[0] - losses[1]) < 0.15  # three standard errors; seen images would come out at half the loss
+    assert losses[1] < np.log(2) + 0.05
 
 
 def test_statistics_without_category_leave_it_at_its_frequency() -> None:
