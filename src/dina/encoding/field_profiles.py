@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dina.encoding.receptive_fields import estimate_centres
@@ -60,8 +60,8 @@ class FieldProfiles:
 def fit_field_profiles(
     images: ContrastImages,
     responses: StimulusResponses,
-    other_images: ContrastImages,
-    other_responses: StimulusResponses,
+    other_images: Float32[np.ndarray, "other channel height width"],
+    other_responses: Float32[np.ndarray, "other neuron"],
 ) -> FieldProfiles:
     r"""Estimate every neuron's receptive field by ridge regression on Gabor channels around its place on the map.
 

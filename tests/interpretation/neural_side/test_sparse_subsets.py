@@ -1,6 +1,7 @@
 """Subsets of neurons: orders, curves and surrogates on paper, and verdict-making numbers on simulated sessions."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -157,5 +158,5 @@ def test_sizes_rise_from_one_to_all() -> None:
         sizes = subset_sizes(n)
         assert sizes[0] == 1
         assert sizes[-1] == n
-        assert all(after > before for before, after in zip(sizes, sizes[1:], strict=False))
+        assert all(after > before for before, after in pairwise(sizes))
         assert set(sizes) <= set(kept_sizes(n))

@@ -1,0 +1,105 @@
+"""Sections on neurons draw what analyses return, also where much of it is not known."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.finding_table import finding_table
+from dina.report.sections.contributions import contributions_section
+from dina.report.sections.neuron_profiles import neuron_profiles_section
+from dina.report.sections.sparse_subsets import sparse_subsets_section
+
+NEURONS = 30
+
+
+def _finding(name: str, *, is_known: bool = True) -> Finding:
+    if not is_known:
+        return Finding(name, np.nan, "1", 10, reason="The recording has no repeats.")
+    return Finding(name, 0.4, "1", 10, 0.3, 0.5, -0.1, 0.1, "neurons permuted")
+
+
+def _table() -> xr.Dataset:
+    generator = np.random.default_rng(0)
+    names = (
+        "mean_response", "reliability", "signal_to_noise", "lifetime_sparseness", "field_row", "field_column", "field_size",
+        "field_azimuth_deg", "field_elevation_deg", "field_size_deg", "orientation_deg", "orientation_selectivity", "frequency",
+        "frequency_cpd", "fit_correlation", "position_x_um", "position_y_um", "position_depth_um", "contribution",
+        "training_contribution",
+    )  # fmt: skip
+    columns = {name: ("neuron", generator.random(NEURONS), {"reason": ""}) for name in names}
+    return xr.Dataset(columns, attrs={"image_height": 24, "image_width": 48})
+
+
+@pytest.mark.parametrize(
+    "missing", [(), ("position_x_um", "field_azimuth_deg", "signal_to_noise", "contribution", "frequency_cpd")]
+)
+def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -> None:
+    dataset = _table()
+    for name in missing:
+        dataset[name][:] = np.nan
+        dataset[name].attrs["reason"] = f"No {name}."
+    section = neuron_profiles_section(dataset, (_finding("median_fit_correlation"),))
+    maps = section.figures[0].figure
+    # two maps of the screen, two of the cortex where it is known; each known one with a colour bar
+    n_panels = sum(bool(axes.get_xlabel()) for axes in maps.axes)
+    assert n_panels == (2 if missing else 4)
+    assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
+    maps.savefig(BytesIO(), format="svg")
+    section.figures[1].figure.savefig(BytesIO(), format="svg")
+
+
+def test_neurons_without_any_field_give_a_section_without_figures() -> None:
+    dataset = _table()
+    dataset["fit_correlation"][:] = np.nan
+    dataset["fit_correlation"].attrs["reason"] = "The images are too small."
+    section = neuron_profiles_section(dataset, ())
+    assert not section.figures
+    assert section.missing == ("The images are too small.",)
+
+
+@pytest.mark.parametrize("treatment", ["removed", "silenced"])
+def test_contributions_say_how_neurons_were_taken_out(treatment: str) -> None:
+    generator = np.random.default_rng(1)
+    columns = {
+        name: ("neuron", generator.random(NEURONS)) for name in ("contribution", "contribution_error", "training_contribution")
+    }
+    dataset = xr.Dataset(columns, attrs={"treatment": treatment, "unit": "nat"})
+    names = ("helpful_fraction", "top_tenth_share", "agreement_between_halves", "agreement_with_shapley")
+    section = contributions_section(dataset, tuple(_finding(name) for name in names))
+    assert treatment in section.figures[0].caption
+    assert section.figures[0].table.rows[0][0].startswith("fraction of neurons")
+    section.figures[0].figure.savefig(BytesIO(), format="svg")
+
+
+@pytest.mark.parametrize("has_repeats", [True, False])
+def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: bool) -> None:
+    names = ["top", "bottom", "random", "rate_matched", "rate_matched_bottom"]
+    names += ["snr_matched", "snr_matched_bottom"] if has_repeats else []
+    kept = np.array([1, 4, 8, 12, 15, 16])
+    accuracy = np.broadcast_to(np.linspace(0.1, 0.9, len(kept)), (1, len(names), len(kept)))
+    axes = ("treatment", "sequence", "n_kept")
+    dataset = xr.Dataset(
+        {name: (axes, accuracy + shift) for name, shift in (("accuracy", 0.0), ("accuracy_low", -0.05), ("accuracy_high", 0.05))},
+        coords={"treatment": ["removed"], "sequence": names, "n_kept": kept},
+        attrs={"n_gallery": 20},
+    )
+    wanted = ["accuracy_full", "gini_excess_over_equal"]
+    wanted += [f"{word}_fraction_{name}" for word in ("half", "most") for name in ("top", "random")]
+    wanted += ["top_minus_random_area", "top_minus_rate_matched_area"]
+    found = tuple(_finding(name) for name in wanted)
+    found += tuple(_finding(name, is_known=has_repeats) for name in ("snr_explained_share", "top_minus_snr_matched_area"))
+    section = sparse_subsets_section(dataset, found)
+    assert ("cannot be told" in section.paragraphs[1]) == (not has_repeats)
+    assert section.missing == (() if has_repeats else ("The recording has no repeats.",))
+    section.figures[0].figure.savefig(BytesIO(), format="svg")
+
+
+def test_a_table_of_findings_gives_a_dash_where_a_number_is_missing() -> None:
+    table = finding_table("All.", {"a": "first", "b": "second", "c": "absent"}, {n: _finding(n, is_known=n == "a") for n in "ab"})
+    assert table.rows == (
+        ("first", "0.4", "0.3 to 0.5", "−0.1 to 0.1", "neurons permuted"),
+        ("second", "–", "–", "–", "–"),
+    )
