@@ -1,0 +1,93 @@
+"""Every row of the table of analyses keeps the contract: it serialises, is seeded, reports nulls, and is drawn from its file."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import DefaultSettings
+from dina.artifacts import write_dataset
+from dina.checks import DataError
+from dina.interpretation import ANALYSES, AnalysisResult, Decoded, decode
+from dina.measures.finding import Finding
+from dina.recordings.synthetic import simulate
+from dina.report.sections.interpretation import INTERPRETATION
+from dina.report.svg import svg_of
+
+QUICK = [name for name, row in ANALYSES.items() if not row.is_slow]
+SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
+
+
+@pytest.fixture(scope="module")
+def subject() -> Decoded:
+    session = simulate("demo", seed=5, settings={**SMALL, "n_spontaneous": 30, "signal_to_noise": 2.0})
+    settings = DefaultSettings(stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(session, "default", settings, seed=5, test_fraction=0.2, n_resamples=100)
+
+
+@pytest.fixture(scope="module")
+def results(subject: Decoded) -> dict[str, AnalysisResult]:
+    return {name: ANALYSES[name].run(subject) for name in QUICK}
+
+
+def test_every_analysis_has_a_section_and_every_section_an_analysis() -> None:
+    assert set(ANALYSES) == set(INTERPRETATION)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_result_reads_back_as_it_was_written(name: str, results: dict[str, AnalysisResult], tmp_path: Path) -> None:
+    dataset = results[name].to_dataset()
+    write_dataset(tmp_path / "result.nc", dataset)
+    with xr.open_dataset(tmp_path / "result.nc", engine="h5netcdf") as read:
+        assert set(read.variables) == set(dataset.variables)
+        for variable in dataset.variables:
+            np.testing.assert_array_equal(read[variable].to_numpy(), dataset[variable].to_numpy())
+    assert not [axis for axis in dataset.dims if str(axis).startswith("dim_")]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_findings_have_names_of_their_own_and_at_least_one_null(name: str, results: dict[str, AnalysisResult]) -> None:
+    findings = results[name].findings()
+    names = [finding.name for finding in findings]
+    assert names
+    assert len(set(names)) == len(names)
+    told = json.loads(json.dumps([finding.to_json() for finding in findings], allow_nan=False))
+    assert [Finding.from_json(one).name for one in told] == names
+    assert any(finding.null and np.isfinite(finding.null_high) for finding in findings)
+    assert all(np.isfinite(finding.value) or finding.reason for finding in findings)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_same_seed_gives_the_same_findings(name: str, subject: Decoded, results: dict[str, AnalysisResult]) -> None:
+    again = ANALYSES[name].run(subject).findings()
+    assert [finding.to_json() for finding in again] == [finding.to_json() for finding in results[name].findings()]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_section_is_drawn_from_arrays_and_findings_alone(name: str, results: dict[str, AnalysisResult]) -> None:
+    section = INTERPRETATION[name](results[name].to_dataset(), results[name].findings())
+    assert section.title
+    assert section.figures
+    for part in section.figures:
+        assert svg_of(part.figure, part.name).lstrip().startswith("<")
+        assert part.caption
+        assert part.table.rows
+
+
+def refusal(name: str, subject: Decoded) -> str:
+    """Return the reason that an analysis gives, "" where it can be carried out."""
+    try:
+        ANALYSES[name].run(subject)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_without_towers_an_analysis_works_or_says_that_it_needs_them(name: str, subject: Decoded) -> None:
+    said = refusal(name, replace(subject, fitted=None))
+    assert said == "" or "needs fitted towers" in said
