@@ -90,6 +90,15 @@ NOTES: dict[FindingKey, str] = {
 """What stands beside the decision on interactions, and in which words."""
 
 NEURAL_RULES: dict[str, Rule] = {
+    "sparse_code": Rule(
+        "A sparse subset of the neurons carries the decoding, by more than its signal-to-noise ratio.",
+        "neural",
+        "Neurons needed for half of the accuracy, beside random subsets and subsets of equal signal-to-noise ratio; inequality of"
+        " contributions beyond that of signal-to-noise ratios.",
+        (FEW, OVER_RANDOM, OVER_MATCHED, UNEQUAL),
+        sparse_subset,
+        (EXPLAINED, _subsets("half_fraction_random"), _subsets("most_fraction_top")),
+    ),
     "sparse_subsets": Rule(
         "The maps are predominantly reconstructed by sparse subsets of strongly responsive neurons.",
         "neural",

@@ -1,0 +1,52 @@
+"""Simulated populations whose truth is planted get the verdicts that they deserve on the neural side."""
+
+import pytest
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import DefaultSettings
+from dina.interpretation import ANALYSES
+from dina.interpretation.decoded import decode
+from dina.interpretation.verdicts import RULES, judge
+from dina.recordings.synthetic import simulate
+
+TOWERS = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+SMALL = {"n_neurons": 200, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 100, "n_spontaneous": 0}
+
+
+def verdict_of(claim: str, analyses: tuple[str, ...], planted: dict[str, object]) -> tuple[str, str]:
+    """Simulate, decode, analyse and judge."""
+    session = simulate("demo", 0, settings={**SMALL, **planted})
+    decoded = decode(session, "default", TOWERS, seed=0, test_fraction=0.25, n_resamples=300)
+    results = {name: ANALYSES[name].run(decoded).findings() for name in analyses}
+    found = {name: {finding.name: finding for finding in findings} for name, findings in results.items()}
+    verdict = judge([RULES[claim]], found)[0]
+    return verdict.verdict, verdict.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", [{"equal_signal_to_noise": True}, {}], ids=["equal", "log-normal"])
+def test_signal_to_noise_alone_is_not_called_sparse(planted: dict[str, object]) -> None:
+    verdict, reason = verdict_of("sparse_code", ("sparse_subsets",), {"signal_to_noise": 1.0, **planted})
+    assert verdict != "supported", reason
+
+
+@pytest.mark.slow
+def test_a_tenth_of_equally_reliable_neurons_that_tells_images_apart_is_called_sparse() -> None:
+    # the other nine tenths know only the category
+    planted = {"equal_signal_to_noise": True, "signal_to_noise": 1.0, "semantic_fraction": 0.9}
+    verdict, reason = verdict_of("sparse_code", ("sparse_subsets",), planted)
+    assert verdict == "supported", reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("planted", "answer"),
+    [
+        ({"broad_noise": 0.95, "n_broad_factors": 2}, "supported"),
+        ({"broad_noise": 0.0, "gain_deviation": 0.0}, "not supported"),
+    ],
+)
+def test_interactions_contribute_where_noise_is_shared(planted: dict[str, object], answer: str) -> None:
+    repeats = {"n_repeats": 6, "information_limit": 0.0, "signal_to_noise": 0.4}
+    verdict, reason = verdict_of("functional_interactions", ("noise_shuffle",), {**repeats, **planted})
+    assert verdict == answer, reason
