@@ -87,7 +87,7 @@ class GaborOcclusion:
         rows = []
         for centre in sweep.rows:
             down = sweep.weights(centre, height)
-            windows = [self._window(difference, down, across) for across in columns]
+            windows = [self._window(difference, down, across, sweep.is_contrast_held) for across in columns]
             evoked = torch.stack([window[2] for window in windows], dim=1)
             # all windows of a row at once: dividing by the noise costs one factorisation
             own = (evoked * self.neural.whiten(evoked.flatten(0, 1)).view_as(evoked)).sum(2).double()
@@ -96,18 +96,13 @@ class GaborOcclusion:
         distance, score = (torch.stack(parts, dim=1).cpu().numpy() for parts in zip(*rows, strict=True))
         return OcclusionEffects(distance, score)
 
-    def _window(self, difference: Tensor, down: np.ndarray, across: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def _window(self, difference: Tensor, down: np.ndarray, across: np.ndarray, is_held: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return for every image: squared distance of maps, agreement with the response, and what is evoked."""
         (top, bottom), (left, right) = (self._extent(weights) for weights in (down, across))
         block = (..., slice(top, bottom), slice(left, right))
         window = torch.from_numpy(np.outer(down[top:bottom], across[left:right]).astype(np.float32)).to(difference.device)
         part = difference[block] * window
-        change = part.mean(1)
-        sums = (
-            change.sum(dim=(1, 2), dtype=torch.float64),
-            (change * (2 * self.luminance[block] + change)).sum(dim=(1, 2), dtype=torch.float64),
-        )
-        knots, factors = self._coefficients(self.sums[0] + sums[0], self.sums[1] + sums[1])
+        knots, factors = self.whole if is_held else self._at_new_contrast(part.mean(1), self.luminance[block])
         square, products, agreement, evoked = self._local(part, (top, left))
         moved = factors - self.whole[1]
         gain = factors[:, 0]
@@ -132,6 +127,12 @@ class GaborOcclusion:
             agreement += (found * self.evidence[:, channels][(..., *block)]).sum(dim=(1, 2, 3), dtype=torch.float64)
             evoked += self.fields.predict(found, channels, (row, column))
         return square, products, agreement, evoked
+
+    def _at_new_contrast(self, change: Tensor, luminance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the coefficients of images whose luminance changes within a block."""
+        total = change.sum(dim=(1, 2), dtype=torch.float64)
+        square = (change * (2 * luminance + change)).sum(dim=(1, 2), dtype=torch.float64)
+        return self._coefficients(self.sums[0] + total, self.sums[1] + square)
 
     def _coefficients(self, total: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
         """Return the knot weights at the contrast that these sums over pixels give, and the factors of the basis."""

@@ -153,7 +153,8 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
     """Hide a sample of the test images place by place, and see what becomes of their maps and scores.
 
     The query stays the response to the whole image, and so do the distractors; only the right image in the gallery is
-    occluded. A window also lowers the contrast of the whole image, which a tower with a gain by contrast notices.
+    occluded. A window also lowers the contrast of the whole image, and a tower whose gain follows that contrast notices it
+    everywhere: so the gain is held at that of the whole image, but for one sweep, "contrast", that shows the difference.
 
     Parameters
     ----------
@@ -178,6 +179,8 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
     deviation = max(1.0, settings.deviation * shorter)
     sweeps = [Sweep(name, factor * deviation, "mean", rows, columns) for name, factor in SIZES.items()]
     sweeps.append(Sweep("blur", deviation, "blur", rows, columns))
+    if GaborOcclusion.applies(towers):
+        sweeps.append(Sweep("contrast", deviation, "mean", rows, columns, is_contrast_held=False))
     mean_map = _mean_map(decoded)
     effects = [_effects(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
     main = next(sweep for sweep in sweeps if sweep.name == MAIN)

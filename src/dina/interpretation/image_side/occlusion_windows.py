@@ -30,6 +30,9 @@ class Sweep:
         What the image fades to: "mean", grey; or "blur", itself blurred by a Gaussian as wide as the window.
     rows, columns
         Centres of the windows, in pixels.
+    is_contrast_held
+        Whether a tower whose gain follows the contrast of the whole image keeps the gain of the whole image. Else any
+        window changes maps everywhere, because it lowers that contrast. Towers without such a gain have nothing to hold.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Sweep:
     fill: Fill
     rows: tuple[float, ...]
     columns: tuple[float, ...]
+    is_contrast_held: bool = True
 
     def weights(self, centre: float, n_pixels: int) -> Float[np.ndarray, "pixel"]:
         """Return the window along one axis: 1 at its centre, 0 beyond three deviations."""
@@ -103,7 +107,7 @@ def occlude_image_by_image(
     sweep: Sweep,
     n_channels: int,
 ) -> OcclusionEffects:
-    """Sweep a window over each image by encoding every occluded image anew; works for any towers.
+    """Sweep a window over each image by encoding every occluded image anew; works for any towers, and holds no contrast.
 
     Parameters
     ----------

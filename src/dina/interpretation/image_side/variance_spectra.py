@@ -248,7 +248,7 @@ def _coordinates(first: np.ndarray, second: np.ndarray) -> Halves:
 
 def _random_filters(
     images: ContrastImages, grid: tuple[int, int], seed: int
-) -> Float32[np.ndarray, "stimulus channel height width"]:
+) -> Float32[np.ndarray, "stimulus filter map_height map_width"]:
     """Return rectified responses of filters of white noise, two places of the map across, averaged on its grid."""
     generator = torch.Generator().manual_seed(seed_for(seed, "random filters"))
     extent = 2 * max(1, round(images.shape[2] / grid[0])) + 1

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from dina.report.canvas import in_style, new_figure
 from dina.report.style import COLOURS
 
+OTHERS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows contrast"}
 N_SINGLE = 3
 PANEL_MM = 52
 
@@ -42,7 +43,7 @@ def draw_occlusion(dataset: xr.Dataset) -> Figure:
         ("rank of the right image", dataset["log_rank_loss"].to_numpy()[main].mean(0), "gain of log rank"),
     ]
     order = np.argsort(-loss[main].mean(axis=(1, 2)), kind="stable")
-    chosen = [order[round(q * (len(order) - 1))] for q in np.linspace(0.1, 0.9, N_SINGLE)]
+    chosen = [order[round(q * (len(order) - 1))] for q in np.linspace(0.1, 0.9, N_SINGLE - (len(names) > 4))]
     ids = dataset["stimulus_id"].to_numpy()
     panels += [(f"image {ids[i]} alone", loss[main, i], "loss of score") for i in chosen]
     n_rows = -(-len(panels) // 3)

@@ -15,6 +15,7 @@ WORDS = {
     "participation_score_small": "the same, small window",
     "participation_score_large": "the same, large window",
     "participation_score_blur": "the same, faded to blur",
+    "participation_score_contrast": "the same, gain following the contrast of the whole image",
     "participation_map": "fraction over which the change of the map is spread",
     "participation_coverage": "fraction over which coverage by fields is spread",
     "participation_normalised": "fraction of the covered area over which loss divided by coverage is spread",
@@ -38,10 +39,10 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "occlusion",
         draw_occlusion(dataset),
         f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place; each pixel of a"
-        " map is a place of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better, as"
-        " happens where no field lies and only the contrast of the whole image changes. Coverage:"
+        " map is a place of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better. The"
+        " gain by contrast is held at that of the whole image unless a panel says otherwise. Coverage:"
         f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered, and a quotient there would be noise."
-        " Single images: those at the 10, 50 and 90\u202f% quantile of the mean loss.",
+        " Single images: at evenly spaced quantiles of the mean loss, from 10 to 90\u202f%.",
         told,
         finding_table("How widely the effect of occlusion is spread, with intervals over images.", WORDS, found),
     )

@@ -1,0 +1,144 @@
+"""Masking takes away what it says, a part that nobody uses takes nothing, and shares of pathways add up."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dina.dataset.pairs import make_task
+from dina.interpretation.comparable_maps import ComparableMaps
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_side.maskable_parts import MapChannels, MaskableParts
+from dina.interpretation.image_side.masking_losses import MaskingLosses
+from dina.interpretation.image_side.pathway_masking import PathwayMaskingSettings, analyse_pathway_masking
+from dina.measures.finding import Finding
+from dina.towers.image.two_pathway import TwoPathway
+from dina.towers.tower import ImageTower
+
+SMALL = PathwayMaskingSettings(n_similarity=20, n_random=20)
+
+
+@pytest.fixture(scope="module")
+def channels(decoded: Decoded) -> MapChannels:
+    reader = ComparableMaps(decoded.towers, decoded.train, decoded.validation, 0)
+    rest = np.zeros(decoded.towers.image_tower.map_shape, dtype=np.float32)
+    return MapChannels(decoded.towers, make_task(decoded.test, "averaged"), reader, 20, rest)
+
+
+def named(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def test_a_pathway_that_the_towers_do_not_use_can_be_masked_without_any_trace(decoded_scratch: Decoded) -> None:
+    towers = deepcopy(decoded_scratch.towers)
+    assert isinstance(towers.image_tower, TwoPathway)
+    with torch.no_grad():
+        towers.image_tower.merge.weight[:, 8:] = 0.0  # the second half comes from the global pathway
+
+    found = named(analyse_pathway_masking(replace(decoded_scratch, fitted=towers), SMALL).findings())
+
+    assert found["ssim_global"].value == 1.0
+    assert (found["top1_loss_global"].value, found["log_rank_loss_global"].value) == (0.0, 0.0)
+    assert found["shapley_global"].value == 0.0
+    # a correlation of equal numbers, up to rounding
+    assert found["correlation_global"].value == pytest.approx(1.0, abs=1e-9)
+    assert found["ssim_local"].value < 0.9
+
+
+def test_scores_with_channels_masked_are_those_of_the_masked_maps(channels: MapChannels) -> None:
+    keep = np.random.default_rng(0).random(channels.n_parts) > 0.4
+
+    # single precision: the sum over channels and pairs of channels in another order; scores are of the order of 100
+    np.testing.assert_allclose(channels.scores(keep), MaskableParts.scores(channels, keep), rtol=1e-4, atol=1e-4)
+
+
+def test_similarities_add_up_over_channels_to_those_of_the_whole_maps(channels: MapChannels) -> None:
+    keep = np.random.default_rng(1).random(channels.n_parts) > 0.4
+
+    found, expected = channels.similarity(keep), MaskableParts.similarity(channels, keep)
+
+    # structural similarity in single precision, correlation in double
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-7)
+
+
+def test_masking_the_pathways_of_the_tower_is_masking_their_channels(decoded: Decoded, channels: MapChannels) -> None:
+    tower = decoded.towers.image_tower
+    is_local = np.array([channel.pathway == "local" for channel in tower.channels])
+    keep = np.append(is_local, np.zeros(channels.n_parts - len(is_local), dtype=bool))
+
+    expected = decoded.towers.encode_images(decoded.test.images, ("global",))
+
+    np.testing.assert_allclose(channels.maps(keep).numpy(), expected, atol=1e-6)
+
+
+class _Additive(MaskableParts):
+    """Parts whose presence makes queries right: the first two queries need part 0, the last needs parts 1 and 2."""
+
+    n_parts = n_structured = 3
+
+    def __init__(self) -> None:
+        pass
+
+    def maps(self, keep: np.ndarray) -> torch.Tensor:
+        raise NotImplementedError
+
+    def scores(self, keep: np.ndarray) -> np.ndarray:
+        right = np.array([keep[0], keep[0], keep[1] and keep[2]])
+        return np.where(np.eye(3, dtype=bool), right[:, None] * 2.0 - 1.0, 0.0)
+
+
+def test_shares_are_those_worked_out_on_paper() -> None:
+    losses = MaskingLosses(np.arange(3), n_compared=2, n_random=20, n_resamples=50, seed=0)
+    groups = {name: row for name, row in zip("abc", np.eye(3, dtype=bool), strict=True)}
+
+    shares = losses.split(_Additive(), groups, has_null=False)[:, 0]
+
+    # two of three queries are the first part's alone; the third is shared by those that it needs both of
+    np.testing.assert_allclose(shares, [2 / 3, 1 / 6, 1 / 6], rtol=1e-12)
+
+
+def test_shares_of_pathways_add_up_to_what_all_have_above_none(decoded: Decoded) -> None:
+    found = named(analyse_pathway_masking(decoded, SMALL).findings())
+
+    total = found["shapley_local"].value + found["shapley_global"].value
+    # with everything masked all images score the same, and 1 of 50 is found by chance
+    assert total == pytest.approx(found["top1_full"].value - 1 / 50, abs=1e-9)
+
+
+def test_every_part_stands_beside_random_parts_of_its_size(decoded: Decoded) -> None:
+    result = analyse_pathway_masking(decoded, SMALL)
+    found = named(result.findings())
+
+    assert {"local", "global", "scale_4px", "scale_8px", "orientation_90deg", "kind_energy", "pooled"} <= set(result.parts)
+    assert all(np.isfinite(finding.null_low) for name, finding in found.items() if name != "top1_full")
+    # as many channels at random leave as much of the maps: each channel has the same share in the mean
+    ssim = found["ssim_scale_4px"]
+    assert ssim.null_low - 0.02 < ssim.value < ssim.null_high + 0.02
+    assert result.to_dataset()["values"].dims == ("masked", "measure")
+
+
+class _Wrapped(ImageTower):
+    """An image tower of one's own with two named pathways, about whose inside nothing is known."""
+
+    def __init__(self, inner: ImageTower) -> None:
+        super().__init__(inner.image_shape, inner.map_shape, inner.pathways)
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor, masked: tuple[str, ...] = ()) -> torch.Tensor:
+        return self.inner(images, masked)
+
+
+def test_pathways_that_cannot_be_divided_have_no_null_but_the_same_losses(decoded_scratch: Decoded) -> None:
+    towers = deepcopy(decoded_scratch.towers)
+    towers.image_tower = _Wrapped(towers.image_tower)
+
+    found = named(analyse_pathway_masking(replace(decoded_scratch, fitted=towers), SMALL).findings())
+
+    whole = named(analyse_pathway_masking(decoded_scratch, SMALL).findings())
+    assert "cannot be divided" in found["ssim_local"].reason
+    # masking by name and masking the merged features are one thing, up to single precision
+    assert found["ssim_local"].value == pytest.approx(whole["ssim_local"].value, abs=1e-5)
+    assert found["top1_loss_local"].value == pytest.approx(whole["top1_loss_local"].value, abs=1e-9)

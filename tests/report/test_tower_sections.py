@@ -1,0 +1,95 @@
+"""The page shows maps, spectra, masking and occlusion with nulls, units and words, for V1-like and for learnt towers."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.text import Text
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import DefaultSettings, ScratchSettings
+from dina.interpretation import ANALYSES, Decoded, decode
+from dina.interpretation.image_side.occlusion import OcclusionSettings, analyse_occlusion
+from dina.interpretation.image_side.pathway_masking import PathwayMaskingSettings, analyse_pathway_masking
+from dina.measures.finding import Finding
+from dina.recordings.synthetic import simulate
+from dina.report.parts import Section
+from dina.report.sections.interpretation import INTERPRETATION
+
+SETTINGS = {
+    "default": DefaultSettings(stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),
+    "scratch": ScratchSettings(pathway_width=4, rank=8, fit=FitSettings(n_epochs=2, batch_size=64)),
+}
+NAMES = ("feature_maps", "variance_spectra", "pathway_masking", "occlusion")
+
+
+@pytest.fixture(scope="module", params=list(SETTINGS))
+def decoding(request: pytest.FixtureRequest) -> Decoded:
+    small = {"n_neurons": 50, "n_stimuli": 150, "height": 20, "width": 40, "n_subunits": 40, "n_broad_factors": 10}
+    session = simulate("demo", seed=1, settings={**small, "n_spontaneous": 20, "signal_to_noise": 2.0})
+    return decode(session, request.param, SETTINGS[request.param], seed=1, test_fraction=0.25, n_resamples=50)
+
+
+def result_of(name: str, decoding: Decoded):
+    if name == "occlusion":
+        return analyse_occlusion(decoding, OcclusionSettings(n_images=4, spacing=0.4))
+    if name == "pathway_masking":
+        return analyse_pathway_masking(decoding, PathwayMaskingSettings(n_similarity=10, n_random=20))
+    return ANALYSES[name].run(decoding)
+
+
+def words_of(section: Section) -> str:
+    drawn = [text.get_text() for part in section.figures for text in part.figure.findobj(Text)]
+    told = [" ".join((part.caption, part.alternative, *part.table.columns)) for part in section.figures]
+    return " ".join((*section.paragraphs, *told, *drawn))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_is_drawn_from_the_dataset_alone(name: str, decoding: Decoded) -> None:
+    result = result_of(name, decoding)
+    # as read from disk: findings as JSON, the dataset without any object behind it
+    findings = tuple(Finding.from_json(finding.to_json()) for finding in result.findings())
+    section = INTERPRETATION[name](xr.Dataset.from_dict(result.to_dataset().to_dict()), findings)
+
+    assert section.figures
+    assert all(part.table.rows for part in section.figures)
+    assert "nan" not in words_of(section)
+    assert "95\u202f%" in words_of(section)
+    for part in section.figures:
+        part.figure.draw_without_rendering()  # layout and all labels
+
+
+def test_reasons_for_what_is_missing_are_told(decoding: Decoded) -> None:
+    result = ANALYSES["variance_spectra"].run(decoding)
+    section = INTERPRETATION["variance_spectra"](result.to_dataset(), result.findings())
+    assert len(section.missing) == sum(bool(finding.reason) for finding in result.findings())
+
+
+def test_degrees_are_shown_only_where_they_are_known(decoding: Decoded) -> None:
+    result = result_of("occlusion", decoding)
+    dataset = result.to_dataset()
+    assert "degrees" in words_of(INTERPRETATION["occlusion"](dataset, result.findings()))
+    del dataset.attrs["deg_per_pixel"]
+    assert "pixels" in words_of(INTERPRETATION["occlusion"](dataset, result.findings()))
+
+
+def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> None:
+    places = np.zeros((3, 2, 4, 5))
+    dataset = xr.Dataset(
+        {
+            **{name: (("sweep", "image", "row", "column"), places) for name in ("map_change", "score_loss", "log_rank_loss")},
+            **{f"untrained_{name}": (("image", "row", "column"), places[0]) for name in ("map_change", "score_loss")},
+            "coverage": (("row", "column"), np.ones((4, 5)), {"long_name": "any"}),
+            "score_loss_by_coverage": (("row", "column"), np.full((4, 5), np.nan)),
+            "stimulus_id": ("image", [3, 9]),
+            "deviation_px": ("sweep", [1.0, 2.0, 4.0]),
+        },
+        {"sweep": ["small", "medium", "large"], "row": np.arange(4.0), "column": np.arange(5.0)},
+        {"height": 8, "width": 10},
+    )
+    names = ("participation_score", "participation_normalised", "participation_coverage")
+    findings = tuple(Finding(name, np.nan, "1", 2, reason="Nothing was lost.") for name in names)
+
+    section = INTERPRETATION["occlusion"](dataset, findings)
+
+    assert "Nothing can be said" in section.paragraphs[0]
+    section.figures[0].figure.draw_without_rendering()
