@@ -15,8 +15,8 @@ MAPS_AT_ONCE = 32
 class SeparableFields:
     r"""The fields of a `ProjectiveFields` tower as products of a pattern along rows and one along columns.
 
-    Gives what ``tower.predict`` gives, in a third of the time, and two things that it does not: the contribution of each
-    channel, and the contribution of a block of places. Hermite patterns are products of one-dimensional ones, so that a
+    Gives what ``tower.predict`` gives, and two things that it does not: the contribution of each channel, and the
+    contribution of a block of places. Hermite patterns are products of one-dimensional ones, so that a
     map is first reduced along its rows and then along its columns by plain matrix products.
 
     Parameters
