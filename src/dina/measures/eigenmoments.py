@@ -126,7 +126,9 @@ def fit_moments(
         [np.mean([_moments(gram, order[~np.isin(order, block)], N_MOMENTS) for order in orders], axis=0) for block in blocks]
     )
     if not (whole > 0).all() or not (without > 0).all():
-        raise DataError("Moments of the signal variance must be positive; some are not: there is too little signal, or too few images.")
+        raise DataError(
+            "Moments of the signal variance must be positive; some are not: there is too little signal, or too few images."
+        )
     error = _jackknife_error(np.log(without))
     start = np.array([np.log(whole[1]) / 2, 1.0, 1.0])
     fitted = _fit(np.log(whole), error, ranks, start)
