@@ -70,14 +70,14 @@ def run_with(summary: dict) -> Run:
 
 def test_verdicts_are_counted_and_listed_image_side_first() -> None:
     told = {
-        "sparse": {"claim": "Few neurons.", "side": "neural", "verdict": "cannot tell", "reason": "Not done."},
+        "sparse": {"claim": "A few neurons.", "side": "neural", "verdict": "cannot tell", "reason": "Not done."},
         "coarse": {"claim": "Coarse.", "side": "image", "verdict": "supported", "reason": "Kept 0.8 (0.7 to 0.9)."},
     }
 
     (section,) = verdicts_sections(run_with({"verdicts": told}))
 
     assert section.paragraphs[0].startswith("1 supported, 0 not supported, 1 cannot tell.")
-    assert [row[0] for row in section.tables[0].rows] == ["Coarse.", "Few neurons."]
+    assert [row[0] for row in section.tables[0].rows] == ["Coarse.", "A few neurons."]
 
 
 def test_a_run_that_was_never_interpreted_has_no_verdicts() -> None:
