@@ -66,7 +66,7 @@ def test_contributions_say_how_neurons_were_taken_out(treatment: str) -> None:
     columns = {
         name: ("neuron", generator.random(NEURONS)) for name in ("contribution", "contribution_error", "training_contribution")
     }
-    dataset = xr.Dataset(columns, attrs={"treatment": treatment, "unit": "nat"})
+    dataset = xr.Dataset(columns, attrs={"treatment": treatment, "units": "nat"})
     names = ("helpful_fraction", "top_tenth_share", "agreement_between_halves", "agreement_with_shapley")
     section = contributions_section(dataset, tuple(_finding(name) for name in names))
     assert treatment in section.figures[0].caption

@@ -94,15 +94,15 @@ def fit_field_profiles(
     wanted = wanted / wanted.norm(dim=0).clamp_min(1e-12)
     start = estimate_centres(known, wanted)
     found = _Found(len(wanted.T), len(other_images))
-    todo = torch.arange(wanted.shape[1])
+    pending = torch.arange(wanted.shape[1])
     for _ in range(2):  # those that turn out to look elsewhere are fitted again there
-        cells, number = torch.unique(start[todo].long(), dim=0, return_inverse=True)
+        cells, number = torch.unique(start[pending].long(), dim=0, return_inverse=True)
         for cell, place in enumerate(track(cells, "Locating receptive fields", total=len(cells))):
-            members = todo[number == cell]
+            members = pending[number == cell]
             _fit_cell(channels, known, judged, wanted, place, members, found)
         moved = torch.stack([found.grid_row, found.grid_column], dim=1).round()
-        todo = torch.where((moved - start).abs().amax(1) > 1)[0]
-        start[todo] = moved[todo]
+        pending = torch.where((moved - start).abs().amax(1) > 1)[0]
+        start[pending] = moved[pending]
     profiles = found.profiles(channels, other_responses)
     varies = responses.std(0) > 0
     return FieldProfiles(**{name: np.where(varies, values, np.nan) for name, values in vars(profiles).items()})

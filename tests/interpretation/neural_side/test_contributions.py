@@ -14,10 +14,10 @@ from dina.interpretation.neural_side.contributions import (
     ContributionSettings,
     ContributionsResult,
     analyse_contributions,
-    rank_on_training,
 )
 from dina.interpretation.neural_side.neuron_readout import readout_of
 from dina.interpretation.neural_side.shapley import sample_shapley
+from dina.interpretation.neural_side.training_ranking import rank_on_training
 from dina.measures.finding import Finding
 from dina.randomness import generator_for
 from dina.recordings.synthetic import simulate

@@ -7,8 +7,8 @@ import pytest
 
 from dina.dataset.pairs import learn_standardiser, make_pairs
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.neural_side.contributions import mean_contributions
 from dina.interpretation.neural_side.neuron_profiles import NeuronProfilesResult, analyse_neuron_profiles
+from dina.interpretation.neural_side.training_ranking import mean_contributions
 from dina.measures.finding import Finding
 
 

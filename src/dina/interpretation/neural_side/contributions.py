@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.dataset.pairs import QueryKind
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.neural_side.asked import Asked, ask_test, ask_training
+from dina.interpretation.neural_side.asked import Asked, ask_test
 from dina.interpretation.neural_side.contribution_findings import describe_contributions
 from dina.interpretation.neural_side.neuron_readout import NeuronReadout, is_closed_form, readout_of, treatments_of
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.score_changes import ScoreChanges, Treatment
 from dina.interpretation.neural_side.shapley import sample_shapley
 from dina.interpretation.neural_side.tower_readout import TowerReadout
+from dina.interpretation.neural_side.training_ranking import rank_on_training
 from dina.measures.finding import Finding
 from dina.randomness import generator_for
 
@@ -53,7 +54,7 @@ class ContributionsResult:
     ----------
     treatment
         How a neuron was taken out in ``contribution``: "removed" where the decoder has a noise model, else "silenced".
-    unit
+    units
         Of margins: "nat" for log likelihoods, else "1".
     kind
         Of the queries.
@@ -77,7 +78,7 @@ class ContributionsResult:
     """
 
     treatment: Treatment
-    unit: str
+    units: str
     kind: QueryKind
     contribution: Float[np.ndarray, "neuron"]
     error: Float[np.ndarray, "neuron"]
@@ -92,7 +93,7 @@ class ContributionsResult:
 
     def to_dataset(self) -> xr.Dataset:
         """Return all arrays with named axes and units."""
-        margin, each = {"units": self.unit}, ("query", "neuron")
+        margin, each = {"units": self.units}, ("query", "neuron")
         variables: dict[str, tuple[tuple[str, ...] | str, np.ndarray, dict[str, str]]] = {
             "contribution": ("neuron", self.contribution, margin),
             "contribution_error": ("neuron", self.error, margin),
@@ -105,7 +106,7 @@ class ContributionsResult:
         }
         for name, values in self.means.items():
             variables[name] = ("neuron", values, {"units": "places"} if name.startswith("rank") else margin)
-        return xr.Dataset(variables, attrs={"treatment": self.treatment, "unit": self.unit, "queries": self.kind})
+        return xr.Dataset(variables, attrs={"treatment": self.treatment, "units": self.units, "queries": self.kind})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return agreement of the contributions with themselves, with other measures, and with what was planted."""
@@ -141,14 +142,14 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
     is_exact = is_closed_form(towers)
     lost = changes[main].margin_lost if is_exact else readout.margins_lost(asked.responses, asked.target, main)
     by_image = asked.by_image(lost)
-    mean, error = mean_and_error(by_image)
+    mean, error = _mean_and_error(by_image)
     generator = generator_for(decoded.seed, "shapley")
     few = asked if is_exact else asked.first(chosen.n_sampled_trials)
     n_permutations = chosen.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
     shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
     result = ContributionsResult(
         treatment=main,
-        unit="nat" if main == "removed" else "1",
+        units="nat" if main == "removed" else "1",
         kind=asked.kind,
         contribution=mean,
         error=error,
@@ -163,27 +164,6 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
     shuffled = _shuffled(readout, asked, main, chosen.n_shuffles, decoded.seed)
     found = describe_contributions(decoded, result.to_dataset(), by_image, shuffled, measure_strength(decoded.train))
     return replace(result, statistics=found)
-
-
-def mean_contributions(decoded: Decoded) -> Float[np.ndarray, "neuron"]:
-    """Return what each neuron contributes to decoding test images, shape ``(n_neurons,)``; to first order if not exactly."""
-    asked = ask_test(decoded)
-    treatment = treatments_of(decoded.towers)[0]
-    lost = readout_of(decoded.towers, asked.images).margins_lost(asked.responses, asked.target, treatment)
-    mean: np.ndarray = asked.by_image(lost).mean(0)
-    return mean
-
-
-def rank_on_training(decoded: Decoded, n_images: int) -> Float[np.ndarray, "neuron"]:
-    """Return what each neuron contributes to decoding training images, shape ``(n_neurons,)``; test images are not read.
-
-    The towers were fitted on these images, so that all contributions are too large; their order is what is used.
-    """
-    asked = ask_training(decoded, n_images)
-    treatment = treatments_of(decoded.towers)[0]
-    lost = readout_of(decoded.towers, asked.images).margins_lost(asked.responses, asked.target, treatment)
-    mean: np.ndarray = asked.by_image(lost).mean(0)
-    return mean
 
 
 def _changes(
@@ -225,11 +205,11 @@ def _shuffled(
     for _ in range(n_shuffles):
         target = asked.target.new_tensor(generator.permutation(asked.n_images))[asked.target]
         renamed = Asked(asked.images, asked.responses, target, asked.kind)
-        shuffled.append(mean_and_error(renamed.by_image(readout.margins_lost(asked.responses, target, treatment))))
+        shuffled.append(_mean_and_error(renamed.by_image(readout.margins_lost(asked.responses, target, treatment))))
     return shuffled
 
 
-def mean_and_error(
+def _mean_and_error(
     by_image: Float[np.ndarray, "gallery neuron"],
 ) -> tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]:
     """Return mean over images and its standard error, for every neuron."""

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from dina.checks import DataError
 from dina.encoding.field_profiles import FieldProfiles, fit_field_profiles
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.neural_side.contributions import mean_contributions, rank_on_training
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.profile_findings import describe_profiles
+from dina.interpretation.neural_side.training_ranking import mean_contributions, rank_on_training
 from dina.measures.finding import Finding
 from dina.measures.sparseness import treves_rolls_sparseness
 

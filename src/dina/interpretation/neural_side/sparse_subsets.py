@@ -11,13 +11,13 @@ from dina.dataset.pairs import QueryKind
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.asked import ask_test
 from dina.interpretation.neural_side.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.interpretation.neural_side.contributions import rank_on_training
 from dina.interpretation.neural_side.neuron_readout import is_closed_form, readout_of, treatments_of
 from dina.interpretation.neural_side.neuron_strength import NeuronStrength, measure_strength
 from dina.interpretation.neural_side.score_changes import Treatment
 from dina.interpretation.neural_side.subset_curves import SubsetCurves, trace_curves
 from dina.interpretation.neural_side.subset_findings import describe_curves
 from dina.interpretation.neural_side.subset_orders import draw_orders, subset_sizes
+from dina.interpretation.neural_side.training_ranking import rank_on_training
 from dina.measures.finding import Finding
 from dina.randomness import generator_for
 

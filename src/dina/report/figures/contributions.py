@@ -29,12 +29,12 @@ def draw_contributions(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Fig
     Parameters
     ----------
     dataset
-        ``contribution``, ``contribution_error``, ``training_contribution`` (neuron); attribute ``unit``.
+        ``contribution``, ``contribution_error``, ``training_contribution`` (neuron); attribute ``units``.
     found
         Findings by name.
     """
     own, error, training = (dataset[name].to_numpy() for name in ("contribution", "contribution_error", "training_contribution"))
-    unit = str(dataset.attrs["unit"]).replace("1", "units of the score")
+    unit = str(dataset.attrs["units"]).replace("1", "units of the score")
     figure = new_figure(180, 62)
     grid = figure.add_gridspec(1, 3, width_ratios=[1.0, 1.0, 0.95])
     ranked, compared, agreement = (figure.add_subplot(grid[0, number]) for number in range(3))
