@@ -8,8 +8,10 @@ import xarray as xr
 
 from dina.measures.finding import Finding
 from dina.report.finding_table import finding_table
+from dina.report.sections.attention_subsets import attention_subsets_section
 from dina.report.sections.contributions import contributions_section
 from dina.report.sections.neuron_profiles import neuron_profiles_section
+from dina.report.sections.refitted_subsets import refitted_subsets_section
 from dina.report.sections.sparse_subsets import sparse_subsets_section
 
 NEURONS = 30
@@ -103,3 +105,28 @@ def test_a_table_of_findings_gives_a_dash_where_a_number_is_missing() -> None:
         ("first", "0.4", "0.3 to 0.5", "−0.1 to 0.1", "neurons permuted"),
         ("second", "–", "–", "–", "–"),
     )
+
+
+def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
+    share = [0.1, 1.0]
+    attention = xr.Dataset(
+        {
+            "similarity": (("selection", "fraction"), np.random.default_rng(2).random((3, 2))),
+            "random_low": ("fraction", [0.1, 0.3]),
+            "random_high": ("fraction", [0.2, 0.4]),
+        },
+        coords={"selection": ["kept", "discarded", "random"], "fraction": share},
+    )
+    names = ("ssim_all", "kept_attended_minus_random_ssim", "attention_with_contribution")
+    section = attention_subsets_section(attention, tuple(_finding(name) for name in names))
+    assert len(section.figures[0].table.rows) == 3
+    section.figures[0].figure.savefig(BytesIO(), format="svg")
+    sequences = ["top", "random", "bottom"]
+    accuracy = (("sequence", "fraction"), np.random.default_rng(3).random((3, 1)))
+    refitted = xr.Dataset({"refitted": accuracy, "taken_out": accuracy}, coords={"sequence": sequences, "fraction": [0.1]})
+    found = [_finding(f"{head}_{name}_10_percent") for name in sequences for head in ("refitted", "refitted_minus_taken_out")]
+    section = refitted_subsets_section(refitted, (*found, _finding("agreement_across_seeds")))
+    words = [row[0] for row in section.figures[0].table.rows]
+    assert "fitted anew less taken out, worst 10\u202f%" in words
+    assert len(words) == 7
+    section.figures[0].figure.savefig(BytesIO(), format="svg")

@@ -14,11 +14,13 @@ from dina.interpretation.image_side.shape_texture_refit import analyse_shape_tex
 from dina.interpretation.image_side.spatial_frequency import analyse_spatial_frequency
 from dina.interpretation.image_side.spatial_frequency_refit import analyse_spatial_frequency_refit
 from dina.interpretation.image_side.variance_spectra import analyse_variance_spectra
+from dina.interpretation.neural_side.attention_subsets import analyse_attention_subsets
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.couplings import analyse_couplings
 from dina.interpretation.neural_side.functional_interactions import analyse_functional_interactions
 from dina.interpretation.neural_side.neuron_profiles import analyse_neuron_profiles
 from dina.interpretation.neural_side.noise_shuffle import analyse_noise_shuffle
+from dina.interpretation.neural_side.refitted_subsets import analyse_refitted_subsets
 from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subsets
 
 ANALYSES: dict[str, Analysis] = {
@@ -51,6 +53,15 @@ ANALYSES: dict[str, Analysis] = {
     "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
     "sparse_subsets": Analysis(
         analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"
+    ),
+    "attention_subsets": Analysis(
+        analyse_attention_subsets, "neural", "Do the neurons that receive most attention make the map?"
+    ),
+    "refitted_subsets": Analysis(
+        analyse_refitted_subsets,
+        "neural",
+        "Do towers fitted anew on part of the neurons do as well as with the others taken out?",
+        is_slow=True,
     ),
     "couplings": Analysis(analyse_couplings, "neural", "Which neurons vary together, and is it tuning, place, or contamination?"),
     "functional_interactions": Analysis(

@@ -7,6 +7,7 @@ import xarray as xr
 from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
+from dina.report.sections.attention_subsets import attention_subsets_section
 from dina.report.sections.conditions import conditions_section
 from dina.report.sections.contributions import contributions_section
 from dina.report.sections.couplings import couplings_section
@@ -18,6 +19,7 @@ from dina.report.sections.noise_shuffle import noise_shuffle_section
 from dina.report.sections.occlusion import occlusion_section
 from dina.report.sections.pathway_masking import pathway_masking_section
 from dina.report.sections.pathway_refits import pathway_refits_section
+from dina.report.sections.refitted_subsets import refitted_subsets_section
 from dina.report.sections.semantics import semantics_section
 from dina.report.sections.shape_texture import shape_texture_section
 from dina.report.sections.shape_texture_refit import shape_texture_refit_section
@@ -42,6 +44,8 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "neuron_profiles": neuron_profiles_section,
     "contributions": contributions_section,
     "sparse_subsets": sparse_subsets_section,
+    "attention_subsets": attention_subsets_section,
+    "refitted_subsets": refitted_subsets_section,
     "couplings": couplings_section,
     "functional_interactions": functional_interactions_section,
     "noise_shuffle": noise_shuffle_section,

@@ -1,0 +1,164 @@
+"""Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; and on another seed."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.alignment.decoder import DinaDecoder
+from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.dataset.standardise import Standardiser
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side.asked import Asked, ask_test
+from dina.interpretation.neural_side.neuron_readout import readout_of, treatments_of
+from dina.interpretation.neural_side.subset_curves import top_one
+from dina.interpretation.neural_side.subset_orders import draw_orders
+from dina.interpretation.neural_side.training_ranking import mean_contributions, rank_on_training
+from dina.measures.finding import Finding
+from dina.measures.rank_association import spearman_null, spearman_with_interval
+from dina.measures.resampling import percentile_interval, resample_counts
+from dina.progress import track
+from dina.randomness import generator_for
+
+SEQUENCES = ("top", "random", "bottom")
+N_RANKING_IMAGES = 500
+
+
+class RefittedSubsetSettings(BaseModel):
+    """Which subsets are fitted.
+
+    Parameters
+    ----------
+    fractions
+        Of the neurons; each is fitted for the best, for random and for the worst neurons.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fractions: tuple[float, ...] = Field((0.1, 0.5), min_length=1)
+
+
+@dataclass(frozen=True, eq=False)
+class RefittedSubsetsResult:
+    """Accuracy of towers fitted on part of the neurons.
+
+    Parameters
+    ----------
+    fractions
+        Of the neurons, shape ``(n_fractions,)``.
+    refitted, taken_out
+        Top-1 accuracy by (sequence, fraction, image): fitted anew, and with the others removed or silenced in the towers
+        that there are, shape ``(3, n_fractions, n_images)``.
+    other_seed
+        Contributions of towers fitted with another seed, shape ``(n_neurons,)``.
+    statistics
+        The findings.
+    """
+
+    fractions: tuple[float, ...]
+    refitted: Float[np.ndarray, "sequence fraction image"]
+    taken_out: Float[np.ndarray, "sequence fraction image"]
+    other_seed: Float[np.ndarray, "neuron"]
+    statistics: tuple[Finding, ...] = field(default=())
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracies by (sequence, fraction), and contributions under the other seed by neuron."""
+        axes = ("sequence", "fraction")
+        return xr.Dataset(
+            {
+                "refitted": (axes, self.refitted.mean(axis=2), {"units": "1"}),
+                "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
+                "contribution_other_seed": ("neuron", self.other_seed, {"units": "that of margins"}),
+            },
+            coords={"sequence": list(SEQUENCES), "fraction": list(self.fractions)},
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return accuracies, their differences, and agreement of contributions across seeds."""
+        return self.statistics
+
+
+def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings | None = None) -> RefittedSubsetsResult:
+    """Fit towers anew on the best, on random and on the worst neurons, and on all neurons with another seed.
+
+    Taking neurons out of fitted towers leaves what was learnt from all of them together (priors, shared noise, gains). If
+    towers fitted without them do as well, nothing was lost by that.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        Which subsets; None for the defaults.
+
+    Raises
+    ------
+    DataError
+        If there are no fitted towers, or a subset cannot be fitted.
+    """
+    chosen = settings or RefittedSubsetSettings()
+    asked = ask_test(decoded)
+    generator = generator_for(decoded.seed, "refitted subsets")
+    orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator).by_name
+    readout, treatment = readout_of(decoded.towers, asked.images), treatments_of(decoded.towers)[0]
+    sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in chosen.fractions)
+    shape = (len(SEQUENCES), len(sizes), asked.n_images)
+    refitted, taken_out = np.empty(shape), np.empty(shape)
+    jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
+    for row, column in track(jobs, "Fitting towers on subsets of neurons"):
+        kept = orders[SEQUENCES[row]][0][: sizes[column]]
+        refitted[row, column] = _refit(decoded, asked, np.sort(kept))
+        (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
+        taken_out[row, column] = _accuracy(asked, scores)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed + 1, decoded.device)
+    other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
+    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, mean_contributions(other))
+    return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
+
+
+def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> np.ndarray:
+    """Return top-1 accuracy by image of towers fitted on some neurons."""
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
+    decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
+    responses = asked.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
+    presentations = np.ones(len(responses)) if asked.kind == "single_trial" else decoded.test.total_presentations()
+    gallery = Gallery(asked.images, decoded.test.stimulus_id)
+    scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
+    return _accuracy(asked, torch.from_numpy(scores))
+
+
+def _accuracy(asked: Asked, scores: torch.Tensor) -> np.ndarray:
+    return asked.by_image(top_one(scores, asked.target)[:, None])[:, 0]
+
+
+def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
+    mean, deviation = (values[kept] for values in (pairs.standardiser.mean, pairs.standardiser.deviation))
+    responses = np.ascontiguousarray(pairs.responses[:, kept])
+    return replace(pairs, responses=responses, standardiser=Standardiser(mean, deviation))
+
+
+def _describe(result: RefittedSubsetsResult, own: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:
+    n_images = result.refitted.shape[2]
+    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
+    found = []
+    for row, sequence in enumerate(SEQUENCES):
+        for column, fraction in enumerate(result.fractions):
+            again, before = result.refitted[row, column], result.taken_out[row, column]
+            name, chance = f"{sequence}_{100 * fraction:g}_percent", 1 / n_images
+            limits = percentile_interval(counts @ again)
+            found.append(Finding(f"refitted_{name}", float(again.mean()), "1", n_images, *limits, chance, chance, "chance level"))
+            difference = again - before
+            # under the null the two are exchangeable image by image
+            signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n_images))
+            null = percentile_interval(signs @ difference / n_images)
+            limits = percentile_interval(counts @ difference)
+            words = "the two exchanged at random, image by image"
+            value = float(difference.mean())
+            found.append(Finding(f"refitted_minus_taken_out_{name}", value, "1", n_images, *limits, *null, words))
+    value, low, high = spearman_with_interval(own, result.other_seed)
+    reach = spearman_null(len(own))
+    found.append(Finding("agreement_across_seeds", value, "1", len(own), low, high, -reach, reach, "neurons permuted"))
+    return tuple(found)

@@ -1,0 +1,59 @@
+"""Towers fitted on part of the neurons, and the published selection by attention."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import PaperSettings
+from dina.checks import DataError
+from dina.interpretation.decoded import Decoded, decode
+from dina.interpretation.neural_side.attention_subsets import AttentionSubsetSettings, analyse_attention_subsets
+from dina.interpretation.neural_side.refitted_subsets import RefittedSubsetSettings, analyse_refitted_subsets
+
+
+def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded) -> None:
+    settings = decoded.settings.model_copy(update={"widths": (1.5,)})
+    result = analyse_refitted_subsets(replace(decoded, settings=settings), RefittedSubsetSettings(fractions=(0.25,)))
+    found = {finding.name: finding for finding in result.findings()}
+    assert found["refitted_top_25_percent"].value > found["refitted_bottom_25_percent"].high
+    assert found["refitted_top_25_percent"].beats_null
+    # the closed-form start draws nothing at random: another seed changes only what training would
+    assert found["agreement_across_seeds"].value > 0.9
+    assert result.to_dataset()["refitted"].dims == ("sequence", "fraction")
+    again, before = result.refitted[0, 0].mean(), result.taken_out[0, 0].mean()
+    np.testing.assert_allclose(found["refitted_minus_taken_out_top_25_percent"].value, again - before)
+
+
+@pytest.fixture(scope="module")
+def attentive(decoded: Decoded) -> Decoded:
+    settings = PaperSettings(map_height=8, map_width=16, centring="min_max", fit=FitSettings(n_epochs=0))
+    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=100)
+
+
+def test_attention_keeps_and_discards_the_same_neurons(attentive: Decoded) -> None:
+    settings = AttentionSubsetSettings(n_training_trials=4, n_images=10, n_random=3)
+    result = analyse_attention_subsets(attentive, settings)
+    np.testing.assert_allclose(result.attention.sum(), 1.0, rtol=1e-5)
+    # all neurons kept are the same neurons, in whatever order
+    np.testing.assert_allclose(result.similarity["kept"][-1], result.similarity["random"][-1], atol=1e-6)
+    # all discarded leave the map of silence, which is the same for every response
+    dataset = result.to_dataset()
+    assert dict(dataset.sizes) == {"neuron": 80, "selection": 3, "fraction": 9}
+    names = [finding.name for finding in result.findings()]
+    assert names == ["ssim_all", "kept_attended_minus_random_ssim", "attention_with_contribution"]
+    # towers that were never trained make no map of the image shown that they do not make of another
+    assert not result.findings()[0].low > result.findings()[0].null_high
+
+
+def test_test_responses_do_not_choose_neurons(attentive: Decoded) -> None:
+    settings = AttentionSubsetSettings(n_training_trials=4, n_images=5, n_random=2)
+    poisoned = replace(attentive.test, responses=attentive.test.responses * 3)
+    before = analyse_attention_subsets(attentive, settings).attention
+    np.testing.assert_array_equal(before, analyse_attention_subsets(replace(attentive, test=poisoned), settings).attention)
+
+
+def test_towers_without_attention_are_refused(decoded: Decoded) -> None:
+    with pytest.raises(DataError, match="preset 'paper'"):
+        analyse_attention_subsets(decoded)
