@@ -180,7 +180,10 @@ CONTROLS: dict[str, Control] = {
         "log-normal signal-to-noise ratios", {}, ("sparse_subsets", "contributions"), by_verdicts(NOT_SPARSE)
     ),
     "informative": Control(
-        "5 % of the neurons see images", {"informative_fraction": 0.05}, ("contributions",), check_informative
+        "5 % of the neurons see images, well",
+        {"informative_fraction": 0.05, "signal_to_noise": 3.0, "signal_to_noise_spread": 0.3, "n_neurons": 400},
+        ("contributions",),
+        check_informative,
     ),
 }
 
