@@ -34,6 +34,7 @@ NULLS = {"image_maps": "untrained_image_maps", "neural_maps": "untrained_neural_
 NULL = "95 % interval of untrained towers of the same build"
 ESTIMATORS = ("rank", "moment")
 N_RANDOM_FILTERS = 16
+ROUNDING = 1e-6  # share of the variance below which single precision knows nothing
 FEWEST_IMAGES = 40
 NO_REPEATS = "Signal variance needs images shown twice; none of validation and test was. Record repeats."
 
@@ -190,7 +191,9 @@ def _measure(source: str, halves: Halves | None, ranks: tuple[int, int], decoded
         return _Spectrum(np.full(1, np.nan), exponent, fitted, dict.fromkeys(ESTIMATORS, NO_REPEATS))
     first, second = _coordinates(*halves)
     spectrum = cross_validated_spectrum(first, second, generator_for(decoded.seed, f"spectrum of {source}"))
-    reasons = {}
+    shares = spectrum.variance / spectrum.variance.sum()
+    known = int(np.argmax(shares < ROUNDING)) if (shares < ROUNDING).any() else len(shares)
+    ranks, reasons = (ranks[0], min(ranks[1], known)), {}
     try:
         fit = fit_power_law(spectrum, generator_for(decoded.seed, f"power law of {source}"), ranks, decoded.n_resamples)
         exponent[0], fitted[:] = (fit.exponent, fit.low, fit.high), (fit.first_rank, fit.last_rank)
@@ -201,7 +204,7 @@ def _measure(source: str, halves: Halves | None, ranks: tuple[int, int], decoded
         exponent[1] = moment.exponent, moment.low, moment.high
     except DataError as error:
         reasons["moment"] = str(error)
-    return _Spectrum(spectrum.variance / spectrum.variance.sum(), exponent, fitted, reasons)
+    return _Spectrum(shares, exponent, fitted, reasons)
 
 
 def _held_out(decoded: Decoded, n_images: int) -> tuple[ContrastImages, Halves | None]:
