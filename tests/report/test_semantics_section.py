@@ -1,3 +1,5 @@
+"""The section on category shows every finding, and says what could not be computed."""
+
 from pathlib import Path
 
 import numpy as np

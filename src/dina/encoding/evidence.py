@@ -1,5 +1,7 @@
 """How probable a response is whatever the image was, judged by what many images are expected to evoke."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,11 +31,11 @@ def log_evidence(
 
     Examples
     --------
-    >>> log_evidence(torch.zeros(1, 4), torch.ones(1))
-    tensor([0.])
+    >>> log_evidence(torch.full((1, 4), 3.0), torch.ones(1))
+    tensor([3.])
     """
     weight = relative_presentations[:, None]
-    total = torch.logsumexp(weight * log_likelihood.double(), dim=1) - torch.tensor(float(log_likelihood.shape[1])).log()
+    total = torch.logsumexp(weight * log_likelihood.double(), dim=1) - math.log(log_likelihood.shape[1])
     return (total / relative_presentations).to(log_likelihood.dtype)
 
 

@@ -1,3 +1,5 @@
+"""What category and low-level structure each let expect of responses is learnt from labelled training images alone."""
+
 from dataclasses import replace
 
 import numpy as np

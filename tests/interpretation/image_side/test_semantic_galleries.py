@@ -1,3 +1,5 @@
+"""Galleries of distractors by category and low-level distance agree with explicit loops."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Planted Gabor neurons come out low-level, planted semantic neurons semantic, a mixture both, and shuffled pairs nothing."""
+
 import json
 from dataclasses import replace
 from functools import cache

@@ -1,3 +1,5 @@
+"""Every rule of the image side can say supported, not supported and cannot tell."""
+
 from dataclasses import replace
 
 import pytest

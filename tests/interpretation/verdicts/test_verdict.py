@@ -1,3 +1,5 @@
+"""A verdict follows from the findings that its rule names, and from nothing else."""
+
 import math
 
 import pytest

@@ -104,7 +104,7 @@ def fit_category_models(parts: CategorisedPairs, n_draws: int, seed: int) -> Cat
     posterior = fit_posterior(model.statistics, parts.train_category, n_categories)
     faint = _of_luminance(model.statistics, parts.train_category, n_categories)
 
-    def apply(averaged: Tensor, category: np.ndarray, columns: Tensor, statistics: Tensor, is_train: bool) -> ModelledImages:
+    def apply(averaged: Tensor, category: np.ndarray, columns: Tensor, statistics: Tensor, *, is_train: bool) -> ModelledImages:
         return ModelledImages(
             responses=averaged,
             category=category,

@@ -170,6 +170,21 @@ def list_findings(
     - ``category_uncertainty``: fraction of the categories' entropy that low-level structure leaves open.
     - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for ``towers``,
       ``low_level`` and ``joint``.
+
+    Parameters
+    ----------
+    models
+        What is expected of every test image from category, from low-level structure, and from both.
+    partition
+        Shares of the explained variance.
+    retrieval
+        What each decoder tells about the image shown.
+    accuracy
+        Of reading the category.
+    galleries
+        Distractors of the own and of other categories, near and far.
+    counts
+        How often each bootstrap resample drew each test image.
     """
     n = retrieval.bits.shape[1]
     return (

@@ -51,7 +51,7 @@ def says(finding: Finding) -> str:
     return f"{finding.value:.2g} ({finding.low:.2g} to {finding.high:.2g})"
 
 
-def category_answer(found: Found) -> tuple[Answer, str]:
+def _category_answer(found: Found) -> tuple[Answer, str]:
     """Decide whether responses follow category where low-level structure does not let expect it."""
     share = found[CATEGORY_SHARE]
     lines = {
@@ -68,7 +68,7 @@ def category_answer(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}; {' and '.join(agreeing) or 'no other statistic'} lies above its null."
 
 
-def low_level_answer(found: Found) -> tuple[Answer, str]:
+def _low_level_answer(found: Found) -> tuple[Answer, str]:
     """Decide whether low-level structure tells something that category does not."""
     share, gain = found[LOW_LEVEL_SHARE], found[LOW_LEVEL_GAIN]
     where = f"Low-level structure alone explains {says(share)} of the explained variance"
@@ -80,9 +80,9 @@ def low_level_answer(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}; it adds {says(gain)} bits to category."
 
 
-def low_level_not_semantic(found: Found) -> tuple[Answer, str]:
+def _low_level_not_semantic(found: Found) -> tuple[Answer, str]:
     """Decide the published claim: low-level structure and not category."""
-    (low_level, why_low), (category, why_category) = low_level_answer(found), category_answer(found)
+    (low_level, why_low), (category, why_category) = _low_level_answer(found), _category_answer(found)
     reason = f"{why_low} {why_category}"
     if low_level == "supported" and category == "not supported":
         return "supported", reason
@@ -91,10 +91,10 @@ def low_level_not_semantic(found: Found) -> tuple[Answer, str]:
     return "cannot tell", reason
 
 
-def coarse(found: Found) -> tuple[Answer, str]:
+def _coarse(found: Found) -> tuple[Answer, str]:
     """Decide whether low spatial frequencies carry most of the decoding."""
     kept = found[LOWEST]
-    where = f"Images below a quarter of the Nyquist limit keep {says(kept)} of the accuracy above chance"
+    where = f"With everything above a quarter of the Nyquist limit foreign, {says(kept)} of the accuracy above chance is kept"
     if place_of(kept, HALF) == "above" and kept.beats_null:
         return _unless_capacity(found, f"{where}, more than half.")
     if place_of(kept, HALF) == "below":
@@ -102,10 +102,10 @@ def coarse(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}."
 
 
-def not_fine_detail(found: Found) -> tuple[Answer, str]:
+def _not_fine_detail(found: Found) -> tuple[Answer, str]:
     """Decide whether the finest octave of the files can be spared."""
     kept, alone = found[WITHOUT_HIGHEST], found[HIGHEST]
-    where = f"Without their highest octave images keep {says(kept)} of the accuracy above chance, that octave alone {says(alone)}"
+    where = f"With the highest octave foreign, {says(kept)} of the accuracy above chance is kept, with all but it foreign {says(alone)}"
     if place_of(kept, 1 - MARGIN) == "above" and place_of(alone, HALF) == "below":
         return _unless_capacity(found, f"{where}: less than a tenth is lost.")
     if place_of(kept, 1 - MARGIN) == "below" or (place_of(alone, HALF) == "above" and alone.beats_null):
@@ -123,7 +123,7 @@ def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
     return "supported", f"{reason} It does not follow the size of the maps: {says(slope)} octaves per octave."
 
 
-def distributed(found: Found) -> tuple[Answer, str]:
+def _distributed(found: Found) -> tuple[Answer, str]:
     """Decide whether the decoding draws on most of what the receptive fields cover."""
     spread, coverage = found[NORMALISED], found[COVERAGE]
     where = f"Divided by coverage, the loss under the window is spread over {says(spread)} of the covered area"
@@ -135,7 +135,7 @@ def distributed(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}.{limits}"
 
 
-def shape_and_texture(found: Found) -> tuple[Answer, str]:
+def _shape_and_texture(found: Found) -> tuple[Answer, str]:
     """Decide whether both kinds of cue carry decoding beyond contrast."""
     answers, words = [], []
     for kind, names in (("shape", SHAPES), ("texture", TEXTURES)):
@@ -150,7 +150,7 @@ def shape_and_texture(found: Found) -> tuple[Answer, str]:
     return ("not supported" if "no" in answers else "cannot tell"), reason
 
 
-def both_pathways(found: Found) -> tuple[Answer, str]:
+def _both_pathways(found: Found) -> tuple[Answer, str]:
     """Decide whether the local and the global pathway both carry the decoding of these towers."""
     shares = found[LOCAL], found[GLOBAL]
     margin = MARGIN * (shares[0].value + shares[1].value)
@@ -169,7 +169,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "What each explains of the responses beyond the other, and adds to retrieval by a decoder that can use both.",
         CATEGORY_NEEDS,
-        low_level_not_semantic,
+        _low_level_not_semantic,
         TOWER_NOTES,
     ),
     "semantic": Rule(
@@ -177,7 +177,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "Share of the explained variance that category accounts for; bits it adds; its accuracy with low-level structure removed.",
         CATEGORY_NEEDS,
-        category_answer,
+        _category_answer,
         TOWER_NOTES,
     ),
     "low_level": Rule(
@@ -185,23 +185,23 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "Share of the explained variance that low-level structure alone explains, and the bits it adds to category.",
         CATEGORY_NEEDS,
-        low_level_answer,
+        _low_level_answer,
         TOWER_NOTES,
     ),
     "coarse": Rule(
         "The decoding rests on coarse structure: low spatial frequencies.",
         "image",
-        "Accuracy kept by images below a quarter of the Nyquist limit; whether what is read follows the size of the maps.",
+        "Accuracy kept if all above a quarter of the Nyquist limit is foreign; whether what is read follows the size of the maps.",
         (LOWEST,),
-        coarse,
+        _coarse,
         (CAPACITY,),
     ),
     "not_fine_detail": Rule(
         "The decoding does without fine detail.",
         "image",
-        "Accuracy kept without the highest octave, and by that octave alone; whether what is read follows the size of the maps.",
+        "Accuracy kept without the octave below the Nyquist limit, and by it alone; whether what is read follows the size of the maps.",
         (WITHOUT_HIGHEST, HIGHEST),
-        not_fine_detail,
+        _not_fine_detail,
         (CAPACITY,),
     ),
     "distributed_regions": Rule(
@@ -209,7 +209,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "Fraction of the covered area over which the loss under a window is spread, after division by coverage.",
         (NORMALISED, COVERAGE),
-        distributed,
+        _distributed,
         (("occlusion", "participation_score"),),
     ),
     "shape_and_texture": Rule(
@@ -217,7 +217,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "Accuracy that altered images keep beyond what their contrast gives, for three alterations of each kind.",
         tuple(("shape_texture", f"kept_{name}_beyond_contrast") for name in (*SHAPES, *TEXTURES)),
-        shape_and_texture,
+        _shape_and_texture,
         (("shape_texture", "phase_over_amplitude"), ("shape_texture", "shape_minus_texture")),
     ),
     "local_and_global": Rule(
@@ -225,7 +225,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "image",
         "Share of each pathway in the accuracy, averaged over the orders in which pathways can join.",
         (LOCAL, GLOBAL),
-        both_pathways,
+        _both_pathways,
         ALONE,
     ),
 }
