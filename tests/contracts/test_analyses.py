@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings
+from dina.alignment.preset_settings import DefaultSettings, PaperSettings
 from dina.artifacts import write_dataset
 from dina.checks import DataError
 from dina.interpretation import ANALYSES, AnalysisResult, Decoded, decode
@@ -30,8 +30,17 @@ def subject() -> Decoded:
 
 
 @pytest.fixture(scope="module")
-def results(subject: Decoded) -> dict[str, AnalysisResult]:
-    return {name: ANALYSES[name].run(subject) for name in QUICK}
+def subjects(subject: Decoded) -> dict[str, Decoded]:
+    """Give each analysis towers that it can be asked of: attention is asked of neurons that attend."""
+    attending = decode(
+        subject.recording, "paper", PaperSettings(fit=FitSettings(n_epochs=0)), seed=5, test_fraction=0.2, n_resamples=100
+    )
+    return dict.fromkeys(QUICK, subject) | {"attention_subsets": attending}
+
+
+@pytest.fixture(scope="module")
+def results(subjects: dict[str, Decoded]) -> dict[str, AnalysisResult]:
+    return {name: ANALYSES[name].run(subjects[name]) for name in QUICK}
 
 
 def test_every_analysis_has_a_section_and_every_section_an_analysis() -> None:
@@ -62,8 +71,10 @@ def test_findings_have_names_of_their_own_and_at_least_one_null(name: str, resul
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_the_same_seed_gives_the_same_findings(name: str, subject: Decoded, results: dict[str, AnalysisResult]) -> None:
-    again = ANALYSES[name].run(subject).findings()
+def test_the_same_seed_gives_the_same_findings(
+    name: str, subjects: dict[str, Decoded], results: dict[str, AnalysisResult]
+) -> None:
+    again = ANALYSES[name].run(subjects[name]).findings()
     assert [finding.to_json() for finding in again] == [finding.to_json() for finding in results[name].findings()]
 
 
@@ -88,6 +99,6 @@ def refusal(name: str, subject: Decoded) -> str:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_without_towers_an_analysis_works_or_says_that_it_needs_them(name: str, subject: Decoded) -> None:
-    said = refusal(name, replace(subject, fitted=None))
+def test_without_towers_an_analysis_works_or_says_that_it_needs_them(name: str, subjects: dict[str, Decoded]) -> None:
+    said = refusal(name, replace(subjects[name], fitted=None))
     assert said == "" or "needs fitted towers" in said
