@@ -152,7 +152,10 @@ def test_a_neuron_without_signal_or_shared_noise_changes_nothing() -> None:
 
 
 def test_ties_count_by_half_in_ranks() -> None:
-    readout, (responses, target) = _readout(), _asked()
-    readout.evoked[1:] = readout.evoked[0].clone()  # all candidates but one alike: everything ties
-    changes = readout.changes(responses, target, "removed")
-    assert changes.rank_lost.abs().max() == 0
+    # two images that only the first neuron tells apart
+    evoked = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=torch.float64)
+    ones = torch.ones(2, dtype=torch.float64)
+    readout = LikelihoodReadout(evoked, ones, ones, torch.zeros(2, 0, dtype=torch.float64), 1.0)
+    for treatment in ("removed", "silenced"):
+        lost = readout.changes(evoked, torch.tensor([0, 1]), treatment).rank_lost
+        np.testing.assert_array_equal(lost.numpy(), [[0.5, 0.0], [0.5, 0.0]])

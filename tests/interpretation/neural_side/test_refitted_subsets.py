@@ -14,13 +14,12 @@ from dina.interpretation.neural_side.refitted_subsets import RefittedSubsetSetti
 
 
 def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded) -> None:
-    settings = decoded.settings.model_copy(update={"widths": (1.5,)})
-    result = analyse_refitted_subsets(replace(decoded, settings=settings), RefittedSubsetSettings(fractions=(0.25,)))
+    result = analyse_refitted_subsets(decoded, RefittedSubsetSettings(fractions=(0.25,)))
     found = {finding.name: finding for finding in result.findings()}
     assert found["refitted_top_25_percent"].value > found["refitted_bottom_25_percent"].high
     assert found["refitted_top_25_percent"].beats_null
     # the closed-form start draws nothing at random: another seed changes only what training would
-    assert found["agreement_across_seeds"].value > 0.9
+    assert found["agreement_across_seeds"].value > 0.99
     assert result.to_dataset()["refitted"].dims == ("sequence", "fraction")
     again, before = result.refitted[0, 0].mean(), result.taken_out[0, 0].mean()
     np.testing.assert_allclose(found["refitted_minus_taken_out_top_25_percent"].value, again - before)
