@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.measures.finding import Finding
 from dina.report.canvas import finish_axes, in_style, new_figure
@@ -58,6 +59,9 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):  # plain numbers: mathematical text is switched off
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
     if axes.lines:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
@@ -75,6 +76,8 @@ def draw_neuron_distributions(dataset: xr.Dataset) -> Figure:
         quality.plot(np.maximum(ratio, 1e-2), fit, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
                      rasterized=len(fit) > 1000)  # fmt: skip
         quality.set_xscale("log")
+        quality.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathematical text is switched off
+        quality.xaxis.set_minor_formatter(NullFormatter())
         quality.set_xlabel("signal-to-noise ratio")
         quality.set_ylabel("field predicts other images (r)")
         finish_axes(quality, "both")
