@@ -97,6 +97,12 @@ class LikelihoodReadout:
         return weighted, torch.linalg.cholesky(identity + self.loadings.T @ weighted)
 
     @cached_property
+    def _evoked_by_neuron(self) -> Tensor:
+        """Evoked responses and, where neurons have gains, the same times these, side by side, neurons first."""
+        parts = [self.evoked] + ([self.evoked * self.gain] if bool((self.gain != 1).any()) else [])
+        return torch.cat(parts).T.contiguous()
+
+    @cached_property
     def _weight(self) -> Float[Tensor, "gallery neuron"]:
         """What every neuron's response adds to the score of every candidate."""
         return self.scale * self.divide(self.evoked * self.gain)
@@ -152,22 +158,21 @@ class LikelihoodReadout:
             Numbers of neurons at which a block must end.
         """
         n_queries, n_gallery = len(responses), len(self.evoked)
-        has_gain = bool((self.gain != 1).any())
-        parts = [responses, self.evoked] + ([self.evoked * self.gain] if has_gain else [])
-        rows = torch.cat(parts)
-        n_components = self.loadings.shape[1]
-        uncertainty = torch.eye(n_components, dtype=rows.dtype)
-        known = torch.zeros(len(rows), n_components, dtype=rows.dtype)
+        rows = torch.cat([responses.T, self._evoked_by_neuron], dim=1)  # neurons first: a block is read in one piece
+        uncertainty = torch.eye(self.loadings.shape[1], dtype=rows.dtype)
+        known = torch.zeros(self.loadings.shape[1], rows.shape[1], dtype=rows.dtype)
         for block in _blocks(order, sizes):
             loadings = self.loadings[block]
             spread = loadings @ uncertainty
             factor = torch.linalg.cholesky(spread @ loadings.T + torch.diag(self.private[block]))
-            fresh = torch.linalg.solve_triangular(factor, (rows[:, block] - known @ loadings.T).T, upper=False).T
+            fresh = torch.linalg.solve_triangular(factor, torch.addmm(rows[block], loadings, known, alpha=-1), upper=False)
             step = torch.linalg.solve_triangular(factor, spread, upper=False)
-            known = known + fresh @ step
-            uncertainty = uncertainty - step.T @ step
-            asked, expected = fresh[:n_queries], fresh[n_queries : n_queries + n_gallery]
-            yield block, asked, expected, fresh[n_queries + n_gallery :] if has_gain else expected
+            known.addmm_(step.T, fresh)
+            uncertainty.addmm_(step.T, step, alpha=-1)
+            asked, expected, scaled = (
+                part.T for part in (fresh[:, :n_queries], fresh[:, n_queries : n_queries + n_gallery], fresh[:, -n_gallery:])
+            )
+            yield block, asked, expected, scaled
 
     def subset_scores(
         self,
