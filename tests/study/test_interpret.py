@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -100,6 +101,29 @@ def test_what_was_done_before_a_stop_is_kept(run: Path, small_session: Recording
     table["refuse"] = replace(table["refuse"], run=count)
     assert list(interpret_run(run, small_session)) == ["count", "refuse"]
     assert verify_checksums(run) == {}
+
+
+def test_parts_of_a_stopped_analysis_are_kept_until_it_is_finished_or_forced(
+    run: Path, small_session: Recording, table: dict[str, Analysis]
+) -> None:
+    def half(decoded: Decoded) -> Counted:
+        decoded.parts.get("first half", lambda: {"n": np.array(decoded.test.n_stimuli)})
+        raise KeyboardInterrupt
+
+    def whole(decoded: Decoded) -> Counted:
+        return Counted(int(decoded.parts.get("first half", lambda: {"n": np.array(-1)})["n"]))
+
+    table["count"] = replace(table["count"], run=half)
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session, ["count"])
+    table["count"] = replace(table["count"], run=whole)
+    assert interpret_run(run, small_session, ["count"])["count"].findings[0].value == 8
+    assert not list((run / ".parts").rglob("*.npz"))
+    table["count"] = replace(table["count"], run=half)
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session, ["count"], force=True)
+    table["count"] = replace(table["count"], run=whole)
+    assert interpret_run(run, small_session, ["count"], force=True)["count"].findings[0].value == -1
 
 
 def test_slow_analyses_wait_until_they_are_asked_for(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:

@@ -1,6 +1,6 @@
 """All that an analysis may read: a recording, the three parts of its split, and the towers fitted on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.decoder import DinaDecoder
@@ -9,6 +9,7 @@ from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs
 from dina.dataset.splits import split_by_stimulus
+from dina.interpretation.kept_parts import KeptParts
 from dina.recordings.recording import Recording
 
 
@@ -35,6 +36,8 @@ class Decoded:
         Bootstrap resamples and permutations.
     others
         Further recordings of the same neurons with the same image ids under other conditions; usually none.
+    parts
+        Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.
     """
 
     recording: Recording
@@ -48,6 +51,7 @@ class Decoded:
     device: str = "cpu"
     n_resamples: int = 2000
     others: tuple[Recording, ...] = ()
+    parts: KeptParts = field(default_factory=KeptParts)
 
     @property
     def towers(self) -> AlignedTowers:

@@ -1,15 +1,20 @@
 """Add analyses to a finished run, one after the other, each kept as soon as it is done."""
 
+import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dina import __version__
 from dina.artifacts import write_checksums, write_json
 from dina.checks import DataError, check_choice
 from dina.interpretation import ANALYSES, Decoded
+from dina.interpretation.kept_parts import KeptParts
 from dina.interpretation.verdicts import RULES, Verdict, judge
 from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
@@ -17,6 +22,7 @@ from dina.study.finished import check_finished, read_decoded
 from dina.study.interpretation_file import Interpreted, read_interpreted, write_reason, write_result
 from dina.study.run_directory import locked
 
+PARTS = ".parts"  # hidden: no part of the results, and gone when the analysis is finished
 log = logging.getLogger("dina.study")
 
 
@@ -33,7 +39,8 @@ def interpret_run(
 ) -> dict[str, Interpreted]:
     """Carry out analyses of a finished run and keep what they found in it.
 
-    An analysis that is already there is not repeated; one stopped midway is begun again, those before it are kept.
+    An analysis that is already there is not repeated; one stopped midway is begun again, those before it are kept, and so
+    are the fits that it had finished.
 
     Parameters
     ----------
@@ -72,7 +79,7 @@ def interpret_run(
             decoded = read_decoded(run, recording, device, others)
             for number, name in enumerate(missing, 1):
                 log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
-                _carry_out(run, name, decoded)
+                _carry_out(run, name, decoded, force=force)
         found = read_all(run)
         _update_summary(run, found)
     return found
@@ -99,15 +106,27 @@ def judge_run(run: Path) -> dict[str, Verdict]:
     return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
 
 
-def _carry_out(run: Path, name: str, decoded: Decoded) -> None:
+def _carry_out(run: Path, name: str, decoded: Decoded, *, force: bool) -> None:
     began = time.perf_counter()
+    parts = run / PARTS / name
+    if force:
+        shutil.rmtree(parts, ignore_errors=True)
     try:
-        write_result(run, name, ANALYSES[name].run(decoded))
+        result = ANALYSES[name].run(replace(decoded, parts=KeptParts(parts / _digest(decoded))))
+        write_result(run, name, result)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
         write_reason(run, name, str(error))
+    shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
     timings = json.loads((run / "timings.json").read_text(encoding="utf-8")) if (run / "timings.json").is_file() else {}
     write_json(run / "timings.json", {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
+
+
+def _digest(decoded: Decoded) -> str:
+    """Return a name for all that parts depend on and that may change between two attempts on the same run."""
+    others = [other.fingerprint() for other in decoded.others]
+    told = json.dumps([__version__, decoded.device, decoded.n_resamples, others], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _update_summary(run: Path, found: dict[str, Interpreted]) -> None:

@@ -1,6 +1,8 @@
 """Whether decoding depends on the stimulus set: within natural, white, 8D, 4D and small images, and from one to the others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import xarray as xr
@@ -25,6 +27,8 @@ NEURALLY_DERIVED = ("8D", "4D")
 CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
 EXCHANGED = "the two exchanged at random, image by image"
 FEWEST_IMAGES = 10
+Fitted = tuple[AlignedTowers, Standardiser]
+"""Towers, and the means and deviations by which they know responses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,31 +142,41 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
             f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)}."
             " Keep more images for testing."
         )
-    standardiser: Standardiser | None = None
-    towers: AlignedTowers | None = None
-    within, transferred, ideal = [], [], []
-    for recording in track(matched.recordings, "Fitting within conditions"):
-        own = learn_standardiser(recording, train)
-        decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
-        decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
-        assert decoder.towers is not None  # set by fit; tells the type checker
-        pairs = make_pairs(recording, test, own)
-        within.append(_search(decoder.towers, pairs))
-        if towers is None or standardiser is None:
-            towers, standardiser = decoder.towers, own
-        # the first condition's towers know responses by its own means and deviations
-        transferred.append(_search(towers, make_pairs(recording, test, standardiser)))
-        if recording.truth is not None:
-            ideal.append(_observe(recording, pairs))
+    fit_first = cache(partial(_fit, decoded, matched.recordings[0], train, validation))
+    tables = []
+    for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
+        fit_own = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
+        tables.append(decoded.parts.get(recording.condition, partial(_ask, recording, test, fit_own, fit_first)))
     return ConditionsResult(
         conditions=tuple(recording.condition for recording in matched.recordings),
-        within=np.stack(within),
-        transferred=np.stack(transferred),
-        ideal=np.stack(ideal) if len(ideal) == len(within) else None,
+        within=np.stack([table["within"] for table in tables]),
+        transferred=np.stack([table["transferred"] for table in tables]),
+        ideal=np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None,
         matched=matched,
         n_train=len(train),
         resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
     )
+
+
+def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
+    """Fit towers on one condition, standardised by itself."""
+    own = learn_standardiser(recording, train)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
+    decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
+    assert decoder.towers is not None  # set by fit; tells the type checker
+    return decoder.towers, own
+
+
+def _ask(
+    recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted]
+) -> dict[str, np.ndarray]:
+    """Return what the condition's own towers, those of the first condition and the ideal observer find."""
+    (own, standardiser), (first, of_first) = fit_own(), fit_first()
+    pairs = make_pairs(recording, test, standardiser)
+    # the first condition's towers know responses by its own means and deviations
+    moved = make_pairs(recording, test, of_first)
+    found = {"within": _search(own, pairs), "transferred": _search(first, moved)}
+    return found if recording.truth is None else found | {"ideal": _observe(recording, pairs)}
 
 
 def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:

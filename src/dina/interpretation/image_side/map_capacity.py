@@ -1,6 +1,7 @@
 """Whether what towers read follows from the size of their maps: retrieval and frequency edge against capacity."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -197,7 +198,10 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
         )
     height, width = decoded.test.images.shape[2:]
     swept = list_capacities(decoded.settings, (height, width), settings.n_epochs)
-    fitted = [measure_capacity(decoded, capacity, chosen, settings) for capacity in track(swept, "Fitting maps of other sizes")]
+    fitted = []
+    for capacity in track(swept, "Fitting maps of other sizes"):
+        arrays = decoded.parts.get(capacity.name, partial(_measure_arrays, decoded, capacity, chosen, settings))
+        fitted.append((arrays["map_shape"], _curves_of(arrays)))
     return MapCapacityResult(
         names=tuple(capacity.name for capacity in swept),
         map_shape=np.array([shape for shape, _ in fitted], dtype=np.int64),
@@ -231,6 +235,27 @@ def measure_capacity(
     assert decoder.towers is not None  # set by fit; tells the type checker
     again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)
     return decoder.towers.image_tower.map_shape, measure_curves(again, chosen, settings.frequency)
+
+
+def _measure_arrays(
+    decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
+) -> dict[str, np.ndarray]:
+    """Return what `measure_capacity` does as arrays by name, which can be kept."""
+    shape, curves = measure_capacity(decoded, capacity, chosen, settings)
+    return {"map_shape": np.array(shape)} | {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
+
+
+def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:
+    return FrequencyCurves(
+        frequency=arrays["frequency"],
+        band_frequency=arrays["band_frequency"],
+        nyquist=float(arrays["nyquist"]),
+        low_pass=arrays["low_pass"],
+        bands=arrays["bands"],
+        replaced=arrays["replaced"],
+        highest=arrays["highest"],
+        margin=arrays["margin"],
+    )
 
 
 def slope_per_octave(size: Int[np.ndarray, "fit"], values: Float[np.ndarray, "row fit"]) -> Float[np.ndarray, "row"]:

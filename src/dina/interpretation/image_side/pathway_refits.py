@@ -1,6 +1,7 @@
 """How well towers decode that were fitted with one pathway alone, as a check on masking towers fitted with all."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from dina.alignment.fit import fit_towers
 from dina.alignment.preset_settings import DefaultSettings
 from dina.alignment.presets import PRESETS, RecordingShape, build_towers
 from dina.checks import DataError
-from dina.dataset.pairs import make_task
+from dina.dataset.pairs import RetrievalTask, make_task
 from dina.interpretation.decoded import Decoded
 from dina.measures.finding import Finding
 from dina.measures.ranks import all_ranks, count_better_and_tied
@@ -100,10 +101,10 @@ def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
             f" {type(decoded.towers.image_tower).__name__} with {len(pathways)}. Fit towers of a preset."
         )
     task = make_task(decoded.test, "averaged")
-    models = [decoded.towers]
+    scores = [decoded.towers.score(task.queries, task.gallery)]
     for kept in track(pathways, "Fitting pathways alone"):
-        models.append(_fit_without(decoded, tuple(name for name in pathways if name != kept)))
-    scores = [towers.score(task.queries, task.gallery) for towers in models]
+        absent = tuple(name for name in pathways if name != kept)
+        scores.append(decoded.parts.get(kept, partial(_score_without, decoded, absent, task))["scores"])
     return PathwayRefitsResult(
         pathways=pathways,
         top1=np.stack([_top1(one, task.target) for one in scores]),
@@ -137,6 +138,10 @@ class _GaborsWithoutPathways(GaborEnergy):
 
     def forward(self, images: Tensor, masked: tuple[str, ...] = ()) -> Tensor:
         return super().forward(images, (*masked, *self.absent))
+
+
+def _score_without(decoded: Decoded, absent: tuple[str, ...], task: RetrievalTask) -> dict[str, np.ndarray]:
+    return {"scores": _fit_without(decoded, absent).score(task.queries, task.gallery)}
 
 
 def _fit_without(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:

@@ -15,7 +15,7 @@ Change = Callable[[ContrastImages], ContrastImages]
 """What is done to images of any part of the split."""
 
 
-def refit_first_places(decoded: Decoded, change: Change) -> Float[np.ndarray, "image candidate"]:
+def refit_first_places(decoded: Decoded, name: str, change: Change) -> Float[np.ndarray, "image candidate"]:
     """Fit towers on changed images, and ask the test queries of the changed test images.
 
     Responses, split, preset, settings and seed are those of the decoding.
@@ -24,6 +24,8 @@ def refit_first_places(decoded: Decoded, change: Change) -> Float[np.ndarray, "i
     ----------
     decoded
         What to do again.
+    name
+        Of the change, under which the answers are kept.
     change
         Of training, validation and test images alike; it learns from nothing but training images.
 
@@ -37,6 +39,10 @@ def refit_first_places(decoded: Decoded, change: Change) -> Float[np.ndarray, "i
     DataError
         If the towers cannot be fitted on the changed images.
     """
+    return decoded.parts.get(name, lambda: {"first": _refit(decoded, change)})["first"]
+
+
+def _refit(decoded: Decoded, change: Change) -> Float[np.ndarray, "image candidate"]:
     train, validation, test = (
         replace(pairs, images=change(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
     )

@@ -89,7 +89,7 @@ def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
     amplitude = mean_amplitude(decoded.train.images)
     full = unchanged_first_places(decoded)
     altered = [
-        refit_first_places(decoded, _change(alteration, amplitude, generator_for(decoded.seed, f"refit {name}")))
+        refit_first_places(decoded, name, _change(alteration, amplitude, generator_for(decoded.seed, f"refit {name}")))
         for name, alteration in track(ALTERATIONS.items(), "Fitting on altered images", total=len(ALTERATIONS))
     ]
     return ShapeTextureRefitResult(full, np.stack(altered), PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed))

@@ -110,10 +110,11 @@ def analyse_spatial_frequency_refit(
     grid = FrequencyGrid.of(height, width, settings.cutoffs_per_octave)
     equaliser = Equaliser.learn(decoded.train.images)
     highest = 1 - low_pass_gain(height, width, NYQUIST / 2)
-    gains = [low_pass_gain(height, width, float(cutoff)) for cutoff in grid.cutoffs] + [highest]
+    gains = {f"below {cutoff:.6f}": low_pass_gain(height, width, float(cutoff)) for cutoff in grid.cutoffs} | {"highest": highest}
     full = unchanged_first_places(decoded)
     tables = [
-        refit_first_places(decoded, partial(equaliser.filter, gain=gain)) for gain in track(gains, "Fitting on filtered images")
+        refit_first_places(decoded, name, partial(equaliser.filter, gain=gain))
+        for name, gain in track(gains.items(), "Fitting on filtered images", total=len(gains))
     ]
     scale = 1.0 if decoded.recording.deg_per_pixel is None else 1 / decoded.recording.deg_per_pixel
     return SpatialFrequencyRefitResult(

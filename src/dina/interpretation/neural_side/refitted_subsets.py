@@ -1,6 +1,7 @@
 """Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; and on another seed."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -110,16 +111,23 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
     jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
     for row, column in track(jobs, "Fitting towers on subsets of neurons"):
         kept = orders[SEQUENCES[row]][0][: sizes[column]]
-        refitted[row, column] = _refit(decoded, asked, np.sort(kept))
+        again = partial(_refit, decoded, asked, np.sort(kept))
+        refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
         (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
         taken_out[row, column] = _accuracy(asked, scores)
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed + 1, decoded.device)
-    other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
-    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, mean_contributions(other))
+    other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
+    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other)
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 
-def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> np.ndarray:
+def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
+    """Return the contribution of every neuron to towers of the next seed."""
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed + 1, decoded.device)
+    other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
+    return {"contributions": mean_contributions(other)}
+
+
+def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Return top-1 accuracy by image of towers fitted on some neurons."""
     decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
@@ -127,7 +135,7 @@ def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> np.ndarray:
     presentations = np.ones(len(responses)) if asked.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(asked.images, decoded.test.stimulus_id)
     scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
-    return _accuracy(asked, torch.from_numpy(scores))
+    return {"accuracy": _accuracy(asked, torch.from_numpy(scores))}
 
 
 def _accuracy(asked: Asked, scores: torch.Tensor) -> np.ndarray:

@@ -1,0 +1,56 @@
+"""Every slow analysis goes on from the fits that it had finished, and ends with the same findings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from dina.alignment.fit import FitSettings
+from dina.alignment.preset_settings import DefaultSettings
+from dina.interpretation import ANALYSES, Decoded, decode
+from dina.interpretation.kept_parts import Arrays, KeptParts
+from dina.recordings.synthetic import simulate
+
+SLOW = [name for name, row in ANALYSES.items() if row.is_slow]
+SMALL = {"n_neurons": 60, "n_stimuli": 100, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
+
+
+@dataclass(frozen=True)
+class Watched(KeptParts):
+    """Parts that say which of them were computed, and stop before one too many."""
+
+    at_most: int = 100
+    computed: list[str] = field(default_factory=list)
+
+    def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        def watched() -> Arrays:
+            if len(self.computed) == self.at_most:
+                raise KeyboardInterrupt
+            self.computed.append(name)
+            return compute()
+
+        return super().get(name, watched)
+
+
+@pytest.fixture(scope="module")
+def subject() -> Decoded:
+    natural, white = (
+        simulate("demo", seed=5, settings={**SMALL, "condition": condition, "n_spontaneous": 30, "signal_to_noise": 2.0})
+        for condition in ("natural", "white")
+    )
+    settings = DefaultSettings(stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, subject: Decoded, tmp_path: Path) -> None:
+    stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        ANALYSES[name].run(replace(subject, parts=stopped))
+    findings = ANALYSES[name].run(replace(subject, parts=resumed)).findings()
+    assert len(stopped.computed) == 1
+    assert resumed.computed
+    assert not set(stopped.computed) & set(resumed.computed)
+    whole = ANALYSES[name].run(subject).findings()
+    assert [one.to_json() for one in findings] == [one.to_json() for one in whole]
