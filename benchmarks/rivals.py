@@ -1,0 +1,275 @@
+"""Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
+
+``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS`` and
+``OBJECTIVES`` (a row that is added there is fitted here), keeps each in a folder of its own below ``--runs``, and writes
+``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside a training
+from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
+``benchmark:semantic_fraction=0.5``), or the path of a recording, whose seed makes the split. A row that needs what is not there
+(weights, features, categories, another program) is left empty and says why.
+"""
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rivals_table import write_table
+
+from dina.alignment.objectives import OBJECTIVES
+from dina.alignment.presets import PRESETS
+from dina.artifacts import write_json
+from dina.baselines import BASELINES
+from dina.checks import DataError
+from dina.cli.sessions import open_recording
+from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.pairs import learn_standardiser, make_pairs
+from dina.dataset.splits import split_by_stimulus
+from dina.recordings.recording import Recording
+from dina.recordings.synthetic import NAMED_SESSIONS, simulate
+from dina.study.dina_step import carry_out_dina, dina_settings
+from dina.study.environment import describe_environment, fixed_threads
+from dina.study.fitting import Parts, fit_and_score
+from dina.study.run_directory import locked, safe_name
+from dina.study.settings import SplitSettings
+from dina.study.settings_file import apply_overrides
+
+OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
+EPOCHS = {"paper": 3, "objectives": 6}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
+DONE = "row.json"
+log = logging.getLogger("dina.rivals")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a preset with its settings, or a baseline (no preset)."""
+
+    kind: str
+    name: str
+    preset: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder below that of session and seed."""
+        return safe_name(f"{self.kind}-{self.name}")
+
+    @property
+    def scores(self) -> str:
+        """Return where its scores lie in that folder."""
+        return "results/retrieval_dina.nc" if self.preset else f"results/retrieval_{safe_name(self.name)}.nc"
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A recording, split, as every row gets it."""
+
+    recording: Recording
+    parts: Parts
+    identity: dict[str, Any]
+
+
+def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
+    """List the rows in the order of fitting: presets, since all others are compared with `default`, then the quick ones."""
+    stated = {name: {"fit": {"n_epochs": n}} for name, n in epochs.items()}
+    told = {preset: apply_overrides(stated.get(preset, {}), _told(preset, changes)) for preset in PRESETS}
+    on = apply_overrides(stated["objectives"], _told(OBJECTIVES_ON, changes))
+    rows = [Row("preset", preset, preset, _settings(preset, told[preset])) for preset in PRESETS]
+    rows.sort(key=lambda row: row.name != "default")
+    rows += [Row("baseline", name) for name in BASELINES]
+    for name in OBJECTIVES:
+        chosen = apply_overrides(on, [f'fit.objective="{name}"'])
+        rows.append(Row("objective", name, OBJECTIVES_ON, _settings(OBJECTIVES_ON, chosen)))
+    return rows
+
+
+def _told(preset: str, changes: Sequence[str]) -> list[str]:
+    return [word.removeprefix(f"{preset}.") for word in changes if word.startswith(f"{preset}.")]
+
+
+def _settings(preset: str, changes: dict[str, Any]) -> dict[str, Any]:
+    return dina_settings(preset, changes).model_dump(mode="json")
+
+
+def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
+    """Open and split a recording as a study with the default settings does."""
+    name, _, changes = word.partition(":")
+    if name in NAMED_SESSIONS and changes:
+        recording = simulate(name, seed, settings=apply_overrides({}, changes.split(",")))
+    else:
+        recording = open_recording(word, None, seed)
+    chosen = SplitSettings()
+    group = group_near_identical(recording.images, chosen.near_identical)
+    split = split_by_stimulus([recording], group, seed, chosen.validation_fraction, chosen.test_fraction)
+    standardiser = learn_standardiser(recording, split.train)
+    parts = Parts(*(make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test)))
+    shown = int((recording.repeats_per_stimulus() > 0).sum())
+    identity = {
+        "session": word,
+        "seed": seed,
+        "recording": {
+            "name": recording.name,
+            "sha256": recording.fingerprint(),
+            "n_neurons": recording.n_neurons,
+            "n_stimuli": shown,
+            "is_simulated": recording.is_simulated,
+        },
+        "split": {"sha256": split.sha256(), "n_train": len(split.train), "n_test": len(split.test)},
+        "environment": describe_environment(device, n_threads),
+    }
+    return Session(recording, parts, identity)
+
+
+def folder_of(words: argparse.Namespace, session: str, seed: int) -> Path:
+    """Return where the rows of one session and seed are kept."""
+    runs: Path = words.runs
+    path = Path(session)
+    name = "-".join(path.resolve().parts[-2:]) if path.exists() else session
+    return runs / safe_name(f"{name}-seed{seed}")
+
+
+def fit_row(row: Row, session: Session, folder: Path) -> None:
+    """Fit and score one row; a training goes on from its checkpoints. ``row.json`` comes last and says that it is done."""
+    identity = json.loads(json.dumps({"row": asdict(row), **session.identity}))
+    begun = folder / "begun.json"
+    kept = _read(begun)
+    if kept.get("identity") != identity:
+        shutil.rmtree(folder, ignore_errors=True)
+        kept = {"identity": identity, "seconds": 0.0}
+        write_json(begun, kept)
+    if (folder / DONE).is_file():
+        return
+    began, seed = time.perf_counter(), int(identity["seed"])
+    device = str(identity["environment"]["device"])
+    try:
+        path = folder / row.scores
+        if row.preset:
+            settings = dina_settings(row.preset, row.settings)
+            carry_out_dina(row.preset, settings, seed, session.parts, device, folder, path)
+        else:
+            truth = session.recording.truth
+            scores, _ = fit_and_score(row.name, "", lambda: BASELINES[row.name](seed, truth), session.parts)
+            scores.write(path)
+    except Exception as error:  # one broken row must not cost the thirty others; it is tried again next time
+        log.exception("%s failed", row.name)
+        write_json(folder / "failed.json", {"reason": f"It failed with {type(error).__name__}: {error}"})
+        return
+    finally:
+        kept["seconds"] = round(kept["seconds"] + time.perf_counter() - began, 2)
+        write_json(begun, kept)
+    (folder / "failed.json").unlink(missing_ok=True)
+    write_json(folder / DONE, kept)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+class TimeLeft:
+    """Guess the seconds of rows to come: from other sessions, scaled by what is known of both, else from this session's mean."""
+
+    def __init__(self, runs: Path, own: Path) -> None:
+        self.own: dict[str, float] = {}
+        self.elsewhere: dict[str, float] = {}
+        for path in sorted(runs.glob(f"*/*/{DONE}")):
+            seconds = float(_read(path)["seconds"])
+            known = self.own if path.parents[1] == own else self.elsewhere
+            known[path.parent.name] = max(seconds, known.get(path.parent.name, 0.0))
+
+    def of(self, rows: Sequence[Row]) -> float | None:
+        """Return the seconds that these rows will take; None while nothing is known."""
+        both = self.own.keys() & self.elsewhere.keys()
+        there = sum(self.elsewhere[name] for name in both)
+        scale = sum(self.own[name] for name in both) / there if there else 1.0
+        mean = {
+            kind: float(np.mean(found))
+            for kind in ("preset", "baseline", "objective")
+            if (found := [s for name, s in self.own.items() if name.startswith(kind)])
+        }
+        if not self.own and not self.elsewhere:
+            return None
+        usual = float(np.mean([*self.own.values()] or [*self.elsewhere.values()]))
+        return sum(
+            scale * self.elsewhere[row.folder] if row.folder in self.elsewhere else mean.get(row.kind, usual) for row in rows
+        )
+
+
+def carry_out(words: argparse.Namespace, rows: Sequence[Row]) -> None:
+    """Fit every row of every session and seed that is not there yet."""
+    cells = [(session, seed) for session in words.sessions for seed in words.seeds]
+    for number, (word, seed) in enumerate(cells):
+        folder = folder_of(words, word, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        log.info("%s, seed %d (%d of %d) …", word, seed, number + 1, len(cells))
+        with locked(folder), fixed_threads(words.threads):
+            session = open_session(word, seed, words.device, words.threads)
+            write_json(folder / "session.json", session.identity)
+            for place, row in enumerate(rows):
+                if row.name in words.again:
+                    shutil.rmtree(folder / row.folder, ignore_errors=True)
+                seconds = TimeLeft(words.runs, folder).of(rows[place:])
+                more = 0.0 if seconds is None else (len(cells) - number - 1) * (TimeLeft(words.runs, folder).of(rows) or 0.0)
+                left = "" if seconds is None else f"; about {_duration(seconds)} left for this session"
+                left += f", {_duration((seconds or 0.0) + more)} in all" if more else ""
+                log.info("  [%d of %d] %s %s%s", place + 1, len(rows), row.kind, row.name, left)
+                fit_row(row, session, folder / row.folder)
+        table(words, rows)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
+    """Write the table of what is there."""
+    folders = {word: [folder_of(words, word, seed) for seed in words.seeds] for word in words.sessions}
+    found = {word: [folder for folder in some if (folder / "session.json").is_file()] for word, some in folders.items()}
+    places = [(row.kind, row.name, row.folder, row.scores) for row in rows]
+    write_table({word: some for word, some in found.items() if some}, places, words.epochs, words.table, words.resamples)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", nargs="+", default=["benchmark"], help="simulations by name, recordings by path")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "rivals", help="where finished rows are kept")
+    parser.add_argument("--table", type=Path, default=Path("docs") / "rivals-table.md", help="the Markdown file to write")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="fit these rows only (names); the table shows what is there")
+    parser.add_argument("--again", nargs="+", default=[], metavar="ROW", help="fit these rows once more")
+    parser.add_argument("--epochs", nargs="+", default=[], metavar="NAME=N", help=f"a preset, or objectives; {EPOCHS}")
+    parser.add_argument("--set", nargs="+", default=[], metavar="PRESET.KEY=VALUE", help="settings of a preset")
+    parser.add_argument("--read-only", action="store_true", help="fit nothing; write the table of what is there")
+    parser.add_argument("--resamples", type=int, default=10_000)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    words = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    words.epochs = EPOCHS | {name: int(n) for name, _, n in (word.partition("=") for word in words.epochs)}
+    unknown = words.epochs.keys() - PRESETS.keys() - {"objectives"}
+    if unknown:
+        raise DataError(f"--epochs must name a preset or objectives; got {sorted(unknown)}. Choose from: {', '.join(PRESETS)}.")
+    rows = all_rows(words.epochs, words.set)
+    if not words.read_only:
+        names = {row.name for row in rows}
+        if wrong := {*(words.only or []), *words.again} - names:
+            raise DataError(f"There is no row {sorted(wrong)}. Choose from: {', '.join(sorted(names))}.")
+        carry_out(words, [row for row in rows if words.only is None or row.name in words.only])
+    table(words, rows)
+    print(words.table.read_text(encoding="utf-8"))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except DataError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped; the same command goes on from here.")

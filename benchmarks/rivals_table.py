@@ -1,0 +1,277 @@
+"""Read the rows that ``rivals.py`` kept, and write them as one Markdown table for each session with the numbers beside it as JSON."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from dina.artifacts import write_json, write_text
+from dina.dataset.pairs import QUERY_KINDS
+from dina.decoding.retrieval import Retrieval, retrieve
+from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
+from dina.randomness import generator_for
+from dina.study.retrieval_file import DecoderScores
+
+REFERENCE = "default"
+HEADINGS = {"preset": "Presets", "baseline": "Rivals", "objective": "Objectives", "reference": "Reference levels"}
+BEFORE = "results/retrieval_dina_before_training.nc"
+FDR = 0.05
+UNFINISHED = "It is not finished for every seed."
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One row over all seeds of a session: what it said, or why not, and what its fit took."""
+
+    kind: str
+    name: str
+    scores: list[DecoderScores]
+    seconds: list[float]
+    curve: list[list[dict[str, float]]]
+    reason: str
+
+    @property
+    def reads(self) -> str:
+        """Return what of the gallery it reads."""
+        return self.scores[0].reads if self.scores else "images"
+
+
+def read_entries(folders: Sequence[Path], places: Sequence[tuple[str, str, str, str]]) -> list[Entry]:
+    """Read every row; a closed-form start is a row of its own."""
+    entries = []
+    for kind, name, row, path in places:
+        done = [folder / row for folder in folders if (folder / row / "row.json").is_file()]
+        missing = len(folders) - len(done)
+        failed = next((_json(folder / row / "failed.json")["reason"] for folder in folders if _is_failed(folder / row)), "")
+        reason = failed or (UNFINISHED if missing else "")
+        scores = [DecoderScores.read(folder / path) for folder in done]
+        kind = "reference" if scores and scores[0].reads != "images" else kind
+        seconds = [float(_json(folder / "row.json")["seconds"]) for folder in done]
+        entries.append(Entry(kind, name, scores, seconds, [_curve(folder / "history.csv") for folder in done], reason))
+        before = [DecoderScores.read(folder / BEFORE) for folder in done if (folder / BEFORE).is_file()]
+        if kind == "preset" and before and len(before) == len(done):
+            entries.append(Entry(kind, f"{name} before training", before, [], [], reason))
+    return entries
+
+
+def _is_failed(folder: Path) -> bool:
+    return (folder / "failed.json").is_file()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _curve(path: Path) -> list[dict[str, float]]:
+    if not path.is_file():
+        return []
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    return [{key: float(row[key]) for key in ("epoch", "validation_top1", "validation_loss")} for row in rows]
+
+
+def retrievals(entry: Entry, queries: str, n_seeds: int) -> list[Retrieval] | None:
+    """Return where targets stand for each seed; None unless every seed has them."""
+    scored = [scores.scored[queries] for scores in entry.scores if queries in scores.scored]  # type: ignore[index]
+    if len(scored) < n_seeds or any(len(np.unique(one.target)) < 2 for one in scored):
+        return None
+    return [retrieve(one.scores, one.target, "image_from_response") for one in scored]
+
+
+def accuracy(found: Sequence[Retrieval]) -> dict[str, float]:
+    """Return top-1 accuracy averaged over seeds, Wilson's interval with n = test images of all seeds, chance and gallery."""
+    top1 = float(np.mean([one.top(1).mean() for one in found]))
+    low, high = wilson_interval(top1, sum(len(np.unique(one.image)) for one in found))
+    chance = float(np.mean([1 / one.n_gallery for one in found]))
+    return {"top1": top1, "low": low, "high": high, "chance": chance, "n_gallery": found[0].n_gallery}
+
+
+def difference(own: Sequence[Retrieval], other: Sequence[Retrieval], n_resamples: int) -> dict[str, float] | None:
+    """Return own minus other, paired by query and averaged over seeds: bootstrap over images within seeds, exchange of images."""
+    resampled, null, observed = np.zeros(n_resamples), np.zeros(n_resamples), 0.0
+    for seed, (one, two) in enumerate(zip(own, other, strict=True)):
+        if one.n_gallery != two.n_gallery or not np.array_equal(one.image, two.image):
+            return None
+        images, cluster = np.unique(one.image, return_inverse=True)
+        by_image = np.bincount(cluster, weights=one.top(1) - two.top(1))
+        queries = np.bincount(cluster)
+        counts = resample_counts(len(images), n_resamples, generator_for(seed, "rivals bootstrap"))
+        signs = 1 - 2 * generator_for(seed, "rivals exchange").integers(2, size=(n_resamples, len(images)))
+        observed += float(by_image.sum() / queries.sum()) / len(own)
+        resampled += (counts @ by_image) / (counts @ queries) / len(own)
+        null += (signs @ by_image) / queries.sum() / len(own)
+    low, high = percentile_interval(resampled)
+    p_value = permutation_p_value(abs(observed), np.abs(null), "large")
+    return {"difference": observed, "low": low, "high": high, "p_value": p_value}
+
+
+def numbers_of(entries: Sequence[Entry], n_seeds: int, n_resamples: int) -> list[dict[str, Any]]:
+    """Put all numbers of a session together; q-values are over all rows that read images and both kinds of query."""
+    found = {(e.name, e.kind, q): retrievals(e, q, n_seeds) for e in entries for q in QUERY_KINDS}
+    table = []
+    for entry in entries:
+        row: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "reads": entry.reads, "seconds": entry.seconds}
+        row["fits"] = [dict(scores.chosen) for scores in entry.scores]
+        row["learning_curve"] = entry.curve
+        row["reason"] = _reason(entry)
+        for queries in QUERY_KINDS:
+            own, reference = found[entry.name, entry.kind, queries], found.get((REFERENCE, "preset", queries))
+            row[queries] = None if own is None else accuracy(own)
+            is_compared = own is not None and reference is not None and (entry.kind, entry.name) != ("preset", REFERENCE)
+            minus = difference(own, reference, n_resamples) if is_compared else None  # type: ignore[arg-type]
+            row[f"{queries}_minus_default"] = minus
+        table.append(row)
+    tested = [row[key] for row in table for key in _minus() if row["reads"] == "images" and row[key] is not None]
+    if tested:
+        for cell, q_value in zip(tested, false_discovery_control([cell["p_value"] for cell in tested]), strict=True):
+            cell["q_value"] = float(q_value)
+    return table
+
+
+def _minus() -> list[str]:
+    return [f"{queries}_minus_default" for queries in QUERY_KINDS]
+
+
+def _reason(entry: Entry) -> str | None:
+    told = [entry.reason] if entry.reason else [text for scores in entry.scores for text in scores.reason.values()]
+    return " ".join(dict.fromkeys(told)) or None
+
+
+def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
+    """Say in words whether `default` is at the top among everything that reads images."""
+    words = queries.replace("_", " ")
+    own = next((row for row in table if (row["kind"], row["name"]) == ("preset", REFERENCE)), None)
+    rivals = [row for row in table if row["reads"] == "images" and row[queries] is not None and row is not own]
+    rivals = [row for row in rivals if row["name"] != f"{REFERENCE} before training"]
+    if own is None or own[queries] is None or not rivals:
+        return f"On {words} queries `{REFERENCE}` cannot be compared."
+    rivals.sort(key=lambda row: -row[queries]["top1"])
+    above = [row for row in rivals if row[queries]["top1"] > own[queries]["top1"]]
+    if above:
+        named = ", ".join(_compared(row, queries) for row in above)
+        return f"**On {words} queries `{REFERENCE}` is not at the top:** above it {named}."
+    level = [row for row in rivals if (cell := row[f"{queries}_minus_default"]) is not None and cell.get("q_value", 0) > FDR]
+    near = f" Not told apart from it: {', '.join(_compared(row, queries) for row in level)}." if level else ""
+    return (
+        f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images; next is"
+        f" {_compared(rivals[0], queries)}.{near}"
+    )
+
+
+def _compared(row: dict[str, Any], queries: str) -> str:
+    cell = row[f"{queries}_minus_default"]
+    if cell is None:
+        return f"`{row['name']}` (not on the same queries)"
+    told = "" if cell["q_value"] <= FDR else "; not told apart"
+    return f"`{row['name']}` ({_signed(cell)} points, q = {cell['q_value']:.2g}{told})"
+
+
+def _signed(cell: Mapping[str, float] | None) -> str:
+    return "–" if cell is None else f"{100 * cell['difference']:+.1f} [{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}]"
+
+
+def _plain(cell: Mapping[str, float] | None) -> str:
+    return "–" if cell is None else f"{100 * cell['top1']:.1f} [{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]"
+
+
+def _epochs(row: dict[str, Any]) -> str:
+    told = [fit for fit in row["fits"] if "epochs_done" in fit]
+    return "; ".join(dict.fromkeys(f"{fit['chosen_epoch']} of {fit['epochs_done']}" for fit in told)) or "–"
+
+
+def markdown(title: str, sessions: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]]) -> str:
+    """Write one session as sentences, a table and its remarks."""
+    first, seeds = sessions[0], [one["seed"] for one in sessions]
+    recording, split, machine = first["recording"], first["split"], first["environment"]
+    total = [sum(row["seconds"][i] for row in table if len(row["seconds"]) > i) / 60 for i in range(len(seeds))]
+    lines = [
+        f"## {title}",
+        "",
+        f"{recording['n_neurons']} neurons, {recording['n_stimuli']} images, {split['n_train']} to learn from, {split['n_test']} to"
+        f" test; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. All fits of one seed together took"
+        f" {' and '.join(f'{minutes:.0f}' for minutes in total)} minutes ({machine['device']}, {machine['n_threads']} threads).",
+        "",
+        *(f"- {verdict(table, queries)}" for queries in QUERY_KINDS),
+        "",
+        "| decoder | top-1, averaged | top-1, single trial | it − default, averaged | it − default, single trial | chance | gallery"
+        " | fit, s | epoch kept |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind, heading in HEADINGS.items():
+        rows = [row for row in table if row["kind"] == kind and row["reason"] != UNFINISHED]
+        rows.sort(key=lambda row: -max((row[q] or {"top1": -1.0})["top1"] for q in QUERY_KINDS[:1]))
+        lines += [f"| *{heading}* | | | | | | | | |"] if rows else []
+        lines += [_line(row) for row in rows]
+    return "\n".join([*lines, "", *_remarks(table, recording["is_simulated"], len(seeds))])
+
+
+def _line(row: dict[str, Any]) -> str:
+    judged = [row[queries] for queries in QUERY_KINDS]
+    known = [cell for cell in judged if cell is not None]
+    chance = " / ".join(dict.fromkeys(f"{100 * cell['chance']:.2f}" for cell in known)) or "–"
+    gallery = " / ".join(dict.fromkeys(str(cell["n_gallery"]) for cell in known)) or "–"
+    seconds = f"{np.mean(row['seconds']):.0f}" if row["seconds"] else "–"
+    is_reference = (row["kind"], row["name"]) == ("preset", REFERENCE)  # "0" instead of its difference to itself
+    name = f"**`{row['name']}`**" if is_reference else f"`{row['name']}`"
+    minus = ["0" if is_reference else _signed(row[key]) for key in _minus()]
+    return "| " + " | ".join([name, *map(_plain, judged), *minus, chance, gallery, seconds, _epochs(row)]) + " |"
+
+
+def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) -> list[str]:
+    lines = []
+    for row in table:
+        for curve in row["learning_curve"][:1] if row["kind"] == "preset" else []:
+            top1 = ", ".join(f"{100 * epoch['validation_top1']:.1f}" for epoch in curve)
+            loss = ", ".join(f"{epoch['validation_loss']:.2f}" for epoch in curve)
+            lines.append(
+                f"- Learning curve of `{row['name']}` (validation, epochs 0 to {len(curve) - 1}): top-1 {top1} %; loss {loss}."
+            )
+    ended = [f"`{row['name']}`" for row in table if any(fit.get("epochs_done") and _is_last(fit) for fit in row["fits"])]
+    if ended:
+        lines.append(f"- The last epoch of the budget was the best, so that more would help: {', '.join(ended)}.")
+    if not is_simulated and n_seeds > 1:
+        lines.append("- Seeds are splits of the same recording and share images: intervals over them are too narrow.")
+    missing: dict[str, list[str]] = {}
+    for row in table:
+        if row["reason"]:
+            missing.setdefault(row["reason"], []).append(f"`{row['name']}`")
+    return lines + [f"- Left empty, {', '.join(names)}: {reason}" for reason, names in missing.items()]
+
+
+def _is_last(fit: Mapping[str, Any]) -> bool:
+    return bool(fit["chosen_epoch"] == fit["epochs_done"] == fit["epochs_budget"])
+
+
+def write_table(
+    folders: Mapping[str, Sequence[Path]],
+    places: Sequence[tuple[str, str, str, str]],
+    epochs: Mapping[str, int],
+    path: Path,
+    n_resamples: int,
+) -> None:
+    """Write the Markdown file, and the numbers as JSON beside it, each whole or not at all."""
+    texts, numbers = [], {}
+    for word, some in folders.items():
+        sessions = [_json(folder / "session.json") for folder in some]
+        title = "/".join(Path(word).resolve().parts[-2:]) if Path(word).exists() else word
+        entries = read_entries(some, places)
+        table = numbers_of(entries, len(some), n_resamples)
+        texts.append(markdown(title, sessions, table))
+        numbers[title] = {"sessions": sessions, "rows": table}
+    budget = ", ".join(f"{name} {n}" for name, n in epochs.items())
+    head = f"""# Every rival, preset and objective
+
+Written by `python benchmarks/rivals.py` from the same queries and galleries for all rows of a session and seed; the sources of the
+rows, and where they deviate from them, are in [rivals](rivals.md) and [objectives](objectives.md). Accuracies are in %, the mean over
+seeds with Wilson's 95 % interval (n = test images). Differences are paired by query, in points, with a bootstrap over images within
+seeds; q-values are those of Benjamini and Hochberg over all rows that read images, of exchanging the two decoders image by image.
+Objectives train the towers of `scratch`. Stated budgets in epochs: {budget}; the epoch kept is chosen by validation images. Reference
+levels read responses to the candidates, or know the simulation: they are no rivals.
+"""
+    write_text(path, "\n\n".join([head.rstrip(), *texts]) + "\n")
+    write_json(path.with_suffix(".json"), numbers)
