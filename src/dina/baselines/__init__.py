@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dina.baselines.canonical_correlation import CanonicalCorrelation
 from dina.baselines.cebra import Cebra
 from dina.baselines.encoding_identification import EncodingIdentification
+from dina.baselines.generic_decoding import GenericDecoding
 from dina.baselines.ideal_observer import IdealObserver
+from dina.baselines.kay2008 import Kay2008
 from dina.baselines.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
 from dina.baselines.partial_least_squares import PartialLeastSquares
 from dina.baselines.reduced_rank import ReducedRankRegression
@@ -20,6 +22,8 @@ Baseline = (
     | PartialLeastSquares
     | EncodingIdentification
     | Cebra
+    | GenericDecoding
+    | Kay2008
     | NearestRepeatRaw
     | NearestRepeatZscored
     | IdealObserver
@@ -46,6 +50,8 @@ BASELINES: dict[str, Callable[[int, Truth | None], Baseline]] = {
     "encoding_opponent": lambda seed, truth: EncodingIdentification(is_local=True, front_end="opponent"),
     "encoding_network": lambda seed, truth: EncodingIdentification(is_local=True, front_end="network", seed=seed),
     "cebra": lambda seed, truth: Cebra(seed),
+    "generic_decoding": lambda seed, truth: GenericDecoding(seed),
+    "kay2008": lambda seed, truth: Kay2008(),
     "nearest_repeat_zscored": lambda seed, truth: NearestRepeatZscored(),
     "nearest_repeat_raw": lambda seed, truth: NearestRepeatRaw(),
     "ideal_observer": _build_ideal_observer,
