@@ -25,6 +25,17 @@ LABELS: dict[str, tuple[str, Kind]] = {
     "ridge": ("ridge regression", "rival"),
     "encoding_global": ("global encoding model", "rival"),
     "encoding_local": ("local encoding model", "rival"),
+    "direct_decoding": ("direct decoding to Gabors", "rival"),
+    "generic_decoding": ("generic decoding", "rival"),
+    "reduced_rank": ("reduced-rank regression", "rival"),
+    "canonical_correlation": ("canonical correlation", "rival"),
+    "partial_least_squares": ("partial least squares", "rival"),
+    "kay2008": ("Gabor pyramid (Kay et al.)", "rival"),
+    "encoding_independent": ("encoding, independent noise", "rival"),
+    "encoding_shrinkage": ("encoding, shrunk covariance", "rival"),
+    "encoding_opponent": ("encoding, opponent colours", "rival"),
+    "encoding_network": ("encoding, trained network", "rival"),
+    "cebra": ("CEBRA", "rival"),
     "nearest_repeat_zscored": ("nearest repeat (z-scored)", "reference"),
     "nearest_repeat_raw": ("nearest repeat (raw)", "reference"),
     "ideal_observer": ("ideal observer", "reference"),
@@ -60,7 +71,8 @@ def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
     label, kind = LABELS.get(decoder, (decoder, "rival" if reads == "images" else "reference"))
     peers = [name for name, (_, other) in LABELS.items() if other == kind]
     number = peers.index(decoder) if decoder in peers else len(peers)
-    markers = {"dina": "oo", "rival": "sD^", "reference": "v<p"}[kind]
+    # seven markers and three lines have no common divisor: 21 rivals before a pair comes again
+    markers = {"dina": "oo", "rival": "sD^PX*h", "reference": "v<p"}[kind]
     lines: dict[str, tuple[str | tuple[float, tuple[float, ...]], ...]] = {
         "dina": ("-", (0.0, (2.0, 1.5))),
         "rival": ("-", (0.0, (4.0, 1.5)), (0.0, (1.0, 1.0))),

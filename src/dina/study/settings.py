@@ -23,6 +23,8 @@ DecoderName = Literal[
     "encoding_opponent",
     "encoding_network",
     "cebra",
+    "generic_decoding",
+    "kay2008",
     "nearest_repeat_zscored",
     "nearest_repeat_raw",
     "ideal_observer",
