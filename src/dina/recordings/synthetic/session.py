@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from pydantic import ValidationError
 
 from dina.checks import DataError, check_choice
-from dina.randomness import generator_for
+from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic.conditions import derive_images, low_pass, make_field_mask
 from dina.recordings.synthetic.images import CONTRAST_SCALE, MID_GREY, SimulatedImages, paint_images, to_contrast, to_pixels
@@ -64,6 +64,7 @@ def simulate(
     *,
     settings: SyntheticSettings | Mapping[str, object] | None = None,
     condition: Condition | None = None,
+    mouse: int = 0,
 ) -> Recording:
     """Simulate a recording of mouse V1 whose every truth is known.
 
@@ -80,6 +81,9 @@ def simulate(
         Settings that replace the session's, or a mapping with only those to be changed.
     condition
         Stimulus set shown; by default that of the settings ("natural").
+    mouse
+        Another number, other neurons and trials, and the same images (those of "8D", "4D" and "small" are derived from neurons,
+        and differ).
 
     Returns
     -------
@@ -99,6 +103,8 @@ def simulate(
     """
     chosen = _choose(session, settings, condition)
     images = paint_images(chosen, seed)
+    image_set = _name(session, chosen, seed)
+    seed = seed if mouse == 0 else seed_for(seed, f"mouse {mouse}")
     sources, natural = _Sources.make(chosen, images, seed)
     population = draw_population(chosen, sources.subunits.row, sources.subunits.column, generator_for(seed, "population"))
     covariance = np.cov(natural.T.astype(np.float64))
@@ -123,9 +129,9 @@ def simulate(
         planted=planted,
         planted_axes=axes,
     )
-    image_set = _name(session, chosen, seed)
+    name = image_set if mouse == 0 else f"{image_set}-mouse{mouse}"
     return Recording(
-        name=image_set if chosen.condition == "natural" else f"{image_set}-{chosen.condition}",
+        name=name if chosen.condition == "natural" else f"{name}-{chosen.condition}",
         images=pixels,
         stimulus_id=stimulus_id,
         responses=responses,
