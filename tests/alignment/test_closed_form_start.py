@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.closed_form_start import COMPONENT_COUNTS, SHRINKAGES, start_at_encoding_model
+from dina.alignment.closed_form_start import start_at_encoding_model
+from dina.alignment.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
 from dina.alignment.preset_settings import DefaultSettings
 from dina.alignment.presets import PRESETS, RecordingShape, build_towers
 from dina.dataset.pairs import learn_standardiser, make_pairs, make_task

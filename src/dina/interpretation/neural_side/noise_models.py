@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from dina.alignment.closed_form_start import COMPONENT_COUNTS, SHRINKAGES
+from dina.alignment.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
 from dina.dataset.pairs import Pairs
 from dina.encoding.noise_covariance import decompose_residuals
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
