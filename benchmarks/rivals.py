@@ -137,15 +137,13 @@ def folder_of(words: argparse.Namespace, session: str, seed: int) -> Path:
 
 def fit_row(row: Row, session: Session, folder: Path) -> None:
     """Fit and score one row; a training goes on from its checkpoints. ``row.json`` comes last and says that it is done."""
-    identity = json.loads(json.dumps({"row": asdict(row), **session.identity}))
+    identity = _identity(row, session)
     begun = folder / "begun.json"
     kept = _read(begun)
     if kept.get("identity") != identity:
         shutil.rmtree(folder, ignore_errors=True)
         kept = {"identity": identity, "seconds": 0.0}
         write_json(begun, kept)
-    if (folder / DONE).is_file():
-        return
     began, seed = time.perf_counter(), int(identity["seed"])
     device = str(identity["environment"]["device"])
     try:
@@ -168,8 +166,19 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     write_json(folder / DONE, kept)
 
 
+def is_done(row: Row, session: Session, folder: Path) -> bool:
+    """Say whether this very row, with these settings, data and versions, is there."""
+    return bool(_read(folder / DONE).get("identity") == _identity(row, session))
+
+
+def _identity(row: Row, session: Session) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(json.dumps({"row": asdict(row), **session.identity}))
+    return content
+
+
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content
 
 
 class TimeLeft:
@@ -211,14 +220,18 @@ def carry_out(words: argparse.Namespace, rows: Sequence[Row]) -> None:
         with locked(folder), fixed_threads(words.threads):
             session = open_session(word, seed, words.device, words.threads)
             write_json(folder / "session.json", session.identity)
-            for place, row in enumerate(rows):
+            for row in rows:
                 if row.name in words.again:
                     shutil.rmtree(folder / row.folder, ignore_errors=True)
-                seconds = TimeLeft(words.runs, folder).of(rows[place:])
-                more = 0.0 if seconds is None else (len(cells) - number - 1) * (TimeLeft(words.runs, folder).of(rows) or 0.0)
+            pending = [row for row in rows if not is_done(row, session, folder / row.folder)]
+            log.info("  %d of %d rows are there.", len(rows) - len(pending), len(rows))
+            for place, row in enumerate(pending):
+                guess = TimeLeft(words.runs, folder)
+                seconds, whole = guess.of(pending[place:]), guess.of(rows)
+                others = len(cells) - number - 1
                 left = "" if seconds is None else f"; about {_duration(seconds)} left for this session"
-                left += f", {_duration((seconds or 0.0) + more)} in all" if more else ""
-                log.info("  [%d of %d] %s %s%s", place + 1, len(rows), row.kind, row.name, left)
+                left += f", {_duration(seconds + others * whole)} in all" if others and seconds and whole else ""
+                log.info("  [%d of %d] %s %s%s", place + 1, len(pending), row.kind, row.name, left)
                 fit_row(row, session, folder / row.folder)
         table(words, rows)
 

@@ -154,21 +154,20 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     above = [row for row in rivals if row[queries]["top1"] > own[queries]["top1"]]
     if above:
         named = ", ".join(_compared(row, queries) for row in above)
-        return f"**On {words} queries `{REFERENCE}` is not at the top:** above it {named}."
+        apart = [row for row in above if (cell := row[f"{queries}_minus_default"]) is not None and cell["q_value"] <= FDR]
+        told = f"{len(apart)} of them told apart from it at q ≤ {FDR}" if apart else f"none told apart from it at q ≤ {FDR}"
+        return f"**On {words} queries `{REFERENCE}` is not at the top.** Above it, {told}: {named}."
     level = [row for row in rivals if (cell := row[f"{queries}_minus_default"]) is not None and cell.get("q_value", 0) > FDR]
-    near = f" Not told apart from it: {', '.join(_compared(row, queries) for row in level)}." if level else ""
-    return (
-        f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images; next is"
-        f" {_compared(rivals[0], queries)}.{near}"
-    )
+    near = f" Not told apart from it (q > {FDR}): {', '.join(_compared(row, queries) for row in level)}." if level else ""
+    following = "" if rivals[0] in level else f"; next is {_compared(rivals[0], queries)}"
+    return f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images{following}.{near}"
 
 
 def _compared(row: dict[str, Any], queries: str) -> str:
     cell = row[f"{queries}_minus_default"]
     if cell is None:
         return f"`{row['name']}` (not on the same queries)"
-    told = "" if cell["q_value"] <= FDR else "; not told apart"
-    return f"`{row['name']}` ({_signed(cell)} points, q = {cell['q_value']:.2g}{told})"
+    return f"`{row['name']}` ({_signed(cell)} points, q = {cell['q_value']:.2g})"
 
 
 def _signed(cell: Mapping[str, float] | None) -> str:
