@@ -1,0 +1,199 @@
+"""What is planted in simulated sessions, the analyses that must find it, and the check that they did."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.comparison import CosineComparison
+from dina.interpretation import AnalysisResult, Decoded
+from dina.interpretation.verdicts import RULES, judge
+from dina.measures.finding import Finding
+from dina.recordings.recording import Recording
+from dina.towers.tower import ImageTower, NeuralTower
+
+PLANTED_CPD = 0.05
+
+Results = Mapping[str, AnalysisResult]
+Checked = tuple[str, bool]
+Check = Callable[[Results, Recording], Checked]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A planted truth, the analyses that must find it, and the check: what was found, and whether that is right.
+
+    ``towers`` puts others in the place of the fitted ones.
+    """
+
+    planted: str
+    settings: Mapping[str, object]
+    analyses: tuple[str, ...]
+    check: Check
+    towers: Callable[[Decoded], AlignedTowers] | None = None
+
+
+def by_name(result: AnalysisResult) -> dict[str, Finding]:
+    """Return the findings of an analysis by name."""
+    return {finding.name: finding for finding in result.findings()}
+
+
+def by_verdicts(expected: Mapping[str, tuple[str, ...]]) -> Check:
+    """Check that the verdict on each claim is one of those allowed."""
+
+    def check(results: Results, _: Recording) -> Checked:
+        found = {name: by_name(result) for name, result in results.items()}
+        verdicts = dict(zip(expected, judge([RULES[name] for name in expected], found), strict=True))
+        words = ", ".join(f"{name}: {verdict.verdict}" for name, verdict in verdicts.items())
+        return words, all(verdicts[name].verdict in answers for name, answers in expected.items())
+
+    return check
+
+
+def check_frequency(results: Results, _: Recording) -> Checked:
+    """Check that the curve ends at the planted cut-off, within 15 %."""
+    edge = by_name(results["spatial_frequency"])["frequency_edge"]
+    return f"{edge.value:.3f} ({edge.low:.3f} to {edge.high:.3f}) {edge.units}", abs(edge.value / PLANTED_CPD - 1) <= 0.15
+
+
+def check_region(results: Results, _: Recording) -> Checked:
+    """Check that losses are confined as the fields are, and less so once divided by coverage."""
+    occlusion = by_name(results["occlusion"])
+    score, coverage, normalised = (occlusion[f"participation_{name}"] for name in ("score", "coverage", "normalised"))
+    words = f"losses {score.value:.2f} of the image, coverage {coverage.value:.2f}; divided {normalised.value:.2f} of the covered area"
+    # a third of the image, and half a window more at either side
+    return words, score.high < 0.5 and coverage.value < 0.5 and normalised.value > score.value
+
+
+class OnePixel(ImageTower):
+    """A tower that sees the pixel at a third of the height and of the width, and nothing else."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(image_shape, (1, 1, 1), ())
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the scale to 1; nothing here is random."""
+        self.scale.data.fill_(1.0)
+
+    def forward(self, images: torch.Tensor, masked: tuple[str, ...] = ()) -> torch.Tensor:
+        """Return the pixel as the whole map."""
+        row, column = (int(extent) // 3 for extent in images.shape[2:])
+        return self.scale * images[:, :1, row : row + 1, column : column + 1]
+
+
+class FirstNeuron(NeuralTower):
+    """A tower whose map is the response of the first neuron."""
+
+    def forward(self, responses: torch.Tensor) -> torch.Tensor:
+        """Return one response as the whole map."""
+        return responses[:, :1, None, None]
+
+
+def read_one_pixel(decoded: Decoded) -> AlignedTowers:
+    """Return towers that read one pixel."""
+    image = OnePixel(decoded.towers.image_tower.image_shape)
+    return AlignedTowers(image, FirstNeuron(decoded.train.n_neurons, (1, 1, 1)), CosineComparison()).eval()
+
+
+def check_pixel(results: Results, _: Recording) -> Checked:
+    """Check that the map changes most under the window nearest to the pixel."""
+    dataset = results["occlusion"].to_dataset().sel(sweep="medium")
+    mean = dataset["map_change"].mean("image").transpose("row", "column").to_numpy()
+    row, column = (int(place) for place in np.unravel_index(mean.argmax(), mean.shape))
+    height, width = results["occlusion"].size  # type: ignore[attr-defined]
+    distance, step = [], []
+    for name, place, extent in (("row", row, height), ("column", column, width)):
+        centres = dataset[name].to_numpy()
+        distance.append(abs(float(centres[place]) - extent // 3))
+        step.append(float(np.diff(centres).max()))
+    words = (
+        f"peak {distance[0]:.1f} rows and {distance[1]:.1f} columns away, windows {step[0]:.0f} and {step[1]:.0f} pixels apart"
+    )
+    return words, all(away <= apart / 2 + 0.5 for away, apart in zip(distance, step, strict=True))
+
+
+def check_informative(results: Results, _: Recording) -> Checked:
+    """Check that the neurons that see images are found among those that do not."""
+    area = by_name(results["contributions"])["planted_informative_area"]
+    return f"area under the ROC curve {area.value:.3f} ({area.low:.3f} to {area.high:.3f})", area.value >= 0.95
+
+
+def check_fields(results: Results, _: Recording) -> Checked:
+    """Check that receptive fields are where they were planted, to a degree, where neurons answer images as loudly as noise."""
+    error = by_name(results["neuron_profiles"])["planted_centre_error_deg"]
+    return f"median error {error.value:.2f} degrees ({error.low:.2f} to {error.high:.2f}), {error.n} neurons", error.value <= 1
+
+
+def check_synergy(results: Results, recording: Recording) -> Checked:
+    """Check that nearly all planted pairs, and nearly no others, are found to be coupled, and to need each other."""
+    assert recording.truth is not None  # simulated
+    planted = {tuple(sorted(pair)) for pair in recording.truth.planted["synergistic_pairs"].tolist()}
+    dataset = results["functional_interactions"].to_dataset()
+    listed = [tuple(sorted(pair)) for pair in dataset["listed_pairs"].to_numpy().tolist()]
+    is_found = (dataset["coupling_p"] < 0.05).to_numpy()
+    found = {pair for pair, sure in zip(listed, is_found, strict=True) if sure}
+    together = by_name(results["functional_interactions"])["coupled_pairs_interaction"]
+    words = (
+        f"{len(planted & found)} of {len(planted)} pairs coupled, {len(found - planted)} others; interaction of the coupled"
+        f" {together.value:.3f} ({together.low:.3f} to {together.high:.3f})"
+    )
+    allowed = 0.05 * len(found)  # false discoveries; two deviations more may come by chance
+    is_right = len(planted & found) >= 0.9 * len(planted) and len(found - planted) <= allowed + 2 * (allowed + 1) ** 0.5
+    return words, is_right and together.high < 0
+
+
+def check_additive(results: Results, _: Recording) -> Checked:
+    """Check that neurons with noise of their own alone do not interact."""
+    net = by_name(results["functional_interactions"])["net_interaction"]
+    inside = net.null_low <= net.value <= net.null_high
+    return (
+        f"net interaction {net.value:.3f} ({net.low:.3f} to {net.high:.3f}), null {net.null_low:.3f} to {net.null_high:.3f}",
+        inside,
+    )
+
+
+ADDITIVE = {"broad_noise": 0.0, "information_limit": 0.0, "gain_deviation": 0.0}
+YES, NO = ("supported",), ("not supported",)
+NOT_YES = ("not supported", "cannot tell")
+LOW_LEVEL = {"low_level_not_semantic": YES, "semantic": NO, "low_level": YES}
+SEMANTIC = {"low_level_not_semantic": NO, "semantic": YES, "low_level": NO}
+MIXTURE = {"low_level_not_semantic": NO, "semantic": YES, "low_level": YES}
+NOT_SPARSE = {"sparse_code": NOT_YES, "sparse_subsets": NOT_YES}
+
+CONTROLS: dict[str, Control] = {
+    "gabor": Control("neurons see Gabors only", {}, ("semantics",), by_verdicts(LOW_LEVEL)),
+    "network": Control("neurons see a random network", {"family": "random_network"}, ("semantics",), by_verdicts(LOW_LEVEL)),
+    "semantic": Control("neurons know the category only", {"semantic_fraction": 1.0}, ("semantics",), by_verdicts(SEMANTIC)),
+    "mixture": Control("half of the neurons each", {"semantic_fraction": 0.5}, ("semantics",), by_verdicts(MIXTURE)),
+    "frequency": Control(
+        f"nothing above {PLANTED_CPD} cycles/degree",
+        {"frequency_limit_cpd": PLANTED_CPD},
+        ("spatial_frequency",),
+        check_frequency,
+    ),
+    "region": Control("fields in the middle third", {}, ("occlusion",), check_region),
+    "pixel": Control("towers read one pixel", {}, ("occlusion",), check_pixel, read_one_pixel),
+    "equal_neurons": Control(
+        "all neurons equally good", {"equal_signal_to_noise": True}, ("sparse_subsets", "contributions"), by_verdicts(NOT_SPARSE)
+    ),
+    "unequal_neurons": Control(
+        "log-normal signal-to-noise ratios", {}, ("sparse_subsets", "contributions"), by_verdicts(NOT_SPARSE)
+    ),
+    "informative": Control(
+        "5 % of the neurons see images, well",
+        {"informative_fraction": 0.05, "signal_to_noise": 3.0, "signal_to_noise_spread": 0.3, "n_neurons": 400},
+        ("contributions",),
+        check_informative,
+    ),
+    "fields": Control("receptive fields", {"signal_to_noise": 1.0}, ("neuron_profiles",), check_fields),
+    "synergy": Control(
+        "40 pairs, one of each hears only the other's noise",
+        {**ADDITIVE, "synergistic_pairs": 40, "signal_to_noise": 1.0},
+        ("functional_interactions",),
+        check_synergy,
+    ),
+    "additive": Control("noise of each neuron's own", ADDITIVE, ("functional_interactions",), check_additive),
+}
