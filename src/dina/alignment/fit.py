@@ -135,9 +135,9 @@ def fit_towers(
     if folder is not None:
         changeable = {"n_epochs", "patience", "checkpoint_every"}
         state.resume(folder, settings.model_dump(mode="json", exclude=changeable), train, validation, seed, facts.told())
-    judge = _Judge(validation, objective, towers, validation_facts)
+    judge = Judge(validation, objective, towers, validation_facts)
     if not state.rows:
-        state.note_epoch(judge.row(0, None, state), settings.select_by)
+        state.note_epoch(_row(0, None, judge, state), settings.select_by)
     detail: dict[str, str] = {}
     stop_reason = f"All {settings.n_epochs} epochs of the budget were used."
     first = state.rows[-1].epoch + 1
@@ -146,7 +146,7 @@ def fit_towers(
             stop_reason = f"Validation did not improve for {settings.patience} epochs."
             break
         train_loss = _train_epoch(towers, batches, objective, facts, settings, state, epoch, seed)
-        row = None if train_loss is None else judge.row(epoch, train_loss, state)
+        row = None if train_loss is None else _row(epoch, train_loss, judge, state)
         if row is None or not math.isfinite(row.validation_loss):
             stop_reason = _explain_failure(towers, epoch, state.best_row.epoch)
             warnings.warn(stop_reason, stacklevel=2)
@@ -178,7 +178,7 @@ def _train_epoch(
     for batch in batches.epoch_of_trials(epoch) if objective.repeats_apart else batches.epoch(epoch):
         for optimiser in state.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
-        loss = objective(_encode(towers, batch, objective, facts, settings.precision, mixtures))
+        loss = objective(encode_batch(towers, batch, objective, facts, settings.precision, mixtures))
         value = float(loss.detach())
         if not math.isfinite(value):
             return None
@@ -191,7 +191,7 @@ def _train_epoch(
     return mean
 
 
-def _encode(
+def encode_batch(
     towers: AlignedTowers,
     batch: Batch,
     objective: Objective,
@@ -199,6 +199,23 @@ def _encode(
     precision: str,
     mixtures: np.random.Generator,
 ) -> EncodedBatch:
+    """Mix the responses of a batch as the objective asks, and send both sides through their towers.
+
+    Parameters
+    ----------
+    towers
+        Both towers and their comparison.
+    batch
+        On the device of the towers.
+    objective
+        Mixes the responses.
+    facts
+        What the objective is told about the training images.
+    precision
+        See `FitSettings`.
+    mixtures
+        Source of the objective's mixtures.
+    """
     device = batch.responses.device.type
     responses, presentations, partner, share = objective.mix(batch.responses, batch.n_presentations, mixtures)
     with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
@@ -212,8 +229,20 @@ def _encode(
     return EncodedBatch(neural_maps, image_maps, scores, batch.group, category, target, partner, share)
 
 
-class _Judge:
-    """Loss and accuracy of the towers on the validation images, always in the same way."""
+class Judge:
+    """Loss and accuracy of the towers on the validation images, always in the same way.
+
+    Parameters
+    ----------
+    validation
+        Pairs of the validation images.
+    objective
+        Whose loss is reported.
+    towers
+        Judged as they are whenever `judge` is called.
+    facts
+        What the objective is told about the validation images.
+    """
 
     def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
         self.towers = towers
@@ -227,7 +256,8 @@ class _Judge:
         self.category, self.target = facts.at(self.itself)
 
     @torch.no_grad()
-    def row(self, epoch: int, train_loss: float | None, state: TrainingState) -> EpochRow:
+    def judge(self) -> tuple[float, float]:
+        """Return loss and top-1 accuracy."""
         self.towers.eval()
         self.objective.eval()
         image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
@@ -237,14 +267,12 @@ class _Judge:
         own = scores.diagonal()[:, None]
         # ties share the first place, so that a collapsed model scores chance
         top1 = ((scores > own).sum(1) == 0) / (scores == own).sum(1).clamp_min(1)
-        return EpochRow(
-            epoch=epoch,
-            train_loss=train_loss,
-            validation_loss=float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))),
-            validation_top1=float(top1.mean()),
-            learning_rate_image=state.learning_rate("image"),
-            learning_rate_neural=state.learning_rate("neural"),
-        )
+        return float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))), float(top1.mean())
+
+
+def _row(epoch: int, train_loss: float | None, judge: Judge, state: TrainingState) -> EpochRow:
+    loss, top1 = judge.judge()
+    return EpochRow(epoch, train_loss, loss, top1, state.learning_rate("image"), state.learning_rate("neural"))
 
 
 def _explain_failure(towers: AlignedTowers, epoch: int, best_epoch: int) -> str:
