@@ -122,6 +122,25 @@ def verdict(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories that `dina study` wrote.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where CSV, Markdown and figure go.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DECODER", help="With which all are compared, as the table calls it; by default dina of the first run."
+        ),
+    ] = None,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Allow runs of different recordings or splits, unpaired.")] = False,
+    threads: Threads = None,
+) -> None:
+    """Put several runs into one table and one figure, with paired differences on the same queries."""
+    from dina.cli.compare_command import carry_out_comparison
+
+    carry_out_comparison(runs, out, reference, mixed, threads)
+
+
+@app.command()
 def simulate(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
     out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],
