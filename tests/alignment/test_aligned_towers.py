@@ -18,6 +18,13 @@ from dina.dataset.standardise import Standardiser
 from dina.towers.image.two_pathway import TwoPathway
 from dina.towers.neural.low_rank import LowRank
 
+
+def settings_of(preset):
+    """What the preset prescribes; recipes that need a frozen encoder get the one that needs no download."""
+    settings_type = PRESETS[preset].settings_type
+    return settings_type(encoder="gabor") if "encoder" in settings_type.model_fields else settings_type()
+
+
 SHAPE = RecordingShape(n_channels=1, height=24, width=32, n_neurons=60)
 
 
@@ -25,7 +32,7 @@ SHAPE = RecordingShape(n_channels=1, height=24, width=32, n_neurons=60)
 def test_scores_are_query_by_gallery_and_finite(preset, make_toy_pairs):
     _, validation = make_toy_pairs(n_train=4, n_validation=5)
     task = make_task(validation, "single_trial")
-    scores = build_towers(preset, None, SHAPE, 0).score(task.queries, task.gallery)
+    scores = build_towers(preset, settings_of(preset), SHAPE, 0).score(task.queries, task.gallery)
     assert scores.shape == (10, 5)
     assert np.isfinite(scores).all()
 
@@ -65,9 +72,9 @@ def test_scores_that_are_not_finite_are_an_error(make_toy_pairs):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_saved_towers_come_back_from_the_file_alone(preset, make_toy_pairs, tmp_path):
     train, validation = make_toy_pairs(n_train=8, n_validation=5)
-    towers = build_towers(preset, None, SHAPE, 3)
+    towers = build_towers(preset, settings_of(preset), SHAPE, 3)
     row = PRESETS[preset]
-    row.start(towers, row.settings_type(), train, validation, 0)
+    row.start(towers, settings_of(preset), train, validation, 0)
     towers.standardiser = train.standardiser
     towers.save(tmp_path / "model.safetensors")
 

@@ -1,7 +1,6 @@
 """The presets: which towers meet in which comparison, and how they are trained."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,7 +9,11 @@ from pydantic import ValidationError
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.closed_form_start import start_at_encoding_model
 from dina.alignment.comparison import CosineComparison, LikelihoodComparison
+from dina.alignment.preset import Preset, RecordingShape
 from dina.alignment.preset_settings import DefaultSettings, PaperSettings, PresetSettings, ScratchSettings
+from dina.alignment.recipes.brainclip import BRAINCLIP
+from dina.alignment.recipes.human_aligned import HUMAN_ALIGNED
+from dina.alignment.recipes.vna import VNA
 from dina.alignment.response_weights import reliability_weights
 from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Pairs
@@ -22,54 +25,6 @@ from dina.towers.neural.low_rank import LowRank
 from dina.towers.neural.neuron_attention import NeuronAttention
 from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import initialise
-
-
-@dataclass(frozen=True)
-class RecordingShape:
-    """What towers must know of a recording to be built.
-
-    Parameters
-    ----------
-    n_channels, height, width
-        Of the images, in pixels.
-    n_neurons
-        Number of neurons.
-    """
-
-    n_channels: int
-    height: int
-    width: int
-    n_neurons: int
-
-    @classmethod
-    def of(cls, pairs: Pairs) -> "RecordingShape":
-        """Return the shape of some pairs."""
-        n_channels, height, width = (int(extent) for extent in pairs.images.shape[1:])
-        return cls(n_channels, height, width, pairs.n_neurons)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How one preset is built and begun.
-
-    Parameters
-    ----------
-    settings_type
-        Its settings; without arguments, what it prescribes.
-    build
-        Makes towers with random weights from settings, shape and generator. Needs no data, so that saved weights
-        can be put into towers built anew.
-    start
-        Learns from training pairs what training by gradients does not (scales, a closed-form start); validation pairs
-        may choose between settings. Called once before `fit_towers`, with the seed; returns what was chosen, by name.
-    has_closed_form_start
-        Whether the towers can decode before any training by gradients.
-    """
-
-    settings_type: type[PresetSettings]
-    build: Callable[[Any, RecordingShape, torch.Generator], AlignedTowers]
-    start: Callable[[AlignedTowers, Any, Pairs, Pairs, int], dict[str, str | float]]
-    has_closed_form_start: bool = False
 
 
 def _build_paper(settings: PaperSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
@@ -141,6 +96,9 @@ PRESETS: dict[str, Preset] = {
     "default": Preset(DefaultSettings, _build_default, _start_default, has_closed_form_start=True),
     "paper": Preset(PaperSettings, _build_paper, _start_paper),
     "scratch": Preset(ScratchSettings, _build_scratch, _start_scratch),
+    "brainclip": BRAINCLIP,
+    "human_aligned": HUMAN_ALIGNED,
+    "vna": VNA,
 }
 """Every preset by name."""
 
@@ -178,3 +136,6 @@ def build_from_recipe(recipe: dict[str, Any]) -> AlignedTowers:
             " wrote it, or fit again."
         ) from error
     return build_towers(preset, settings, shape, seed=0)
+
+
+__all__ = ["PRESETS", "Preset", "RecordingShape", "build_from_recipe", "build_towers"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dina.alignment.objectives.bimixco import BiMixCo
 from dina.alignment.objectives.classification import Classification
 from dina.alignment.objectives.contrastive import Contrastive, symmetric_info_nce
+from dina.alignment.objectives.contrastive_regression import ContrastiveRegression
 from dina.alignment.objectives.multi_positive import CategoryContrastive, MultiPositive
 from dina.alignment.objectives.objective import EncodedBatch, Objective
 from dina.alignment.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
@@ -16,6 +17,7 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "contrastive": Contrastive,
     "contrastive_fixed_temperature": lambda: Contrastive("fixed"),
     "contrastive_learnt_temperature": lambda: Contrastive("learnt"),
+    "contrastive_regression": ContrastiveRegression,
     "multi_positive": MultiPositive,
     "siglip": SigLip,
     "soft_clip": SoftClip,
