@@ -53,14 +53,28 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
     >>> round(linear_cka(maps, turned), 6)
     1.0
     """
-    _check(first, second)
-    return _cosine(_centred(_gram(first)), _centred(_gram(second)))
+    grams = gram_of(first), gram_of(second)
+    _check(*grams)
+    return _cosine(*(_centred(gram) for gram in grams))
+
+
+def gram_of(features: Float[np.ndarray, "image feature"]) -> Float[np.ndarray, "image image"]:
+    """Return the products of all pairs of rows, all that alignment needs to know of a description.
+
+    Parameters
+    ----------
+    features
+        One row for every image, in any unit, shape ``(n_images, n_features)``.
+    """
+    values = features.astype(np.float64)
+    values -= values.mean(axis=0)  # changes nothing after centring, but keeps the numbers small
+    return np.asarray(values @ values.T)
 
 
 def compare_by_cka(
     name: str,
-    first: Float[np.ndarray, "image feature"],
-    second: Float[np.ndarray, "image other_feature"],
+    first: Float[np.ndarray, "image image"],
+    second: Float[np.ndarray, "image image"],
     seed: int,
     n_permutations: int = 1000,
 ) -> Finding:
@@ -71,7 +85,7 @@ def compare_by_cka(
     name
         Of the finding.
     first, second
-        As in `linear_cka`.
+        From `gram_of`, for the same images in the same order.
     seed
         Of permutations and groups.
     n_permutations
@@ -83,8 +97,7 @@ def compare_by_cka(
     descriptions.
     """
     _check(first, second)
-    grams = _gram(first), _gram(second)
-    one, other = (_centred(gram) for gram in grams)
+    one, other = _centred(first), _centred(second)
     value, n = _cosine(one, other), len(one)
     if not np.isfinite(value):
         return Finding(name, value, "1", n, reason="One of the two descriptions is the same for all images.")
@@ -93,7 +106,7 @@ def compare_by_cka(
     null = percentile_interval(np.array([_cosine(one, other[np.ix_(order, order)]) for order in orders]))
     groups = np.array_split(generator.permutation(n), min(n, MOST_GROUPS))
     left_out = [np.delete(np.arange(n), group) for group in groups]
-    values = np.array([_cosine(*(_centred(gram[np.ix_(kept, kept)]) for gram in grams)) for kept in left_out])
+    values = np.array([_cosine(*(_centred(gram[np.ix_(kept, kept)]) for gram in (first, second))) for kept in left_out])
     error = float(np.sqrt((len(groups) - 1) * np.mean((values - values.mean()) ** 2)))
     reach = float(student.ppf(0.5 + LEVEL / 2, len(groups) - 1)) * error
     return Finding(name, value, "1", n, value - reach, value + reach, *null, null="images permuted")
@@ -105,12 +118,6 @@ def _check(first: np.ndarray, second: np.ndarray) -> None:
             f"Kernel alignment needs the same images, at least {FEWEST_IMAGES + 1}, in both descriptions; got {len(first)} and"
             f" {len(second)}. Describe the same images twice."
         )
-
-
-def _gram(features: np.ndarray) -> Float[np.ndarray, "image image"]:
-    values = features.astype(np.float64)
-    values -= values.mean(axis=0)  # changes nothing after centring, but keeps the numbers small
-    return np.asarray(values @ values.T)
 
 
 def _centred(gram: np.ndarray) -> Float[np.ndarray, "image image"]:
