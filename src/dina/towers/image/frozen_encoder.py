@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -80,14 +81,14 @@ class FrozenEncoder(ImageTower):
         self.register_buffer("deviation", torch.ones(n_features, height, width))
         self.register_buffer("directions", torch.eye(n_channels, n_features))
         self.register_buffer("digest", torch.frombuffer(bytearray(weight_digest(chosen)), dtype=torch.uint8).clone())
-        self.register_load_state_dict_pre_hook(_refuse_another_network)
-        self.register_load_state_dict_post_hook(lambda tower, incompatible: tower._cache.clear())
+        self.register_load_state_dict_pre_hook(_refuse_another_network)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or convert the network along with the tower; every ``.to(…)`` of torch comes through here."""
-        self._encoder[0]._apply(fn, recurse)
+        self._encoder[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._cache.clear()
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     @property
     def n_cached(self) -> int:
@@ -110,7 +111,9 @@ class FrozenEncoder(ImageTower):
     @torch.no_grad()
     def learn_statistics(self, images: Float[Tensor, "stimulus channel height width"]) -> None:
         """Learn means, deviations and main directions from training images (at most 512, evenly spaced); keep all features."""
-        rows = torch.linspace(0, len(images) - 1, min(len(images), N_FOR_STATISTICS)).round().long().unique()
+        rows = torch.from_numpy(
+            np.unique(np.linspace(0, len(images) - 1, min(len(images), N_FOR_STATISTICS)).round().astype(int))
+        )
         device = self.mean.device
         chunks = [self._features(images[part].to(device)).half() for part in torch.split(rows, IMAGES_AT_ONCE)]
         known = torch.cat(chunks)
@@ -145,6 +148,10 @@ class FrozenEncoder(ImageTower):
     def _project_frozen(self, images: Tensor) -> Tensor:
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return self._project(self._features(images))
+
+
+def _forget(tower: FrozenEncoder, incompatible: object) -> None:
+    tower._cache.clear()
 
 
 def _refuse_another_network(tower: FrozenEncoder, state: dict, prefix: str, *_: object) -> None:

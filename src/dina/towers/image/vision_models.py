@@ -96,7 +96,7 @@ class _Tokens(nn.Module):
             return (summary if self.projection is None else self.projection(summary))[:, :, None, None]
         tokens: Tensor = found.last_hidden_state if self.is_last else found.hidden_states[self.layer]
         # class and register tokens come first
-        maps = tokens[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
+        maps = tokens[:, -rows * columns :].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
         return maps if self.output == "map" else maps.mean((2, 3), keepdim=True)
 
 
