@@ -141,6 +141,34 @@ def compare(
 
 
 @app.command()
+def joint(
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECORDING...",
+            help="Two or more that show the same images; demo:1, demo:2 … are mice that see the images of demo.",
+        ),
+    ],
+    study_file: StudyFile = None,
+    preset: Annotated[str | None, typer.Option(help="default, scratch, mindeye2 or mindbridge.")] = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the files.")] = None,
+) -> None:
+    """Decode several recordings with one image tower, and let each join the others with few images.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    from dina.cli.joint_command import carry_out_joint
+
+    carry_out_joint(recordings, study_file, preset, overrides or [], out, seed, device, threads, force, images)
+
+
+@app.command()
 def simulate(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
     out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],

@@ -47,14 +47,21 @@ def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
         If the preset or a key is unknown, or a value does not fit.
     """
     settings_type = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
-    return check_settings(settings_type, _merge(settings_type().model_dump(mode="json"), changes), prefix="dina")
+    return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), changes), prefix="dina")
 
 
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some changed; tables are merged, values replaced.
+
+    Examples
+    --------
+    >>> merge_settings({"fit": {"n_epochs": 2, "patience": 1}}, {"fit": {"n_epochs": 5}})
+    {'fit': {'n_epochs': 5, 'patience': 1}}
+    """
     merged = copy.deepcopy(dict(base))
     for key, value in changes.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if nested else value
+        merged[key] = merge_settings(merged[key], value) if nested else value
     return merged
 
 

@@ -1,0 +1,175 @@
+"""What several recordings studied together say, on a page: sharing, joining with few images, spread, likeness of maps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.figures.joint import draw_adaptation, draw_alignment, draw_together_and_alone
+from dina.report.parts import FigurePart, Section, Table
+from dina.report.words import DASH, interval, number, percent, signed
+
+KINDS = {
+    "neural_joint": "neural towers, trained together",
+    "neural_alone": "neural towers, each trained alone",
+    "image_alone": "image towers, each trained alone",
+}
+Found = dict[str, Finding]
+
+
+def joint_headline(summary: Mapping[str, Any]) -> list[str]:
+    """Return the answer in two sentences.
+
+    Parameters
+    ----------
+    summary
+        Of a joint study.
+    """
+    over = _by_name(summary["over_mice"])
+    n_mice = len({recording["mouse"] for recording in summary["recordings"]})
+    gain = over["gain_joint"]
+    told = (
+        f"With one image tower for {len(summary['recordings'])} recordings of {n_mice} mice, top-1 accuracy is"
+        f" {percent(over['top1_joint'].value)} on average over mice; each recording alone gives {percent(over['top1_alone'].value)}."
+    )
+    if gain.reason:
+        return [told, gain.reason]
+    side = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "neither clearly gains nor loses"
+    words = f"{signed(100 * gain.value, 1)} percentage points, 95\u202f% interval {signed(100 * gain.low, 1)} to {signed(100 * gain.high, 1)}"
+    return [told, f"The population of mice {side} by sharing: {words}."]
+
+
+def joint_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Section]:
+    """Return the sections of the page in reading order.
+
+    Parameters
+    ----------
+    summary
+        Content of ``summary.json``.
+    alignment
+        Content of ``results/alignment.nc``.
+    """
+    names = [str(recording["name"]) for recording in summary["recordings"]]
+    found = [_by_name(recording["findings"]) for recording in summary["recordings"]]
+    over = _by_name(summary["over_mice"])
+    return [
+        _together(summary, names, found, over),
+        _joining(summary, names, found, over),
+        _spread(summary),
+        _likeness(summary, names, alignment),
+        Section("methods", "Settings and how to repeat this"),
+    ]
+
+
+def _by_name(findings: Sequence[Mapping[str, Any]]) -> Found:
+    return {str(each["name"]): Finding.from_json(dict(each)) for each in findings}
+
+
+def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[Found], over: Found) -> Section:
+    p_values = {str(gain["name"]): gain for gain in summary["gains"]}["gain_joint"]
+    rows = [
+        _row(name, own, p_values["p_over_images"][name], p_values["q_over_images"][name])
+        for name, own in zip(names, found, strict=True)
+    ]
+    rows.append(_row("mean over mice", over, p_values["p_over_mice"], p_values["q_over_mice"]))
+    columns = (
+        "recording",
+        "together",
+        "95\u202f% interval",
+        "alone",
+        "95\u202f% interval",
+        "gain (points)",
+        "95\u202f% interval",
+        "p",
+        "q",
+    )
+    table = Table("Top-1 accuracy from averaged responses.", columns, tuple(rows))
+    caption = (
+        "Top-1 accuracy from averaged responses, image tower shared by all recordings or trained on each alone; bars: 95\u202f%"
+        " intervals over images; dashed: upper end of chance, queries assigned to other images."
+    )
+    part = FigurePart("together", draw_together_and_alone(names, found), caption, caption, table)
+    told = (
+        "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
+        " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
+    )
+    return Section("together", "Together and alone", paragraphs=(told,), figures=(part,))
+
+
+def _row(name: str, own: Found, p_value: float | None, q_value: float | None) -> tuple[str, ...]:
+    joint, alone, gain = (own[key] for key in ("top1_joint", "top1_alone", "gain_joint"))
+    accuracies = [text for each in (joint, alone) for text in (percent(each.value), interval(each.low, each.high))]
+    ends = (signed(100 * gain.low, 1), signed(100 * gain.high, 1))
+    between = DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
+    return (name, *accuracies, signed(100 * gain.value, 1), between, number(p_value, 2), number(q_value, 2))
+
+
+def _joining(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[Found], over: Found) -> Section:
+    sizes = sorted(int(name.rsplit("_", 1)[1]) for name in over if name.startswith("gain_shared_"))
+    told = (
+        "Each recording in turn is left out; the others train towers together, and it joins them with few of its images: what is"
+        " shared stays as it is, only what meets its neurons is fitted. The same images alone stand beside it. No test image was"
+        " shown to any tower. The recording's own images for training (four of five) and for validation both count."
+    )
+    if not sizes:
+        missing = ("No recording has enough images for the sizes asked for, or none were asked for.",)
+        return Section("joining", "Joining with few images", paragraphs=(told,), missing=missing)
+    p_values = {str(gain["name"]): gain for gain in summary["gains"]}
+    rows = []
+    for size in sizes:
+        shared, alone, gain = (over[f"{key}_{size}"] for key in ("top1_shared", "top1_alone", "gain_shared"))
+        ends = (signed(100 * gain.low, 1), signed(100 * gain.high, 1))
+        between = DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
+        tested = p_values[gain.name]
+        values = (percent(shared.value), percent(alone.value), signed(100 * gain.value, 1), between)
+        rows.append((f"{size:,}", str(gain.n), *values, number(tested["p_over_mice"], 2), number(tested["q_over_mice"], 2)))
+    columns = ("images", "mice", "joining", "alone", "gain (points)", "95\u202f% interval over mice", "p", "q")
+    table = Table("Mean over mice of top-1 accuracy from averaged responses.", columns, tuple(rows))
+    caption = (
+        "Left: thin lines, recordings; thick lines, mean over mice. Right: dots, recordings; diamonds, mean over mice with 95\u202f%"
+        " interval where there are three mice."
+    )
+    part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, caption, table)
+    return Section("joining", "Joining with few images", paragraphs=(told,), figures=(part,))
+
+
+def _spread(summary: Mapping[str, Any]) -> Section:
+    components = [Finding.from_json(dict(each)) for each in summary["variance_components"]]
+    rows = []
+    for each in components:
+        root = number(100 * each.value**0.5) if each.value > 0 else "0" if each.value <= 0 else DASH
+        values = (number(1e4 * each.value), f"{number(1e4 * each.low)} to {number(1e4 * each.high)}", root)
+        rows.append((each.name.removeprefix("variance_"), str(each.n), *(values if not each.reason else (DASH,) * 3)))
+    columns = ("source", "levels", "variance (points²)", "95\u202f% interval", "deviation (points)")
+    table = Table("Where the variance of top-1 accuracy comes from.", columns, tuple(rows))
+    told = (
+        "Accuracy differs between recordings, with the images held out (folds) and with the seed of training. The estimates are"
+        " unbiased and can fall below 0 where a source adds nothing. More folds and seeds: --set n_folds=3 --set n_seeds=3."
+    )
+    missing = tuple(dict.fromkeys(each.reason for each in components if each.reason))
+    return Section("spread", "Seeds, folds, recordings", paragraphs=(told,), tables=(table,), missing=missing)
+
+
+def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Dataset) -> Section:
+    kinds = [str(kind) for kind in alignment["kind"].to_numpy()]
+    values = alignment["alignment"].transpose("kind", "recording", "other").to_numpy()
+    panels = {KINDS[kind]: values[place] for place, kind in enumerate(kinds)}
+    rows = []
+    for told_of in summary["alignment"]:
+        pair = f"{told_of['recording']} and {told_of['other']}"
+        each = Finding.from_json({key: value for key, value in told_of.items() if key not in ("maps", "recording", "other")})
+        ends = f"{number(each.low)} to {number(each.high)}"
+        null = f"{number(each.null_low)} to {number(each.null_high)}"
+        rows.append((KINDS[told_of["maps"]], pair, str(each.n), number(each.value), ends, null))
+    columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
+    table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
+    listed = "; ".join(f"{place + 1}: {name}" for place, name in enumerate(names))
+    caption = f"How alike the maps of the same test images are in two recordings. {listed}."
+    part = FigurePart("likeness", draw_alignment(names, panels), caption, caption, table)
+    told = (
+        "Linear centred kernel alignment, estimated without the bias of few images, does not ask whether maps are equal but whether"
+        " they tell the same images apart: 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are"
+        " those of averaged responses to test images, so that noise lowers them."
+    )
+    return Section("likeness", "Likeness of maps between recordings", paragraphs=(told,), figures=(part,))

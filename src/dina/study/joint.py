@@ -1,0 +1,201 @@
+"""A study of several recordings together: one image tower for all, each alone beside it, and each joining the others."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dina import __version__
+from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
+from dina.checks import DataError
+from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.splits import split_by_stimulus
+from dina.measures.finding import Finding
+from dina.progress import track
+from dina.randomness import seed_for
+from dina.recordings.recording import Recording
+from dina.study.environment import describe_environment, fixed_threads
+from dina.study.joint_cells import Cell, fit_alone, fit_joining, fit_together, read_cells
+from dina.study.joint_settings import JointSettings
+from dina.study.joint_statistics import JointStatistics, RecordingCells, joint_statistics
+from dina.study.run_directory import is_finished, open_run
+from dina.study.settings_file import to_toml
+
+log = logging.getLogger("dina.study")
+
+
+def run_joint_study(
+    recordings: Sequence[Recording],
+    settings: JointSettings,
+    out: Path,
+    device: str = "cpu",
+    n_threads: int = 1,
+    *,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Fit several recordings together, alone, and each joining the others; write what came of it to a run directory.
+
+    Work goes to ``OUT.partial``, where every fit is kept as soon as it is done: the same call goes on from there. If ``out``
+    holds this very study, finished, nothing is computed.
+
+    Parameters
+    ----------
+    recordings
+        At least two, with different names, of one image set and images of one size.
+    settings
+        From `dina.study.joint_settings.read_joint_settings`.
+    out
+        The directory to write.
+    device
+        "cpu" or "cuda".
+    n_threads
+        Threads of numpy and torch.
+    force
+        Whether another study at ``out`` may be replaced.
+
+    Returns
+    -------
+    summary
+        Content of ``summary.json``.
+
+    Raises
+    ------
+    DataError
+        If the recordings cannot be split together, ``out`` is taken, or a file in it was changed or lost.
+    """
+    _check(recordings)
+    identity = {
+        "recordings": {recording.name: recording.fingerprint() for recording in recordings},
+        "settings": settings.model_dump(mode="json"),
+        "environment": describe_environment(device, n_threads),
+    }
+    if is_finished(out, identity) and not force:
+        _check_whole(out)
+        log.info("%s holds this very study, finished; nothing is computed again.", out)
+        summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        return summary
+    with fixed_threads(n_threads), open_run(out, identity, force=force) as folder:
+        write_text(folder / "study.toml", to_toml(settings.model_dump(mode="json")))
+        write_json(folder / "environment.json", identity["environment"])
+        cells = _cells(recordings, settings, folder)
+        _carry_out(recordings, settings, cells, device, folder)
+        found = _statistics(recordings, settings, cells, folder)
+        summary = _summary(recordings, settings, cells, found)
+        write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _check(recordings: Sequence[Recording]) -> None:
+    names = [recording.name for recording in recordings]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise DataError(
+            f"A joint study needs at least two recordings with different names; got {', '.join(names) or 'none'}."
+            " Give further recordings that show the same images."
+        )
+
+
+def _check_whole(run: Path) -> None:
+    """Refuse a finished run whose numbers are not as they were written; what a report added is no concern here."""
+    faults = verify_checksums(run)
+    bad = [f"{name} is {f}" for name, f in faults.items() if f != "not listed" and name.startswith(("summary", "results"))]
+    if bad:
+        raise DataError(f"{run} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
+
+
+def _cells(recordings: Sequence[Recording], settings: JointSettings, folder: Path) -> list[Cell]:
+    """Draw the split of every fold, jointly for all recordings, and list what is to be fitted."""
+    # recordings of one image set under another condition show other pixels; what is near-identical in the first counts
+    group = group_near_identical(recordings[0].images, settings.split.near_identical)
+    fractions = (settings.split.validation_fraction, settings.split.test_fraction)
+    cells = []
+    for fold in range(settings.n_folds):
+        seed = settings.seed if fold == 0 else seed_for(settings.seed, f"fold {fold}")
+        split = split_by_stimulus(recordings, group, seed, *fractions)
+        parts = {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
+        write_json(folder / f"split_fold{fold}.json", {"seed": split.seed, "sha256": split.sha256(), **parts})
+        repeats = range(settings.n_seeds)
+        cells += [
+            Cell(fold, repeat, split, settings.seed if repeat == 0 else seed_for(settings.seed, f"training {repeat}"))
+            for repeat in repeats
+        ]
+    return cells
+
+
+def _carry_out(
+    recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], device: str, folder: Path
+) -> None:
+    """Do every fit that is not there yet: together first, then recording by recording."""
+    detail: dict[str, str] = {}
+    for cell in track(cells, "Folds and seeds"):
+        fit_together(recordings, settings, cell, device, folder)
+        for recording in track(recordings, "Recordings alone and joining", detail=detail):
+            detail["recording"] = recording.name
+            others = [other for other in recordings if other is not recording]
+            fit_alone(recording, settings, cell, device, folder)
+            if settings.sizes:
+                fit_joining(recording, others, settings, cell, device, folder)
+
+
+def _statistics(recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], folder: Path) -> JointStatistics:
+    kept = [
+        RecordingCells(r.name, *(read_cells(cells, folder, kind, r.name) for kind in ("joint", "alone", "joining")))
+        for r in recordings
+    ]
+    found = joint_statistics(kept, settings.seed, settings.evaluation.n_resamples)
+    results = folder / "results"
+    if found.across is not None:
+        write_dataset(results / "across_recordings.nc", found.across.to_dataset())
+    write_dataset(results / "alignment.nc", found.alignment)
+    write_dataset(results / "p_values.nc", found.p_values)
+    return found
+
+
+def _summary(
+    recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], found: JointStatistics
+) -> dict[str, Any]:
+    """Return all numbers; null with a reason where something cannot be computed."""
+
+    def told(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+        return [finding.to_json() for finding in findings]
+
+    p_values = found.p_values
+    return {
+        "dina_version": __version__,
+        "preset": settings.preset,
+        "recordings": [
+            {
+                "name": r.name,
+                "mouse": found.mice[r.name],
+                "condition": r.condition,
+                "is_simulated": r.is_simulated,
+                "n_neurons": r.n_neurons,
+                "n_trials": r.n_trials,
+                "sha256": r.fingerprint(),
+                "findings": told(found.by_recording[r.name]),
+            }
+            for r in recordings
+        ],
+        "splits": [{"fold": c.fold, "sha256": c.split.sha256(), "n_test": len(c.split.test)} for c in cells if c.repeat == 0],
+        "over_mice": [] if found.across is None else told(found.across.combined),
+        "gains": [
+            {
+                "name": str(name),
+                **{key: _number(p_values[key].sel(name=name).item()) for key in ("p_over_mice", "q_over_mice")},
+                **{
+                    key: {str(r): _number(p_values[key].sel(name=name, recording=r).item()) for r in p_values["recording"].values}
+                    for key in ("p_over_images", "q_over_images")
+                },
+            }
+            for name in p_values["name"].values
+        ],
+        "variance_components": told(found.components),
+        "alignment": [
+            {"maps": kind, "recording": one, "other": other, **finding.to_json()}
+            for (kind, one, other), finding in found.alignment_findings.items()
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if value == value else None

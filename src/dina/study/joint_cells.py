@@ -1,0 +1,179 @@
+"""The single fits of a joint study: all recordings together, each alone, and each joining the others with few images."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Int
+
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.joint_decoder import fit_jointly, join_recording
+from dina.alignment.shared_towers import RecordingPairs
+from dina.artifacts import write_dataset
+from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.dataset.splits import Split
+from dina.decoding.retrieval import retrieve
+from dina.measures.kernel_alignment import gram_of
+from dina.measures.resampling import percentile_interval
+from dina.randomness import generator_for
+from dina.recordings.recording import Recording
+from dina.shapes import Scores
+from dina.study.joint_settings import JointSettings, joint_preset_settings
+from dina.study.run_directory import safe_name
+
+N_PERMUTATIONS = 2000
+FEWEST_VALIDATION = 6
+"""Fewest images by which a recording that joins chooses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One fold of images and one seed of training.
+
+    Parameters
+    ----------
+    fold, repeat
+        Numbers of the split and of the training on it.
+    split
+        Of image identities, for all recordings.
+    seed
+        Of training.
+    """
+
+    fold: int
+    repeat: int
+    split: Split
+    seed: int
+
+    def path(self, folder: Path, kind: str, recording: str) -> Path:
+        """Return where results about a recording are kept; ``kind`` is "joint", "alone" or "joining"."""
+        return folder / "results" / f"{kind}_{file_name_of(recording)}_fold{self.fold}_seed{self.repeat}.nc"
+
+
+def file_name_of(recording: str) -> str:
+    """Return a word for files about a recording: different names, different words, also on systems blind to case.
+
+    Examples
+    --------
+    >>> file_name_of("M1 day 2"), file_name_of("m1 day 2")
+    ('M1_day_2-7abead', 'm1_day_2-1d0955')
+    """
+    return f"{safe_name(recording)}-{hashlib.sha256(recording.encode()).hexdigest()[:6]}"
+
+
+def fit_together(recordings: Sequence[Recording], settings: JointSettings, cell: Cell, device: str, folder: Path) -> None:
+    """Fit all recordings together, and write what each decodes; the file of the last recording comes last."""
+    paths = [cell.path(folder, "joint", recording.name) for recording in recordings]
+    if paths[-1].is_file():
+        return
+    pairs = [_pairs_of(recording, cell.split) for recording in recordings]
+    joint = fit_jointly(settings.preset, joint_preset_settings(settings), [each for each, _ in pairs], cell.seed, device)
+    for recording, (_, test), path in zip(recordings, pairs, paths, strict=True):
+        towers = joint.towers.of(recording.name)
+        if cell.fold == cell.repeat == 0:
+            towers.save(folder / "models" / f"{file_name_of(recording.name)}.safetensors")
+        write_dataset(
+            path, _judge(towers, test, cell.seed).assign_attrs({**joint.chosen, "best_epoch": joint.history.best_epoch})
+        )
+
+
+def fit_alone(recording: Recording, settings: JointSettings, cell: Cell, device: str, folder: Path) -> None:
+    """Fit the same towers on one recording alone, and write what it decodes."""
+    path = cell.path(folder, "alone", recording.name)
+    if path.is_file():
+        return
+    pairs, test = _pairs_of(recording, cell.split)
+    alone = fit_jointly(settings.preset, joint_preset_settings(settings), [pairs], cell.seed, device)
+    write_dataset(path, _judge(alone.towers.of(recording.name), test, cell.seed))
+
+
+def fit_joining(
+    recording: Recording, others: Sequence[Recording], settings: JointSettings, cell: Cell, device: str, folder: Path
+) -> None:
+    """Let a recording join what the others have learnt together, with few images, beside the same images alone.
+
+    An image counts as one of the few whether it is used for training (four of five) or for validation. Larger sets contain the
+    smaller ones. Mean and deviation of the neurons come from the few training images, too. Sizes that the recording does not
+    have are left out.
+    """
+    path = cell.path(folder, "joining", recording.name)
+    if path.is_file():
+        return
+    preset = joint_preset_settings(settings)
+    orders = _orders(recording, cell)
+    sizes = [size for size in sorted(set(settings.sizes)) if sum(map(len, _few(orders, size))) == size]
+    if not sizes or not others:
+        return
+    shared = fit_jointly(settings.preset, preset, [_pairs_of(other, cell.split)[0] for other in others], cell.seed, device)
+    found = []
+    for size in sizes:
+        few = _pairs_of(recording, cell.split, _few(orders, size))
+        joined = join_recording(shared, few[0], cell.seed, device)
+        alone = fit_jointly(settings.preset, preset, [few[0]], cell.seed, device).towers.of(recording.name)
+        both = {"shared": joined, "alone": alone}
+        found.append(xr.Dataset({f"top1_{name}": _judge(towers, few[1], cell.seed)["top1"] for name, towers in both.items()}))
+    write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
+
+
+def read_cells(cells: Sequence[Cell], folder: Path, kind: str, recording: str) -> Mapping[tuple[int, int], xr.Dataset]:
+    """Read what was written about a recording, by fold and seed; what is not there is left out."""
+    found = {}
+    for cell in cells:
+        path = cell.path(folder, kind, recording)
+        if path.is_file():
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                found[cell.fold, cell.repeat] = opened.load()
+    return found
+
+
+def _pairs_of(
+    recording: Recording, split: Split, few: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[RecordingPairs, Pairs]:
+    """Return training and validation pairs, all or of few images, and the test pairs standardised in the same way."""
+    train, validation = (split.train, split.validation) if few is None else few
+    standardiser = learn_standardiser(recording, train)
+    parts = [make_pairs(recording, ids, standardiser) for ids in (train, validation, split.test)]
+    return RecordingPairs(recording.name, parts[0], parts[1]), parts[2]
+
+
+def _orders(recording: Recording, cell: Cell) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:
+    """Return the training and the validation images of a recording in random order."""
+    generator = generator_for(cell.seed, f"few images of {recording.name}")
+    shown = np.unique(recording.stimulus_id)
+    train, validation = (generator.permutation(np.intersect1d(ids, shown)) for ids in (cell.split.train, cell.split.validation))
+    return train, validation
+
+
+def _few(orders: tuple[np.ndarray, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    n_validation = max(FEWEST_VALIDATION, size // 5)
+    return np.sort(orders[0][: size - n_validation]), np.sort(orders[1][:n_validation])
+
+
+def _judge(towers: AlignedTowers, test: Pairs, seed: int) -> xr.Dataset:
+    """Return per test image whether it is found, the null of that, and how alike the maps of all test images are."""
+    task = make_task(test, "averaged")
+    scores = towers.score(task.queries, task.gallery)
+    found = retrieve(scores, task.target, "image_from_response")
+    low, high = _null(scores, seed)
+    neural = gram_of(towers.encode_responses(task.queries.responses).reshape(test.n_stimuli, -1))
+    image = gram_of(towers.encode_images(test.images).reshape(test.n_stimuli, -1))
+    variables = {
+        "top1": (("query",), found.top(1)),
+        "rank": (("query",), found.rank()),
+        "gram_neural": (("query", "other"), neural),
+        "gram_image": (("query", "other"), image),
+        "null_low": ((), low),
+        "null_high": ((), high),
+    }
+    return xr.Dataset(variables, coords={"stimulus_id": (("query",), test.stimulus_id)}, attrs={"n_gallery": found.n_gallery})
+
+
+def _null(scores: Scores, seed: int) -> tuple[float, float]:
+    """Return the central 95 % of top-1 accuracy when queries are assigned to other images at random."""
+    generator = generator_for(seed, "assignments")
+    best = scores.argmax(axis=1)
+    permuted = generator.permuted(np.broadcast_to(np.arange(len(best)), (N_PERMUTATIONS, len(best))), axis=1)
+    return percentile_interval((permuted == best).mean(axis=1))

@@ -1,0 +1,238 @@
+"""What the fits of a joint study say together: accuracies and gains by recording, over mice, and where spread comes from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+from dina.interpretation.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
+from dina.measures.clustered_bootstrap import clustered_means
+from dina.measures.false_discoveries import control_false_discoveries
+from dina.measures.finding import Finding
+from dina.measures.kernel_alignment import FEWEST_IMAGES, compare_by_cka
+from dina.measures.paired_exchange import paired_exchange_p_value
+from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts
+from dina.measures.variance_components import variance_components
+from dina.randomness import generator_for
+
+Cells = Mapping[tuple[int, int], xr.Dataset]
+"""Results by number of fold and of seed."""
+
+KINDS = ("neural_joint", "neural_alone", "image_alone")
+"""Whose maps are compared between recordings: of neural towers trained together, or alone; of image towers trained alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingCells:
+    """Everything that was written about one recording.
+
+    Parameters
+    ----------
+    name
+        Of the recording.
+    joint, alone, joining
+        Results of `dina.study.joint_cells`, by fold and seed; ``joining`` may be empty.
+    """
+
+    name: str
+    joint: Cells
+    alone: Cells
+    joining: Cells
+
+
+@dataclass(frozen=True, eq=False)
+class JointStatistics:
+    """What a joint study found.
+
+    Parameters
+    ----------
+    by_recording
+        Recording → its findings.
+    mice
+        Recording → animal.
+    across
+        The same over mice; None for one recording.
+    p_values
+        Columns ``name``, ``p_over_images`` and ``q_over_images`` (recording, gain), ``p_over_mice`` and ``q_over_mice`` (gain).
+    components
+        Where the variance of top-1 accuracy of joint towers comes from.
+    alignment
+        Linear kernel alignment of maps between recordings, axes (kind, recording, other).
+    alignment_findings
+        (kind, recording, other) → the same with interval and null.
+    """
+
+    by_recording: dict[str, tuple[Finding, ...]]
+    mice: dict[str, str]
+    across: AcrossRecordings | None
+    p_values: xr.Dataset
+    components: tuple[Finding, ...]
+    alignment: xr.Dataset
+    alignment_findings: dict[tuple[str, str, str], Finding]
+
+
+def joint_statistics(recordings: Sequence[RecordingCells], seed: int, n_resamples: int) -> JointStatistics:
+    """Compute all statistics of a joint study from what its fits left.
+
+    Parameters
+    ----------
+    recordings
+        In the order of the tables.
+    seed
+        Of bootstraps and permutations.
+    n_resamples
+        Of each.
+
+    Notes
+    -----
+    Within a recording images are resampled, all folds and seeds of an image together. Over recordings the mouse is the unit:
+    hierarchical bootstrap for intervals, exchange of the two members of each pair for p-values, adjusted (Benjamini–Hochberg)
+    over all gains that are tested.
+    """
+    found = {each.name: _findings_of(each, seed, n_resamples) for each in recordings}
+    mice = {each.name: mouse_of(each.name) for each in recordings}
+    findings = {name: tuple(pair[0] for pair in pairs) for name, pairs in found.items()}
+    across = None
+    if len(recordings) > 1:
+        told = [
+            RecordingFindings(name, mice[name], {"joint": {finding.name: finding for finding in own}})
+            for name, own in findings.items()
+        ]
+        across = combine_recordings(told, seed, n_resamples)
+    accuracy = _accuracies(recordings)
+    alignment, compared = _alignments(recordings, seed, min(n_resamples, 1000))
+    p_values = _p_values(found, mice, seed)
+    components = variance_components(accuracy, ("seed", "fold", "recording"))
+    return JointStatistics(findings, mice, across, p_values, components, alignment, compared)
+
+
+def _findings_of(recording: RecordingCells, seed: int, n_resamples: int) -> list[tuple[Finding, float]]:
+    """Return the findings of one recording, each with its p-value where it is a gain, else NaN."""
+    joint, alone = _stack(recording.joint, "top1"), _stack(recording.alone, "top1")
+    found = [
+        (_mean(name, *values, _null_of(cells), "queries assigned to other images", seed, n_resamples), math.nan)
+        for name, values, cells in (("top1_joint", joint, recording.joint), ("top1_alone", alone, recording.alone))
+    ]
+    found.append(_gain("gain_joint", joint, alone, seed, n_resamples))
+    if not recording.joining:
+        return found
+    sizes = next(iter(recording.joining.values()))["size"].to_numpy()
+    for size in (int(each) for each in sizes):
+        one = {key: cell.sel(size=size) for key, cell in recording.joining.items()}
+        shared, few = _stack(one, "top1_shared"), _stack(one, "top1_alone")
+        for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):
+            null = _null_of(recording.joint)  # as many test images, and permuted alike
+            found.append((_mean(name, *values, null, "queries assigned to other images", seed, n_resamples), math.nan))
+        found.append(_gain(f"gain_shared_{size}", shared, few, seed, n_resamples))
+    return found
+
+
+def _stack(cells: Cells, name: str) -> tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]:
+    """Return the values of all folds and seeds, and the image of each."""
+    values = np.concatenate([cell[name].to_numpy() for cell in cells.values()])
+    return values, np.concatenate([cell["stimulus_id"].to_numpy() for cell in cells.values()])
+
+
+def _null_of(cells: Cells) -> tuple[float, float]:
+    """Return the null range of one fold and seed: that of their mean is narrower, by how much depends on shared images."""
+    return tuple(float(np.mean([cell[name] for cell in cells.values()])) for name in ("null_low", "null_high"))  # type: ignore[return-value]
+
+
+def _mean(
+    name: str,
+    values: Float[np.ndarray, "query"],
+    image: Int[np.ndarray, "query"],
+    null: tuple[float, float],
+    words: str,
+    seed: int,
+    n_resamples: int,
+) -> Finding:
+    _, cluster = np.unique(image, return_inverse=True)
+    n_images = int(cluster.max()) + 1
+    counts = resample_counts(n_images, n_resamples, generator_for(seed, f"images {name}"))
+    low, high = percentile_interval(clustered_means(values, cluster, counts))
+    return Finding(name, float(values.mean()), "1", n_images, low, high, *null, null=words)
+
+
+def _gain(
+    name: str,
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    n_resamples: int,
+) -> tuple[Finding, float]:
+    """Return the paired difference over images, with its range under exchange and its p-value."""
+    difference, image = first[0] - second[0], first[1]
+    _, cluster = np.unique(image, return_inverse=True)
+    by_image = np.bincount(cluster, weights=difference)
+    signs = 1 - 2 * generator_for(seed, f"exchange {name}").integers(2, size=(n_resamples, len(by_image)))
+    exchanged = signs @ by_image / len(difference)
+    p_value = permutation_p_value(abs(float(difference.mean())), np.abs(exchanged), "large")
+    words = "joint and alone exchanged at random, image by image"
+    return _mean(name, difference, image, percentile_interval(exchanged), words, seed, n_resamples), p_value
+
+
+def _accuracies(recordings: Sequence[RecordingCells]) -> Float[np.ndarray, "seed fold recording"]:
+    folds, repeats = (sorted({key[place] for each in recordings for key in each.joint}) for place in (0, 1))
+    values = np.full((len(repeats), len(folds), len(recordings)), np.nan)
+    for column, each in enumerate(recordings):
+        for (fold, repeat), cell in each.joint.items():
+            values[repeats.index(repeat), folds.index(fold), column] = float(cell["top1"].mean())
+    return values
+
+
+def _p_values(found: Mapping[str, Sequence[tuple[Finding, float]]], mice: Mapping[str, str], seed: int) -> xr.Dataset:
+    """Return p-values of all gains over images and over mice, and the same adjusted for their number."""
+    names = list(dict.fromkeys(f.name for own in found.values() for f, _ in own if f.name.startswith("gain_")))
+    over_images, gains = (np.full((len(found), len(names)), np.nan) for _ in range(2))
+    for row, own in enumerate(found.values()):
+        for finding, p_value in own:
+            if finding.name in names:
+                over_images[row, names.index(finding.name)] = p_value
+                gains[row, names.index(finding.name)] = finding.value
+    animals = np.array([mice[name] for name in found])
+    over_mice = np.full(len(names), np.nan)
+    for column in range(len(names)):
+        is_known = np.isfinite(gains[:, column])
+        each = [gains[is_known & (animals == animal), column].mean() for animal in dict.fromkeys(animals[is_known])]
+        over_mice[column] = paired_exchange_p_value(np.array(each), seed)
+    variables = {
+        "gain": (("recording", "name"), gains),
+        "p_over_images": (("recording", "name"), over_images),
+        "q_over_images": (("recording", "name"), control_false_discoveries(over_images)),
+        "p_over_mice": (("name",), over_mice),
+        "q_over_mice": (("name",), control_false_discoveries(over_mice)),
+    }
+    return xr.Dataset(variables, coords={"recording": list(found), "name": names})
+
+
+def _alignments(
+    recordings: Sequence[RecordingCells], seed: int, n_permutations: int
+) -> tuple[xr.Dataset, dict[tuple[str, str, str], Finding]]:
+    """Compare the maps of every pair of recordings on the test images that both saw, in the first fold and seed."""
+    values = np.full((len(KINDS), len(recordings), len(recordings)), np.nan)
+    found = {}
+    for kind_number, kind in enumerate(KINDS):
+        maps, trained = kind.split("_")
+        for row, first in enumerate(recordings):
+            values[kind_number, row, row] = 1.0
+            for column, second in enumerate(recordings[row + 1 :], row + 1):
+                cells = [(each.joint if trained == "joint" else each.alone)[0, 0] for each in (first, second)]
+                finding = _compare(f"cka_{kind}", cells, f"gram_{maps}", seed, n_permutations)
+                values[kind_number, row, column] = values[kind_number, column, row] = finding.value
+                found[kind, first.name, second.name] = finding
+    names = [each.name for each in recordings]
+    axes = ("kind", "recording", "other")
+    return xr.Dataset({"alignment": (axes, values)}, {"kind": list(KINDS), "recording": names, "other": names}), found
+
+
+def _compare(name: str, cells: Sequence[xr.Dataset], gram: str, seed: int, n_permutations: int) -> Finding:
+    ids = [cell["stimulus_id"].to_numpy() for cell in cells]
+    common, *rows = np.intersect1d(*ids, return_indices=True)
+    if len(common) <= FEWEST_IMAGES:
+        return Finding(name, math.nan, "1", len(common), reason="The two recordings have too few test images in common.")
+    first, second = (cell[gram].to_numpy()[np.ix_(own, own)] for cell, own in zip(cells, rows, strict=True))
+    return compare_by_cka(name, first, second, seed, n_permutations)
