@@ -104,10 +104,9 @@ def start_sharing_images(
         both = (("ignorant", weights), ("learnt", learnt))
         candidates.append([steady_candidate(each, one.responses, knots.shape[1], name) for name, each in both])
     shift_by_contrast(maps, knots, -expected)
-    for one, own in zip(data, candidates, strict=True):
-        own.append(
-            contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.centre, width, order, shared.prior)
-        )
+    for one, models in zip(data, candidates, strict=True):
+        found = contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.centre, width, order, shared.prior)
+        models.append(found)
     winners = _choose_together(image_tower, neural_towers, recordings, candidates, expected)
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
         _install(tower, winner, recording.train)
@@ -168,7 +167,8 @@ def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
 def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
     """Return every image that is a training image of any recording once, and the rows of each recording's own."""
     position: dict[tuple[int, bytes], int] = {}
-    images, rows = [], []
+    images: list[np.ndarray] = []
+    rows = []
     for part in parts:
         own = []
         for identity, image in zip(part.stimulus_id, part.images, strict=True):

@@ -23,7 +23,7 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
     Parameters
     ----------
     values
-        One number for every combination, in any unit, one axis for each source.
+        One dimensionless number for every combination, one axis for each source.
     sources
         Names of the axes, for example ``("seed", "fold", "recording")``.
 
@@ -77,19 +77,20 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
     found = [
         _component(f"variance_{source}", square, own, rest, rest_freedom, values.size // n_levels)
         if own
-        else Finding(f"variance_{source}", math.nan, "squared", 1, reason=f"There is one {source} only.")
+        else Finding(f"variance_{source}", math.nan, "1", 1, reason=f"There is one {source} only.")
         for source, square, own, n_levels in zip(sources, squares, freedom, values.shape, strict=True)
     ]
     low, high = (rest / float(fisher.ppf(level, rest_freedom, MANY)) for level in (1 - TAIL, TAIL))
-    return (*found, Finding("variance_rest", rest, "squared", values.size, low, high))
+    return (*found, Finding("variance_rest", rest, "1", values.size, low, high))
 
 
 def _component(name: str, square: float, own: int, rest: float, rest_freedom: int, per_level: int) -> Finding:
     mean_square = square / own
     low, high = _difference_interval(mean_square, own, rest, rest_freedom)
-    null = [(float(fisher.ppf(level, own, rest_freedom)) - 1) * rest / per_level for level in (TAIL, 1 - TAIL)]
+    null_low, null_high = ((float(fisher.ppf(p, own, rest_freedom)) - 1) * rest / per_level for p in (TAIL, 1 - TAIL))
     value = (mean_square - rest) / per_level
-    return Finding(name, value, "squared", own + 1, low / per_level, high / per_level, *null, null="the source adds nothing")
+    words = "the source adds nothing"
+    return Finding(name, value, "1", own + 1, low / per_level, high / per_level, null_low, null_high, words)
 
 
 def _difference_interval(first: float, own: int, second: float, other: int) -> tuple[float, float]:
@@ -110,4 +111,4 @@ def _difference_interval(first: float, own: int, second: float, other: int) -> t
 
 def _unknown(values: np.ndarray, sources: Sequence[str], reason: str) -> tuple[Finding, ...]:
     counts = [*zip(sources, values.shape, strict=True), ("rest", values.size)]
-    return tuple(Finding(f"variance_{source}", math.nan, "squared", n, reason=reason) for source, n in counts)
+    return tuple(Finding(f"variance_{source}", math.nan, "1", n, reason=reason) for source, n in counts)

@@ -230,8 +230,8 @@ def _alignments(
 
 
 def _compare(name: str, cells: Sequence[xr.Dataset], gram: str, seed: int, n_permutations: int) -> Finding:
-    ids = [cell["stimulus_id"].to_numpy() for cell in cells]
-    common, *rows = np.intersect1d(*ids, return_indices=True)
+    one, other = (cell["stimulus_id"].to_numpy() for cell in cells)
+    common, *rows = np.intersect1d(one, other, return_indices=True)
     if len(common) <= FEWEST_IMAGES:
         return Finding(name, math.nan, "1", len(common), reason="The two recordings have too few test images in common.")
     first, second = (cell[gram].to_numpy()[np.ix_(own, own)] for cell, own in zip(cells, rows, strict=True))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -11,24 +12,24 @@ from dina.measures.finding import Finding
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
 
+DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
+
 Found = Mapping[str, Finding]
 """Findings of one recording, or of the mean over mice, by name."""
 
 
 @in_style
-def draw_together_and_alone(names: Sequence[str], found: Sequence[Found]) -> Figure:
+def draw_together_and_alone(found: Sequence[Found]) -> Figure:
     """Draw top-1 accuracy of each recording when towers were trained on all recordings, and on it alone.
 
     Parameters
     ----------
-    names
-        Of the recordings.
     found
-        With ``top1_joint`` and ``top1_alone``, in the same order.
+        ``top1_joint`` and ``top1_alone`` of every recording; recordings are numbered in this order, from 1.
     """
-    figure = new_figure(130, 22 + 9 * len(names))
+    figure = new_figure(130, 26 + 8 * len(found))
     axes = figure.add_subplot()
-    places = np.arange(len(names))[::-1].astype(float)
+    places = np.arange(len(found))[::-1].astype(float)
     for shift, key, colour, marker, label in (
         (0.15, "top1_joint", COLOURS["dina"][0], "o", "image tower shared by all recordings"),
         (-0.15, "top1_alone", COLOURS["rival"][0], "s", "this recording alone"),
@@ -39,10 +40,11 @@ def draw_together_and_alone(names: Sequence[str], found: Sequence[Found]) -> Fig
         axes.plot(values, places + shift, marker, color=colour, markersize=4.5, linestyle="none", label=label)
     chance = [100 * each["top1_joint"].null_high for each in found]
     axes.vlines(chance, places - 0.4, places + 0.4, color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)))
-    axes.set_yticks(places, list(names))
-    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_yticks(places, [str(place + 1) for place in range(len(found))])
+    axes.set_ylim(-0.6, len(found) - 0.4)
     axes.set_xlim(left=0)
-    axes.set_xlabel("top-1 accuracy (% of test images); dashed: upper end of chance")
+    axes.set_ylabel("recording")
+    axes.set_xlabel("top-1 accuracy (% of test images)")
     figure.legend(loc="outside upper left", ncols=2)
     finish_axes(axes, "x")
     axes.tick_params(axis="y", length=0)
@@ -77,7 +79,7 @@ def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice
     left.axhspan(0, 100 * float(np.mean(known)), color=COLOURS["chance"][0], alpha=0.25, linewidth=0, label="chance")
     left.set_ylabel("top-1 accuracy (% of test images)")
     left.set_ylim(bottom=0)
-    left.legend(loc="upper left")
+    figure.legend(loc="outside upper center", ncols=3)
     _draw_gains(right, sizes, recordings, over_mice)
     for axes, title in ((left, "Accuracy"), (right, "Gain by joining")):
         axes.set_xscale("log")
@@ -89,7 +91,7 @@ def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice
     return figure
 
 
-def _draw_gains(axes, sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> None:  # type: ignore[no-untyped-def]
+def _draw_gains(axes: Axes, sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> None:
     axes.axhline(0, color=COLOURS["muted"][0], linewidth=0.8)
     for own in recordings:
         values = [100 * own[f"gain_shared_{n}"].value if f"gain_shared_{n}" in own else np.nan for n in sizes]
@@ -103,15 +105,13 @@ def _draw_gains(axes, sizes: Sequence[int], recordings: Sequence[Found], over_mi
 
 
 @in_style
-def draw_alignment(names: Sequence[str], panels: Mapping[str, Float[np.ndarray, "recording other"]]) -> Figure:
+def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -> Figure:
     """Draw the linear kernel alignment of maps between recordings, one panel for each kind of map.
 
     Parameters
     ----------
-    names
-        Of the recordings.
     panels
-        Title → values.
+        Title → values; recordings are numbered from 1.
     """
     figure = new_figure(180, 74)
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -119,15 +119,16 @@ def draw_alignment(names: Sequence[str], panels: Mapping[str, Float[np.ndarray, 
         image = axes.imshow(values, vmin=0, vmax=1, cmap="Blues")
         for row, column in np.ndindex(*values.shape):
             value = values[row, column]
-            if np.isfinite(value) and len(names) <= 8:
-                colour = COLOURS["paper"][0] if value > 0.55 else COLOURS["ink"][0]
+            if np.isfinite(value) and len(values) <= 8:
+                colour = BRIGHT if value > 0.55 else DARK
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
-        axes.set_xticks(range(len(names)), [str(place + 1) for place in range(len(names))])
-        axes.set_yticks(range(len(names)), [f"{place + 1}" for place in range(len(names))])
+        numbers = [str(place + 1) for place in range(len(values))]
+        axes.set_xticks(range(len(values)), numbers)
+        axes.set_yticks(range(len(values)), numbers)
         axes.set_title(title, fontsize=7.5, fontweight="normal")
         axes.set_xlabel("recording")
         if number == 0:
             axes.set_ylabel("recording")
         axes.tick_params(length=0)
-    figure.colorbar(image, ax=list(drawn), label="linear kernel alignment (0 unrelated, 1 alike)", shrink=0.8)
+    figure.colorbar(image, ax=list(drawn), label="linear kernel alignment", shrink=0.8)
     return figure

@@ -55,7 +55,7 @@ def joint_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Se
     over = _by_name(summary["over_mice"])
     return [
         _together(summary, names, found, over),
-        _joining(summary, names, found, over),
+        _joining(summary, found, over),
         _spread(summary),
         _likeness(summary, names, alignment),
         Section("methods", "Settings and how to repeat this"),
@@ -69,8 +69,8 @@ def _by_name(findings: Sequence[Mapping[str, Any]]) -> Found:
 def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[Found], over: Found) -> Section:
     p_values = {str(gain["name"]): gain for gain in summary["gains"]}["gain_joint"]
     rows = [
-        _row(name, own, p_values["p_over_images"][name], p_values["q_over_images"][name])
-        for name, own in zip(names, found, strict=True)
+        _row(f"{place}: {name}", own, p_values["p_over_images"][name], p_values["q_over_images"][name])
+        for place, (name, own) in enumerate(zip(names, found, strict=True), 1)
     ]
     rows.append(_row("mean over mice", over, p_values["p_over_mice"], p_values["q_over_mice"]))
     columns = (
@@ -88,13 +88,18 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
     caption = (
         "Top-1 accuracy from averaged responses, image tower shared by all recordings or trained on each alone; bars: 95\u202f%"
         " intervals over images; dashed: upper end of chance, queries assigned to other images."
+        f" {_numbered(names)}"
     )
-    part = FigurePart("together", draw_together_and_alone(names, found), caption, caption, table)
+    part = FigurePart("together", draw_together_and_alone(found), caption, caption, table)
     told = (
         "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
         " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
     )
     return Section("together", "Together and alone", paragraphs=(told,), figures=(part,))
+
+
+def _numbered(names: Sequence[str]) -> str:
+    return "Recordings: " + "; ".join(f"{place} {name}" for place, name in enumerate(names, 1)) + "."
 
 
 def _row(name: str, own: Found, p_value: float | None, q_value: float | None) -> tuple[str, ...]:
@@ -105,7 +110,7 @@ def _row(name: str, own: Found, p_value: float | None, q_value: float | None) ->
     return (name, *accuracies, signed(100 * gain.value, 1), between, number(p_value, 2), number(q_value, 2))
 
 
-def _joining(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[Found], over: Found) -> Section:
+def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) -> Section:
     sizes = sorted(int(name.rsplit("_", 1)[1]) for name in over if name.startswith("gain_shared_"))
     told = (
         "Each recording in turn is left out; the others train towers together, and it joins them with few of its images: what is"
@@ -164,9 +169,8 @@ def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Da
         rows.append((KINDS[told_of["maps"]], pair, str(each.n), number(each.value), ends, null))
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
-    listed = "; ".join(f"{place + 1}: {name}" for place, name in enumerate(names))
-    caption = f"How alike the maps of the same test images are in two recordings. {listed}."
-    part = FigurePart("likeness", draw_alignment(names, panels), caption, caption, table)
+    caption = f"How alike the maps of the same test images are in two recordings. {_numbered(names)}"
+    part = FigurePart("likeness", draw_alignment(panels), caption, caption, table)
     told = (
         "Linear centred kernel alignment, estimated without the bias of few images, does not ask whether maps are equal but whether"
         " they tell the same images apart: 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are"
