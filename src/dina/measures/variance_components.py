@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import f as fisher
+from scipy.special import chdtri, fdtri
 
 from dina.checks import DataError
 from dina.measures.finding import Finding
 
 TAIL = 0.025
-MANY = 1e9  # degrees of freedom that stand for infinity
 
 
 def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]) -> tuple[Finding, ...]:
@@ -80,14 +79,14 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
         else Finding(f"variance_{source}", math.nan, "1", 1, reason=f"There is one {source} only.")
         for source, square, own, n_levels in zip(sources, squares, freedom, values.shape, strict=True)
     ]
-    low, high = (rest / float(fisher.ppf(level, rest_freedom, MANY)) for level in (1 - TAIL, TAIL))
+    low, high = rest / _upper_of_many(TAIL, rest_freedom), rest / _upper_of_many(1 - TAIL, rest_freedom)
     return (*found, Finding("variance_rest", rest, "1", values.size, low, high))
 
 
 def _component(name: str, square: float, own: int, rest: float, rest_freedom: int, per_level: int) -> Finding:
     mean_square = square / own
     low, high = _difference_interval(mean_square, own, rest, rest_freedom)
-    null_low, null_high = ((float(fisher.ppf(p, own, rest_freedom)) - 1) * rest / per_level for p in (TAIL, 1 - TAIL))
+    null_low, null_high = ((float(fdtri(own, rest_freedom, p)) - 1) * rest / per_level for p in (TAIL, 1 - TAIL))
     value = (mean_square - rest) / per_level
     words = "the source adds nothing"
     return Finding(name, value, "1", own + 1, low / per_level, high / per_level, null_low, null_high, words)
@@ -95,18 +94,19 @@ def _component(name: str, square: float, own: int, rest: float, rest_freedom: in
 
 def _difference_interval(first: float, own: int, second: float, other: int) -> tuple[float, float]:
     """Return the modified large-sample interval of the difference of two expected mean squares (Ting et al. 1990)."""
-
-    def upper(level: float, above: float, below: float) -> float:
-        return float(fisher.ppf(1 - level, above, below))
-
-    g1, h2 = 1 - 1 / upper(TAIL, own, MANY), 1 / upper(1 - TAIL, other, MANY) - 1
-    h1, g2 = 1 / upper(1 - TAIL, own, MANY) - 1, 1 - 1 / upper(TAIL, other, MANY)
-    high, low = upper(TAIL, own, other), upper(1 - TAIL, own, other)
+    g1, h2 = 1 - 1 / _upper_of_many(TAIL, own), 1 / _upper_of_many(1 - TAIL, other) - 1
+    h1, g2 = 1 / _upper_of_many(1 - TAIL, own) - 1, 1 - 1 / _upper_of_many(TAIL, other)
+    high, low = float(fdtri(own, other, 1 - TAIL)), float(fdtri(own, other, TAIL))
     g12 = ((high - 1) ** 2 - g1**2 * high**2 - h2**2) / high
     h12 = ((1 - low) ** 2 - h1**2 * low**2 - g2**2) / low
     below = g1**2 * first**2 + h2**2 * second**2 + g12 * first * second
     above = h1**2 * first**2 + g2**2 * second**2 + h12 * first * second
     return first - second - math.sqrt(max(below, 0.0)), first - second + math.sqrt(max(above, 0.0))
+
+
+def _upper_of_many(probability: float, freedom: int) -> float:
+    """Return what a mean square of expectation 1 exceeds with this probability."""
+    return float(chdtri(freedom, probability)) / freedom
 
 
 def _unknown(values: np.ndarray, sources: Sequence[str], reason: str) -> tuple[Finding, ...]:
