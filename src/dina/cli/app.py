@@ -169,6 +169,28 @@ def joint(
 
 
 @app.command()
+def objectives(
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="As `dina study` takes it; best with labels.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[OBJECTIVES]", help="By default all.")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated; by default 0, 1 and 2.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Budget of every fit; by default that of the preset scratch.")] = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+) -> None:
+    """Train the same towers with every objective, and say whether a low-level bias is made by the contrastive one.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    from dina.cli.objectives_command import carry_out_objectives
+
+    carry_out_objectives(recording, names or [], seeds or [0, 1, 2], epochs, overrides or [], out, device, threads, force, images)
+
+
+@app.command()
 def simulate(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
     out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],
