@@ -4,6 +4,7 @@ from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.feature_maps import analyse_feature_maps
 from dina.interpretation.image_side.conditions import analyse_conditions
+from dina.interpretation.image_side.image_reconstruction import analyse_image_reconstruction
 from dina.interpretation.image_side.map_capacity import analyse_map_capacity
 from dina.interpretation.image_side.occlusion import analyse_occlusion
 from dina.interpretation.image_side.pathway_masking import analyse_pathway_masking
@@ -25,6 +26,9 @@ from dina.interpretation.neural_side.sparse_subsets import analyse_sparse_subset
 
 ANALYSES: dict[str, Analysis] = {
     "feature_maps": Analysis(analyse_feature_maps, "image", "Is the map made of a response the map of its image?"),
+    "image_reconstruction": Analysis(
+        analyse_image_reconstruction, "image", "How much of the image can be rebuilt from the map of a response?"
+    ),
     "variance_spectra": Analysis(
         analyse_variance_spectra, "image", "How fast does variance fall with rank in images, responses and maps?"
     ),

@@ -13,6 +13,7 @@ from dina.report.sections.contributions import contributions_section
 from dina.report.sections.couplings import couplings_section
 from dina.report.sections.feature_maps import feature_maps_section
 from dina.report.sections.functional_interactions import functional_interactions_section
+from dina.report.sections.image_reconstruction import image_reconstruction_section
 from dina.report.sections.map_capacity import map_capacity_section
 from dina.report.sections.neuron_profiles import neuron_profiles_section
 from dina.report.sections.noise_shuffle import noise_shuffle_section
@@ -30,6 +31,7 @@ from dina.report.sections.variance_spectra import variance_spectra_section
 
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
     "feature_maps": feature_maps_section,
+    "image_reconstruction": image_reconstruction_section,
     "variance_spectra": variance_spectra_section,
     "pathway_masking": pathway_masking_section,
     "occlusion": occlusion_section,
