@@ -191,8 +191,10 @@ def _at(maps: Tensor, rows: Tensor) -> Tensor:
 
 def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:
     """Return the weights of all recordings as if they were of one, for `learn_prior`, which reads weights and fit alone."""
-    weights, explained = (torch.cat([getattr(each, name) for each in found]) for name in ("weights", "explained"))
-    return replace(found[0], weights=weights, explained=explained)
+    names = ("centre", "weights", "intercept", "explained", "penalty")
+    together = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
+    # recordings may have seen different images: their predictions cannot stand side by side
+    return replace(found[0], predicted=torch.cat([each.predicted[:0] for each in found], dim=1), **together)
 
 
 def _choose_together(

@@ -1,0 +1,68 @@
+"""The closed-form start for several recordings: with one it is the old one, with several they teach each other."""
+
+import numpy as np
+import torch
+
+from dina.alignment.closed_form_start import start_at_encoding_model
+from dina.alignment.preset_settings import DefaultSettings
+from dina.alignment.presets import RecordingShape, build_towers
+from dina.alignment.shared_start import start_new_recording, start_sharing_images
+from dina.alignment.shared_towers import RecordingPairs
+
+WIDTHS = (0.75, 1.5)
+SETTINGS = DefaultSettings(n_orientations=2, stride=3)
+
+
+def built(pairs):
+    return build_towers("default", SETTINGS, RecordingShape.of(pairs), 0)
+
+
+def start_together(parts):
+    towers = [built(train) for train, _ in parts]
+    recordings = [RecordingPairs(str(place), *part) for place, part in enumerate(parts)]
+    shared, chosen = start_sharing_images(towers[0].image_tower, [t.neural_tower for t in towers], recordings, WIDTHS)
+    return towers, shared, chosen
+
+
+def test_one_recording_starts_bit_by_bit_as_it_would_by_itself(make_toy_pairs):
+    part = make_toy_pairs(100, 30, 30)
+    (towers,), _, chosen = start_together([part])
+    alone = built(part[0])
+    told = start_at_encoding_model(alone.image_tower, alone.neural_tower, WIDTHS, *part)
+    assert {name: told[name] for name in chosen} == chosen
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(tensor, towers.state_dict()[name]), name
+
+
+def test_the_prior_rests_on_the_neurons_of_all_recordings(make_toy_pairs):
+    parts = [make_toy_pairs(100, 30, n_neurons) for n_neurons in (30, 40)]
+    priors = [start_together(chosen)[1].prior for chosen in (parts, parts[::-1], parts[:1])]
+    # sums in another order: rounding of single precision
+    torch.testing.assert_close(priors[0], priors[1], rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(priors[0], priors[2], rtol=1e-2, atol=1e-3)
+
+
+def test_statistics_come_from_the_images_of_all_recordings_once_each(make_toy_pairs):
+    both = [make_toy_pairs(100, 30, n_neurons) for n_neurons in (30, 40)]
+    twice, _, _ = start_together(both)
+    once, _, _ = start_together(both[:1])
+    # both saw the same images: a second mouse adds no image
+    torch.testing.assert_close(twice[0].image_tower.mean, once[0].image_tower.mean, rtol=0, atol=0)
+    other = make_toy_pairs(100, 30, 40, seed=5)
+    more, _, _ = start_together([both[0], (other[0], other[1])])
+    assert not torch.allclose(more[0].image_tower.mean, once[0].image_tower.mean, rtol=1e-3)
+
+
+def test_a_new_recording_leaves_the_image_tower_and_predicts_with_few_images(make_toy_pairs):
+    towers, shared, _ = start_together([make_toy_pairs(150, 30, n_neurons) for n_neurons in (50, 40)])
+    image_tower = towers[0].image_tower
+    before = {name: tensor.clone() for name, tensor in image_tower.state_dict().items()}
+    train, validation = make_toy_pairs(40, 60, 30)
+    joined = built(train)
+    chosen = start_new_recording(image_tower, joined.neural_tower, shared, train, validation)
+    assert chosen["prior"] in ("ignorant", "learnt")
+    assert all(torch.equal(tensor, image_tower.state_dict()[name]) for name, tensor in before.items())
+    with torch.no_grad():
+        predicted = joined.neural_tower.predict(image_tower(torch.from_numpy(validation.images))).numpy()
+    # a neuron that nothing predicts is expected to answer alike to all images; 0 ± 0.03 if nothing were known of any
+    assert np.corrcoef(predicted.ravel(), validation.averaged().ravel())[0, 1] > 0.1
