@@ -76,7 +76,7 @@ class ImageReconstructionResult:
     pixels
         The images shown, in units of contrast, shape ``(n_examples, height, width)``.
     rebuilt
-        Their reconstructions, in units of contrast, shape ``(n_methods, n_examples, height, width)``.
+        Their reconstructions as deviations from the mean training image, in units of contrast, shape ``(n_methods, n_examples, height, width)``.
     chosen
         What validation chose, by name.
     reason
@@ -207,7 +207,7 @@ def _compare(
         similarity=similarity,
         examples=examples,
         pixels=(pixels + mean)[list(examples)],
-        rebuilt=(rebuilt + mean)[:, list(examples)],
+        rebuilt=rebuilt[:, list(examples)],
         chosen=chosen,
         reason=reason,
         seed=decoded.seed,

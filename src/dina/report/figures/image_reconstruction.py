@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
 
-HEADINGS = ("image shown", "response, linear", "response, convolutional", "image's own map, linear")
+HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
 N_BINS = 30
 WIDTH_MM = 170
 

@@ -36,7 +36,9 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     part = FigurePart(
         "image_reconstruction",
         draw_image_reconstruction(dataset),
-        "Test images and their reconstructions, each drawn in its own contrast. Both reconstructions are learnt from training images and their own"
+        "Test images, what is rebuilt from the averaged response to each, linearly and by the convolutional network, and what is rebuilt"
+        " linearly from the map of the image itself; reconstructions as deviations from the mean training image, each drawn in its own"
+        " contrast. All are learnt from training images and their own"
         " maps, without any response, so that what is seen was in the map; no knowledge of natural images is put in. Images are"
         " chosen by rule: those at the 90, 70, 50, 30 and 10\u202f% quantile of the correlation of pixels, of the linear"
         " reconstruction from the averaged response, as deviations from the mean training image. a and b, all pairs of"
