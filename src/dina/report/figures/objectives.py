@@ -13,9 +13,9 @@ from dina.report.style import COLOURS
 
 PANELS = {
     "top1_averaged": ("top-1 (%)", 100.0),
-    "category_matched_beyond_low_level": ("category of best matches\nbeyond low level (share)", 1.0),
-    "category_beyond_low_level": ("category read from maps\nbeyond low level (share)", 1.0),
-    "kept_lowest_octaves": ("accuracy kept below a quarter\nof the Nyquist limit (share)", 1.0),
+    "category_matched_beyond_low_level": ("category of best\nmatches, beyond\nlow level (share)", 1.0),
+    "category_beyond_low_level": ("category read\nfrom maps, beyond\nlow level (share)", 1.0),
+    "kept_lowest_octaves": ("accuracy kept below\na quarter of the\nNyquist limit (share)", 1.0),
 }
 REFERENCES = ("untrained", "responses", "category objectives")
 """Rows that are no objectives; they stand below and in another colour."""

@@ -1,0 +1,123 @@
+"""Several runs in one table: paired where they answered the same queries, refused or kept apart where they did not."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dina.artifacts import write_dataset
+from dina.checks import DataError
+from dina.recordings.recording import Recording
+from dina.report.compared_runs import comparison_markdown, write_comparison
+from dina.study import read_settings, run_study
+from dina.study.compared_runs import compare_runs
+from dina.study.retrieval_file import DecoderScores, Scored
+
+QUICK = ["dina.fit.n_epochs=1", "preset=scratch", "evaluation.n_resamples=100"]
+
+
+@pytest.fixture(scope="module")
+def runs(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("compared")
+    words = {
+        "first": ['decoders=["dina", "ridge"]'],
+        "second": ['decoders=["dina", "ridge"]', "dina.rank=4"],
+        "resplit": ['decoders=["ridge"]', "seed=1"],
+    }
+    for name, changes in words.items():
+        run_study(small_session, read_settings(None, [*QUICK, *changes]), folder / name, n_threads=1)
+    return {name: folder / name for name in words}
+
+
+def make_perfect(run: Path, copy: Path) -> Path:
+    """Copy a run and let its dina name every image rightly."""
+    shutil.copytree(run, copy)
+    path = copy / "results" / "retrieval_dina.nc"
+    scores = DecoderScores.read(path)
+    scored = {
+        kind: Scored(np.eye(one.scores.shape[1])[one.target], one.target, one.stimulus_id) for kind, one in scores.scored.items()
+    }
+    DecoderScores("dina", "scratch", "images", scored).write(path)
+    return copy
+
+
+def test_a_decoder_that_says_the_same_in_two_runs_is_shown_once(runs: dict[str, Path]) -> None:
+    comparison = compare_runs([runs["first"], runs["second"]], n_resamples=100)
+
+    assert list(comparison["label"].to_numpy()) == ["dina (first)", "dina (second)", "ridge"]
+    assert list(comparison["is_reference"].to_numpy()) == [True, False, False]
+
+
+def test_a_perfect_decoder_is_better_by_what_the_reference_misses(runs: dict[str, Path], tmp_path: Path) -> None:
+    perfect = make_perfect(runs["first"], tmp_path / "perfect")
+
+    comparison = compare_runs([runs["first"], perfect], n_resamples=500)
+
+    one = comparison.sel(queries="averaged")
+    missed = 1 - float(one["top1"][0])
+    assert float(one["top1"][1]) == 1.0
+    assert missed > 0.5  # a run of one epoch knows next to nothing, so that there is a difference to be found
+    np.testing.assert_allclose(float(one["top1_difference"][1]), missed, atol=1e-12)
+    assert float(one["top1_difference_low"][1]) > 0
+    assert float(one["top1_p_value"][1]) < 0.05
+    assert float(one["top1_q_value"][1]) >= float(one["top1_p_value"][1])
+    assert float(one["mean_log_rank_difference"][1]) < 0  # a smaller rank is better
+
+
+def test_a_decoder_does_not_differ_from_itself(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["first"], tmp_path / "again")
+
+    comparison = compare_runs([runs["first"], tmp_path / "again"], n_resamples=100)
+
+    assert list(comparison["label"].to_numpy()) == ["dina (first)", "dina (again)", "ridge"]
+    np.testing.assert_array_equal(comparison["top1_difference"].to_numpy()[1], 0.0)
+    np.testing.assert_array_equal(comparison["top1_p_value"].to_numpy()[1], 1.0)
+
+
+def test_runs_of_other_splits_are_refused_in_one_sentence(runs: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match=r"resplit has another split than first\. Leave it out, or give --mixed"):
+        compare_runs([runs["first"], runs["resplit"]])
+
+
+def test_mixed_runs_stand_side_by_side_and_nothing_is_paired_between_them(runs: dict[str, Path]) -> None:
+    comparison = compare_runs([runs["first"], runs["resplit"]], n_resamples=100, mixed=True)
+
+    assert list(comparison["task"].to_numpy()) == [0, 0, 1]
+    assert list(comparison["is_reference"].to_numpy()) == [True, False, True]
+    assert np.isnan(comparison["top1_difference"].sel(queries="averaged").to_numpy()[2])
+    assert "2 different recordings or splits" in comparison_markdown(comparison)
+
+
+def test_another_reference_turns_the_difference_round(runs: dict[str, Path]) -> None:
+    usual = compare_runs([runs["first"]], n_resamples=100).sel(queries="averaged")
+    turned = compare_runs([runs["first"]], "ridge", n_resamples=100).sel(queries="averaged")
+
+    np.testing.assert_allclose(float(usual["mean_log_rank_difference"][1]), -float(turned["mean_log_rank_difference"][0]))
+    assert float(usual["mean_log_rank_difference"][1]) != 0
+
+
+def test_a_reference_that_is_not_in_the_table_is_refused(runs: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match=r"got 'ridg'\. Choose from: dina, ridge"):
+        compare_runs([runs["first"]], "ridg")
+
+
+def test_what_is_written_holds_every_number_and_is_readable(runs: dict[str, Path], tmp_path: Path) -> None:
+    comparison = compare_runs([runs["first"], runs["second"]], n_resamples=100)
+
+    paths = write_comparison(comparison, tmp_path / "tables")
+
+    table = pd.read_csv(paths[0])
+    assert len(table) == comparison.sizes["entry"] * comparison.sizes["queries"]
+    np.testing.assert_allclose(table["top1"], comparison["top1"].to_numpy().ravel())
+    markdown = paths[1].read_text(encoding="utf-8")
+    assert "| dina (second) |" in markdown
+    assert "second differs from first in: settings.dina.rank" in markdown
+    assert paths[2].read_text(encoding="utf-8").count("<svg") == 1
+
+
+def test_an_unfinished_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    write_dataset(tmp_path / "half" / "results" / "quality.nc", compare_runs([runs["first"]], n_resamples=100))
+    with pytest.raises(DataError, match="must be a finished run directory"):
+        compare_runs([runs["first"], tmp_path / "half"])
