@@ -42,7 +42,7 @@ def carry_out_joint(
 
     changes = [*overrides, *([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
     settings = read_joint_settings(study_file, changes)
-    opened = [_open(word, images, settings.seed) for word in words]
+    opened = [open_member(word, images, settings.seed) for word in words]
     run = out or Path("runs") / f"joint-{settings.preset}-seed{settings.seed}"
     summary = run_joint_study(opened, settings, run, choose_device(device), n_threads, force=force)
     page = write_joint_report(run)
@@ -51,8 +51,23 @@ def carry_out_joint(
     log.info("Done in %.0f s.", time.monotonic() - began)
 
 
-def _open(word: str, images: Path | None, seed: int) -> Any:
-    """Open a recording; ``demo:2`` is the second mouse that sees the images of the simulated session demo."""
+def open_member(word: str, images: Path | None, seed: int) -> Any:
+    """Open one of several recordings; ``demo:2`` is another mouse that sees the images of the simulated session demo.
+
+    Parameters
+    ----------
+    word
+        As in `dina.cli.sessions.open_recording`, or the name of a simulated session, a colon and the number of a mouse.
+    images
+        Where the images are, if not beside the recording.
+    seed
+        Of the simulation.
+
+    Raises
+    ------
+    DataError
+        If there is no such recording.
+    """
     # imported here: see above
     from dina.cli.sessions import open_recording
     from dina.recordings.synthetic import NAMED_SESSIONS, simulate

@@ -1,0 +1,53 @@
+"""Several recordings on the command line: from files to a page, and simulated mice by number."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dina.cli import main
+from dina.cli.joint_command import open_member
+from dina.recordings.synthetic import simulate
+
+SESSION = {"n_neurons": 20, "n_stimuli": 100, "height": 16, "width": 32, "n_subunits": 30, "n_spontaneous": 0}
+QUICK = [
+    "preset=scratch",
+    "dina.fit.n_epochs=1",
+    "dina.pathway_width=8",
+    "dina.rank=8",
+    "evaluation.n_resamples=100",
+    "sizes=[30]",
+]
+
+
+def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for mouse in (0, 1):
+        simulate("demo", settings=SESSION, mouse=mouse).write(tmp_path / f"mouse{mouse}.nc")
+    words = ["joint", str(tmp_path / "mouse0.nc"), str(tmp_path / "mouse1.nc"), "--out", str(tmp_path / "run"), "--threads", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, *(word for setting in QUICK for word in ("--set", setting))])
+    assert not ended.value.code
+    out = capsys.readouterr().out
+    assert "mean over mice" in out
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Simulated data." in page
+    assert "Two mice say nothing about how mice differ" in page
+    assert page.count("<svg ") == 3
+    assert "nan" not in page.lower().split()
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"
+
+
+def test_a_single_recording_is_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate("demo", settings=SESSION).write(tmp_path / "mouse0.nc")
+    with pytest.raises(SystemExit) as ended:
+        main(["joint", str(tmp_path / "mouse0.nc"), "--out", str(tmp_path / "run"), "--threads", "1"])
+    assert ended.value.code == 2
+    assert "at least two recordings" in capsys.readouterr().err
+
+
+def test_a_number_after_the_name_of_a_session_is_a_mouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("dina.recordings.synthetic.simulate", lambda session, seed, mouse=0: asked.append((session, seed, mouse)))
+    open_member("demo:2", None, 7)
+    assert asked == [("demo", 7, 2)]

@@ -1,0 +1,139 @@
+"""A study of several recordings: what it writes, that it goes on after a stop, and that test images stay unseen."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import dina.study.joint as joint_study
+from dina.artifacts import verify_checksums
+from dina.checks import DataError
+from dina.recordings.recording import Recording
+from dina.recordings.synthetic import simulate
+from dina.study.joint import run_joint_study
+from dina.study.joint_cells import Cell, fit_together
+from dina.study.joint_settings import JointSettings, read_joint_settings
+
+SESSION = {
+    "n_neurons": 24,
+    "n_stimuli": 130,
+    "height": 16,
+    "width": 32,
+    "n_subunits": 40,
+    "n_spontaneous": 0,
+    "signal_to_noise": 2.0,
+}
+WORDS = ["preset=scratch", "sizes=[40, 5000]", "split.test_fraction=0.2", "evaluation.n_resamples=200", "n_folds=2"]
+QUICK = ["dina.fit.n_epochs=2", "dina.pathway_width=8", "dina.rank=16", "dina.fit.batch_size=40"]
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[Recording]:
+    return [simulate("demo", settings=SESSION, mouse=mouse) for mouse in range(3)]
+
+
+@pytest.fixture(scope="module")
+def settings() -> JointSettings:
+    return read_joint_settings(overrides=[*WORDS, *QUICK])
+
+
+@pytest.fixture(scope="module")
+def run(recordings: list[Recording], settings: JointSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("joint") / "run"
+    run_joint_study(recordings, settings, out)
+    return out
+
+
+def test_the_directory_is_whole_and_its_summary_names_every_statistic(run: Path, recordings: list[Recording]) -> None:
+    assert verify_checksums(run) == {}
+    summary = json.loads((run / "summary.json").read_text())
+    assert [each["name"] for each in summary["recordings"]] == [recording.name for recording in recordings]
+    names = {finding["name"] for finding in summary["over_mice"]}
+    assert names == {"top1_joint", "top1_alone", "gain_joint", "top1_shared_40", "top1_alone_40", "gain_shared_40"}
+    gains = {gain["name"]: gain for gain in summary["gains"]}
+    # three mice: no p-value below 2/8
+    assert gains["gain_joint"]["p_over_mice"] >= 0.25
+    assert gains["gain_joint"]["q_over_mice"] >= gains["gain_joint"]["p_over_mice"]
+    components = {finding["name"]: finding for finding in summary["variance_components"]}
+    assert components["variance_seed"]["reason"] == "There is one seed only."
+    assert components["variance_recording"]["value"] is not None
+    assert len(summary["alignment"]) == 3 * 3  # kinds of maps times pairs of recordings
+    assert len({each["sha256"] for each in summary["splits"]}) == 2
+
+
+def test_a_gain_is_the_difference_of_what_stands_beside_it(run: Path) -> None:
+    for recording in json.loads((run / "summary.json").read_text())["recordings"]:
+        found = {finding["name"]: finding for finding in recording["findings"]}
+        assert found["gain_joint"]["value"] == pytest.approx(found["top1_joint"]["value"] - found["top1_alone"]["value"])
+        assert found["gain_joint"]["low"] <= found["gain_joint"]["value"] <= found["gain_joint"]["high"]
+        assert found["top1_joint"]["null_low"] <= 1 / 26 <= found["top1_joint"]["null_high"]
+
+
+def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
+    run: Path, recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def stop_midway(recording: Recording, *others: object) -> None:
+        calls.append(recording.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        alone(recording, *others)
+
+    alone = joint_study.fit_alone
+    monkeypatch.setattr(joint_study, "fit_alone", stop_midway)
+    with pytest.raises(KeyboardInterrupt):
+        run_joint_study(recordings, settings, tmp_path / "run")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "run.partial" / "results").iterdir()}
+    assert len(kept) == 5  # three together, one alone and joining
+    monkeypatch.setattr(joint_study, "fit_alone", alone)
+    run_joint_study(recordings, settings, tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
+
+
+def test_a_finished_study_is_read_and_not_computed_again(
+    run: Path, recordings: list[Recording], settings: JointSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joint_study, "_carry_out", None)
+    summary = run_joint_study(recordings, settings, run)
+    assert summary == json.loads((run / "summary.json").read_text())
+    with pytest.raises(DataError, match="n_folds: 2 there, 3 now"):
+        run_joint_study(recordings, settings.model_copy(update={"n_folds": 3}), run)
+
+
+def test_nothing_of_the_test_images_reaches_a_tower(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:
+    split = joint_study.split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2)
+    poisoned = []
+    for recording in recordings:
+        responses = recording.responses.copy()
+        responses[np.isin(recording.stimulus_id, split.test)] = 1e6
+        images = recording.images.copy()
+        images[split.test] = 255
+        poisoned.append(replace(recording, responses=responses, images=images))
+    for folder, used in (("clean", recordings), ("poisoned", poisoned)):
+        fit_together(used, settings, Cell(0, 0, split, 0), "cpu", tmp_path / folder)
+    models = [sorted((tmp_path / folder / "models").glob("*.safetensors")) for folder in ("clean", "poisoned")]
+    assert len(models[0]) == 3
+    for clean, other in zip(*models, strict=True):
+        assert clean.read_bytes() == other.read_bytes()
+
+
+def test_larger_sets_of_few_images_are_counted_with_their_validation_images(run: Path, recordings: list[Recording]) -> None:
+    paths = sorted((run / "results").glob("joining_*_fold0_seed0.nc"))
+    assert len(paths) == 3
+    with xr.open_dataset(paths[0], engine="h5netcdf") as opened:
+        assert opened["size"].to_numpy().tolist() == [40]  # 5000 images are not there
+        assert opened["top1_shared"].dims == ("size", "query")
+
+
+def test_one_recording_and_other_images_are_refused(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least two recordings"):
+        run_joint_study(recordings[:1], settings, tmp_path / "run")
+    foreign = replace(recordings[1], image_set="others")
+    with pytest.raises(DataError, match="one image set"):
+        run_joint_study([recordings[0], foreign], settings, tmp_path / "run")
+    with pytest.raises(DataError, match="Did you mean 'sizes'"):
+        read_joint_settings(overrides=["size=[20]"])
