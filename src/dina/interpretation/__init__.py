@@ -3,6 +3,7 @@
 from dina.interpretation.analysis import Analysis, AnalysisResult
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.feature_maps import analyse_feature_maps
+from dina.interpretation.image_side.brain_score import analyse_brain_score
 from dina.interpretation.image_side.conditions import analyse_conditions
 from dina.interpretation.image_side.image_reconstruction import analyse_image_reconstruction
 from dina.interpretation.image_side.map_capacity import analyse_map_capacity
@@ -28,6 +29,9 @@ ANALYSES: dict[str, Analysis] = {
     "feature_maps": Analysis(analyse_feature_maps, "image", "Is the map made of a response the map of its image?"),
     "image_reconstruction": Analysis(
         analyse_image_reconstruction, "image", "How much of the image can be rebuilt from the map of a response?"
+    ),
+    "brain_score": Analysis(
+        analyse_brain_score, "image", "Which layer of the image tower predicts the neurons best, and how well for their noise?"
     ),
     "variance_spectra": Analysis(
         analyse_variance_spectra, "image", "How fast does variance fall with rank in images, responses and maps?"

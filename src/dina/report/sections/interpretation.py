@@ -8,6 +8,7 @@ from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
 from dina.report.sections.attention_subsets import attention_subsets_section
+from dina.report.sections.brain_score import brain_score_section
 from dina.report.sections.conditions import conditions_section
 from dina.report.sections.contributions import contributions_section
 from dina.report.sections.couplings import couplings_section
@@ -32,6 +33,7 @@ from dina.report.sections.variance_spectra import variance_spectra_section
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
     "feature_maps": feature_maps_section,
     "image_reconstruction": image_reconstruction_section,
+    "brain_score": brain_score_section,
     "variance_spectra": variance_spectra_section,
     "pathway_masking": pathway_masking_section,
     "occlusion": occlusion_section,

@@ -1,0 +1,41 @@
+"""How well the layers of the image tower predict the neurons, on the page."""
+
+import xarray as xr
+
+from dina.measures.finding import Finding
+from dina.report.figures.brain_score import draw_brain_score
+from dina.report.finding_table import finding_table
+from dina.report.parts import FigurePart, Section
+from dina.report.words import number
+
+
+def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show the noise-corrected score of every layer."""
+    layers = [str(layer) for layer in dataset["layer"].to_numpy()]
+    of_layer = dict(zip(layers, findings, strict=True))
+    best = max(of_layer, key=lambda layer: of_layer[layer].value)
+    reason = str(dataset.attrs["reason"])
+    n_neurons = dataset.sizes["neuron"]
+    what = "of what their noise allows" if not reason else "(correlation, not corrected for noise)"
+    told = (
+        f"The layer that predicts the {n_neurons:,} neurons best is “{best}”, with a median score of"
+        f" {number(of_layer[best].value)} {what}; pixels reach {number(of_layer['pixels'].value)}."
+    )
+    part = FigurePart(
+        "brain_score",
+        draw_brain_score(dataset, of_layer),
+        "a, correlation over test images of predicted with averaged measured responses, divided by the ceiling that each neuron's"
+        " repeats set: points with lines, median over neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and"
+        " 90\u202f% of the neurons; grey bands, predictions compared with responses to other images. Predictions are ridge"
+        f" regressions on training images. b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed:"
+        " as good as noise allows. Points above it are possible, since ceilings are estimates.",
+        told,
+        finding_table(
+            "Score of each layer, median over neurons.",
+            {one.name: layer for layer, one in of_layer.items()},
+            {one.name: one for one in findings},
+        ),
+    )
+    missing = (reason,) if reason else ()
+    title = "Neurons predicted from the layers of the image tower"
+    return Section("brain-score", title, paragraphs=(told,), figures=(part,), missing=missing)
