@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from dina.alignment.aligned_towers import AlignedTowers
+from dina.checks import DataError
 from dina.dataset.pairs import Pairs, make_task
 from dina.decoding.retrieval import retrieve
 from dina.interpretation.decoded import Decoded
@@ -22,6 +23,7 @@ N_DRAWS = 40
 N_NEIGHBOURS = 20
 """Training images that vote for the category of a response."""
 
+ENDS = ("value", "low", "high", "null_low", "null_high")
 Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
 PROFILE = ("kept_lowest_octaves", "kept_without_highest_octave", "median_frequency")
 """Findings of `spatial_frequency` that stand for the profile of one fit."""
@@ -110,14 +112,21 @@ def measure_objective(decoded: Decoded, question: CategoryQuestion | None) -> xr
     maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test)}
     variables: Variables = {f"{side}_maps": (("test_image", f"{side}_feature"), found) for side, found in maps.items()}
     variables |= {f"top1_{kind}": (("test_image",), _top1(decoded, kind)) for kind in ("averaged", "single_trial")}
-    found = {finding.name: finding for finding in analyse_spatial_frequency(decoded).findings()}
-    ends = ("value", "low", "high", "null_low", "null_high")
-    profile = np.array([[getattr(found[name], end) for end in ends] for name in PROFILE])
+    profile, units = _profile(decoded)
     variables["profile"] = (("statistic", "end"), profile)
     if question is not None:
         variables |= _category_of_maps(towers, question)
-    coordinates = {"statistic": list(PROFILE), "end": list(ends)}
-    return xr.Dataset(variables, coords=coordinates, attrs={"units_of_median_frequency": found["median_frequency"].units})
+    coordinates = {"statistic": list(PROFILE), "end": list(ENDS)}
+    return xr.Dataset(variables, coords=coordinates, attrs={"units_of_median_frequency": units})
+
+
+def _profile(decoded: Decoded) -> tuple[Float[np.ndarray, "statistic end"], str]:
+    """Return the findings of `PROFILE` and the unit of frequency; NaN where there are too few test images."""
+    try:
+        found = {finding.name: finding for finding in analyse_spatial_frequency(decoded).findings()}
+    except DataError:
+        return np.full((len(PROFILE), len(ENDS)), np.nan), "1"
+    return np.array([[getattr(found[name], end) for end in ENDS] for name in PROFILE]), found["median_frequency"].units
 
 
 def measure_responses(question: CategoryQuestion) -> xr.Dataset:
