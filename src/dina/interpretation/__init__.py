@@ -20,6 +20,7 @@ from dina.interpretation.neural_side.attention_subsets import analyse_attention_
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.couplings import analyse_couplings
 from dina.interpretation.neural_side.functional_interactions import analyse_functional_interactions
+from dina.interpretation.neural_side.inception_loop import analyse_inception_loop
 from dina.interpretation.neural_side.neuron_profiles import analyse_neuron_profiles
 from dina.interpretation.neural_side.noise_shuffle import analyse_noise_shuffle
 from dina.interpretation.neural_side.refitted_subsets import analyse_refitted_subsets
@@ -58,6 +59,9 @@ ANALYSES: dict[str, Analysis] = {
         analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
     ),
     "neuron_profiles": Analysis(analyse_neuron_profiles, "neural", "How does each neuron respond, and to what?"),
+    "inception_loop": Analysis(
+        analyse_inception_loop, "neural", "Which image would excite a neuron most, and do two models agree on it?", is_slow=True
+    ),
     "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
     "sparse_subsets": Analysis(
         analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"

@@ -15,6 +15,7 @@ from dina.report.sections.couplings import couplings_section
 from dina.report.sections.feature_maps import feature_maps_section
 from dina.report.sections.functional_interactions import functional_interactions_section
 from dina.report.sections.image_reconstruction import image_reconstruction_section
+from dina.report.sections.inception_loop import inception_loop_section
 from dina.report.sections.map_capacity import map_capacity_section
 from dina.report.sections.neuron_profiles import neuron_profiles_section
 from dina.report.sections.noise_shuffle import noise_shuffle_section
@@ -46,6 +47,7 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "map_capacity": map_capacity_section,
     "semantics": semantics_section,
     "neuron_profiles": neuron_profiles_section,
+    "inception_loop": inception_loop_section,
     "contributions": contributions_section,
     "sparse_subsets": sparse_subsets_section,
     "attention_subsets": attention_subsets_section,
