@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from dina.measures.kernel_alignment import gram_of
-from dina.study.joint_statistics import RecordingCells, joint_statistics
+from dina.study.joint_statistics import RecordingRounds, joint_statistics
 
 
 def one_fit(generator, accuracy, maps, n=60):
@@ -31,7 +31,7 @@ def fabricate(n_mice, joint, alone, n_folds=2, seed=0):
         maps = np.hstack([common, generator.standard_normal((60, 3))])
         own = generator.standard_normal((60, 9))
         fits = [{key: one_fit(generator, each, part) for key in keys} for each, part in ((joint, maps), (alone, own))]
-        made.append(RecordingCells(f"M{mouse:06d}_a", *fits, {}))
+        made.append(RecordingRounds(f"M{mouse:06d}_a", *fits, {}))
     return made
 
 
@@ -69,7 +69,7 @@ def test_maps_with_a_common_part_are_alike_and_others_are_not():
 
 def test_recordings_of_one_mouse_count_once():
     made = fabricate(4, 0.8, 0.4)
-    same = [RecordingCells(f"M000001_day{day}", each.joint, each.alone, {}) for day, each in enumerate(made)]
+    same = [RecordingRounds(f"M000001_day{day}", each.joint, each.alone, {}) for day, each in enumerate(made)]
     found = joint_statistics(same, seed=0, n_resamples=200)
     gain = found.across.by_analysis()["joint"]["gain_joint"]
     assert gain.n == 1

@@ -14,7 +14,8 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
 from dina.study.joint import run_joint_study
-from dina.study.joint_cells import Cell, fit_together
+from dina.study.joint_fits import fit_together
+from dina.study.joint_rounds import Round
 from dina.study.joint_settings import JointSettings, read_joint_settings
 
 SESSION = {
@@ -114,7 +115,7 @@ def test_nothing_of_the_test_images_reaches_a_tower(recordings: list[Recording],
         images[split.test] = 255
         poisoned.append(replace(recording, responses=responses, images=images))
     for folder, used in (("clean", recordings), ("poisoned", poisoned)):
-        fit_together(used, settings, Cell(0, 0, split, 0), "cpu", tmp_path / folder)
+        fit_together(used, settings, Round(0, 0, split, 0), "cpu", tmp_path / folder)
     models = [sorted((tmp_path / folder / "models").glob("*.safetensors")) for folder in ("clean", "poisoned")]
     assert len(models[0]) == 3
     for clean, other in zip(*models, strict=True):

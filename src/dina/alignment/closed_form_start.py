@@ -2,8 +2,9 @@
 
 import torch
 
-from dina.alignment.encoding_candidates import contrast_candidate, judge_candidate, shift_by_contrast, steady_candidate
+from dina.alignment.encoding_candidates import contrast_candidate, judge_candidate, steady_candidate
 from dina.dataset.pairs import Pairs
+from dina.encoding.contrast_calibration import shift_by_contrast
 from dina.encoding.evidence import choose_typical
 from dina.encoding.local_ridge import choose_width, fit_local_ridge, learn_prior
 from dina.encoding.receptive_fields import estimate_centres

@@ -102,7 +102,19 @@ def contrast_candidate(
     order: int,
     prior: Float[Tensor, "feature feature"],
 ) -> EncodingCandidate:
-    """Fit what is left when mean responses and mean maps follow contrast, and calibrate it at every contrast."""
+    """Fit what is left when mean responses and mean maps follow contrast, and calibrate it at every contrast.
+
+    Parameters
+    ----------
+    maps
+        Of the training images, less what their contrast lets expect.
+    responses
+        To the same images.
+    knots
+        From `ContrastGain.knot_weights`.
+    centre, width, order, prior
+        As in `dina.encoding.local_ridge.fit_local_ridge`.
+    """
     at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
     deviation = responses - knots @ at_knot
     weights = fit_local_ridge(maps, deviation, centre[:, None], width, order, prior)
@@ -135,17 +147,6 @@ def judge_candidate(
                 best = JudgedCandidate(candidate, noise, loss, chosen)
     assert best is not None  # there are six settings; tells the type checker
     return best
-
-
-def shift_by_contrast(
-    maps: Float[Tensor, "stimulus channel height width"],
-    knots: Float[Tensor, "stimulus knot"],
-    expected: Float[Tensor, "knot channel height width"],
-    chunk: int = 64,
-) -> None:
-    """Add to every map, in place, what its contrast lets expect."""
-    for first in range(0, len(maps), chunk):
-        maps[first : first + chunk] += torch.einsum("bk,kchw->bchw", knots[first : first + chunk], expected).to(maps.dtype)
 
 
 def _install(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:

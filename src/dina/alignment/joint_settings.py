@@ -50,8 +50,6 @@ class MindEyeSettings(AdaptedTrunkSettings):
 
     Parameters
     ----------
-    map_channels, pathway_width, width, n_blocks, dropout, temperature
-        As in `AdaptedTrunkSettings`.
     first_share
         Fraction of the epochs with BiMixCo, before SoftCLIP takes over; published: a third.
     fit
@@ -67,8 +65,6 @@ class MindBridgeSettings(AdaptedTrunkSettings):
 
     Parameters
     ----------
-    map_channels, pathway_width, width, n_blocks, dropout, temperature
-        As in `AdaptedTrunkSettings`.
     rebuild_weight
         Of rebuilding responses, beside the contrastive objective.
     cycle_weight

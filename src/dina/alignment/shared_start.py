@@ -13,11 +13,11 @@ from dina.alignment.encoding_candidates import (
     JudgedCandidate,
     contrast_candidate,
     judge_candidate,
-    shift_by_contrast,
     steady_candidate,
 )
 from dina.alignment.shared_towers import RecordingPairs
 from dina.dataset.pairs import Pairs
+from dina.encoding.contrast_calibration import shift_by_contrast
 from dina.encoding.evidence import choose_typical
 from dina.encoding.local_ridge import LocalWeights, choose_width, fit_local_ridge, learn_prior
 from dina.encoding.receptive_fields import estimate_centres

@@ -41,3 +41,14 @@ def calibrate_by_contrast(
     # the pull is towards 1: where no image tells, predictions are taken as they are
     right = knot_weights.T @ agreement + ridge.diagonal()
     return torch.linalg.solve(gram + ridge, right).clamp_min(0.0)
+
+
+def shift_by_contrast(
+    maps: Float[Tensor, "stimulus channel height width"],
+    knots: Float[Tensor, "stimulus knot"],
+    expected: Float[Tensor, "knot channel height width"],
+    chunk: int = 64,
+) -> None:
+    """Add to every map, in place, what its contrast lets expect."""
+    for first in range(0, len(maps), chunk):
+        maps[first : first + chunk] += torch.einsum("bk,kchw->bchw", knots[first : first + chunk], expected).to(maps.dtype)

@@ -16,9 +16,10 @@ from dina.progress import track
 from dina.randomness import seed_for
 from dina.recordings.recording import Recording
 from dina.study.environment import describe_environment, fixed_threads
-from dina.study.joint_cells import Cell, fit_alone, fit_joining, fit_together, read_cells
+from dina.study.joint_fits import fit_alone, fit_joining, fit_together
+from dina.study.joint_rounds import Round, read_rounds
 from dina.study.joint_settings import JointSettings
-from dina.study.joint_statistics import JointStatistics, RecordingCells, joint_statistics
+from dina.study.joint_statistics import JointStatistics, RecordingRounds, joint_statistics
 from dina.study.run_directory import is_finished, open_run
 from dina.study.settings_file import to_toml
 
@@ -78,10 +79,10 @@ def run_joint_study(
     with fixed_threads(n_threads), open_run(out, identity, force=force) as folder:
         write_text(folder / "study.toml", to_toml(settings.model_dump(mode="json")))
         write_json(folder / "environment.json", identity["environment"])
-        cells = _cells(recordings, settings, folder)
-        _carry_out(recordings, settings, cells, device, folder)
-        found = _statistics(recordings, settings, cells, folder)
-        summary = _summary(recordings, settings, cells, found)
+        rounds = _rounds(recordings, settings, folder)
+        _carry_out(recordings, settings, rounds, device, folder)
+        found = _statistics(recordings, settings, rounds, folder)
+        summary = _summary(recordings, settings, rounds, found)
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -103,43 +104,45 @@ def _check_whole(run: Path) -> None:
         raise DataError(f"{run} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
 
 
-def _cells(recordings: Sequence[Recording], settings: JointSettings, folder: Path) -> list[Cell]:
+def _rounds(recordings: Sequence[Recording], settings: JointSettings, folder: Path) -> list[Round]:
     """Draw the split of every fold, jointly for all recordings, and list what is to be fitted."""
     # recordings of one image set under another condition show other pixels; what is near-identical in the first counts
     group = group_near_identical(recordings[0].images, settings.split.near_identical)
     fractions = (settings.split.validation_fraction, settings.split.test_fraction)
-    cells = []
+    rounds = []
     for fold in range(settings.n_folds):
         seed = settings.seed if fold == 0 else seed_for(settings.seed, f"fold {fold}")
         split = split_by_stimulus(recordings, group, seed, *fractions)
         parts = {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
         write_json(folder / f"split_fold{fold}.json", {"seed": split.seed, "sha256": split.sha256(), **parts})
         repeats = range(settings.n_seeds)
-        cells += [
-            Cell(fold, repeat, split, settings.seed if repeat == 0 else seed_for(settings.seed, f"training {repeat}"))
+        rounds += [
+            Round(fold, repeat, split, settings.seed if repeat == 0 else seed_for(settings.seed, f"training {repeat}"))
             for repeat in repeats
         ]
-    return cells
+    return rounds
 
 
 def _carry_out(
-    recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], device: str, folder: Path
+    recordings: Sequence[Recording], settings: JointSettings, rounds: Sequence[Round], device: str, folder: Path
 ) -> None:
     """Do every fit that is not there yet: together first, then recording by recording."""
     detail: dict[str, str] = {}
-    for cell in track(cells, "Folds and seeds"):
-        fit_together(recordings, settings, cell, device, folder)
+    for each in track(rounds, "Folds and seeds"):
+        fit_together(recordings, settings, each, device, folder)
         for recording in track(recordings, "Recordings alone and joining", detail=detail):
             detail["recording"] = recording.name
             others = [other for other in recordings if other is not recording]
-            fit_alone(recording, settings, cell, device, folder)
+            fit_alone(recording, settings, each, device, folder)
             if settings.sizes:
-                fit_joining(recording, others, settings, cell, device, folder)
+                fit_joining(recording, others, settings, each, device, folder)
 
 
-def _statistics(recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], folder: Path) -> JointStatistics:
+def _statistics(
+    recordings: Sequence[Recording], settings: JointSettings, rounds: Sequence[Round], folder: Path
+) -> JointStatistics:
     kept = [
-        RecordingCells(r.name, *(read_cells(cells, folder, kind, r.name) for kind in ("joint", "alone", "joining")))
+        RecordingRounds(r.name, *(read_rounds(rounds, folder, kind, r.name) for kind in ("joint", "alone", "joining")))
         for r in recordings
     ]
     found = joint_statistics(kept, settings.seed, settings.evaluation.n_resamples)
@@ -152,7 +155,7 @@ def _statistics(recordings: Sequence[Recording], settings: JointSettings, cells:
 
 
 def _summary(
-    recordings: Sequence[Recording], settings: JointSettings, cells: Sequence[Cell], found: JointStatistics
+    recordings: Sequence[Recording], settings: JointSettings, rounds: Sequence[Round], found: JointStatistics
 ) -> dict[str, Any]:
     """Return all numbers; null with a reason where something cannot be computed."""
 
@@ -176,7 +179,7 @@ def _summary(
             }
             for r in recordings
         ],
-        "splits": [{"fold": c.fold, "sha256": c.split.sha256(), "n_test": len(c.split.test)} for c in cells if c.repeat == 0],
+        "splits": [{"fold": c.fold, "sha256": c.split.sha256(), "n_test": len(c.split.test)} for c in rounds if c.repeat == 0],
         "over_mice": [] if found.across is None else told(found.across.combined),
         "gains": [
             {

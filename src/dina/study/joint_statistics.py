@@ -18,7 +18,7 @@ from dina.measures.resampling import percentile_interval, permutation_p_value, r
 from dina.measures.variance_components import variance_components
 from dina.randomness import generator_for
 
-Cells = Mapping[tuple[int, int], xr.Dataset]
+Rounds = Mapping[tuple[int, int], xr.Dataset]
 """Results by number of fold and of seed."""
 
 KINDS = ("neural_joint", "neural_alone", "image_alone")
@@ -26,7 +26,7 @@ KINDS = ("neural_joint", "neural_alone", "image_alone")
 
 
 @dataclass(frozen=True, eq=False)
-class RecordingCells:
+class RecordingRounds:
     """Everything that was written about one recording.
 
     Parameters
@@ -34,13 +34,13 @@ class RecordingCells:
     name
         Of the recording.
     joint, alone, joining
-        Results of `dina.study.joint_cells`, by fold and seed; ``joining`` may be empty.
+        Results of `dina.study.joint_fits`, by fold and seed; ``joining`` may be empty.
     """
 
     name: str
-    joint: Cells
-    alone: Cells
-    joining: Cells
+    joint: Rounds
+    alone: Rounds
+    joining: Rounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class JointStatistics:
     alignment_findings: dict[tuple[str, str, str], Finding]
 
 
-def joint_statistics(recordings: Sequence[RecordingCells], seed: int, n_resamples: int) -> JointStatistics:
+def joint_statistics(recordings: Sequence[RecordingRounds], seed: int, n_resamples: int) -> JointStatistics:
     """Compute all statistics of a joint study from what its fits left.
 
     Parameters
@@ -109,19 +109,19 @@ def joint_statistics(recordings: Sequence[RecordingCells], seed: int, n_resample
     return JointStatistics(findings, mice, across, p_values, components, alignment, compared)
 
 
-def _findings_of(recording: RecordingCells, seed: int, n_resamples: int) -> list[tuple[Finding, float]]:
+def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> list[tuple[Finding, float]]:
     """Return the findings of one recording, each with its p-value where it is a gain, else NaN."""
     joint, alone = _stack(recording.joint, "top1"), _stack(recording.alone, "top1")
     found = [
-        (_mean(name, *values, _null_of(cells), "queries assigned to other images", seed, n_resamples), math.nan)
-        for name, values, cells in (("top1_joint", joint, recording.joint), ("top1_alone", alone, recording.alone))
+        (_mean(name, *values, _null_of(rounds), "queries assigned to other images", seed, n_resamples), math.nan)
+        for name, values, rounds in (("top1_joint", joint, recording.joint), ("top1_alone", alone, recording.alone))
     ]
     found.append(_gain("gain_joint", joint, alone, seed, n_resamples))
     if not recording.joining:
         return found
     sizes = next(iter(recording.joining.values()))["size"].to_numpy()
     for size in (int(each) for each in sizes):
-        one = {key: cell.sel(size=size) for key, cell in recording.joining.items()}
+        one = {key: one.sel(size=size) for key, one in recording.joining.items()}
         shared, few = _stack(one, "top1_shared"), _stack(one, "top1_alone")
         for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):
             null = _null_of(recording.joint)  # as many test images, and permuted alike
@@ -130,15 +130,15 @@ def _findings_of(recording: RecordingCells, seed: int, n_resamples: int) -> list
     return found
 
 
-def _stack(cells: Cells, name: str) -> tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]:
+def _stack(rounds: Rounds, name: str) -> tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]:
     """Return the values of all folds and seeds, and the image of each."""
-    values = np.concatenate([cell[name].to_numpy() for cell in cells.values()])
-    return values, np.concatenate([cell["stimulus_id"].to_numpy() for cell in cells.values()])
+    values = np.concatenate([one[name].to_numpy() for one in rounds.values()])
+    return values, np.concatenate([one["stimulus_id"].to_numpy() for one in rounds.values()])
 
 
-def _null_of(cells: Cells) -> tuple[float, float]:
+def _null_of(rounds: Rounds) -> tuple[float, float]:
     """Return the null range of one fold and seed: that of their mean is narrower, by how much depends on shared images."""
-    return tuple(float(np.mean([cell[name] for cell in cells.values()])) for name in ("null_low", "null_high"))  # type: ignore[return-value]
+    return tuple(float(np.mean([one[name] for one in rounds.values()])) for name in ("null_low", "null_high"))  # type: ignore[return-value]
 
 
 def _mean(
@@ -175,12 +175,12 @@ def _gain(
     return _mean(name, difference, image, percentile_interval(exchanged), words, seed, n_resamples), p_value
 
 
-def _accuracies(recordings: Sequence[RecordingCells]) -> Float[np.ndarray, "seed fold recording"]:
+def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "seed fold recording"]:
     folds, repeats = (sorted({key[place] for each in recordings for key in each.joint}) for place in (0, 1))
     values = np.full((len(repeats), len(folds), len(recordings)), np.nan)
     for column, each in enumerate(recordings):
-        for (fold, repeat), cell in each.joint.items():
-            values[repeats.index(repeat), folds.index(fold), column] = float(cell["top1"].mean())
+        for (fold, repeat), one in each.joint.items():
+            values[repeats.index(repeat), folds.index(fold), column] = float(one["top1"].mean())
     return values
 
 
@@ -210,7 +210,7 @@ def _p_values(found: Mapping[str, Sequence[tuple[Finding, float]]], mice: Mappin
 
 
 def _alignments(
-    recordings: Sequence[RecordingCells], seed: int, n_permutations: int
+    recordings: Sequence[RecordingRounds], seed: int, n_permutations: int
 ) -> tuple[xr.Dataset, dict[tuple[str, str, str], Finding]]:
     """Compare the maps of every pair of recordings on the test images that both saw, in the first fold and seed."""
     values = np.full((len(KINDS), len(recordings), len(recordings)), np.nan)
@@ -220,8 +220,8 @@ def _alignments(
         for row, first in enumerate(recordings):
             values[kind_number, row, row] = 1.0
             for column, second in enumerate(recordings[row + 1 :], row + 1):
-                cells = [(each.joint if trained == "joint" else each.alone)[0, 0] for each in (first, second)]
-                finding = _compare(f"cka_{kind}", cells, f"gram_{maps}", seed, n_permutations)
+                rounds = [(each.joint if trained == "joint" else each.alone)[0, 0] for each in (first, second)]
+                finding = _compare(f"cka_{kind}", rounds, f"gram_{maps}", seed, n_permutations)
                 values[kind_number, row, column] = values[kind_number, column, row] = finding.value
                 found[kind, first.name, second.name] = finding
     names = [each.name for each in recordings]
@@ -229,10 +229,10 @@ def _alignments(
     return xr.Dataset({"alignment": (axes, values)}, {"kind": list(KINDS), "recording": names, "other": names}), found
 
 
-def _compare(name: str, cells: Sequence[xr.Dataset], gram: str, seed: int, n_permutations: int) -> Finding:
-    one, other = (cell["stimulus_id"].to_numpy() for cell in cells)
+def _compare(name: str, rounds: Sequence[xr.Dataset], gram: str, seed: int, n_permutations: int) -> Finding:
+    one, other = (one["stimulus_id"].to_numpy() for one in rounds)
     common, *rows = np.intersect1d(one, other, return_indices=True)
     if len(common) <= FEWEST_IMAGES:
         return Finding(name, math.nan, "1", len(common), reason="The two recordings have too few test images in common.")
-    first, second = (cell[gram].to_numpy()[np.ix_(own, own)] for cell, own in zip(cells, rows, strict=True))
+    first, second = (one[gram].to_numpy()[np.ix_(own, own)] for one, own in zip(rounds, rows, strict=True))
     return compare_by_cka(name, first, second, seed, n_permutations)

@@ -1,8 +1,6 @@
 """The single fits of a joint study: all recordings together, each alone, and each joining the others with few images."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,112 +19,75 @@ from dina.measures.resampling import percentile_interval
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.shapes import Scores
+from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, joint_preset_settings
-from dina.study.run_directory import safe_name
 
 N_PERMUTATIONS = 2000
 FEWEST_VALIDATION = 6
 """Fewest images by which a recording that joins chooses."""
 
 
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One fold of images and one seed of training.
-
-    Parameters
-    ----------
-    fold, repeat
-        Numbers of the split and of the training on it.
-    split
-        Of image identities, for all recordings.
-    seed
-        Of training.
-    """
-
-    fold: int
-    repeat: int
-    split: Split
-    seed: int
-
-    def path(self, folder: Path, kind: str, recording: str) -> Path:
-        """Return where results about a recording are kept; ``kind`` is "joint", "alone" or "joining"."""
-        return folder / "results" / f"{kind}_{file_name_of(recording)}_fold{self.fold}_seed{self.repeat}.nc"
-
-
-def file_name_of(recording: str) -> str:
-    """Return a word for files about a recording: different names, different words, also on systems blind to case.
-
-    Examples
-    --------
-    >>> file_name_of("M1 day 2"), file_name_of("m1 day 2")
-    ('M1_day_2-7abead', 'm1_day_2-1d0955')
-    """
-    return f"{safe_name(recording)}-{hashlib.sha256(recording.encode()).hexdigest()[:6]}"
-
-
-def fit_together(recordings: Sequence[Recording], settings: JointSettings, cell: Cell, device: str, folder: Path) -> None:
+def fit_together(recordings: Sequence[Recording], settings: JointSettings, of: Round, device: str, folder: Path) -> None:
     """Fit all recordings together, and write what each decodes; the file of the last recording comes last."""
-    paths = [cell.path(folder, "joint", recording.name) for recording in recordings]
+    paths = [of.path(folder, "joint", recording.name) for recording in recordings]
     if paths[-1].is_file():
         return
-    pairs = [_pairs_of(recording, cell.split) for recording in recordings]
-    joint = fit_jointly(settings.preset, joint_preset_settings(settings), [each for each, _ in pairs], cell.seed, device)
+    pairs = [_pairs_of(recording, of.split) for recording in recordings]
+    joint = fit_jointly(settings.preset, joint_preset_settings(settings), [each for each, _ in pairs], of.seed, device)
     for recording, (_, test), path in zip(recordings, pairs, paths, strict=True):
         towers = joint.towers.of(recording.name)
-        if cell.fold == cell.repeat == 0:
+        if of.fold == of.repeat == 0:
             towers.save(folder / "models" / f"{file_name_of(recording.name)}.safetensors")
-        write_dataset(
-            path, _judge(towers, test, cell.seed).assign_attrs({**joint.chosen, "best_epoch": joint.history.best_epoch})
-        )
+        write_dataset(path, _judge(towers, test, of.seed).assign_attrs({**joint.chosen, "best_epoch": joint.history.best_epoch}))
 
 
-def fit_alone(recording: Recording, settings: JointSettings, cell: Cell, device: str, folder: Path) -> None:
+def fit_alone(recording: Recording, settings: JointSettings, of: Round, device: str, folder: Path) -> None:
     """Fit the same towers on one recording alone, and write what it decodes."""
-    path = cell.path(folder, "alone", recording.name)
+    path = of.path(folder, "alone", recording.name)
     if path.is_file():
         return
-    pairs, test = _pairs_of(recording, cell.split)
-    alone = fit_jointly(settings.preset, joint_preset_settings(settings), [pairs], cell.seed, device)
-    write_dataset(path, _judge(alone.towers.of(recording.name), test, cell.seed))
+    pairs, test = _pairs_of(recording, of.split)
+    alone = fit_jointly(settings.preset, joint_preset_settings(settings), [pairs], of.seed, device)
+    write_dataset(path, _judge(alone.towers.of(recording.name), test, of.seed))
 
 
 def fit_joining(
-    recording: Recording, others: Sequence[Recording], settings: JointSettings, cell: Cell, device: str, folder: Path
+    recording: Recording, others: Sequence[Recording], settings: JointSettings, of: Round, device: str, folder: Path
 ) -> None:
     """Let a recording join what the others have learnt together, with few images, beside the same images alone.
 
     An image counts as one of the few whether it is used for training (four of five) or for validation. Larger sets contain the
     smaller ones. Mean and deviation of the neurons come from the few training images, too. Sizes that the recording does not
     have are left out.
+
+    Parameters
+    ----------
+    recording, others
+        The one that joins, and those that it joins.
+    settings, device
+        As in `dina.study.joint.run_joint_study`.
+    of
+        Fold and seed.
+    folder
+        The run directory.
     """
-    path = cell.path(folder, "joining", recording.name)
+    path = of.path(folder, "joining", recording.name)
     if path.is_file():
         return
     preset = joint_preset_settings(settings)
-    orders = _orders(recording, cell)
+    orders = _orders(recording, of)
     sizes = [size for size in sorted(set(settings.sizes)) if sum(map(len, _few(orders, size))) == size]
     if not sizes or not others:
         return
-    shared = fit_jointly(settings.preset, preset, [_pairs_of(other, cell.split)[0] for other in others], cell.seed, device)
+    shared = fit_jointly(settings.preset, preset, [_pairs_of(other, of.split)[0] for other in others], of.seed, device)
     found = []
     for size in sizes:
-        few = _pairs_of(recording, cell.split, _few(orders, size))
-        joined = join_recording(shared, few[0], cell.seed, device)
-        alone = fit_jointly(settings.preset, preset, [few[0]], cell.seed, device).towers.of(recording.name)
+        few = _pairs_of(recording, of.split, _few(orders, size))
+        joined = join_recording(shared, few[0], of.seed, device)
+        alone = fit_jointly(settings.preset, preset, [few[0]], of.seed, device).towers.of(recording.name)
         both = {"shared": joined, "alone": alone}
-        found.append(xr.Dataset({f"top1_{name}": _judge(towers, few[1], cell.seed)["top1"] for name, towers in both.items()}))
+        found.append(xr.Dataset({f"top1_{name}": _judge(towers, few[1], of.seed)["top1"] for name, towers in both.items()}))
     write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
-
-
-def read_cells(cells: Sequence[Cell], folder: Path, kind: str, recording: str) -> Mapping[tuple[int, int], xr.Dataset]:
-    """Read what was written about a recording, by fold and seed; what is not there is left out."""
-    found = {}
-    for cell in cells:
-        path = cell.path(folder, kind, recording)
-        if path.is_file():
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                found[cell.fold, cell.repeat] = opened.load()
-    return found
 
 
 def _pairs_of(
@@ -139,11 +100,11 @@ def _pairs_of(
     return RecordingPairs(recording.name, parts[0], parts[1]), parts[2]
 
 
-def _orders(recording: Recording, cell: Cell) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:
+def _orders(recording: Recording, of: Round) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:
     """Return the training and the validation images of a recording in random order."""
-    generator = generator_for(cell.seed, f"few images of {recording.name}")
+    generator = generator_for(of.seed, f"few images of {recording.name}")
     shown = np.unique(recording.stimulus_id)
-    train, validation = (generator.permutation(np.intersect1d(ids, shown)) for ids in (cell.split.train, cell.split.validation))
+    train, validation = (generator.permutation(np.intersect1d(ids, shown)) for ids in (of.split.train, of.split.validation))
     return train, validation
 
 
