@@ -43,6 +43,7 @@ from dina.study.settings_file import apply_overrides
 
 OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
 EPOCHS = {"paper": 3, "objectives": 6}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
+ENCODER = {"encoder": "gabor"}  # in place of a frozen network, for presets that need one: nothing is downloaded
 DONE = "row.json"
 log = logging.getLogger("dina.rivals")
 
@@ -78,7 +79,8 @@ class Session:
 
 def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
     """List the rows in the order of fitting: presets, since all others are compared with `default`, then the quick ones."""
-    stated = {name: {"fit": {"n_epochs": n}} for name, n in epochs.items()}
+    stated: dict[str, dict[str, Any]] = {name: {"fit": {"n_epochs": n}} for name, n in epochs.items()}
+    stated |= {preset: {**ENCODER, **stated.get(preset, {})} for preset in encoding_presets()}
     told = {preset: apply_overrides(stated.get(preset, {}), _told(preset, changes)) for preset in PRESETS}
     on = apply_overrides(stated["objectives"], _told(OBJECTIVES_ON, changes))
     rows = [Row("preset", preset, preset, _settings(preset, told[preset])) for preset in PRESETS]
@@ -88,6 +90,11 @@ def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
         chosen = apply_overrides(on, [f'fit.objective="{name}"'])
         rows.append(Row("objective", name, OBJECTIVES_ON, _settings(OBJECTIVES_ON, chosen)))
     return rows
+
+
+def encoding_presets() -> list[str]:
+    """Name the presets that read a frozen image encoder and have none of their own."""
+    return [name for name, row in PRESETS.items() if getattr(row.settings_type(), "encoder", None) == ""]
 
 
 def _told(preset: str, changes: Sequence[str]) -> list[str]:
@@ -220,9 +227,8 @@ def carry_out(words: argparse.Namespace, rows: Sequence[Row]) -> None:
         with locked(folder), fixed_threads(words.threads):
             session = open_session(word, seed, words.device, words.threads)
             write_json(folder / "session.json", session.identity)
-            for row in rows:
-                if row.name in words.again:
-                    shutil.rmtree(folder / row.folder, ignore_errors=True)
+            for row in (row for row in rows if row.name in words.again):
+                shutil.rmtree(folder / row.folder, ignore_errors=True)
             pending = [row for row in rows if not is_done(row, session, folder / row.folder)]
             log.info("  %d of %d rows are there.", len(rows) - len(pending), len(rows))
             for place, row in enumerate(pending):
@@ -245,7 +251,13 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     folders = {word: [folder_of(words, word, seed) for seed in words.seeds] for word in words.sessions}
     found = {word: [folder for folder in some if (folder / "session.json").is_file()] for word, some in folders.items()}
     places = [(row.kind, row.name, row.folder, row.scores) for row in rows]
-    write_table({word: some for word, some in found.items() if some}, places, words.epochs, words.table, words.resamples)
+    budget = ", ".join(f"{name} {n}" for name, n in words.epochs.items())
+    notes = [f"Stated budgets in epochs: {budget}; the epoch kept is chosen by validation images."]
+    if frozen := ", ".join(f"`{name}`" for name in encoding_presets()):
+        notes.append(
+            f"In place of a frozen network, which would be a download, {frozen} get Gabor features unless told otherwise."
+        )
+    write_table({word: some for word, some in found.items() if some}, places, notes, words.table, words.resamples)
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ REFERENCE = "default"
 HEADINGS = {"preset": "Presets", "baseline": "Rivals", "objective": "Objectives", "reference": "Reference levels"}
 BEFORE = "results/retrieval_dina_before_training.nc"
 FDR = 0.05
+MOST_SHOWN = 8  # epochs of a learning curve
 UNFINISHED = "It is not finished for every seed."
 
 
@@ -225,11 +226,11 @@ def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) 
     lines = []
     for row in table:
         for curve in row["learning_curve"][:1] if row["kind"] == "preset" else []:
-            top1 = ", ".join(f"{100 * epoch['validation_top1']:.1f}" for epoch in curve)
-            loss = ", ".join(f"{epoch['validation_loss']:.2f}" for epoch in curve)
-            lines.append(
-                f"- Learning curve of `{row['name']}` (validation, epochs 0 to {len(curve) - 1}): top-1 {top1} %; loss {loss}."
+            shown = [curve[i] for i in sorted({round(x) for x in np.linspace(0, len(curve) - 1, MOST_SHOWN)})]
+            points = ", ".join(
+                f"{e['epoch']:.0f}: {100 * e['validation_top1']:.1f} % ({e['validation_loss']:.2f})" for e in shown
             )
+            lines.append(f"- Learning curve of `{row['name']}`, epoch: validation top-1 (loss): {points}.")
     ended = [f"`{row['name']}`" for row in table if any(fit.get("epochs_done") and _is_last(fit) for fit in row["fits"])]
     if ended:
         lines.append(f"- The last epoch of the budget was the best, so that more would help: {', '.join(ended)}.")
@@ -249,7 +250,7 @@ def _is_last(fit: Mapping[str, Any]) -> bool:
 def write_table(
     folders: Mapping[str, Sequence[Path]],
     places: Sequence[tuple[str, str, str, str]],
-    epochs: Mapping[str, int],
+    notes: Sequence[str],
     path: Path,
     n_resamples: int,
 ) -> None:
@@ -262,15 +263,14 @@ def write_table(
         table = numbers_of(entries, len(some), n_resamples)
         texts.append(markdown(title, sessions, table))
         numbers[title] = {"sessions": sessions, "rows": table}
-    budget = ", ".join(f"{name} {n}" for name, n in epochs.items())
     head = f"""# Every rival, preset and objective
 
 Written by `python benchmarks/rivals.py` from the same queries and galleries for all rows of a session and seed; the sources of the
 rows, and where they deviate from them, are in [rivals](rivals.md) and [objectives](objectives.md). Accuracies are in %, the mean over
 seeds with Wilson's 95 % interval (n = test images). Differences are paired by query, in points, with a bootstrap over images within
 seeds; q-values are those of Benjamini and Hochberg over all rows that read images, of exchanging the two decoders image by image.
-Objectives train the towers of `scratch`. Stated budgets in epochs: {budget}; the epoch kept is chosen by validation images. Reference
-levels read responses to the candidates, or know the simulation: they are no rivals.
+Objectives train the towers of `scratch`. Reference levels read responses to the candidates, or know the simulation: they are no
+rivals. {" ".join(notes)}
 """
     write_text(path, "\n\n".join([head.rstrip(), *texts]) + "\n")
     write_json(path.with_suffix(".json"), numbers)
