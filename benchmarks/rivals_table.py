@@ -258,7 +258,7 @@ def write_table(
     texts, numbers = [], {}
     for word, some in folders.items():
         sessions = [_json(folder / "session.json") for folder in some]
-        title = "/".join(Path(word).resolve().parts[-2:]) if Path(word).exists() else word
+        title = str(sessions[0]["recording"]["name"]) if Path(word).exists() else word
         entries = read_entries(some, places)
         table = numbers_of(entries, len(some), n_resamples)
         texts.append(markdown(title, sessions, table))
