@@ -52,8 +52,6 @@ class FrozenEncoderSettings(PresetSettings):
         Probability of silencing a neuron while training (not with attention).
     temperature
         Of the cosine at the start; it is learnt.
-    fit
-        Training.
     """
 
     encoder: str = ""

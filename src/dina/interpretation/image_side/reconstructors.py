@@ -180,7 +180,9 @@ def pixel_correlation(first: Pixels, second: Pixels) -> Float[np.ndarray, "image
     return np.nan_to_num(correlate_rows(first.reshape(len(first), -1), second.reshape(len(second), -1)))
 
 
-def coarse_pixels(images: ContrastImages, grid: tuple[int, int], most: int) -> Pixels:
+def coarse_pixels(
+    images: ContrastImages, grid: tuple[int, int], most: int
+) -> Float32[np.ndarray, "stimulus coarse_height coarse_width"]:
     """Return grey images with a whole number of pixels for each place of a grid, about ``most`` in all or fewer.
 
     Examples

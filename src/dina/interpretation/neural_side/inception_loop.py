@@ -161,10 +161,14 @@ def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = D
     neurons = _choose(maps[:half], responses[:half], train, settings)
     models = [_fit(tower, maps[part], responses[part][:, neurons]) for part in (slice(0, half), slice(half, None))]
     contrast = float(np.median(train.images[rows].std(axis=(1, 2, 3))))
-    start = generator_for(decoded.seed, "first images").standard_normal((len(neurons), *train.images.shape[1:]))
-    begin = torch.from_numpy(start.astype(np.float32)).to(maps.device)
+    # each model begins elsewhere: what is left of a common beginning would look like agreement
+    shape = (len(models), len(neurons), *train.images.shape[1:])
+    start = generator_for(decoded.seed, "first images").standard_normal(shape).astype(np.float32)
     exciting = [
-        most_exciting_images(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px) for model in models
+        most_exciting_images(
+            model, torch.from_numpy(begin).to(maps.device), contrast, settings.n_steps, settings.step, settings.blur_px
+        )
+        for model, begin in zip(models, start, strict=True)
     ]
     natural = at_contrast(torch.from_numpy(train.images[rows]), contrast)
     best = _rate(models[0], natural, decoded).argmax(axis=0)

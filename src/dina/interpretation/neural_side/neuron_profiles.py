@@ -11,7 +11,7 @@ from dina.checks import DataError
 from dina.encoding.field_profiles import FieldProfiles, fit_field_profiles
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.neuron_strength import measure_strength
-from dina.interpretation.neural_side.profile_findings import describe_profiles
+from dina.interpretation.neural_side.profile_findings import compare_with_planted, describe_profiles
 from dina.interpretation.neural_side.training_ranking import mean_contributions, rank_on_training
 from dina.measures.finding import Finding
 from dina.measures.sparseness import treves_rolls_sparseness
@@ -29,6 +29,7 @@ UNITS = {
     "orientation_deg": "degree",
     "frequency": "cycles/pixel",
     "frequency_cpd": "cycles/degree",
+    "planted_centre_error_deg": "degree",
     "position_x_um": "um",
     "position_y_um": "um",
     "position_depth_um": "um",
@@ -109,6 +110,7 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     }
     if strength.reason:
         reasons |= dict.fromkeys(("reliability", "signal_to_noise"), strength.reason)
+    columns |= compare_with_planted(columns, decoded)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
     height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)

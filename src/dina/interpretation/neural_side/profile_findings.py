@@ -82,14 +82,37 @@ def _left_out(design: Float[np.ndarray, "neuron term"], values: Float[np.ndarray
     return predicted
 
 
-def _against_truth(columns: Columns, decoded: Decoded) -> tuple[Finding, ...]:
-    """Median distance between estimated and planted centres of strongly tuned neurons, where a simulation tells."""
+def compare_with_planted(columns: Columns, decoded: Decoded) -> dict[str, Float[np.ndarray, "neuron"]]:
+    """Return the distance of every field's centre from the planted one, and the planted signal-to-noise ratio.
+
+    Parameters
+    ----------
+    columns
+        With ``field_row`` and ``field_column``.
+    decoded
+        Read for the truth of a simulation.
+
+    Returns
+    -------
+    columns
+        ``planted_centre_error_deg``, degrees, NaN where there is no field, and ``planted_signal_to_noise``; nothing where no
+        truth is known.
+    """
     truth, scale = decoded.recording.truth, decoded.recording.deg_per_pixel
     if truth is None or scale is None or "field_row" not in truth.planted:
-        return ()
+        return {}
     error = scale * np.hypot(
         columns["field_row"] - truth.planted["field_row"], columns["field_column"] - truth.planted["field_column"]
     )
+    return {"planted_centre_error_deg": error, "planted_signal_to_noise": truth.planted["signal_to_noise"]}
+
+
+def _against_truth(columns: Columns, decoded: Decoded) -> tuple[Finding, ...]:
+    """Median distance between estimated and planted centres of strongly tuned neurons, where a simulation tells."""
+    truth, scale = decoded.recording.truth, decoded.recording.deg_per_pixel
+    if truth is None or scale is None or "planted_centre_error_deg" not in columns:
+        return ()
+    error = columns["planted_centre_error_deg"]
     strong = truth.planted["signal_to_noise"] >= STRONG
     reason = f"No neuron has a signal-to-noise ratio of {STRONG:g}." if not strong.any() else ""
     found = _median("planted_centre_error_deg", error[strong], decoded, reason, "degree")

@@ -1,0 +1,112 @@
+"""Scores of layers: 1 where a layer makes the neurons, 0 where it does not, and honest about noise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dina.checks import DataError
+from dina.dataset.pairs import Pairs
+from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_side.brain_score import (
+    BrainScoreSettings,
+    _permuted_correlation,
+    _weighted_correlation,
+    analyse_brain_score,
+)
+from dina.interpretation.image_side.tower_layers import read_layers
+from dina.measures.correlation import correlate_columns
+
+
+def test_layers_of_a_gabor_tower_are_its_kinds_and_of_others_their_parts(decoded: Decoded, decoded_scratch: Decoded) -> None:
+    images = decoded.test.images[:3]
+    gabor, scratch = read_layers(decoded.towers, images), read_layers(decoded_scratch.towers, images)
+    assert list(gabor) == ["pixels", "luminance", "energies", "phases", "whole map"]
+    assert sum(gabor[name].shape[1] for name in ("luminance", "energies", "phases")) == gabor["whole map"].shape[1]
+    assert list(scratch) == ["pixels", "local", "global", "whole map"]
+    np.testing.assert_allclose(
+        scratch["whole map"], decoded_scratch.towers.encode_images(images), atol=2e-2
+    )  # half precision of values up to ten
+
+
+def test_neurons_are_predicted_above_the_null_from_maps_and_better_than_from_pixels(decoded: Decoded) -> None:
+    found = {finding.name: finding for finding in analyse_brain_score(decoded).findings()}
+    assert set(found) == {f"brain_score_{name}" for name in ("pixels", "luminance", "energies", "phases", "whole_map")}
+    assert found["brain_score_whole_map"].low > found["brain_score_whole_map"].null_high
+    assert found["brain_score_whole_map"].value > found["brain_score_pixels"].value
+
+
+def with_responses(pairs: Pairs, mean: np.ndarray, noise: float, seed: int) -> Pairs:
+    """Two trials of every image, with these mean responses and private noise."""
+    n, n_neurons = mean.shape
+    trials = np.tile(mean, (2, 1)) + noise * np.random.default_rng(seed).standard_normal((2 * n, n_neurons))
+    index = np.tile(np.arange(n), 2)
+    ones = np.ones(2 * n, dtype=np.int64)
+    return replace(pairs, responses=trials.astype(np.float32), stimulus_index=index, n_presentations=ones)
+
+
+def made_of_energies(decoded: Decoded, noise: float) -> Decoded:
+    """Neurons that are noisy sums of a few energies of the tower itself."""
+    parts = (decoded.train, decoded.test)
+    maps = [read_layers(decoded.towers, pairs.images)["energies"].float().flatten(1).numpy() for pairs in parts]
+    chosen = np.random.default_rng(0).choice(maps[0].shape[1], 20)
+    deviation = maps[0][:, chosen].std(axis=0)
+    train, test = (
+        with_responses(pairs, values[:, chosen] / deviation, noise, seed)
+        for seed, (pairs, values) in enumerate(zip(parts, maps, strict=True))
+    )
+    return replace(decoded, train=train, test=test)
+
+
+def test_noise_lowers_the_correlation_but_not_the_score(decoded: Decoded) -> None:
+    clean, noisy = (analyse_brain_score(made_of_energies(decoded, noise)) for noise in (0.01, 1.0))
+    layer = clean.layers.index("energies")
+    raw = [float(np.median(result.correlation[layer])) for result in (clean, noisy)]
+    scores = [float(np.median(result.correlation[layer] / result.ceiling)) for result in (clean, noisy)]
+    # two trials with as much noise as signal: a ceiling of √(2/3) = 0.82
+    assert np.median(noisy.ceiling) == pytest.approx(0.816, abs=0.06)
+    assert raw[0] - raw[1] > 0.15
+    assert abs(scores[0] - scores[1]) < 0.5 * (raw[0] - raw[1])
+
+
+def test_responses_to_other_images_stay_inside_the_null(decoded: Decoded) -> None:
+    order = np.random.default_rng(0).permutation(decoded.test.n_stimuli)
+    shuffled = replace(decoded.test, stimulus_index=order[decoded.test.stimulus_index])
+    found = analyse_brain_score(replace(decoded, test=shuffled)).findings()
+    # five correlated statistics, each outside with probability 0.05
+    assert sum(finding.beats_null for finding in found) <= 2
+
+
+def test_weighted_and_permuted_correlations_are_those_of_the_repeated_and_reordered_images() -> None:
+    generator = np.random.default_rng(0)
+    predicted, measured = generator.standard_normal((2, 9, 4))
+    measured[:, 3] = 1.0
+    counts = np.array([[1] * 9, [2, 0, 1, 1, 1, 1, 1, 1, 1]])
+    rows = np.repeat(np.arange(9), counts[1])
+    found = _weighted_correlation(predicted, measured, counts)
+    np.testing.assert_allclose(found[0, :3], correlate_columns(predicted, measured)[:3])
+    np.testing.assert_allclose(found[1, :3], correlate_columns(predicted[rows], measured[rows])[:3])
+    assert (found[:, 3] == 0).all()
+    order = generator.permutation(9)[None]
+    expected = correlate_columns(predicted, measured[order[0]])[:3]
+    np.testing.assert_allclose(_permuted_correlation(predicted, measured, order)[0, :3], expected)
+
+
+def test_without_repeats_the_score_is_not_corrected_and_says_so(decoded: Decoded) -> None:
+    train = decoded.train
+    first = np.unique(train.stimulus_index, return_index=True)[1]
+    once = replace(
+        train,
+        responses=train.responses[first],
+        stimulus_index=train.stimulus_index[first],
+        n_presentations=train.n_presentations[first],
+    )
+    result = analyse_brain_score(replace(decoded, train=once))
+    assert "not corrected for noise" in result.reason
+    assert np.isnan(result.ceiling).all()
+    assert all(finding.name.startswith("uncorrected_score") for finding in result.findings())
+
+
+def test_without_a_reliable_neuron_it_is_refused(decoded: Decoded) -> None:
+    with pytest.raises(DataError, match="of none do images explain 99 %"):
+        analyse_brain_score(decoded, BrainScoreSettings(least_signal=0.99))
