@@ -1,5 +1,7 @@
 """The closed-form start for several recordings: with one it is the old one, with several they teach each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -43,13 +45,21 @@ def test_the_prior_rests_on_the_neurons_of_all_recordings(make_toy_pairs):
 
 
 def test_statistics_come_from_the_images_of_all_recordings_once_each(make_toy_pairs):
-    both = [make_toy_pairs(100, 30, n_neurons) for n_neurons in (30, 40)]
-    twice, _, _ = start_together(both)
-    once, _, _ = start_together(both[:1])
-    # both saw the same images: a second mouse adds no image
+    first, second = make_toy_pairs(100, 30, 30), make_toy_pairs(100, 30, 40)
+    seen = second[0].stimulus_index < 40
+    fewer = replace(
+        second[0],
+        images=second[0].images[:40],
+        stimulus_id=second[0].stimulus_id[:40],
+        responses=second[0].responses[seen],
+        stimulus_index=second[0].stimulus_index[seen],
+        n_presentations=second[0].n_presentations[seen],
+    )
+    twice, _, _ = start_together([first, (fewer, second[1])])
+    once, _, _ = start_together([first])
+    # the second mouse saw forty images that the first saw, too: nothing new, and none counts twice
     torch.testing.assert_close(twice[0].image_tower.mean, once[0].image_tower.mean, rtol=0, atol=0)
-    other = make_toy_pairs(100, 30, 40, seed=5)
-    more, _, _ = start_together([both[0], (other[0], other[1])])
+    more, _, _ = start_together([first, make_toy_pairs(100, 30, 40, seed=5)])
     assert not torch.allclose(more[0].image_tower.mean, once[0].image_tower.mean, rtol=1e-3)
 
 
