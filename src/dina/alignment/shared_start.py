@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -192,7 +193,7 @@ def _at(maps: Tensor, rows: Tensor) -> Tensor:
 def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:
     """Return the weights of all recordings as if they were of one, for `learn_prior`, which reads weights and fit alone."""
     names = ("centre", "weights", "intercept", "explained", "penalty")
-    together = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
+    together: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
     # recordings may have seen different images: their predictions cannot stand side by side
     return replace(found[0], predicted=torch.cat([each.predicted[:0] for each in found], dim=1), **together)
 
