@@ -153,7 +153,7 @@ class ConvolutionalReconstruction(nn.Module):
             order = torch.from_numpy(generator_for(seed, f"reconstruction batches {epoch}").permutation(len(pixels)))
             for rows in torch.split(order, BATCH):
                 optimiser.zero_grad(set_to_none=True)
-                F.mse_loss(network(train.maps[rows].float()), pixels[rows]).backward()
+                F.mse_loss(network(train.maps[rows].float()), pixels[rows]).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             accuracy = float(pixel_correlation(network.apply_to(validation.maps), validation.pixels).mean())
             if accuracy > highest:
