@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from dina.alignment.aligned_towers import AlignedTowers
+from dina.alignment.comparison import CosineComparison
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs
 from dina.interpretation.decoded import Decoded
@@ -16,6 +20,10 @@ from dina.interpretation.image_side.brain_score import (
 )
 from dina.interpretation.image_side.tower_layers import read_layers
 from dina.measures.correlation import correlate_columns
+from dina.towers.image.frozen_encoder import FrozenEncoder
+from dina.towers.image.frozen_network import FrozenNetwork
+from dina.towers.neural.low_rank import LowRank
+from dina.towers.tower import initialise
 
 
 def test_layers_of_a_gabor_tower_are_its_kinds_and_of_others_their_parts(decoded: Decoded, decoded_scratch: Decoded) -> None:
@@ -27,6 +35,19 @@ def test_layers_of_a_gabor_tower_are_its_kinds_and_of_others_their_parts(decoded
     np.testing.assert_allclose(
         scratch["whole map"], decoded_scratch.towers.encode_images(images), atol=2e-2
     )  # half precision of values up to ten
+
+
+def test_layers_of_a_frozen_network_are_those_of_its_longest_sequence() -> None:
+    stack = nn.Sequential(*(nn.Sequential(nn.Conv2d(3 if n == 0 else 4, 4, 3, padding=1), nn.Tanh()) for n in range(9)))
+    initialise(stack, torch.Generator().manual_seed(0))
+    tower = FrozenEncoder((1, 12, 16), FrozenNetwork(stack, mean=(0.5,), deviation=(0.25,)))
+    towers = AlignedTowers(tower, LowRank(5, tower.map_shape, rank=2), CosineComparison())
+    images = np.random.default_rng(0).standard_normal((4, 1, 12, 16)).astype(np.float32)
+    towers.encode_images(images)  # features that are kept must not hide the layers
+    found = read_layers(towers, images)
+    assert list(found) == ["pixels", "layer 1", "layer 3", "layer 4", "layer 6", "layer 7", "layer 9", "whole map"]
+    pixels = (torch.from_numpy(images) * 64 / 255 / 0.25).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(found["layer 3"], stack[:3](pixels).half(), rtol=2e-3, atol=1e-3)  # half precision
 
 
 def test_neurons_are_predicted_above_the_null_from_maps_and_better_than_from_pixels(decoded: Decoded) -> None:

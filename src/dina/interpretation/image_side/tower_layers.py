@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.interpretation.comparable_maps import channel_names
 from dina.shapes import ContrastImages
+from dina.towers.image.frozen_encoder import FrozenEncoder
+from dina.towers.image.frozen_network import GaborFeatures
 from dina.towers.image.gabor_energy import GaborEnergy
+from dina.towers.tower import ImageTower
 
 MOST_LAYERS = 6
 MOST_FEATURES = 20_000
@@ -25,8 +28,8 @@ PIXELS, MAP, UNTRAINED = "pixels", "whole map", "whole map, untrained"
 def read_layers(towers: AlignedTowers, images: ContrastImages) -> dict[str, Float[Tensor, "image channel height width"]]:
     """Return pixels, layers and map of images, each averaged over places until it has at most 20,000 numbers, in half precision.
 
-    The layers of a Gabor tower are its kinds of channel; of any other tower, its direct parts that give maps (at most six,
-    evenly spaced).
+    The layers of a Gabor tower are its kinds of channel; of a frozen network, the parts of its longest sequence, such as the
+    layers of a transformer; of any other tower, its direct parts that give maps. At most six are taken, evenly spaced.
 
     Parameters
     ----------
@@ -57,23 +60,42 @@ def _layers_of(towers: AlignedTowers, images: Tensor) -> Iterator[tuple[str, Ten
             if rows:
                 yield name, maps[:, rows]
     else:
-        given: list[tuple[str, Tensor]] = []
-        hooks = [part.register_forward_hook(_note(given, name)) for name, part in tower.named_children()]
-        try:
-            maps = tower(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        given = [(name, output) for name, output in given if not torch.equal(output, maps)]
+        maps = tower(images)
+        given = [(name, output) for name, output in _run_parts(tower, images) if not torch.equal(output, maps)]
         spaced = np.unique(np.linspace(0, max(0, len(given) - 1), min(len(given), MOST_LAYERS)).round().astype(int))
         yield from (given[number] for number in spaced if len(given))
     yield MAP, maps
 
 
+def _run_parts(tower: ImageTower, images: Tensor) -> list[tuple[str, Tensor]]:
+    """Run the tower and note what its parts give; of a frozen network, the parts of its longest sequence."""
+    module: nn.Module = tower.encoder if isinstance(tower, FrozenEncoder) else tower
+    parts = _longest_sequence(module) if isinstance(tower, FrozenEncoder) else list(tower.named_children())
+    given: list[tuple[str, Tensor]] = []
+    hooks = [part.register_forward_hook(_note(given, name)) for name, part in parts]
+    try:
+        module(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return given
+
+
+def _longest_sequence(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    if isinstance(network, GaborFeatures):
+        return []
+    sequences = [list(part) for part in network.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
+    longest = max(sequences, key=len, default=[])
+    return [(f"layer {number + 1}", part) for number, part in enumerate(longest)]
+
+
 def _note(given: list[tuple[str, Tensor]], name: str) -> Callable[[nn.Module, Any, Any], None]:
     def keep(part: nn.Module, taken: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            given.append((name.strip("_").replace("_", " "), output))
+        found = output if isinstance(output, Tensor) else output[0] if isinstance(output, tuple) else None
+        if isinstance(found, Tensor) and found.ndim in (3, 4):
+            # tokens of a transformer, (image, token, channel), count as places
+            maps = found if found.ndim == 4 else found.transpose(1, 2)[..., None]
+            given.append((name.strip("_").replace("_", " "), maps))
 
     return keep
 

@@ -91,6 +91,11 @@ class FrozenEncoder(ImageTower):
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     @property
+    def encoder(self) -> nn.Module:
+        """The network whose features are read."""
+        return self._encoder[0]
+
+    @property
     def n_cached(self) -> int:
         """How many images' features are kept."""
         return len(self._cache)
