@@ -57,8 +57,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _name(row: Mapping[str, Any]) -> str:
     preset, done, budget = row.get("preset"), row.get("epochs_done"), row.get("epochs_budget")
     epochs = "" if done is None else f", {done} of {budget} epochs"
-    mark = {"templates": " †", "truth": " ‡"}.get(str(row.get("reads")), "")
-    return f"{row['decoder']} ({preset}{epochs})" if preset else f"{row['decoder']}{mark}"
+    mark = {"templates": " †", "truth": " ‡", "queries": " §"}.get(str(row.get("reads")), "")
+    return f"{row['decoder']} ({preset}{epochs}){mark}" if preset else f"{row['decoder']}{mark}"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -86,6 +86,8 @@ def _remarks(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> l
         lines.append("† reads responses to the very images of the gallery: a reference level, not a rival.")
     if "truth" in reads:
         lines.append("‡ knows the simulation: the bound for its family.")
+    if "queries" in reads:
+        lines.append("§ corrects scores with the help of all other queries: no decoder of one response.")
     missing: dict[str, list[str]] = {}
     for row in rows:
         if row.get("top1") is None and row.get("reason"):

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
 
-Reads = Literal["images", "templates", "truth"]
+Reads = Literal["images", "templates", "truth", "queries"]
 
 
 @runtime_checkable
@@ -21,7 +21,8 @@ class Decoder(Protocol):
         The word used in tables: "dina", "ridge", "encoding_local" …
     reads
         What of the gallery it reads: "images" (a decoder proper), "templates" (a reference level made from the
-        responses to the same images) or "truth" (the ideal observer of a simulation).
+        responses to the same images), "truth" (the ideal observer of a simulation) or "queries" (scores corrected with the
+        help of all other queries, see `dina.decoding.transductive`).
     """
 
     name: str

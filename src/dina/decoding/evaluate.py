@@ -30,7 +30,8 @@ class RetrievalResult:
     decoder, preset
         As in tables; ``preset`` is "" for decoders without one.
     reads
-        "images", "templates" (a reference level) or "truth" (the ideal observer).
+        "images", "templates" (a reference level), "truth" (the ideal observer) or "queries" (a correction that sees all of
+        them at once).
     queries
         "averaged" or "single_trial".
     direction

@@ -121,7 +121,7 @@ class Run:
         return any(row.decoder == "ideal_observer" and row.top1 is not None for row in self.rows)
 
     def reads(self, decoder: str) -> str:
-        """Return what of the gallery a decoder reads: "images", "templates" or "truth"."""
+        """Return what of the gallery a decoder reads: "images", "templates", "truth" or "queries"."""
         told = next((row.others.get("reads") for row in self.rows if row.decoder == decoder), None)
         return str(told or "images")
 

@@ -43,6 +43,10 @@ LABELS: dict[str, tuple[str, Kind]] = {
 """Decoder name → (words on the page, what it is)."""
 
 
+CORRECTIONS = {"csls": "CSLS", "sinkhorn": "Sinkhorn"}
+"""Ending of the name of a row that sees all queries at once → words on the page."""
+
+
 @dataclass(frozen=True)
 class DecoderStyle:
     """How one decoder is shown everywhere: its words, what it is, colour, marker and line."""
@@ -69,6 +73,9 @@ def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
     ('rival', 'reference')
     """
     label, kind = LABELS.get(decoder, (decoder, "rival" if reads == "images" else "reference"))
+    base, _, correction = decoder.rpartition("_")
+    if reads == "queries" and correction in CORRECTIONS:
+        label = f"{LABELS.get(base, (base, kind))[0]}, {CORRECTIONS[correction]}"
     peers = [name for name, (_, other) in LABELS.items() if other == kind]
     number = peers.index(decoder) if decoder in peers else len(peers)
     # seven markers and three lines have no common divisor: 21 rivals before a pair comes again

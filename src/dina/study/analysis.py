@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,16 @@ from dina.dataset.pairs import QUERY_KINDS, QueryKind
 from dina.decoding.compare import compare
 from dina.decoding.evaluate import RetrievalResult, Row, evaluate, unavailable_row
 from dina.decoding.gallery_size import accuracy_by_gallery_size, choose_sizes
+from dina.decoding.hubness import measure_hubness
 from dina.decoding.retrieval import DIRECTIONS, Direction, Retrieval
+from dina.decoding.transductive import CORRECTIONS
+from dina.measures.false_discoveries import control_false_discoveries
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.study.retrieval_file import DecoderScores
 
 COMPARED = "dina"
+HUB_PLACES = 10
 MEASURES = ("top1", "top5", "mean_log_rank", "median_rank")
 
 
@@ -43,7 +47,7 @@ class Analysis:
     comparisons: xr.Dataset | None
 
 
-def analyse(decoders: Sequence[DecoderScores], seed: int, n_resamples: int) -> Analysis:
+def analyse(decoders: Sequence[DecoderScores], seed: int, n_resamples: int, corrections: Sequence[str] = ()) -> Analysis:
     """Judge, compare and tabulate decoders that were scored on the same test images.
 
     Parameters
@@ -54,19 +58,49 @@ def analyse(decoders: Sequence[DecoderScores], seed: int, n_resamples: int) -> A
         Of bootstraps and permutations.
     n_resamples
         Their number.
+    corrections
+        Names in `dina.decoding.transductive.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
+        in comparisons.
     """
     rows: list[Row] = []
     results: list[RetrievalResult] = []
-    places = [(decoder, kind, direction) for decoder in decoders for kind in QUERY_KINDS for direction in DIRECTIONS]
+    judged = [*decoders, *_corrected(decoders, corrections)]
+    places = [(decoder, kind, direction) for decoder in judged for kind in QUERY_KINDS for direction in DIRECTIONS]
     for decoder, kind, direction in track(places, "Judging decoders"):
         result = _judge(decoder, kind, direction, seed, n_resamples)
         row = unavailable_row(decoder.decoder, decoder.preset, kind, direction, _reason(decoder, kind))
         if result is not None:
             results.append(result)
             row = result.to_row()
-        rows.append({key: _plain(value) for key, value in row.items()} | {"reads": decoder.reads})
-    forwards = [result for result in results if result.direction == "image_from_response"]
+        further = {"hubness": _hubness(decoder, kind, direction), "reads": decoder.reads}
+        rows.append({key: _plain(value) for key, value in (row | further).items()})
+    forwards = [one for one in results if one.direction == "image_from_response" and one.reads != "queries"]
     return Analysis(rows, tuple(results), _gallery_sizes(forwards, seed), _comparisons(decoders, forwards, seed, n_resamples))
+
+
+def _corrected(decoders: Sequence[DecoderScores], corrections: Sequence[str]) -> list[DecoderScores]:
+    """Return what decoders of images would say if they knew all queries, under names of their own."""
+    return [
+        DecoderScores(
+            f"{decoder.decoder}_{name}",
+            decoder.preset,
+            "queries",
+            {kind: replace(one, scores=CORRECTIONS[name](one.scores)) for kind, one in decoder.scored.items()},
+            decoder.reason,
+        )
+        for decoder in decoders
+        for name in corrections
+        if decoder.reads == "images"
+    ]
+
+
+def _hubness(decoder: DecoderScores, kind: QueryKind, direction: Direction) -> float | None:
+    """Return how unevenly candidates crowd the ten best places; None without scores."""
+    scored = decoder.scored.get(kind)
+    if scored is None or min(scored.scores.shape) < 2:
+        return None
+    scores = scored.scores if direction == "image_from_response" else scored.scores.T
+    return measure_hubness(scores, min(HUB_PLACES, scores.shape[1]))
 
 
 def _reason(decoder: DecoderScores, kind: QueryKind) -> str:
@@ -129,7 +163,11 @@ def _comparisons(
         for difference in compare(own, other, seed, n_resamples):
             for column in columns:
                 values[f"{difference.measure}_{column}"][place] = getattr(difference, column)
-    variables = {name: (("rival", "queries"), array) for name, array in values.items()}
+    # one family of tests for each measure: rivals proper (not reference levels), both kinds of query
+    is_rival = np.array([decoder.reads == "images" for decoder in decoders if decoder.decoder != COMPARED])[:, None]
+    tested = {m: np.where(is_rival, values[f"{m}_p_value"], np.nan) for m in MEASURES}
+    adjusted = {f"{m}_q_value": control_false_discoveries(p_values) for m, p_values in tested.items()}
+    variables = {name: (("rival", "queries"), array) for name, array in (values | adjusted).items()}
     names = {"rival": np.array(rivals, dtype=object), "queries": np.array(QUERY_KINDS, dtype=object)}
     return xr.Dataset(variables, coords=names, attrs={"meaning": "dina minus rival, image from response, paired by query"})
 

@@ -107,13 +107,17 @@ def run_study(
         _check_whole(out)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         with fixed_threads(n_threads):
-            analysis = analyse(read_scores(out, settings), settings.seed, settings.evaluation.n_resamples)
+            analysis = analyse(read_scores(out, settings), settings.seed, *_judging(settings))
     else:
         with open_run(out, identity, force=force) as folder, _kept_log(folder), fixed_threads(n_threads):
             write_text(folder / "study.toml", settings_to_toml(settings))
             write_json(folder / "environment.json", identity["environment"])
             analysis = _carry_out(recording, settings, device, folder)
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
+
+
+def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
+    return settings.evaluation.n_resamples, settings.evaluation.transductive
 
 
 def _check_whole(run: Path) -> None:
@@ -163,7 +167,7 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
         scores = read_scores(folder, settings)
-        analysis = analyse(scores, settings.seed, settings.evaluation.n_resamples)
+        analysis = analyse(scores, settings.seed, *_judging(settings))
         _write_analysis(analysis, results)
         summary = compose_summary(recording, settings, split, quality, scores, analysis)
         write_json(folder / "summary.json", summary)

@@ -29,6 +29,7 @@ DecoderName = Literal[
     "nearest_repeat_raw",
     "ideal_observer",
 ]
+CorrectionName = Literal["csls", "sinkhorn"]
 DECODER_NAMES: tuple[DecoderName, ...] = get_args(DecoderName)
 
 DEFAULT_DECODERS: tuple[DecoderName, ...] = (
@@ -68,11 +69,15 @@ class EvaluationSettings(BaseModel):
     ----------
     n_resamples
         Bootstrap resamples and permutations behind every interval and p-value.
+    transductive
+        Corrections of scores that look at all queries at once ("csls", "sinkhorn"), each a further row beside every decoder;
+        none unless asked for, since a decoder of one response has no other queries to look at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_resamples: int = Field(10_000, ge=100, le=1_000_000)
+    transductive: tuple[CorrectionName, ...] = ()
 
 
 class StudySettings(BaseModel):

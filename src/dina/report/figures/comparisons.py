@@ -1,5 +1,6 @@
 """Paired differences between dina and every other decoder, query by query, with intervals and zero."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class Difference:
     low: float
     high: float
     p_value: float
+    q_value: float = math.nan
 
 
 @in_style

@@ -23,6 +23,10 @@ def all_decoders(run: Run) -> Section:
     reads = {row.decoder: run.reads(row.decoder) for row in rows}
     figures = [_accuracy_figure(rows, reads)] if any(row.top1 is not None for row in rows) else []
     ranks = _ranks_figure(run, rows, reads)
+    corrected = (
+        "Rows that see all queries correct the scores of a decoder with the help of all other test queries at once (CSLS, Sinkhorn). A"
+        " decoder that is asked about one response cannot do so: they show what hubs cost, and are compared with nothing.",
+    )
     return Section(
         "accuracy",
         "Accuracy of all decoders",
@@ -32,6 +36,7 @@ def all_decoders(run: Run) -> Section:
             " otherwise.",
             "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
             " decoder of new images may use, and the ideal observer reads the truth of the simulation.",
+            *(corrected if "queries" in reads.values() else ()),
         ),
         figures=[*figures, *ranks],
         missing=reasons(rows),
@@ -53,7 +58,7 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
         middle = "" if row.median_rank is None or not n else f"\n(chance\u00a0{number((n + 1) / 2, 4)})"
         return (
             style.label + (f" ({row.preset})" if row.preset else ""),
-            KINDS[style.kind],
+            "sees all queries" if reads.get(row.decoder) == "queries" else KINDS[style.kind],
             QUERIES.get(row.queries, row.queries),
             number(n),
             percent(row.top1),
@@ -63,10 +68,11 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
             beside(row.top10, 10),
             number(row.median_rank) + middle,
             p_words(row.p_value),
+            number(row.others.get("hubness"), 2),
         )
 
     return Table(
-        f"{title}: every number beside its chance level. Intervals are 95 %; p is the permutation p-value of the mean log rank.",
+        f"{title}: every number beside its chance level. Intervals are 95 %; p is the permutation p-value of the mean log rank. Hubness: skewness of how often each candidate is among the ten best; 0 without hubs.",
         (
             "decoder",
             "kind",
@@ -79,6 +85,7 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
             "top-10",
             "median rank",
             "p",
+            "hubness",
         ),
         tuple(cells(row) for row in rows),
         n_words=3,

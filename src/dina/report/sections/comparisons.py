@@ -53,7 +53,8 @@ def differences(run: Run) -> Section:
         paragraphs=(
             "Two decoders asked the same queries find the same ones hard. Taking the difference query by query removes what they"
             " share, so that they are told apart more finely than by two separate intervals. The intervals are not corrected for"
-            " the number of comparisons.",
+            " the number of comparisons; q is: of the rivals called different at q below 0.05, at most one in twenty is so by chance."
+            " Reference levels are not tested.",
         ),
         figures=parts,
         missing=() if parts else ("No other decoder was asked the same queries as dina among the same images.",),
@@ -64,10 +65,17 @@ def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> 
     reads = {d.rival: run.reads(d.rival) for d in found}
     named = [(style_of(d.rival, reads[d.rival]).label, QUERIES.get(d.queries, d.queries), d) for d in found]
     table = Table(
-        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided.",
-        ("compared with", "queries", "difference", "95\u202f% interval", "p"),
+        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided; q is p adjusted for the number of rivals tested.",
+        ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"),
         tuple(
-            (name, queries, signed(d.value, measure.digits), measure.interval(d.low, d.high), p_words(d.p_value))
+            (
+                name,
+                queries,
+                signed(d.value, measure.digits),
+                measure.interval(d.low, d.high),
+                p_words(d.p_value),
+                p_words(d.q_value),
+            )
             for name, queries, d in named
         ),
         n_words=2,
@@ -131,5 +139,6 @@ def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Differ
             value, low, high = (measure.scale * float(one[f"{measure.name}_{word}"]) for word in ("difference", "low", "high"))
             if math.isfinite(value):
                 p_value = float(one[f"{measure.name}_p_value"])
-                result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value))
+                q_value = float(one.get(f"{measure.name}_q_value", math.nan))  # older runs hold none
+                result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value, q_value))
     return result
