@@ -95,10 +95,11 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
 def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str]) -> FigurePart:
     counts = sorted({row.n_gallery for row in rows if row.n_gallery is not None})
     gallery = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images (see the table)"
-    shown = [row for row in rows if row.top1 is not None]
+    own = [row for row in rows if reads[row.decoder] != "queries"]  # corrections stand in the table only
+    shown = [row for row in own if row.top1 is not None]
     return FigurePart(
         "accuracy",
-        draw_accuracy(rows, reads),
+        draw_accuracy(own, reads),
         f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
         " (Wilson, over distinct images); dashed: chance. Decoders above, reference levels in the shaded part below.",
         "Top-1 accuracy: "

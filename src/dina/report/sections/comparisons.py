@@ -106,7 +106,7 @@ def directions(run: Run) -> Section:
         parts.append(
             FigurePart(
                 f"directions_{queries}",
-                draw_directions(rows, queries, reads),
+                draw_directions([row for row in rows if reads[row.decoder] != "queries"], queries, reads),
                 f"Top-1 accuracy in both directions, {QUERIES[queries]}. Circle: which image belongs to this response? Square: which response belongs to this image?",
                 f"Both directions, {QUERIES[queries]}: "
                 + "; ".join(
