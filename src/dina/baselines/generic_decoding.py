@@ -16,8 +16,8 @@ from dina.shapes import ContrastImages, Scores
 from dina.towers.image.gabor_energy import GaborEnergy
 
 N_UNITS = 1000
-NEURON_COUNTS = (50, 150, 500, 1500)
-PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
+NEURON_COUNTS = (15, 50, 150, 500)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Numbers of neurons for each unit times penalties, relative to the number of training images, tried by validation."""
 
 IMAGES_AT_ONCE = 64
