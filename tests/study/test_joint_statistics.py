@@ -75,3 +75,18 @@ def test_recordings_of_one_mouse_count_once():
     assert gain.n == 1
     assert "One mouse says nothing" in gain.reason
     assert float(found.p_values["p_over_mice"].sel(name="gain_joint")) == 1.0
+
+
+def test_sizes_that_a_fold_lacks_are_left_out():
+    generator = np.random.default_rng(0)
+    made = []
+    for each in fabricate(3, 0.6, 0.6):
+        joining = {}
+        for fold, sizes in ((0, [50, 100]), (1, [50])):
+            top1 = (("size", "query"), (generator.random((len(sizes), 60)) < 0.5).astype(float))
+            coords = {"size": sizes, "stimulus_id": ("query", np.arange(60))}
+            joining[fold, 0] = xr.Dataset({"top1_shared": top1, "top1_alone": top1}, coords)
+        made.append(RecordingRounds(each.name, each.joint, each.alone, joining))
+    found = joint_statistics(made, seed=0, n_resamples=100).across.by_analysis()["joint"]
+    assert found["gain_shared_50"].value == 0
+    assert "gain_shared_100" not in found

@@ -130,6 +130,25 @@ def test_larger_sets_of_few_images_are_counted_with_their_validation_images(run:
         assert opened["top1_shared"].dims == ("size", "query")
 
 
+def test_a_recording_joins_other_mice_only(
+    recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("M000001_day1", "M000001_day2", "M000002_day1")
+    named = [replace(recording, name=name) for recording, name in zip(recordings, names, strict=True)]
+    joined = {}
+
+    def note(recording: Recording, others: list[Recording], *rest: object) -> None:
+        joined[recording.name] = [other.name for other in others]
+
+    monkeypatch.setattr(joint_study, "fit_together", lambda *arguments: None)
+    monkeypatch.setattr(joint_study, "fit_alone", lambda *arguments: None)
+    monkeypatch.setattr(joint_study, "fit_joining", note)
+    monkeypatch.setattr(joint_study, "_statistics", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run_joint_study(named, settings, tmp_path / "run")
+    assert joined == {names[0]: [names[2]], names[1]: [names[2]], names[2]: list(names[:2])}
+
+
 def test_one_recording_and_other_images_are_refused(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least two recordings"):
         run_joint_study(recordings[:1], settings, tmp_path / "run")

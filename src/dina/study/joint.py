@@ -11,6 +11,7 @@ from dina.artifacts import verify_checksums, write_dataset, write_json, write_te
 from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.splits import split_by_stimulus
+from dina.interpretation.across_recordings import mouse_of
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import seed_for
@@ -132,7 +133,8 @@ def _carry_out(
         fit_together(recordings, settings, each, device, folder)
         for recording in track(recordings, "Recordings alone and joining", detail=detail):
             detail["recording"] = recording.name
-            others = [other for other in recordings if other is not recording]
+            # recordings of one animal may hold the same neurons: none of them may teach about a new one
+            others = [other for other in recordings if mouse_of(other.name) != mouse_of(recording.name)]
             fit_alone(recording, settings, each, device, folder)
             if settings.sizes:
                 fit_joining(recording, others, settings, each, device, folder)

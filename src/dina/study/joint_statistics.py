@@ -119,8 +119,8 @@ def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> lis
     found.append(_gain("gain_joint", joint, alone, seed, n_resamples))
     if not recording.joining:
         return found
-    sizes = next(iter(recording.joining.values()))["size"].to_numpy()
-    for size in (int(each) for each in sizes):
+    sizes = set.intersection(*(set(one["size"].to_numpy().tolist()) for one in recording.joining.values()))
+    for size in sorted(sizes):
         one = {key: one.sel(size=size) for key, one in recording.joining.items()}
         shared, few = _stack(one, "top1_shared"), _stack(one, "top1_alone")
         for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):

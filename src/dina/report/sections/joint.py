@@ -118,7 +118,7 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         " shown to any tower. The recording's own images for training (four of five) and for validation both count."
     )
     if not sizes:
-        missing = ("No recording has enough images for the sizes asked for, or none were asked for.",)
+        missing = ("There is one mouse only, or no recording has enough images for the sizes asked for.",)
         return Section("joining", "Joining with few images", paragraphs=(told,), missing=missing)
     p_values = {str(gain["name"]): gain for gain in summary["gains"]}
     rows = []
