@@ -121,8 +121,8 @@ def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> lis
         return found
     sizes = set.intersection(*(set(one["size"].to_numpy().tolist()) for one in recording.joining.values()))
     for size in sorted(sizes):
-        one = {key: one.sel(size=size) for key, one in recording.joining.items()}
-        shared, few = _stack(one, "top1_shared"), _stack(one, "top1_alone")
+        at_size = {key: each.sel(size=size) for key, each in recording.joining.items()}
+        shared, few = _stack(at_size, "top1_shared"), _stack(at_size, "top1_alone")
         for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):
             null = _null_of(recording.joint)  # as many test images, and permuted alike
             found.append((_mean(name, *values, null, "queries assigned to other images", seed, n_resamples), math.nan))
