@@ -1,6 +1,7 @@
 """Several recordings on the command line: from files to a page, and simulated mice by number."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     assert "Simulated data." in page
     assert "Two mice say nothing about how mice differ" in page
     assert page.count("<svg ") == 3
+    assert re.search(
+        r'aria-label="Mean over mice of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
+    )
     assert "nan" not in page.lower().split()
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"

@@ -90,7 +90,8 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
         " intervals over images; dashed: upper end of chance, queries assigned to other images."
         f" {_numbered(names)}"
     )
-    part = FigurePart("together", draw_together_and_alone(found), caption, caption, table)
+    spoken = "Top-1 accuracy together and alone: " + "; ".join(f"{row[0]}, {row[1]} and {row[3]}" for row in rows) + "."
+    part = FigurePart("together", draw_together_and_alone(found), caption, spoken, table)
     told = (
         "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
         " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
@@ -135,7 +136,9 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         "Left: thin lines, recordings; thick lines, mean over mice. Right: dots, recordings; diamonds, mean over mice with 95\u202f%"
         " interval where there are three mice."
     )
-    part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, caption, table)
+    told_sizes = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
+    spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {told_sizes}."
+    part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, spoken, table)
     return Section("joining", "Joining with few images", paragraphs=(told,), figures=(part,))
 
 
@@ -170,7 +173,8 @@ def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Da
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
     caption = f"How alike the maps of the same test images are in two recordings. {_numbered(names)}"
-    part = FigurePart("likeness", draw_alignment(panels), caption, caption, table)
+    spoken = "Linear kernel alignment of every pair of recordings, for three kinds of maps; the numbers are in the table."
+    part = FigurePart("likeness", draw_alignment(panels), caption, spoken, table)
     told = (
         "Linear centred kernel alignment, estimated without the bias of few images, does not ask whether maps are equal but whether"
         " they tell the same images apart: 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are"
