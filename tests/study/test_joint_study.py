@@ -9,13 +9,16 @@ import pytest
 import xarray as xr
 
 import dina.study.joint as joint_study
+from dina.alignment.aligned_towers import AlignedTowers
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
+from dina.dataset.pairs import make_pairs, make_task
+from dina.decoding.retrieval import retrieve
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
 from dina.study.joint import run_joint_study
 from dina.study.joint_fits import fit_together
-from dina.study.joint_rounds import Round
+from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, read_joint_settings
 
 SESSION = {
@@ -63,6 +66,17 @@ def test_the_directory_is_whole_and_its_summary_names_every_statistic(run: Path,
     assert components["variance_recording"]["value"] is not None
     assert len(summary["alignment"]) == 3 * 3  # kinds of maps times pairs of recordings
     assert len({each["sha256"] for each in summary["splits"]}) == 2
+
+
+def test_saved_towers_decode_as_the_study_says(run: Path, recordings: list[Recording]) -> None:
+    split = json.loads((run / "split_fold0.json").read_text())
+    for recording in recordings:
+        (path,) = (run / "results").glob(f"joint_{file_name_of(recording.name)}_fold0_seed0.nc")
+        towers = AlignedTowers.load(run / "models" / f"{file_name_of(recording.name)}.safetensors")
+        task = make_task(make_pairs(recording, np.array(split["test"]), towers.standardiser), "averaged")
+        found = retrieve(towers.score(task.queries, task.gallery), task.target, "image_from_response")
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            np.testing.assert_array_equal(opened["rank"].to_numpy(), found.rank())
 
 
 def test_a_gain_is_the_difference_of_what_stands_beside_it(run: Path) -> None:
