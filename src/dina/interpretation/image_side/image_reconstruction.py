@@ -50,7 +50,7 @@ class ImageReconstructionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_train: int = Field(1000, ge=10)
+    n_train: int = Field(600, ge=10)
     most_pixels: int = Field(4000, ge=16)
     n_epochs: int = Field(12, ge=1)
     n_similarity: int = Field(50, ge=3)
