@@ -59,7 +59,7 @@ def draw_neuron_maps(dataset: xr.Dataset) -> Figure:
 
 @in_style
 def draw_neuron_distributions(dataset: xr.Dataset) -> Figure:
-    """Draw fit quality against signal-to-noise ratio, field sizes, and preferred orientations.
+    """Draw fit quality against signal-to-noise ratio, field sizes, preferred orientations, and the error of planted fields.
 
     Parameters
     ----------
@@ -69,18 +69,15 @@ def draw_neuron_distributions(dataset: xr.Dataset) -> Figure:
     ratio, fit = dataset["signal_to_noise"].to_numpy(), dataset["fit_correlation"].to_numpy()
     fitted = fit > WELL_FITTED
     in_degrees = bool(np.isfinite(dataset["field_size_deg"].to_numpy()).any())
+    has_truth = "planted_centre_error_deg" in dataset
     figure = new_figure(180, 58)
-    quality, size, orientation = (figure.add_subplot(1, 3, number) for number in (1, 2, 3))
+    quality, size, orientation = (figure.add_subplot(1, 3 + has_truth, number) for number in (1, 2, 3))
+    if has_truth:
+        _errors(figure.add_subplot(1, 4, 4), dataset)
     if np.isfinite(ratio).any():
-        # a ratio of zero has no logarithm: it is drawn at the left border
-        quality.plot(np.maximum(ratio, 1e-2), fit, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
-                     rasterized=len(fit) > 1000)  # fmt: skip
-        quality.set_xscale("log")
-        quality.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathematical text is switched off
-        quality.xaxis.set_minor_formatter(NullFormatter())
+        _against_ratio(quality, ratio, fit)
         quality.set_xlabel("signal-to-noise ratio")
         quality.set_ylabel("field predicts other images (r)")
-        finish_axes(quality, "both")
     else:
         _histogram(quality, fit, "field predicts other images (r)")
     _histogram(size, dataset["field_size_deg" if in_degrees else "field_size"].to_numpy()[fitted],
@@ -88,6 +85,31 @@ def draw_neuron_distributions(dataset: xr.Dataset) -> Figure:
     _histogram(orientation, dataset["orientation_deg"].to_numpy()[fitted], "preferred orientation (degrees)", (0.0, 180.0))
     orientation.set_xticks([0, 45, 90, 135, 180])
     return figure
+
+
+def _against_ratio(axes: Axes, ratio: np.ndarray, values: np.ndarray) -> None:
+    """Draw a point for every neuron; a ratio of zero has no logarithm and is drawn at the left border."""
+    axes.plot(np.maximum(ratio, 1e-2), values, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
+              rasterized=len(values) > 1000)  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathematical text is switched off
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    finish_axes(axes, "both")
+
+
+def _errors(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw the error of planted centres against the planted ratio, and its median in eight groups of equally many neurons."""
+    ratio, error = dataset["planted_signal_to_noise"].to_numpy(), dataset["planted_centre_error_deg"].to_numpy()
+    known = np.isfinite(error) & (ratio > 0)
+    _against_ratio(axes, ratio[known], error[known])
+    groups = [group for group in np.array_split(np.argsort(ratio[known]), 8) if len(group)]
+    middle = [(np.median(ratio[known][group]), np.median(error[known][group])) for group in groups]
+    axes.plot(*zip(*middle, strict=True), "o-", color=COLOURS["ink"][0], markersize=3, linewidth=1)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("planted signal-to-noise ratio")
+    axes.set_ylabel("error of centre (degrees)")
 
 
 def _on_screen(dataset: xr.Dataset, in_degrees: bool) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
