@@ -108,7 +108,7 @@ def _errors(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("planted signal-to-noise ratio")
+    axes.set_xlabel("planted s/n ratio (log)")
     axes.set_ylabel("error of centre (degrees)")
 
 
