@@ -6,6 +6,7 @@ from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
 
 Reads = Literal["images", "templates", "truth", "queries"]
+"""What scores were made from: what a decoder reads or, after a correction of `dina.decoding.transductive`, all other queries too."""
 
 
 @runtime_checkable
@@ -21,12 +22,11 @@ class Decoder(Protocol):
         The word used in tables: "dina", "ridge", "encoding_local" …
     reads
         What of the gallery it reads: "images" (a decoder proper), "templates" (a reference level made from the
-        responses to the same images), "truth" (the ideal observer of a simulation) or "queries" (scores corrected with the
-        help of all other queries, see `dina.decoding.transductive`).
+        responses to the same images) or "truth" (the ideal observer of a simulation).
     """
 
     name: str
-    reads: ClassVar[Reads]
+    reads: ClassVar[Literal["images", "templates", "truth"]]
 
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Learn from ``train``; choose hyperparameters by ``validation``; return itself."""

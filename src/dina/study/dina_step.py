@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.preset_settings import PresetSettings
@@ -14,7 +14,6 @@ from dina.alignment.presets import PRESETS
 from dina.artifacts import write_text
 from dina.checks import DataError, check_choice
 from dina.dataset.pairs import Gallery, Pairs, Queries
-from dina.decoding.decoder import Reads
 from dina.shapes import Scores
 from dina.study.fitting import Parts, fit_and_score, score_test
 from dina.study.retrieval_file import DecoderScores
@@ -117,7 +116,7 @@ def _check_numbers(parts: Parts) -> None:
 class _BeforeTraining:
     """The closed-form start of a fitted decoder, as a decoder of its own."""
 
-    reads: ClassVar[Reads] = "images"
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 
     def __init__(self, decoder: DinaDecoder) -> None:
         self.name = BEFORE_TRAINING

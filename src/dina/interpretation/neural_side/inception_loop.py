@@ -1,6 +1,7 @@
 """The image that would excite a neuron most, according to an encoding model, and whether a second model agrees."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -164,12 +165,11 @@ def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = D
     # each model begins elsewhere: what is left of a common beginning would look like agreement
     shape = (len(models), len(neurons), *train.images.shape[1:])
     start = generator_for(decoded.seed, "first images").standard_normal(shape).astype(np.float32)
-    exciting = [
-        most_exciting_images(
-            model, torch.from_numpy(begin).to(maps.device), contrast, settings.n_steps, settings.step, settings.blur_px
-        )
-        for model, begin in zip(models, start, strict=True)
-    ]
+    exciting = []
+    for number, (model, begin) in enumerate(zip(models, start, strict=True)):
+        make = partial(_make_images, model, torch.from_numpy(begin).to(maps.device), contrast, settings)
+        made = decoded.parts.get(f"model {number}", make)["images"]
+        exciting.append(torch.from_numpy(made).to(maps.device))
     natural = at_contrast(torch.from_numpy(train.images[rows]), contrast)
     best = _rate(models[0], natural, decoded).argmax(axis=0)
     test = decoded.test
@@ -188,6 +188,11 @@ def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = D
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
+
+
+def _make_images(model: Drive, begin: Tensor, contrast: float, settings: InceptionLoopSettings) -> dict[str, np.ndarray]:
+    made = most_exciting_images(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px)
+    return {"images": made.cpu().numpy()}
 
 
 @torch.no_grad()
