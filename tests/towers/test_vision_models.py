@@ -106,5 +106,5 @@ def test_folders_without_a_model_and_layers_that_do_not_exist_are_refused(tmp_pa
 
 def test_without_transformers_the_extra_and_the_setting_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(DataError, match=r"pip install 'dina\[encoders\]', or set encoder to 'gabor'"):
+    with pytest.raises(DataError, match=r"folder of dina's source: pip install -e '\.\[encoders\]', or set encoder to 'gabor'"):
         read_vision_model(tmp_path, SHAPE)

@@ -100,7 +100,8 @@ def _find_encoder(settings: FrozenEncoderSettings, image_shape: MapShape) -> nn.
     if not settings.encoder:
         raise DataError(
             "This preset needs a frozen image encoder; none is named. Set dina.encoder to the folder of a vision transformer"
-            " (extra: pip install 'dina[encoders]'), or to 'gabor' for Gabor features, which need no download."
+            " (install the extra in the folder of dina's source: pip install -e '.[encoders]'), or to 'gabor' for Gabor features,"
+            " which need no download."
         )
     encoder: nn.Module
     if settings.encoder == "gabor":

@@ -43,8 +43,8 @@ def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, outp
         from transformers import AutoModel
     except ImportError as error:
         raise DataError(
-            "A frozen encoder from a folder needs the package transformers; it is not installed. Install the extra:"
-            " pip install 'dina[encoders]', or set encoder to 'gabor'."
+            "A frozen encoder from a folder needs the package transformers; it is not installed. Install the extra in the folder of"
+            " dina's source: pip install -e '.[encoders]', or set encoder to 'gabor'."
         ) from error
     if not (folder / "config.json").is_file():
         raise DataError(
