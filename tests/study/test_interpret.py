@@ -137,6 +137,43 @@ def test_an_interpreted_run_is_still_the_finished_study(run: Path, small_session
     assert "interpretation" in again.summary
 
 
+def count_others(decoded: Decoded) -> Counted:
+    if not decoded.others:
+        raise DataError("none were given")
+    return Counted(len(decoded.others))
+
+
+def test_an_answer_holds_for_the_other_recordings_that_it_was_given(
+    run: Path, small_session: Recording, table: dict[str, Analysis]
+) -> None:
+    table["others"] = Analysis(count_others, "image", "How many others?", is_slow=True, reads_others=True)
+    first, second = (replace(small_session, responses=small_session.responses * factor) for factor in (2, 3))
+    assert interpret_run(run, small_session, ["others"])["others"].reason == "none were given"
+    assert interpret_run(run, small_session, ["others"], others=(first,))["others"].findings[0].value == 1
+    # given, they need not be asked for by name
+    assert interpret_run(run, small_session, others=(second, first))["others"].findings[0].value == 2
+    table["others"] = replace(table["others"], run=stop)
+    assert interpret_run(run, small_session, ["others"], others=(first, second))["others"].findings[0].value == 2
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session, ["others"], others=(second,))
+
+
+def test_a_result_is_not_replaced_for_want_of_other_recordings(
+    run: Path, small_session: Recording, table: dict[str, Analysis]
+) -> None:
+    table["others"] = Analysis(count_others, "image", "How many others?", is_slow=True, reads_others=True)
+    interpret_run(run, small_session, ["others"], others=(small_session,))
+    for force in (False, True):
+        found = interpret_run(run, small_session, is_slow_wanted=True, force=force)
+        assert found["others"].findings[0].value == 1
+
+
+def test_other_recordings_that_nothing_reads_are_refused(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    table["others"] = Analysis(count_others, "image", "How many others?", is_slow=True, reads_others=True)
+    with pytest.raises(DataError, match="None of count reads other recordings"):
+        interpret_run(run, small_session, ["count"], others=(small_session,))
+
+
 def test_another_recording_is_refused(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
     other = replace(small_session, responses=small_session.responses * 2)
     with pytest.raises(DataError, match="is not the recording"):

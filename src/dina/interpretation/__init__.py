@@ -44,7 +44,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "spatial_frequency": Analysis(analyse_spatial_frequency, "image", "Which spatial frequencies carry the decoding?"),
     "shape_texture": Analysis(analyse_shape_texture, "image", "Does shape or texture carry the decoding?"),
-    "conditions": Analysis(analyse_conditions, "image", "Does decoding depend on the set of images shown?", is_slow=True),
+    "conditions": Analysis(
+        analyse_conditions, "image", "Does decoding depend on the set of images shown?", is_slow=True, reads_others=True
+    ),
     "spatial_frequency_refit": Analysis(
         analyse_spatial_frequency_refit,
         "image",

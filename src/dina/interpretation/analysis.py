@@ -40,9 +40,12 @@ class Analysis:
         What it answers, one sentence.
     is_slow
         Whether it fits towers anew or synthesises images; done only on request.
+    reads_others
+        Whether it reads the recordings under other conditions, so that its answer holds for these only.
     """
 
     run: Callable[[Decoded], AnalysisResult]
     side: Side
     question: str
     is_slow: bool = False
+    reads_others: bool = False

@@ -39,8 +39,8 @@ def interpret_run(
 ) -> dict[str, Interpreted]:
     """Carry out analyses of a finished run and keep what they found in it.
 
-    An analysis that is already there is not repeated; one stopped midway is begun again, those before it are kept, and so
-    are the fits that it had finished.
+    An analysis that is already there is not repeated, unless it reads other recordings and was given different ones; one
+    stopped midway is begun again, those before it are kept, and so are the fits that it had finished.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def interpret_run(
     recording
         The recording that was studied.
     names
-        Rows of `dina.interpretation.ANALYSES`; none for all that are not slow.
+        Rows of `dina.interpretation.ANALYSES`; none for all that are not slow and those that read ``others``, if given.
     device, n_threads
         Where and with how many threads to compute.
     others
@@ -57,7 +57,7 @@ def interpret_run(
     is_slow_wanted
         Whether no names mean all, slow ones too.
     force
-        Whether analyses that are there are repeated.
+        Whether analyses that are there are repeated; a result that rests on other recordings only with such recordings.
 
     Returns
     -------
@@ -67,19 +67,25 @@ def interpret_run(
     Raises
     ------
     DataError
-        If a name is unknown, the run is not finished, or the recording is another one.
+        If a name is unknown, the run is not finished, the recording is another one, or nothing asked for reads ``others``.
     """
     check_finished(run)
     chosen = [check_choice("analysis", name, ANALYSES) for name in names] or [
-        name for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow
+        name for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow or (others and row.reads_others)
     ]
+    if others and not any(ANALYSES[name].reads_others for name in chosen):
+        readers = ", ".join(name for name, row in ANALYSES.items() if row.reads_others)
+        raise DataError(
+            f"None of {', '.join(chosen)} reads other recordings. Ask for {readers}, or leave the other recordings out."
+        )
+    fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
-        missing = [name for name in chosen if force or read_interpreted(run, name) is None]
+        missing = [name for name in chosen if _is_missing(run, name, fingerprints, force=force)]
         if missing:
             decoded = read_decoded(run, recording, device, others)
             for number, name in enumerate(missing, 1):
                 log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
-                _carry_out(run, name, decoded, force=force)
+                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), force=force)
         found = read_all(run)
         _update_summary(run, found)
     return found
@@ -106,17 +112,30 @@ def judge_run(run: Path) -> dict[str, Verdict]:
     return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
 
 
-def _carry_out(run: Path, name: str, decoded: Decoded, *, force: bool) -> None:
+def _is_missing(run: Path, name: str, others: tuple[str, ...], *, force: bool) -> bool:
+    """Say whether an analysis must be carried out: it is not there, must be repeated, or was given other recordings than now."""
+    known = read_interpreted(run, name)
+    if known is None or not ANALYSES[name].reads_others:
+        return known is None or force
+    if others:
+        return force or known.others != others
+    if force and known.reason is None:
+        log.warning("%s is kept: it was answered with further recordings, and without them it cannot be repeated.", name)
+    # without them the answer would be a mere reason, which must not take the place of a result
+    return force and known.reason is not None
+
+
+def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], *, force: bool) -> None:
     began = time.perf_counter()
     parts = run / PARTS / name
     if force:
         shutil.rmtree(parts, ignore_errors=True)
     try:
         result = ANALYSES[name].run(replace(decoded, parts=KeptParts(parts / _digest(decoded))))
-        write_result(run, name, result)
+        write_result(run, name, result, others)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
-        write_reason(run, name, str(error))
+        write_reason(run, name, str(error), others)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
     timings = json.loads((run / "timings.json").read_text(encoding="utf-8")) if (run / "timings.json").is_file() else {}
     write_json(run / "timings.json", {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})

@@ -30,31 +30,35 @@ class Interpreted:
         Its statistics; empty where it could not be carried out.
     reason
         Why it could not be; None where it could.
+    others
+        Fingerprints, sorted, of the recordings under other conditions that it was given, if it reads any.
     """
 
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
+    others: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds of it."""
-        return {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
+        told = {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
+        return told | ({"others": list(self.others)} if self.others else {})
 
 
-def write_result(run: Path, name: str, result: AnalysisResult) -> None:
+def write_result(run: Path, name: str, result: AnalysisResult, others: tuple[str, ...] = ()) -> None:
     """Write ``<name>.nc``, ``<name>.csv`` if the result is a table too, and last ``<name>.json``, each atomically."""
     folder = run / FOLDER
     write_dataset(folder / f"{name}.nc", result.to_dataset())
     if isinstance(result, _HasTable):
         write_text(folder / f"{name}.csv", result.to_frame().to_csv(index=False, lineterminator="\n"))
-    write_json(folder / f"{name}.json", Interpreted(result.findings()).to_json())
+    write_json(folder / f"{name}.json", Interpreted(result.findings(), others=others).to_json())
 
 
-def write_reason(run: Path, name: str, reason: str) -> None:
+def write_reason(run: Path, name: str, reason: str, others: tuple[str, ...] = ()) -> None:
     """Write that an analysis could not be carried out and why; what an earlier attempt left is removed."""
     folder = run / FOLDER
     for ending in ("nc", "csv"):
         (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    write_json(folder / f"{name}.json", Interpreted(reason=reason).to_json())
+    write_json(folder / f"{name}.json", Interpreted(reason=reason, others=others).to_json())
 
 
 def read_interpreted(run: Path, name: str) -> Interpreted | None:
@@ -70,6 +74,7 @@ def read_interpreted(run: Path, name: str) -> Interpreted | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Interpreted(tuple(Finding.from_json(one) for one in content["findings"]), content["reason"])
+        findings = tuple(Finding.from_json(one) for one in content["findings"])
+        return Interpreted(findings, content["reason"], tuple(content.get("others", ())))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error
