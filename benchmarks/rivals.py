@@ -251,8 +251,7 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     folders = {word: [folder_of(words, word, seed) for seed in words.seeds] for word in words.sessions}
     found = {word: [folder for folder in some if (folder / "session.json").is_file()] for word, some in folders.items()}
     places = [(row.kind, row.name, row.folder, row.scores) for row in rows]
-    budget = ", ".join(f"{name} {n}" for name, n in words.epochs.items())
-    notes = [f"Stated budgets in epochs: {budget}; the epoch kept is chosen by validation images."]
+    notes = ["The epoch kept is chosen by validation images."]
     if frozen := ", ".join(f"`{name}`" for name in encoding_presets()):
         notes.append(
             f"In place of a frozen network, which would be a download, {frozen} get Gabor features unless told otherwise."
@@ -277,8 +276,7 @@ def main() -> int:
     words = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     words.epochs = EPOCHS | {name: int(n) for name, _, n in (word.partition("=") for word in words.epochs)}
-    unknown = words.epochs.keys() - PRESETS.keys() - {"objectives"}
-    if unknown:
+    if unknown := words.epochs.keys() - PRESETS.keys() - {"objectives"}:
         raise DataError(f"--epochs must name a preset or objectives; got {sorted(unknown)}. Choose from: {', '.join(PRESETS)}.")
     rows = all_rows(words.epochs, words.set)
     if not words.read_only:

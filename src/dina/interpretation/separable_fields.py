@@ -1,12 +1,10 @@
 """What every neuron is expected to answer, channel by channel or to a part of a map, from the rows and columns of its field."""
 
-import math
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.towers.field_basis import hermite_fields
+from dina.towers.field_basis import axis_patterns, pattern_orders
 from dina.towers.neural.projective_fields import ProjectiveFields
 
 MAPS_AT_ONCE = 32
@@ -30,9 +28,10 @@ class SeparableFields:
         self.n_neurons = tower.n_neurons
         rows, row = torch.unique(tower.centre[:, 0], return_inverse=True)
         columns, column = torch.unique(tower.centre[:, 1], return_inverse=True)
-        self._rows, self._columns = _along(tower, rows, height, axis=0), _along(tower, columns, width, axis=1)
-        pairs = [(a, total - a) for total in range(tower.order + 1) for a in range(total + 1)]
-        self._down, self._across = (torch.tensor(part, device=row.device) for part in zip(*pairs, strict=True))
+        reach = float(tower.width)
+        self._rows = axis_patterns(height, rows, reach, tower.order)
+        self._columns = axis_patterns(width, columns, reach, tower.order)
+        self._down, self._across = (torch.tensor(part, device=row.device) for part in pattern_orders(tower.order))
         members = _groups(row * len(columns) + column, self.n_neurons)
         first = members[:, 0]
         self._members, self._row, self._column = members, row[first], column[first]
@@ -103,16 +102,3 @@ def _seen(patterns: Float[Tensor, "centre order place"]) -> tuple[Int[Tensor, "s
     is_seen = patterns.abs().amax(dim=(1, 2)) > 0
     number = torch.where(is_seen, torch.cumsum(is_seen, 0) - 1, -1)
     return torch.where(is_seen)[0], number
-
-
-def _along(tower: ProjectiveFields, centre: Tensor, n_places: int, axis: int) -> Float[Tensor, "cell order place"]:
-    """Return the one-dimensional patterns of every order: fields on a grid of one row or one column."""
-    grid = (n_places, 1) if axis == 0 else (1, n_places)
-    centres = torch.zeros(len(centre), 2, device=centre.device)
-    centres[:, axis] = centre
-    width = float(tower.width)
-    fields = hermite_fields(grid, centres, width, tower.order).flatten(2)
-    # among the patterns of total order n, the one that has all of it along this axis is the last (rows) or the first (columns)
-    first = [n * (n + 1) // 2 for n in range(tower.order + 1)]
-    own = [start + n if axis == 0 else start for n, start in enumerate(first)]
-    return fields[:, own] * math.sqrt(math.sqrt(math.pi) * width)

@@ -44,17 +44,52 @@ def hermite_fields(
     >>> hermite_fields((5, 5), torch.tensor([[2.0, 2.0]]), width=1.0, order=2).shape
     torch.Size([1, 6, 5, 5])
     """
-    along = []
-    for axis, n_places in enumerate(grid):
-        distance = (torch.arange(n_places, dtype=torch.float32, device=centres.device) - centres[:, axis, None]) / width
-        window = torch.exp(-0.5 * distance.square()) * (distance.abs() <= REACH)
-        polynomials = [torch.ones_like(distance), distance]
-        for n in range(1, order):
-            polynomials.append(distance * polynomials[n] - n * polynomials[n - 1])
-        along.append([p * window / math.sqrt(math.factorial(n)) for n, p in enumerate(polynomials[: order + 1])])
-    pairs = [(a, b) for total in range(order + 1) for a in range(total + 1) for b in [total - a]]
-    fields = torch.stack([along[0][a][:, :, None] * along[1][b][:, None, :] for a, b in pairs], dim=1)
-    return fields / (math.sqrt(math.pi) * width)
+    along = [axis_patterns(n_places, centres[:, axis], width, order) for axis, n_places in enumerate(grid)]
+    down, across = pattern_orders(order)
+    return along[0][:, down, :, None] * along[1][:, across, None, :]
+
+
+def axis_patterns(
+    n_places: int, centres: Float[Tensor, "cell"], width: float, order: int
+) -> Float[Tensor, "cell order_and_one place"]:
+    """Return the patterns of every order along one axis; one of rows times one of columns is one of `hermite_fields`.
+
+    Parameters
+    ----------
+    n_places
+        Of the map along this axis.
+    centres
+        Along this axis, in places.
+    width
+        Standard deviation of the window, in places.
+    order
+        Highest order of the polynomials.
+
+    Examples
+    --------
+    >>> axis_patterns(5, torch.tensor([2.0]), width=1.0, order=2).shape
+    torch.Size([1, 3, 5])
+    """
+    distance = (torch.arange(n_places, dtype=torch.float32, device=centres.device) - centres[:, None]) / width
+    window = torch.exp(-0.5 * distance.square()) * (distance.abs() <= REACH)
+    polynomials = [torch.ones_like(distance), distance]
+    for n in range(1, order):
+        polynomials.append(distance * polynomials[n] - n * polynomials[n - 1])
+    patterns = [p * window / math.sqrt(math.factorial(n)) for n, p in enumerate(polynomials[: order + 1])]
+    return torch.stack(patterns, dim=1) / math.sqrt(math.sqrt(math.pi) * width)
+
+
+def pattern_orders(order: int) -> tuple[list[int], list[int]]:
+    """Return the order along rows and the order along columns of each pattern of `hermite_fields`.
+
+    Examples
+    --------
+    >>> pattern_orders(1)
+    ([0, 0, 1], [0, 1, 0])
+    """
+    pairs = [(down, total - down) for total in range(order + 1) for down in range(total + 1)]
+    down, across = zip(*pairs, strict=True)
+    return list(down), list(across)
 
 
 def count_fields(order: int) -> int:

@@ -86,9 +86,12 @@ class FrozenEncoder(ImageTower):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or convert the network along with the tower; every ``.to(…)`` of torch comes through here."""
+        before = self.mean.dtype
         self._encoder[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._cache.clear()
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.mean.dtype != before:  # what was kept on one device holds on another
+            self._cache.clear()
+        return self
 
     @property
     def encoder(self) -> nn.Module:

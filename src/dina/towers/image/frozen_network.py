@@ -67,6 +67,7 @@ class FrozenNetwork(nn.Module):
         self.network = network.eval().requires_grad_(False)
         self.layer = layer
         self.size = size
+        self.reading = f"layer {layer!r}, size {size}"
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
 
@@ -140,10 +141,17 @@ def permute_weights(network: nn.Module, generator: torch.Generator) -> nn.Module
 
 
 def weight_digest(network: nn.Module) -> bytes:
-    """Return a SHA-256 over all weights and buffers of a network, by name: it tells networks apart."""
+    """Return a SHA-256 that tells networks, and readings of one network, apart.
+
+    It is over all weights and buffers, by name, and over what a part says in ``reading`` about which layer it gives, of images
+    of which size.
+    """
     digest = hashlib.sha256()
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    for name, part in network.named_modules():
+        if isinstance(reading := getattr(part, "reading", None), str):
+            digest.update(f"{name}: {reading}".encode())
     return digest.digest()

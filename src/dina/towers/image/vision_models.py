@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from dina.towers.image.frozen_network import FrozenNetwork
 from dina.towers.tower import MapShape
 
 Output = Literal["map", "vector"]
+POOLER = "pooler"  # what transformers call the part that makes a summary of all tokens
 
 
 def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, output: Output = "map") -> FrozenNetwork:
@@ -32,12 +34,14 @@ def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, outp
         Which hidden layer: 0 for the patches before the first, 1 after the first …, −1 after the last.
     output
         "map": the tokens of the patches in their places. "vector": one vector for the whole image; after the last layer
-        the model's own summary (CLIP's joint space), before it the mean over patches.
+        the model's own summary (CLIP's joint space), or its class token where there is none; before it, and for models
+        without a class token, the mean over patches.
 
     Raises
     ------
     DataError
-        If ``transformers`` is not installed, the folder holds no such model, or the layer does not exist.
+        If ``transformers`` is not installed, the folder holds no such model or not all of its weights, or the layer does
+        not exist.
     """
     try:
         from transformers import AutoModel
@@ -52,13 +56,29 @@ def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, outp
             " the model there with save_pretrained."
         )
     try:
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, trust_remote_code=False)
+        model, told = AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         raise DataError(f"{folder.name} cannot be read as a vision model: {error} Save it with save_pretrained.") from error
+    _drop_drawn(model, told["missing_keys"], folder)
     wrapped = _Tokens(model, layer, output, folder)
     _, height, width = image_shape
     size = _input_size(wrapped, height, width)
     return FrozenNetwork(wrapped, "", size, *_shift_and_scale(folder))
+
+
+def _drop_drawn(model: nn.Module, missing: Iterable[str], folder: Path) -> None:
+    """Drop a summary (pooler) whose weights are not in the folder; refuse any other part that was drawn at random."""
+    others = sorted(name for name in missing if POOLER not in name.split("."))
+    if others:
+        raise DataError(
+            f"{folder.name} must hold every weight of its model; {len(others)} are missing, such as {others[0]}. Save the whole"
+            " model that was trained with save_pretrained."
+        )
+    for name in missing:
+        parts = name.split(".")
+        setattr(model.get_submodule(".".join(parts[: parts.index(POOLER)])), POOLER, None)
 
 
 class _Tokens(nn.Module):
@@ -82,6 +102,7 @@ class _Tokens(nn.Module):
         self.layer = layer % (n_layers + 1)
         self.is_last = self.layer == n_layers
         self.output = output
+        self.reading = f"hidden layer {self.layer}, {output}"
         self.patch, self.side = int(settings.patch_size), int(settings.image_size)
         known = inspect.signature(part.forward).parameters
         self.options = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
@@ -96,6 +117,8 @@ class _Tokens(nn.Module):
             return (summary if self.projection is None else self.projection(summary))[:, :, None, None]
         tokens: Tensor = found.last_hidden_state if self.is_last else found.hidden_states[self.layer]
         # class and register tokens come first
+        if self.output == "vector" and self.is_last and tokens.shape[1] > rows * columns:
+            return tokens[:, 0, :, None, None]
         maps = tokens[:, -rows * columns :].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
         return maps if self.output == "map" else maps.mean((2, 3), keepdim=True)
 

@@ -1,13 +1,17 @@
 """A neural tower in which each neuron adds its own projective field to the feature maps."""
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dina.towers.field_basis import count_fields, hermite_fields
+from dina.towers.field_basis import axis_patterns, count_fields, pattern_orders
 from dina.towers.neural.shared_noise import SharedNoise
 from dina.towers.neuron_dropout import NeuronDropout
 from dina.towers.tower import MapShape, NeuralTower
+
+MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
 
 
 class ProjectiveFields(NeuralTower):
@@ -105,28 +109,72 @@ class ProjectiveFields(NeuralTower):
         """Return the sum of all neurons' fields, each times its whitened response."""
         self.check_input(responses)
         whitened = self.whiten(self.dropout(responses))
-        cells, fields = self._cells()
+        cells, patterns = self._cells()
         terms = torch.stack([whitened[:, members] @ self.weights[members].flatten(1) for members in cells])
-        # (cell, batch, basis × channel) → (cell × basis, batch × channel), the side that the sparse patterns meet
-        by_pattern = terms.reshape(*terms.shape[:2], *self.weights.shape[1:]).permute(0, 2, 1, 3).flatten(0, 1).flatten(1)
-        places = torch.sparse.mm(fields.transpose(0, 1), by_pattern)
-        return places.unflatten(1, (len(responses), -1)).permute(1, 2, 0).unflatten(2, self.map_shape[1:])
+        # (cell, batch, basis × channel) → (cell × basis, batch, channel), the side that the patterns meet
+        by_pattern = terms.reshape(*terms.shape[:2], *self.weights.shape[1:]).permute(0, 2, 1, 3).flatten(0, 1)
+        parts = torch.split(by_pattern, patterns.maps_at_once(self.map_shape[0]), dim=1)
+        return torch.cat([patterns.draw(part) for part in parts])
 
     def predict(self, maps: Float[Tensor, "batch map_channel map_height map_width"]) -> Float[Tensor, "batch neuron"]:
         """Return each neuron's expected response to images with these maps (the adjoint of its projective field)."""
-        cells, fields = self._cells()
-        by_place = maps.flatten(2).permute(2, 0, 1).flatten(1)
-        patterns = torch.sparse.mm(fields, by_place).unflatten(1, maps.shape[:2]).unflatten(0, (len(cells), -1))
-        by_cell = patterns.transpose(1, 2).flatten(2)
+        cells, patterns = self._cells()
+        parts = torch.split(maps, patterns.maps_at_once(self.map_shape[0]))
+        met = torch.cat([patterns.meet(part) for part in parts], dim=1)
+        by_cell = met.reshape(len(cells), -1, *maps.shape[:2]).transpose(1, 2).flatten(2)
         # unbind: its gradient is one stack, that of indexing a zero tensor per cell
         predicted = [part @ self.weights[members].flatten(1).T for part, members in zip(by_cell.unbind(0), cells, strict=True)]
         order = torch.argsort(torch.cat(cells))
         return torch.cat(predicted, dim=1)[:, order]
 
-    def _cells(self) -> tuple[list[Tensor], Tensor]:
-        """Return the members of each group of neurons with one centre, and the patterns of all groups (sparse)."""
+    def _cells(self) -> tuple[list[Tensor], "_Patterns"]:
+        """Return the members of each group of neurons with one centre, and the patterns of all groups."""
         centres, number = torch.unique(self.centre, dim=0, return_inverse=True)
         members = list(torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist()))
-        _, height, width = self.map_shape
-        fields = hermite_fields((height, width), centres, float(self.width), self.order)
-        return members, fields.flatten(0, 1).flatten(1).to_sparse()
+        return members, _Patterns.around(centres, self.map_shape, float(self.width), self.order)
+
+
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """The patterns of all cells, as products of one along columns and one along rows: two small dense matrix products.
+
+    Parameters
+    ----------
+    down, across
+        Along rows and along columns, for every row and every column in which there is a cell.
+    place
+        Of each pattern of each cell, where its product lies among all products of ``across`` and ``down``.
+    """
+
+    down: Float[Tensor, "row_pattern height"]
+    across: Float[Tensor, "column_pattern width"]
+    place: Int[Tensor, "cell_and_basis"]
+
+    @classmethod
+    def around(cls, centres: Float[Tensor, "cell 2"], map_shape: MapShape, width: float, order: int) -> "_Patterns":
+        rows, row = torch.unique(centres[:, 0], return_inverse=True)
+        columns, column = torch.unique(centres[:, 1], return_inverse=True)
+        down, across = (
+            axis_patterns(n, at, width, order).flatten(0, 1) for n, at in zip(map_shape[1:], (rows, columns), strict=True)
+        )
+        of_row, of_column = (torch.tensor(part, device=centres.device) for part in pattern_orders(order))
+        row, column = (number[:, None] * (order + 1) for number in (row, column))
+        return cls(down, across, ((column + of_column) * len(down) + row + of_row).flatten())
+
+    def maps_at_once(self, n_channels: int) -> int:
+        """Return how many maps fit into the memory that may be taken."""
+        return max(1, MOST_NUMBERS // (len(self.down) * len(self.across) * n_channels))
+
+    def meet(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "cell_and_basis batch channel"]:
+        """Return the inner products of patterns and maps."""
+        by_column = (self.across @ maps.permute(3, 2, 0, 1).flatten(1)).reshape(len(self.across), maps.shape[2], -1)
+        return (self.down @ by_column).flatten(0, 1)[self.place].reshape(-1, *maps.shape[:2])
+
+    def draw(self, by_pattern: Float[Tensor, "cell_and_basis batch channel"]) -> Float[Tensor, "batch channel height width"]:
+        """Return the sums of patterns, each times its number (the adjoint of `meet`)."""
+        values = by_pattern.flatten(1)
+        products = values.new_zeros(len(self.across) * len(self.down), values.shape[1])
+        products = products.index_copy(0, self.place, values).reshape(len(self.across), len(self.down), -1)
+        by_column = self.down.T @ products
+        places = (self.across.T @ by_column.flatten(1)).reshape(-1, by_column.shape[1], *by_pattern.shape[1:])
+        return places.permute(2, 3, 1, 0)
