@@ -84,26 +84,32 @@ class LinearReconstruction:
             product = product + (inputs.T @ _to_places(train.pixels[part], block)).double()
         values, vectors = torch.linalg.eigh(power)
         values, projected = values.clamp_min(0), vectors.T @ product
-        candidates = [cls(torch.zeros(0, 0), penalty, 1.0, reach, block) for penalty in PENALTIES]
-        best, highest = candidates[0], -np.inf
-        for candidate in candidates:
-            weights = (vectors @ (projected / (values + candidate.penalty * values.mean() + 1e-12)[:, None])).float()
-            raw = cls(weights, candidate.penalty, 1.0, reach, block).apply(validation.maps)
-            accuracy = float(pixel_correlation(raw, validation.pixels).mean())
-            if accuracy > highest:
-                gain = float((raw * validation.pixels).sum() / max(float((raw**2).sum()), 1e-12))
-                best, highest = cls(weights, candidate.penalty, max(gain, 0.0), reach, block), accuracy
-        return best
+        shrunk = torch.stack([projected / (values + penalty * values.mean() + 1e-12)[:, None] for penalty in PENALTIES])
+        weights = (vectors @ shrunk).float()
+        rebuilt = _rebuild(validation.maps, weights, reach, block)
+        best = int(np.argmax([pixel_correlation(raw, validation.pixels).mean() for raw in rebuilt]))
+        raw = rebuilt[best]
+        gain = max(0.0, float((raw * validation.pixels).sum() / max(float((raw**2).sum()), 1e-12)))
+        return cls(weights[best], PENALTIES[best], gain, reach, block)
 
     @torch.no_grad()
     def apply(self, maps: Maps) -> Pixels:
         """Return the reconstructed deviations from the mean training image, in units of contrast."""
-        height, width = maps.shape[2:]
-        rebuilt = []
-        for chunk in torch.split(maps, MAPS_AT_ONCE):
-            found = (self.gain * (_around(chunk, self.reach) @ self.weights)).reshape(-1, height, width, *self.block)
-            rebuilt.append(found.permute(0, 1, 3, 2, 4).reshape(len(chunk), height * self.block[0], width * self.block[1]))
-        return np.asarray(torch.cat(rebuilt).numpy())
+        rebuilt: Pixels = _rebuild(maps, self.gain * self.weights[None], self.reach, self.block)[0]
+        return rebuilt
+
+
+def _rebuild(
+    maps: Maps, weights: Float[Tensor, "choice input pixel_of_place"], reach: int, block: tuple[int, int]
+) -> Float32[np.ndarray, "choice image height width"]:
+    """Return reconstructions by several weights: the surroundings of the places are gathered once for all."""
+    height, width = maps.shape[2:]
+    by_input = weights.transpose(0, 1).flatten(1)
+    rebuilt = []
+    for chunk in torch.split(maps, MAPS_AT_ONCE):
+        found = (_around(chunk, reach) @ by_input).reshape(len(chunk), height, width, len(weights), *block)
+        rebuilt.append(found.permute(3, 0, 1, 4, 2, 5).reshape(len(weights), len(chunk), height * block[0], width * block[1]))
+    return np.asarray(torch.cat(rebuilt, dim=1).numpy())
 
 
 def _around(maps: Maps, reach: int) -> Float[Tensor, "place_of_image input"]:
