@@ -26,8 +26,10 @@ from dina.measures.resampling import percentile_interval, resample_counts
 from dina.randomness import generator_for
 
 NULL = "reconstructions compared with other test images, permuted over images"
+OF_IMAGES = "reconstructions from images' own maps compared with other test images, permuted over images"
 QUANTILES = (0.9, 0.7, 0.5, 0.3, 0.1)
-METHODS = ("linear", "convolutional", "linear_from_image_map")
+FROM_IMAGE_MAP = "linear_from_image_map"
+METHODS = ("linear", "convolutional", FROM_IMAGE_MAP)
 FULL_RANGE = 4.0  # of contrast: 256 levels of 8-bit pixels, 64 to a unit
 IMAGES_AT_ONCE = 64
 FEWEST_PLACES = 4
@@ -111,16 +113,16 @@ class ImageReconstructionResult:
         """Return pixel correlation, structural similarity and two-way identification of each method, with their nulls."""
         found = []
         for number, method in enumerate(METHODS):
-            pairs = self.correlation[number]
+            pairs, words = self.correlation[number], OF_IMAGES if method == FROM_IMAGE_MAP else NULL
             beaten = (len(pairs) - all_ranks(np.nan_to_num(pairs))) / (len(pairs) - 1)
             found += [
-                self._matched(f"pixel_correlation_{method}", pairs),
-                self._matched(f"ssim_{method}", self.similarity[number]),
-                self._matched(f"two_way_{method}", np.where(np.isnan(pairs), np.nan, beaten)),
+                self._matched(f"pixel_correlation_{method}", pairs, words),
+                self._matched(f"ssim_{method}", self.similarity[number], words),
+                self._matched(f"two_way_{method}", np.where(np.isnan(pairs), np.nan, beaten), words),
             ]
         return tuple(found)
 
-    def _matched(self, name: str, pairs: Float[np.ndarray, "image other"]) -> Finding:
+    def _matched(self, name: str, pairs: Float[np.ndarray, "image other"], words: str) -> Finding:
         """Average the diagonal, with a bootstrap interval over images and the same over permuted pairs."""
         n = len(pairs)
         if np.isnan(pairs).any():
@@ -129,7 +131,7 @@ class ImageReconstructionResult:
         counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
         permuted = generator_for(self.seed, f"pairing {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
         null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64))
-        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=NULL)
+        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=words)
 
 
 def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstructionSettings = DEFAULTS) -> ImageReconstructionResult:
