@@ -43,7 +43,7 @@ class ImageReconstructionSettings(BaseModel):
     n_train
         Most training images that reconstruction is learnt from.
     most_pixels
-        Images are averaged over square blocks until they have at most so many pixels.
+        Images are averaged over blocks, a whole number of pixels per place of the map, to about so many pixels.
     n_epochs
         Of the convolutional network; validation chooses among them.
     n_similarity

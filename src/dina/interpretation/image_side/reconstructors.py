@@ -127,8 +127,8 @@ def _to_places(pixels: Pixels, block: tuple[int, int]) -> Float[Tensor, "place_o
 class ConvolutionalReconstruction(nn.Module):
     """Two convolutions on the map, bilinear enlargement to the size of the image, one more convolution.
 
-    Some three thousand weights, the same at every place, so that what it adds beyond the linear one is neither memory of
-    images nor knowledge of natural ones, but what neighbouring places and channels say together.
+    A few thousand weights, the same at every place, so that what it adds beyond the linear one is no memory of images, but
+    what neighbouring places and channels say together.
 
     Parameters
     ----------

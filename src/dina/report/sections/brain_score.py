@@ -18,8 +18,9 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     n_neurons = dataset.sizes["neuron"]
     what = "of what their noise allows" if not reason else "(correlation, not corrected for noise)"
     told = (
-        f"The layer that predicts the {n_neurons:,} neurons best is “{best}”, with a median score of"
-        f" {number(of_layer[best].value)} {what}; pixels reach {number(of_layer['pixels'].value)}."
+        f"The highest median score, over {n_neurons:,} neurons, is that of “{best}”: {number(of_layer[best].value)} {what}"
+        f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}); pixels reach {number(of_layer['pixels'].value)}."
+        " Differences between layers were not tested."
     )
     part = FigurePart(
         "brain_score",
@@ -28,7 +29,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         " repeats set: points with lines, median over neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and"
         " 90\u202f% of the neurons; grey bands, predictions compared with responses to other images. Predictions are ridge"
         f" regressions on training images. b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed:"
-        " as good as noise allows. Points above it are possible, since ceilings are estimates.",
+        " as good as noise allows. Points above it are possible, since ceilings are estimates. In “default” the trained and the"
+        " untrained map differ by gains alone, which the regression mostly undoes: equal scores say nothing about training.",
         told,
         finding_table(
             "Score of each layer, median over neurons.",

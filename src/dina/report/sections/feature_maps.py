@@ -19,7 +19,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     """Show maps side by side, and how alike those of matched and of mismatched pairs are."""
     found = {finding.name: finding for finding in findings}
     two_way, correlation = found["map_two_way"], found["map_correlation"]
-    verb = "is" if two_way.beats_null else "is not"
+    verb = "is" if two_way.value > two_way.null_high else "is not"
     told = (
         f"The map made of a response {verb} more like the map of its own image than chance would have it: in"
         f" {percent(two_way.value)} of the comparisons with another image, where chance is 50\u202f%. Their correlation is"

@@ -27,7 +27,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     linear, ceiling, two_way = (
         found[name] for name in ("pixel_correlation_linear", "pixel_correlation_linear_from_image_map", "two_way_linear")
     )
-    verb = "is" if linear.beats_null else "is not"
+    verb = "is" if linear.value > linear.null_high else "is not"
     told = (
         f"What is rebuilt from the map of a response {verb} more like the image shown than chance would have it: pixels correlate"
         f" by {number(linear.value)}, where the image's own map allows {number(ceiling.value)}. In {percent(two_way.value)} of the"
@@ -38,11 +38,11 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         draw_image_reconstruction(dataset),
         "Test images, what is rebuilt from the averaged response to each, linearly and by the convolutional network, and what is rebuilt"
         " linearly from the map of the image itself; reconstructions as deviations from the mean training image, each drawn in its own"
-        " contrast. All are learnt from training images and their own"
-        " maps, without any response, so that what is seen was in the map; no knowledge of natural images is put in. Images are"
-        " chosen by rule: those at the 90, 70, 50, 30 and 10\u202f% quantile of the correlation of pixels, of the linear"
-        " reconstruction from the averaged response, as deviations from the mean training image. a and b, all pairs of"
-        " reconstructions and test images; vertical lines: means.",
+        " contrast. All are learnt from training images and their own maps, without any response. No generative model is used; but"
+        " the maps of responses of “default” are posterior means and so weighted sums of training images' maps, and the weights"
+        " follow the statistics of the training images. Images are chosen by rule: those at the 90, 70, 50, 30 and 10\u202f% quantile of the correlation of pixels, of the linear"
+        " reconstruction from the averaged response, as deviations from the mean training image. a, all pairs of"
+        " reconstructions and test images; b, those of at most 50 test images; vertical lines: means.",
         told,
         finding_table("How alike reconstructions and test images are.", WORDS, found),
     )

@@ -18,10 +18,10 @@ def inception_loop_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
     """Show the images that excite model neurons most, and how far two models agree on them."""
     found = {finding.name: finding for finding in findings}
     agreement, beats = found["mei_agreement"], found["mei_beats_images"]
-    verb = "agree" if agreement.beats_null else "do not agree"
+    verb = "agree" if agreement.value > agreement.null_high else "do not agree"
     told = (
         f"Two encoding models fitted on different images {verb} on what excites a neuron most: their images correlate by"
-        f" {number(agreement.value)}, where those of different neurons correlate by {number(agreement.null_low)} to"
+        f" {number(agreement.value)}, where exchanging the neurons at random gives means of {number(agreement.null_low)} to"
         f" {number(agreement.null_high)}. The second model rates the first one's image above {percent(beats.value)} of the test images"
         " at the same contrast."
     )

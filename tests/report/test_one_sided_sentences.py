@@ -1,0 +1,27 @@
+"""A statistic below its null is no success: sentences that say "more than chance" look at the upper end alone."""
+
+from dataclasses import replace
+
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from dina.measures.finding import Finding
+from dina.report.sections import feature_maps, image_reconstruction, inception_loop
+
+ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
+SECTIONS = {
+    "feature_maps": (feature_maps, feature_maps.feature_maps_section, "is not more like"),
+    "image_reconstruction": (image_reconstruction, image_reconstruction.image_reconstruction_section, "is not more like"),
+    "inception_loop": (inception_loop, inception_loop.inception_loop_section, "do not agree"),
+}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_what_lies_below_its_null_is_no_likeness(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, make, denial = SECTIONS[name]
+    monkeypatch.setattr(module, f"draw_{name}", lambda dataset: Figure())
+    dataset = xr.Dataset(attrs={"form": "", "reason": ""})
+    for finding, is_denied in ((ABOVE, False), (replace(ABOVE, value=0.1), True)):
+        section = make(dataset, tuple(replace(finding, name=word) for word in module.WORDS))
+        assert (denial in section.paragraphs[0]) is is_denied
