@@ -37,7 +37,7 @@ READING = (
     ),
     (
         "Ideal observer",
-        "In a simulation, the decoder that knows the true responses and their true noise. No decoder can be better on average, up to chance. It bounds this kind of simulation only.",
+        "In a simulation, the decoder that knows the true responses and their true noise. No decoder that models responses as a function of the image plus noise of one covariance can be better on average, up to chance; others could. It bounds this kind of simulation only.",
     ),
     (
         "Reliability",

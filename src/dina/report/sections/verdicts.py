@@ -27,9 +27,11 @@ def verdicts_sections(run: Run) -> list[Section]:
             "verdicts",
             "What the findings support",
             paragraphs=(
-                f"{counted}. Verdicts follow from the findings below by rules that were written down before any result was looked"
-                " at (docs/verdicts.md): a claim that something carries the decoding needs an effect above its null and large enough"
-                " to matter; a claim that something does not needs an interval below what would matter.",
+                f"{counted}. Verdicts follow from the findings below by rules that were written down before the result of any"
+                " published seed was looked at (docs/verdicts.md): a claim that something carries the decoding needs an effect above"
+                " its null and large enough to matter; a claim that something does not needs an interval below what would matter."
+                " Three claims – regions, pathways, fine detail – are about how an effect is divided and are supported by intervals"
+                " alone.",
                 "Numbers in brackets are 95\u202f% intervals.",
             ),
             tables=(table,),
