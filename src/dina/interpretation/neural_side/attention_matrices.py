@@ -48,8 +48,8 @@ def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"
 
     References
     ----------
-    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309. They look at the attention weights of tokens; these are
-    the weights that make them.
+    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower, whose tokens attend to one another; these
+    are the weights that make its attention.
     """
     chosen = np.arange(tower.n_neurons) if neurons is None else neurons
     if len(chosen) > MOST_NEURONS:

@@ -1,4 +1,4 @@
-"""The published selection of neurons: keep or discard those that receive most attention, and compare maps."""
+"""Neurons selected by attention: keep or discard those that receive most of it, and compare maps."""
 
 from dataclasses import dataclass, field
 
@@ -88,9 +88,9 @@ class AttentionSubsetsResult:
 
 
 def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSettings | None = None) -> AttentionSubsetsResult:
-    """Repeat the published selection: keep or discard neurons by the attention they receive, and compare maps.
+    """Keep or discard neurons by the attention they receive, and compare maps.
 
-    The article sweeps a threshold of attention and looks at the structural similarity of maps. Here attention is taken
+    The published tower suggests such a selection; how the article selects neurons we do not know. Here attention is taken
     from training trials, the similarity is that of test responses' maps with the maps of the images shown, and random
     subsets of the same size stand beside it. Attention says how much a neuron is looked at, not what is read from it:
     compare it with contributions.
@@ -109,7 +109,7 @@ def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSetting
 
     References
     ----------
-    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309
+    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower.
     """
     chosen = settings or AttentionSubsetSettings()
     tower = decoded.towers.neural_tower

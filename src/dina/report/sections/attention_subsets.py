@@ -1,4 +1,4 @@
-"""The published selection of neurons by attention, on the page."""
+"""Neurons selected by the attention they receive, on the page."""
 
 import xarray as xr
 
@@ -32,8 +32,9 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         "attention-subsets",
         "Neurons selected by attention",
         paragraphs=(
-            "The published analysis keeps or discards neurons by the attention they receive. Attention says how much a neuron is"
-            f" looked at, not what is read from it: it correlates with contributions by {number(agreement.value)}.",
+            "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
+            " them we do not know. Attention says how much a neuron is looked at, not what is read from it: it correlates with"
+            f" contributions by {number(agreement.value)}.",
         ),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
