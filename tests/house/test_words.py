@@ -28,6 +28,7 @@ SAY = {
 FIELD_WORDS = {
     "DualStream": "the published name of the image tower",
     "is_backbone_trained": "the published model trains or freezes the first stages of its image tower, its backbone",
+    "FrozenEncoder": "what the literature calls a pretrained network that is not trained further",
     "FrozenEncoderSettings": "what the literature calls a pretrained network that is not trained further",
     "encoder": "the setting that names such a network, which is only part of a tower",
     "to_frame": "the table of pandas and xarray",

@@ -61,9 +61,10 @@ def _told(found: dict[str, Finding], removed: bool) -> str:
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
         return f"With the noise as the decoder fitted it, contributions sum to {number(other.value)} of what all neurons carry."
-    kind = "redundancy" if net.value > 0 else "synergy" if net.value < 0 else "neither redundancy nor synergy"
+    beyond = "redundancy prevails" if net.value > net.null_high else "synergy prevails" if net.value < net.null_low else ""
+    kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
         f"Contributions sum to {number(summed.value)} of what all neurons carry (permuted noise: {number(summed.null_low)} to"
-        f" {number(summed.null_high)}); over all pairs {kind} prevails. The noise of {percent(coupled.value)} of the pairs is"
+        f" {number(summed.null_high)}); over all pairs {kind}. The noise of {percent(coupled.value)} of the pairs is"
         f" coupled beyond doubt; {percent(found['interacting_pairs_fraction'].value)} also interact in what they tell."
     )
