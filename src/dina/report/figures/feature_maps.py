@@ -25,25 +25,27 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     """
     shown = [str(name) for name in dataset["shown"].to_numpy()]
     n_examples, n_shown = dataset.sizes["example"], len(shown)
-    figure = new_figure(170, 12.0 * n_examples * n_shown + 58)
-    parts = figure.add_gridspec(2, 1, height_ratios=[12.0 * n_examples * n_shown, 52])
+    pixels = dataset["pixels"].to_numpy()
+    tall = float(np.clip(45.0 * pixels.shape[1] / pixels.shape[2], 12.0, 20.0)) * n_examples * n_shown
+    figure = new_figure(170, tall + 58)
+    parts = figure.add_gridspec(2, 1, height_ratios=[tall, 52])
     above, below = (figure.add_subfigure(parts[part]) for part in range(2))
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
-    pixels = dataset["pixels"].to_numpy()
     for example in range(n_examples):
         for number, name in enumerate(shown):
             row = panels[example * n_shown + number]
             _clear(row)
             if number == 0:
                 spread = 2.5 * max(float(pixels[example].std()), 1e-6)
-                row[0].imshow(pixels[example], cmap="gray", vmin=-spread, vmax=spread, aspect="auto")
+                middle = float(pixels[example].mean())
+                row[0].imshow(pixels[example], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
                 row[0].set_ylabel(f"{LIMITS[example]}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
             else:
                 row[0].axis("off")
             limit = max(float(np.abs(maps[:, example, number]).max()) * 0.8, 1e-6)
             for side in range(2):
-                row[1 + side].imshow(maps[side, example, number], cmap="RdBu_r", norm=Normalize(-limit, limit), aspect="auto")
+                row[1 + side].imshow(maps[side, example, number], cmap="RdBu_r", norm=Normalize(-limit, limit), aspect="equal")
             row[2].annotate(
                 name,
                 (1.02, 0.5),

@@ -82,6 +82,8 @@ def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     low, high = dataset["interaction_low"].to_numpy()[sure], dataset["interaction_high"].to_numpy()[sure]
     axes.vlines(coupling[sure], low, high, color=COLOURS["rival"][0], linewidth=0.7, alpha=0.6, zorder=3)
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
+    if not np.isfinite(coupling * interaction).any():
+        axes.annotate("not known", (0.5, 0.56), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
     axes.set_xlabel("coupling of noise (partial correlation)")
     axes.set_ylabel("interaction (score)")
     axes.set_title("b  surest couplings")

@@ -31,7 +31,7 @@ def draw_shape_texture(dataset: xr.Dataset, words: dict[str, str]) -> Figure:
         middle = float(examples[0, column].mean())
         for row in range(len(names) + 1):
             axes = figure.add_subplot(grid[row, column])
-            axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="auto")
+            axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
