@@ -109,6 +109,16 @@ def test_the_same_seed_gives_the_same_weights(preset, make_recordings):
     assert not all(torch.equal(one, states[2][name]) for name, one in states[0].items())
 
 
+def test_reliability_weights_can_be_left_out(make_recordings):
+    (new, _), *others = make_recordings(60).values()
+    for is_weighted in (True, False):
+        settings = quick("scratch", 0).model_copy(update={"is_reliability_weighted": is_weighted})
+        joint = fit_jointly("scratch", settings, [pairs for pairs, _ in others], seed=0)
+        towers = [*(joint.towers.of(pairs.name) for pairs, _ in others), join_recording(joint, new, seed=0)]
+        for each in towers:
+            assert bool((each.neural_tower.gain == 1).all()) is not is_weighted
+
+
 def test_the_trunk_is_one_and_adapters_are_not(make_recordings):
     pairs = [pairs for pairs, _ in make_recordings(60).values()]
     towers = fit_jointly("mindeye2", quick("mindeye2", 1), pairs, 0).towers

@@ -59,6 +59,31 @@ def test_the_later_objective_takes_over_after_its_share(made, seen):
     assert [objective for *_, objective in seen] == ["BiMixCo"] * 4 + ["SoftClip"] * 8
 
 
+def test_patience_waits_for_the_later_objective(made, monkeypatch):
+    row_of = shared_fit._row
+
+    def worse(epoch, *others):
+        return replace(row_of(epoch, *others), validation_loss=float(epoch), validation_top1=0.0)
+
+    monkeypatch.setattr(shared_fit, "_row", worse)
+    monkeypatch.setattr(shared_fit, "_train_epoch", lambda *arguments, **options: 1.0)
+    settings = FIT.model_copy(update={"n_epochs": 8, "patience": 1, "objective": "bimixco"})
+    # three epochs of eight with the first objective, and one, the patience, with the later
+    assert fit_shared_towers(*made, settings, seed=0, asked=JointObjective("soft_clip", 0.4)).n_epochs_done == 4
+    assert fit_shared_towers(*made, settings, seed=0).n_epochs_done == 1
+
+
+def test_the_temperature_is_learnt_only_where_the_objective_lets_it(made):
+    towers, recordings = made
+    comparisons = [towers.of(each.name).comparison for each in recordings]
+    before = [comparison.temperature.item() for comparison in comparisons]
+    for name, is_moved in (("contrastive_fixed_temperature", False), ("contrastive_learnt_temperature", True)):
+        fit_shared_towers(towers, recordings, FIT.model_copy(update={"n_epochs": 1, "objective": name}), seed=0)
+        assert [comparison.log_temperature.requires_grad for comparison in comparisons] == [is_moved, is_moved]
+        if not is_moved:
+            assert [comparison.temperature.item() for comparison in comparisons] == before
+
+
 def test_towers_end_with_the_epoch_that_validation_found_best(made, monkeypatch):
     towers, recordings = made
     row_of, kept = shared_fit._row, {}

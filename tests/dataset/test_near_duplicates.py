@@ -5,7 +5,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.dataset import near_duplicates
-from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.near_duplicates import group_near_identical, merge_groups
 
 
 @pytest.fixture
@@ -65,6 +65,16 @@ def test_groups_are_closed_under_chains():
 
     assert group_near_identical(chain, threshold=0.9995).tolist() == [0, 0, 0]
     assert group_near_identical(chain[[0, 2]], threshold=0.9995).tolist() == [0, 1]
+
+
+def test_groups_are_merged_across_conditions_in_any_order():
+    groups = [np.array([0, 1, 2, 1, 3, 4]), np.array([0, 1, 2, 3, 0, 4]), np.array([0, 1, 2, 3, 1, 4])]
+    # 1 and 3, 0 and 4, 1 and 4
+    for some in (groups, groups[::-1]):
+        assert merge_groups(some).tolist() == [0, 0, 1, 0, 0, 2]
+    np.testing.assert_array_equal(merge_groups(groups[:1]), groups[0])
+    with pytest.raises(DataError, match="5 and 6 images"):
+        merge_groups([groups[0], groups[1][:5]])
 
 
 @pytest.mark.parametrize("fine", [False, True])

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import dina.study.joint as joint_study
+import dina.study.joint_fits as joint_fits
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
@@ -117,6 +118,37 @@ def test_a_finished_study_is_read_and_not_computed_again(
     assert summary == json.loads((run / "summary.json").read_text())
     with pytest.raises(DataError, match="n_folds: 2 there, 3 now"):
         run_joint_study(recordings, settings.model_copy(update={"n_folds": 3}), run)
+    with pytest.raises(DataError, match="already holds a study \\(recordings: "):
+        run_joint_study(recordings[::-1], settings, run)
+
+
+def test_a_fit_together_is_done_when_the_files_of_all_are_there(
+    recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(joint_fits, "fit_jointly", stop)
+    one = Round(0, 0, joint_study.split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2), 0)
+    for number, recording in enumerate(reversed(recordings)):
+        path = one.path(tmp_path, "joint", recording.name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        if number < len(recordings) - 1:
+            with pytest.raises(KeyboardInterrupt):
+                fit_together(recordings, settings, one, "cpu", tmp_path)
+    fit_together(recordings, settings, one, "cpu", tmp_path)
+
+
+def test_images_alike_under_any_condition_stay_together_in_any_order_of_recordings(
+    recordings: list[Recording], settings: JointSettings, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, recordings[1].images.shape).astype(np.uint8)
+    images[70] = images[3]
+    other = replace(recordings[1], images=images, condition="white")
+    splits = [joint_study._rounds(some, settings, tmp_path)[0].split for some in ([recordings[0], other], [other, recordings[0]])]
+    assert splits[0].sha256() == splits[1].sha256()
+    assert splits[0].group[70] == splits[0].group[3]
 
 
 def test_nothing_of_the_test_images_reaches_a_tower(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def join_recording(joint: JointFit, recording: RecordingPairs, seed: int, device
     shape = RecordingShape.of(recording.train)
     towers = row.build(joint.settings, shape, seed_for(seed, f"towers of {recording.name}"), first)
     towers.standardiser = recording.train.standardiser
-    row.join(towers, joint.shared, recording.train, recording.validation)
+    row.join(towers, joint.settings, joint.shared, recording.train, recording.validation)
     fit = joint.settings.fit
     asked = row.ask(joint.settings)
     if asked.later is not None:  # few images: the objective that training ends with

@@ -50,7 +50,7 @@ class JointPreset:
     settings_type: type[PresetSettings]
     build: Callable[[Any, RecordingShape, int, AlignedTowers | None], AlignedTowers]
     start: Callable[[SharedTowers, Any, Sequence[RecordingPairs]], tuple[SharedFields | None, Chosen]]
-    join: Callable[[AlignedTowers, SharedFields | None, Pairs, Pairs], Chosen]
+    join: Callable[[AlignedTowers, Any, SharedFields | None, Pairs, Pairs], Chosen]
     ask: Callable[[Any], JointObjective] = lambda settings: JointObjective()
 
 
@@ -94,13 +94,16 @@ def _start_reliable(
     towers: SharedTowers, settings: PresetSettings, recordings: Sequence[RecordingPairs]
 ) -> tuple[SharedFields | None, Chosen]:
     for each in recordings:
-        _join_reliable(towers.of(each.name), None, each.train, each.validation)
+        _join_reliable(towers.of(each.name), settings, None, each.train, each.validation)
     return None, {}
 
 
-def _join_reliable(towers: AlignedTowers, shared: SharedFields | None, train: Pairs, validation: Pairs) -> Chosen:
+def _join_reliable(
+    towers: AlignedTowers, settings: PresetSettings, shared: SharedFields | None, train: Pairs, validation: Pairs
+) -> Chosen:
     assert isinstance(towers.neural_tower, LowRank | AdaptedTrunk)  # as all rows with this start build; tells the type checker
-    towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(train)))
+    if not isinstance(settings, ScratchSettings) or settings.is_reliability_weighted:  # the others offer no choice
+        towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(train)))
     return {}
 
 
@@ -114,7 +117,9 @@ def _start_default(
     return start_sharing_images(towers.image_tower, fields, recordings, settings.widths)
 
 
-def _join_default(towers: AlignedTowers, shared: SharedFields | None, train: Pairs, validation: Pairs) -> Chosen:
+def _join_default(
+    towers: AlignedTowers, settings: DefaultSettings, shared: SharedFields | None, train: Pairs, validation: Pairs
+) -> Chosen:
     assert shared is not None  # from _start_default; tells the type checker
     assert isinstance(towers.image_tower, GaborEnergy)
     assert isinstance(towers.neural_tower, ProjectiveFields)

@@ -32,7 +32,7 @@ class JointObjective:
     Parameters
     ----------
     later
-        Name of the objective that takes over, or None for one objective throughout.
+        Name of the objective that takes over, or None for one objective throughout. Patience is not lost before it has.
     first_share
         Fraction of the epochs after which it takes over.
     rebuild_weight
@@ -93,11 +93,14 @@ def fit_shared_towers(
     state = _State(towers, members, settings)
     state.note(_row(0, None, members, state), settings.select_by)
     stop_reason = f"All {settings.n_epochs} epochs of the budget were used."
+    last_of_first = 0 if asked.later is None else math.floor(asked.first_share * settings.n_epochs)
     for epoch in track(range(1, settings.n_epochs + 1), "Training shared towers"):
-        if settings.patience is not None and epoch - 1 - state.best_row.epoch >= settings.patience:
+        # validation judges by the objective that training ends with: the first one need not improve on it
+        n_waited = epoch - 1 - max(last_of_first, state.best_row.epoch)
+        if settings.patience is not None and n_waited >= settings.patience:
             stop_reason = f"Validation did not improve for {settings.patience} epochs."
             break
-        is_later = asked.later is not None and epoch > asked.first_share * settings.n_epochs
+        is_later = asked.later is not None and epoch > last_of_first
         train_loss = _train_epoch(members, state, settings, asked, epoch, seed, is_later=is_later)
         row = None if train_loss is None else _row(epoch, train_loss, members, state)
         if row is None or not math.isfinite(row.validation_loss):
@@ -138,6 +141,8 @@ class _Member:
         stages, told = [], []
         for name in dict.fromkeys((settings.objective, asked.later or settings.objective)):
             objective = OBJECTIVES[check_choice("objective", name, OBJECTIVES)]()
+            if objective.temperature != "preset":
+                towers.comparison.set_temperature_learnt(objective.temperature == "learnt")
             map_shape = towers.image_tower.map_shape
             facts, validation_facts = prepare_objective(
                 objective, map_shape, recording.train, recording.validation, None, seed, towers.device

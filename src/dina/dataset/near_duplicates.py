@@ -1,5 +1,7 @@
 """Find images that are the same or nearly so, so that no split puts one into training and its twin into the test."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32, Int
 from scipy.sparse import coo_array
@@ -70,7 +72,48 @@ def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.nda
     for start in range(0, n, CHUNK):
         links.append(_find_pairs(images, screen, blank, start, limit))
     pairs = np.concatenate(links)
-    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return _number_components(pairs, n)
+
+
+def merge_groups(groups: Sequence[Int[np.ndarray, "stimulus"]]) -> Int[np.ndarray, "stimulus"]:
+    """Join images that are one group in any of several groupings, as when one image set has other pixels in each.
+
+    Parameters
+    ----------
+    groups
+        At least one, each from `group_near_identical`, of the same images; their order does not matter.
+
+    Returns
+    -------
+    group
+        Group number of each image, numbered as by `group_near_identical`; closed under chains through all groupings.
+
+    Raises
+    ------
+    DataError
+        If the groupings differ in their number of images.
+
+    Examples
+    --------
+    >>> merge_groups([np.array([0, 1, 0, 2, 3]), np.array([0, 1, 2, 3, 2])])
+    array([0, 1, 0, 2, 0])
+    """
+    lengths = sorted({len(group) for group in groups})
+    if len(lengths) != 1:
+        raise DataError(
+            f"Groups are merged image by image; got groups of {' and '.join(map(str, lengths)) or 'no'} images. Give recordings"
+            " of one image set."
+        )
+    links = []
+    for group in groups:
+        _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+        links.append(np.stack([first[inverse], np.arange(lengths[0])], axis=1))
+    return _number_components(np.concatenate(links), lengths[0])
+
+
+def _number_components(links: Int[np.ndarray, "link 2"], n: int) -> Int[np.ndarray, "stimulus"]:
+    """Give each image the number of the group that links join it to, in order of first appearance."""
+    graph = coo_array((np.ones(len(links), dtype=bool), (links[:, 0], links[:, 1])), shape=(n, n))
     label = connected_components(graph, directed=False)[1]
     _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)

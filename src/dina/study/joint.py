@@ -1,15 +1,19 @@
 """A study of several recordings together: one image tower for all, each alone beside it, and each joining the others."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from dina import __version__
 from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
 from dina.checks import DataError
-from dina.dataset.near_duplicates import group_near_identical
+from dina.dataset.near_duplicates import group_near_identical, merge_groups
 from dina.dataset.splits import split_by_stimulus
 from dina.interpretation.across_recordings import mouse_of
 from dina.measures.finding import Finding
@@ -38,13 +42,14 @@ def run_joint_study(
 ) -> dict[str, Any]:
     """Fit several recordings together, alone, and each joining the others; write what came of it to a run directory.
 
-    Work goes to ``OUT.partial``, where every fit is kept as soon as it is done: the same call goes on from there. If ``out``
-    holds this very study, finished, nothing is computed.
+    Work goes to ``OUT.partial``, where fits are kept as soon as they are done (what one recording gains by joining: all sizes
+    together), and the same call goes on from there. If ``out`` holds this very study, finished, nothing is computed.
 
     Parameters
     ----------
     recordings
-        At least two, with different names, of one image set and images of one size.
+        At least two, with different names, of one image set and images of one size. The first one's weights are drawn first:
+        in another order it is another study.
     settings
         From `dina.study.joint_settings.read_joint_settings`.
     out
@@ -68,7 +73,8 @@ def run_joint_study(
     """
     _check(recordings)
     identity = {
-        "recordings": {recording.name: recording.fingerprint() for recording in recordings},
+        # a list: a mapping would forget their order, on which weights and turns depend
+        "recordings": [[recording.name, recording.fingerprint()] for recording in recordings],
         "settings": settings.model_dump(mode="json"),
         "environment": describe_environment(device, n_threads),
     }
@@ -107,8 +113,7 @@ def _check_whole(run: Path) -> None:
 
 def _rounds(recordings: Sequence[Recording], settings: JointSettings, folder: Path) -> list[Round]:
     """Draw the split of every fold, jointly for all recordings, and list what is to be fitted."""
-    # recordings of one image set under another condition show other pixels; what is near-identical in the first counts
-    group = group_near_identical(recordings[0].images, settings.split.near_identical)
+    group = _group_images(recordings, settings.split.near_identical)
     fractions = (settings.split.validation_fraction, settings.split.test_fraction)
     rounds = []
     for fold in range(settings.n_folds):
@@ -122,6 +127,13 @@ def _rounds(recordings: Sequence[Recording], settings: JointSettings, folder: Pa
             for repeat in repeats
         ]
     return rounds
+
+
+def _group_images(recordings: Sequence[Recording], threshold: float) -> Int[np.ndarray, "stimulus"]:
+    """Group images that are near-identical in any recording: one image set has other pixels under another condition."""
+    # most recordings hold the same pixels, and grouping them takes a while
+    different = {hashlib.sha256(np.ascontiguousarray(each.images).data).digest(): each.images for each in recordings}
+    return merge_groups([group_near_identical(images, threshold) for images in different.values()])
 
 
 def _carry_out(

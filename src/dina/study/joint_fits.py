@@ -28,9 +28,9 @@ FEWEST_VALIDATION = 6
 
 
 def fit_together(recordings: Sequence[Recording], settings: JointSettings, of: Round, device: str, folder: Path) -> None:
-    """Fit all recordings together, and write what each decodes; the file of the last recording comes last."""
+    """Fit all recordings together, and write what each decodes; it is done when the files of all are there."""
     paths = [of.path(folder, "joint", recording.name) for recording in recordings]
-    if paths[-1].is_file():
+    if all(path.is_file() for path in paths):
         return
     pairs = [_pairs_of(recording, of.split) for recording in recordings]
     joint = fit_jointly(settings.preset, joint_preset_settings(settings), [each for each, _ in pairs], of.seed, device)
