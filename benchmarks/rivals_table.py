@@ -23,6 +23,7 @@ BEFORE = "results/retrieval_dina_before_training.nc"
 FDR = 0.05
 MOST_SHOWN = 8  # epochs of a learning curve
 UNFINISHED = "It is not finished for every seed."
+SESSION_KEYS = ("session", "seed", "recording", "split")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def read_entries(folders: Sequence[Path], places: Sequence[tuple[str, str, str, 
     """Read every row; a closed-form start is a row of its own."""
     entries = []
     for kind, name, row, path in places:
-        done = [folder / row for folder in folders if (folder / row / "row.json").is_file()]
+        done = [folder / row for folder in folders if _belongs(folder / row / "row.json")]
         missing = len(folders) - len(done)
         failed = next((_json(folder / row / "failed.json")["reason"] for folder in folders if _is_failed(folder / row)), "")
         reason = failed or (UNFINISHED if missing else "")
@@ -61,7 +62,15 @@ def read_entries(folders: Sequence[Path], places: Sequence[tuple[str, str, str, 
 
 
 def _is_failed(folder: Path) -> bool:
-    return (folder / "failed.json").is_file()
+    return (folder / "failed.json").is_file() and _belongs(folder / "begun.json")
+
+
+def _belongs(path: Path) -> bool:
+    """Say whether a row was fitted to the data of its session as it is now; versions and threads may have changed since."""
+    if not path.is_file():
+        return False
+    identity, session = _json(path)["identity"], _json(path.parents[1] / "session.json")
+    return all(identity.get(key) == session[key] for key in SESSION_KEYS)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -225,12 +234,19 @@ def _line(row: dict[str, Any]) -> str:
 def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) -> list[str]:
     lines = []
     for row in table:
-        for curve in row["learning_curve"][:1] if row["kind"] == "preset" else []:
+        for curve in filter(None, row["learning_curve"][:1] if row["kind"] == "preset" else []):  # a fit refused has none
             shown = [curve[i] for i in sorted({round(x) for x in np.linspace(0, len(curve) - 1, MOST_SHOWN)})]
             points = ", ".join(
                 f"{e['epoch']:.0f}: {100 * e['validation_top1']:.1f} % ({e['validation_loss']:.2f})" for e in shown
             )
             lines.append(f"- Learning curve of `{row['name']}`, epoch: validation top-1 (loss): {points}.")
+    budgets: dict[str, list[str]] = {}
+    for row in table:
+        epochs = sorted({int(fit["epochs_budget"]) for fit in row["fits"] if "epochs_budget" in fit})
+        if epochs:
+            budgets.setdefault(" and ".join(map(str, epochs)), []).append(f"`{row['name']}`")
+    told = "; ".join(f"{epochs} for {', '.join(names)}" for epochs, names in budgets.items())
+    lines += [f"- Budgets in epochs: {told}."] if told else []
     ended = [f"`{row['name']}`" for row in table if any(fit.get("epochs_done") and _is_last(fit) for fit in row["fits"])]
     if ended:
         lines.append(f"- The last epoch of the budget was the best, so that more would help: {', '.join(ended)}.")

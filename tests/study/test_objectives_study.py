@@ -4,7 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
+from dina.alignment import decoder
+from dina.alignment.fit import FitSettings
+from dina.checks import DataError
 from dina.cli import main
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
@@ -49,6 +53,40 @@ def test_what_is_there_is_not_done_again(labelled_session: Recording, kept: Path
 
     assert first.comparison.findings["contrastive"]["top1_averaged"] == second.comparison.findings["contrastive"]["top1_averaged"]
     monkeypatch.undo()
+
+
+def test_forced_fits_are_made_and_measured_again(
+    labelled_session: Recording, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(kept, out)
+    measure, measured = objectives_study.measure_objective, []
+
+    def note(*arguments: object) -> xr.Dataset:
+        measured.append(arguments)
+        return measure(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objectives_study, "measure_objective", note)
+    found = study_objectives(labelled_session, out, NAMES[:1], (0,), 1, overrides=FEW, force=True)
+
+    assert len(measured) == 2  # the objective and untrained towers
+    assert list(found.comparison.similarity["first"].to_numpy()) == ["contrastive", "untrained"]
+
+
+def test_every_fit_is_told_to_keep_the_epoch_with_the_lowest_loss(
+    labelled_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def refuse(towers: object, train: object, validation: object, settings: FitSettings, *_: object, **__: object) -> None:
+        told.append((settings.objective, settings.select_by))
+        raise DataError("That is all that was asked.")
+
+    monkeypatch.setattr(decoder, "fit_towers", refuse)
+    with pytest.raises(DataError, match="That is all"):
+        study_objectives(labelled_session, tmp_path / "out", NAMES[:2], (0,), 1, overrides=FEW)
+
+    assert told == [("contrastive", "loss"), ("classification", "loss")]
 
 
 def test_a_measurement_of_another_fit_is_not_believed(labelled_session: Recording, kept: Path, tmp_path: Path) -> None:

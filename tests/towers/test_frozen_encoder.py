@@ -108,6 +108,7 @@ def test_new_statistics_and_conversions_forget_what_was_kept():
     before = tower(images[:2])
     tower.learn_statistics(images)
     assert not torch.allclose(tower(images[:2]), before)
+    assert tower.to("cpu").n_cached == 12
     assert tower.double().n_cached == 0
     assert tower(images[:2].double()).dtype == torch.float64
 
@@ -134,6 +135,13 @@ def test_permuted_weights_keep_every_layer_s_numbers_and_nothing_else():
     assert weight_digest(again) == weight_digest(control) != weight_digest(module)
     with pytest.raises(DataError, match="Gabor filters have none"):
         permute_weights(GaborFeatures(SHAPE), torch.Generator())
+
+
+def test_digests_tell_layers_and_sizes_of_one_network_apart():
+    told = [plain(network(), "0"), plain(network(), "1"), plain(network(), "1", size=(32, 32)), plain(network(), "1")]
+    digests = [weight_digest(each) for each in told]
+    assert len(set(digests)) == 3
+    assert digests[1] == digests[3]
 
 
 def test_many_places_are_averaged_until_few_enough_are_left():

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dina.checks import DataError
 from dina.towers.image.frozen_encoder import FrozenEncoder
+from dina.towers.image.frozen_network import weight_digest
 from dina.towers.image.vision_models import read_vision_model
 
 TINY = {
@@ -38,6 +40,8 @@ def save(kind, folder):
             model = transformers.CLIPModel(transformers.CLIPConfig(text_config=words, vision_config=TINY, projection_dim=24))
         elif kind == "vit":
             model = transformers.ViTModel(transformers.ViTConfig(**TINY))
+        elif kind == "classifier":
+            model = transformers.ViTForImageClassification(transformers.ViTConfig(**TINY, num_labels=3))
         else:
             rest = {key: value for key, value in TINY.items() if key != "intermediate_size"}
             model = transformers.Dinov2Model(transformers.Dinov2Config(**rest, mlp_ratio=2))
@@ -78,6 +82,37 @@ def test_the_vector_of_an_image_is_the_model_s_own_summary(kind, n, tmp_path):
     assert found.shape == (2, n, 1, 1)
     # position encodings are interpolated even where nothing changes: rounding
     torch.testing.assert_close(found[:, :, 0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_without_a_summary_gives_its_class_token_the_same_at_each_load(tmp_path):
+    model = save("classifier", tmp_path)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    encoders = [read_vision_model(tmp_path, (3, 32, 32), output="vector") for _ in range(2)]
+    assert weight_digest(encoders[0]) == weight_digest(encoders[1])
+    with torch.no_grad():
+        first, second = (encoder(images) for encoder in encoders)
+        expected = model.vit(pixel_values=(0.5 + images * 64 / 255 - 0.5) / 0.5).last_hidden_state[:, 0]
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first[:, :, 0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_that_lacks_weights_of_a_layer_is_refused(tmp_path):
+    save("vit", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    lost = [name for name in sorted(weights) if "layer.1" in name][:2]
+    save_file(
+        {name: tensor for name, tensor in weights.items() if name not in lost}, tmp_path / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(DataError, match=r"must hold every weight of its model; it lacks \S+ and 1 more\."):
+        read_vision_model(tmp_path, SHAPE)
+
+
+def test_digests_tell_hidden_layers_and_outputs_of_one_model_apart(tmp_path):
+    save("vit", tmp_path)
+    told = [{"layer": 1}, {"layer": 2}, {"layer": 2, "output": "vector"}, {"layer": -1}]
+    digests = [weight_digest(read_vision_model(tmp_path, SHAPE, **each)) for each in told]
+    assert len(set(digests)) == 3
+    assert digests[1] == digests[3]  # the same layer, counted from either end
 
 
 def test_a_frozen_tower_of_a_saved_model_learns_statistics_and_lets_gradients_through_to_the_image(tmp_path):

@@ -33,7 +33,7 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
     Raises
     ------
     DataError
-        If the numbers of images differ, or there are fewer than four.
+        If the numbers of images differ, or there are fewer than five.
 
     Notes
     -----

@@ -94,6 +94,7 @@ def study_objectives(
     words = [
         f'preset="{PRESET}"',
         'decoders=["dina"]',
+        'dina.fit.select_by="loss"',
         *([] if n_epochs is None else [f"dina.fit.n_epochs={n_epochs}"]),
         *overrides,
     ]
@@ -113,7 +114,7 @@ def study_objectives(
         )
         settings = read_settings(None, [*words, f'dina.fit.objective="{name}"', f"seed={seed}"])
         run = out / "runs" / safe_name(f"{name}-seed{seed}")
-        n_new += not run.exists()
+        n_new += force or not run.exists()
         result = run_study(recording, settings, run, device, n_threads, force=force)
         if not (run / "model.safetensors").is_file():
             reasons[name] = str(next(row["reason"] for row in result.summary["decoding"]))
@@ -156,7 +157,9 @@ class _Questions:
         checksum = json.loads((run / "split.json").read_text(encoding="utf-8"))["sha256"]
         key = f"{checksum}-{sha256_of(run / 'model.safetensors')}"
         wanted = [name] if (UNTRAINED, seed) in self.measured else [name, UNTRAINED, "responses"]
-        kept = {one: self._kept(one, seed, key if one == name else checksum) for one in wanted}
+        keys = {one: key if one == name else checksum for one in wanted}
+        # only what was there before is made again: this very call may go on from what it wrote itself
+        kept = {one: None if self.force else self._kept(one, seed, keys[one]) for one in wanted}
         if any(found is None for found in kept.values()):
             decoded = read_decoded(run, self.recording, device)
             question = self._question(seed, decoded)
@@ -166,9 +169,8 @@ class _Questions:
                 "responses": lambda: xr.Dataset() if question is None else measure_responses(question),
             }
             for one in [one for one, found in kept.items() if found is None]:
-                made = makers[one]().assign_attrs(key=key if one == name else checksum)
-                write_dataset(self._path(one, seed), made)
-                kept[one] = self._kept(one, seed, str(made.attrs["key"]))
+                write_dataset(self._path(one, seed), makers[one]().assign_attrs(key=keys[one]))
+                kept[one] = self._kept(one, seed, keys[one])
         for one, found in kept.items():
             assert found is not None  # it was just made
             if one != "responses":
@@ -190,7 +192,7 @@ class _Questions:
 
     def _kept(self, name: str, seed: int, key: str) -> xr.Dataset | None:
         path = self._path(name, seed)
-        if self.force or not path.is_file():
+        if not path.is_file():
             return None
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             found = opened.load()

@@ -72,9 +72,10 @@ def _drop_drawn(model: nn.Module, missing: Iterable[str], folder: Path) -> None:
     """Drop a summary (pooler) whose weights are not in the folder; refuse any other part that was drawn at random."""
     others = sorted(name for name in missing if POOLER not in name.split("."))
     if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise DataError(
-            f"{folder.name} must hold every weight of its model; {len(others)} are missing, such as {others[0]}. Save the whole"
-            " model that was trained with save_pretrained."
+            f"{folder.name} must hold every weight of its model; it lacks {others[0]}{more}. Save the whole model that was trained"
+            " with save_pretrained."
         )
     for name in missing:
         parts = name.split(".")
