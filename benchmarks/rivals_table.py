@@ -227,7 +227,7 @@ def _line(row: dict[str, Any]) -> str:
     seconds = f"{np.mean(row['seconds']):.0f}" if row["seconds"] else "–"
     is_reference = (row["kind"], row["name"]) == ("preset", REFERENCE)  # "0" instead of its difference to itself
     name = f"**`{row['name']}`**" if is_reference else f"`{row['name']}`"
-    minus = ["0" if is_reference else _signed(row[key]) for key in _minus()]
+    minus = ["0" if is_reference and row[queries] else _signed(row[f"{queries}_minus_default"]) for queries in QUERY_KINDS]
     return "| " + " | ".join([name, *map(_plain, judged), *minus, chance, gallery, seconds, _epochs(row)]) + " |"
 
 
