@@ -82,9 +82,14 @@ def test_verdicts_read_combined_findings() -> None:
     [
         ([told("a", "a", 1.0)], "at least two"),
         ([told("a", "a", 1.0), told("a", "b", 1.0)], "different names"),
-        ([told("a", "a", 1.0), told("b", "b", 1.0, units="deg")], "units 1, deg"),
     ],
 )
 def test_what_cannot_be_combined_is_refused(recordings: list[RecordingFindings], words: str) -> None:
     with pytest.raises(DataError, match=words):
         combine_recordings(recordings)
+
+
+def test_a_finding_in_two_units_is_left_open_with_the_reason() -> None:
+    finding = combine_recordings([told("a", "a", 1.0), told("b", "b", 1.0, units="degree")]).combined[0]
+    assert math.isnan(finding.value)
+    assert "units 1 and degree" in finding.reason

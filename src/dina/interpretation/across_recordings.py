@@ -106,12 +106,13 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     Returns
     -------
     across
-        Each mouse counts the same, whatever its number of recordings.
+        Each mouse counts the same, whatever its number of recordings. NaN, with a reason, where recordings tell a finding in
+        different units.
 
     Raises
     ------
     DataError
-        If there are fewer than two recordings, two have the same name, or a finding has two units.
+        If there are fewer than two recordings, or two have the same name.
 
     Notes
     -----
@@ -167,9 +168,8 @@ def _combine(row: Sequence[Finding | None], mice: Sequence[str], generator: np.r
     named = next(finding for finding in row if finding is not None)
     units = {finding.units for finding in row if finding is not None}
     if len(units) > 1:
-        raise DataError(
-            f"{named.name} has units {', '.join(sorted(units))}; interpret all recordings with one version and scale."
-        )
+        reason = f"It has units {' and '.join(sorted(units))}: some recordings do not say how many degrees a pixel has."
+        return Finding(named.name, math.nan, named.units, 0, reason=reason)
     known = [(f, m) for f, m in zip(row, mice, strict=True) if f is not None and math.isfinite(f.value)]
     if not known:
         reason = named.reason or "It could not be had in any recording."

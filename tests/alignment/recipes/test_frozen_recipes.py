@@ -100,7 +100,7 @@ def test_the_image_side_without_a_head_does_not_learn_and_with_a_head_does(make_
 
 def test_without_an_encoder_the_extra_and_the_setting_are_named():
     for preset in RECIPES:
-        with pytest.raises(DataError, match=r"Set dina\.encoder .*'dina\[encoders\]'.* or to 'gabor'"):
+        with pytest.raises(DataError, match=r"Set dina\.encoder .*'\.\[encoders\]'.* or to 'gabor'"):
             build_towers(preset, None, SHAPE, 0)
 
 

@@ -93,11 +93,20 @@ def test_detail_that_is_missed_speaks_against_coarse_whatever_the_capacity() -> 
     assert answer("not_fine_detail", found) == "not supported"
 
 
+def regions(spread: float, lost: float) -> dict[str, dict[str, Finding]]:
+    places = finding("participation_normalised", spread), finding("participation_coverage", 0.3)
+    return table("occlusion", *places, finding("score_loss", lost))
+
+
 @pytest.mark.parametrize(("spread", "expected"), [(0.7, "supported"), (0.3, "not supported"), (0.5, "cannot tell")])
 def test_regions_are_many_if_the_covered_area_is_mostly_used(spread: float, expected: str) -> None:
-    found = table("occlusion", finding("participation_normalised", spread), finding("participation_coverage", 0.3))
+    found = regions(spread, lost=2.0)
 
     assert answer("distributed_regions", found) == expected
+
+
+def test_a_decoder_that_loses_nothing_when_places_are_hidden_has_no_regions() -> None:
+    assert answer("distributed_regions", regions(0.7, lost=0.0)) == "cannot tell"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def found(name: str, value: float, spread: float = 0.01, null: float = 0.02) -> 
 def sparse_and_strong() -> Findings:
     """Give findings of a code that is sparse beyond its signal-to-noise ratio."""
     subsets = [
+        found("accuracy_full", 0.6),
         found("half_fraction_top", 0.04),
         found("top_minus_random_area", 0.2),
         found("top_minus_snr_matched_area", 0.1),
@@ -62,6 +63,12 @@ def test_neurons_that_respond_weakly_are_not_strongly_responsive() -> None:
 def test_no_difference_from_the_null_is_no_proof_of_none(name: str) -> None:
     verdict = verdict_of("sparse_subsets", change(sparse_and_strong(), "sparse_subsets", found(name, 0.0)))
     assert verdict.verdict == "cannot tell"
+
+
+def test_of_a_decoder_at_chance_nothing_is_said() -> None:
+    verdict = verdict_of("sparse_subsets", change(sparse_and_strong(), "sparse_subsets", found("accuracy_full", 0.025)))
+    assert verdict.verdict == "cannot tell"
+    assert "no better than chance" in verdict.reason
 
 
 def shuffled(value: float, spread: float = 0.01, left: float = 0.0) -> Findings:

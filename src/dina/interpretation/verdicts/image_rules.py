@@ -31,6 +31,7 @@ LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatia
 HIGHEST = ("spatial_frequency", "kept_highest_octave")
 CAPACITY = ("map_capacity", "edge_per_capacity")
 NORMALISED, COVERAGE = ("occlusion", "participation_normalised"), ("occlusion", "participation_coverage")
+LOST = ("occlusion", "score_loss")
 LOCAL, GLOBAL = ("pathway_masking", "shapley_local"), ("pathway_masking", "shapley_global")
 ALONE = (("pathway_refits", "top1_loss_local_alone"), ("pathway_refits", "top1_loss_global_alone"))
 
@@ -125,7 +126,9 @@ def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
 
 def _distributed(found: Found) -> tuple[Answer, str]:
     """Decide whether the decoding draws on most of what the receptive fields cover."""
-    spread, coverage = found[NORMALISED], found[COVERAGE]
+    spread, coverage, lost = found[NORMALISED], found[COVERAGE], found[LOST]
+    if not lost.low > 0:
+        return "cannot tell", f"Hiding places lowers the score of the right image by {says(lost)}: perhaps nothing is lost."
     where = f"Divided by coverage, the loss under the window is spread over {says(spread)} of the covered area"
     limits = f" The fields themselves are spread over {coverage.value:.2g} of the image; of the rest nothing can be said."
     if place_of(spread, HALF) == "above":
@@ -208,7 +211,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "The decoding draws on many regions of what the neurons see.",
         "image",
         "Fraction of the covered area over which the loss under a window is spread, after division by coverage.",
-        (NORMALISED, COVERAGE),
+        (NORMALISED, COVERAGE, LOST),
         _distributed,
         (("occlusion", "participation_score"),),
     ),

@@ -13,7 +13,8 @@ def _subsets(finding: str) -> FindingKey:
     return ("sparse_subsets", finding)
 
 
-FEW = _subsets("half_fraction_top")
+WHOLE, FEW = _subsets("accuracy_full"), _subsets("half_fraction_top")
+NOTHING_READ = "All neurons together decode no better than chance."
 OVER_RANDOM, OVER_MATCHED = _subsets("top_minus_random_area"), _subsets("top_minus_snr_matched_area")
 UNEQUAL = _subsets("gini_excess_over_signal_to_noise")
 EXPLAINED = _subsets("snr_explained_share")
@@ -26,6 +27,8 @@ SUMMED, COUPLED = ("functional_interactions", "summed_contributions"), ("functio
 
 def sparse_subset(found: Found) -> tuple[Answer, str]:
     """Decide whether a small, chosen subset carries the decoding by more than its signal-to-noise ratio."""
+    if not found[WHOLE].low > found[WHOLE].null_high:
+        return "cannot tell", NOTHING_READ
     few, over_matched, unequal = found[FEW], found[OVER_MATCHED], found[UNEQUAL]
     where = f"The best {says(few)} of the neurons give half of the accuracy"
     if place_of(few, MARGIN) == "above":
@@ -62,6 +65,8 @@ def strongly_responsive(found: Found) -> tuple[Answer, str]:
 def sparse_subset_of_strong_neurons(found: Found) -> tuple[Answer, str]:
     """Decide the published claim: sparse subsets, of strongly responsive neurons."""
     (sparse, why_sparse), (strong, why_strong) = sparse_subset(found), strongly_responsive(found)
+    if why_sparse == NOTHING_READ:
+        return "cannot tell", NOTHING_READ
     reason = f"{why_sparse} {why_strong}"
     if sparse == strong == "supported":
         return "supported", reason
@@ -95,7 +100,7 @@ NEURAL_RULES: dict[str, Rule] = {
         "neural",
         "Neurons needed for half of the accuracy, beside random subsets and subsets of equal signal-to-noise ratio; inequality of"
         " contributions beyond that of signal-to-noise ratios.",
-        (FEW, OVER_RANDOM, OVER_MATCHED, UNEQUAL),
+        (WHOLE, FEW, OVER_RANDOM, OVER_MATCHED, UNEQUAL),
         sparse_subset,
         (EXPLAINED, _subsets("half_fraction_random"), _subsets("most_fraction_top")),
     ),
@@ -104,7 +109,7 @@ NEURAL_RULES: dict[str, Rule] = {
         "neural",
         "Neurons needed for half of the accuracy, beside random subsets and subsets of equal signal-to-noise ratio; inequality of"
         " contributions beyond that of signal-to-noise ratios; their correlation with mean responses.",
-        (FEW, OVER_RANDOM, OVER_MATCHED, UNEQUAL, STRENGTH),
+        (WHOLE, FEW, OVER_RANDOM, OVER_MATCHED, UNEQUAL, STRENGTH),
         sparse_subset_of_strong_neurons,
         (EXPLAINED, _subsets("half_fraction_random"), _subsets("most_fraction_top")),
     ),
