@@ -157,7 +157,8 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     words = queries.replace("_", " ")
     own = next((row for row in table if (row["kind"], row["name"]) == ("preset", REFERENCE)), None)
     rivals = [row for row in table if row["reads"] == "images" and row[queries] is not None and row is not own]
-    rivals = [row for row in rivals if row["name"] != f"{REFERENCE} before training"]
+    before = [row for row in rivals if row["name"] == f"{REFERENCE} before training"]
+    rivals = [row for row in rivals if row not in before]
     if own is None or own[queries] is None or not rivals:
         return f"On {words} queries `{REFERENCE}` cannot be compared."
     rivals.sort(key=lambda row: -row[queries]["top1"])
@@ -170,7 +171,11 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     level = [row for row in rivals if (cell := row[f"{queries}_minus_default"]) is not None and cell.get("q_value", 0) > FDR]
     near = f" Not told apart from it (q > {FDR}): {', '.join(_compared(row, queries) for row in level)}." if level else ""
     following = "" if rivals[0] in level else f"; next is {_compared(rivals[0], queries)}"
-    return f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images{following}.{near}"
+    better = [row for row in before if row[queries]["top1"] > own[queries]["top1"]]
+    start = f" Its own start is above it: {_compared(better[0], queries)}." if better else ""
+    return (
+        f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images{following}.{near}{start}"
+    )
 
 
 def _compared(row: dict[str, Any], queries: str) -> str:
@@ -203,7 +208,7 @@ def markdown(title: str, sessions: Sequence[dict[str, Any]], table: Sequence[dic
         "",
         f"{recording['n_neurons']} neurons, {recording['n_stimuli']} images, {split['n_train']} to learn from, {split['n_test']} to"
         f" test; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. All fits of one seed together took"
-        f" {' and '.join(f'{minutes:.0f}' for minutes in total)} minutes ({machine['device']}, {machine['n_threads']} threads).",
+        f" {' and '.join(f'{minutes:.0f}' for minutes in total)} minutes ({machine['device']}, threads: {machine['n_threads']}).",
         "",
         *(f"- {verdict(table, queries)}" for queries in QUERY_KINDS),
         "",

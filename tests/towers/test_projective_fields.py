@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dina.towers.field_basis import hermite_fields
+from dina.towers.neural import projective_fields
 from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.neural.shared_noise import SharedNoise
 from dina.towers.tower import initialise
@@ -46,6 +47,16 @@ def test_predictions_are_weights_times_patterns_times_map():
     with torch.no_grad():
         expected = torch.einsum("nbhw,schw,nbc->sn", fields, maps, tower.weights)
         torch.testing.assert_close(tower.predict(maps), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_fits_into_memory_at_a_time_changes_nothing(monkeypatch):
+    tower, responses, maps = drawn_tower(), drawn(5, 11), drawn(6, *MAP_SHAPE, seed=2)
+    with torch.no_grad():
+        together = tower(responses), tower.predict(maps)
+        monkeypatch.setattr(projective_fields, "MOST_NUMBERS", 1)
+        one_by_one = tower(responses), tower.predict(maps)
+    for first, second in zip(together, one_by_one, strict=True):
+        torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)  # sums of other order in single precision
 
 
 def test_the_map_of_one_neuron_is_its_field_times_its_whitened_response():
