@@ -1,9 +1,9 @@
 """Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
 
-``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS`` and
-``OBJECTIVES`` (a row that is added there is fitted here), keeps each in a folder of its own below ``--runs``, and writes
-``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside a training
-from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
+``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``,
+``JOINT_PRESETS`` and ``OBJECTIVES`` (a row that is added there is fitted here), keeps each in a folder of its own below ``--runs``, and writes
+``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside the training
+of a preset or an objective from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
 ``benchmark:semantic_fraction=0.5``), or the path of a recording, whose seed makes the split. A row that needs what is not there
 (weights, features, categories, another program) is left empty and says why.
 """
@@ -15,17 +15,19 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from rivals_rows import ALONE, EPOCHS, Row, all_rows, encoding_presets
 from rivals_table import write_table
 
-from dina.alignment.objectives import OBJECTIVES
+from dina.alignment.joint_preset_decoder import JointPresetDecoder
 from dina.alignment.presets import PRESETS
-from dina.artifacts import write_json
+from dina.artifacts import write_json, write_text
 from dina.baselines import BASELINES
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
@@ -34,38 +36,16 @@ from dina.dataset.pairs import learn_standardiser, make_pairs
 from dina.dataset.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import NAMED_SESSIONS, simulate
-from dina.study.dina_step import carry_out_dina, dina_settings
+from dina.study.dina_step import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts, fit_and_score
 from dina.study.run_directory import locked, safe_name
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
 
-OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
-EPOCHS = {"paper": 3, "objectives": 6}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
-ENCODER = {"encoder": "gabor"}  # in place of a frozen network, for presets that need one: nothing is downloaded
 DONE = "row.json"
+KINDS = ("preset", "joint_preset", "baseline", "objective")
 log = logging.getLogger("dina.rivals")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table: a preset with its settings, or a baseline (no preset)."""
-
-    kind: str
-    name: str
-    preset: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> str:
-        """Return the name of its folder below that of session and seed."""
-        return safe_name(f"{self.kind}-{self.name}")
-
-    @property
-    def scores(self) -> str:
-        """Return where its scores lie in that folder."""
-        return "results/retrieval_dina.nc" if self.preset else f"results/retrieval_{safe_name(self.name)}.nc"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,34 +55,6 @@ class Session:
     recording: Recording
     parts: Parts
     identity: dict[str, Any]
-
-
-def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
-    """List the rows in the order of fitting: presets, since all others are compared with `default`, then the quick ones."""
-    stated: dict[str, dict[str, Any]] = {name: {"fit": {"n_epochs": n}} for name, n in epochs.items()}
-    stated |= {preset: {**ENCODER, **stated.get(preset, {})} for preset in encoding_presets()}
-    told = {preset: apply_overrides(stated.get(preset, {}), _told(preset, changes)) for preset in PRESETS}
-    on = apply_overrides(stated["objectives"], _told(OBJECTIVES_ON, changes))
-    rows = [Row("preset", preset, preset, _settings(preset, told[preset])) for preset in PRESETS]
-    rows.sort(key=lambda row: row.name != "default")
-    rows += [Row("baseline", name) for name in BASELINES]
-    for name in OBJECTIVES:
-        chosen = apply_overrides(on, [f'fit.objective="{name}"'])
-        rows.append(Row("objective", name, OBJECTIVES_ON, _settings(OBJECTIVES_ON, chosen)))
-    return rows
-
-
-def encoding_presets() -> list[str]:
-    """Name the presets that read a frozen image encoder and have none of their own."""
-    return [name for name, row in PRESETS.items() if getattr(row.settings_type(), "encoder", None) == ""]
-
-
-def _told(preset: str, changes: Sequence[str]) -> list[str]:
-    return [word.removeprefix(f"{preset}.") for word in changes if word.startswith(f"{preset}.")]
-
-
-def _settings(preset: str, changes: dict[str, Any]) -> dict[str, Any]:
-    return dina_settings(preset, changes).model_dump(mode="json")
 
 
 def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
@@ -155,9 +107,10 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     device = str(identity["environment"]["device"])
     try:
         path = folder / row.scores
-        if row.preset:
-            settings = dina_settings(row.preset, row.settings)
-            carry_out_dina(row.preset, settings, seed, session.parts, device, folder, path)
+        if row.preset in ALONE:
+            fit_alone(row, seed, session.parts, device, folder, path)
+        elif row.preset:
+            carry_out_dina(row.preset, row.preset_settings(), seed, session.parts, device, folder, path)
         else:
             truth = session.recording.truth
             scores, _ = fit_and_score(row.name, "", lambda: BASELINES[row.name](seed, truth), session.parts)
@@ -171,6 +124,16 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
         write_json(begun, kept)
     (folder / "failed.json").unlink(missing_ok=True)
     write_json(folder / DONE, kept)
+
+
+def fit_alone(row: Row, seed: int, parts: Parts, device: str, folder: Path, path: Path) -> None:
+    """Fit a recipe for several recordings to this one; keep its history and, last, its scores."""
+    make = partial(JointPresetDecoder, row.preset, row.preset_settings(), seed, device)
+    scores, decoder = fit_and_score("dina", row.preset, make, parts)
+    if isinstance(decoder, JointPresetDecoder) and decoder.history is not None:
+        write_text(folder / "history.csv", decoder.history.to_frame().to_csv(index=False, lineterminator="\n"))
+        scores = replace(scores, chosen={**scores.chosen, **decoder.history.summary()})
+    scores.write(path)
 
 
 def is_done(row: Row, session: Session, folder: Path) -> bool:
@@ -206,7 +169,7 @@ class TimeLeft:
         scale = sum(self.own[name] for name in both) / there if there else 1.0
         mean = {
             kind: float(np.mean(found))
-            for kind in ("preset", "baseline", "objective")
+            for kind in KINDS
             if (found := [s for name, s in self.own.items() if name.startswith(kind)])
         }
         if not self.own and not self.elsewhere:
@@ -251,7 +214,11 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     folders = {word: [folder_of(words, word, seed) for seed in words.seeds] for word in words.sessions}
     found = {word: [folder for folder in some if (folder / "session.json").is_file()] for word, some in folders.items()}
     places = [(row.kind, row.name, row.folder, row.scores) for row in rows]
-    notes = ["The epoch kept is chosen by validation images."]
+    alone = " and ".join(f"`{name}`" for name in ALONE)
+    notes = [
+        "The epoch kept is chosen by validation images.",
+        f"The recipes {alone} want several recordings; here they are fitted to this one, and share nothing.",
+    ]
     if frozen := ", ".join(f"`{name}`" for name in encoding_presets()):
         notes.append(
             f"In place of a frozen network, which would be a download, {frozen} get Gabor features unless told otherwise."

@@ -1,13 +1,11 @@
-"""Read the rows that ``rivals.py`` kept, and write them as one Markdown table for each session with the numbers beside it as JSON."""
+"""Write the rows that ``rivals.py`` kept as one Markdown table for each session with the numbers beside it as JSON."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rivals_entries import UNFINISHED, Entry, read_entries, read_json
 from scipy.stats import false_discovery_control
 
 from dina.artifacts import write_json, write_text
@@ -15,74 +13,17 @@ from dina.dataset.pairs import QUERY_KINDS
 from dina.decoding.retrieval import Retrieval, retrieve
 from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
 from dina.randomness import generator_for
-from dina.study.retrieval_file import DecoderScores
 
 REFERENCE = "default"
-HEADINGS = {"preset": "Presets", "baseline": "Rivals", "objective": "Objectives", "reference": "Reference levels"}
-BEFORE = "results/retrieval_dina_before_training.nc"
+HEADINGS = {
+    "preset": "Presets",
+    "joint_preset": "Recipes for several recordings, alone with this one",
+    "baseline": "Rivals",
+    "objective": "Objectives",
+    "reference": "Reference levels",
+}
 FDR = 0.05
 MOST_SHOWN = 8  # epochs of a learning curve
-UNFINISHED = "It is not finished for every seed."
-SESSION_KEYS = ("session", "seed", "recording", "split")
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One row over all seeds of a session: what it said, or why not, and what its fit took."""
-
-    kind: str
-    name: str
-    scores: list[DecoderScores]
-    seconds: list[float]
-    curve: list[list[dict[str, float]]]
-    reason: str
-
-    @property
-    def reads(self) -> str:
-        """Return what of the gallery it reads."""
-        return self.scores[0].reads if self.scores else "images"
-
-
-def read_entries(folders: Sequence[Path], places: Sequence[tuple[str, str, str, str]]) -> list[Entry]:
-    """Read every row; a closed-form start is a row of its own."""
-    entries = []
-    for kind, name, row, path in places:
-        done = [folder / row for folder in folders if _belongs(folder / row / "row.json")]
-        missing = len(folders) - len(done)
-        failed = next((_json(folder / row / "failed.json")["reason"] for folder in folders if _is_failed(folder / row)), "")
-        reason = failed or (UNFINISHED if missing else "")
-        scores = [DecoderScores.read(folder / path) for folder in done]
-        kind = "reference" if scores and scores[0].reads != "images" else kind
-        seconds = [float(_json(folder / "row.json")["seconds"]) for folder in done]
-        entries.append(Entry(kind, name, scores, seconds, [_curve(folder / "history.csv") for folder in done], reason))
-        before = [DecoderScores.read(folder / BEFORE) for folder in done if (folder / BEFORE).is_file()]
-        if kind == "preset" and before and len(before) == len(done):
-            entries.append(Entry(kind, f"{name} before training", before, [], [], reason))
-    return entries
-
-
-def _is_failed(folder: Path) -> bool:
-    return (folder / "failed.json").is_file() and _belongs(folder / "begun.json")
-
-
-def _belongs(path: Path) -> bool:
-    """Say whether a row was fitted to the data of its session as it is now; versions and threads may have changed since."""
-    if not path.is_file():
-        return False
-    identity, session = _json(path)["identity"], _json(path.parents[1] / "session.json")
-    return all(identity.get(key) == session[key] for key in SESSION_KEYS)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def _curve(path: Path) -> list[dict[str, float]]:
-    if not path.is_file():
-        return []
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    return [{key: float(row[key]) for key in ("epoch", "validation_top1", "validation_loss")} for row in rows]
 
 
 def retrievals(entry: Entry, queries: str, n_seeds: int) -> list[Retrieval] | None:
@@ -208,7 +149,7 @@ def markdown(title: str, sessions: Sequence[dict[str, Any]], table: Sequence[dic
         "",
         f"{recording['n_neurons']} neurons, {recording['n_stimuli']} images, {split['n_train']} to learn from, {split['n_test']} to"
         f" test; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. All fits of one seed together took"
-        f" {' and '.join(f'{minutes:.0f}' for minutes in total)} minutes ({machine['device']}, threads: {machine['n_threads']}).",
+        f" {' and '.join(f'{minutes:.0f}' for minutes in total)} min ({machine['device']}, threads: {machine['n_threads']}).",
         "",
         *(f"- {verdict(table, queries)}" for queries in QUERY_KINDS),
         "",
@@ -239,7 +180,7 @@ def _line(row: dict[str, Any]) -> str:
 def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) -> list[str]:
     lines = []
     for row in table:
-        for curve in filter(None, row["learning_curve"][:1] if row["kind"] == "preset" else []):  # a fit refused has none
+        for curve in filter(None, row["learning_curve"][:1] if row["kind"] != "objective" else []):  # a fit refused has none
             shown = [curve[i] for i in sorted({round(x) for x in np.linspace(0, len(curve) - 1, MOST_SHOWN)})]
             points = ", ".join(
                 f"{e['epoch']:.0f}: {100 * e['validation_top1']:.1f} % ({e['validation_loss']:.2f})" for e in shown
@@ -278,7 +219,7 @@ def write_table(
     """Write the Markdown file, and the numbers as JSON beside it, each whole or not at all."""
     texts, numbers = [], {}
     for word, some in folders.items():
-        sessions = [_json(folder / "session.json") for folder in some]
+        sessions = [read_json(folder / "session.json") for folder in some]
         title = str(sessions[0]["recording"]["name"]) if Path(word).exists() else word
         entries = read_entries(some, places)
         table = numbers_of(entries, len(some), n_resamples)

@@ -123,9 +123,9 @@ def run_controls(names: Sequence[str], session: str, seeds: Sequence[int], quick
     return rows, passed
 
 
-def shuffle_pairs(recording: Recording, seed: int) -> Recording:
+def shuffle_pairs(recording: Recording, seed: int, key: str) -> Recording:
     """Give the responses to each image another image at random, to all its trials the same; labels stay with images."""
-    order = generator_for(seed, "null").permutation(len(recording.images))
+    order = generator_for(seed, key).permutation(len(recording.images))
     labels = None if recording.labels is None else recording.labels[order]
     return replace(recording, name=f"{recording.name}-null", images=recording.images[order], labels=labels, truth=None)
 
@@ -135,8 +135,12 @@ def run_null(seeds: Sequence[int], analyses: Sequence[str]) -> tuple[list[str], 
     settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
     sessions = []
     for seed in seeds:
-        recording = shuffle_pairs(simulate("demo", seed, settings={**SMALL, "signal_to_noise": 2.0}), seed)
+        recording, other = (
+            shuffle_pairs(simulate("demo", seed, settings={**SMALL, "signal_to_noise": 2.0, "condition": condition}), seed, key)
+            for condition, key in (("natural", "null"), ("white", "null of white images"))
+        )
         decoded = decode(recording, "default", settings, seed, test_fraction=0.25, n_resamples=200)
+        decoded = replace(decoded, others=(other,))
         sessions.append({name: result.findings() for name, result in carry_out(decoded, analyses).items()})
     rows, passed = count_inside(sessions, analyses)
     print("\n".join(rows), flush=True)

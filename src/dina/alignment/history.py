@@ -57,6 +57,15 @@ class FitHistory:
         """Number of epochs of training."""
         return self.rows[-1].epoch
 
+    def summary(self) -> dict[str, str | int]:
+        """Return how many epochs were done, of how many, which was kept, and how training ended."""
+        return {
+            "epochs_done": self.n_epochs_done,
+            "epochs_budget": self.n_epochs_budget,
+            "chosen_epoch": self.best_epoch,
+            "stop_reason": self.stop_reason,
+        }
+
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a table with one column per field; the training loss of epoch 0 is NaN."""
         frame = pd.DataFrame([asdict(row) for row in self.rows])

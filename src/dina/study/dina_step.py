@@ -93,13 +93,7 @@ def carry_out_dina(preset: str, settings: PresetSettings, seed: int, parts: Part
         history = decoder.history
         write_text(folder / "history.csv", history.to_frame().to_csv(index=False, lineterminator="\n"))
         decoder.towers.save(folder / "model.safetensors")
-        training = {
-            "epochs_done": history.n_epochs_done,
-            "epochs_budget": history.n_epochs_budget,
-            "chosen_epoch": history.best_epoch,
-            "stop_reason": history.stop_reason,
-        }
-        scores = replace(scores, chosen={**scores.chosen, **training})
+        scores = replace(scores, chosen={**scores.chosen, **history.summary()})
     scores.write(path)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 

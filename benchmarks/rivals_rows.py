@@ -1,0 +1,76 @@
+"""Which rows the table of rivals has, in the order of fitting, and what each of them is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dina.alignment.joint_presets import JOINT_PRESETS
+from dina.alignment.objectives import OBJECTIVES
+from dina.alignment.preset_settings import PresetSettings
+from dina.alignment.presets import PRESETS
+from dina.baselines import BASELINES
+from dina.study.dina_step import dina_settings, merge_settings
+from dina.study.run_directory import safe_name
+from dina.study.settings_file import apply_overrides, check_settings
+
+OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
+EPOCHS = {"paper": 4, "objectives": 12}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
+ENCODER = {"encoder": "gabor"}  # in place of a frozen network, for presets that need one: nothing is downloaded
+ALONE = [name for name in JOINT_PRESETS if name not in PRESETS]  # recipes for several recordings, fitted to one
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a preset with its settings, one for several recordings with its settings, or a baseline."""
+
+    kind: str
+    name: str
+    preset: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder below that of session and seed."""
+        return safe_name(f"{self.kind}-{self.name}")
+
+    @property
+    def scores(self) -> str:
+        """Return where its scores lie in that folder."""
+        return "results/retrieval_dina.nc" if self.preset else f"results/retrieval_{safe_name(self.name)}.nc"
+
+    def preset_settings(self) -> PresetSettings:
+        """Return the settings of its preset, checked."""
+        if self.preset not in ALONE:
+            return dina_settings(self.preset, self.settings)
+        settings_type = JOINT_PRESETS[self.preset].settings_type
+        return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), self.settings), self.preset)
+
+
+def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
+    """List the rows in the order of fitting: presets, since all others are compared with `default`, then the quick ones."""
+    stated: dict[str, dict[str, Any]] = {name: {"fit": {"n_epochs": n}} for name, n in epochs.items()}
+    stated |= {preset: {**ENCODER, **stated.get(preset, {})} for preset in encoding_presets()}
+    told = {preset: apply_overrides(stated.get(preset, {}), _told(preset, changes)) for preset in PRESETS}
+    on = apply_overrides(stated["objectives"], _told(OBJECTIVES_ON, changes))
+    rows = [_resolved("preset", preset, preset, told[preset]) for preset in PRESETS]
+    rows.sort(key=lambda row: row.name != "default")
+    rows += [_resolved("joint_preset", preset, preset, apply_overrides({}, _told(preset, changes))) for preset in ALONE]
+    rows += [Row("baseline", name) for name in BASELINES]
+    for name in OBJECTIVES:
+        chosen = apply_overrides(on, [f'fit.objective="{name}"'])
+        rows.append(_resolved("objective", name, OBJECTIVES_ON, chosen))
+    return rows
+
+
+def encoding_presets() -> list[str]:
+    """Name the presets that read a frozen image encoder and have none of their own."""
+    return [name for name, row in PRESETS.items() if getattr(row.settings_type(), "encoder", None) == ""]
+
+
+def _told(preset: str, changes: Sequence[str]) -> list[str]:
+    return [word.removeprefix(f"{preset}.") for word in changes if word.startswith(f"{preset}.")]
+
+
+def _resolved(kind: str, name: str, preset: str, changes: dict[str, Any]) -> Row:
+    settings = Row(kind, name, preset, changes).preset_settings()
+    return Row(kind, name, preset, settings.model_dump(mode="json"))
