@@ -14,7 +14,7 @@ from dina.study.run_directory import safe_name
 from dina.study.settings_file import apply_overrides, check_settings
 
 OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
-EPOCHS = {"paper": 4, "objectives": 12}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
+EPOCHS = {"paper": 3, "objectives": 6}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
 ENCODER = {"encoder": "gabor"}  # in place of a frozen network, for presets that need one: nothing is downloaded
 ALONE = [name for name in JOINT_PRESETS if name not in PRESETS]  # recipes for several recordings, fitted to one
 

@@ -1,4 +1,4 @@
-"""Receptive fields finer than the grid of the maps: place, size, orientation and spatial frequency of every neuron."""
+"""Receptive fields: place, size, orientation and spatial frequency of every neuron, from the few Gabors that explain it."""
 
 from dataclasses import dataclass, fields
 
@@ -7,18 +7,16 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from dina.encoding.gabor_pursuit import Components, pursue
+from dina.encoding.gabor_windows import ENVELOPE, N_ORIENTATIONS, PER_OCTAVE, GaborGrid, GaborWindow
 from dina.encoding.receptive_fields import estimate_centres
 from dina.measures.correlation import correlate_columns
 from dina.progress import track
 from dina.shapes import ContrastImages, StimulusResponses
-from dina.towers.image.gabor_energy import GaborEnergy
 
-HALF_WINDOW = 2  # places on each side of the centre whose channels a field may use
-REACH = 1.5  # places; standard deviation of the window in which the centroid is taken
-PENALTY = 8.0  # times features over images
-N_SCALES = 3  # the longest; shorter waves say little about place on this grid
-N_STEPS = 5  # of the centroid, after which it hardly moves
-CHUNK = 64
+HALF_WINDOW = 6  # places on each side of a window's middle
+PITCH = 4  # places between the middles of windows
+COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +26,18 @@ class FieldProfiles:
     Parameters
     ----------
     row, column
-        Centre of the receptive field in pixels, 0 at the middle of the first, shape ``(n_neurons,)``.
+        Centre of the receptive field in pixels, 0 at the middle of the first, shape ``(n_neurons,)``: mean of its Gabors,
+        weighted by the variance that each contributes.
     size
-        Standard deviation of its energy about the centre, mean of both axes, in pixels: an upper bound of the envelope,
-        because the filters and the grid have a size themselves.
+        Standard deviation of the field about the centre, mean of both axes, in pixels: envelopes and distances of its Gabors.
     orientation_deg
         Of the preferred bars, in [0, 180): 0 horizontal, anticlockwise as seen on the screen.
     orientation_selectivity
-        Length of the vector sum of energy over orientations, in [0, 1].
+        Length of the vector sum of its Gabors' orientations, in [0, 1]; 1 for a single one.
     frequency
-        Preferred spatial frequency, cycles per pixel: mean over octaves weighted by energy.
+        Preferred spatial frequency, cycles per pixel: mean over octaves.
+    n_gabors
+        How many Gabors explain it, 1 to 4.
     fit_correlation
         Between predicted and measured average responses to images that took no part in the fit, in [-1, 1].
     """
@@ -48,6 +48,7 @@ class FieldProfiles:
     orientation_deg: Float[np.ndarray, "neuron"]
     orientation_selectivity: Float[np.ndarray, "neuron"]
     frequency: Float[np.ndarray, "neuron"]
+    n_gabors: Float[np.ndarray, "neuron"]
     fit_correlation: Float[np.ndarray, "neuron"]
 
     @classmethod
@@ -63,11 +64,11 @@ def fit_field_profiles(
     other_images: Float32[np.ndarray, "other channel height width"],
     other_responses: Float32[np.ndarray, "other neuron"],
 ) -> FieldProfiles:
-    r"""Estimate every neuron's receptive field by ridge regression on Gabor channels around its place on the map.
+    r"""Estimate every neuron's receptive field by the one to four Gabors whose responses add up to the neuron's.
 
-    The energy of the weights, :math:`\sum_c w_c(x)^2`, says where a neuron looks: unlike correlations with the channels,
-    weights do not spread over whatever resembles the field in natural images. The centre is the centroid of the energy in
-    a Gaussian window that follows it.
+    Each Gabor enters by its even phase, its odd phase and its energy, divided by the energy around: together they make
+    simple and complex cells. Unlike the correlation with single Gabors, their sum does not spread over whatever resembles
+    the field in natural images, and unlike weights on a coarse map it is not bound to the places of a grid.
 
     Parameters
     ----------
@@ -79,98 +80,78 @@ def fit_field_profiles(
     Raises
     ------
     DataError
-        If the images are too small for Gabor channels.
+        If the images are too small for Gabors.
 
     Notes
     -----
-    Simple cells enter as signed linear responses, complex cells as energies, both divided by the energy around. All
-    columns have unit norm; the ridge penalty is 8 · features / images, of the size that a neuron with a quarter of
-    its variance explained calls for.
+    Wavelengths are from 4 to 16 steps of a grid of about 34 places along the shorter side, in half octaves; envelopes have
+    a standard deviation of 0.3 wavelengths. See `dina.encoding.gabor_pursuit.pursue` for how many Gabors are kept.
+
+    References
+    ----------
+    Mallat & Zhang (1993), IEEE Trans. Signal Process. 41:3397. https://doi.org/10.1109/78.258082
+
+    Niell & Stryker (2008), J. Neurosci. 28:7520. https://doi.org/10.1523/JNEUROSCI.0623-08.2008
     """
-    channels = _Channels.of(images)
-    known, judged = channels.maps(images), channels.maps(other_images)
+    grid = GaborGrid.of(images)
+    judged = GaborGrid.of(other_images, grid.typical)
     wanted = torch.from_numpy(responses).float()
     wanted = wanted - wanted.mean(0)
     wanted = wanted / wanted.norm(dim=0).clamp_min(1e-12)
-    start = estimate_centres(known, wanted)
     found = _Found(len(wanted.T), len(other_images))
+    place = (COARSE * _rough_centres(grid, wanted) / PITCH).round().long()
     pending = torch.arange(wanted.shape[1])
     for _ in range(2):  # those that turn out to look elsewhere are fitted again there
-        cells, number = torch.unique(start[pending].long(), dim=0, return_inverse=True)
-        for cell, place in enumerate(track(cells, "Locating receptive fields", total=len(cells))):
-            members = pending[number == cell]
-            _fit_cell(channels, known, judged, wanted, place, members, found)
-        moved = torch.stack([found.grid_row, found.grid_column], dim=1).round()
-        pending = torch.where((moved - start).abs().amax(1) > 1)[0]
-        start[pending] = moved[pending]
-    profiles = found.profiles(channels, other_responses)
+        windows, number = torch.unique(place[pending], dim=0, return_inverse=True)
+        for each, middle in enumerate(track(windows, "Locating receptive fields", total=len(windows))):
+            members = pending[number == each]
+            window = GaborWindow(grid, *(PITCH * int(at) for at in middle), HALF_WINDOW)
+            components = pursue(window, wanted[:, members])
+            found.note(grid, window, components, members)
+            terms = window.of_other_images(judged, components.number)
+            found.predicted[:, members] = (terms * components.coefficients[:, None]).sum((0, 2))
+        moved = (found.place / PITCH).round().long()
+        pending = torch.where((moved - place).abs().amax(1) > 1)[0]
+        place[pending] = moved[pending]
+    profiles = found.profiles(other_responses)
     varies = responses.std(0) > 0
     return FieldProfiles(**{name: np.where(varies, values, np.nan) for name, values in vars(profiles).items()})
 
 
-@dataclass(frozen=True, eq=False)
-class _Channels:
-    """The channels that fields are made of, and where on the screen each of their places lies."""
-
-    tower: GaborEnergy
-    energies: list[int]
-    signed: list[tuple[int, int]]
-    wavelength: Tensor
-    angle: Tensor
-    rows: Tensor
-    columns: Tensor
-
-    @classmethod
-    def of(cls, images: ContrastImages) -> "_Channels":
-        shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-        tower = GaborEnergy(shape, n_contrasts=0)
-        waves = sorted({channel.wavelength_px for channel in tower.channels if channel.wavelength_px})[-N_SCALES:]
-        index = {
-            (channel.wavelength_px, channel.orientation_deg, channel.kind): number
-            for number, channel in enumerate(tower.channels)
-            if channel.is_normalised and channel.plane == "luminance" and channel.wavelength_px in waves
-        }
-        energies = [number for (_, _, kind), number in index.items() if kind == "energy"]
-        signed = [
-            (number, index[wave, angle, kind.replace("+", "-")])
-            for (wave, angle, kind), number in index.items()
-            if kind.endswith("+")
-        ]
-        used = [tower.channels[number] for number in (*energies, *(positive for positive, _ in signed))]
-        wavelength = torch.tensor([float(channel.wavelength_px) for channel in used])
-        places = {wave: tower.place_positions(wave) for wave in waves}
-        return cls(
-            tower,
-            energies,
-            signed,
-            wavelength,
-            torch.tensor([channel.orientation_deg for channel in used]),
-            torch.stack([places[channel.wavelength_px][0] for channel in used]),
-            torch.stack([places[channel.wavelength_px][1] for channel in used]),
-        )
-
-    def maps(self, images: ContrastImages) -> Tensor:
-        """Return the channels of images, (image, channel, row, column), in half precision."""
-        parts = []
-        for first in range(0, len(images), CHUNK):
-            raw = self.tower.raw_maps(torch.from_numpy(images[first : first + CHUNK]))
-            positive, negative = (raw[:, [pair[side] for pair in self.signed]] for side in (0, 1))
-            parts.append(torch.cat([raw[:, self.energies], positive - negative], dim=1).half())
-        return torch.cat(parts)
+def _rough_centres(grid: GaborGrid, wanted: Tensor) -> Float[Tensor, "neuron 2"]:
+    """Return the place, in coarse places, whose even, odd and energy responses together correlate most with each neuron."""
+    some = grid.maps[:, ::COARSE, :, ::COARSE, ::COARSE, ::COARSE]
+    energy = some.float().square().sum(2, keepdim=True).sqrt().half()
+    return estimate_centres(torch.cat([some, energy], dim=2).flatten(1, 3), wanted)
 
 
 class _Found:
     """What is known of every neuron so far."""
 
     def __init__(self, n_neurons: int, n_judged: int) -> None:
-        self.row, self.column, self.grid_row, self.grid_column, self.size = (
-            torch.full((n_neurons,), torch.nan) for _ in range(5)
-        )
+        self.row, self.column, self.size, self.octave, self.n_gabors = (torch.full((n_neurons,), torch.nan) for _ in range(5))
+        self.place = torch.zeros(n_neurons, 2)
         self.vector = torch.zeros(n_neurons, 2)
-        self.octave = torch.full((n_neurons,), torch.nan)
         self.predicted = torch.zeros(n_judged, n_neurons)
 
-    def profiles(self, channels: _Channels, other_responses: np.ndarray) -> FieldProfiles:
+    def note(self, grid: GaborGrid, window: GaborWindow, found: Components, members: Tensor) -> None:
+        """Take weighted means over the components of some neurons."""
+        share = found.variance / found.variance.sum(0).clamp_min(1e-30)
+        step = float(grid.rows[1] - grid.rows[0])
+        row, column = found.row + window.rows.start, found.column + window.columns.start
+        middle = torch.stack([(share * row).sum(0), (share * column).sum(0)], dim=1)
+        self.place[members] = middle
+        self.row[members] = float(grid.rows[0]) + step * middle[:, 0]
+        self.column[members] = float(grid.columns[0]) + step * middle[:, 1]
+        wavelength = grid.wavelengths[0] * torch.exp2(found.wavelength / PER_OCTAVE)
+        apart = step**2 * ((row - middle[:, 0]) ** 2 + (column - middle[:, 1]) ** 2) / 2
+        self.size[members] = (share * ((ENVELOPE * wavelength) ** 2 + apart)).sum(0).sqrt()
+        self.octave[members] = (share * torch.log2(1 / wavelength)).sum(0)
+        doubled = 2 * torch.pi * found.orientation / N_ORIENTATIONS
+        self.vector[members] = torch.stack([(share * doubled.cos()).sum(0), (share * doubled.sin()).sum(0)], dim=1)
+        self.n_gabors[members] = (found.variance > 0).sum(0).float()
+
+    def profiles(self, other_responses: np.ndarray) -> FieldProfiles:
         """Turn sums into profiles."""
         # wave vectors at angle a from the horizontal, rows downwards: bars are at right angles, seen with rows upwards
         angle = torch.rad2deg(torch.atan2(self.vector[:, 1], self.vector[:, 0])) / 2
@@ -181,51 +162,6 @@ class _Found:
             orientation_deg=torch.remainder(90 - angle, 180).double().numpy(),
             orientation_selectivity=self.vector.norm(dim=1).double().numpy(),
             frequency=torch.exp2(self.octave).double().numpy(),
+            n_gabors=self.n_gabors.double().numpy(),
             fit_correlation=correlate_columns(self.predicted.numpy(), np.asarray(other_responses, dtype=np.float32)),
         )
-
-
-def _fit_cell(
-    channels: _Channels, known: Tensor, judged: Tensor, wanted: Tensor, place: Tensor, members: Tensor, found: _Found
-) -> None:
-    """Fit the neurons that look at one place of the grid, together."""
-    height, width = known.shape[2:]
-    row, column = (int(number) for number in place)
-    rows = slice(max(row - HALF_WINDOW, 0), min(row + HALF_WINDOW + 1, height))
-    columns = slice(max(column - HALF_WINDOW, 0), min(column + HALF_WINDOW + 1, width))
-    window, other = (maps[:, :, rows, columns].float().flatten(1) for maps in (known, judged))
-    mean = window.mean(0)
-    norm = (window - mean).norm(dim=0).clamp_min(1e-6)
-    window, other = (window - mean) / norm, (other - mean) / norm
-    n_images, n_features = window.shape
-    gram = window.T @ window
-    gram.diagonal().add_(PENALTY * n_features / n_images)
-    weights = torch.cholesky_solve(window.T @ wanted[:, members], torch.linalg.cholesky(gram))
-    found.predicted[:, members] = other @ weights
-    shape = (len(channels.wavelength), rows.stop - rows.start, columns.stop - columns.start)
-    energy = weights.square().reshape(*shape, -1)
-    _locate(channels, energy, rows, columns, members, found)
-
-
-def _locate(channels: _Channels, energy: Tensor, rows: slice, columns: slice, members: Tensor, found: _Found) -> None:
-    """Take centroid, spread, orientation and frequency of energies (channel, row, column, neuron)."""
-    down = channels.rows[:, rows][:, :, None, None]
-    across = channels.columns[:, columns][:, None, :, None]
-    pitch = float((channels.rows[0, -1] - channels.rows[0, 0]) / (channels.rows.shape[1] - 1))
-    reach = REACH * pitch
-    inside = energy.square()  # emphasises the peak, to begin with
-    for _ in range(N_STEPS + 1):
-        total = inside.sum((0, 1, 2)).clamp_min(1e-30)
-        row, column = ((inside * along).sum((0, 1, 2)) / total for along in (down, across))
-        inside = energy * torch.exp(-0.5 * ((down - row) ** 2 + (across - column) ** 2) / reach**2)
-    total = inside.sum((0, 1, 2)).clamp_min(1e-30)
-    spread = (inside * ((down - row) ** 2 + (across - column) ** 2)).sum((0, 1, 2)) / (2 * total)
-    found.row[members], found.column[members] = row, column
-    for grid, at, positions in ((found.grid_row, row, channels.rows), (found.grid_column, column, channels.columns)):
-        grid[members] = (positions.mean(0)[:, None] - at).abs().argmin(0).float()
-    # the window narrows a Gaussian: its precision adds to the field's own
-    found.size[members] = (1 / (1 / spread.clamp_min(1e-6) - 1 / reach**2).clamp_min(1 / (4 * reach) ** 2)).sqrt()
-    by_channel = inside.sum((1, 2)) / total
-    doubled = torch.deg2rad(2 * channels.angle)
-    found.vector[members] = torch.stack([by_channel.T @ doubled.cos(), by_channel.T @ doubled.sin()], dim=1)
-    found.octave[members] = by_channel.T @ torch.log2(1 / channels.wavelength)

@@ -155,6 +155,7 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
         "orientation_selectivity": found.orientation_selectivity,
         "frequency": found.frequency,
         "frequency_cpd": found.frequency / degrees,
+        "n_gabors": found.n_gabors,
         "fit_correlation": found.fit_correlation,
     }
 

@@ -51,33 +51,35 @@ class SeparableGabors(nn.Module):
     size
         (height, width) of the image in pixels.
     wavelength
-        Pixels per cycle; the Gaussian envelope has a standard deviation of half a wavelength (about 1.1 octaves).
+        Pixels per cycle.
     n_orientations
         Number of orientations, evenly spaced over 180 degrees.
     step
         Distance between samples, in pixels.
+    envelope
+        Standard deviation of the Gaussian envelope in wavelengths; a half gives a bandwidth of about 1.1 octaves.
     """
 
     columns: Tensor
     even_rows: Tensor
     odd_rows: Tensor
 
-    def __init__(self, size: tuple[int, int], wavelength: int, n_orientations: int, step: int) -> None:
+    def __init__(self, size: tuple[int, int], wavelength: int, n_orientations: int, step: int, envelope: float = 0.5) -> None:
         super().__init__()
-        half = math.ceil(1.25 * wavelength)
+        half = math.ceil(2.5 * envelope * wavelength)
         place = torch.arange(-half, half + 1, dtype=torch.float64)
-        envelope = torch.exp(-place.square() / (0.5 * wavelength**2))
+        weights = torch.exp(-place.square() / (2 * (envelope * wavelength) ** 2))
         angles = [math.pi * number / n_orientations for number in range(n_orientations)]
-        columns, even, odd = [_banded(envelope, size[1], step)], [], []
+        columns, even, odd = [_banded(weights, size[1], step)], [], []
         for angle in angles:
             along_x = 2 * math.pi * math.cos(angle) / wavelength * place
             along_y = 2 * math.pi * math.sin(angle) / wavelength * place
-            x_cos, x_sin, y_cos, y_sin = (envelope * f(p) for p in (along_x, along_y) for f in (torch.cos, torch.sin))
-            mean = float((y_cos.sum() * x_cos.sum() - y_sin.sum() * x_sin.sum()) / envelope.sum() ** 2)
-            wave = torch.outer(y_cos, x_cos) - torch.outer(y_sin, x_sin) - mean * torch.outer(envelope, envelope)
+            x_cos, x_sin, y_cos, y_sin = (weights * f(p) for p in (along_x, along_y) for f in (torch.cos, torch.sin))
+            mean = float((y_cos.sum() * x_cos.sum() - y_sin.sum() * x_sin.sum()) / weights.sum() ** 2)
+            wave = torch.outer(y_cos, x_cos) - torch.outer(y_sin, x_sin) - mean * torch.outer(weights, weights)
             quadrature = torch.outer(y_sin, x_cos) + torch.outer(y_cos, x_sin)
             columns += [_banded(x_cos, size[1], step), _banded(x_sin, size[1], step)]
-            rows = [_banded(f, size[0], step) for f in (y_cos, y_sin, envelope)]
+            rows = [_banded(f, size[0], step) for f in (y_cos, y_sin, weights)]
             even.append(torch.cat([rows[0], -rows[1], -mean * rows[2]], dim=1) / wave.norm())
             odd.append(torch.cat([rows[1], rows[0]], dim=1) / quadrature.norm())
         self.register_buffer("columns", torch.cat(columns).float(), persistent=False)
