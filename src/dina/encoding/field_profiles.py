@@ -105,7 +105,8 @@ def fit_field_profiles(
         windows, number = torch.unique(place[pending], dim=0, return_inverse=True)
         for each, middle in enumerate(track(windows, "Locating receptive fields", total=len(windows))):
             members = pending[number == each]
-            window = GaborWindow(grid, *(PITCH * int(at) for at in middle), HALF_WINDOW)
+            row, column = (PITCH * int(at) for at in middle)
+            window = GaborWindow(grid, row, column, HALF_WINDOW)
             components = pursue(window, wanted[:, members])
             found.note(grid, window, components, members)
             terms = window.of_other_images(judged, components.number)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t
 
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
@@ -130,9 +131,8 @@ def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSetting
         "random": np.mean(kept[1:], axis=0),
     }
     drawn = np.stack([one.mean(axis=1) for one in kept[1:]])
-    other = _similarity(decoded, responses, np.roll(image_maps, n_images // 2, axis=0))
     result = AttentionSubsetsResult(attention, similarity, drawn)
-    found = _describe(result, other, mean_contributions(decoded), decoded)
+    found = _describe(result, _similarity_of_pairs(decoded, responses, image_maps), mean_contributions(decoded), decoded)
     return AttentionSubsetsResult(attention, similarity, drawn, found)
 
 
@@ -151,7 +151,18 @@ def _similarities(
 
 def _similarity(decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
     """Structural similarity of every response's maps with an image's, mean over channels."""
+    return _compare(decoded.towers.encode_responses(responses), image_maps)
+
+
+def _similarity_of_pairs(
+    decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray
+) -> Float[np.ndarray, "image other_image"]:
+    """Structural similarity of every response's maps with every image's."""
     maps = decoded.towers.encode_responses(responses)
+    return np.stack([_compare(np.repeat(own[None], len(image_maps), axis=0), image_maps) for own in maps])
+
+
+def _compare(maps: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
     flat, wanted = (m.reshape(-1, *m.shape[2:]) for m in (maps, image_maps))
     # one span for all subsets: that of the image's map
     span = np.maximum(np.ptp(wanted.reshape(len(wanted), -1), axis=1), 1e-6)
@@ -160,18 +171,21 @@ def _similarity(decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray)
 
 
 def _describe(
-    result: AttentionSubsetsResult, other: np.ndarray, contribution: np.ndarray, decoded: Decoded
+    result: AttentionSubsetsResult, pairs: np.ndarray, contribution: np.ndarray, decoded: Decoded
 ) -> tuple[Finding, ...]:
-    n_images = len(other)
+    n_images = len(pairs)
     counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
     whole = result.similarity["kept"][-1]
-    null = percentile_interval(counts @ other)
+    generator, images = generator_for(decoded.seed, "assignments"), np.arange(n_images)
+    null = percentile_interval(np.array([pairs[images, generator.permutation(images)].mean() for _ in counts]))
     found = [
         Finding("ssim_all", float(whole.mean()), "1", n_images, *percentile_interval(counts @ whole), *null, "other images' maps")
     ]
-    spread = percentile_interval(result.random[:, :-1].mean(1) - result.random[:, :-1].mean())
+    drawn = result.random[:, :-1].mean(1)
     kept, random = (result.similarity[name][:-1].mean(0) for name in ("kept", "random"))
     difference = kept - random
+    # where one more draw would lie beside the mean of these few
+    reach = float(t.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1) * np.sqrt(1 + 1 / len(drawn)))
     found.append(
         Finding(
             "kept_attended_minus_random_ssim",
@@ -179,7 +193,8 @@ def _describe(
             "1",
             n_images,
             *percentile_interval(counts @ difference),
-            *spread,
+            -reach,
+            reach,
             "draws of random subsets",
         )
     )
