@@ -49,6 +49,8 @@ ABOUT_PAIRS = (
     "categories permuted",
     "low-level structure of other images",
     "the two exchanged at random",
+    "the two stages exchanged",
+    "capacities permuted",
 )
 """How the words of nulls begin that hold where responses are shuffled over images."""
 NOT_ABOUT_PAIRS = (
@@ -56,8 +58,6 @@ NOT_ABOUT_PAIRS = (
     "95 % interval of untrained towers",
     "as many parts of the tower",
     "coverage ",
-    "capacities permuted",
-    "the two stages exchanged",
     "neurons permuted",
     "neurons of one of the two permuted",
     "no neuron distinguished",

@@ -8,7 +8,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from dina.checks import DataError
-from dina.encoding.field_profiles import FieldProfiles, fit_field_profiles
+from dina.encoding.field_profiles import FieldProfiles
+from dina.encoding.fit_fields import fit_field_profiles
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.profile_findings import compare_with_planted, describe_profiles
@@ -136,7 +137,12 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
         found = fit_field_profiles(train.images, train.averaged(), validation.images, validation.averaged())
     except DataError as error:
         found = FieldProfiles.unknown(train.n_neurons)
-        reasons |= dict.fromkeys(("field_row", "field_column", "field_size", "orientation_deg", "frequency"), str(error))
+        reasons |= dict.fromkeys(
+            ("field_row", "field_column", "field_size", "orientation_deg", "frequency", "n_gabors"), str(error)
+        )
+    else:
+        if np.isnan(found.n_gabors).all():
+            reasons["n_gabors"] = "Weights on Gabor channels predict responses better here than sums of a few Gabors."
     scale = decoded.recording.deg_per_pixel
     if scale is None:
         unknown = "The recording does not say how many degrees a pixel has."

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.towers.image.contrast_gain import ContrastGain, solve_knots
-from dina.towers.image.gabor_bank import GaborChannel, SeparableGabors, list_channels
+from dina.towers.image.gabor_bank import GaborChannel, SeparableGabors, list_channels, sample_places
 from dina.towers.tower import ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 16
@@ -142,6 +142,17 @@ class GaborEnergy(ImageTower):
             raw[first : first + chunk] = maps
         return raw
 
+    def place_positions(self, wavelength: int) -> tuple[Float[Tensor, "map_height"], Float[Tensor, "map_width"]]:
+        """Return the pixel row and column on which each place of the map is centred, for channels of one wavelength.
+
+        Scales differ by a fraction of a place, because each samples the image in its own steps.
+        """
+        scale = next(s for s in self.scales if isinstance(s, _Scale) and s.wavelength == wavelength)
+        rows, columns = (
+            pool @ centres for pool, centres in zip((scale.pool_rows, scale.pool_columns), scale.sampled, strict=True)
+        )
+        return rows, columns
+
     def raw_maps(
         self, images: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch map_channel map_height map_width"]:
@@ -185,6 +196,8 @@ class _Scale(nn.Module):
         reduced = (size[0] // self.reduction, size[1] // self.reduction)
         step = 2 if self.reduction == 1 else 1
         self.gabors = SeparableGabors(reduced, wavelength // self.reduction, n_orientations, step)
+        # pixels on which the samples are centred
+        self.sampled = [(sample_places(n, step) + 0.5) * self.reduction - 0.5 for n in reduced]
         sampled = self.gabors(torch.zeros(1, *reduced))[0].shape[2:]
         self.register_buffer("pool_rows", _averaging(sampled[0], grid[0]), persistent=False)
         self.register_buffer("pool_columns", _averaging(sampled[1], grid[1]), persistent=False)
