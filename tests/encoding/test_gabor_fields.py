@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
+from dina.encoding import gabor_fields
 from dina.encoding.field_profiles import FieldProfiles
 from dina.encoding.gabor_fields import fit_gabor_fields
 from encoding.conftest import PlantedFields
@@ -42,6 +43,14 @@ def test_left_out_images_tell_fields_from_noise(profiles: FieldProfiles) -> None
     assert (profiles.fit_correlation[:4] > 0.45).all()
     assert (profiles.fit_correlation[:4] < 0.71).all()
     assert abs(profiles.fit_correlation[4]) < 3 / np.sqrt(200)
+
+
+def test_of_very_many_images_evenly_spaced_ones_are_used(planted_fields: PlantedFields, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, responses, *others = planted_fields.parts()
+    half = fit_gabor_fields(images[::2], responses[::2], *others)
+    monkeypatch.setattr(gabor_fields, "MOST_IMAGES", 350)
+    for name, values in vars(fit_gabor_fields(images, responses, *others)).items():
+        np.testing.assert_array_equal(values, vars(half)[name])
 
 
 def test_a_neuron_that_never_varies_has_no_profile(profiles: FieldProfiles) -> None:

@@ -15,6 +15,7 @@ from dina.shapes import ContrastImages, StimulusResponses
 
 HALF_WINDOW = 6  # places on each side of a window's middle
 PITCH = 4  # places between the middles of windows
+MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images evenly spaced ones are used
 COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
 
 
@@ -36,7 +37,8 @@ def fit_gabor_fields(
     Parameters
     ----------
     images, responses
-        Training images in units of contrast, and the average response to each in any unit.
+        Training images in units of contrast, and the average response to each in any unit; of more than 4,000 images
+        evenly spaced ones are used.
     other_images, other_responses
         Images that were not used for the fit; they only judge it.
 
@@ -56,6 +58,8 @@ def fit_gabor_fields(
 
     Niell & Stryker (2008), J. Neurosci. 28:7520. https://doi.org/10.1523/JNEUROSCI.0623-08.2008
     """
+    every = -(-len(images) // MOST_IMAGES)
+    images, responses = images[::every], responses[::every]
     grid = GaborGrid.of(images)
     judged = GaborGrid.of(other_images, grid.typical)
     wanted = torch.from_numpy(responses).float()
