@@ -45,12 +45,17 @@ def test_left_out_images_tell_fields_from_noise(profiles: FieldProfiles) -> None
     assert abs(profiles.fit_correlation[4]) < 3 / np.sqrt(200)
 
 
-def test_of_very_many_images_evenly_spaced_ones_are_used(planted_fields: PlantedFields, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [350, 699])
+def test_of_very_many_images_as_many_evenly_spaced_ones_as_allowed_are_used(
+    planted_fields: PlantedFields, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     images, responses, *others = planted_fields.parts()
-    half = fit_gabor_fields(images[::2], responses[::2], *others)
-    monkeypatch.setattr(gabor_fields, "MOST_IMAGES", 350)
+    chosen = np.round(np.linspace(0, len(images) - 1, most)).astype(int)
+    assert len(np.unique(chosen)) == most
+    wanted = fit_gabor_fields(images[chosen], responses[chosen], *others)
+    monkeypatch.setattr(gabor_fields, "MOST_IMAGES", most)
     for name, values in vars(fit_gabor_fields(images, responses, *others)).items():
-        np.testing.assert_array_equal(values, vars(half)[name])
+        np.testing.assert_array_equal(values, vars(wanted)[name])
 
 
 def test_a_neuron_that_never_varies_has_no_profile(profiles: FieldProfiles) -> None:

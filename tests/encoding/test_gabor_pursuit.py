@@ -60,9 +60,10 @@ def test_a_sum_of_two_gabors_is_taken_apart(grid: GaborGrid, window: GaborWindow
 
     assert (found.variance[:, 0] > 0).tolist() == [True, True, False, False]
     order = found.variance[:2, 0].argsort(descending=True)
-    at = torch.stack([found.wavelength, found.orientation, found.row, found.column], dim=-1)[:2, 0][order]
-    # half a place, half a wavelength of the list, half an orientation
-    np.testing.assert_allclose(at.numpy(), [[1, 2, 3, 3], [2, 6, 9, 8]], atol=0.5)
+    at = torch.stack([found.orientation, found.row, found.column], dim=-1)[:2, 0][order]
+    np.testing.assert_allclose(at.numpy(), [[2, 3, 3], [6, 9, 8]], atol=0.5)  # half a place, half an orientation
+    wanted = np.log2(grid.wavelengths[1:3])
+    np.testing.assert_allclose(found.wavelength[:2, 0][order].log2().numpy(), wanted, atol=0.3)  # half way to the next
     assert (found.variance[:, 1] > 0).tolist() == [True, False, False, False]  # noise gets the one that all get
 
 
@@ -77,3 +78,11 @@ def test_places_between_those_of_the_grid_are_found(grid: GaborGrid) -> None:
         for at, part in ((found.row, window.rows), (found.column, window.columns))
     )
     assert (row, column) == pytest.approx((fine.rows.start + 7, fine.columns.start + 5), abs=0.3)
+
+
+def test_wavelengths_of_the_grid_are_found_as_they_are(grid: GaborGrid, window: GaborWindow) -> None:
+    assert grid.wavelengths == (4, 6, 8, 11, 16)  # whole pixels are no half octaves: 5.66 and 11.3
+    numbers = [np.ravel_multi_index((wave, 2, 6, 6), window.shape) for wave in (1, 2, 3)]
+    found = pursue(window, unit(torch.cat([raw_terms(grid, window, int(number))[:, :1] for number in numbers], dim=1)))
+    octaves = found.wavelength.gather(0, found.variance.argmax(0)[None])[0].log2().numpy()
+    np.testing.assert_allclose(octaves, np.log2([6, 8, 11]), atol=0.03)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dina.encoding.field_profiles import FieldProfiles
 from dina.encoding.gabor_pursuit import Components, pursue
-from dina.encoding.gabor_windows import ENVELOPE, N_ORIENTATIONS, PER_OCTAVE, GaborGrid, GaborWindow
+from dina.encoding.gabor_windows import ENVELOPE, N_ORIENTATIONS, GaborGrid, GaborWindow
 from dina.encoding.receptive_fields import estimate_centres
 from dina.measures.correlation import correlate_columns
 from dina.progress import track
@@ -15,7 +15,7 @@ from dina.shapes import ContrastImages, StimulusResponses
 
 HALF_WINDOW = 6  # places on each side of a window's middle
 PITCH = 4  # places between the middles of windows
-MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images evenly spaced ones are used
+MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images so many evenly spaced ones are used
 COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
 
 
@@ -38,7 +38,7 @@ def fit_gabor_fields(
     ----------
     images, responses
         Training images in units of contrast, and the average response to each in any unit; of more than 4,000 images
-        evenly spaced ones are used.
+        4,000 evenly spaced ones are used.
     other_images, other_responses
         Images that were not used for the fit; they only judge it.
 
@@ -58,8 +58,8 @@ def fit_gabor_fields(
 
     Niell & Stryker (2008), J. Neurosci. 28:7520. https://doi.org/10.1523/JNEUROSCI.0623-08.2008
     """
-    every = -(-len(images) // MOST_IMAGES)
-    images, responses = images[::every], responses[::every]
+    chosen = np.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).round().astype(np.int64)
+    images, responses = images[chosen], responses[chosen]
     grid = GaborGrid.of(images)
     judged = GaborGrid.of(other_images, grid.typical)
     wanted = torch.from_numpy(responses).float()
@@ -109,10 +109,9 @@ class _Found:
         self.place[members] = middle
         self.row[members] = float(grid.rows[0]) + step * middle[:, 0]
         self.column[members] = float(grid.columns[0]) + step * middle[:, 1]
-        wavelength = grid.wavelengths[0] * torch.exp2(found.wavelength / PER_OCTAVE)
         apart = step**2 * ((row - middle[:, 0]) ** 2 + (column - middle[:, 1]) ** 2) / 2
-        self.size[members] = (share * ((ENVELOPE * wavelength) ** 2 + apart)).sum(0).sqrt()
-        self.octave[members] = (share * torch.log2(1 / wavelength)).sum(0)
+        self.size[members] = (share * ((ENVELOPE * found.wavelength) ** 2 + apart)).sum(0).sqrt()
+        self.octave[members] = (share * torch.log2(1 / found.wavelength)).sum(0)
         doubled = 2 * torch.pi * found.orientation / N_ORIENTATIONS
         self.vector[members] = torch.stack([(share * doubled.cos()).sum(0), (share * doubled.sin()).sum(0)], dim=1)
         self.n_gabors[members] = (found.variance > 0).sum(0).float()

@@ -26,8 +26,10 @@ class Components:
         Of its terms.
     variance
         Of its contribution, as a fraction of the response's.
-    wavelength, orientation, row, column
-        Where it lies in the window's ``shape``, with fractions from a parabola through its neighbours.
+    wavelength
+        In pixels, from a parabola through its neighbours in octaves.
+    orientation, row, column
+        Where it lies in the window's ``shape``, with fractions from such parabolas.
     """
 
     number: Int[Tensor, "component neuron"]
@@ -106,21 +108,28 @@ def _gains_without(
 def _refine(window: GaborWindow, numbers: Tensor, coefficients: Tensor, responses: Tensor) -> Components:
     """Find the maximum between the Gabors of the grid, along each of its axes."""
     variance = _contributions(window, numbers, coefficients).square().sum(0)
-    at = torch.stack(torch.unravel_index(numbers, window.shape)).float()
+    axes = (window.octaves, *(torch.arange(length, dtype=torch.float32) for length in window.shape[1:]))
+    peaks = []
     for place, own in enumerate(numbers):
         gains = _gains_without(window, numbers, coefficients, place, responses)
-        for axis, length in enumerate(window.shape):
-            at[axis, place] += _vertex(gains, own, math.prod(window.shape[axis + 1 :]), length, is_circular=axis == 1)
-    return Components(numbers, coefficients, variance, *at)
+        along = enumerate(axes)
+        peaks.append([_peak(gains, own, math.prod(window.shape[n + 1 :]), places, is_circular=n == 1) for n, places in along])
+    octave, *others = (torch.stack(along) for along in zip(*peaks, strict=True))
+    return Components(numbers, coefficients, variance, torch.exp2(octave), *others)
 
 
-def _vertex(gains: Tensor, own: Tensor, stride: int, length: int, *, is_circular: bool) -> Float[Tensor, "neuron"]:
-    """Return where between its neighbours along one axis the gain is largest, in [-0.5, 0.5]; 0 at the border."""
+def _peak(gains: Tensor, own: Tensor, stride: int, places: Tensor, *, is_circular: bool) -> Float[Tensor, "neuron"]:
+    """Return where along one axis the gain is largest, at most half way to a neighbour; its own place at the border."""
+    length = len(places)
     along = own // stride % length
-    before, after = ((along + shift) % length - along for shift in (-1, 1))
-    left, middle, right = (
-        gains.gather(1, (own + shift * stride)[:, None])[:, 0] for shift in (before, torch.zeros_like(own), after)
+    middle = gains.gather(1, own[:, None])[:, 0]
+    left, right = (
+        gains.gather(1, (own + ((along + shift) % length - along) * stride)[:, None])[:, 0] - middle for shift in (-1, 1)
     )
-    bend = left - 2 * middle + right
+    gaps = places.diff()  # on a circle all are the same
+    below, above = gaps[(along - 1).clamp_min(0)], gaps[along.clamp_max(length - 2)]
+    rise, fall = -left / below, right / above
+    bend = fall - rise
     is_inside = (bend < 0) & (is_circular | ((along > 0) & (along < length - 1)))
-    return torch.where(is_inside, 0.5 * (left - right) / bend, 0.0).clamp(-0.5, 0.5)
+    shift = torch.where(is_inside, -(rise * above + fall * below) / (2 * bend), 0.0)
+    return places[along] + shift.clamp(-below / 2, above / 2)

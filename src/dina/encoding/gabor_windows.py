@@ -99,11 +99,14 @@ class GaborWindow:
     ----------
     shape
         (wavelengths, orientations, rows, columns); a Gabor's number counts through it.
+    octaves
+        Logarithm to the base 2 of the wavelengths in pixels, ascending. They are whole pixels, so not evenly spaced.
     """
 
     def __init__(self, grid: GaborGrid, row: int, column: int, half: int) -> None:
         self.rows = slice(max(row - half, 0), min(row + half + 1, len(grid.rows)))
         self.columns = slice(max(column - half, 0), min(column + half + 1, len(grid.columns)))
+        self.octaves = torch.tensor(grid.wavelengths, dtype=torch.float32).log2()
         self.terms, self.shape = self._terms(grid)
         self.mean = self.terms.mean(1)
         self.terms -= self.mean[:, None]
