@@ -42,7 +42,7 @@ def test_gabor_components_of_new_images_do_not_depend_on_their_company():
 def test_front_ends_give_standardised_maps_and_the_same_ones_again(name, n_colours):
     pairs = some_pairs(n=70, shape=(n_colours, 24, 32))
     front = FRONT_ENDS[name]()
-    learnt = front.learn(pairs, seed=0).float()
+    learnt = front.learn(pairs, pairs, seed=0).float()
     assert float(learnt.mean(0).abs().max()) < 0.01  # half precision
     assert float(learnt.std(0, correction=0).median()) == pytest.approx(1.0, abs=0.01)
     again = torch.cat([maps.detach() for maps in front.encode(pairs.images)])
@@ -51,7 +51,7 @@ def test_front_ends_give_standardised_maps_and_the_same_ones_again(name, n_colou
 
 def test_the_opponent_front_end_tells_red_from_green_and_light_from_dark():
     front = OpponentFrontEnd()
-    front.learn(some_pairs(shape=(3, 24, 32)), seed=0)
+    front.learn(some_pairs(shape=(3, 24, 32)), some_pairs(seed=1), seed=0)
     red = np.zeros((1, 3, 24, 32), np.float32)
     red[:, 0], red[:, 1] = 1.0, -1.0  # of the same luminance as grey
     halves = front._halves(red)[0].mean((1, 2))
@@ -62,7 +62,7 @@ def test_the_opponent_front_end_tells_red_from_green_and_light_from_dark():
 
 def test_an_opponent_front_end_adds_channels_to_those_of_the_gabors():
     pairs = some_pairs(shape=(3, 24, 32))
-    gabors, opponent = GaborFrontEnd().learn(pairs, 0), OpponentFrontEnd().learn(pairs, 0)
+    gabors, opponent = (kind().learn(pairs, pairs, 0) for kind in (GaborFrontEnd, OpponentFrontEnd))
     assert opponent.shape[1] == gabors.shape[1] + 6
     torch.testing.assert_close(opponent[:, : gabors.shape[1]], gabors)
 
@@ -79,16 +79,51 @@ def test_the_network_reads_each_neuron_where_its_receptive_field_is():
 
 def test_the_network_learns_its_maps_from_the_neurons_and_the_seed():
     pairs = some_pairs()
-    one, again, other = (NetworkFrontEnd().learn(pairs, seed) for seed in (0, 0, 1))
+    one, again, other = (NetworkFrontEnd().learn(pairs, pairs, seed) for seed in (0, 0, 1))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     silent = Pairs(**{**vars(pairs), "responses": pairs.responses * 0})
-    assert not torch.equal(NetworkFrontEnd().learn(silent, 0), one)
+    assert not torch.equal(NetworkFrontEnd().learn(silent, silent, 0), one)
 
 
 def test_images_too_small_for_the_network_are_refused():
     with pytest.raises(DataError, match="at least 16 x 16 pixels; got 12 x 20"):
-        NetworkFrontEnd().learn(some_pairs(shape=(1, 12, 20)), 0)
+        NetworkFrontEnd().learn(some_pairs(shape=(1, 12, 20)), some_pairs(shape=(1, 12, 20)), 0)
+
+
+def seen_by_neurons(n, seed=0):
+    """Return neurons that see the mean of their own place, in noise, so that a network has something to learn."""
+    pairs = some_pairs(n, seed=seed)
+    places = [pairs.images[:, 0, 4 * i : 4 * i + 4, 5 * i : 5 * i + 4].mean((1, 2)) for i in range(6)]
+    return Pairs(**{**vars(pairs), "responses": 4 * np.stack(places, 1) + 0.3 * pairs.responses})
+
+
+def test_the_network_keeps_the_epoch_that_predicts_the_validation_images_best():
+    train, validation = seen_by_neurons(200), seen_by_neurons(40, seed=1)
+    front = NetworkFrontEnd()
+    front.learn(train, validation, 0)
+    errors = front.validation_errors
+    assert front.chosen["chosen_epoch"] == int(np.argmin(errors)) + 1
+    assert front.chosen["epochs_done"] == len(errors) <= front.chosen["epochs_budget"]
+    # predicting nothing is wrong by the mean square of the responses
+    assert min(errors) < float((validation.averaged() ** 2).mean())
+
+
+def test_with_nothing_to_learn_the_network_stops_early_and_says_so():
+    # on pure noise every epoch is worse than the first few
+    front = NetworkFrontEnd()
+    front.learn(some_pairs(), some_pairs(seed=1), 0)
+    assert front.chosen["epochs_done"] < front.chosen["epochs_budget"]
+    assert "did not fall for 4 epochs" in front.chosen["stop_reason"]
+
+
+def test_what_the_network_keeps_is_the_epoch_and_not_the_last_weights(monkeypatch):
+    train, validation = seen_by_neurons(100), seen_by_neurons(40, seed=1)
+    front = NetworkFrontEnd()
+    maps = front.learn(train, validation, 0)
+    monkeypatch.setattr("dina.baselines.encoding_network.N_EPOCHS", front.chosen["chosen_epoch"])
+    # the same training, ended at that epoch
+    torch.testing.assert_close(NetworkFrontEnd().learn(train, validation, 0), maps, rtol=0, atol=0)
 
 
 def residuals(n=50, n_neurons=7):

@@ -92,7 +92,8 @@ class EncodingIdentification:
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Learn weights and noise from ``train``; choose the noise model by ``validation``."""
         self._front = FRONT_ENDS[self.front_end]()
-        maps = self._front.learn(train, self.seed)
+        maps = self._front.learn(train, validation, self.seed)
+        self.chosen |= self._front.chosen
         responses = torch.from_numpy(train.averaged())
         if self.is_local:
             centre = estimate_centres(maps, responses)

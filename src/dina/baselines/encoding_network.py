@@ -1,5 +1,6 @@
 """A small convolutional network trained end to end on the neurons, as the front end of an encoding model."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -19,7 +20,10 @@ from dina.towers.tower import initialise
 WIDTHS = (16, 24, 32)
 FIRST_KERNEL = 7
 SMALLEST_IMAGE = 16
-N_EPOCHS = 8
+N_EPOCHS = 32
+PATIENCE = 4  # epochs without a lower validation error before the rate is lowered, and in the end before training stops
+LOWERING = 0.3
+N_LOWERINGS = 2
 BATCH_SIZE = 32
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
@@ -67,7 +71,16 @@ class NetworkFrontEnd:
 
     Three layers of convolutions are shared by all neurons; each neuron reads one place, that of its receptive field. The
     readout serves for training alone: the encoding model fits its own weights on the maps, with a window around
-    the field. Trained for eight epochs on averaged responses, mean squared error.
+    the field. Trained on averaged responses, mean squared error, for at most 32 epochs; the epoch with the lowest error
+    on the validation images is kept. When that error has not fallen for four epochs, training goes on from the best epoch
+    with a third of the rate, and after the third time it ends.
+
+    Attributes
+    ----------
+    chosen
+        How many epochs were done, of how many, which was kept, and how training ended, after `learn`.
+    validation_errors
+        Mean squared error on the averaged validation responses by epoch, in squared deviations of a neuron; after `learn`.
 
     References
     ----------
@@ -76,12 +89,14 @@ class NetworkFrontEnd:
     """
 
     def __init__(self) -> None:
+        self.chosen: dict[str, str | float] = {}
+        self.validation_errors: tuple[float, ...] = ()
         self._core: _Core
         self._mean: Tensor
         self._deviation: Tensor
 
-    def learn(self, train: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
-        """Train the network, and return the maps of the training images in half precision.
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
+        """Train the network, keep its best epoch, and return the maps of the training images in half precision.
 
         Raises
         ------
@@ -102,7 +117,15 @@ class NetworkFrontEnd:
         generator = torch.Generator().manual_seed(seed_for(seed, "encoding network weights"))
         for part in (self._core, readout):
             initialise(part, generator)
-        _train(self._core, readout, images, responses, seed)
+        training = _Training(self._core, readout, seed)
+        training.run((images, responses), (torch.from_numpy(validation.images), torch.from_numpy(validation.averaged())))
+        self.validation_errors = tuple(training.errors)
+        self.chosen = {
+            "epochs_done": len(training.errors),
+            "epochs_budget": N_EPOCHS,
+            "chosen_epoch": training.best_epoch,
+            "stop_reason": training.stop_reason,
+        }
         return self._standardise(images)
 
     @torch.no_grad()
@@ -132,19 +155,51 @@ def _places(images: Tensor, responses: Tensor, grid: tuple[int, int]) -> Tensor:
     return place[:, 0].clamp_max(grid[0] - 1) * grid[1] + place[:, 1].clamp_max(grid[1] - 1)
 
 
-@torch.enable_grad()  # encoding models are fitted without gradients
-def _train(core: _Core, readout: _Readout, images: Tensor, responses: Tensor, seed: int) -> None:
-    parameters = [*core.parameters(), *readout.parameters()]
-    optimiser = torch.optim.AdamW(parameters, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    n_batches = -(-len(images) // BATCH_SIZE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=N_EPOCHS * n_batches)
-    core.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for epoch in track(range(N_EPOCHS), "Training encoding network"):
-        order = torch.from_numpy(generator_for(seed, f"encoding network order {epoch}").permutation(len(images)))
-        for rows in torch.tensor_split(order, n_batches):
+class _Training:
+    """Trains a network epoch by epoch, and keeps the weights that predict the validation images best."""
+
+    def __init__(self, core: _Core, readout: _Readout, seed: int) -> None:
+        self.network = nn.ModuleList([core, readout])
+        self.seed = seed
+        self.errors: list[float] = []
+        self.best_epoch = 0
+        self.stop_reason = f"all {N_EPOCHS} epochs were done"
+        core.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.enable_grad()  # encoding models are fitted without gradients
+    def run(self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> None:
+        """Train; the rate is lowered, from the best weights so far, when the validation error stops falling."""
+        optimiser = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        n_lowered = since = 0
+        for epoch in track(range(1, N_EPOCHS + 1), "Training encoding network"):
+            self._go_over(train, optimiser, epoch)
+            self.errors.append(self._validate(*validation))
+            since += 1
+            if self.best_epoch == 0 or self.errors[-1] < self.errors[self.best_epoch - 1]:
+                self.best_epoch, since = epoch, 0
+                best = copy.deepcopy(self.network.state_dict())
+            elif since == PATIENCE:
+                if n_lowered == N_LOWERINGS:
+                    self.stop_reason = f"the validation error did not fall for {PATIENCE} epochs at the lowest rate"
+                    break
+                self.network.load_state_dict(best)
+                n_lowered, since = n_lowered + 1, 0
+                optimiser.param_groups[0]["lr"] *= LOWERING
+        self.network.load_state_dict(best)
+
+    def _go_over(self, train: tuple[Tensor, Tensor], optimiser: torch.optim.Optimizer, epoch: int) -> None:
+        images, responses = train
+        order = torch.from_numpy(generator_for(self.seed, f"encoding network order {epoch}").permutation(len(images)))
+        for rows in torch.tensor_split(order, -(-len(images) // BATCH_SIZE)):
             optimiser.zero_grad(set_to_none=True)
-            shown = images.index_select(0, rows).contiguous(memory_format=torch.channels_last)
-            loss = (readout(core(shown)) - responses.index_select(0, rows)).square().mean()
-            loss.backward()
+            self._error(images.index_select(0, rows), responses.index_select(0, rows)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            schedule.step()
+
+    def _error(self, images: Tensor, responses: Tensor) -> Tensor:
+        core, readout = self.network
+        return (readout(core(images.contiguous(memory_format=torch.channels_last))) - responses).square().mean()
+
+    @torch.no_grad()
+    def _validate(self, images: Tensor, responses: Tensor) -> float:
+        parts = zip(torch.split(images, IMAGES_AT_ONCE), torch.split(responses, IMAGES_AT_ONCE), strict=True)
+        return sum(float(self._error(*part)) * len(part[0]) for part in parts) / len(images)

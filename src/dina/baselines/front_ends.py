@@ -19,10 +19,18 @@ IMAGES_AT_ONCE = 64
 
 @runtime_checkable
 class FrontEnd(Protocol):
-    """Feature maps whose every channel and place is standardised over the training images."""
+    """Feature maps whose every channel and place is standardised over the training images.
 
-    def learn(self, train: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
-        """Learn from training pairs, and return the maps of their images."""
+    Attributes
+    ----------
+    chosen
+        What validation chose, after `learn`.
+    """
+
+    chosen: dict[str, str | float]
+
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
+        """Learn from training pairs, choose by validation pairs, and return the maps of the training images."""
         ...
 
     def encode(self, images: ContrastImages) -> Iterator[Float[Tensor, "image channel height width"]]:
@@ -34,9 +42,10 @@ class GaborFrontEnd:
     """Gabor energies, rectified phases and luminance; on colour images the energies of opponent planes as well."""
 
     def __init__(self) -> None:
+        self.chosen: dict[str, str | float] = {}
         self.tower: GaborEnergy
 
-    def learn(self, train: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
         """Learn the statistics of the channels, and return the maps of the training images in half precision."""
         self.tower = _gabors(train.images)
         return self.tower.learn_statistics(torch.from_numpy(train.images))
@@ -60,9 +69,9 @@ class OpponentFrontEnd(GaborFrontEnd):
         self._deviation: Tensor
 
     @torch.no_grad()
-    def learn(self, train: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
         """Learn the statistics of all channels, and return the maps of the training images in half precision."""
-        maps = super().learn(train, seed)
+        maps = super().learn(train, validation, seed)
         halves = torch.cat([self._halves(train.images[i : i + IMAGES_AT_ONCE]) for i in range(0, len(maps), IMAGES_AT_ONCE)])
         self._mean = halves.mean(0)
         deviation = halves.std(0, correction=0)
