@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import nn
 
-from dina.alignment.checkpoint import read_weights, write_weights
+from dina.weights import read_weights, write_weights
 from dina.alignment.comparison import Comparison
 from dina.artifacts import write_json
 from dina.checks import DataError

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.checkpoint import read_weights, write_weights
+from dina.weights import read_weights, write_weights
 from dina.alignment.history import EpochRow
 from dina.alignment.optimisers import OptimiserSettings, PlateauRule, make_optimiser, optimiser_tensors, restore_optimiser
 from dina.checks import DataError

@@ -60,7 +60,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if payload[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or path.suffix != ".safetensors":
         raise DataError(
             f"{path.name} must be a .safetensors file; pickled files (.pt, .pth, .pkl) are refused because they can run"
-            " code. Save the model again with AlignedTowers.save."
+            " code. Save the model again from dina."
         )
     header = _read_header(path, payload)
     version = header.get("dina_format")
@@ -89,7 +89,7 @@ def _read_header(path: Path, payload: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError, AttributeError) as error:
         raise _changed(path) from error
     if not isinstance(header, dict):
-        raise DataError(f"{path.name} holds no description of a dina model. Give a file written by AlignedTowers.save.")
+        raise DataError(f"{path.name} holds no description of a dina model. Give a file that dina saved.")
     return header
 
 

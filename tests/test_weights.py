@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from dina.alignment import checkpoint
-from dina.alignment.checkpoint import read_weights, write_weights
+from dina import weights
 from dina.checks import DataError
+from dina.weights import read_weights, write_weights
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_a_pickle_is_refused_whatever_its_name_and_never_run(tmp_path, name):
 
 def test_a_file_of_a_newer_version_says_so(written, monkeypatch):
     path, tensors = written
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 3)
+    monkeypatch.setattr(weights, "FORMAT_VERSION", 3)
     write_weights(path, tensors, {})
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(weights, "FORMAT_VERSION", 2)
     with pytest.raises(DataError, match=r"has format 3; this version of dina reads up to 2\. Upgrade"):
         read_weights(path)
 
