@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dina.cli import main
+from dina.cli.sessions import settle
 from dina.recordings.recording import Recording
 
 SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", "--set", 'decoders=["dina"]', "--threads", "1"]
@@ -61,6 +62,22 @@ def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, cap
         main_ends_well("interpret", str(run), "contributions", "--recording", str(run.parent / "session.nc"), "--threads", "1")
     finally:
         (tmp_path / "source.json").rename(run / "source.json")
+
+
+def test_a_run_that_is_named_as_its_session_does_not_stand_for_the_recording(
+    small_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dina.cli.sessions.simulate", lambda name, seed: small_session)  # as demo, but quick
+    for _ in range(2):  # the second time the folder is there already
+        main_ends_well("study", "demo", "--preset", "scratch", "--out", "demo", *SMALL)
+    assert json.loads(Path("demo/source.json").read_text())["recording"] == "demo"
+    main_ends_well("interpret", "demo", "contributions", "--threads", "1")
+    Path("elsewhere").mkdir()
+    Path("elsewhere/demo").touch()  # a file of this name is a path when it is given, but not when the run remembers the session
+    monkeypatch.chdir("elsewhere")
+    assert settle("demo") == str(tmp_path / "elsewhere" / "demo")
+    main_ends_well("interpret", "../demo", "contributions", "--force", "--threads", "1")
 
 
 def test_recordings_decoded_alike_are_judged_together(

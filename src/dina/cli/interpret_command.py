@@ -17,11 +17,10 @@ SOURCE = "source.json"
 
 
 def remember_source(run: Path, recording: str, images: Path | None, seed: int) -> None:
-    """Write down how the recording was named, so that later commands find it; an existing note stays."""
+    """Write down the word, settled, that opened the recording, so that later commands find it; an existing note stays."""
     if not (run / SOURCE).is_file():
-        path = Path(recording)
-        word = str(path.resolve()) if path.exists() else recording
-        write_json(run / SOURCE, {"recording": word, "images": None if images is None else str(images.resolve()), "seed": seed})
+        place = None if images is None else str(images.resolve())
+        write_json(run / SOURCE, {"recording": recording, "images": place, "seed": seed})
 
 
 def carry_out_interpretation(
@@ -47,7 +46,7 @@ def carry_out_interpretation(
     n_threads = set_threads(threads)
     # imported here: threads must be set before numpy and torch are loaded
     from dina.cli.findings_table import print_findings
-    from dina.cli.sessions import open_condition, open_recording
+    from dina.cli.sessions import open_condition, open_settled
     from dina.cli.study_command import carry_out_report
     from dina.cli.verdicts_table import print_verdicts
     from dina.study.finished import check_finished
@@ -55,7 +54,7 @@ def carry_out_interpretation(
 
     check_finished(run)
     word, kept_images, seed = _source(run, recording, images)
-    opened = open_recording(word, kept_images, seed)
+    opened = open_settled(word, kept_images, seed)
     further = tuple(open_condition(other, word, seed) for other in others)
     found = interpret_run(run, opened, names, choose_device(device), n_threads, further, is_slow_wanted=slow, force=force)
     del opened, further
@@ -70,11 +69,13 @@ def carry_out_interpretation(
 
 
 def _source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
-    """Return the word, images and seed that open the recording: as given now, else as noted in the run."""
+    """Return the settled word, images and seed that open the recording: as given now, else as noted in the run."""
+    from dina.cli.sessions import settle  # imported here: threads must be set before numpy is loaded
+
     noted = json.loads((run / SOURCE).read_text(encoding="utf-8")) if (run / SOURCE).is_file() else {}
     seed = int(noted.get("seed", 0))
     if recording is not None:
-        return recording, images, seed
+        return settle(recording), images, seed
     if not noted:
         raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
     kept = noted.get("images")

@@ -14,13 +14,58 @@ log = logging.getLogger("dina.cli")
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
+def settle(word: str) -> str:
+    """Decide whether a word is a path or a name, so that no later folder can change what it means.
+
+    Parameters
+    ----------
+    word
+        A path, the name of a fetched recording, or "demo", "benchmark" or "full".
+
+    Returns
+    -------
+    settled
+        The full path where there is one, else the name. A path wins over a name, but for a run directory: what a study
+        wrote is no recording.
+    """
+    path = Path(word)
+    is_path = path.exists() and not (word in NAMED_SESSIONS and _is_run(path))
+    return str(path.resolve()) if is_path else word
+
+
+def _is_run(path: Path) -> bool:
+    from dina.study.run_directory import IDENTITY  # imported here: threads must be set before torch is loaded
+
+    return (path / IDENTITY).is_file()
+
+
 def open_recording(word: str, images: Path | None, seed: int) -> Recording:
     """Read the recording at a path; where there is none, simulate the session of that name.
 
     Parameters
     ----------
     word
-        A path, the name of a fetched recording, or "demo", "benchmark" or "full". A path that exists wins.
+        A path, the name of a fetched recording, or "demo", "benchmark" or "full". A path that exists wins, see `settle`.
+    images
+        Where the images are, if not beside the recording.
+    seed
+        Of the simulation.
+
+    Raises
+    ------
+    DataError
+        If there is no such path, fetched recording or session, or it cannot be used.
+    """
+    return open_settled(settle(word), images, seed)
+
+
+def open_settled(word: str, images: Path | None, seed: int) -> Recording:
+    """Open what `settle` gave, now or when a run was written: a name is a session whatever folders there are.
+
+    Parameters
+    ----------
+    word
+        A full path, or the name of a fetched recording or of a session.
     images
         Where the images are, if not beside the recording.
     seed
@@ -32,7 +77,7 @@ def open_recording(word: str, images: Path | None, seed: int) -> Recording:
         If there is no such path, fetched recording or session, or it cannot be used.
     """
     path = Path(word)
-    if word in NAMED_SESSIONS and not path.exists():
+    if word in NAMED_SESSIONS:
         if images is not None:
             raise DataError(f"The simulated session {word} has images of its own. Leave --images out.")
         log.info("Simulating the session %s …", word)
@@ -54,7 +99,7 @@ def open_condition(word: str, first: str, seed: int) -> Recording:
     word
         A path, the name of a fetched recording, or "white", "8D", "4D" or "small".
     first
-        What names the recording that was studied; a condition belongs to its session.
+        What names the recording that was studied, settled; a condition belongs to its session.
     seed
         Of the simulation.
 
@@ -64,7 +109,7 @@ def open_condition(word: str, first: str, seed: int) -> Recording:
         If there is no such recording.
     """
     condition = next((known for known in CONDITIONS if known == word), None)
-    if condition is not None and first in NAMED_SESSIONS and not Path(first).exists():
+    if condition is not None and first in NAMED_SESSIONS:
         log.info("Simulating the session %s, %s …", first, word)
         return simulate(first, seed=seed, condition=condition)
     return open_recording(word, None, seed)

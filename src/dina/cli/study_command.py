@@ -12,7 +12,7 @@ from dina.checks import DataError
 from dina.cli.interpret_command import remember_source
 from dina.cli.process import choose_device, set_threads
 from dina.cli.results_table import print_results
-from dina.cli.sessions import open_recording
+from dina.cli.sessions import open_settled, settle
 
 log = logging.getLogger("dina.cli")
 
@@ -38,11 +38,12 @@ def carry_out_study(
     words = [*overrides, *([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
     settings = read_settings(study_file, words)
     chosen = choose_device(device)
-    opened = open_recording(recording, images, settings.seed)
+    word = settle(recording)  # now: the run may come to lie where a path of this name would
+    opened = open_settled(word, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
     result = run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
     del opened
-    remember_source(run, recording, images, settings.seed)
+    remember_source(run, word, images, settings.seed)
     if not (run / "report.html").is_file():
         carry_out_report(run, quiet=True)
     print_results(result.summary)
