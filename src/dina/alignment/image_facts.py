@@ -110,8 +110,9 @@ def _rows(
         return None
     if image_features is None:
         raise DataError(
-            "This objective needs features of the images, one row for each; none were given. Pass image_features=, for"
-            " example from a frozen vision model, or choose an objective that needs none, such as 'contrastive'."
+            "This objective needs features of the images, one row for each; none were given. Give them, for example"
+            " from a frozen vision model, with --features FILE.npy or image_features=, or choose an objective that needs none,"
+            " such as 'contrastive'."
         )
     highest = int(pairs.stimulus_id.max())
     if len(image_features) <= highest:

@@ -26,6 +26,10 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run goe
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computation; by default all cores.")]
+Features = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npy", help="Features of the images, a row for each, for objectives that are told them."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 
 
@@ -64,6 +68,7 @@ def study(
     threads: Threads = None,
     force: Force = False,
     images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    features: Features = None,
 ) -> None:
     """Decode a recording beside all rivals, and write a report.
 
@@ -71,7 +76,7 @@ def study(
     """
     from dina.cli.study_command import carry_out_study  # imported here, as below: `dina --help` stays quick
 
-    carry_out_study(recording, study_file, preset, overrides or [], out, seed, device, threads, force, images)
+    carry_out_study(recording, study_file, preset, overrides or [], out, seed, device, threads, force, images, features)
 
 
 @app.command()
@@ -180,14 +185,17 @@ def objectives(
     threads: Threads = None,
     force: Force = False,
     images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    features: Features = None,
 ) -> None:
     """Train the same towers with every objective, and say whether a low-level bias is made by the contrastive one.
 
     Stopped at any moment, the same command goes on from what was finished.
     """
     from dina.cli.objectives_command import carry_out_objectives
+    from dina.cli.study_command import features_words
 
-    carry_out_objectives(recording, names or [], seeds or [0, 1, 2], epochs, overrides or [], out, device, threads, force, images)
+    told = [*(overrides or []), *features_words(features)]
+    carry_out_objectives(recording, names or [], seeds or [0, 1, 2], epochs, told, out, device, threads, force, images)
 
 
 @app.command()

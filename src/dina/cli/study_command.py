@@ -28,6 +28,7 @@ def carry_out_study(
     threads: int | None,
     force: bool,
     images: Path | None,
+    features: Path | None = None,
 ) -> None:
     """Read, study, report and print; see ``dina study --help`` for the arguments."""
     began = time.monotonic()
@@ -35,7 +36,8 @@ def carry_out_study(
     # imported here: threads must be set before numpy and torch are loaded
     from dina.study import default_run_name, read_settings, run_study
 
-    words = [*overrides, *([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
+    told = [*overrides, *features_words(features)]
+    words = [*told, *([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
     settings = read_settings(study_file, words)
     chosen = choose_device(device)
     word = settle(recording)  # now: the run may come to lie where a path of this name would
@@ -49,6 +51,11 @@ def carry_out_study(
     print_results(result.summary)
     print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def features_words(features: Path | None) -> list[str]:
+    """Return the option --features as a setting, with its full path: ``study.toml`` may be read from another folder."""
+    return [] if features is None else [f"image_features={json.dumps(str(features.resolve()), ensure_ascii=False)}"]
 
 
 def carry_out_report(run: Path, quiet: bool = False) -> None:

@@ -8,6 +8,7 @@ from dina.decoding.decoder import Decoder
 from dina.recordings.recording import Recording
 from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
 from dina.study.fitting import Parts, fit_and_score
+from dina.study.image_features import read_image_features
 from dina.study.retrieval_file import DecoderScores
 from dina.study.settings import StudySettings
 
@@ -38,7 +39,9 @@ def carry_out_decoder(name: str, recording: Recording, settings: StudySettings, 
         return
     if name == "dina":
         prescribed = dina_settings(settings.preset, settings.dina)
-        carry_out_dina(settings.preset, prescribed, settings.seed, parts, device, folder, path)
+        given = settings.image_features
+        features = None if given is None else read_image_features(given, recording)
+        carry_out_dina(settings.preset, prescribed, settings.seed, parts, device, folder, path, features)
         return
     scores, _ = fit_and_score(name, "", lambda: _make_baseline(name, settings.seed, recording), parts)
     scores.write(path)

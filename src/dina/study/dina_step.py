@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from jaxtyping import Float
+
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.preset_settings import PresetSettings
 from dina.alignment.presets import PRESETS
@@ -64,7 +67,16 @@ def merge_settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[
     return merged
 
 
-def carry_out_dina(preset: str, settings: PresetSettings, seed: int, parts: Parts, device: str, folder: Path, path: Path) -> None:
+def carry_out_dina(
+    preset: str,
+    settings: PresetSettings,
+    seed: int,
+    parts: Parts,
+    device: str,
+    folder: Path,
+    path: Path,
+    image_features: Float[np.ndarray, "image feature"] | None = None,
+) -> None:
     """Train dina, score the test images before and after, and keep towers, history and scores; ``path`` comes last.
 
     Parameters
@@ -77,11 +89,13 @@ def carry_out_dina(preset: str, settings: PresetSettings, seed: int, parts: Part
         The run directory; training goes on from the checkpoints in it.
     path
         Where the scores go.
+    image_features
+        As `DinaDecoder` takes them.
     """
 
     def make() -> DinaDecoder:
         _check_numbers(parts)
-        return DinaDecoder(preset, settings, seed, device, folder / CHECKPOINTS)
+        return DinaDecoder(preset, settings, seed, device, folder / CHECKPOINTS, image_features)
 
     scores, decoder = fit_and_score("dina", preset, make, parts)
     if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
+from dina.artifacts import sha256_of, verify_checksums, write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import learn_standardiser, make_pairs
@@ -25,6 +25,7 @@ from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts
 from dina.study.gallery_file import gallery_dataset
+from dina.study.image_features import read_image_features
 from dina.study.quality import assess_quality
 from dina.study.run_directory import is_finished, open_run, safe_name
 from dina.study.settings import StudySettings, resolve, settings_to_toml
@@ -90,7 +91,8 @@ def run_study(
     Raises
     ------
     DataError
-        If the recording cannot be split, ``out`` is taken, or a file in it was changed or lost.
+        If the recording cannot be split, features of images do not fit it, ``out`` is taken, or a file in it was changed or
+        lost.
     """
     settings = resolve(StudySettings() if settings is None else settings)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
@@ -98,11 +100,7 @@ def run_study(
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
             result = run_study(recording, settings, Path(temporary) / "run", device, n_threads)
         return StudyResult(None, result.summary, result.results)
-    identity = {
-        "recording": recording.fingerprint(),
-        "settings": settings.model_dump(mode="json"),
-        "environment": describe_environment(device, n_threads),
-    }
+    identity = _identify(recording, settings, device, n_threads)
     if is_finished(out, identity) and not force:
         _check_whole(out)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
@@ -117,6 +115,19 @@ def run_study(
 
 
 def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
+def _identify(recording: Recording, settings: StudySettings, device: str, n_threads: int) -> dict[str, Any]:
+    """Return what decides the results; features of images count by what their file holds, not by where it lies."""
+    identity = {
+        "recording": recording.fingerprint(),
+        "settings": settings.model_dump(mode="json", exclude={"image_features"}),
+        "environment": describe_environment(device, n_threads),
+    }
+    if settings.image_features is not None:
+        read_image_features(settings.image_features, recording)  # refused now, not after an hour of rivals
+        identity["image_features"] = sha256_of(settings.image_features)
+    return identity
+
+
     return settings.evaluation.n_resamples, settings.evaluation.transductive
 
 

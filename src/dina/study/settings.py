@@ -97,6 +97,9 @@ class StudySettings(BaseModel):
         How decoders are judged.
     dina
         Settings of the preset; what is not named is as the preset prescribes.
+    image_features
+        A .npy file of features of the images, see `dina.study.image_features.read_image_features`; for objectives that are
+        told more than pairs. What the file holds is part of what a run is, where it lies is not.
 
     Raises
     ------
@@ -111,6 +114,7 @@ class StudySettings(BaseModel):
     decoders: tuple[DecoderName, ...] = Field(DEFAULT_DECODERS, min_length=1)
     split: SplitSettings = SplitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    image_features: Path | None = None
     dina: dict[str, Any] = Field(default_factory=dict)
 
 
