@@ -1,11 +1,12 @@
 """Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
 
 ``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``,
-``JOINT_PRESETS`` and ``OBJECTIVES`` (a row that is added there is fitted here), keeps each in a folder of its own below ``--runs``, and writes
+``JOINT_PRESETS`` and ``OBJECTIVES`` (a row that is added there is fitted here) and controls that learnt nothing, keeps each in a folder of its own below ``--runs``, and writes
 ``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside the training
 of a preset or an objective from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
 ``benchmark:semantic_fraction=0.5``), or the path of a recording, whose seed makes the split. A row that needs what is not there
-(weights, features, categories, another program) is left empty and says why.
+(weights, features, categories, another program) is left empty, says why, and is tried again next time. So is every row that other
+source of dina made, or other versions or threads: until then the table marks it.
 """
 
 import argparse
@@ -20,10 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from rivals_rows import ALONE, EPOCHS, Row, all_rows, encoding_presets
+from rivals_entries import Place, source_digest
+from rivals_rows import ALONE, EPOCHS, OBJECTIVES_ON, Row, all_rows, encoding_presets
 from rivals_table import write_table
+from rivals_time import DONE, TimeLeft
 
 from dina.alignment.joint_preset_decoder import JointPresetDecoder
 from dina.alignment.presets import PRESETS
@@ -39,12 +41,12 @@ from dina.recordings.synthetic import NAMED_SESSIONS, simulate
 from dina.study.dina_step import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts, fit_and_score
+from dina.study.retrieval_file import DecoderScores
 from dina.study.run_directory import locked, safe_name
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
 
-DONE = "row.json"
-KINDS = ("preset", "joint_preset", "baseline", "objective")
+PUBLISHED = Path(__file__).resolve().parents[1] / "docs" / "rivals-table.json"
 log = logging.getLogger("dina.rivals")
 
 
@@ -82,6 +84,7 @@ def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
         },
         "split": {"sha256": split.sha256(), "n_train": len(split.train), "n_test": len(split.test)},
         "environment": describe_environment(device, n_threads),
+        "source": source_digest(),
     }
     return Session(recording, parts, identity)
 
@@ -99,7 +102,7 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     identity = _identity(row, session)
     begun = folder / "begun.json"
     kept = _read(begun)
-    if kept.get("identity") != identity:
+    if kept.get("identity") != identity or _read(folder / DONE).get("is_empty"):
         shutil.rmtree(folder, ignore_errors=True)
         kept = {"identity": identity, "seconds": 0.0}
         write_json(begun, kept)
@@ -123,7 +126,7 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
         kept["seconds"] = round(kept["seconds"] + time.perf_counter() - began, 2)
         write_json(begun, kept)
     (folder / "failed.json").unlink(missing_ok=True)
-    write_json(folder / DONE, kept)
+    write_json(folder / DONE, {**kept, "is_empty": not DecoderScores.read(path).scored})
 
 
 def fit_alone(row: Row, seed: int, parts: Parts, device: str, folder: Path, path: Path) -> None:
@@ -136,9 +139,11 @@ def fit_alone(row: Row, seed: int, parts: Parts, device: str, folder: Path, path
     scores.write(path)
 
 
-def is_done(row: Row, session: Session, folder: Path) -> bool:
-    """Say whether this very row, with these settings, data and versions, is there."""
-    return bool(_read(folder / DONE).get("identity") == _identity(row, session))
+def is_done(row: Row, session: Session, folder: Path, *, keep_older: bool = False) -> bool:
+    """Say whether this very row, with these settings, data, versions and source, is there; one left empty never is."""
+    kept, wanted = _read(folder / DONE), _identity(row, session)
+    found = kept.get("identity", {})
+    return bool(not kept.get("is_empty") and found == (wanted | {"source": found.get("source")} if keep_older else wanted))
 
 
 def _identity(row: Row, session: Session) -> dict[str, Any]:
@@ -149,35 +154,6 @@ def _identity(row: Row, session: Session) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content
-
-
-class TimeLeft:
-    """Guess the seconds of rows to come: from other sessions, scaled by what is known of both, else from this session's mean."""
-
-    def __init__(self, runs: Path, own: Path) -> None:
-        self.own: dict[str, float] = {}
-        self.elsewhere: dict[str, float] = {}
-        for path in sorted(runs.glob(f"*/*/{DONE}")):
-            seconds = float(_read(path)["seconds"])
-            known = self.own if path.parents[1] == own else self.elsewhere
-            known[path.parent.name] = max(seconds, known.get(path.parent.name, 0.0))
-
-    def of(self, rows: Sequence[Row]) -> float | None:
-        """Return the seconds that these rows will take; None while nothing is known."""
-        both = self.own.keys() & self.elsewhere.keys()
-        there = sum(self.elsewhere[name] for name in both)
-        scale = sum(self.own[name] for name in both) / there if there else 1.0
-        mean = {
-            kind: float(np.mean(found))
-            for kind in KINDS
-            if (found := [s for name, s in self.own.items() if name.startswith(kind)])
-        }
-        if not self.own and not self.elsewhere:
-            return None
-        usual = float(np.mean([*self.own.values()] or [*self.elsewhere.values()]))
-        return sum(
-            scale * self.elsewhere[row.folder] if row.folder in self.elsewhere else mean.get(row.kind, usual) for row in rows
-        )
 
 
 def carry_out(words: argparse.Namespace, rows: Sequence[Row]) -> None:
@@ -192,10 +168,10 @@ def carry_out(words: argparse.Namespace, rows: Sequence[Row]) -> None:
             write_json(folder / "session.json", session.identity)
             for row in (row for row in rows if row.name in words.again):
                 shutil.rmtree(folder / row.folder, ignore_errors=True)
-            pending = [row for row in rows if not is_done(row, session, folder / row.folder)]
+            pending = [row for row in rows if not is_done(row, session, folder / row.folder, keep_older=words.keep_older)]
             log.info("  %d of %d rows are there.", len(rows) - len(pending), len(rows))
             for place, row in enumerate(pending):
-                guess = TimeLeft(words.runs, folder)
+                guess = TimeLeft(words.runs, folder, PUBLISHED, word, rows)
                 seconds, whole = guess.of(pending[place:]), guess.of(rows)
                 others = len(cells) - number - 1
                 left = "" if seconds is None else f"; about {_duration(seconds)} left for this session"
@@ -213,7 +189,7 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     """Write the table of what is there."""
     folders = {word: [folder_of(words, word, seed) for seed in words.seeds] for word in words.sessions}
     found = {word: [folder for folder in some if (folder / "session.json").is_file()] for word, some in folders.items()}
-    places = [(row.kind, row.name, row.folder, row.scores) for row in rows]
+    places = [Place(row.kind, row.name, row.label, row.folder, row.scores) for row in rows]
     alone = " and ".join(f"`{name}`" for name in ALONE)
     notes = [
         "The epoch kept is chosen by validation images.",
@@ -222,6 +198,11 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     if frozen := ", ".join(f"`{name}`" for name in encoding_presets()):
         notes.append(
             f"In place of a frozen network, which would be a download, {frozen} get Gabor features unless told otherwise."
+        )
+    if {"contrastive", "contrastive_learnt_temperature"} <= {row.name for row in rows if row.kind == "objective"}:
+        notes.append(
+            f"The temperature of `{OBJECTIVES_ON}` is learnt anyway, so that `contrastive` and `contrastive_learnt_temperature` are"
+            " the same fit here."
         )
     write_table({word: some for word, some in found.items() if some}, places, notes, words.table, words.resamples)
 
@@ -234,6 +215,7 @@ def main() -> int:
     parser.add_argument("--table", type=Path, default=Path("docs") / "rivals-table.md", help="the Markdown file to write")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="fit these rows only (names); the table shows what is there")
     parser.add_argument("--again", nargs="+", default=[], metavar="ROW", help="fit these rows once more")
+    parser.add_argument("--keep-older", action="store_true", help="leave rows that other source of dina made; they are marked")
     parser.add_argument("--epochs", nargs="+", default=[], metavar="NAME=N", help=f"a preset, or objectives; {EPOCHS}")
     parser.add_argument("--set", nargs="+", default=[], metavar="PRESET.KEY=VALUE", help="settings of a preset")
     parser.add_argument("--read-only", action="store_true", help="fit nothing; write the table of what is there")

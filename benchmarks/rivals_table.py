@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rivals_entries import UNFINISHED, Entry, read_entries, read_json
+from rivals_entries import UNFINISHED, Entry, Place, read_entries, read_json
 from scipy.stats import false_discovery_control
 
 from dina.artifacts import write_json, write_text
 from dina.dataset.pairs import QUERY_KINDS
+from dina.decoding.hubness import measure_hubness
 from dina.decoding.retrieval import Retrieval, retrieve
 from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
 from dina.randomness import generator_for
@@ -19,11 +20,14 @@ HEADINGS = {
     "preset": "Presets",
     "joint_preset": "Recipes for several recordings, alone with this one",
     "baseline": "Rivals",
+    "control": "Controls that have learnt nothing of images",
     "objective": "Objectives",
     "reference": "Reference levels",
 }
 FDR = 0.05
 MOST_SHOWN = 8  # epochs of a learning curve
+HUB_PLACES = 10
+OLDER = " †"
 
 
 def retrievals(entry: Entry, queries: str, n_seeds: int) -> list[Retrieval] | None:
@@ -40,6 +44,12 @@ def accuracy(found: Sequence[Retrieval]) -> dict[str, float]:
     low, high = wilson_interval(top1, sum(len(np.unique(one.image)) for one in found))
     chance = float(np.mean([1 / one.n_gallery for one in found]))
     return {"top1": top1, "low": low, "high": high, "chance": chance, "n_gallery": found[0].n_gallery}
+
+
+def hubness(entry: Entry, queries: str) -> float:
+    """Return how unevenly candidates crowd the ten best places (skewness of occurrences), averaged over seeds."""
+    each = [scores.scored[queries].scores for scores in entry.scores]  # type: ignore[index]
+    return float(np.mean([measure_hubness(one, min(HUB_PLACES, one.shape[1])) for one in each]))
 
 
 def difference(own: Sequence[Retrieval], other: Sequence[Retrieval], n_resamples: int) -> dict[str, float] | None:
@@ -66,13 +76,14 @@ def numbers_of(entries: Sequence[Entry], n_seeds: int, n_resamples: int) -> list
     found = {(e.name, e.kind, q): retrievals(e, q, n_seeds) for e in entries for q in QUERY_KINDS}
     table = []
     for entry in entries:
-        row: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "reads": entry.reads, "seconds": entry.seconds}
+        row: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "label": entry.label, "reads": entry.reads}
+        row |= {"seconds": entry.seconds, "is_of_older_source": entry.is_older}
         row["fits"] = [dict(scores.chosen) for scores in entry.scores]
         row["learning_curve"] = entry.curve
         row["reason"] = _reason(entry)
         for queries in QUERY_KINDS:
             own, reference = found[entry.name, entry.kind, queries], found.get((REFERENCE, "preset", queries))
-            row[queries] = None if own is None else accuracy(own)
+            row[queries] = None if own is None else {**accuracy(own), "hubness": hubness(entry, queries)}
             is_compared = own is not None and reference is not None and (entry.kind, entry.name) != ("preset", REFERENCE)
             minus = difference(own, reference, n_resamples) if is_compared else None  # type: ignore[arg-type]
             row[f"{queries}_minus_default"] = minus
@@ -100,7 +111,8 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     rivals = [row for row in table if row["reads"] == "images" and row[queries] is not None and row is not own]
     before = [row for row in rivals if row["name"] == f"{REFERENCE} before training"]
     rivals = [row for row in rivals if row not in before]
-    if own is None or own[queries] is None or not rivals:
+    controls = [row for row in rivals if row["kind"] == "control"]
+    if own is None or own[queries] is None or len(rivals) == len(controls):
         return f"On {words} queries `{REFERENCE}` cannot be compared."
     rivals.sort(key=lambda row: -row[queries]["top1"])
     above = [row for row in rivals if row[queries]["top1"] > own[queries]["top1"]]
@@ -115,15 +127,22 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     better = [row for row in before if row[queries]["top1"] > own[queries]["top1"]]
     start = f" Its own start is above it: {_compared(better[0], queries)}." if better else ""
     return (
-        f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) + 1} decoders that read images{following}.{near}{start}"
+        f"On {words} queries `{REFERENCE}` is at the top of {len(rivals) - len(controls) + 1} decoders that read images"
+        f"{following}.{near}{start}"
     )
 
 
 def _compared(row: dict[str, Any], queries: str) -> str:
     cell = row[f"{queries}_minus_default"]
     if cell is None:
-        return f"`{row['name']}` (not on the same queries)"
-    return f"`{row['name']}` ({_signed(cell)} points, q = {cell['q_value']:.2g})"
+        return f"{_name(row)} (not on the same queries)"
+    return f"{_name(row)} ({_signed(cell)} points, q = {cell['q_value']:.2g})"
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Return the name in code type, and behind it in plain words what it was given."""
+    name, bracket, given = str(row["label"]).partition(" (")
+    return f"`{name}`{bracket}{given}"
 
 
 def _signed(cell: Mapping[str, float] | None) -> str:
@@ -136,7 +155,8 @@ def _plain(cell: Mapping[str, float] | None) -> str:
 
 def _epochs(row: dict[str, Any]) -> str:
     told = [fit for fit in row["fits"] if "epochs_done" in fit]
-    return "; ".join(dict.fromkeys(f"{fit['chosen_epoch']} of {fit['epochs_done']}" for fit in told)) or "–"
+    words = [f"{fit['chosen_epoch']} of {fit['epochs_done']}{', budget' * _is_last(fit)}" for fit in told]
+    return "; ".join(dict.fromkeys(words)) or "–"
 
 
 def markdown(title: str, sessions: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]]) -> str:
@@ -172,7 +192,7 @@ def _line(row: dict[str, Any]) -> str:
     gallery = " / ".join(dict.fromkeys(str(cell["n_gallery"]) for cell in known)) or "–"
     seconds = f"{np.mean(row['seconds']):.0f}" if row["seconds"] else "–"
     is_reference = (row["kind"], row["name"]) == ("preset", REFERENCE)  # "0" instead of its difference to itself
-    name = f"**`{row['name']}`**" if is_reference else f"`{row['name']}`"
+    name = (f"**{_name(row)}**" if is_reference else _name(row)) + OLDER * row["is_of_older_source"]
     minus = ["0" if is_reference and row[queries] else _signed(row[f"{queries}_minus_default"]) for queries in QUERY_KINDS]
     return "| " + " | ".join([name, *map(_plain, judged), *minus, chance, gallery, seconds, _epochs(row)]) + " |"
 
@@ -180,38 +200,51 @@ def _line(row: dict[str, Any]) -> str:
 def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) -> list[str]:
     lines = []
     for row in table:
-        for curve in filter(None, row["learning_curve"][:1] if row["kind"] != "objective" else []):  # a fit refused has none
+        for curve in row["learning_curve"][:1] if row["kind"] != "objective" else []:
+            if len(curve) < 2:  # refused, or not trained
+                continue
             shown = [curve[i] for i in sorted({round(x) for x in np.linspace(0, len(curve) - 1, MOST_SHOWN)})]
             points = ", ".join(
                 f"{e['epoch']:.0f}: {100 * e['validation_top1']:.1f} % ({e['validation_loss']:.2f})" for e in shown
             )
-            lines.append(f"- Learning curve of `{row['name']}`, epoch: validation top-1 (loss): {points}.")
+            lines.append(f"- Learning curve of {_name(row)}, epoch: validation top-1 (loss): {points}.")
     budgets: dict[str, list[str]] = {}
     for row in table:
         epochs = sorted({int(fit["epochs_budget"]) for fit in row["fits"] if "epochs_budget" in fit})
         if epochs:
-            budgets.setdefault(" and ".join(map(str, epochs)), []).append(f"`{row['name']}`")
+            budgets.setdefault(" and ".join(map(str, epochs)), []).append(_name(row))
     told = "; ".join(f"{epochs} for {', '.join(names)}" for epochs, names in budgets.items())
     lines += [f"- Budgets in epochs: {told}."] if told else []
-    ended = [f"`{row['name']}`" for row in table if any(fit.get("epochs_done") and _is_last(fit) for fit in row["fits"])]
-    if ended:
-        lines.append(f"- The last epoch of the budget was the best, so that more would help: {', '.join(ended)}.")
+    if any(row["is_of_older_source"] for row in table):
+        lines.append(f"-{OLDER} Fitted by other source of dina, or on other versions or threads, than the newest rows.")
     if not is_simulated and n_seeds > 1:
         lines.append("- Seeds are splits of the same recording and share images: intervals over them are too narrow.")
-    missing: dict[str, list[str]] = {}
+    return lines + _empty(table)
+
+
+def _empty(table: Sequence[dict[str, Any]]) -> list[str]:
+    """Say which rows are empty, or which columns of them, and why; rows of one reason together."""
+    missing: dict[tuple[str, str], list[str]] = {}
     for row in table:
         if row["reason"]:
-            missing.setdefault(row["reason"], []).append(f"`{row['name']}`")
-    return lines + [f"- Left empty, {', '.join(names)}: {reason}" for reason, names in missing.items()]
+            without = [f"{queries.replace('_', '-')} columns" for queries in QUERY_KINDS if row[queries] is None]
+            where = without[0] if len(without) == 1 else ""
+            missing.setdefault((where, row["reason"]), []).append(_name(row))
+    filled = [_name(row) for row in table if any(row[queries] is not None for queries in QUERY_KINDS)]
+    return [
+        f"- Left empty, {where + ' of ' if where else ''}{'all rows' if names == filled else ', '.join(names)}: {reason}"
+        for (where, reason), names in missing.items()
+    ]
 
 
 def _is_last(fit: Mapping[str, Any]) -> bool:
-    return bool(fit["chosen_epoch"] == fit["epochs_done"] == fit["epochs_budget"])
+    """Say whether the best epoch was the last that the budget allows, so that more would help."""
+    return bool(fit["epochs_done"] and fit["chosen_epoch"] == fit["epochs_done"] == fit["epochs_budget"])
 
 
 def write_table(
     folders: Mapping[str, Sequence[Path]],
-    places: Sequence[tuple[str, str, str, str]],
+    places: Sequence[Place],
     notes: Sequence[str],
     path: Path,
     n_resamples: int,
@@ -231,7 +264,8 @@ Written by `python benchmarks/rivals.py` from the same queries and galleries for
 rows, and where they deviate from them, are in [rivals](rivals.md) and [objectives](objectives.md). Accuracies are in %, the mean over
 seeds with Wilson's 95 % interval (n = test images). Differences are paired by query, in points, with a bootstrap over images within
 seeds; q-values are those of Benjamini and Hochberg over all rows that read images, of exchanging the two decoders image by image.
-Objectives train the towers of `scratch`. Reference levels read responses to the candidates, or know the simulation: they are no
+Objectives train the towers of `scratch`. Seconds are as measured, with the threads that are named; "budget" beside the epoch kept says
+that it was the last, so that more would help. Reference levels read responses to the candidates, or know the simulation: they are no
 rivals. {" ".join(notes)}
 """
     write_text(path, "\n\n".join([head.rstrip(), *texts]) + "\n")

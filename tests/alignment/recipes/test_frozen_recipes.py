@@ -104,6 +104,18 @@ def test_without_an_encoder_the_extra_and_the_setting_are_named():
             build_towers(preset, None, SHAPE, 0)
 
 
+def test_a_random_network_is_the_same_control_for_every_seed_and_no_other_than_its_weights(make_toy_pairs):
+    digests = [
+        build_towers("brainclip", settings_of("brainclip", encoder="random"), SHAPE, seed).image_tower.digest for seed in (0, 1)
+    ]
+    assert torch.equal(*digests)
+    gabor = build_towers("brainclip", settings_of("brainclip"), SHAPE, 0).image_tower.digest
+    assert not torch.equal(digests[0], gabor)
+    found = retrieve(*score("brainclip", make_toy_pairs(), encoder="random"), DIRECTIONS[0])
+    # random filters keep luminance in its place, which is much of what these responses follow: better than 1/60
+    assert found.top(10).mean() > 2 * 10 / 60
+
+
 def test_gabor_filters_have_no_control_with_random_weights():
     with pytest.raises(DataError, match="Gabor filters have none"):
         build_towers("brainclip", settings_of("brainclip", has_random_weights=True), SHAPE, 0)

@@ -16,6 +16,7 @@ from dina.dataset.pairs import Pairs
 from dina.randomness import seed_for
 from dina.towers.image.frozen_encoder import FrozenEncoder
 from dina.towers.image.frozen_network import GaborFeatures, permute_weights
+from dina.towers.image.random_network import random_network
 from dina.towers.image.vision_models import Output, read_vision_model
 from dina.towers.neural.linear import Linear
 from dina.towers.neural.low_rank import LowRank
@@ -32,12 +33,12 @@ class FrozenEncoderSettings(PresetSettings):
     Parameters
     ----------
     encoder
-        Folder of a vision transformer (``config.json`` and ``model.safetensors``), or "gabor" for Gabor features, which
-        need no download.
+        Folder of a vision transformer (``config.json`` and ``model.safetensors``); or, without a download, "gabor" for Gabor
+        features, or "random" for a convolutional network with random weights, the control that has learnt nothing.
     layer
         Hidden layer of the transformer; −1 for the last.
     output
-        "vector" for one vector per image, "map" for features in their places; Gabor features are maps.
+        "vector" for one vector per image, "map" for features in their places; "gabor" and "random" give maps.
     has_random_weights
         Whether the numbers inside every weight of the transformer are shuffled: the control that has learnt nothing.
     n_components
@@ -106,6 +107,8 @@ def _find_encoder(settings: FrozenEncoderSettings, image_shape: MapShape) -> nn.
     encoder: nn.Module
     if settings.encoder == "gabor":
         encoder = GaborFeatures(image_shape)
+    elif settings.encoder == "random":
+        encoder = random_network(image_shape)
     else:
         encoder = read_vision_model(Path(settings.encoder), image_shape, settings.layer, settings.output)
     if settings.has_random_weights:
