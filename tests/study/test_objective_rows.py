@@ -1,0 +1,24 @@
+"""Objectives in the table of rivals are fitted alike, and each keeps the epoch that its own loss prefers."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from dina.alignment.objectives import OBJECTIVES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_objective_has_one_budget_and_is_selected_by_its_own_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    rows = importlib.import_module("rivals_rows")
+
+    usual = [row for row in rows.all_rows(rows.EPOCHS, []) if row.kind == "objective"]
+    told = rows.all_rows(rows.EPOCHS | {"objectives": 2}, ["scratch.fit.select_by=top1"])
+    asked = [row for row in told if row.kind == "objective"]
+
+    assert {row.name for row in usual} == OBJECTIVES.keys()
+    assert {(fit.n_epochs, fit.select_by) for fit in (row.preset_settings().fit for row in usual)} == {(12, "loss")}
+    # who asks for something else gets it
+    assert {(fit.n_epochs, fit.select_by) for fit in (row.preset_settings().fit for row in asked)} == {(2, "top1")}
