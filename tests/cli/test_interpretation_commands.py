@@ -84,14 +84,23 @@ def test_recordings_decoded_alike_are_judged_together(
     run: Path, small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main_ends_well("interpret", str(run), "contributions", "--threads", "1")
-    other = replace(small_session, name="another", responses=small_session.responses[:, ::-1].copy(), truth=None)
+    other = replace(small_session, name="another", animal=None, responses=small_session.responses[:, ::-1].copy(), truth=None)
     other.write(tmp_path / "other.nc")
     second = str(tmp_path / "second")
     main_ends_well("study", str(tmp_path / "other.nc"), "--preset", "scratch", "--out", second, *SMALL)
     main_ends_well("interpret", second, "contributions", "--threads", "1")
     capsys.readouterr()
     main_ends_well("verdict", str(run), second, "--out", str(tmp_path / "both"))
-    assert "all, 2 mice" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "all, 2 mice" in out
+    assert "Animals taken from names: another. " in out
     table = pd.read_csv(tmp_path / "both" / "across_recordings.csv")
     assert set(table["recording"]) == {small_session.name, "another"}
     assert "contributions" in set(table["analysis"])
+    replace(other, animal=small_session.animal).write(tmp_path / "other.nc")  # told later: nothing is computed again
+    main_ends_well("study", str(tmp_path / "other.nc"), "--preset", "scratch", "--out", second, *SMALL)
+    capsys.readouterr()
+    main_ends_well("verdict", str(run), second)
+    out = capsys.readouterr().out
+    assert "all, 1 mouse" in out
+    assert "Animals taken from names" not in out

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,18 @@ QUICK = [
 
 def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for mouse in (0, 1):
-        simulate("demo", settings=SESSION, mouse=mouse).write(tmp_path / f"mouse{mouse}.nc")
+        made = replace(simulate("demo", settings=SESSION, mouse=mouse), animal="one" if mouse == 0 else None)
+        made.write(tmp_path / f"mouse{mouse}.nc")
     words = ["joint", str(tmp_path / "mouse0.nc"), str(tmp_path / "mouse1.nc"), "--out", str(tmp_path / "run"), "--threads", "1"]
     with pytest.raises(SystemExit) as ended:
         main([*words, *(word for setting in QUICK for word in ("--set", setting))])
     assert not ended.value.code
     out = capsys.readouterr().out
     assert "mean over mice" in out
+    assert "Animals taken from names: simulated-demo" in out
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "Simulated data." in page
+    assert "Animals taken from names: simulated-demo" in page
     assert "Two mice say nothing about how mice differ" in page
     assert page.count("<svg ") == 3
     assert re.search(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.interpretation.across_recordings import RecordingFindings, combine_recordings
+from dina.interpretation.across_recordings import RecordingFindings, combine_recordings, explain_guesses, mouse_of
 from dina.interpretation.verdicts import RULES, judge
 from dina.measures.finding import Finding
 
@@ -93,3 +93,13 @@ def test_a_finding_in_two_units_is_left_open_with_the_reason() -> None:
     finding = combine_recordings([told("a", "a", 1.0), told("b", "b", 1.0, units="degree")]).combined[0]
     assert math.isnan(finding.value)
     assert "units 1 and degree" in finding.reason
+
+
+def test_a_stated_animal_wins_over_the_name_and_guesses_are_told() -> None:
+    names = ("cowley2023_201025", "natimg2800_M170714_MP032_2017-09-14", "MP032_day2")
+    assert [mouse_of(name) for name in names] == [names[0], "MP032", "MP032"]
+    assert mouse_of(names[1], "another") == "another"
+    words = explain_guesses({names[0]: None, names[1]: "MP032", names[2]: None})
+    assert words.startswith("Animals taken from names: cowley2023_201025, MP032 (MP032_day2). ")
+    assert "set animal = " in words
+    assert explain_guesses({names[1]: "MP032"}) == ""

@@ -126,9 +126,11 @@ def test_a_description_may_lie_outside_the_data(tmp_path: Path) -> None:
     write_folder(tmp_path / "data" / "mouse7")
     (tmp_path / "notes").mkdir()
     toml = tmp_path / "notes" / "mouse7.toml"
-    toml.write_text('name = "seven"\ndata = "../data/mouse7"\ncondition = "white"\ndeg_per_pixel = 0.5\n', encoding="utf-8")
+    toml.write_text(
+        'name = "seven"\ndata = "../data/mouse7"\ncondition = "white"\nanimal = "PE"\ndeg_per_pixel = 0.5\n', encoding="utf-8"
+    )
     recording = read(toml)
-    assert (recording.name, recording.condition, recording.deg_per_pixel) == ("seven", "white", 0.5)
+    assert (recording.name, recording.condition, recording.animal, recording.deg_per_pixel) == ("seven", "white", "PE", 0.5)
     toml.write_text(f'data = "{tmp_path / "data" / "mouse7"}"\n', encoding="utf-8")
     assert read(toml).name == "mouse7"
 

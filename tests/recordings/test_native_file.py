@@ -22,6 +22,7 @@ def full_recording() -> Recording:
         n_presentations=np.arange(1, 13),
         condition="white",
         image_set="natimg2800",
+        animal="MP032",
         mid_grey=127.5,
         contrast_scale=60.0,
         deg_per_pixel=0.5,
@@ -39,7 +40,7 @@ def test_what_is_written_is_read_back_the_same(name: str, tmp_path: Path) -> Non
     written.write(tmp_path / name)
     found = read(tmp_path / name)
     assert found.fingerprint() == written.fingerprint()
-    for field in ("name", "condition", "image_set", "mid_grey", "contrast_scale", "deg_per_pixel", "notes"):
+    for field in ("name", "condition", "image_set", "animal", "mid_grey", "contrast_scale", "deg_per_pixel", "notes"):
         assert getattr(found, field) == getattr(written, field), field
     for field in ("n_presentations", "neuron_position_um", "is_red", "spontaneous", "labels"):
         np.testing.assert_array_equal(getattr(found, field), getattr(written, field), err_msg=field)
@@ -51,7 +52,7 @@ def test_what_was_absent_stays_absent(tmp_path: Path) -> None:
     written = Recording(plain.name, plain.images, plain.stimulus_id, plain.responses)
     written.write(tmp_path / "plain.nc")
     found = read(tmp_path / "plain.nc")
-    for field in ("deg_per_pixel", "neuron_position_um", "is_red", "spontaneous", "labels", "truth"):
+    for field in ("animal", "deg_per_pixel", "neuron_position_um", "is_red", "spontaneous", "labels", "truth"):
         assert getattr(found, field) is None, field
 
 

@@ -56,6 +56,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "images 0 to 1": ({"images": FLOATS}, r"span .* but mid_grey is 128 .*mid_grey = 0.5"),
     "images 16-bit": ({"images": (FLOATS * 65535).astype(np.uint16)}, "must suit the pixels"),
     "no name": ({"name": " "}, "must have a name"),
+    "animal of spaces": ({"animal": " "}, "animal must be a word"),
     "labels too few": ({"labels": np.array(["a"])}, r"labels must be \(n_stimuli\) = \(6\)"),
     "positions transposed": ({"neuron_position_um": np.zeros((3, 5))}, r"neuron_position_um must be .*= \(5, 3\)"),
     "positions infinite": ({"neuron_position_um": np.full((5, 3), np.inf)}, "NaN where unknown"),

@@ -47,6 +47,7 @@ def test_every_part_of_a_session_arrives(version: Version, tmp_path: Path) -> No
     recording = read(path)
     shown = ISTIM != GREY
     assert (recording.name, recording.condition, recording.image_set) == (NAME, "natural", "natimg2800")
+    assert recording.animal == "MP032"
     assert (recording.deg_per_pixel, recording.mid_grey, recording.contrast_scale) == (1.0, 128.0, 64.0)
     assert recording.images.dtype == np.uint8
     np.testing.assert_array_equal(recording.images[:, 0], IMAGES)

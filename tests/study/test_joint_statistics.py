@@ -1,5 +1,7 @@
 """Statistics of several recordings on fabricated fits, whose answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -75,6 +77,14 @@ def test_recordings_of_one_mouse_count_once():
     assert gain.n == 1
     assert "One mouse says nothing" in gain.reason
     assert float(found.p_values["p_over_mice"].sel(name="gain_joint")) == 1.0
+
+
+def test_animals_that_recordings_state_win_over_names():
+    made = fabricate(4, 0.8, 0.4)
+    stated = [replace(each, animal=animal) for each, animal in zip(made, "aabb")]
+    found = joint_statistics(stated, seed=0, n_resamples=200)
+    assert found.across.by_analysis()["joint"]["gain_joint"].n == 2
+    assert float(found.p_values["p_over_mice"].sel(name="gain_joint")) == 0.5  # four signs of two mice
 
 
 def test_sizes_that_a_fold_lacks_are_left_out():

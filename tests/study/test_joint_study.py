@@ -118,8 +118,10 @@ def test_a_finished_study_is_read_and_not_computed_again(
     assert summary == json.loads((run / "summary.json").read_text())
     with pytest.raises(DataError, match="n_folds: 2 there, 3 now"):
         run_joint_study(recordings, settings.model_copy(update={"n_folds": 3}), run)
-    with pytest.raises(DataError, match="already holds a study \\(recordings: "):
-        run_joint_study(recordings[::-1], settings, run)
+    renamed = [replace(recordings[0], animal="another"), *recordings[1:]]
+    for others in (recordings[::-1], renamed):
+        with pytest.raises(DataError, match="already holds a study \\(recordings: "):
+            run_joint_study(others, settings, run)
 
 
 def test_a_fit_together_is_done_when_the_files_of_all_are_there(
@@ -180,7 +182,7 @@ def test_a_recording_joins_other_mice_only(
     recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("M000001_day1", "M000001_day2", "M000002_day1")
-    named = [replace(recording, name=name) for recording, name in zip(recordings, names, strict=True)]
+    named = [replace(recording, name=name, animal=None) for recording, name in zip(recordings, names, strict=True)]
     joined = {}
 
     def note(recording: Recording, others: list[Recording], *rest: object) -> None:
@@ -193,6 +195,10 @@ def test_a_recording_joins_other_mice_only(
     with pytest.raises(KeyboardInterrupt):
         run_joint_study(named, settings, tmp_path / "run")
     assert joined == {names[0]: [names[2]], names[1]: [names[2]], names[2]: list(names[:2])}
+    stated = [replace(recording, animal=animal) for recording, animal in zip(named, ("one", "other", "one"), strict=True)]
+    with pytest.raises(KeyboardInterrupt):
+        run_joint_study(stated, settings, tmp_path / "stated")
+    assert joined == {names[0]: [names[1]], names[1]: [names[0], names[2]], names[2]: [names[1]]}
 
 
 def test_one_recording_and_other_images_are_refused(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def carry_out_verdicts(runs: Sequence[Path], out: Path | None) -> None:
 
     judged = judge_runs(runs)
     print_verdicts(judged.verdicts)
+    if judged.guessed:
+        print(judged.guessed)
     if out is None:
         return
     if judged.across is None:

@@ -47,6 +47,8 @@ def carry_out_joint(
     summary = run_joint_study(opened, settings, run, choose_device(device), n_threads, force=force)
     page = write_joint_report(run)
     _print_table(summary)
+    if summary["animals_from_names"]:
+        print(summary["animals_from_names"])
     print(f"Report: {page}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
 

@@ -151,16 +151,53 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     return AcrossRecordings(tuple(names), tuple(mice), keys, values.reshape(len(keys), len(names)), tuple(combined))
 
 
-def mouse_of(recording: str) -> str:
-    """Guess the animal from the name of a recording: "MP032" or "M170714_MP032" in it, else the name itself.
+def mouse_of(recording: str, animal: str | None = None) -> str:
+    """Return the animal of a recording as stated, else as its name has it: "MP032" or "M160825" in it, else the whole name.
+
+    Parameters
+    ----------
+    recording
+        Name of the recording.
+    animal
+        As the recording states it; None where it does not.
 
     Examples
     --------
     >>> mouse_of("natimg2800_M170714_MP032_2017-09-14"), mouse_of("natimg2800_M160825_2016-12-14"), mouse_of("201025")
-    ('M170714_MP032', 'M160825', '201025')
+    ('MP032', 'M160825', '201025')
+    >>> mouse_of("201025", "PE")
+    'PE'
     """
-    match = re.search(r"(?<![A-Za-z0-9])(M\d+(_MP\d+)?|MP\d+)(?![A-Za-z0-9])", recording)
-    return match[0] if match else recording
+    if animal is not None:
+        return animal
+    for form in (r"MP\d+", r"M\d+"):
+        match = re.search(rf"(?<![A-Za-z0-9]){form}(?![A-Za-z0-9])", recording)
+        if match:
+            return match[0]
+    return recording
+
+
+def explain_guesses(stated: Mapping[str, str | None]) -> str:
+    """Say which animals were taken from names of recordings; an empty text where all were stated.
+
+    Parameters
+    ----------
+    stated
+        Recording → animal as it states it, None where it does not.
+
+    Examples
+    --------
+    >>> explain_guesses({"201025": "PE", "M31_day2": None}).split(".")[0]
+    'Animals taken from names: M31 (M31_day2)'
+    """
+    guessed = [(name, mouse_of(name)) for name, animal in stated.items() if animal is None]
+    if not guessed:
+        return ""
+    told = ", ".join(name if mouse == name else f"{mouse} ({name})" for name, mouse in guessed)
+    return (
+        f"Animals taken from names: {told}. An animal under two names counts twice: set animal = … in the description of its"
+        " recordings (recording.toml) and study them again."
+    )
 
 
 def _combine(row: Sequence[Finding | None], mice: Sequence[str], generator: np.random.Generator, n_resamples: int) -> Finding:

@@ -59,6 +59,7 @@ def read_arrays(path: Path, images: Path | None = None, labels: Path | None = No
         n_presentations=trials.n_presentations,
         condition=layout.condition,
         image_set=layout.image_set,
+        animal=layout.animal,
         mid_grey=stored.mid_grey,
         contrast_scale=stored.contrast_scale,
         deg_per_pixel=layout.deg_per_pixel,

@@ -111,6 +111,7 @@ class RecordingLayout(_Table):
     data: str | None = None
     condition: str = "natural"
     image_set: str = ""
+    animal: str | None = None
     deg_per_pixel: float | None = Field(default=None, gt=0)
     images: ImagesTable = ImagesTable()
     responses: ResponsesTable = ResponsesTable()

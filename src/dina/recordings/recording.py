@@ -47,6 +47,8 @@ class Recording:
     image_set
         Recordings with the same word here show the same image identities under the same ids (the five sets of
         2,800 images do), so that a split can be made jointly.
+    animal
+        A word for the animal, the same in all its recordings; None where unknown. Statistics over recordings count animals.
     mid_grey, contrast_scale
         Contrast is ``(pixel - mid_grey) / contrast_scale``; 128 and 64 for 8-bit images (Stringer et al. 2019).
     deg_per_pixel
@@ -77,6 +79,7 @@ class Recording:
     n_presentations: Int[np.ndarray, "trial"] | None = None
     condition: str = "natural"
     image_set: str = ""
+    animal: str | None = None
     mid_grey: float = 128.0
     contrast_scale: float = 64.0
     deg_per_pixel: float | None = None
@@ -173,7 +176,7 @@ class Recording:
         return self.select_trials(keep, f"{n_dropped} images shown fewer than {at_least} times were dropped.")
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over images, trials and responses: equal data, equal fingerprint."""
+        """Return a SHA-256 over images, trials and responses: equal data, equal fingerprint, whatever name and animal."""
         digest = hashlib.sha256()
         for array in (self.images, self.stimulus_id, self.responses, self.n_presentations):
             digest.update(np.ascontiguousarray(array).data)
@@ -201,8 +204,9 @@ class Recording:
             "contrast_scale": self.contrast_scale,
             "notes": "\n".join(self.notes),
         }
-        if self.deg_per_pixel is not None:
-            attributes["deg_per_pixel"] = self.deg_per_pixel
+        for known, value in (("deg_per_pixel", self.deg_per_pixel), ("animal", self.animal)):
+            if value is not None:
+                attributes[known] = value
         present = {name: (axes, values, attrs) for name, (axes, values, attrs) in variables.items() if values is not None}
         return xr.Dataset(present, attrs=attributes)
 
@@ -232,7 +236,7 @@ class Recording:
             return values if dtype is None else values.astype(dtype)
 
         attributes = dataset.attrs
-        degrees = attributes.get("deg_per_pixel")
+        degrees, animal = attributes.get("deg_per_pixel"), attributes.get("animal")
         return cls(
             name=str(attributes["name"]),
             images=dataset["images"].to_numpy(),
@@ -241,6 +245,7 @@ class Recording:
             n_presentations=of("n_presentations", np.int64),
             condition=str(attributes["condition"]),
             image_set=str(attributes["image_set"]),
+            animal=None if animal is None else str(animal),
             mid_grey=float(attributes["mid_grey"]),
             contrast_scale=float(attributes["contrast_scale"]),
             deg_per_pixel=None if degrees is None else float(degrees),

@@ -1,5 +1,6 @@
 """Read the recordings of Stringer et al. 2018: ten thousand neurons of mouse V1 and 2,800 natural images."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def read_stringer2018(path: Path, images: Path | None = None, labels: Path | Non
     Parameters
     ----------
     path
-        The file; its name says which stimulus set was shown.
+        The file; its name says which stimulus set was shown, and which mouse saw it (``MP032``).
     images
         The image file, or the folder it lies in; by default looked for beside ``path``, then in the cache.
     labels
@@ -75,6 +76,7 @@ def read_stringer2018(path: Path, images: Path | None = None, labels: Path | Non
         responses=responses,
         condition=CONDITIONS[stimulus_set],
         image_set="natimg2800" if is_2800 else stimulus_set,
+        animal=_mouse(path.stem),
         deg_per_pixel=1.0,
         neuron_position_um=_positions(content, responses.shape[1], path),
         is_red=_red_cells(content, responses.shape[1], path, notes),
@@ -104,6 +106,12 @@ def stimulus_set_of(name: str) -> str:
         f"A Stringer 2018 file must be named <stimulus set>_<mouse>_<date>.mat, with one of {', '.join(CONDITIONS)}; got {name!r}."
         " Keep the name it has in the deposit."
     )
+
+
+def _mouse(name: str) -> str | None:
+    """Return the mouse in a recording's name, None where it has none: the date before it is not needed to tell mice apart."""
+    found = re.search(r"_(MP\d+)(?=_|$)", name)
+    return found[1] if found else None
 
 
 def _check_sidecar(path: Path) -> None:

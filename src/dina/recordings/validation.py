@@ -33,6 +33,12 @@ def validate_recording(recording: "Recording") -> None:
 def _check_name(recording: "Recording") -> None:
     if not isinstance(recording.name, str) or not recording.name.strip():
         raise DataError(f"A recording must have a name; got {recording.name!r}. Give one, for example 'mouse3_2024-05-01'.")
+    animal = recording.animal
+    if animal is not None and (not isinstance(animal, str) or not animal.strip() or animal != animal.strip()):
+        raise DataError(
+            f"animal must be a word without spaces around it, or None where unknown; got {animal!r}. Leave it out, or write the same"
+            " word, for example 'mouse3', in all recordings of the animal."
+        )
 
 
 def _check_shapes(recording: "Recording") -> None:

@@ -63,7 +63,7 @@ def _render(summary: dict[str, Any], sections: list[Section], drawings: dict[str
             name=f"{len(names)} recordings together, preset {summary['preset']}",
             is_simulated=any(recording["is_simulated"] for recording in summary["recordings"]),
             headline=joint_headline(summary),
-            warnings=[],
+            warnings=[told for told in [summary["animals_from_names"]] if told],
             tiles=[],
             sections=sections,
             examples=[],

@@ -15,7 +15,7 @@ from dina.artifacts import verify_checksums, write_dataset, write_json, write_te
 from dina.checks import DataError
 from dina.dataset.near_duplicates import group_near_identical, merge_groups
 from dina.dataset.splits import split_by_stimulus
-from dina.interpretation.across_recordings import mouse_of
+from dina.interpretation.across_recordings import explain_guesses, mouse_of
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import seed_for
@@ -74,7 +74,7 @@ def run_joint_study(
     _check(recordings)
     identity = {
         # a list: a mapping would forget their order, on which weights and turns depend
-        "recordings": [[recording.name, recording.fingerprint()] for recording in recordings],
+        "recordings": [_identify(recording) for recording in recordings],
         "settings": settings.model_dump(mode="json"),
         "environment": describe_environment(device, n_threads),
     }
@@ -92,6 +92,11 @@ def run_joint_study(
         summary = _summary(recordings, settings, rounds, found)
         write_json(folder / "summary.json", summary)
     return summary
+
+
+def _identify(recording: Recording) -> list[str]:
+    known = [recording.name, recording.fingerprint()]
+    return known if recording.animal is None else [*known, recording.animal]
 
 
 def _check(recordings: Sequence[Recording]) -> None:
@@ -146,7 +151,8 @@ def _carry_out(
         for recording in track(recordings, "Recordings alone and joining", detail=detail):
             detail["recording"] = recording.name
             # recordings of one animal may hold the same neurons: none of them may teach about a new one
-            others = [other for other in recordings if mouse_of(other.name) != mouse_of(recording.name)]
+            mouse = mouse_of(recording.name, recording.animal)
+            others = [other for other in recordings if mouse_of(other.name, other.animal) != mouse]
             fit_alone(recording, settings, each, device, folder)
             if settings.sizes:
                 fit_joining(recording, others, settings, each, device, folder)
@@ -155,10 +161,10 @@ def _carry_out(
 def _statistics(
     recordings: Sequence[Recording], settings: JointSettings, rounds: Sequence[Round], folder: Path
 ) -> JointStatistics:
-    kept = [
-        RecordingRounds(r.name, *(read_rounds(rounds, folder, kind, r.name) for kind in ("joint", "alone", "joining")))
-        for r in recordings
-    ]
+    kept = []
+    for r in recordings:
+        joint, alone, joining = (read_rounds(rounds, folder, kind, r.name) for kind in ("joint", "alone", "joining"))
+        kept.append(RecordingRounds(r.name, joint, alone, joining, r.animal))
     found = joint_statistics(kept, settings.seed, settings.evaluation.n_resamples)
     results = folder / "results"
     if found.across is not None:
@@ -183,6 +189,7 @@ def _summary(
         "recordings": [
             {
                 "name": r.name,
+                "animal": r.animal,
                 "mouse": found.mice[r.name],
                 "condition": r.condition,
                 "is_simulated": r.is_simulated,
@@ -193,6 +200,7 @@ def _summary(
             }
             for r in recordings
         ],
+        "animals_from_names": explain_guesses({r.name: r.animal for r in recordings}),
         "splits": [{"fold": c.fold, "sha256": c.split.sha256(), "n_test": len(c.split.test)} for c in rounds if c.repeat == 0],
         "over_mice": [] if found.across is None else told(found.across.combined),
         "gains": [

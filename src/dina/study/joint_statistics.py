@@ -35,12 +35,15 @@ class RecordingRounds:
         Of the recording.
     joint, alone, joining
         Results of `dina.study.joint_fits`, by fold and seed; ``joining`` may be empty.
+    animal
+        As the recording states it; None where it does not, and its name must tell.
     """
 
     name: str
     joint: Rounds
     alone: Rounds
     joining: Rounds
+    animal: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ def joint_statistics(recordings: Sequence[RecordingRounds], seed: int, n_resampl
     over all gains that are tested.
     """
     found = {each.name: _findings_of(each, seed, n_resamples) for each in recordings}
-    mice = {each.name: mouse_of(each.name) for each in recordings}
+    mice = {each.name: mouse_of(each.name, each.animal) for each in recordings}
     findings = {name: tuple(pair[0] for pair in pairs) for name, pairs in found.items()}
     across = None
     if len(recordings) > 1:

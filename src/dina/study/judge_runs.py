@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dina.checks import DataError
-from dina.interpretation.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
+from dina.interpretation.across_recordings import (
+    AcrossRecordings,
+    RecordingFindings,
+    combine_recordings,
+    explain_guesses,
+    mouse_of,
+)
 from dina.interpretation.verdicts import RULES, Verdict, judge
 from dina.study.finished import check_finished
 from dina.study.interpret import judge_run, read_all
@@ -23,10 +29,13 @@ class JudgedRuns:
         Run → claim → verdict; with several recordings also "all, n mice".
     across
         The findings over recordings; None where the runs are not of different recordings decoded alike.
+    guessed
+        Which animals were taken from names of recordings, in words; empty where all are stated, or nothing is combined.
     """
 
     verdicts: dict[str, dict[str, Verdict]]
     across: AcrossRecordings | None
+    guessed: str
 
 
 def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
@@ -47,25 +56,30 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     if len(set(names)) < len(names):
         raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")
     verdicts = {run.name: judge_run(run) for run in chosen}
-    across = _combine(chosen)
+    animals = [_animal_of(run) for run in chosen]
+    across = _combine(chosen, animals)
     if across is not None:
         together = judge(tuple(RULES.values()), across.by_analysis())
-        verdicts[f"all, {len(set(across.mice))} mice"] = dict(zip(RULES, together, strict=True))
-    return JudgedRuns(verdicts, across)
+        n_mice = len(set(across.mice))
+        verdicts[f"all, {n_mice} {'mouse' if n_mice == 1 else 'mice'}"] = dict(zip(RULES, together, strict=True))
+    return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)))
 
 
-def _combine(runs: Sequence[Path]) -> AcrossRecordings | None:
-    recordings = [_name_of_recording(run) for run in runs]
+def _combine(runs: Sequence[Path], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
+    recordings = [name for name, _ in animals]
     presets = {read_settings(run / "study.toml").preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
     told = []
-    for run, name in zip(runs, recordings, strict=True):
-        found = read_all(run)
-        told.append(RecordingFindings(name, mouse_of(name), {a: {f.name: f for f in one.findings} for a, one in found.items()}))
+    for run, (name, animal) in zip(runs, animals, strict=True):
+        by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run).items()}
+        told.append(RecordingFindings(name, mouse_of(name, animal), by_name))
     return combine_recordings(told)
 
 
-def _name_of_recording(run: Path) -> str:
+def _animal_of(run: Path) -> tuple[str, str | None]:
+    """Return the recording of a run, and its animal as stated."""
     check_finished(run)
-    return str(json.loads((run / "summary.json").read_text(encoding="utf-8"))["recording"]["name"])
+    recording = json.loads((run / "summary.json").read_text(encoding="utf-8"))["recording"]
+    animal = recording.get("animal")  # runs of older versions do not know
+    return str(recording["name"]), None if animal is None else str(animal)

@@ -29,7 +29,7 @@ from dina.study.image_features import read_image_features
 from dina.study.quality import assess_quality
 from dina.study.run_directory import is_finished, open_run, safe_name
 from dina.study.settings import StudySettings, resolve, settings_to_toml
-from dina.study.summary import compose_summary
+from dina.study.summary import compose_summary, note_animal
 
 log = logging.getLogger("dina.study")
 
@@ -103,6 +103,7 @@ def run_study(
     identity = _identify(recording, settings, device, n_threads)
     if is_finished(out, identity) and not force:
         _check_whole(out)
+        note_animal(out, recording)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         with fixed_threads(n_threads):
             analysis = analyse(read_scores(out, settings), settings.seed, *_judging(settings))

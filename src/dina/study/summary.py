@@ -1,11 +1,14 @@
 """The table of all numbers, ``summary.json``: null with a reason where something cannot be computed."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dina import __version__
+from dina.artifacts import write_checksums, write_json
 from dina.dataset.splits import Split
 from dina.recordings.recording import Recording
 from dina.study.analysis import Analysis
@@ -60,12 +63,32 @@ def compose_summary(
     }
 
 
+def note_animal(run: Path, recording: Recording) -> None:
+    """Write the animal of a recording into the summary of a finished run of it: no number of the run depends on it.
+
+    Parameters
+    ----------
+    run
+        A finished run directory.
+    recording
+        The one that it studied, perhaps described better since.
+    """
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    told = summary["recording"]
+    if told.get("animal") == recording.animal:
+        return
+    summary["recording"] = {"name": told["name"], **told, "animal": recording.animal}
+    write_json(run / "summary.json", summary)
+    write_checksums(run)
+
+
 def _describe_recording(recording: Recording) -> dict[str, Any]:
     counts = recording.repeats_per_stimulus()
     shown = counts[counts > 0]
     same = bool((shown == shown[0]).all())
     return {
         "name": recording.name,
+        "animal": recording.animal,
         "condition": recording.condition,
         "is_simulated": recording.is_simulated,
         "n_neurons": recording.n_neurons,

@@ -35,3 +35,8 @@ def test_their_neurons_and_trials_are_others():
 def test_the_first_mouse_is_the_session_itself():
     np.testing.assert_array_equal(made(0).responses, simulate("demo", 0, settings=SMALL).responses)
     assert not np.array_equal(made(1, seed=1).images, made(1).images)
+
+
+def test_an_animal_is_a_mouse_of_a_seed_under_any_condition():
+    assert made(0).animal == made(0, "white").animal
+    assert len({made(0).animal, made(1).animal, made(0, seed=1).animal}) == 3

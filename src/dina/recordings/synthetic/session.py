@@ -82,8 +82,8 @@ def simulate(
     condition
         Stimulus set shown; by default that of the settings ("natural").
     mouse
-        Another number, other neurons and trials, and the same images (those of "8D", "4D" and "small" are derived from neurons,
-        and differ).
+        Another number, another animal with other neurons and trials, and the same images (those of "8D", "4D" and "small" are
+        derived from neurons, and differ).
 
     Returns
     -------
@@ -137,6 +137,7 @@ def simulate(
         responses=responses,
         condition=chosen.condition,
         image_set=image_set,
+        animal=name,
         mid_grey=MID_GREY,
         contrast_scale=CONTRAST_SCALE,
         deg_per_pixel=chosen.deg_per_pixel,
