@@ -12,6 +12,7 @@ from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.neural_side.noise_shuffle import NoiseShuffleResult, NoiseShuffleSettings, analyse_noise_shuffle
 from dina.measures.covariability import shuffle_repeats
 from dina.measures.finding import Finding
+from dina.interpretation.verdicts import RULES, judge
 from dina.recordings.synthetic import simulate
 
 
@@ -57,7 +58,47 @@ def test_a_decoder_that_knows_strong_correlations_profits_from_them() -> None:
     finding = found["knowing_correlations_log_rank"]
     assert finding.low > 0
     assert finding.value > finding.null_high
-    assert found["correlations_left"].value == pytest.approx(1 / 8)
+    for name in ("correlations_left", "correlations_left_test"):
+        assert found[name].value == pytest.approx(1 / 8)
+
+
+def shown(decoded: Decoded, n_times: int) -> Decoded:
+    """Keep the first trials of every training image."""
+    train, keep = decoded.train, decoded.train.repeat_number() < n_times
+    responses, index, presentations = (part[keep] for part in (train.responses, train.stimulus_index, train.n_presentations))
+    return replace(decoded, train=replace(train, responses=responses, stimulus_index=index, n_presentations=presentations))
+
+
+def test_what_shuffling_removes_is_counted_where_the_noise_is_learnt() -> None:
+    decoded = decode_repeats(0, n_repeats=6, signal_to_noise=0.4, broad_noise=0.95, n_broad_factors=2)
+    found = {n_times: by_name(analyse_noise_shuffle(shown(decoded, n_times))) for n_times in (1, 2, 6)}
+    answers = {n: judge([RULES["functional_interactions"]], {"noise_shuffle": part})[0] for n, part in found.items()}
+    for n_times in (2, 6):
+        assert found[n_times]["correlations_left"].value == pytest.approx(1 / n_times)
+    assert all(part["correlations_left_test"].value == pytest.approx(1 / 6) for part in found.values())
+    assert answers[6].verdict == "supported", answers[6].reason
+    assert answers[2].verdict != "not supported", answers[2].reason
+    assert answers[1].verdict == "cannot tell"
+    assert "No training image was shown twice" in answers[1].reason
+    # nothing was shuffled, and nothing that needs it is given; what is about tested trials alone is
+    once = found[1]
+    for name in ("correlations_left", "knowing_correlations_log_rank", "removing_correlations_top1"):
+        assert np.isnan(once[name].value), name
+        assert "shown twice" in once[name].reason
+    assert np.isfinite(once["unexpected_removal_log_rank"].null_high)
+    assert np.isfinite(once["knowing_covariance_log_rank"].value)
+    assert np.isnan(once["knowing_covariance_log_rank"].null_high)
+
+
+def test_the_share_left_is_a_mean_over_training_trials(decoded: Decoded) -> None:
+    train = decoded.train
+    keep = (train.repeat_number() == 0) | (train.stimulus_index % 4 == 0)
+    responses, index, presentations = (part[keep] for part in (train.responses, train.stimulus_index, train.n_presentations))
+    part = replace(train, responses=responses, stimulus_index=index, n_presentations=presentations)
+    left = by_name(analyse_noise_shuffle(replace(decoded, train=part), NoiseShuffleSettings(n_shuffles=2)))["correlations_left"]
+    n_twice = int((np.bincount(index) == 2).sum())
+    assert left.n == n_twice
+    assert left.value == pytest.approx((len(index) - n_twice) / len(index))  # two trials of one half each
 
 
 def test_without_noise_correlations_nothing_changes() -> None:

@@ -10,7 +10,6 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t as student
 
 from dina.alignment.comparison import LikelihoodComparison
 from dina.checks import DataError
@@ -19,8 +18,10 @@ from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.likelihood_readout import LikelihoodReadout
 from dina.interpretation.neural_side.neuron_readout import NeuronReadout, readout_of
 from dina.interpretation.neural_side.noise_models import forget_correlations, learn_noise
+from dina.interpretation.neural_side.noise_sources import has_repeats
 from dina.measures.clustered_bootstrap import clustered_means
 from dina.measures.covariability import shuffle_repeats
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.ranks import count_better_and_tied
 from dina.measures.resampling import percentile_interval, resample_counts
@@ -40,6 +41,9 @@ DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
     "unexpected_removal": (("intact", "shuffled"), ("intact", "intact"), "different shuffles of tested trials"),
 }
 """Name → first condition, the one taken off it, and what its null is."""
+
+NO_NOISE_MODEL = "These towers hold no noise model that could be learnt anew."
+SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
 
 
 class NoiseShuffleSettings(BaseModel):
@@ -88,7 +92,7 @@ class NoiseShuffleResult:
         return xr.Dataset(variables, coords={"trained": ("condition", trained), "tested": ("condition", tested)})
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return accuracy, paired differences between conditions, and how much correlation shuffling leaves."""
+        """Return accuracy, how much correlation shuffling leaves in training and in test, and differences between conditions."""
         return self.statistics
 
 
@@ -97,7 +101,8 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | Non
 
     Exchanging the repeats of an image, for each neuron by itself, leaves tuning as it is and removes noise correlations. A
     decoder trained on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials
-    does not have them. For towers without a noise model only the test can be shuffled.
+    does not have them. For towers without a noise model, and where no training image was shown twice, only the test can be
+    shuffled. Test images shown once are candidates, but are not asked about.
 
     Parameters
     ----------
@@ -113,6 +118,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | Non
     """
     n_shuffles = (settings or NoiseShuffleSettings()).n_shuffles
     test = _repeated(decoded.test)
+    why_not = _why_not_learnt(decoded)
     readouts, conditions = _fit(decoded, n_shuffles)
     by_image: dict[tuple[str, Condition], list[np.ndarray]] = {}
     for number in track(range(n_shuffles), "Decoding shuffled trials"):
@@ -124,10 +130,28 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | Non
             queries = test.responses if tested == "intact" else shuffled
             for name, values in _judge(model, queries, test.stimulus_index).items():
                 by_image.setdefault((name, (trained, tested)), []).append(values)
+    left = (
+        _left("correlations_left", decoded.train, why_not),
+        _left("correlations_left_test", test, ""),
+    )
     counts = resample_counts(
         len(np.unique(test.stimulus_index)), decoded.n_resamples, generator_for(decoded.seed, "noise shuffle")
     )
-    return _summarise(by_image, conditions, test, decoded.test.n_stimuli, counts, n_shuffles)
+    return _summarise(by_image, conditions, test, decoded.test.n_stimuli, counts, n_shuffles, left, why_not)
+
+
+def _why_not_learnt(decoded: Decoded) -> str:
+    """Say why no noise model of shuffled trials can be learnt; "" where one can."""
+    if not isinstance(decoded.towers.comparison, LikelihoodComparison):
+        return NO_NOISE_MODEL
+    return "" if has_repeats(decoded) else SHOWN_ONCE
+
+
+def _left(name: str, pairs: Pairs, reason: str) -> Finding:
+    """Return which share of noise correlations the exchange of repeats leaves: one in R of an image's R trials, mean over trials."""
+    repeats = np.bincount(pairs.stimulus_index, minlength=pairs.n_stimuli)
+    value = math.nan if reason else float(np.mean(1 / repeats[pairs.stimulus_index]))
+    return Finding(name, value, "1", int((repeats > 1).sum()), reason=reason)
 
 
 def _fit(decoded: Decoded, n_shuffles: int) -> tuple[dict[str, list[NeuronReadout]], tuple[Condition, ...]]:
@@ -144,14 +168,12 @@ def _fit(decoded: Decoded, n_shuffles: int) -> tuple[dict[str, list[NeuronReadou
 
     intact = learn("intact noise", "intact")
     assert isinstance(intact, LikelihoodReadout)  # tells the type checker
-    shuffled = [learn(f"shuffled noise {n}", "shuffled") for n in track(range(n_shuffles), "Fitting noise of shuffled trials")]
-    readouts: dict[str, list[NeuronReadout]] = {
-        "intact": [intact],
-        "shuffled": shuffled,
-        "independent": [forget_correlations(intact)],
-    }
-    both = ("intact", "shuffled")
-    return readouts, tuple((trained, tested) for trained in (*both, "independent") for tested in both)
+    readouts: dict[str, list[NeuronReadout]] = {"intact": [intact]}
+    if has_repeats(decoded):
+        numbers = track(range(n_shuffles), "Fitting noise of shuffled trials")
+        readouts["shuffled"] = [learn(f"shuffled noise {number}", "shuffled") for number in numbers]
+    readouts["independent"] = [forget_correlations(intact)]
+    return readouts, tuple((trained, tested) for trained in readouts for tested in ("intact", "shuffled"))
 
 
 def _repeated(pairs: Pairs) -> Pairs:
@@ -187,6 +209,8 @@ def _summarise(
     n_gallery: int,
     counts: Int[np.ndarray, "resample image"],
     n_shuffles: int,
+    left: tuple[Finding, ...],
+    why_not: str,
 ) -> NoiseShuffleResult:
     """Turn values of queries into means of conditions, and paired differences with intervals and nulls."""
     _, image = np.unique(test.stimulus_index, return_inverse=True)
@@ -195,16 +219,15 @@ def _summarise(
     for name in MEASURES:
         rows = {condition: np.array(by_query[name, condition]) for condition in conditions}
         means[name] = np.array([np.broadcast_to(rows[c].mean(1), n_shuffles) for c in conditions])
-        findings += [_difference(f"{what}_{name}", name, rows, *parts, image, counts) for what, parts in DIFFERENCES.items()]
+        findings += [
+            _difference(f"{what}_{name}", name, rows, *parts, image, counts, why_not) for what, parts in DIFFERENCES.items()
+        ]
     top1, n_images = np.array(by_query["top1", ("intact", "intact")])[0], counts.shape[1]
     low, high = percentile_interval(clustered_means(top1, image, counts))
-    first = Finding("intact_top1", float(top1.mean()), "1", n_images, low=low, high=high)
-    left = float(np.mean(1 / np.bincount(image)[image]))
-    kept = Finding("correlations_left", left, "1", n_images)
+    chance = 1 / n_gallery
+    first = Finding("intact_top1", float(top1.mean()), "1", n_images, low, high, chance, chance, "chance level")
     ranks = np.log(np.arange(1, n_gallery + 1))
-    return NoiseShuffleResult(
-        conditions, means, {"top1": 1 / n_gallery, "log_rank": -float(ranks.mean())}, (first, kept, *findings)
-    )
+    return NoiseShuffleResult(conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, (first, *left, *findings))
 
 
 def _difference(
@@ -216,16 +239,18 @@ def _difference(
     null: str,
     image: Int[np.ndarray, "query"],
     counts: Int[np.ndarray, "resample image"],
+    why_not: str,
 ) -> Finding:
     """Compare two conditions query by query; shuffles that differ by chance alone make up the null."""
     unit, n_images = MEASURES[measure], counts.shape[1]
     if one not in rows or other not in rows:
-        return Finding(name, math.nan, unit, n_images, reason="These towers hold no noise model that could be learnt anew.")
+        return Finding(name, math.nan, unit, n_images, reason=why_not)
     difference = rows[one].mean(0) - rows[other].mean(0)
     low, high = percentile_interval(clustered_means(difference, image, counts))
-    # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
-    varying = next(rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows[c]) > 1)
-    n = len(varying)
-    reach = float(student.ppf(0.975, n - 1) * varying.std(ddof=1) * math.sqrt(1 + 1 / n))
     value = float(difference.mean())
-    return Finding(name, value, unit, n_images, low=low, high=high, null_low=-reach, null_high=reach, null=null)
+    # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
+    candidates = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
+    if not candidates:
+        return Finding(name, value, unit, n_images, low, high, reason=why_not)
+    reach = float(prediction_reach(candidates[0]))
+    return Finding(name, value, unit, n_images, low, high, -reach, reach, null)
