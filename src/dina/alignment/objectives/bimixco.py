@@ -10,6 +10,9 @@ from dina.alignment.objectives.objective import EncodedBatch, Objective
 BLEND = 0.15
 """Parameter of the symmetric Beta distribution of the shares, as published: most blends are nearly pure."""
 
+BLENDED = 0.5
+"""Chance of a response to be blended at all; the others stay as they were measured."""
+
 
 def mixed_info_nce(
     scores: Float[Tensor, "batch batch"],
@@ -26,7 +29,7 @@ def mixed_info_nce(
     group
         Of near-identical images; those of another pair of the same group are left out.
     partner
-        Whose response was blended in: a permutation.
+        Whose response was blended in; its own row where none was.
     share
         How much of blend *i* is the response to image *i*, in [0, 1].
 
@@ -61,16 +64,22 @@ def mixed_info_nce(
 class BiMixCo(Objective):
     """Symmetric InfoNCE of blended responses while training; on validation images plain InfoNCE.
 
-    The source blends in the first third of training only and goes on with SoftCLIP; here it is used throughout.
+    As in the source, a random half of each batch is blended and the rest stays as measured. The source blends in the first
+    third of training only and goes on with SoftCLIP; here it is used throughout.
     """
 
     def mix(
         self, responses: Float[Tensor, "batch neuron"], n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
     ) -> tuple[Float[Tensor, "batch neuron"], Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
-        """Blend every response with that of a random other row; shares follow a Beta distribution."""
+        """Blend a random half of the responses with that of a random other row; shares follow a Beta distribution.
+
+        A response that is not blended is its own partner, with a share of 1.
+        """
         n = len(responses)
-        partner = torch.from_numpy(generator.permutation(n)).to(responses.device)
-        share = torch.from_numpy(generator.beta(BLEND, BLEND, n).astype(np.float32)).to(responses.device)
+        partners, shares = generator.permutation(n), generator.beta(BLEND, BLEND, n)
+        is_pure = (generator.random(n) >= BLENDED) | (partners == np.arange(n))  # nor is a response blended with itself
+        partner = torch.from_numpy(np.where(is_pure, np.arange(n), partners)).to(responses.device)
+        share = torch.from_numpy(np.where(is_pure, 1.0, shares).astype(np.float32)).to(responses.device)
         blended = share[:, None] * responses + (1 - share[:, None]) * responses[partner]
         # noise of a blend in units of one presentation: the squares of its weights over their presentations
         worth = 1 / (share.square() / n_presentations + (1 - share).square() / n_presentations[partner])
