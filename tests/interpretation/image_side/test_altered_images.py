@@ -92,6 +92,15 @@ def test_texture_in_place_keeps_where_contrast_is() -> None:
     assert abs(correlation(changed, image).mean()) < 0.3
 
 
+def test_texture_in_place_keeps_no_layout_of_luminance() -> None:
+    image = 0.1 * np.random.default_rng(0).standard_normal((8, 1, 32, 64)).astype(np.float32)
+    image += np.where(np.arange(64) < 32, -1.0, 1.0).astype(np.float32)
+    changed = altered("local_texture", image)
+    half = changed[..., 36:].mean(axis=(1, 2, 3)) - changed[..., :28].mean(axis=(1, 2, 3))
+    # windows of random phases have means of a tenth of their contrast; the halves of the originals are two apart
+    assert np.abs(half).max() < 0.1
+
+
 def test_windows_of_texture_in_place_add_up() -> None:
     even = np.full((1, 1, 30, 50), 0.7, dtype=np.float32)
     # single precision

@@ -102,13 +102,13 @@ def _local_texture(images: ContrastImages, amplitude: np.ndarray, generator: np.
     window = np.sin(np.pi * (np.arange(side) + 0.5) / side)  # its square, shifted by half, adds up to 1
     window2 = np.outer(window, window).astype(np.float32)
     result = np.zeros_like(padded)
+    level = images.mean(axis=(2, 3), keepdims=True)  # of the image: a level for each window would keep the layout of luminance
     for top in range(0, padded.shape[2] - side + 1, half):
         for left in range(0, padded.shape[3] - side + 1, half):
             place = (slice(None), slice(None), slice(top, top + side), slice(left, left + side))
             part = padded[place]
-            mean = part.mean(axis=(2, 3), keepdims=True)
-            scrambled = _amplitude_only((part - mean) * window2, amplitude, generator)
-            result[place] += (scrambled + mean * window2) * window2
+            scrambled = _amplitude_only((part - part.mean(axis=(2, 3), keepdims=True)) * window2, amplitude, generator)
+            result[place] += (scrambled + level * window2) * window2
     return result[:, :, half : half + height, half : half + width]
 
 
