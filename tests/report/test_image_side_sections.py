@@ -38,9 +38,8 @@ def tables(signals: list[float]) -> np.ndarray:
 def curves(signal: float) -> FrequencyCurves:
     rising = [signal * min(1.0, k / 8) for k in range(len(FREQUENCY))]
     margin = np.stack([margins(scores(s, 5)) for s in [0.0, *rising]])
-    return FrequencyCurves(
-        FREQUENCY, np.array([0.03, 0.1, 0.2]), 0.25, tables(rising), tables([3, 1, 0]), tables(rising), tables([0])[0], margin
-    )
+    bands, replaced = tables([3, 1, 0]), tables([0.0, *rising])
+    return FrequencyCurves(FREQUENCY, np.array([0.03, 0.1, 0.2]), 0.25, tables(rising), bands, replaced, tables([0])[0], margin)
 
 
 def of_everything(signal: float, recording: Recording) -> dict[str, object]:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from dina.interpretation.image_side.frequency_findings import FrequencyCurves, frequency_findings
 from dina.interpretation.image_side.frequency_statistics import frequency_reaching, upper_edge
 from dina.interpretation.image_side.paired_galleries import PairedResampling, first_places
-from dina.interpretation.image_side.resampled_finding import resampled_finding
+from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
 from dina.interpretation.image_side.shares import kept
+from dina.interpretation.verdicts.verdict import place_of
 
 FREQUENCY = 0.5 * 2.0 ** (-np.arange(18, -1, -1) / 3)
 
@@ -49,8 +51,61 @@ def test_value_interval_and_null_come_from_the_same_formula() -> None:
     assert finding.beats_null
 
 
+@pytest.mark.parametrize(("n_defined", "has_interval"), [(20, False), (1890, False), (1910, True)])
+def test_an_interval_needs_nearly_all_resamples(n_defined: int, has_interval: bool) -> None:
+    resamples = np.where(np.arange(2000) < n_defined, np.linspace(0.4, 0.6, 2000), np.nan)
+    rows = np.concatenate([[0.5], resamples, np.linspace(0.0, 0.1, 2000)])
+    finding = resampled_finding("edge", rows, "1", 40, "shuffled")
+    curve = curve_variables("edge", "place", rows[:, None], "edge")
+    assert finding.value == 0.5
+    assert np.isfinite(finding.low) == np.isfinite(finding.high) == np.isfinite(curve["edge_low"][1][0]) == has_interval
+    assert ("resamples of the images define it" in finding.reason) != has_interval
+    # without an interval no rule can put it on one side of a bound
+    assert (place_of(finding, 0.1) == "undecided") != has_interval
+
+
+def test_a_null_holds_where_the_statistic_is_defined() -> None:
+    chance = np.where(np.arange(2000) < 50, 0.1, np.nan)
+    finding = resampled_finding("edge", np.concatenate([[0.5], np.full(2000, 0.5), chance]), "1", 40, "where defined")
+    assert (finding.null_low, finding.null_high) == (0.1, 0.1)
+
+
 def test_a_gallery_that_keeps_half_of_what_is_above_chance_keeps_half() -> None:
     full, half = np.array([0.9, 0.9, 0.1]), np.array([[0.5], [0.5], [0.1]])
     # rounding of a few sums
     np.testing.assert_allclose(kept(half, full, 10)[:, 0], [0.5, 0.5, 0.0], atol=1e-12)
     assert np.isnan(kept(half, np.full(3, 0.05), 10)).all()
+
+
+def fabricated(foreign: np.ndarray, kept: np.ndarray, full: np.ndarray) -> FrequencyCurves:
+    """Return curves of galleries in which these images are found: all foreign, kept at every cut-off, and full."""
+    n, n_cutoffs = len(full), len(FREQUENCY)
+    rows = np.stack([foreign, *[kept] * (n_cutoffs - 1), full])
+    tables = np.where(rows[:, :, None], np.eye(n), np.roll(np.eye(n), 1, axis=1))
+    return FrequencyCurves(FREQUENCY, FREQUENCY[:2], 0.5, tables[1:], tables[:2], tables, tables[1], tables - 1 / n)
+
+
+def test_what_foreign_images_find_is_not_kept() -> None:
+    image = np.arange(40)
+    draw = PairedResampling.draw(40, 200, seed=0)
+    # 12 are found by contrast alone; of the 24 beyond that a third is kept
+    kept = fabricated(image < 12, image < 20, image < 36).kept(draw)[0]
+    # rounding of a few sums
+    np.testing.assert_allclose(kept[[0, -2, -1]], [1 / 3, 1.0, 1 / 3], atol=1e-12)
+    only_contrast = frequency_findings(fabricated(image < 12, image < 12, image < 12), draw, "cycles/pixel")
+    found = {finding.name: finding for finding in only_contrast}
+    assert np.isnan(found["kept_lowest_octaves"].value)
+    assert "foreign images of the same contrast" in found["kept_lowest_octaves"].reason
+    assert found["top1_full"].beats_null
+
+
+def test_a_gallery_that_keeps_nothing_but_contrast_lies_inside_its_null() -> None:
+    generator, n, n_sessions = np.random.default_rng(0), 60, 200
+    draw = PairedResampling.draw(n, 200, seed=0)
+    inside = 0
+    for _ in range(n_sessions):
+        by_contrast = generator.random((2, n)) < 0.4  # donors differ, and with them the images that contrast finds
+        kept = fabricated(*by_contrast, generator.random(n) < 0.9).kept(draw)[:, 0]
+        inside += not resampled_finding("kept", kept, "1", n, "exchanged").beats_null
+    # 95 % are; of 200, 190 with a standard deviation of 3, and few resamples and whole images blur the ends
+    assert 180 <= inside <= 199

@@ -24,7 +24,8 @@ def fabricated(edge: float, n: int = 20) -> FrequencyCurves:
     share = np.clip(np.log2(frequency / 0.02) / np.log2(edge / 0.02), 0, 1)
     margin = np.concatenate([[0.0], share])[:, None, None] * np.eye(n)
     tables = np.broadcast_to(np.eye(n), (len(frequency), n, n))
-    return FrequencyCurves(frequency, np.array([0.1]), 0.5, tables, tables[:1], tables, tables[0], margin)
+    replaced = np.concatenate([tables[:1], tables])
+    return FrequencyCurves(frequency, np.array([0.1]), 0.5, tables, tables[:1], replaced, tables[0], margin)
 
 
 def result(edges: list[float], sizes: list[tuple[int, int, int]], is_in_slope: list[bool]) -> MapCapacityResult:

@@ -18,14 +18,13 @@ from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.matched_conditions import MatchedConditions, match_conditions
 from dina.interpretation.image_side.paired_galleries import PairedResampling, TestQueries, first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
-from dina.interpretation.image_side.shares import NULL
+from dina.interpretation.image_side.shares import EXCHANGED, NULL
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.recordings.recording import Recording
 
 NEURALLY_DERIVED = ("8D", "4D")
 CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
-EXCHANGED = "the two exchanged at random, image by image"
 FEWEST_IMAGES = 10
 Fitted = tuple[AlignedTowers, Standardiser]
 """Towers, and the means and deviations by which they know responses."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from dina.interpretation.image_side.frequency_statistics import frequency_reaching, upper_edge
 from dina.interpretation.image_side.paired_galleries import PairedResampling
 from dina.interpretation.image_side.resampled_finding import resampled_finding
-from dina.interpretation.image_side.shares import NULL, kept
+from dina.interpretation.image_side.shares import FOREIGN_EXCHANGED, NULL, ONLY_CONTRAST, share_of
 from dina.measures.finding import Finding
 
 NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
@@ -34,12 +34,11 @@ class FrequencyCurves:
     bands
         The same for each octave alone.
     replaced
-        The same with foreign content above each cut-off, the last one without any.
+        The same with foreign content everywhere, above each cut-off, and nowhere: one more than there are cut-offs.
     highest
         The same with foreign content everywhere but in the highest octave, shape ``(n_images, n_images)``.
     margin
-        Score of each candidate above the mean of the others, with foreign content everywhere, above each cut-off, and
-        nowhere; unit of the scores.
+        Score of each candidate above the mean of the others in the galleries of ``replaced``; unit of the scores.
     """
 
     frequency: Float[np.ndarray, "cutoff"]
@@ -47,7 +46,7 @@ class FrequencyCurves:
     nyquist: float
     low_pass: Float[np.ndarray, "cutoff image candidate"]
     bands: Float[np.ndarray, "band image candidate"]
-    replaced: Float[np.ndarray, "cutoff image candidate"]
+    replaced: Float[np.ndarray, "condition image candidate"]
     highest: Float[np.ndarray, "image candidate"]
     margin: Float[np.ndarray, "condition image candidate"]
 
@@ -66,6 +65,17 @@ class FrequencyCurves:
         shares: np.ndarray = (rows[:, 1:] - rows[:, :1]) / np.where(np.abs(all_of_it) > 1e-12, all_of_it, np.nan)
         return shares
 
+    def kept(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff_and_highest"]:
+        """Return the share of accuracy kept below each cut-off, then in the highest octave alone, with all else foreign.
+
+        It is the share of what the full gallery finds beyond the one in which everything is foreign: donors share contrast
+        with the true images, and contrast alone may find many. Rows as in `PairedResampling.over_differences`: under the
+        null a gallery and the foreign one are exchanged, because where nothing is kept both find what contrast finds.
+        """
+        own = np.diagonal(np.concatenate([self.replaced, self.highest[None]]), axis1=1, axis2=2)
+        beyond = resampling.over_differences(own[1:] - own[0])
+        return share_of(beyond, beyond[:, -2])
+
 
 def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, units: str) -> tuple[Finding, ...]:
     """Return every finding of retrieval by spatial frequency.
@@ -80,10 +90,9 @@ def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, un
         Of the frequencies.
     """
     n, frequency = curves.n_images, curves.frequency
-    low_pass, bands, replaced, highest = (
-        resampling.over_tables(tables) for tables in (curves.low_pass, curves.bands, curves.replaced, curves.highest[None])
-    )
-    full, matched = low_pass[:, -1], curves.matched_signal(resampling)
+    low_pass, bands, replaced = (resampling.over_tables(part) for part in (curves.low_pass, curves.bands, curves.replaced))
+    kept = curves.kept(resampling)
+    full, foreign, matched = low_pass[:, -1], replaced[:, 0], curves.matched_signal(resampling)
     spoken_of = {
         "frequency_edge": upper_edge(frequency, matched),
         "median_frequency": frequency_reaching(frequency, matched, np.full(len(matched), 0.5)),
@@ -91,22 +100,28 @@ def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, un
     }
     return (
         resampled_finding("top1_full", full, "1", n, NULL),
-        *cutoff_findings("low_pass_cutoff", frequency, low_pass, resampling, units),
-        *cutoff_findings("replaced_cutoff", frequency, replaced, resampling, units),
+        *cutoff_findings("low_pass_cutoff", frequency, low_pass, resampling, units, np.full_like(full, 1 / n)),
+        *cutoff_findings("replaced_cutoff", frequency, replaced[:, 1:], resampling, units, foreign),
         *(
             resampled_finding(name, where_read(rows, full, resampling), units, n, NULL_WHERE_DEFINED, NOTHING_READ)
             for name, rows in spoken_of.items()
         ),
         resampled_finding("best_band_top1", bands.max(axis=1), "1", n, NULL + ", best octave of each"),
-        *kept_findings("", frequency, curves.nyquist, replaced, n),
-        resampled_finding("kept_highest_octave", kept(highest, full, n)[:, 0], "1", n, NULL, NOTHING_READ),
+        *kept_findings("", frequency, curves.nyquist, kept[:, :-1], n, FOREIGN_EXCHANGED, ONLY_CONTRAST),
+        resampled_finding("kept_highest_octave", kept[:, -1], "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST),
     )
 
 
 def kept_findings(
-    prefix: str, frequency: Float[np.ndarray, "cutoff"], nyquist: float, accuracy: Float[np.ndarray, "row cutoff"], n_images: int
+    prefix: str,
+    frequency: Float[np.ndarray, "cutoff"],
+    nyquist: float,
+    shares: Float[np.ndarray, "row cutoff"],
+    n_images: int,
+    null: str,
+    reason: str,
 ) -> list[Finding]:
-    """Return which share of accuracy above chance is kept below half, and below a quarter, of the Nyquist limit.
+    """Return which share of the accuracy is kept below half, and below a quarter, of the Nyquist limit.
 
     Parameters
     ----------
@@ -116,16 +131,19 @@ def kept_findings(
         Cut-offs, rising; at the last one nothing is changed.
     nyquist
         Of the pixels, same unit.
-    accuracy
-        Top-1 accuracy in the rows of `PairedResampling.over_tables`.
+    shares
+        Share kept, in the rows of `PairedResampling.over_tables`.
     n_images
         Number of queries, and of candidates.
+    null
+        What the shares are under the null, in words.
+    reason
+        Why there is no share, where there is none.
     """
-    shares = kept(accuracy, accuracy[:, -1], n_images)
     found = []
     for name, octaves in (("kept_without_highest_octave", 1), ("kept_lowest_octaves", 2)):
         place = int(np.argmin(np.abs(np.log2(frequency / (nyquist / 2**octaves)))))
-        found.append(resampled_finding(prefix + name, shares[:, place], "1", n_images, NULL, NOTHING_READ))
+        found.append(resampled_finding(prefix + name, shares[:, place], "1", n_images, null, reason))
     return found
 
 
@@ -135,8 +153,9 @@ def cutoff_findings(
     accuracy: Float[np.ndarray, "row cutoff"],
     resampling: PairedResampling,
     units: str,
+    floor: Float[np.ndarray, "row"],
 ) -> list[Finding]:
-    """Return from where on a curve keeps half, and 90 %, of the full gallery's accuracy above chance.
+    """Return from where on a curve keeps half, and 90 %, of what the full gallery's accuracy has above a floor.
 
     Parameters
     ----------
@@ -146,11 +165,13 @@ def cutoff_findings(
         Cut-offs; what made the rows; unit of the frequencies.
     accuracy
         Rows of the curve; the last cut-off removes nothing.
+    floor
+        Accuracy, in the same rows, of a gallery that shows nothing: chance, or where all content is foreign.
     """
     n, full = resampling.counts.shape[1], accuracy[:, -1]
     found = []
     for ending, share in (("half", 0.5), ("ninety", 0.9)):
-        level = 1 / n + share * (full - 1 / n)
+        level = floor + share * (full - floor)
         rows = where_read(frequency_reaching(frequency, accuracy, level), full, resampling)
         found.append(resampled_finding(f"{name}_{ending}", rows, units, n, NULL_WHERE_DEFINED, NOTHING_READ))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.alignment.aligned_towers import AlignedTowers
@@ -19,17 +19,14 @@ from dina.alignment.presets import PRESETS, RecordingShape, build_towers
 from dina.checks import DataError
 from dina.dataset.pairs import RetrievalTask, make_task
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_side.paired_galleries import PairedResampling, first_places
+from dina.interpretation.image_side.resampled_finding import resampled_finding
+from dina.interpretation.image_side.shares import EXCHANGED, NULL
 from dina.measures.finding import Finding
-from dina.measures.ranks import all_ranks, count_better_and_tied
-from dina.measures.resampling import percentile_interval, resample_counts
 from dina.progress import track
-from dina.randomness import generator_for
-from dina.shapes import Scores
 from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import ImageTower
-
-NULL = "queries assigned to other images, permuted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,43 +37,41 @@ class PathwayRefitsResult:
     ----------
     pathways
         Their names.
-    top1
-        For each query the probability that its target is first: with all pathways, then with each alone, shape
-        ``(1 + n_pathways, n_queries)``.
-    permuted_top1
-        Mean of the same with queries assigned to other images, shape ``(1 + n_pathways, n_permutations)``.
-    seed, n_resamples
-        Of the bootstrap.
+    first
+        Chance of each candidate to come first: with all pathways, then with each alone.
+    stimulus_id
+        Identities of the images asked for.
+    resampling
+        Bootstrap, permutations and exchanges of these images.
     """
 
     pathways: tuple[str, ...]
-    top1: Float[np.ndarray, "model query"]
-    permuted_top1: Float[np.ndarray, "model permutation"]
-    seed: int
-    n_resamples: int
+    first: Float[np.ndarray, "model image candidate"]
+    stimulus_id: Int[np.ndarray, "image"]
+    resampling: PairedResampling
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracy of every query for each set of pathways, and its null."""
-        null = np.quantile(self.permuted_top1, [0.025, 0.975], axis=1).T
+        null = self.resampling.over_tables(self.first)[1 + self.resampling.n_resamples :]
         variables: dict[str, Any] = {
-            "top1": (("pathways", "query"), self.top1, {"units": "1"}),
-            "null": (("pathways", "end"), null, {"units": "1"}),
+            "top1": (("pathways", "query"), np.diagonal(self.first, axis1=1, axis2=2), {"units": "1"}),
+            "null": (("pathways", "end"), np.quantile(null, [0.025, 0.975], axis=0).T, {"units": "1"}),
         }
-        return xr.Dataset(variables, {"pathways": ["all", *self.pathways], "end": ["low", "high"]})
+        coordinates = {
+            "pathways": ["all", *self.pathways],
+            "end": ["low", "high"],
+            "stimulus_id": ("query", self.stimulus_id, {"units": "1"}),
+        }
+        return xr.Dataset(variables, coordinates)
 
     def findings(self) -> tuple[Finding, ...]:
         """Return ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each."""
-        n = self.top1.shape[1]
-        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, "bootstrap of refits"))
-        found = []
-        for number, name in enumerate(("all", *(f"{pathway}_alone" for pathway in self.pathways))):
-            values = {f"top1_{name}": (self.top1[number], self.permuted_top1[number])}
-            if number:
-                loss = self.permuted_top1[0] - self.permuted_top1[number]
-                values[f"top1_loss_{name}"] = (self.top1[0] - self.top1[number], loss)
-            for finding, (own, null) in values.items():
-                interval, null_range = percentile_interval(counts @ own / n), percentile_interval(null)
-                found.append(Finding(finding, float(own.mean()), "1", n, *interval, *null_range, null=NULL))
+        n, own = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
+        rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(own[:1] - own)
+        found = [resampled_finding("top1_all", rows[:, 0], "1", n, NULL)]
+        for place, name in enumerate(self.pathways, 1):
+            found.append(resampled_finding(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
+            found.append(resampled_finding(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
         return tuple(found)
 
 
@@ -107,10 +102,9 @@ def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
         scores.append(decoded.parts.get(kept, partial(_score_without, decoded, absent, task))["scores"])
     return PathwayRefitsResult(
         pathways=pathways,
-        top1=np.stack([_top1(one, task.target) for one in scores]),
-        permuted_top1=np.stack([_permuted_top1(one, decoded.n_resamples, decoded.seed) for one in scores]),
-        seed=decoded.seed,
-        n_resamples=decoded.n_resamples,
+        first=np.stack([first_places(one) for one in scores]),
+        stimulus_id=decoded.test.stimulus_id,
+        resampling=PairedResampling.draw(decoded.test.n_stimuli, decoded.n_resamples, decoded.seed),
     )
 
 
@@ -166,16 +160,3 @@ def _fit_without(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
         PRESETS[decoded.preset].start(towers, settings, train, validation, decoded.seed)
     fit_towers(towers, train, validation, settings.fit, decoded.seed, decoded.device)
     return towers
-
-
-def _top1(scores: Scores, target: np.ndarray) -> Float[np.ndarray, "query"]:
-    better, tied = count_better_and_tied(scores, target)
-    return np.where(better == 0, 1 / (tied + 1), 0.0)
-
-
-def _permuted_top1(scores: Scores, n_permutations: int, seed: int) -> Float[np.ndarray, "permutation"]:
-    """Return the mean top-1 accuracy when every query is said to be about another image."""
-    n = len(scores)
-    is_first = all_ranks(scores) < 1.5  # ties at the top count as not first: continuous scores have none
-    permuted = generator_for(seed, "permutation of refits").permuted(np.tile(np.arange(n), (n_permutations, 1)), axis=1)
-    return is_first[np.arange(n), permuted].mean(axis=1)

@@ -13,7 +13,7 @@ from dina.interpretation.image_side.altered_images import ALTERATIONS, mean_ampl
 from dina.interpretation.image_side.image_contrast import match_contrast
 from dina.interpretation.image_side.paired_galleries import PairedResampling, TestQueries, choose_test_images, first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
-from dina.interpretation.image_side.shares import NOTHING_READ, NULL, kept, share_of_above_chance
+from dina.interpretation.image_side.shares import EXCHANGED, NOTHING_READ, NULL, kept, share_of_above_chance
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import generator_for
@@ -21,7 +21,6 @@ from dina.shapes import ContrastImages
 
 FEWEST_IMAGES = 10
 N_EXAMPLES = 3
-EXCHANGED = "the two exchanged at random, image by image"
 TEXTURE_SOURCE = (
     "textures match histograms of pixels and of a steerable decomposition (Heeger & Bergen 1995), a simpler texture than"
     " that of Portilla & Simoncelli (2000)"

@@ -12,8 +12,8 @@ from dina.interpretation.image_side.image_contrast import match_contrast
 from dina.interpretation.image_side.paired_galleries import PairedResampling
 from dina.interpretation.image_side.refitted_towers import Change, refit_first_places, unchanged_first_places
 from dina.interpretation.image_side.resampled_finding import curve_variables, resampled_finding
-from dina.interpretation.image_side.shape_texture import EXCHANGED, TEXTURE_SOURCE
-from dina.interpretation.image_side.shares import NOTHING_READ, NULL, kept, share_of_above_chance
+from dina.interpretation.image_side.shape_texture import TEXTURE_SOURCE
+from dina.interpretation.image_side.shares import EXCHANGED, NOTHING_READ, NULL, kept, share_of_above_chance
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import generator_for

@@ -4,6 +4,12 @@ import numpy as np
 from jaxtyping import Float
 
 NULL = "queries assigned to other images at random"
+EXCHANGED = "the two exchanged at random, image by image"
+FOREIGN_EXCHANGED = "the gallery and one of foreign images alone exchanged at random, image by image"
+ONLY_CONTRAST = (
+    "The unaltered gallery is searched no better than one of foreign images of the same contrast, so that there is nothing of"
+    " which a share could be kept."
+)
 NOTHING_READ = "The unaltered gallery is searched no better than chance, so that there is nothing of which a share could be kept."
 
 
@@ -34,11 +40,7 @@ def share_of_above_chance(
     >>> share_of_above_chance(np.array([[0.25], [0.25], [0.1]]), full, 10).round(2).ravel().tolist()
     [0.5, 1.0, 0.2]
     """
-    whole = full - 1 / n_images
-    first_of_null = 1 + (len(full) - 1) // 2
-    whole = np.where(np.arange(len(full)) < first_of_null, whole, whole[0])
-    shares: np.ndarray = above / np.where(whole > 1e-12, whole, np.nan)[:, None]
-    return shares
+    return share_of(above, full - 1 / n_images)
 
 
 def kept(
@@ -54,3 +56,19 @@ def kept(
         As there.
     """
     return share_of_above_chance(accuracy - 1 / n_images, full, n_images)
+
+
+def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row place"]:
+    """Divide what galleries have above some floor by what the unaltered gallery has above it.
+
+    Parameters
+    ----------
+    above
+        The value, then the resamples, then as many values under the null, which are divided by the whole of the data.
+    whole
+        The same of the unaltered gallery, in the same rows; where it is not above 0 there is no share (NaN).
+    """
+    first_of_null = 1 + (len(whole) - 1) // 2
+    whole = np.where(np.arange(len(whole)) < first_of_null, whole, whole[0])
+    shares: np.ndarray = above / np.where(whole > 1e-12, whole, np.nan)[:, None]
+    return shares

@@ -82,12 +82,13 @@ class SpatialFrequencyResult:
     def to_dataset(self) -> xr.Dataset:
         """Return the curves with intervals and nulls over ``cutoff`` and ``band``, and what they need to be drawn."""
         curves, over = self.curves, self.resampling.over_tables
+        replaced = over(curves.replaced)
         return xr.Dataset(
             {
                 **curve_variables(
                     "low_pass_top1", "cutoff", over(curves.low_pass), "top-1 accuracy from images below the cut-off"
                 ),
-                **curve_variables("replaced_top1", "cutoff", over(curves.replaced), "top-1 accuracy with foreign content above"),
+                **curve_variables("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with foreign content above"),
                 **curve_variables(
                     "matched_signal", "cutoff", curves.matched_signal(self.resampling), "share of the matched signal below"
                 ),
@@ -97,7 +98,12 @@ class SpatialFrequencyResult:
                 "cutoff": ("cutoff", curves.frequency, {"units": self.units, "long_name": "cut-off frequency"}),
                 "band": ("band", curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"}),
             },
-            attrs={"nyquist": curves.nyquist, "n_images": curves.n_images, "null": NULL},
+            attrs={
+                "nyquist": curves.nyquist,
+                "n_images": curves.n_images,
+                "foreign_top1": float(replaced[0, 0]),
+                "null": NULL,
+            },
         )
 
     def findings(self) -> tuple[Finding, ...]:
@@ -169,7 +175,7 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
         low_pass=np.stack([first_places(scores) for scores in [*low, full]]),
         bands=np.stack([first_places(scores) for scores in bands]),
         highest=np.mean([first_places(queries.score(make_hybrids(other, images, NYQUIST / 2))) for other in donors], axis=0),
-        replaced=np.mean([[first_places(scores) for scores in [*each[1:], full]] for each in lent], axis=0),
+        replaced=np.mean([[first_places(scores) for scores in [*each, full]] for each in lent], axis=0),
         margin=np.mean([[margins(scores) for scores in [*each, full]] for each in lent], axis=0),
     )
 

@@ -76,11 +76,14 @@ class SpatialFrequencyRefitResult:
     def findings(self) -> tuple[Finding, ...]:
         """Return cut-offs and kept shares; see `docs/image-side.md`."""
         n, rows = len(self.highest), self.resampling.over_tables(self.low_pass)
-        alone = kept(self.resampling.over_tables(self.highest[None]), rows[:, -1], n)[:, 0]
+        full = rows[:, -1]
+        alone = kept(self.resampling.over_tables(self.highest[None]), full, n)[:, 0]
         return (
-            resampled_finding("refit_top1_full", rows[:, -1], "1", n, NULL),
-            *cutoff_findings("refit_low_pass_cutoff", self.frequency, rows, self.resampling, self.units),
-            *kept_findings("refit_", self.frequency, self.nyquist, rows, n),
+            resampled_finding("refit_top1_full", full, "1", n, NULL),
+            *cutoff_findings(
+                "refit_low_pass_cutoff", self.frequency, rows, self.resampling, self.units, np.full_like(full, 1 / n)
+            ),
+            *kept_findings("refit_", self.frequency, self.nyquist, kept(rows, full, n), n, NULL, NOTHING_READ),
             resampled_finding("refit_kept_highest_octave", alone, "1", n, NULL, NOTHING_READ),
         )
 

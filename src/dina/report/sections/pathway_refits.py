@@ -33,7 +33,7 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         _draw([(text, found[name]) for name, text in (words | losses).items()]),
         f"Accuracy of towers fitted anew with one pathway of the image tower alone, and what is lost against all, paired over"
         f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: 95\u202f%"
-        " of the same with queries assigned to other images.",
+        " of the same with queries assigned to other images, for losses with the two fits exchanged image by image.",
         told + ".",
         finding_table("Towers fitted with one pathway alone.", words | losses, found),
     )
