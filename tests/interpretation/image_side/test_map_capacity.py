@@ -57,10 +57,48 @@ def test_an_edge_that_stays_where_it_is_has_no_slope() -> None:
     assert "stage_edge_difference" not in found
 
 
-def test_two_fits_make_no_line() -> None:
-    found = {f.name: f for f in result([0.1, 0.2], SIZES[:2], [True] * 2).findings()}
+def test_four_fits_make_no_line() -> None:
+    found = {f.name: f for f in result([0.1, 0.2, 0.1, 0.2], SIZES[:4], [True] * 4).findings()}
     assert np.isnan(found["edge_per_capacity"].value)
-    assert "Too few" in found["edge_per_capacity"].reason
+    assert "needs 5 fits; 4 of 4" in found["edge_per_capacity"].reason
+
+
+def test_the_largest_maps_count_even_if_their_signal_rises_up_to_the_end() -> None:
+    # an edge at the corner of the frequency plane is none: the rate never falls
+    one = result([0.05, 0.1, 0.2, 0.71, 0.71], SIZES[:5], [True] * 5)
+    data, found = one.to_dataset(), {f.name: f for f in one.findings()}
+    np.testing.assert_array_equal(data["edge_is_open"], [0, 0, 0, 1, 1])
+    np.testing.assert_allclose(data["edge"][-2:], 0.5)  # the Nyquist limit
+    # from 0.05 at 64 numbers to 0.5 at 4,096: more than half an octave per octave
+    assert found["edge_per_capacity"].low > 0.4
+
+
+def test_maps_that_all_read_up_to_the_end_have_no_slope() -> None:
+    found = {f.name: f for f in result([0.71] * 5, SIZES[:5], [True] * 5).findings()}
+    assert "Every fit reads up to the Nyquist limit" in found["edge_per_capacity"].reason
+    assert np.isfinite(found["top1_per_capacity"].value)
+
+
+def test_fits_that_find_no_more_than_chance_are_left_out() -> None:
+    seen = result([0.1] * 6, [*SIZES[:5], (16, 16, 64)], [True] * 6)
+    at_chance = np.broadcast_to(1 / 20, (len(FREQUENCY) + 1, 20, 20))
+    blind = replace(seen.curves[1], low_pass=at_chance)
+    four = replace(seen, curves=(blind, blind, *seen.curves[2:]))
+    reasons = {f.name: f.reason for f in four.findings()}
+    assert "4 of 6 can be used" in reasons["edge_per_capacity"]
+
+
+def test_no_slope_on_places_is_asked_for_where_all_maps_have_as_many() -> None:
+    channels = [(n, 9, 34) for n in (1, 2, 4, 8, 16)]
+    names = [f.name for f in result([0.1] * 5, channels, [True] * 5).findings()]
+    assert names == ["edge_per_capacity", "top1_per_capacity"]
+
+
+def test_two_numbers_of_places_make_no_line() -> None:
+    sizes = [(n, 9, 34) for n in (1, 2, 4, 8)] + [(1, 18, 68)]
+    found = {f.name: f for f in result([0.1] * 5, sizes, [True] * 5).findings()}
+    assert "needs maps of 3 sizes; the fits that can be used have 2" in found["edge_per_places"].reason
+    assert np.isfinite(found["edge_per_capacity"].value)
 
 
 def test_a_slope_is_told_per_octave() -> None:

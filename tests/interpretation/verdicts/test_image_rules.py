@@ -1,11 +1,12 @@
 """Every rule of the image side can say supported, not supported and cannot tell."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from dina.interpretation.verdicts import RULES, judge
-from dina.interpretation.verdicts.image_rules import IMAGE_RULES
+from dina.interpretation.verdicts.image_rules import IMAGE_RULES, says
 from dina.measures.finding import Finding
 
 
@@ -76,14 +77,53 @@ def frequencies(lowest: float, without_highest: float, highest: float) -> dict[s
     )
 
 
-@pytest.mark.parametrize(("slope", "expected"), [(0.0, "supported"), (0.4, "cannot tell"), (None, "cannot tell")])
-def test_coarse_is_believed_only_where_it_does_not_follow_the_capacity_of_the_map(slope: float | None, expected: str) -> None:
-    found = frequencies(0.8, 0.99, 0.05)
-    if slope is not None:
-        found |= table("map_capacity", finding("edge_per_capacity", slope, null_high=0.05))
+def capacity(numbers: float, places: float | None, half_width: float = 0.02) -> dict[str, dict[str, Finding]]:
+    """Slopes of an edge on the size of maps; their nulls reach as far as those of few fits do."""
+    slopes = [finding("edge_per_capacity", numbers, half_width, null_high=0.6)]
+    if places is not None:
+        slopes.append(finding("edge_per_places", places, half_width, null_high=0.6))
+    return table("map_capacity", *slopes)
+
+
+@pytest.mark.parametrize(
+    ("slopes", "expected"),
+    [
+        (capacity(0.0, 0.0), "supported"),
+        (capacity(-0.3, -0.3), "supported"),
+        (capacity(0.0, None), "supported"),  # all maps have as many places
+        (capacity(0.4, 0.5), "cannot tell"),
+        (capacity(0.05, 0.3), "cannot tell"),
+        (capacity(0.3, 0.05), "cannot tell"),
+        (capacity(0.0, 0.0, half_width=0.2), "cannot tell"),  # a test that failed shows nothing
+        ({}, "cannot tell"),
+        (table("map_capacity"), "cannot tell"),
+    ],
+)
+def test_coarse_is_believed_only_where_maps_of_other_sizes_are_known_to_read_the_same(
+    slopes: dict[str, dict[str, Finding]], expected: str
+) -> None:
+    found = frequencies(0.8, 0.99, 0.05) | slopes
 
     assert answer("coarse", found) == expected
     assert answer("not_fine_detail", found) == expected
+
+
+def test_a_slope_that_could_not_be_had_gives_its_own_reason() -> None:
+    few = Finding("edge_per_capacity", math.nan, "1", 50, reason="Three fits make no line.")
+    places = Finding("edge_per_places", math.nan, "1", 50, reason="All places are alike.")
+    found = frequencies(0.8, 0.99, 0.05)
+
+    reasons = [
+        judge([RULES["coarse"]], found | table("map_capacity", few))[0].reason,
+        judge([RULES["coarse"]], found | table("map_capacity", finding("edge_per_capacity", 0.0), places))[0].reason,
+        judge([RULES["coarse"]], found)[0].reason,
+        judge([RULES["coarse"]], found, {"map_capacity": "Too few images."})[0].reason,
+    ]
+
+    for reason, words in zip(
+        reasons, ("Three fits make no line.", "All places are alike.", "was not done", "Too few images."), strict=True
+    ):
+        assert words in reason
 
 
 def test_detail_that_is_missed_speaks_against_coarse_whatever_the_capacity() -> None:
@@ -93,9 +133,9 @@ def test_detail_that_is_missed_speaks_against_coarse_whatever_the_capacity() -> 
     assert answer("not_fine_detail", found) == "not supported"
 
 
-def regions(spread: float, lost: float) -> dict[str, dict[str, Finding]]:
+def regions(spread: float, lost: float, rank_lost: float = 0.5) -> dict[str, dict[str, Finding]]:
     places = finding("participation_normalised", spread), finding("participation_coverage", 0.3)
-    return table("occlusion", *places, finding("score_loss", lost))
+    return table("occlusion", *places, finding("score_loss", lost), finding("log_rank_loss", rank_lost))
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(0.7, "supported"), (0.3, "not supported"), (0.5, "cannot tell")])
@@ -109,12 +149,20 @@ def test_a_decoder_that_loses_nothing_when_places_are_hidden_has_no_regions() ->
     assert answer("distributed_regions", regions(0.7, lost=0.0)) == "cannot tell"
 
 
+def test_scores_that_fall_while_the_right_image_is_still_found_say_nothing_of_the_decoding() -> None:
+    verdict = judge([RULES["distributed_regions"]], regions(0.7, lost=2.0, rank_lost=0.0))[0]
+
+    assert verdict.verdict == "cannot tell"
+    assert "no retrieval is lost" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("shape", "texture", "expected"),
     [
         ((0.5, 0.4, 0.0), (0.3, 0.0, 0.3), "supported"),
         ((0.5, 0.4, 0.0), (0.0, 0.0, 0.0), "not supported"),
         ((0.5, 0.0, 0.0), (0.3, 0.0, 0.3), "cannot tell"),
+        ((0.5, 0.4, 0.0), (0.11, 0.0, 0.3), "cannot tell"),  # above nothing, but perhaps less than a tenth
     ],
 )
 def test_two_of_three_alterations_make_a_cue(shape: tuple, texture: tuple, expected: str) -> None:
@@ -124,13 +172,47 @@ def test_two_of_three_alterations_make_a_cue(shape: tuple, texture: tuple, expec
     assert answer("shape_and_texture", table("shape_texture", *kept)) == expected
 
 
-@pytest.mark.parametrize(
-    ("local", "whole", "expected"), [(0.5, 0.3, "supported"), (0.7, 0.0, "not supported"), (0.7, 0.08, "cannot tell")]
-)
-def test_both_pathways_carry_decoding_if_each_is_worth_a_tenth(local: float, whole: float, expected: str) -> None:
-    found = table("pathway_masking", finding("shapley_local", local), finding("shapley_global", whole))
+def pathways(local: float, whole: float, cost_local: float, cost_whole: float) -> dict[str, dict[str, Finding]]:
+    shares = finding("shapley_local", local), finding("shapley_global", whole)
+    return table("pathway_masking", *shares, finding("top1_loss_local", cost_local), finding("top1_loss_global", cost_whole))
 
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (pathways(0.5, 0.3, 0.4, 0.2), "supported"),
+        (pathways(0.7, 0.0, 0.7, 0.0), "not supported"),
+        (pathways(0.7, 0.08, 0.7, 0.1), "cannot tell"),
+        (pathways(0.4, 0.3, 0.2, 0.0), "cannot tell"),  # redundant: Shapley values divide what either gives alone
+    ],
+)
+def test_both_pathways_carry_decoding_if_each_is_worth_a_tenth_and_neither_can_be_spared(
+    found: dict[str, dict[str, Finding]], expected: str
+) -> None:
     assert answer("local_and_global", found) == expected
+
+
+def test_pathways_that_can_be_spared_one_by_one_are_said_to_stand_in_for_each_other() -> None:
+    reason = judge([RULES["local_and_global"]], pathways(0.4, 0.3, 0.0, 0.0))[0].reason
+
+    assert "stand in for each other" in reason
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.52, 0.4, 0.61), "0.52 (0.4 to 0.61)"),
+        ((0.998, 0.996, 1.0), "0.998 (0.996 to 1)"),
+        ((0.9996, 0.9991, 1.0), "0.9996 (0.9991 to 1)"),
+        ((0.12345, 0.12341, 0.12349), "0.1235 (0.1234 to 0.1235)"),  # four digits are enough
+        ((1.0, 1.0, 1.0), "1 (1 to 1)"),
+        ((0.5, math.nan, math.nan), "0.5 (nan to nan)"),
+    ],
+)
+def test_digits_are_as_many_as_it_takes_to_see_an_interval(numbers: tuple[float, float, float], words: str) -> None:
+    value, low, high = numbers
+
+    assert says(Finding("kept", value, "1", 50, low, high)) == words
 
 
 def test_without_any_analysis_nothing_can_be_told() -> None:

@@ -1,6 +1,7 @@
 """A verdict follows from the findings that its rule names, and from nothing else."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,30 @@ def test_an_optional_finding_that_is_nan_is_not_handed_to_the_rule() -> None:
     (verdict,) = judge([RULE], {"occlusion": {"area": area(0.8), "note": note}})
 
     assert verdict.reason == "read 1"
+
+
+@pytest.mark.parametrize(
+    ("findings", "reason"),
+    [
+        ({"occlusion": {"area": area(0.8), "note": Finding("note", math.nan, "1", 3, reason="Unknown.")}}, "Unknown."),
+        ({"occlusion": {"area": area(0.8), "note": Finding("note", 1.0, "1", 3)}}, ""),
+        ({"occlusion": {"area": area(0.8)}}, "none"),
+    ],
+)
+def test_a_rule_that_asks_why_is_handed_nan_with_its_reason(findings: dict, reason: str) -> None:
+    rule = replace(RULE, decide=lambda found: ("cannot tell", found[NOTE].reason if NOTE in found else "none"))
+    asking = replace(rule, may_read=(), asks_why=(NOTE,))
+
+    assert judge([asking], findings)[0].reason == reason
+
+
+def test_a_rule_that_asks_why_is_told_that_an_analysis_is_missing() -> None:
+    other = ("refits", "note")
+    asking = Rule("Many.", "image", "Area.", (AREA,), lambda found: ("cannot tell", found[other].reason), asks_why=(other,))
+    found = {"occlusion": {"area": area(0.8)}}
+
+    assert judge([asking], found)[0].reason == "The analysis refits was not done."
+    assert judge([asking], found, {"refits": "Slow."})[0].reason == "The analysis refits could not be done: Slow."
 
 
 def test_a_verdict_comes_back_from_json_as_it_was() -> None:

@@ -13,7 +13,7 @@ from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.capacities import Capacity, list_capacities
 from dina.interpretation.image_side.frequency_findings import FrequencyCurves, where_read
-from dina.interpretation.image_side.frequency_statistics import upper_edge
+from dina.interpretation.image_side.frequency_statistics import density_per_octave, upper_edge
 from dina.interpretation.image_side.paired_galleries import PairedResampling, choose_test_images
 from dina.interpretation.image_side.resampled_finding import central_range, curve_variables, resampled_finding
 from dina.interpretation.image_side.shares import NULL
@@ -28,8 +28,9 @@ from dina.progress import track
 from dina.randomness import generator_for
 
 PUBLISHED_SIZE = "16 × 64"
-FEWEST_FITS = 3
-TOO_FEW = "Too few fits of other sizes find more than chance."
+FEWEST_FITS, FEWEST_SIZES = 5, 3
+NOT_BOTH = "One of the two stages finds no more than chance."
+ALL_OPEN = "Every fit reads up to the Nyquist limit, so that no edge could follow the size of the maps."
 PERMUTED = "capacities permuted over the fits"
 EXCHANGED = "the two stages exchanged at random, image by image"
 
@@ -84,7 +85,7 @@ class MapCapacityResult:
     resampling: PairedResampling
 
     def to_dataset(self) -> xr.Dataset:
-        """Return size, accuracy and frequency edge of every fit with intervals."""
+        """Return size, accuracy and frequency edge of every fit with intervals, and whether the signal rose up to the end."""
         edge, top1 = self._edges(), self._accuracies()
         ends = np.array([central_range(edge[1 : 1 + self.resampling.n_resamples, place]) for place in range(edge.shape[1])])
         frequency = {"units": self.units}
@@ -95,6 +96,7 @@ class MapCapacityResult:
                 "edge": ("fit", edge[0], frequency),
                 "edge_low": ("fit", ends[:, 0], frequency),
                 "edge_high": ("fit", ends[:, 1], frequency),
+                "edge_is_open": ("fit", (edge[0] == self.curves[0].nyquist).astype(np.uint8), {"units": "1"}),
                 "matched_signal": (("fit", "cutoff"), matched, {"units": "1"}),
                 "map_shape": (("fit", "axis"), self.map_shape, {"units": "1"}),
                 "is_in_slope": ("fit", np.array(self.is_in_slope, dtype=np.uint8), {"units": "1"}),
@@ -113,33 +115,37 @@ class MapCapacityResult:
         )
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return the slopes against capacity, and the difference of stages; see `docs/image-side.md`."""
+        """Return the slopes on capacity, on places where these differ, and the difference of stages; see `docs/image-side.md`."""
         n, edge, top1 = self.curves[0].n_images, np.log2(self._edges()), self._accuracies()
         numbers, places = self.map_shape.prod(axis=1), self.map_shape[:, 1:].prod(axis=1)
         swept = np.array(self.is_in_slope)
+        asked, ceiling = [("edge_per_capacity", edge, numbers)], float(np.log2(self.curves[0].nyquist))
+        if len(np.unique(places[swept])) > 1:
+            asked.append(("edge_per_places", edge, places))
         found = []
-        for name, values, size in (
-            ("edge_per_capacity", edge, numbers),
-            ("edge_per_places", edge, places),
-            ("top1_per_capacity", top1, numbers),
-        ):
-            taken = swept & np.isfinite(values[0])
-            rows, reason = self._slopes(size[taken], values[:, taken])
+        for name, values, size in (*asked, ("top1_per_capacity", top1, numbers)):
+            rows, reason = self._slopes(size[swept], values[:, swept], ceiling if values is edge else np.inf)
             found.append(resampled_finding(name, rows, "1", n, PERMUTED, reason))
         for place in np.flatnonzero(~swept):
             rows = self._difference(int(place), self.names.index(PUBLISHED_SIZE))
-            found.append(resampled_finding("stage_edge_difference", rows, "1", n, EXCHANGED, TOO_FEW))
+            found.append(resampled_finding("stage_edge_difference", rows, "1", n, EXCHANGED, NOT_BOTH))
         return tuple(found)
 
-    def _slopes(self, size: np.ndarray, values: np.ndarray) -> tuple[Float[np.ndarray, "row"], str]:
+    def _slopes(self, size: np.ndarray, values: np.ndarray, ceiling: float) -> tuple[Float[np.ndarray, "row"], str]:
         """Return slopes of the data, the resamples and permuted capacities, and why there are none if so."""
-        n_resamples = self.resampling.n_resamples
+        is_known, n_resamples = np.isfinite(values[0]), self.resampling.n_resamples
+        can_be = f"{is_known.sum()} of {len(size)} can be used (an edge only where more than chance is found)"
+        size, values = size[is_known], values[:, is_known]
+        none, n_sizes = np.full(1 + 2 * n_resamples, np.nan), len(np.unique(size))
         if len(size) < FEWEST_FITS:
-            return np.full(1 + 2 * n_resamples, np.nan), TOO_FEW
+            return none, f"A line needs {FEWEST_FITS} fits; {can_be}."
+        if n_sizes < FEWEST_SIZES:
+            return none, f"A line needs maps of {FEWEST_SIZES} sizes; the fits that can be used have {n_sizes}."
+        if (values[0] == ceiling).all():
+            return none, ALL_OPEN
         start = np.tile(np.arange(len(size)), (n_resamples, 1))
         order = generator_for(self.seed, "capacities").permuted(start, axis=1)
-        rows = np.concatenate([values[: 1 + n_resamples], values[0][order]])
-        return slope_per_octave(size, rows), "All maps have the same size in this respect."
+        return slope_per_octave(size, np.concatenate([values[: 1 + n_resamples], values[0][order]])), ""
 
     def _accuracies(self) -> Float[np.ndarray, "row fit"]:
         return self.resampling.over_tables(np.stack([curves.low_pass[-1] for curves in self.curves]))
@@ -148,8 +154,10 @@ class MapCapacityResult:
         top1 = self._accuracies()
         found = []
         for place, curves in enumerate(self.curves):
-            edge = upper_edge(curves.frequency, curves.matched_signal(self.resampling))
-            found.append(where_read(edge, top1[:, place], self.resampling))
+            edge = _edge_in_files(curves, curves.matched_signal(self.resampling))
+            is_read = np.isfinite(where_read(edge, top1[:, place], self.resampling)[0])
+            # all resamples or none: choosing those in which a fit does well would make its interval too narrow
+            found.append(edge if is_read else np.full_like(edge, np.nan))
         return np.stack(found, axis=1)
 
     def _difference(self, first: int, second: int) -> Float[np.ndarray, "row"]:
@@ -167,10 +175,9 @@ class MapCapacityResult:
             share = common + sign * apart
             whole = share[:, -1:] - share[:, :1]
             share = (share[:, 1:] - share[:, :1]) / np.where(np.abs(whole) > 1e-12, whole, np.nan)
-            edges.append(upper_edge(self.curves[first].frequency, share))
-        are_read = np.isfinite(self._edges()[: 1 + self.resampling.n_resamples][:, [first, second]]).all(axis=1)
-        is_told = np.append(are_read, np.full(self.resampling.n_resamples, are_read[0]))
-        return np.where(is_told, np.log2(edges[0]) - np.log2(edges[1]), np.nan)
+            edges.append(_edge_in_files(self.curves[first], share))
+        are_read = np.isfinite(self._edges()[0, [first, second]]).all()
+        return np.where(are_read, np.log2(edges[0]) - np.log2(edges[1]), np.nan)
 
 
 def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAULTS) -> MapCapacityResult:
@@ -256,6 +263,16 @@ def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:
         highest=arrays["highest"],
         margin=arrays["margin"],
     )
+
+
+def _edge_in_files(curves: FrequencyCurves, share: Float[np.ndarray, "row cutoff"]) -> Float[np.ndarray, "row"]:
+    """Return `upper_edge`, but the Nyquist limit where it lies above or the signal rises up to the end of the axis.
+
+    Files show nothing beyond; leaving such fits out would leave out just those that read most.
+    """
+    edge = upper_edge(curves.frequency, share)
+    is_open = np.isnan(edge) & (density_per_octave(curves.frequency, share).max(axis=-1) > 0)
+    return np.minimum(np.where(is_open, curves.nyquist, edge), curves.nyquist)
 
 
 def slope_per_octave(size: Int[np.ndarray, "fit"], values: Float[np.ndarray, "row fit"]) -> Float[np.ndarray, "row"]:

@@ -1,5 +1,6 @@
 """The rules by which findings of the image side decide what in the image carries a decoding."""
 
+import math
 from collections.abc import Mapping
 
 from dina.interpretation.verdicts.verdict import Answer, FindingKey, Rule, place_of
@@ -12,6 +13,9 @@ MARGIN = 0.1
 
 HALF = 0.5
 """What "most of it" means for a share."""
+
+MARGIN_SLOPE = 0.1
+"""Octaves of a frequency edge for each octave of the size of maps; an edge that maps of two dimensions set moves by a half."""
 
 SHAPES = ("phase_only", "silhouette", "contours")
 TEXTURES = ("amplitude_only", "texture", "local_texture")
@@ -29,10 +33,11 @@ TOWER_NOTES = tuple(_category(f"{name}_towers") for name in ("same_class_cost", 
 
 LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
 HIGHEST = ("spatial_frequency", "kept_highest_octave")
-CAPACITY = ("map_capacity", "edge_per_capacity")
+CAPACITY, PLACES = ("map_capacity", "edge_per_capacity"), ("map_capacity", "edge_per_places")
 NORMALISED, COVERAGE = ("occlusion", "participation_normalised"), ("occlusion", "participation_coverage")
-LOST = ("occlusion", "score_loss")
+LOST, RANK_LOST = ("occlusion", "score_loss"), ("occlusion", "log_rank_loss")
 LOCAL, GLOBAL = ("pathway_masking", "shapley_local"), ("pathway_masking", "shapley_global")
+COSTS = ("pathway_masking", "top1_loss_local"), ("pathway_masking", "top1_loss_global")
 ALONE = (("pathway_refits", "top1_loss_local_alone"), ("pathway_refits", "top1_loss_global_alone"))
 
 
@@ -42,14 +47,22 @@ def rises_above(finding: Finding) -> bool:
 
 
 def says(finding: Finding) -> str:
-    """Return value and interval in words of a reason.
+    """Return value and interval in words of a reason, with two to four digits, as many as it takes to tell them apart.
 
     Examples
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
     '0.52 (0.4 to 0.61)'
+    >>> says(Finding("kept", 0.998, "1", 50, low=0.9961, high=1.0))
+    '0.998 (0.9961 to 1)'
     """
-    return f"{finding.value:.2g} ({finding.low:.2g} to {finding.high:.2g})"
+    numbers = (finding.value, finding.low, finding.high)
+    n_different = len({number for number in numbers if not math.isnan(number)})
+    for digits in (2, 3, 4):
+        words = [f"{number:.{digits}g}" for number in numbers]
+        if len(set(words) - {"nan"}) == n_different:
+            break
+    return f"{words[0]} ({words[1]} to {words[2]})"
 
 
 def _category_answer(found: Found) -> tuple[Answer, str]:
@@ -115,20 +128,35 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
 
 
 def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
-    """Answer "supported" only where the map's capacity is known not to be the reason."""
-    slope = found.get(CAPACITY)
-    if slope is None:
-        return "cannot tell", f"{reason} Whether this follows the size of the maps was not asked: do map_capacity."
-    if rises_above(slope):
-        return "cannot tell", f"{reason} But what is read follows the size of the maps: {says(slope)} octaves per octave."
-    return "supported", f"{reason} It does not follow the size of the maps: {says(slope)} octaves per octave."
+    """Answer "supported" only where it is known that what is read hardly changes with the size of the maps."""
+    slopes = [found[key] for key in (CAPACITY, PLACES) if key in found]
+    unknown = [slope.reason or f"{slope.name} has no interval." for slope in slopes if math.isnan(slope.low)]
+    if unknown or CAPACITY not in found:
+        return (
+            "cannot tell",
+            f"{reason} Whether what is read follows the size of the maps is open: {' '.join(dict.fromkeys(unknown))}",
+        )
+    where = f"{says(slopes[0])} octaves per octave of numbers in a map"
+    where += f", {says(slopes[1])} per octave of places" if PLACES in found else " (all maps tried have as many places)"
+    places = [place_of(slope, MARGIN_SLOPE) for slope in slopes]
+    if "above" in places:
+        return "cannot tell", f"{reason} But what is read follows the size of the maps: by {where}."
+    if set(places) != {"below"}:
+        return (
+            "cannot tell",
+            f"{reason} But what is read may follow the size of the maps: by {where}; {MARGIN_SLOPE} would matter.",
+        )
+    return "supported", f"{reason} It follows the size of the maps by less than {MARGIN_SLOPE}: by {where}."
 
 
 def _distributed(found: Found) -> tuple[Answer, str]:
     """Decide whether the decoding draws on most of what the receptive fields cover."""
-    spread, coverage, lost = found[NORMALISED], found[COVERAGE], found[LOST]
+    spread, coverage, lost, rank = found[NORMALISED], found[COVERAGE], found[LOST], found[RANK_LOST]
     if not lost.low > 0:
         return "cannot tell", f"Hiding places lowers the score of the right image by {says(lost)}: perhaps nothing is lost."
+    if not rank.low > 0:
+        change = f"raises the logarithm of the right image's rank by {says(rank)}"
+        return "cannot tell", f"Hiding places lowers scores but {change}: perhaps no retrieval is lost."
     where = f"Divided by coverage, the loss under the window is spread over {says(spread)} of the covered area"
     limits = f" The fields themselves are spread over {coverage.value:.2g} of the image; of the rest nothing can be said."
     if place_of(spread, HALF) == "above":
@@ -143,10 +171,10 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
     answers, words = [], []
     for kind, names in (("shape", SHAPES), ("texture", TEXTURES)):
         kept = [found[("shape_texture", f"kept_{name}_beyond_contrast")] for name in names]
-        n_carrying = sum(rises_above(finding) for finding in kept)
+        n_carrying = sum(rises_above(finding) and place_of(finding, MARGIN) == "above" for finding in kept)
         is_none = all(place_of(finding, MARGIN) == "below" for finding in kept)
         answers.append("yes" if n_carrying >= 2 else "no" if is_none else "unclear")
-        words.append(f"{n_carrying} of 3 alterations that keep {kind} keep retrieval beyond contrast")
+        words.append(f"{n_carrying} of 3 alterations that keep {kind} keep a tenth of the accuracy beyond contrast")
     reason = " and ".join(words) + "."
     if answers == ["yes", "yes"]:
         return "supported", reason
@@ -155,15 +183,20 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
 
 def _both_pathways(found: Found) -> tuple[Answer, str]:
     """Decide whether the local and the global pathway both carry the decoding of these towers."""
-    shares = found[LOCAL], found[GLOBAL]
+    shares, costs = (found[LOCAL], found[GLOBAL]), [found[key] for key in COSTS]
     margin = MARGIN * (shares[0].value + shares[1].value)
     places = [place_of(share, margin) for share in shares]
-    reason = f"Of the accuracy the local pathway is worth {says(shares[0])}, the global one {says(shares[1])}."
+    reason = f"Of the accuracy the local pathway is worth {says(shares[0])}, the global one {says(shares[1])}"
+    reason += f"; masking them costs {says(costs[0])} and {says(costs[1])}"
     refits = [found[key] for key in ALONE if key in found]
-    reason += "".join(f" Towers with the {finding.name.split('_')[2]} pathway alone lose {says(finding)}." for finding in refits)
-    if margin > 0 and places == ["above", "above"]:
-        return "supported", reason
-    return ("not supported" if margin > 0 and "below" in places else "cannot tell"), reason
+    notes = "".join(f" Towers with the {finding.name.split('_')[2]} pathway alone lose {says(finding)}." for finding in refits)
+    if margin > 0 and "below" in places:
+        return "not supported", f"{reason}: one is worth less than a tenth.{notes}"
+    if not margin > 0 or places != ["above", "above"]:
+        return "cannot tell", f"{reason}.{notes}"
+    if not all(cost.low > 0 for cost in costs):
+        return "cannot tell", f"{reason}: perhaps the pathways can stand in for each other.{notes}"
+    return "supported", f"{reason}.{notes}"
 
 
 IMAGE_RULES: dict[str, Rule] = {
@@ -197,7 +230,7 @@ IMAGE_RULES: dict[str, Rule] = {
         "Accuracy kept if all above a quarter of the Nyquist limit is foreign; whether what is read follows the size of the maps.",
         (LOWEST,),
         _coarse,
-        (CAPACITY,),
+        asks_why=(CAPACITY, PLACES),
     ),
     "not_fine_detail": Rule(
         "The decoding does without fine detail.",
@@ -205,13 +238,13 @@ IMAGE_RULES: dict[str, Rule] = {
         "Accuracy kept without the octave below the Nyquist limit, and by it alone; whether what is read follows the size of the maps.",
         (WITHOUT_HIGHEST, HIGHEST),
         _not_fine_detail,
-        (CAPACITY,),
+        asks_why=(CAPACITY, PLACES),
     ),
     "distributed_regions": Rule(
         "The decoding draws on many regions of what the neurons see.",
         "image",
-        "Fraction of the covered area over which the loss under a window is spread, after division by coverage.",
-        (NORMALISED, COVERAGE, LOST),
+        "Fraction of the covered area over which the loss under a window is spread, after division by coverage; what hiding places costs.",
+        (NORMALISED, COVERAGE, LOST, RANK_LOST),
         _distributed,
         (("occlusion", "participation_score"),),
     ),
@@ -226,8 +259,8 @@ IMAGE_RULES: dict[str, Rule] = {
     "local_and_global": Rule(
         "The local and the global pathway of the image tower both carry the decoding.",
         "image",
-        "Share of each pathway in the accuracy, averaged over the orders in which pathways can join.",
-        (LOCAL, GLOBAL),
+        "Share of each pathway in the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
+        (LOCAL, GLOBAL, *COSTS),
         _both_pathways,
         ALONE,
     ),

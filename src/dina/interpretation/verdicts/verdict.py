@@ -1,5 +1,6 @@
 """The contract of a verdict: a claim, a rule written down beforehand, and what follows from the findings alone."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -69,7 +70,10 @@ class Rule:
     decide
         Pure function of the findings that are there, by (analysis, finding), to the answer and its reason.
     may_read
-        Findings that `decide` uses where they are there.
+        Findings that `decide` uses where they are there and not NaN.
+    asks_why
+        Findings that `decide` is handed even where they are NaN, so that it can give their reasons; where their analysis
+        is missing, NaN with that as the reason.
 
     Examples
     --------
@@ -90,6 +94,7 @@ class Rule:
     needs: tuple[FindingKey, ...]
     decide: Callable[[Mapping[FindingKey, Finding]], tuple[Answer, str]]
     may_read: tuple[FindingKey, ...] = ()
+    asks_why: tuple[FindingKey, ...] = ()
 
 
 def judge(
@@ -131,10 +136,13 @@ def judge(
 def _apply(rule: Rule, findings: Mapping[str, Mapping[str, Finding]], missing: Mapping[str, str]) -> Verdict:
     found = {
         (analysis, name): findings[analysis][name]
-        for analysis, name in (*rule.needs, *rule.may_read)
+        for analysis, name in (*rule.needs, *rule.may_read, *rule.asks_why)
         if name in findings.get(analysis, {})
     }
-    usable = {key: finding for key, finding in found.items() if finding.value == finding.value}  # NaN is not itself
+    usable = {key: finding for key, finding in found.items() if not math.isnan(finding.value) or key in rule.asks_why}
+    for key in rule.asks_why:
+        if key[0] not in findings:
+            usable[key] = Finding(key[1], math.nan, "1", 0, reason=_why_absent(key, found, findings, missing))
     absent = [key for key in rule.needs if key not in usable]
     if absent:
         reasons = dict.fromkeys(_why_absent(key, found, findings, missing) for key in absent)
