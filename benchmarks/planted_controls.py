@@ -1,6 +1,7 @@
 """What is planted in simulated sessions, the analyses that must find it, and the check that they did."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from dina.interpretation import AnalysisResult, Decoded
 from dina.interpretation.verdicts import RULES, judge
 from dina.measures.finding import Finding
 from dina.recordings.recording import Recording
+from dina.towers.image.gabor_energy import GaborEnergy
 from dina.towers.tower import ImageTower, NeuralTower
 
 PLANTED_CPD = 0.05
@@ -98,6 +100,15 @@ def read_one_pixel(decoded: Decoded) -> AlignedTowers:
     return AlignedTowers(image, FirstNeuron(decoded.train.n_neurons, (1, 1, 1)), CosineComparison()).eval()
 
 
+def leave_global_unused(decoded: Decoded) -> AlignedTowers:
+    """Return the fitted towers with the channels of the global pathway at rest; contrast alone remains of that pathway."""
+    towers = deepcopy(decoded.towers)
+    assert isinstance(towers.image_tower, GaborEnergy)  # the preset of the controls has no other
+    is_global = torch.tensor([channel.pathway == "global" for channel in towers.image_tower.channels])
+    towers.image_tower.gain.data[is_global] = 0.0
+    return towers
+
+
 def check_pixel(results: Results, _: Recording) -> Checked:
     """Check that the map changes most under the window nearest to the pixel."""
     dataset = results["occlusion"].to_dataset().sel(sweep="medium")
@@ -176,6 +187,13 @@ CONTROLS: dict[str, Control] = {
     ),
     "region": Control("fields in the middle third", {}, ("occlusion",), check_region),
     "pixel": Control("towers read one pixel", {}, ("occlusion",), check_pixel, read_one_pixel),
+    "unused_pathway": Control(
+        "towers leave the global pathway unused",
+        {},
+        ("pathway_masking",),
+        by_verdicts({"local_and_global": NO}),
+        leave_global_unused,
+    ),
     "equal_neurons": Control(
         "all neurons equally good", {"equal_signal_to_noise": True}, ("sparse_subsets", "contributions"), by_verdicts(NOT_SPARSE)
     ),
