@@ -58,6 +58,25 @@ def test_scores_over_training_images_have_mean_zero_and_deviation_one():
     assert float(scores.std(0, correction=0).median()) == pytest.approx(1.0, abs=5e-3)
 
 
+def test_colour_adds_opponent_wavelets_and_leaves_those_of_luminance_as_they_were():
+    colour = np.random.default_rng(0).standard_normal((3, 3, 24, 24)).astype(np.float32)
+    pyramid = GaborPyramid(24, 24)
+    grey = pyramid.encode(colour.mean(1, keepdims=True))
+    found = pyramid.encode(colour)
+    assert found.shape[2] == 3 * grey.shape[2]
+    torch.testing.assert_close(found[:, :, : grey.shape[2]], grey)
+
+
+def test_stripes_of_red_and_green_drive_red_green_energies_and_nothing_of_luminance():
+    stripes = np.tile(np.cos(2 * np.pi * np.arange(64) / 8), (64, 1)).astype(np.float32)
+    image = np.stack([stripes, -stripes, 0 * stripes])[None]
+    luminance, red_green, blue_yellow = GaborPyramid(64, 64).encode(image)[0, 0, :, 0].float().chunk(3)
+    assert float(luminance.abs().max()) == float(blue_yellow.abs().max()) == 0
+    # vertical stripes of 8 pixels of amplitude 2: twice what a grey grating gives, in the same wavelet
+    grey = GaborPyramid(64, 64).encode(stripes[None, None])[0, 0, :, 0].float()
+    torch.testing.assert_close(red_green, 2 * grey, rtol=2e-3, atol=2e-3)  # half precision
+
+
 @pytest.mark.parametrize(("phase_power", "expected"), [(2, "energies"), (1, "energies_and_phases")])
 def test_kay_finds_complex_cells_by_energies_and_simple_cells_by_phases(phase_power, expected):
     images = smooth_images(500)

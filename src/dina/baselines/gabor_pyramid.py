@@ -18,7 +18,8 @@ class GaborPyramid:
 
     At each spatial frequency and each of eight orientations a quadrature pair of wavelets stands at every place of a grid
     one wavelength apart. Three numbers come from each pair: the contrast energy (the root of the sum of the two squares)
-    and the even and the odd response themselves. Each is z-scored over the training images (`learn`).
+    and the even and the odd response themselves. Each is z-scored over the training images (`learn`). Colour images have the
+    wavelets of luminance and after them those of a red–green and of a blue–yellow plane; the source showed grey images.
 
     Parameters
     ----------
@@ -65,10 +66,18 @@ class GaborPyramid:
         return raw
 
     def _wavelets(self, images: ContrastImages) -> Float[Tensor, "stimulus kind wavelet 1"]:
-        """Return the responses of all scales, the coarsest first; colour counts by its mean."""
+        """Return the responses plane by plane, and within a plane of all scales, the coarsest first."""
         chunks = []
         for first in range(0, len(images), IMAGES_AT_ONCE):
-            grey = torch.from_numpy(np.ascontiguousarray(images[first : first + IMAGES_AT_ONCE].mean(axis=1)))
-            even, odd = (torch.cat([p.flatten(1) for p in parts], 1) for parts in zip(*(s(grey) for s in self._scales)))
+            pairs = [s(plane) for plane in _planes(images[first : first + IMAGES_AT_ONCE]) for s in self._scales]
+            even, odd = (torch.cat([p.flatten(1) for p in parts], 1) for parts in zip(*pairs))
             chunks.append(torch.stack([(even.square() + odd.square()).sqrt(), even, odd], dim=1)[..., None].half())
         return torch.cat(chunks)
+
+
+def _planes(images: ContrastImages) -> list[Float[Tensor, "image height width"]]:
+    """Return luminance, and of colour images the opponent planes of `dina.towers.image.gabor_energy.GaborEnergy`."""
+    planes = [images.mean(axis=1)]
+    if images.shape[1] == 3:
+        planes += [images[:, 0] - images[:, 1], images[:, 2] - 0.5 * (images[:, 0] + images[:, 1])]
+    return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in planes]

@@ -32,7 +32,8 @@ class Kay2008:
     Left out: a separate pass that first finds each receptive field. Done otherwise: ridge weights whose penalty has the
     lowest leave-one-out error, where weights were found by gradient descent stopped early; neurons are chosen by the same
     leave-one-out predictions of training images, and validation chooses how many (they had a fixed number of voxels).
-    Added: validation may add the phases to the energies. A voxel pools neurons of all phases, a neuron may have one.
+    Added: validation may add the phases to the energies. A voxel pools neurons of all phases, a neuron may have one. Colour
+    images have wavelets of opponent colour planes beside those of luminance.
 
     Attributes
     ----------
