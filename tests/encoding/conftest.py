@@ -16,7 +16,8 @@ PLANTED = [
 ]
 
 
-def _gabor(row: float, column: float, angle_deg: float, frequency: float, phase: float) -> np.ndarray:
+def gabor(row: float, column: float, angle_deg: float, frequency: float, phase: float) -> np.ndarray:
+    """Return a Gabor with an envelope of 0.35 wavelengths, shape ``(HEIGHT, WIDTH)``."""
     down, across = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     down, across = down - row, across - column
     angle = np.deg2rad(angle_deg)
@@ -49,7 +50,7 @@ def planted_fields() -> PlantedFields:
     images = (images / images.std()).astype(np.float32)
     responses = np.empty((len(images), len(PLANTED) + 2), dtype=np.float32)
     for number, (*place, is_complex) in enumerate(PLANTED):
-        even, odd = (np.einsum("ichw,hw->i", images, _gabor(*place, phase)) for phase in (0.0, -np.pi / 2))
+        even, odd = (np.einsum("ichw,hw->i", images, gabor(*place, phase)) for phase in (0.0, -np.pi / 2))
         drive = np.hypot(even, odd) if is_complex else np.maximum(even, 0)
         responses[:, number] = drive + drive.std() * generator.standard_normal(len(drive))
     responses[:, -2] = generator.standard_normal(len(images))  # sees nothing

@@ -29,7 +29,7 @@ def _table() -> xr.Dataset:
         "mean_response", "reliability", "signal_to_noise", "lifetime_sparseness", "field_row", "field_column", "field_size",
         "field_azimuth_deg", "field_elevation_deg", "field_size_deg", "orientation_deg", "orientation_selectivity", "frequency",
         "frequency_cpd", "fit_correlation", "position_x_um", "position_y_um", "position_depth_um", "contribution",
-        "training_contribution",
+        "training_contribution", "is_at_bound", "n_gabors",
     )  # fmt: skip
     columns = {name: ("neuron", generator.random(NEURONS), {"reason": ""}) for name in names}
     return xr.Dataset(columns, attrs={"image_height": 24, "image_width": 48})
@@ -51,6 +51,17 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
     assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
     maps.savefig(BytesIO(), format="svg")
     section.figures[1].figure.savefig(BytesIO(), format="svg")
+
+
+@pytest.mark.parametrize(("n_gabors", "said"), [(np.nan, "upper bound"), (2.0, "of the 30 neurons that mix several Gabors")])
+def test_the_caption_says_what_sizes_are(n_gabors: float, said: str) -> None:
+    dataset = _table()
+    dataset["fit_correlation"][:] = 0.5
+    dataset["n_gabors"][:] = n_gabors
+    dataset["is_at_bound"][:] = np.arange(NEURONS) < 3
+    caption = neuron_profiles_section(dataset, ()).figures[1].caption
+    assert said in caption
+    assert ("frequency of 3 neurons" in caption) == (n_gabors == 2)
 
 
 def test_neurons_without_any_field_give_a_section_without_figures() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -37,6 +38,14 @@ class Counted:
 def count(decoded: Decoded) -> Counted:
     assert decoded.towers.neural_tower.n_neurons == decoded.test.n_neurons
     return Counted(decoded.test.n_stimuli)
+
+
+@dataclass(frozen=True)
+class Tabulated(Counted):
+    """A result that is a table of neurons too."""
+
+    def to_frame(self) -> pd.DataFrame:
+        return pd.DataFrame({"twice": [0.0, 2.0]}, index=pd.Index([4, 7], name="neuron_index"))
 
 
 def refuse(decoded: Decoded) -> Counted:
@@ -193,3 +202,9 @@ def test_claims_without_findings_cannot_be_told(run: Path) -> None:
     verdicts = judge_run(run)
     assert verdicts
     assert {verdict.verdict for verdict in verdicts.values()} == {"cannot tell"}
+
+
+def test_a_table_keeps_the_numbers_of_its_rows(run: Path, monkeypatch: pytest.MonkeyPatch, small_session: Recording) -> None:
+    monkeypatch.setattr(module, "ANALYSES", {"table": Analysis(lambda _: Tabulated(3), "neural", "Which?")})
+    interpret_run(run, small_session)
+    assert (run / "results" / "interpretation" / "table.csv").read_text(encoding="utf-8") == "neuron_index,twice\n4,0.0\n7,2.0\n"

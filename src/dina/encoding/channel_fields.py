@@ -145,6 +145,7 @@ class _Found:
             orientation_deg=torch.remainder(90 - angle, 180).double().numpy(),
             orientation_selectivity=self.vector.norm(dim=1).double().numpy(),
             frequency=torch.exp2(self.octave).double().numpy(),
+            is_at_bound=np.full(len(self.row), np.nan),
             n_gabors=np.full(len(self.row), np.nan),
             fit_correlation=correlate_columns(self.predicted.numpy(), np.asarray(other_responses, dtype=np.float32)),
         )

@@ -15,13 +15,17 @@ class FieldProfiles:
     row, column
         Centre of the receptive field in pixels, 0 at the middle of the first, shape ``(n_neurons,)``.
     size
-        Standard deviation of the field about the centre, mean of both axes, in pixels.
+        Standard deviation of the field about the centre, mean of both axes, in pixels; NaN for a single Gabor, whose envelope
+        is not fitted.
     orientation_deg
         Of the preferred bars, in [0, 180): 0 horizontal, anticlockwise as seen on the screen.
     orientation_selectivity
-        Length of the vector sum over orientations, in [0, 1].
+        Length of the vector sum over orientations, in [0, 1]; NaN for a single Gabor, for which it could only be 1.
     frequency
         Preferred spatial frequency, cycles per pixel: mean over octaves.
+    is_at_bound
+        1 where Gabors of the shortest or the longest wavelength that was looked for explain at least half of what all do, so
+        that the frequency may lie beyond; 0 elsewhere; NaN where the field is not made of a few.
     n_gabors
         How many Gabors make the field; NaN where it is not made of a few.
     fit_correlation
@@ -34,6 +38,7 @@ class FieldProfiles:
     orientation_deg: Float[np.ndarray, "neuron"]
     orientation_selectivity: Float[np.ndarray, "neuron"]
     frequency: Float[np.ndarray, "neuron"]
+    is_at_bound: Float[np.ndarray, "neuron"]
     n_gabors: Float[np.ndarray, "neuron"]
     fit_correlation: Float[np.ndarray, "neuron"]
 

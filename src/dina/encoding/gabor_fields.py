@@ -1,5 +1,7 @@
 """Receptive fields as sums of a few Gabors: finer than any grid, where neurons are such sums."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -16,6 +18,7 @@ from dina.shapes import ContrastImages, StimulusResponses
 HALF_WINDOW = 6  # places on each side of a window's middle
 PITCH = 4  # places between the middles of windows
 MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images so many evenly spaced ones are used
+MOSTLY = 0.5  # of the explained variance, from which on the frequency counts as one at the bound of what was looked for
 COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
 
 
@@ -32,7 +35,7 @@ def fit_gabor_fields(
     simple and complex cells. Unlike the correlation with single Gabors, their sum does not spread over whatever resembles
     the field in natural images, and unlike weights on a coarse map it is not bound to the places of a grid. The centre is
     the mean of its Gabors' places, weighted by the variance that each contributes; sizes are those of envelopes and
-    distances; the selectivity of a single Gabor is 1.
+    distances. A single Gabor has neither a size, because its envelope is fixed, nor a selectivity, which could only be 1.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def fit_gabor_fields(
 
     Notes
     -----
-    Wavelengths are from 4 to 16 steps of a grid of about 34 places along the shorter side, in half octaves; envelopes have
+    Wavelengths are from 4 to 16 steps of a grid of about 34 places along the shorter side, about half an octave apart; envelopes have
     a standard deviation of 0.3 wavelengths. See `dina.encoding.gabor_pursuit.pursue` for how many Gabors are kept.
 
     References
@@ -95,7 +98,7 @@ class _Found:
     """What is known of every neuron so far."""
 
     def __init__(self, n_neurons: int, n_judged: int) -> None:
-        self.row, self.column, self.size, self.octave, self.n_gabors = (torch.full((n_neurons,), torch.nan) for _ in range(5))
+        self.row, self.column, self.size, self.octave, self.at_bound, self.n_gabors = torch.full((6, n_neurons), torch.nan)
         self.place = torch.zeros(n_neurons, 2)
         self.vector = torch.zeros(n_neurons, 2)
         self.predicted = torch.zeros(n_judged, n_neurons)
@@ -114,19 +117,23 @@ class _Found:
         self.octave[members] = (share * torch.log2(1 / found.wavelength)).sum(0)
         doubled = 2 * torch.pi * found.orientation / N_ORIENTATIONS
         self.vector[members] = torch.stack([(share * doubled.cos()).sum(0), (share * doubled.sin()).sum(0)], dim=1)
+        wave = found.number // math.prod(window.shape[1:])
+        self.at_bound[members] = (share * ((wave == 0) | (wave == len(grid.wavelengths) - 1))).sum(0)
         self.n_gabors[members] = (found.variance > 0).sum(0).float()
 
     def profiles(self, other_responses: np.ndarray) -> FieldProfiles:
         """Turn sums into profiles."""
         # wave vectors at angle a from the horizontal, rows downwards: bars are at right angles, seen with rows upwards
         angle = torch.rad2deg(torch.atan2(self.vector[:, 1], self.vector[:, 0])) / 2
+        has_several = self.n_gabors > 1
         return FieldProfiles(
             row=self.row.double().numpy(),
             column=self.column.double().numpy(),
-            size=self.size.double().numpy(),
+            size=torch.where(has_several, self.size, torch.nan).double().numpy(),
             orientation_deg=torch.remainder(90 - angle, 180).double().numpy(),
-            orientation_selectivity=self.vector.norm(dim=1).double().numpy(),
+            orientation_selectivity=torch.where(has_several, self.vector.norm(dim=1), torch.nan).double().numpy(),
             frequency=torch.exp2(self.octave).double().numpy(),
+            is_at_bound=(self.at_bound >= MOSTLY).double().numpy(),
             n_gabors=self.n_gabors.double().numpy(),
             fit_correlation=correlate_columns(self.predicted.numpy(), np.asarray(other_responses, dtype=np.float32)),
         )

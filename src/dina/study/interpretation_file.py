@@ -49,7 +49,9 @@ def write_result(run: Path, name: str, result: AnalysisResult, others: tuple[str
     folder = run / FOLDER
     write_dataset(folder / f"{name}.nc", result.to_dataset())
     if isinstance(result, _HasTable):
-        write_text(folder / f"{name}.csv", result.to_frame().to_csv(index=False, lineterminator="\n"))
+        frame = result.to_frame()
+        # rows that have names keep them: without its number no neuron of a sorted table can be found again
+        write_text(folder / f"{name}.csv", frame.to_csv(index=frame.index.name is not None, lineterminator="\n"))
     write_json(folder / f"{name}.json", Interpreted(result.findings(), others=others).to_json())
 
 

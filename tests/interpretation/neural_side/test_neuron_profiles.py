@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from dina.dataset.pairs import learn_standardiser, make_pairs
+from dina.encoding.field_profiles import FieldProfiles
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side import neuron_profiles
 from dina.interpretation.neural_side.neuron_profiles import NeuronProfilesResult, analyse_neuron_profiles
+from dina.interpretation.neural_side.profile_findings import describe_profiles
 from dina.interpretation.neural_side.training_ranking import mean_contributions
 from dina.measures.finding import Finding
 
@@ -27,6 +30,7 @@ def test_the_table_has_one_row_per_neuron_and_units(decoded: Decoded, result: Ne
     assert frame.index.name == "neuron_index"
     assert set(frame.columns) == set(dataset.data_vars) - {"population_sparseness"}
     assert all("units" in dataset[name].attrs for name in dataset)
+    assert dataset["contribution"].attrs["units"] == dataset["training_contribution"].attrs["units"] == "nat"
     np.testing.assert_array_equal(frame["contribution"], mean_contributions(decoded))
     np.testing.assert_array_equal(frame["position_x_um"], decoded.recording.neuron_position_um[:, 0].astype(float))
 
@@ -51,6 +55,30 @@ def test_degrees_are_counted_from_the_middle_of_the_screen(result: NeuronProfile
     np.testing.assert_allclose(result.columns["field_elevation_deg"], 2 * (11.5 - row))
     np.testing.assert_allclose(result.columns["field_azimuth_deg"], 2 * (column - 23.5))
     np.testing.assert_allclose(result.columns["frequency_cpd"], result.columns["frequency"] / 2)
+
+
+def test_frequencies_that_may_lie_beyond_what_was_looked_for_stay_out_of_the_medians(
+    decoded: Decoded, result: NeuronProfilesResult
+) -> None:
+    at_bound = np.arange(80) < 10
+    columns = {**result.columns, "is_at_bound": at_bound.astype(float), "frequency_cpd": np.where(at_bound, 9.0, 0.1)}
+    found = {finding.name: finding for finding in describe_profiles(columns, {}, decoded)}
+    assert (found["median_frequency_cpd"].n, found["median_frequency_cpd"].high) == (70, 0.1)
+    assert found["median_fit_correlation"].n == np.isfinite(columns["fit_correlation"]).sum()
+
+
+def test_what_single_gabors_cannot_tell_is_nan_with_a_reason(decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
+    single = replace(
+        FieldProfiles(*np.full((9, 80), 0.5)),
+        size=np.full(80, np.nan),
+        orientation_selectivity=np.full(80, np.nan),
+        n_gabors=np.ones(80),
+    )
+    monkeypatch.setattr(neuron_profiles, "fit_field_profiles", lambda *_: single)
+    reasons = analyse_neuron_profiles(decoded).reasons
+    for name in ("field_size", "field_size_deg", "orientation_selectivity"):
+        assert "single Gabor" in reasons[name]
+    assert "n_gabors" not in reasons
 
 
 def test_retinotopy_is_seen_however_the_cortex_lies(decoded: Decoded, result: NeuronProfilesResult) -> None:

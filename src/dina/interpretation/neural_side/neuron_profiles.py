@@ -11,6 +11,7 @@ from dina.checks import DataError
 from dina.encoding.field_profiles import FieldProfiles
 from dina.encoding.fit_fields import fit_field_profiles
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side.neuron_readout import margin_units
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.profile_findings import compare_with_planted, describe_profiles
 from dina.interpretation.neural_side.training_ranking import mean_contributions, rank_on_training
@@ -18,6 +19,9 @@ from dina.measures.finding import Finding
 from dina.measures.sparseness import treves_rolls_sparseness
 
 N_RANKING_IMAGES = 500
+CONTRIBUTIONS = ("contribution", "training_contribution")
+FIELD_COLUMNS = ("field_row", "field_column", "field_size", "orientation_deg", "frequency", "is_at_bound", "n_gabors")
+SINGLE = "Every field is a single Gabor, whose envelope is fixed: neither its size nor its selectivity is measured."
 
 UNITS = {
     "mean_response": "arbitrary",
@@ -35,7 +39,7 @@ UNITS = {
     "position_y_um": "um",
     "position_depth_um": "um",
 }
-"""Units of columns; all others are dimensionless, contributions are in the units of margins."""
+"""Units of columns; contributions are in the units of margins, all others are dimensionless."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,8 @@ class NeuronProfilesResult:
         can be negative.
     image_shape
         (height, width) of the images in pixels, within which fields lie.
+    margin_units
+        Of contributions: "nat" for log likelihoods, else "1".
     statistics
         The findings.
     """
@@ -61,12 +67,14 @@ class NeuronProfilesResult:
     reasons: dict[str, str]
     population_sparseness: Float[np.ndarray, "image"]
     image_shape: tuple[int, int]
+    margin_units: str = "1"
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
         """Return the table with one variable per column, and population sparseness by training image."""
+        units = UNITS | dict.fromkeys(CONTRIBUTIONS, self.margin_units)
         variables = {
-            name: ("neuron", values, {"units": UNITS.get(name, "1"), "reason": self.reasons.get(name, "")})
+            name: ("neuron", values, {"units": units.get(name, "1"), "reason": self.reasons.get(name, "")})
             for name, values in self.columns.items()
         }
         height, width = self.image_shape
@@ -115,7 +123,8 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
     height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)
-    return NeuronProfilesResult(columns, reasons, population, (height, width), statistics)
+    units = "1" if decoded.fitted is None else margin_units(decoded.towers)
+    return NeuronProfilesResult(columns, reasons, population, (height, width), units, statistics)
 
 
 def _sparseness(decoded: Decoded, reasons: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
@@ -137,12 +146,13 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
         found = fit_field_profiles(train.images, train.averaged(), validation.images, validation.averaged())
     except DataError as error:
         found = FieldProfiles.unknown(train.n_neurons)
-        reasons |= dict.fromkeys(
-            ("field_row", "field_column", "field_size", "orientation_deg", "frequency", "n_gabors"), str(error)
-        )
+        reasons |= dict.fromkeys(FIELD_COLUMNS, str(error))
     else:
+        if not np.isfinite(found.size).any():
+            reasons |= dict.fromkeys(("field_size", "field_size_deg", "orientation_selectivity"), SINGLE)
         if np.isnan(found.n_gabors).all():
-            reasons["n_gabors"] = "Weights on Gabor channels predict responses better here than sums of a few Gabors."
+            unknown = "Weights on Gabor channels predict responses better here than sums of a few Gabors."
+            reasons |= dict.fromkeys(("is_at_bound", "n_gabors"), unknown)
     scale = decoded.recording.deg_per_pixel
     if scale is None:
         unknown = "The recording does not say how many degrees a pixel has."
@@ -161,6 +171,7 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
         "orientation_selectivity": found.orientation_selectivity,
         "frequency": found.frequency,
         "frequency_cpd": found.frequency / degrees,
+        "is_at_bound": found.is_at_bound,
         "n_gabors": found.n_gabors,
         "fit_correlation": found.fit_correlation,
     }
@@ -176,8 +187,7 @@ def _positions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarra
 
 
 def _contributions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
-    names = ("contribution", "training_contribution")
     if decoded.fitted is None:
-        reasons |= dict.fromkeys(names, "There are no fitted towers.")
-        return {name: np.full(decoded.train.n_neurons, np.nan) for name in names}
-    return {names[0]: mean_contributions(decoded), names[1]: rank_on_training(decoded, N_RANKING_IMAGES)}
+        reasons |= dict.fromkeys(CONTRIBUTIONS, "There are no fitted towers.")
+        return {name: np.full(decoded.train.n_neurons, np.nan) for name in CONTRIBUTIONS}
+    return dict(zip(CONTRIBUTIONS, (mean_contributions(decoded), rank_on_training(decoded, N_RANKING_IMAGES)), strict=True))

@@ -65,6 +65,11 @@ def treatments_of(towers: AlignedTowers) -> tuple[Treatment, ...]:
     return ("removed", "silenced") if isinstance(towers.comparison, LikelihoodComparison) else ("silenced",)
 
 
+def margin_units(towers: AlignedTowers) -> str:
+    """Return the units of margins: nats where scores are log likelihoods, else those of the score, which has none."""
+    return "nat" if isinstance(towers.comparison, LikelihoodComparison) else "1"
+
+
 def is_closed_form(towers: AlignedTowers) -> bool:
     """Whether the loss of neurons has a closed form in these towers."""
     neural, comparison = towers.neural_tower, towers.comparison

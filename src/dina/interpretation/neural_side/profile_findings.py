@@ -12,6 +12,7 @@ from dina.measures.resampling import percentile_interval, resample_counts
 from dina.randomness import generator_for
 
 MEDIANS = ("reliability", "signal_to_noise", "lifetime_sparseness", "field_size_deg", "frequency_cpd", "fit_correlation")
+OF_WAVELENGTHS = ("field_size_deg", "frequency_cpd")  # not known where the wavelength is the longest or shortest looked for
 STRONG = 1.0  # signal-to-noise ratio from which on a field is expected to be found
 WELL_FITTED = 0.2  # correlation with left-out responses from which on a field counts for retinotopy
 MOST_RESAMPLES = 500
@@ -34,7 +35,9 @@ def describe_profiles(columns: Columns, reasons: Mapping[str, str], decoded: Dec
     decoded
         Read for seed, number of resamples, and the truth of a simulation.
     """
-    found = [_median(f"median_{name}", columns[name], decoded, reasons.get(name, "")) for name in MEDIANS]
+    inside = columns["is_at_bound"] != 1
+    known = {name: np.where(inside | (name not in OF_WAVELENGTHS), columns[name], np.nan) for name in MEDIANS}
+    found = [_median(f"median_{name}", known[name], decoded, reasons.get(name, "")) for name in MEDIANS]
     found += [_retinotopy(columns, place, reasons, decoded.seed) for place in ("azimuth", "elevation")]
     return (*found, *_against_truth(columns, decoded))
 

@@ -13,7 +13,7 @@ WORDS = {
     "median_reliability": "median reliability (correlation of two halves of the repeats)",
     "median_signal_to_noise": "median signal-to-noise ratio of single trials",
     "median_lifetime_sparseness": "median lifetime sparseness",
-    "median_field_size_deg": "median size of the receptive field (degrees, an upper bound)",
+    "median_field_size_deg": "median size of the receptive field (degrees)",
     "median_frequency_cpd": "median preferred spatial frequency (cycles/degree)",
     "median_fit_correlation": "median correlation of predicted with measured responses to other images",
     "retinotopy_azimuth": "azimuth of field against what cortical position lets expect",
@@ -59,9 +59,9 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         distributions = FigurePart(
             "neuron_distributions",
             draw_neuron_distributions(dataset),
-            "How well fields predict responses to other images against the reliability of the neuron; sizes of fields (standard"
-            " deviation of their energy, which includes the filters: an upper bound) and preferred orientations of bars (0 is"
-            " horizontal, anticlockwise) of those that predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
+            "How well fields predict responses to other images against the reliability of the neuron; sizes of fields"
+            f" ({_sizes(dataset, fit > WELL_FITTED)}) and preferred orientations of bars (0 is horizontal, anticlockwise) of those"
+            " that predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
             finding_table("Neurons, in medians.", WORDS, found),
         )
@@ -75,6 +75,18 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         ),
         figures=tuple(figures),
         missing=tuple(reasons),
+    )
+
+
+def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
+    """Say what sizes are those of, which depends on how fields were described."""
+    n_gabors = dataset["n_gabors"].to_numpy()[fitted]
+    if np.isnan(n_gabors).all():
+        return "standard deviation of the energy of weights, which includes the filters: an upper bound"
+    n_at_bound = int((dataset["is_at_bound"].to_numpy()[fitted] == 1).sum())
+    return (
+        f"standard deviation, of the {int((n_gabors > 1).sum()):,} neurons that mix several Gabors; of a single one, with its fixed"
+        f" envelope, there is none. The frequency of {n_at_bound:,} neurons is the lowest or highest that was looked for"
     )
 
 
