@@ -78,12 +78,10 @@ NOT_ABOUT_PAIRS = (
 """How the words of all others begin: they ask about images, neurons or towers, and need not hold there."""
 OF_IMAGES_ALONE = ("category_accuracy_low_level", "category_accuracy_luminance")
 """Statistics that read no response, although their null is worded as that of one that does."""
-OTHER_TOWERS: dict[str, tuple[str, PresetSettings]] = {
-    "attention_subsets": (
-        "paper",
-        PaperSettings(map_height=8, map_width=16, fit=PaperSettings().fit.model_copy(update={"n_epochs": 1})),
-    )
-}
+OTHER_TOWERS: dict[str, tuple[str, PresetSettings]] = dict.fromkeys(
+    ("attention_subsets", "attention_interactions"),
+    ("paper", PaperSettings(map_height=8, map_width=16, fit=PaperSettings().fit.model_copy(update={"n_epochs": 1}))),
+)
 """Analyses that ask for towers other than those of the null."""
 
 

@@ -35,7 +35,7 @@ def subjects(subject: Decoded) -> dict[str, Decoded]:
     attending = decode(
         subject.recording, "paper", PaperSettings(fit=FitSettings(n_epochs=0)), seed=5, test_fraction=0.2, n_resamples=100
     )
-    return dict.fromkeys(QUICK, subject) | {"attention_subsets": attending}
+    return dict.fromkeys(QUICK, subject) | dict.fromkeys(("attention_subsets", "attention_interactions"), attending)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from dina.interpretation.image_side.shape_texture_refit import analyse_shape_tex
 from dina.interpretation.image_side.spatial_frequency import analyse_spatial_frequency
 from dina.interpretation.image_side.spatial_frequency_refit import analyse_spatial_frequency_refit
 from dina.interpretation.image_side.variance_spectra import analyse_variance_spectra
+from dina.interpretation.neural_side.attention_interactions import analyse_attention_interactions
 from dina.interpretation.neural_side.attention_subsets import analyse_attention_subsets
 from dina.interpretation.neural_side.contributions import analyse_contributions
 from dina.interpretation.neural_side.couplings import analyse_couplings
@@ -80,6 +81,9 @@ ANALYSES: dict[str, Analysis] = {
     "couplings": Analysis(analyse_couplings, "neural", "Which neurons vary together, and is it tuning, place, or contamination?"),
     "functional_interactions": Analysis(
         analyse_functional_interactions, "neural", "Do pairs of neurons carry more, or less, than the sum of what each carries?"
+    ),
+    "attention_interactions": Analysis(
+        analyse_attention_interactions, "neural", "How do neurons gate and read one another in a tower with attention?"
     ),
     "noise_shuffle": Analysis(
         analyse_noise_shuffle, "neural", "Does decoding profit from noise correlations, or suffer from them?"

@@ -7,6 +7,7 @@ import xarray as xr
 from dina.measures.finding import Finding
 from dina.report.parts import Section
 from dina.report.read_run import Run
+from dina.report.sections.attention_interactions import attention_interactions_section
 from dina.report.sections.attention_subsets import attention_subsets_section
 from dina.report.sections.brain_score import brain_score_section
 from dina.report.sections.conditions import conditions_section
@@ -54,6 +55,7 @@ INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] 
     "refitted_subsets": refitted_subsets_section,
     "couplings": couplings_section,
     "functional_interactions": functional_interactions_section,
+    "attention_interactions": attention_interactions_section,
     "noise_shuffle": noise_shuffle_section,
 }
 """For each analysis, what draws its section."""
