@@ -121,3 +121,15 @@ def test_a_folder_without_or_with_damaged_checksums_is_refused(tmp_path: Path) -
     (tmp_path / "SHA256SUMS").write_text("<html>")
     with pytest.raises(DataError, match="is damaged"):
         verify_checksums(tmp_path)
+
+
+def test_arrays_are_compressed_where_they_ask_for_it(tmp_path: Path) -> None:
+    dataset = xr.Dataset({"many": ("place", np.zeros(10_000)), "few": ("place", np.zeros(10_000))})
+    dataset["many"].encoding = {"zlib": True, "complevel": 1}
+    write_dataset(tmp_path / "a.nc", dataset)
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as read:
+        assert read["many"].encoding["zlib"]
+        assert not read["few"].encoding["zlib"]
+        assert read["many"].encoding["fletcher32"]
+        np.testing.assert_array_equal(read["many"], dataset["many"])
+    assert (tmp_path / "a.nc").stat().st_size < 100_000

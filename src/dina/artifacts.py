@@ -76,13 +76,19 @@ def write_json(path: Path, content: Any) -> None:
 def write_dataset(path: Path, dataset: xr.Dataset) -> None:
     """Write an xarray Dataset as NetCDF-4, atomically, with a checksum (fletcher32) on every array of numbers.
 
-    Equal content gives equal bytes.
+    Arrays whose ``encoding`` asks for compression (``zlib``) are compressed. Equal content gives equal bytes.
     """
     numbers = [
         str(name) for name, values in dataset.variables.items() if values.dtype.kind in "iuf" and values.ndim and values.size
     ]
     with atomic_path(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding={name: {"fletcher32": True} for name in numbers})
+        encoding = {name: _compression(dataset[name]) | {"fletcher32": True} for name in numbers}
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def _compression(values: xr.DataArray) -> dict[str, Any]:
+    """Return what an array says about its own compression; what else it remembers of a file is of no concern here."""
+    return {name: values.encoding[name] for name in ("zlib", "complevel", "shuffle") if name in values.encoding}
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from dina.alignment.fit import FitSettings
 from dina.alignment.preset_settings import DefaultSettings, PaperSettings
@@ -44,13 +45,19 @@ def test_contributions_agree_between_images_and_with_shapley_values(result: Cont
 
 
 def test_margins_by_trial_average_to_the_contribution(decoded: Decoded, result: ContributionsResult) -> None:
-    by_image = ask_test(decoded).by_image(torch.from_numpy(result.margin_lost))
+    by_image = ask_test(decoded).by_image(result.changes["removed"].margin_lost)
     # the same sums in another order, in double precision
     np.testing.assert_allclose(by_image.mean(0), result.contribution, atol=1e-12)
     np.testing.assert_allclose(result.means["margin_lost_removed"], result.contribution, atol=1e-12)
     dataset = result.to_dataset()
-    assert dict(dataset.sizes) == {"neuron": 80, "query": 100}
+    assert dict(dataset.sizes) == {"neuron": 80, "query": 100, "lost_by": 2}
     assert all("units" in dataset[name].attrs for name in dataset if name != "target")
+    assert {dataset[name].attrs["units"] for name in ("contribution", "margin_lost", "score_lost")} == {"nat"}
+    for name in ("score_lost", "margin_lost", "rank_lost"):
+        for how in ("removed", "silenced"):
+            kept = ask_test(decoded).by_image(torch.from_numpy(dataset[name].sel(lost_by=how).to_numpy().copy())).mean(0)
+            # single precision of numbers of about a hundred
+            np.testing.assert_allclose(kept, result.means[f"{name}_{how}"], rtol=1e-4, atol=1e-4)
 
 
 def test_shapley_values_add_up_to_the_margin_of_all(decoded: Decoded) -> None:
@@ -104,6 +111,7 @@ def test_towers_without_a_noise_model_are_silenced(decoded_scratch: Decoded) -> 
     assert result.treatment == "silenced"
     assert "margin_lost_removed" not in result.means
     assert _by_name(result)["agreement_between_halves"].beats_null
+    assert "first_order_error" not in _by_name(result)  # linear: silencing is exact
 
 
 def test_attention_towers_are_sampled_and_their_error_is_told(decoded: Decoded) -> None:
@@ -111,8 +119,17 @@ def test_attention_towers_are_sampled_and_their_error_is_told(decoded: Decoded) 
     part = decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50)
     chosen = ContributionSettings(n_sampled_neurons=6, n_sampled_trials=8, n_shuffles=2, n_permutations=4, n_ranking_images=10)
     result = analyse_contributions(part, chosen)
-    exact = np.isfinite(result.margin_lost)
+    exact = result.changes["silenced"].margin_lost.isfinite().numpy()
     assert exact.any(axis=0).sum() == 6
     assert exact.any(axis=1).sum() == 8
     assert np.isfinite(result.contribution).all()
-    assert "agreement_with_exact" in _by_name(result)
+    found, both = _by_name(result), exact.any(axis=0)
+    asked = ask_test(part).first(8)
+    lost = readout_of(part.towers, asked.images).margins_lost(asked.responses, asked.target, "silenced").mean(0).numpy()[both]
+    wanted = result.means["margin_lost_silenced"][both]
+    np.testing.assert_allclose(result.means["margin_lost_first_order"][both], lost, rtol=1e-5)
+    assert found["agreement_with_exact"].n == 6
+    assert found["agreement_with_exact"].value == pytest.approx(spearmanr(lost, wanted)[0])
+    error = found["first_order_error"]
+    assert error.value == pytest.approx(np.linalg.norm(lost - wanted) / np.linalg.norm(wanted), rel=1e-4)
+    assert error.low <= error.value <= error.high

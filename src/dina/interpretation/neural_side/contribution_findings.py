@@ -14,6 +14,7 @@ from dina.randomness import generator_for
 N_HALVINGS = 20
 Z = 1.96  # a contribution counts as seen where it is more standard errors above zero than this
 TENTH = 0.1
+FEWEST_EXACT = 3  # neurons from which the error of the first order is told
 RANKS = "neurons permuted"
 PLANTED = "no neuron distinguished"
 SHUFFLED = "images' trials taken for other images'"
@@ -53,8 +54,10 @@ def describe_contributions(
     if "margin_lost_removed" in dataset:
         silenced = dataset["margin_lost_silenced"].to_numpy()
         found.append(_agreement("agreement_with_silencing", own, silenced))
-    else:
-        found.append(_agreement("agreement_with_exact", own, dataset["margin_lost_silenced"].to_numpy()))
+    if "margin_lost_first_order" in dataset:
+        first_order, exact = (dataset[f"margin_lost_{name}"].to_numpy() for name in ("first_order", "silenced"))
+        found.append(_agreement("agreement_with_exact", first_order, exact))
+        found.append(_first_order_error(first_order, exact, decoded))
     found.append(_agreement("correlation_with_signal_to_noise", own, strength.signal_to_noise, strength.reason))
     found.append(_agreement("correlation_with_mean_response", own, strength.mean_response))
     return (*found, *_planted(decoded, own))
@@ -116,6 +119,22 @@ def _finding(name: str, estimate: tuple[float, float, float], n: int, reason: st
         return Finding(name, np.nan, "1", n, reason=reason or "Too few neurons, or one of the two measures does not vary.")
     reach = spearman_null(n)
     return Finding(name, value, "1", n, low, high, -reach, reach, RANKS)
+
+
+def _first_order_error(first_order: np.ndarray, exact: np.ndarray, decoded: Decoded) -> Finding:
+    """Root mean square error of the first order, relative to that of what it stands for, on the same trials."""
+    known = np.isfinite(exact)
+    own, wanted = first_order[known], exact[known]
+    n = len(wanted)
+    power = wanted @ wanted
+    if n < FEWEST_EXACT or not power > 0:
+        return Finding("first_order_error", np.nan, "1", n, reason="Too few neurons were silenced, or none of them matters.")
+    generator = generator_for(decoded.seed, "first order")
+    counts = resample_counts(n, decoded.n_resamples, generator)
+    drawn = np.sqrt((counts @ (own - wanted) ** 2) / np.maximum(counts @ wanted**2, np.finfo(float).tiny))
+    null = np.sqrt([np.sum((generator.permutation(own) - wanted) ** 2) / power for _ in range(decoded.n_resamples)])
+    value = float(np.sqrt(np.sum((own - wanted) ** 2) / power))
+    return Finding("first_order_error", value, "1", n, *percentile_interval(drawn), *percentile_interval(null), RANKS)
 
 
 def _planted(decoded: Decoded, own: np.ndarray) -> tuple[Finding, ...]:

@@ -7,12 +7,19 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from dina.dataset.pairs import QueryKind
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.asked import Asked, ask_test
 from dina.interpretation.neural_side.contribution_findings import describe_contributions
-from dina.interpretation.neural_side.neuron_readout import NeuronReadout, is_closed_form, readout_of, treatments_of
+from dina.interpretation.neural_side.neuron_readout import (
+    NeuronReadout,
+    is_closed_form,
+    margin_units,
+    readout_of,
+    treatments_of,
+)
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.score_changes import ScoreChanges, Treatment
 from dina.interpretation.neural_side.shapley import sample_shapley
@@ -64,9 +71,10 @@ class ContributionsResult:
         Its standard error over images, same shape.
     means
         Name → mean over test images of what is lost, shape ``(n_neurons,)``: ``score_lost_removed``,
-        ``margin_lost_removed``, ``rank_lost_removed`` and the same for silencing; NaN where it was not computed.
-    margin_lost, rank_lost
-        For every query and neuron, shape ``(n_queries, n_neurons)``; NaN where it was not computed.
+        ``margin_lost_removed``, ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. Where only
+        a sample is exact, ``margin_lost_first_order`` is the first order for the same trials.
+    changes
+        Treatment → what every query loses without every neuron; NaN where it was not computed.
     target
         Image of each query, place among the test images, shape ``(n_queries,)``.
     training_contribution
@@ -83,8 +91,7 @@ class ContributionsResult:
     contribution: Float[np.ndarray, "neuron"]
     error: Float[np.ndarray, "neuron"]
     means: dict[str, Float[np.ndarray, "neuron"]]
-    margin_lost: Float[np.ndarray, "query neuron"]
-    rank_lost: Float[np.ndarray, "query neuron"]
+    changes: dict[Treatment, ScoreChanges]
     target: Int[np.ndarray, "query"]
     training_contribution: Float[np.ndarray, "neuron"]
     shapley: Float[np.ndarray, "neuron"]
@@ -92,21 +99,27 @@ class ContributionsResult:
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
-        """Return all arrays with named axes and units."""
-        margin, each = {"units": self.units}, ("query", "neuron")
+        """Return all arrays with named axes and units; what every trial loses in single precision, which is enough to draw."""
+        margin, each = {"units": self.units}, ("lost_by", "query", "neuron")
         variables: dict[str, tuple[tuple[str, ...] | str, np.ndarray, dict[str, str]]] = {
             "contribution": ("neuron", self.contribution, margin),
             "contribution_error": ("neuron", self.error, margin),
             "training_contribution": ("neuron", self.training_contribution, margin),
             "shapley": ("neuron", self.shapley, margin),
             "shapley_error": ("neuron", self.shapley_error, margin),
-            "margin_lost": (each, self.margin_lost.astype(np.float32), margin),
-            "rank_lost": (each, self.rank_lost.astype(np.float32), {"units": "places"}),
             "target": ("query", self.target, {"long_name": "place among the test images"}),
         }
+        places = {"units": "places"}
         for name, values in self.means.items():
-            variables[name] = ("neuron", values, {"units": "places"} if name.startswith("rank") else margin)
-        return xr.Dataset(variables, attrs={"treatment": self.treatment, "units": self.units, "queries": self.kind})
+            variables[name] = ("neuron", values, places if name.startswith("rank") else margin)
+        for name in ("score_lost", "margin_lost", "rank_lost"):
+            lost = np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
+            variables[name] = (each, lost, places if name == "rank_lost" else margin)
+        attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
+        dataset = xr.Dataset(variables, {"lost_by": list(self.changes)}, attributes)
+        for name in ("score_lost", "margin_lost", "rank_lost"):
+            dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
+        return dataset
 
     def findings(self) -> tuple[Finding, ...]:
         """Return agreement of the contributions with themselves, with other measures, and with what was planted."""
@@ -149,13 +162,12 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
     shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
     result = ContributionsResult(
         treatment=main,
-        units="nat" if main == "removed" else "1",
+        units=margin_units(towers),
         kind=asked.kind,
         contribution=mean,
         error=error,
-        means=_means(asked, changes),
-        margin_lost=changes[main].margin_lost.numpy(),
-        rank_lost=changes[main].rank_lost.numpy(),
+        means=_means(asked, changes) if is_exact else _means(asked, changes) | _first_order(lost, changes[main]),
+        changes=changes,
         target=asked.target.numpy(),
         training_contribution=rank_on_training(decoded, chosen.n_ranking_images),
         shapley=shapley,
@@ -194,6 +206,11 @@ def _means(asked: Asked, changes: dict[Treatment, ScoreChanges]) -> dict[str, Fl
             else:
                 means[f"{name}_{how}"] = values[known].mean(0).numpy()
     return means
+
+
+def _first_order(lost: Tensor, exact: ScoreChanges) -> dict[str, Float[np.ndarray, "neuron"]]:
+    """Average the first order over those trials that were asked exactly as well."""
+    return {"margin_lost_first_order": lost[~exact.margin_lost.isnan().all(1)].mean(0).numpy()}
 
 
 def _shuffled(

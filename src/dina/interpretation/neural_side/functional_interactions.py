@@ -117,7 +117,7 @@ class FunctionalInteractionsResult:
 
     def to_dataset(self) -> xr.Dataset:
         """Return sampled pairs, listed pairs and contributions with named axes."""
-        score = {"units": "score"}
+        score = {"units": "nat" if self.removal == "removed" else "1"}
         variables = {
             "sampled_pairs": (("sampled", "member"), self.sampled_pairs, {"long_name": "indices of neurons"}),
             "sampled_interaction": (("sampled",), self.sampled_interaction, score),

@@ -14,7 +14,7 @@ from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.dataset.standardise import Standardiser
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.asked import Asked, ask_test
-from dina.interpretation.neural_side.neuron_readout import readout_of, treatments_of
+from dina.interpretation.neural_side.neuron_readout import margin_units, readout_of, treatments_of
 from dina.interpretation.neural_side.subset_curves import top_one
 from dina.interpretation.neural_side.subset_orders import draw_orders
 from dina.interpretation.neural_side.training_ranking import mean_contributions, rank_on_training
@@ -55,6 +55,8 @@ class RefittedSubsetsResult:
         that there are, shape ``(3, n_fractions, n_images)``.
     other_seed
         Contributions of towers fitted with another seed, shape ``(n_neurons,)``.
+    units
+        Of contributions: "nat" for log likelihoods, else "1".
     statistics
         The findings.
     """
@@ -63,6 +65,7 @@ class RefittedSubsetsResult:
     refitted: Float[np.ndarray, "sequence fraction image"]
     taken_out: Float[np.ndarray, "sequence fraction image"]
     other_seed: Float[np.ndarray, "neuron"]
+    units: str
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
@@ -72,7 +75,7 @@ class RefittedSubsetsResult:
             {
                 "refitted": (axes, self.refitted.mean(axis=2), {"units": "1"}),
                 "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
-                "contribution_other_seed": ("neuron", self.other_seed, {"units": "that of margins"}),
+                "contribution_other_seed": ("neuron", self.other_seed, {"units": self.units}),
             },
             coords={"sequence": list(SEQUENCES), "fraction": list(self.fractions)},
         )
@@ -116,7 +119,7 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
         (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
         taken_out[row, column] = _accuracy(asked, scores)
     other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
-    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other)
+    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other, margin_units(decoded.towers))
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 

@@ -11,7 +11,7 @@ from dina.dataset.pairs import QueryKind
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.asked import ask_test
 from dina.interpretation.neural_side.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.interpretation.neural_side.neuron_readout import is_closed_form, readout_of, treatments_of
+from dina.interpretation.neural_side.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.interpretation.neural_side.neuron_strength import NeuronStrength, measure_strength
 from dina.interpretation.neural_side.score_changes import Treatment
 from dina.interpretation.neural_side.subset_curves import SubsetCurves, trace_curves
@@ -57,6 +57,8 @@ class SparseSubsetsResult:
         Treatment of the neurons left out → curves.
     ranking
         Contribution to training images, by which "top" is ordered, shape ``(n_neurons,)``.
+    units
+        Of the ranking: "nat" for log likelihoods, else "1".
     strength
         Of each neuron, from training trials; what matched subsets are matched by.
     kind
@@ -69,6 +71,7 @@ class SparseSubsetsResult:
 
     curves: dict[Treatment, SubsetCurves]
     ranking: Float[np.ndarray, "neuron"]
+    units: str
     strength: NeuronStrength
     kind: QueryKind
     n_gallery: int
@@ -89,7 +92,7 @@ class SparseSubsetsResult:
         return xr.Dataset(
             {
                 **variables,
-                "ranking": ("neuron", self.ranking, {"long_name": "contribution to training images"}),
+                "ranking": ("neuron", self.ranking, {"units": self.units, "long_name": "contribution to training images"}),
                 "signal_to_noise": ("neuron", self.strength.signal_to_noise, {"units": "1"}),
                 "mean_response": ("neuron", self.strength.mean_response, {"units": "arbitrary"}),
             },
@@ -150,7 +153,7 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings | No
         *describe_curves(curves, decoded.n_resamples, decoded.seed, strength.reason),
         *describe_inequality(inequality, len(by_image)),
     )
-    return SparseSubsetsResult(curves, ranking, strength, asked.kind, asked.n_images, found)
+    return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, asked.kind, asked.n_images, found)
 
 
 def kept_sizes(n_neurons: int) -> tuple[int, ...]:

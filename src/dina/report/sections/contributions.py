@@ -17,6 +17,7 @@ WORDS = {
     "agreement_with_shapley": "rank correlation with Shapley values",
     "agreement_with_silencing": "rank correlation with silencing",
     "agreement_with_exact": "rank correlation of first order with exact silencing",
+    "first_order_error": "error of first order relative to exact silencing (root mean squares)",
     "correlation_with_signal_to_noise": "rank correlation with signal-to-noise ratio",
     "correlation_with_mean_response": "rank correlation with mean response",
     "planted_informative_area": "area under the ROC curve, planted informative neurons",
