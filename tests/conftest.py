@@ -1,5 +1,7 @@
 """What all tests share: torch on one thread, and one small simulated session."""
 
+import os
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from dina.recordings.recording import Recording
 
 # workers of pytest-xdist share the cores; and sums over threads differ in their last bit
 torch.set_num_threads(1)
+# tests leave nothing in the user's cache, and find nothing there
+os.environ["DINA_FEATURES"] = "off"
 
 
 @pytest.fixture(scope="session")

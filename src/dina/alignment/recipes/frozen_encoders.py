@@ -1,5 +1,6 @@
 """What recipes with a frozen image encoder can be told, and how that encoder is found."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from dina.alignment.preset_settings import PresetSettings
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs
 from dina.randomness import seed_for
+from dina.recordings.cache import data_folder
+from dina.towers.image.feature_store import FeatureStore
 from dina.towers.image.frozen_encoder import FrozenEncoder
 from dina.towers.image.frozen_network import GaborFeatures, permute_weights
 from dina.towers.image.random_network import random_network
@@ -24,6 +27,7 @@ from dina.towers.neural.neuron_attention import NeuronAttention
 from dina.towers.neural.perceptron import Perceptron
 from dina.towers.tower import MapShape, NeuralTower, initialise
 
+FEATURES_VARIABLE = "DINA_FEATURES"
 NeuralName = Literal["linear", "low_rank", "perceptron", "attention"]
 
 
@@ -90,11 +94,17 @@ def build_frozen(
     """
     image_shape = (shape.n_channels, shape.height, shape.width)
     encoder = _find_encoder(settings, image_shape)
-    image_tower = FrozenEncoder(image_shape, encoder, settings.n_components, settings.n_places, n_outputs)
+    store = None if settings.encoder == "gabor" else feature_store()
+    image_tower = FrozenEncoder(image_shape, encoder, settings.n_components, settings.n_places, n_outputs, store)
     neural_tower = _build_neural_tower(settings, shape.n_neurons, image_tower.map_shape)
     towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True))
     initialise(towers, generator)
     return towers
+
+
+def feature_store() -> FeatureStore | None:
+    """Return where features of networks are kept: ``features`` beside fetched data, unless ``DINA_FEATURES`` is "off"."""
+    return None if os.environ.get(FEATURES_VARIABLE) == "off" else FeatureStore(data_folder("features"))
 
 
 def _find_encoder(settings: FrozenEncoderSettings, image_shape: MapShape) -> nn.Module:

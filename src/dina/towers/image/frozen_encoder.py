@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from dina.checks import DataError
 from dina.towers.image.feature_cache import FeatureCache
+from dina.towers.image.feature_store import FeatureStore
 from dina.towers.image.frozen_network import GaborFeatures, weight_digest
 from dina.towers.tower import ImageTower, MapShape
 
 N_FOR_STATISTICS = 512
 IMAGES_AT_ONCE = 32
+MOST_KEPT_OTHERWISE = 1024  # images not learnt from whose features are written to disk: analyses change images without end
 
 
 class FrozenEncoder(ImageTower):
@@ -38,6 +40,8 @@ class FrozenEncoder(ImageTower):
         Most places kept; neighbouring ones are averaged until there are no more.
     n_outputs
         Length of the vector to which a trained linear head turns the map; 0 for the map itself and no head.
+    store
+        Where the network's features are kept on disk; None keeps the map in memory only.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class FrozenEncoder(ImageTower):
         n_components: int = 64,
         n_places: int = 128,
         n_outputs: int = 0,
+        store: FeatureStore | None = None,
     ) -> None:
         chosen = GaborFeatures(image_shape) if encoder is None else encoder
         chosen = chosen.eval().requires_grad_(False)
@@ -75,6 +80,8 @@ class FrozenEncoder(ImageTower):
         super().__init__(image_shape, map_shape, ("features",))
         self._encoder = (chosen,)  # in a tuple: neither saved nor trained nor drawn at random with the tower
         self._cache = FeatureCache()
+        self._store = store
+        self._n_kept_otherwise = 0
         self.grid = (height, width)
         self.head = nn.Linear(n_channels * height * width, n_outputs) if n_outputs else None
         self.register_buffer("mean", torch.zeros(n_features, height, width))
@@ -123,7 +130,7 @@ class FrozenEncoder(ImageTower):
             np.unique(np.linspace(0, len(images) - 1, min(len(images), N_FOR_STATISTICS)).round().astype(int))
         )
         device = self.mean.device
-        chunks = [self._features(images[part].to(device)).half() for part in torch.split(rows, IMAGES_AT_ONCE)]
+        chunks = [self._frozen_features(images[part].to(device), keeps=True).half() for part in torch.split(rows, IMAGES_AT_ONCE)]
         known = torch.cat(chunks)
         total = sum((chunk.double().sum(0) for chunk in torch.split(known, IMAGES_AT_ONCE)), torch.zeros(()))
         mean = torch.as_tensor(total) / len(known)
@@ -143,7 +150,7 @@ class FrozenEncoder(ImageTower):
             self.directions.copy_((vectors * largest.sign()).T)
         self._cache.clear()
         for chunk in torch.split(images, IMAGES_AT_ONCE):
-            self._cache.look_up(chunk.to(device), self._project_frozen)
+            self._cache.look_up(chunk.to(device), lambda some: self._project_frozen(some, keeps=True))
 
     def _features(self, images: Tensor) -> Tensor:
         """Return the network's features on the grid."""
@@ -153,9 +160,19 @@ class FrozenEncoder(ImageTower):
         standard = (features - self.mean) / self.deviation
         return torch.einsum("kf,bfhw->bkhw", self.directions, standard)
 
-    def _project_frozen(self, images: Tensor) -> Tensor:
+    def _project_frozen(self, images: Tensor, *, keeps: bool = False) -> Tensor:
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            return self._project(self._features(images))
+            return self._project(self._frozen_features(images, keeps=keeps))
+
+    def _frozen_features(self, images: Tensor, *, keeps: bool) -> Tensor:
+        """Return the network's features, from disk where they are there; of images not learnt from, only some are written."""
+        if self._store is None or images.dtype != torch.float32:
+            return self._features(images)
+        if not keeps:
+            self._n_kept_otherwise += len(images)
+        network = self.digest.cpu().numpy().tobytes() + str(self.grid).encode()
+        writes = keeps or self._n_kept_otherwise <= MOST_KEPT_OTHERWISE
+        return self._store.look_up(network, images, self._features, keeps=writes)
 
 
 def _forget(tower: FrozenEncoder, incompatible: object) -> None:
