@@ -10,14 +10,17 @@ from dina.measures.kernel_alignment import gram_of
 from dina.study.joint_statistics import RecordingRounds, joint_statistics
 
 
-def one_fit(generator, accuracy, maps, n=60):
+def one_fit(generator, accuracy, maps, n=60, untrained=None):
     found = (generator.random(n) < accuracy).astype(float)
     gram = gram_of(maps)
+    untrained = maps[:, ::-1] if untrained is None else untrained
     variables = {
         "top1": ("query", found),
         "rank": ("query", 2 - found),
         "gram_neural": (("query", "other"), gram),
         "gram_image": (("query", "other"), gram),
+        "gram_neural_untrained": (("query", "other"), gram_of(untrained)),
+        "gram_image_untrained": (("query", "other"), gram_of(untrained)),
         "null_low": ((), 0.0),
         "null_high": ((), 0.05),
     }
@@ -67,6 +70,20 @@ def test_maps_with_a_common_part_are_alike_and_others_are_not():
     values = found.alignment["alignment"].sel(kind="neural_joint").to_numpy()
     np.testing.assert_allclose(values, values.T)
     np.testing.assert_allclose(np.diag(values), 1)
+
+
+def test_untrained_towers_are_compared_beside_trained_ones():
+    generator = np.random.default_rng(3)
+    start = generator.standard_normal((60, 9))
+    made = []
+    for mouse in range(2):
+        own = generator.standard_normal((60, 9))
+        fit = {(0, 0): one_fit(generator, 0.5, own, untrained=start)}
+        made.append(RecordingRounds(f"M{mouse:06d}_a", fit, fit, {}))
+    values = joint_statistics(made, seed=0, n_resamples=100).alignment["alignment"].isel(recording=0, other=1)
+    for maps in ("neural", "image"):
+        assert float(values.sel(kind=f"{maps}_untrained")) == pytest.approx(1)
+        assert float(values.sel(kind=f"{maps}_alone")) < 0.3  # 60 images, unrelated: a deviation of about 0.07
 
 
 def test_recordings_of_one_mouse_count_once():

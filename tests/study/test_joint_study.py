@@ -65,7 +65,7 @@ def test_the_directory_is_whole_and_its_summary_names_every_statistic(run: Path,
     components = {finding["name"]: finding for finding in summary["variance_components"]}
     assert components["variance_seed"]["reason"] == "There is one seed only."
     assert components["variance_recording"]["value"] is not None
-    assert len(summary["alignment"]) == 3 * 3  # kinds of maps times pairs of recordings
+    assert len(summary["alignment"]) == 5 * 3  # kinds of maps times pairs of recordings
     assert len({each["sha256"] for each in summary["splits"]}) == 2
 
 
@@ -86,6 +86,14 @@ def test_a_gain_is_the_difference_of_what_stands_beside_it(run: Path) -> None:
         assert found["gain_joint"]["value"] == pytest.approx(found["top1_joint"]["value"] - found["top1_alone"]["value"])
         assert found["gain_joint"]["low"] <= found["gain_joint"]["value"] <= found["gain_joint"]["high"]
         assert found["top1_joint"]["null_low"] <= 1 / 26 <= found["top1_joint"]["null_high"]
+
+
+def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordings: list[Recording]) -> None:
+    with xr.open_dataset(run / "results" / "alignment.nc", engine="h5netcdf") as opened:
+        values = opened["alignment"].sel(kind="image_untrained").to_numpy()[np.triu_indices(3, 1)]
+    # the same images through towers of the same weights would be exactly alike
+    assert (values < 0.999).all()
+    assert (values > 0.3).all()  # but of one architecture
 
 
 def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+import torch
+
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.fit import fit_towers
 from dina.alignment.history import FitHistory
@@ -84,6 +86,36 @@ def fit_jointly(
     shared, chosen = row.start(towers, settings, recordings)
     history = fit_shared_towers(towers, recordings, settings.fit, seed, device, row.ask(settings))
     return JointFit(preset, settings, towers, shared, history, chosen)
+
+
+def build_untrained(
+    preset: str, settings: PresetSettings | None, recording: RecordingPairs, seed: int, device: str = "cpu"
+) -> AlignedTowers:
+    """Build the towers with which `fit_jointly` begins for one recording alone; nothing is learnt from its pairs.
+
+    Parameters
+    ----------
+    preset
+        Name in `JOINT_PRESETS`.
+    settings
+        Of the preset; None for what it prescribes.
+    recording
+        For the shapes of images and responses, and how they were standardised.
+    seed
+        The one of `fit_jointly`.
+    device
+        "cpu", "cuda" …
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown.
+    """
+    row = JOINT_PRESETS[check_choice("joint preset", preset, JOINT_PRESETS)]
+    settings = row.settings_type() if settings is None else settings
+    towers = row.build(settings, RecordingShape.of(recording.train), seed, None).to(torch.device(device))
+    towers.standardiser = recording.train.standardiser
+    return towers.eval()
 
 
 def join_recording(joint: JointFit, recording: RecordingPairs, seed: int, device: str = "cpu") -> AlignedTowers:

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Int
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.joint_decoder import fit_jointly, join_recording
+from dina.alignment.joint_decoder import build_untrained, fit_jointly, join_recording
 from dina.alignment.shared_towers import RecordingPairs
 from dina.artifacts import write_dataset
 from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
@@ -16,7 +16,7 @@ from dina.dataset.splits import Split
 from dina.decoding.retrieval import retrieve
 from dina.measures.kernel_alignment import gram_of
 from dina.measures.resampling import percentile_interval
-from dina.randomness import generator_for
+from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
 from dina.shapes import Scores
 from dina.study.joint_rounds import Round, file_name_of
@@ -42,13 +42,18 @@ def fit_together(recordings: Sequence[Recording], settings: JointSettings, of: R
 
 
 def fit_alone(recording: Recording, settings: JointSettings, of: Round, device: str, folder: Path) -> None:
-    """Fit the same towers on one recording alone, and write what it decodes."""
+    """Fit the same towers on one recording alone, and write what it decodes; beside it, how alike maps are before training.
+
+    Every recording begins with random weights of its own: towers that began alike would end alike.
+    """
     path = of.path(folder, "alone", recording.name)
     if path.is_file():
         return
     pairs, test = _pairs_of(recording, of.split)
-    alone = fit_jointly(settings.preset, joint_preset_settings(settings), [pairs], of.seed, device)
-    write_dataset(path, _judge(alone.towers.of(recording.name), test, of.seed))
+    preset, seed = joint_preset_settings(settings), _own_seed(recording, of)
+    alone = fit_jointly(settings.preset, preset, [pairs], seed, device)
+    untrained = _grams(build_untrained(settings.preset, preset, pairs, seed, device), test, "_untrained")
+    write_dataset(path, _judge(alone.towers.of(recording.name), test, of.seed).assign(untrained))
 
 
 def fit_joining(
@@ -84,10 +89,15 @@ def fit_joining(
     for size in sizes:
         few = _pairs_of(recording, of.split, _few(orders, size))
         joined = join_recording(shared, few[0], of.seed, device)
-        alone = fit_jointly(settings.preset, preset, [few[0]], of.seed, device).towers.of(recording.name)
+        alone = fit_jointly(settings.preset, preset, [few[0]], _own_seed(recording, of), device).towers.of(recording.name)
         both = {"shared": joined, "alone": alone}
         found.append(xr.Dataset({f"top1_{name}": _judge(towers, few[1], of.seed)["top1"] for name, towers in both.items()}))
     write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
+
+
+def _own_seed(recording: Recording, of: Round) -> int:
+    """Return the seed of a recording that is fitted alone, independent of those of others."""
+    return seed_for(of.seed, f"alone {recording.name}")
 
 
 def _pairs_of(
@@ -119,17 +129,21 @@ def _judge(towers: AlignedTowers, test: Pairs, seed: int) -> xr.Dataset:
     scores = towers.score(task.queries, task.gallery)
     found = retrieve(scores, task.target, "image_from_response")
     low, high = _null(scores, seed)
-    neural = gram_of(towers.encode_responses(task.queries.responses).reshape(test.n_stimuli, -1))
-    image = gram_of(towers.encode_images(test.images).reshape(test.n_stimuli, -1))
     variables = {
         "top1": (("query",), found.top(1)),
         "rank": (("query",), found.rank()),
-        "gram_neural": (("query", "other"), neural),
-        "gram_image": (("query", "other"), image),
         "null_low": ((), low),
         "null_high": ((), high),
+        **_grams(towers, test),
     }
     return xr.Dataset(variables, coords={"stimulus_id": (("query",), test.stimulus_id)}, attrs={"n_gallery": found.n_gallery})
+
+
+def _grams(towers: AlignedTowers, test: Pairs, suffix: str = "") -> dict[str, tuple[tuple[str, str], np.ndarray]]:
+    """Return the products of the maps of all pairs of test images, for either tower."""
+    responses = make_task(test, "averaged").queries.responses
+    maps = {"neural": towers.encode_responses(responses), "image": towers.encode_images(test.images)}
+    return {f"gram_{name}{suffix}": (("query", "other"), gram_of(one.reshape(len(one), -1))) for name, one in maps.items()}
 
 
 def _null(scores: Scores, seed: int) -> tuple[float, float]:

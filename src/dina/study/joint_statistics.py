@@ -21,8 +21,9 @@ from dina.randomness import generator_for
 Rounds = Mapping[tuple[int, int], xr.Dataset]
 """Results by number of fold and of seed."""
 
-KINDS = ("neural_joint", "neural_alone", "image_alone")
-"""Whose maps are compared between recordings: of neural towers trained together, or alone; of image towers trained alone."""
+KINDS = ("neural_joint", "neural_alone", "neural_untrained", "image_alone", "image_untrained")
+"""Whose maps are compared between recordings: of neural towers trained together or alone, of image towers trained alone, and of
+those with which training alone began."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +225,8 @@ def _alignments(
             values[kind_number, row, row] = 1.0
             for column, second in enumerate(recordings[row + 1 :], row + 1):
                 rounds = [(each.joint if trained == "joint" else each.alone)[0, 0] for each in (first, second)]
-                finding = _compare(f"cka_{kind}", rounds, f"gram_{maps}", seed, n_permutations)
+                gram = f"gram_{maps}_untrained" if trained == "untrained" else f"gram_{maps}"
+                finding = _compare(f"cka_{kind}", rounds, gram, seed, n_permutations)
                 values[kind_number, row, column] = values[kind_number, column, row] = finding.value
                 found[kind, first.name, second.name] = finding
     names = [each.name for each in recordings]

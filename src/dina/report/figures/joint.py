@@ -14,6 +14,8 @@ from dina.report.style import COLOURS
 
 DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
 
+PANELS_ACROSS = 3
+
 Found = Mapping[str, Finding]
 """Findings of one recording, or of the mean over mice, by name."""
 
@@ -113,9 +115,12 @@ def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -
     panels
         Title → values; recordings are numbered from 1.
     """
-    figure = new_figure(180, 74)
-    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
-    for number, (axes, (title, values)) in enumerate(zip(drawn, panels.items(), strict=True)):
+    n_rows = -(-len(panels) // PANELS_ACROSS)
+    figure = new_figure(180, 74 * n_rows)
+    drawn = figure.subplots(n_rows, PANELS_ACROSS, squeeze=False).ravel()
+    for spare in drawn[len(panels) :]:
+        spare.set_axis_off()
+    for number, (axes, (title, values)) in enumerate(zip(drawn, panels.items(), strict=False)):
         image = axes.imshow(values, vmin=0, vmax=1, cmap="Blues")
         for row, column in np.ndindex(*values.shape):
             value = values[row, column]
@@ -127,8 +132,8 @@ def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -
         axes.set_yticks(range(len(values)), numbers)
         axes.set_title(title, fontsize=7.5, fontweight="normal")
         axes.set_xlabel("recording")
-        if number == 0:
+        if number % PANELS_ACROSS == 0:
             axes.set_ylabel("recording")
         axes.tick_params(length=0)
-    figure.colorbar(image, ax=list(drawn), label="linear kernel alignment", shrink=0.8)
+    figure.colorbar(image, ax=list(drawn), label="linear kernel alignment", shrink=0.8 / n_rows)
     return figure

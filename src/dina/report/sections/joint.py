@@ -13,7 +13,9 @@ from dina.report.words import DASH, interval, number, percent, signed
 KINDS = {
     "neural_joint": "neural towers, trained together",
     "neural_alone": "neural towers, each trained alone",
+    "neural_untrained": "neural towers, untrained",
     "image_alone": "image towers, each trained alone",
+    "image_untrained": "image towers, untrained",
 }
 Found = dict[str, Finding]
 
@@ -173,11 +175,16 @@ def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Da
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
     caption = f"How alike the maps of the same test images are in two recordings. {_numbered(names)}"
-    spoken = "Linear kernel alignment of every pair of recordings, for three kinds of maps; the numbers are in the table."
+    spoken = "Linear kernel alignment of every pair of recordings, for five kinds of maps; the numbers are in the table."
     part = FigurePart("likeness", draw_alignment(panels), caption, spoken, table)
     told = (
         "Linear centred kernel alignment, estimated without the bias of few images, does not ask whether maps are equal but whether"
         " they tell the same images apart: 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are"
         " those of averaged responses to test images, so that noise lowers them."
     )
-    return Section("likeness", "Likeness of maps between recordings", paragraphs=(told,), figures=(part,))
+    against = (
+        "Towers of one architecture tell much the same images apart before they learn anything: images permuted are the null of"
+        " maps that know nothing of the images, untrained towers that of maps that learnt nothing. Above the untrained towers"
+        " of its kind, training made maps alike; below, it made them differ. Each recording alone begins with random weights of its own."
+    )
+    return Section("likeness", "Likeness of maps between recordings", paragraphs=(told, against), figures=(part,))
