@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,11 +40,12 @@ def test_a_pathway_that_the_towers_do_not_use_can_be_masked_without_any_trace(de
 
     found = named(analyse_pathway_masking(replace(decoded_scratch, fitted=towers), SMALL).findings())
 
-    assert found["ssim_global"].value == 1.0
+    assert found["ssim_global"].value == found["ssim_mean_map_global"].value == 1.0
     assert (found["top1_loss_global"].value, found["log_rank_loss_global"].value) == (0.0, 0.0)
     assert found["shapley_global"].value == 0.0
     # a correlation of equal numbers, up to rounding
     assert found["correlation_global"].value == pytest.approx(1.0, abs=1e-9)
+    assert found["correlation_mean_map_global"].value == pytest.approx(1.0, abs=1e-6)
     assert found["ssim_local"].value < 0.9
 
 
@@ -59,9 +61,35 @@ def test_similarities_add_up_over_channels_to_those_of_the_whole_maps(channels: 
 
     found, expected = channels.similarity(keep), MaskableParts.similarity(channels, keep)
 
-    # structural similarity in single precision, correlation in double
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    np.testing.assert_allclose(found[1], expected[1], atol=1e-7)
+    # correlation of whole maps in double precision, the rest in single
+    for one, other, tolerance in zip(found, expected, (1e-5, 1e-7, 1e-4, 1e-5), strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance)
+
+
+def test_a_channel_that_is_as_its_rest_can_be_masked_without_any_trace(decoded: Decoded) -> None:
+    reader = ComparableMaps(decoded.towers, decoded.train, decoded.validation, 0)
+    maps = decoded.towers.encode_images(decoded.test.images)
+    unused = deepcopy(decoded.towers)
+    unused.encode_images = lambda images: np.where(np.arange(maps.shape[1])[:, None, None] == 2, 0.0, maps)[: len(images)]
+    parts = MapChannels(unused, make_task(decoded.test, "averaged"), reader, 20, np.zeros(maps.shape[1:], dtype=np.float32))
+    ssim, _, ssim_of_means, _ = parts.similarity(np.arange(parts.n_parts) != 2)
+    assert (ssim == 1.0).all()
+    assert (ssim_of_means == 1.0).all()
+
+
+def test_similarity_of_means_is_no_count_of_channels() -> None:
+    ssim, _, ssim_of_means, correlation_of_means = _Copies(2).similarity(np.array([True, False]))
+    # one of two equal channels is left: half of the channels, but all of the pattern at half its contrast
+    assert (ssim < 0.7).all()
+    np.testing.assert_allclose(correlation_of_means, 1.0, atol=1e-6)
+    assert (ssim_of_means > ssim).all()
+    assert (ssim_of_means < 0.95).all()
+
+
+def test_a_map_of_one_channel_is_its_own_mean() -> None:
+    ssim, correlation, ssim_of_means, correlation_of_means = _Copies(1).similarity(np.array([False]))
+    np.testing.assert_array_equal(ssim_of_means, ssim)
+    np.testing.assert_array_equal(correlation_of_means, correlation)
 
 
 def test_masking_the_pathways_of_the_tower_is_masking_their_channels(decoded: Decoded, channels: MapChannels) -> None:
@@ -72,6 +100,19 @@ def test_masking_the_pathways_of_the_tower_is_masking_their_channels(decoded: De
     expected = decoded.towers.encode_images(decoded.test.images, ("global",))
 
     np.testing.assert_allclose(channels.maps(keep).numpy(), expected, atol=1e-6)
+
+
+class _Copies(MaskableParts):
+    """A map of equal channels, of which a masked one is flat."""
+
+    def __init__(self, n: int) -> None:
+        self.reader, self.n_compared = SimpleNamespace(standardise=lambda maps: maps), 5
+        self._one = torch.from_numpy(np.random.default_rng(0).standard_normal((5, 12, 20))).float()
+        self.n_parts = self.n_structured = n
+        self._remember(self.maps(np.ones(n, dtype=bool)).numpy())
+
+    def maps(self, keep: np.ndarray) -> torch.Tensor:
+        return self._one[:, None] * torch.from_numpy(keep.astype(np.float32))[:, None, None]
 
 
 class _Additive(MaskableParts):

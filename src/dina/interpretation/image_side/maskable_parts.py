@@ -21,7 +21,9 @@ from dina.towers.neural.projective_fields import ProjectiveFields
 RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM, in deviations of a channel
 AT_ONCE = 16  # images whose expected responses are held for every channel at a time
 
-Similarity = tuple[Float[np.ndarray, "image"], Float[np.ndarray, "image"]]
+Values = Float[np.ndarray, "image"]
+Similarity = tuple[Values, Values, Values, Values]
+"""Structural similarity (mean over channels) and correlation of maps, then both of their means over channels."""
 
 
 class MaskableParts(ABC):
@@ -47,7 +49,14 @@ class MaskableParts(ABC):
         self.towers, self.task, self.reader, self.n_compared = towers, task, reader, n_compared
         self._neural = torch.from_numpy(towers.encode_responses(task.queries.responses)).to(towers.device)
         self._presentations = torch.from_numpy(np.asarray(task.queries.n_presentations, dtype=np.float32)).to(towers.device)
-        self._whole = reader.standardise(towers.encode_images(task.gallery.images[:n_compared]))
+        self._remember(reader.standardise(towers.encode_images(task.gallery.images[:n_compared])))
+
+    def _remember(self, whole: Float[np.ndarray, "image channel height width"]) -> None:
+        self._whole = whole
+        self._whole_mean = self._whole.mean(axis=1)
+        # the mean of many channels has less contrast than each; that of one channel is the channel
+        contrast = [np.sqrt(np.square(maps, dtype=np.float64).mean()) for maps in (self._whole_mean, self._whole)]
+        self._mean_range = RANGE_DEVIATIONS * (contrast[0] / contrast[1] if contrast[0] > 0 else 1.0)
 
     @abstractmethod
     def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
@@ -59,14 +68,20 @@ class MaskableParts(ABC):
             return np.asarray(self.towers.comparison(self._neural, self.maps(keep), self._presentations).cpu().numpy())
 
     def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
-        """Return structural similarity (mean over channels) and correlation of each map with what remains of it."""
+        """Return how alike each map and what remains of it are, and their means over channels."""
         remaining = self.reader.standardise(self.maps(keep)[: self.n_compared].cpu().numpy())
         flat = [maps.reshape(-1, *maps.shape[2:]) for maps in (self._whole, remaining)]
         ssim = (
             structural_similarity(flat[0], flat[1], np.full(len(flat[0]), RANGE_DEVIATIONS)).reshape(remaining.shape[:2]).mean(1)
         )
         whole, rest = (maps.reshape(len(maps), -1) for maps in (self._whole, remaining))
-        return ssim, np.nan_to_num(correlate_rows(whole, rest))  # a flat map is like no other
+        # a flat map is like no other
+        return ssim, np.nan_to_num(correlate_rows(whole, rest)), *self._compare_means(remaining.mean(axis=1))
+
+    def _compare_means(self, remaining: Float[np.ndarray, "image height width"]) -> tuple[Values, Values]:
+        ssim = structural_similarity(self._whole_mean, remaining, np.full(len(remaining), self._mean_range))
+        whole, rest = (maps.reshape(len(maps), -1) for maps in (self._whole_mean, remaining))
+        return ssim, np.nan_to_num(correlate_rows(whole, rest))
 
 
 class NamedPathways(MaskableParts):
@@ -134,7 +149,10 @@ class MapChannels(MaskableParts):
         if isinstance(towers.comparison, LikelihoodComparison) and not rest.any():
             assert isinstance(towers.neural_tower, ProjectiveFields)  # a likelihood has no other; tells the type checker
             self._terms = self._likelihood_terms(towers.neural_tower)
-        self._masked_ssim, self._sums = self._compare_channels(reader.standardise(rest[None].copy())[0])
+        masked = reader.standardise(rest[None].copy())[0]
+        self._masked_ssim, self._sums = self._compare_channels(masked)
+        # what each channel adds to the mean, nothing where masking changes nothing: (channel, image and place)
+        self._lost = (self._whole - masked).transpose(1, 0, 2, 3).reshape(len(masked), -1) / np.float32(len(masked))
 
     def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
         """Return the maps of the gallery with only the parts in ``keep``."""
@@ -151,7 +169,7 @@ class MapChannels(MaskableParts):
         return np.asarray((comparison.log_scale.exp() * (agreement - 0.5 * own)).detach().cpu().numpy())
 
     def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
-        """Return structural similarity (mean over channels) and correlation of each map with what remains of it."""
+        """Return how alike each map and what remains of it are, and their means over channels."""
         kept = keep[: len(self._masked_ssim)]
         ssim = np.where(kept[:, None], 1.0, self._masked_ssim).mean(axis=0)
         total, square, rest_total, rest_square, product, n_places = self._sums
@@ -161,7 +179,9 @@ class MapChannels(MaskableParts):
         masked_variance = np.where(kept[:, None], square, rest_square[:, None]).sum(0) / n - masked_mean**2
         covariance = np.where(kept[:, None], square, product).sum(0) / n - mean * masked_mean
         spread = np.sqrt((variance * masked_variance).clip(0))
-        return ssim, np.divide(covariance, spread, out=np.zeros_like(spread), where=masked_variance > 1e-12 * variance)
+        correlation = np.divide(covariance, spread, out=np.zeros_like(spread), where=masked_variance > 1e-12 * variance)
+        remaining = self._whole_mean - ((~kept).astype(np.float32) @ self._lost).reshape(self._whole_mean.shape)
+        return ssim, correlation, *self._compare_means(remaining)
 
     @torch.inference_mode()
     def _likelihood_terms(self, neural: ProjectiveFields) -> tuple[Tensor, Tensor]:

@@ -51,9 +51,9 @@ class MaskingLosses:
     def measure(
         self, parts: MaskableParts, members: Bool[np.ndarray, "part"], *, has_null: bool
     ) -> Float[np.ndarray, "statistic measure"]:
-        """Return value, interval and null of similarity, correlation, top-1 lost and log rank gained with ``members`` masked."""
+        """Return value, interval and null of the four similarities, top-1 lost and log rank gained with ``members`` masked."""
         columns = [self.mean_and_interval(values) for values in self._per_image(parts, ~members)]
-        null = self._null(parts, members) if has_null else np.full((2, 4), np.nan)
+        null = self._null(parts, members) if has_null else np.full((2, len(columns)), np.nan)
         return np.concatenate([np.array(columns).T, null])
 
     def split(self, parts: MaskableParts, groups: Groups, *, has_null: bool) -> Float[np.ndarray, "group statistic"]:

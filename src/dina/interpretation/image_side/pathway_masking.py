@@ -20,8 +20,9 @@ from dina.towers.image.two_pathway import TwoPathway
 
 NULL = "as many parts of the tower chosen at random"
 NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
-MEASURES = ("ssim", "correlation", "top1_loss", "log_rank_loss")
-UNITS = {"ssim": "1", "correlation": "1", "top1_loss": "1", "log_rank_loss": "1"}
+SIMILARITIES = ("ssim", "correlation", "ssim_mean_map", "correlation_mean_map")
+MEASURES = (*SIMILARITIES, "top1_loss", "log_rank_loss")
+UNITS = dict.fromkeys(SIMILARITIES, "1") | {"top1_loss": "1", "log_rank_loss": "nats"}
 
 
 class PathwayMaskingSettings(BaseModel):
@@ -57,8 +58,8 @@ class PathwayMaskingResult:
     n_parts
         How many channels or features each part holds.
     values
-        Structural similarity and correlation of masked with whole maps; top-1 accuracy lost, and mean natural logarithm
-        of the rank gained, shape ``(n_masked, 4)``.
+        Structural similarity and correlation of masked with whole maps, and of their means over channels; top-1 accuracy
+        lost, and mean natural logarithm of the rank gained, shape ``(n_masked, 6)``.
     low, high
         Ends of their 95 % bootstrap intervals over images, paired for losses.
     null_low, null_high
@@ -113,12 +114,12 @@ class PathwayMaskingResult:
         return xr.Dataset(variables, coordinates, attributes)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return ``top1_full``; ``ssim_…``, ``correlation_…``, ``top1_loss_…``, ``log_rank_loss_…`` of each part; ``shapley_…``."""
+        """Return ``top1_full``; four similarities, ``top1_loss_…`` and ``log_rank_loss_…`` of each part; ``shapley_…``."""
         found = [Finding("top1_full", self.top1[0], "1", self.n_images[0], *self.top1[1:])]
         for row, part in enumerate(self.parts):
             for column, measure in enumerate(MEASURES):
                 cell = (a[row, column] for a in (self.values, self.low, self.high, self.null_low, self.null_high))
-                n = self.n_images[1] if measure in ("ssim", "correlation") else self.n_images[0]
+                n = self.n_images[1] if measure in SIMILARITIES else self.n_images[0]
                 found.append(_finding(f"{measure}_{part}", UNITS[measure], n, *map(float, cell)))
         shapley = zip(self.pathways, self.shapley, strict=True)
         return (*found, *(_finding(f"shapley_{name}", "1", self.n_images[0], *map(float, row)) for name, row in shapley))
