@@ -1,6 +1,7 @@
 """The page shows frequency, shape, conditions and capacity with chance, units and words, also where nothing was found."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,9 @@ def of_everything(signal: float, recording: Recording) -> dict[str, object]:
     """Return one result of each analysis, from queries that find their images as well as the signal lets them."""
     n = len(ALTERATIONS)
     examples = np.random.default_rng(0).standard_normal((n + 1, 3, 12, 30)).astype(np.float32)
-    matched = MatchedConditions((recording, recording), np.arange(N), np.array([0.4, 0.3]), np.array([0.3, 0.3]))
+    matched = MatchedConditions(
+        (recording, recording), np.arange(N), np.array([0.4, 0.3]), np.array([0.3, 0.3]), np.ones(2, bool)
+    )
     many = tables([signal] * n)
     return {
         "spatial_frequency": SpatialFrequencyResult(curves(signal), DRAW, "cycles/degree"),
@@ -54,7 +57,7 @@ def of_everything(signal: float, recording: Recording) -> dict[str, object]:
             tables([signal] * 2), np.stack([many, many]), tables([0.0] * n), np.ones(N), examples, DRAW
         ),
         "conditions": ConditionsResult(
-            ("natural", "8D"), tables([signal] * 2), tables([signal] * 2), tables([9.0] * 2), matched, 100, DRAW
+            ("natural", "8D"), tables([signal] * 2), tables([signal] * 2), tables([9.0] * 2), matched, 100, 0, DRAW
         ),
         "spatial_frequency_refit": SpatialFrequencyRefitResult(
             FREQUENCY, curves(signal).low_pass, tables([0])[0], 0.25, "cycles/degree", DRAW
@@ -109,6 +112,15 @@ def test_the_nyquist_limit_is_drawn(name: str, small_session: Recording, tmp_pat
 def test_neurally_derived_images_are_shown_with_their_caveat(small_session: Recording, tmp_path: object) -> None:
     (part,) = section_of("conditions", of_everything(4.0, small_session)["conditions"], tmp_path).figures
     assert "put in by neurons" in part.caption
+
+
+def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: Recording) -> None:
+    same = of_everything(4.0, small_session)["conditions"]
+    moved = np.where(np.arange(2)[:, None, None] == 0, same.transferred, np.nan)
+    result = replace(same, transferred=moved, matched=replace(same.matched, has_same_neurons=np.array([True, False])))
+    section = INTERPRETATION["conditions"](result.to_dataset(), result.findings())
+    assert any("do not say that their neurons are the same" in text for text in section.paragraphs)
+    assert "nan" not in str(section.figures[0].table.rows).lower()
 
 
 def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path: object) -> None:

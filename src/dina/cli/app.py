@@ -95,7 +95,7 @@ def interpret(
     images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
     others: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="RECORDING", help="The same neurons under another condition; may be repeated."),
+        typer.Option("--with", metavar="RECORDING", help="The same images under another condition; may be repeated."),
     ] = None,
     device: Device = "auto",
     threads: Threads = None,

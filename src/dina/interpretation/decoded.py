@@ -35,7 +35,7 @@ class Decoded:
     n_resamples
         Bootstrap resamples and permutations.
     others
-        Further recordings of the same neurons with the same image ids under other conditions; usually none.
+        Further recordings with the same image ids under other conditions, best of the same neurons; usually none.
     parts
         Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.
     """

@@ -8,7 +8,7 @@ import pytest
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.conditions import ConditionsResult, analyse_conditions
-from dina.interpretation.image_side.matched_conditions import match_conditions
+from dina.interpretation.image_side.matched_conditions import have_same_neurons, match_conditions
 from dina.measures.reliability import signal_variance_fraction
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
@@ -83,6 +83,50 @@ def test_neurally_derived_images_carry_their_caveat(result: ConditionsResult) ->
     assert "neural responses" in result.to_dataset().attrs["caveat"]
 
 
+def moved_apart(recording: Recording) -> Recording:
+    """Return a recording that is said to be of other neurons."""
+    return replace(recording, neuron_position_um=recording.neuron_position_um + np.float32(1000.0))
+
+
+def test_neurons_are_the_same_only_if_their_positions_say_so(session: Recording, white: Recording) -> None:
+    assert have_same_neurons(session, white)
+    assert not have_same_neurons(session, moved_apart(white))
+    assert not have_same_neurons(session, replace(white, neuron_position_um=None))
+    unknown = [replace(one, neuron_position_um=np.full((80, 3), np.nan, np.float32)) for one in (session, white)]
+    assert not have_same_neurons(*unknown)
+
+
+def test_of_other_neurons_as_many_are_drawn_and_of_the_same_neurons_the_same(session: Recording, white: Recording) -> None:
+    few = moved_apart(white).select_neurons(np.arange(80) < 30, "test")
+    third = replace(white, condition="small")
+    matched = match_conditions((session, few, third), np.arange(150), seed=0)
+    assert [recording.n_neurons for recording in matched.recordings] == [30, 30, 30]
+    np.testing.assert_array_equal(matched.has_same_neurons, [True, False, True])
+    first, _, last = matched.recordings
+    np.testing.assert_array_equal(first.neuron_position_um, last.neuron_position_um)
+    again = match_conditions((session, few, third), np.arange(150), seed=0)
+    np.testing.assert_array_equal(again.recordings[0].responses, first.responses)
+
+
+def test_towers_are_not_asked_about_other_neurons(decoded: Decoded, white: Recording) -> None:
+    other = moved_apart(white).select_neurons(np.arange(80) % 4 > 0, "test")
+    found = {finding.name: finding for finding in analyse_conditions(replace(decoded, others=(other,))).findings()}
+    for name in ("top1_natural_to_white", "transfer_loss_white"):
+        assert np.isnan(found[name].value)
+        assert "do not say that their neurons are the same" in found[name].reason
+    assert found["top1_within_white"].beats_null
+    assert np.isfinite(found["within_minus_natural_white"].low)
+
+
+def test_images_that_look_like_training_images_elsewhere_are_left_out(decoded: Decoded, white: Recording) -> None:
+    images, (known, asked) = white.images.copy(), (decoded.train.stimulus_id[0], decoded.test.stimulus_id[:2])
+    images[asked[0]] = images[known]
+    images[asked[1]] = images[decoded.test.stimulus_id[5]]  # two test images may look alike
+    result = analyse_conditions(replace(decoded, others=(replace(white, images=images),)))
+    assert result.n_dropped == result.to_dataset().attrs["n_dropped"] == 1
+    assert result.within.shape == (2, 49, 49)
+
+
 def test_without_other_recordings_the_reason_is_plain(decoded: Decoded) -> None:
     with pytest.raises(DataError, match="none were given"):
         analyse_conditions(decoded)
@@ -100,9 +144,3 @@ def test_recordings_that_cannot_be_compared_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         analyse_conditions(replace(decoded, others=(replace(white, **change),)))
-
-
-def test_other_neurons_are_refused(decoded: Decoded, white: Recording) -> None:
-    fewer = white.select_neurons(np.arange(80) < 60, "test")
-    with pytest.raises(DataError, match="the same neurons"):
-        analyse_conditions(replace(decoded, others=(fewer,)))

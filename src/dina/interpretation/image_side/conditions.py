@@ -1,17 +1,19 @@
 """Whether decoding depends on the stimulus set: within natural, white, 8D, 4D and small images, and from one to the others."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.decoder import DinaDecoder
 from dina.baselines.ideal_observer import IdealObserver
 from dina.checks import DataError
+from dina.dataset.near_duplicates import group_near_identical
 from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
 from dina.dataset.standardise import Standardiser
 from dina.interpretation.decoded import Decoded
@@ -25,6 +27,10 @@ from dina.recordings.recording import Recording
 
 NEURALLY_DERIVED = ("8D", "4D")
 CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
+OTHER_NEURONS = (
+    "The recordings do not say that their neurons are the same (neuron_position_um, known and equal in both), and towers cannot be"
+    " asked about other neurons."
+)
 FEWEST_IMAGES = 10
 Fitted = tuple[AlignedTowers, Standardiser]
 """Towers, and the means and deviations by which they know responses."""
@@ -41,13 +47,14 @@ class ConditionsResult:
     within
         Chance of each candidate to come first, towers fitted within each condition.
     transferred
-        The same for towers fitted on the first condition; its own entry equals that of ``within``.
+        The same for towers fitted on the first condition; its own entry equals that of ``within``. NaN where the neurons
+        are not known to be the same.
     ideal
         The same for the ideal observer of simulated recordings; None for real ones.
     matched
         What was made equal, and how.
-    n_train
-        Number of training identities.
+    n_train, n_dropped
+        Number of training identities, and of test identities that were left out because they look like others elsewhere.
     resampling
         Bootstrap and permutations of the test identities.
     """
@@ -58,6 +65,7 @@ class ConditionsResult:
     ideal: Float[np.ndarray, "condition image candidate"] | None
     matched: MatchedConditions
     n_train: int
+    n_dropped: int
     resampling: PairedResampling
 
     def to_dataset(self) -> xr.Dataset:
@@ -71,6 +79,7 @@ class ConditionsResult:
             ),
             "signal_before": ("condition", self.matched.fraction_before, {"units": "1"}),
             "signal_after": ("condition", self.matched.fraction_after, {"units": "1"}),
+            "has_same_neurons": ("condition", self.matched.has_same_neurons.astype(np.uint8), {"units": "1"}),
         }
         if self.ideal is not None:
             variables |= curve_variables("ideal", "condition", over(self.ideal), "top-1 accuracy of the ideal observer")
@@ -80,6 +89,7 @@ class ConditionsResult:
             attrs={
                 "n_images": self.within.shape[1],
                 "n_train": self.n_train,
+                "n_dropped": self.n_dropped,
                 "n_neurons": recording.n_neurons,
                 "n_trials": recording.n_trials,
                 "caveat": CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "",
@@ -103,11 +113,13 @@ class ConditionsResult:
             if place == 0:
                 continue
             loss, change = differences(np.stack([own[place] - moved[place], own[place] - own[0]])).T
-            found += [
-                resampled_finding(f"top1_{first}_to_{name}", rows["moved"][:, place], "1", n, NULL),
-                resampled_finding(f"transfer_loss_{name}", loss, "1", n, EXCHANGED),
-                resampled_finding(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED),
-            ]
+            moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, EXCHANGED)
+            for finding, values, null in moves:
+                if self.matched.has_same_neurons[place]:
+                    found.append(resampled_finding(finding, values, "1", n, null))
+                else:
+                    found.append(Finding(finding, math.nan, "1", n, reason=OTHER_NEURONS))
+            found.append(resampled_finding(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED))
         return tuple(found)
 
 
@@ -115,7 +127,9 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     """Fit towers within each stimulus condition, and take those of the first condition to the others.
 
     All recordings are first made equal, see `match_conditions`. The split is that of the decoding: by image identity,
-    hence the same for all conditions. It takes one fit for each condition.
+    hence the same for all conditions; a test identity whose image is near-identical to a training or validation image under
+    any condition is left out of all of them. It takes one fit for each condition. Where the neurons of a condition are not
+    known to be those of the first, nothing is taken over to it.
 
     Parameters
     ----------
@@ -129,23 +143,26 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     """
     if not decoded.others:
         raise DataError(
-            "Conditions can be compared only with recordings of the same neurons under other conditions; none were given."
+            "Conditions can be compared only with recordings under other conditions; none were given."
             " Give them together with the natural one."
         )
     matched = match_conditions((decoded.recording, *decoded.others), decoded.train.stimulus_id, decoded.seed)
     train, validation, test = (
         np.intersect1d(part.stimulus_id, matched.stimulus_id) for part in (decoded.train, decoded.validation, decoded.test)
     )
+    is_alike = _look_like(matched.recordings[1:], test, np.concatenate([train, validation]))
+    test = test[~is_alike]
     if len(test) < FEWEST_IMAGES:
         raise DataError(
-            f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)}."
-            " Keep more images for testing."
+            f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)},"
+            f" and {is_alike.sum()} more that look like training images under some condition. Keep more images for testing."
         )
     fit_first = cache(partial(_fit, decoded, matched.recordings[0], train, validation))
     tables = []
     for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
         fit_own = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
-        tables.append(decoded.parts.get(recording.condition, partial(_ask, recording, test, fit_own, fit_first)))
+        taken = fit_first if matched.has_same_neurons[place] else None
+        tables.append(decoded.parts.get(recording.condition, partial(_ask, recording, test, fit_own, taken)))
     return ConditionsResult(
         conditions=tuple(recording.condition for recording in matched.recordings),
         within=np.stack([table["within"] for table in tables]),
@@ -153,8 +170,20 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
         ideal=np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None,
         matched=matched,
         n_train=len(train),
+        n_dropped=int(is_alike.sum()),
         resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
     )
+
+
+def _look_like(
+    recordings: Sequence[Recording], test: Int[np.ndarray, "n_test"], other: Int[np.ndarray, "n_other"]
+) -> Bool[np.ndarray, "n_test"]:
+    """Say of each test identity whether its image is near-identical to that of another part in any recording."""
+    found = np.zeros(len(test), dtype=bool)
+    for recording in recordings:  # the split keeps those of the first condition together
+        group = group_near_identical(recording.images)
+        found |= np.isin(group[test], group[other])
+    return found
 
 
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
@@ -167,14 +196,17 @@ def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: 
 
 
 def _ask(
-    recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted]
+    recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
 ) -> dict[str, np.ndarray]:
-    """Return what the condition's own towers, those of the first condition and the ideal observer find."""
-    (own, standardiser), (first, of_first) = fit_own(), fit_first()
+    """Return what the condition's own towers, those of the first condition (if any) and the ideal observer find."""
+    own, standardiser = fit_own()
     pairs = make_pairs(recording, test, standardiser)
-    # the first condition's towers know responses by its own means and deviations
-    moved = make_pairs(recording, test, of_first)
-    found = {"within": _search(own, pairs), "transferred": _search(first, moved)}
+    found = {"within": _search(own, pairs)}
+    found["transferred"] = np.full_like(found["within"], np.nan)
+    if fit_first is not None:
+        first, of_first = fit_first()
+        # the first condition's towers know responses by its own means and deviations
+        found["transferred"] = _search(first, make_pairs(recording, test, of_first))
     return found if recording.truth is None else found | {"ideal": _observe(recording, pairs)}
 
 

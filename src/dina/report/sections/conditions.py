@@ -31,12 +31,15 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         ),
         tuple(rows),
     )
+    has_same = dataset["has_same_neurons"].to_numpy().astype(bool)
+    is_same = bool(has_same.all())
+    whose = "the same" if is_same else "each time"
     n, n_train, n_neurons = (int(dataset.attrs[key]) for key in ("n_images", "n_train", "n_neurons"))
     warned = f" {caveat}." if caveat else ""
     part = FigurePart(
         "conditions",
         draw_conditions(dataset),
-        f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, the same {n_neurons:,}"
+        f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
         f" neurons, {n_train:,} training identities and numbers of repeats for all. Filled: towers fitted within the condition; hollow:"
         f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to"
         f" other images.{warned}",
@@ -54,7 +57,8 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         "conditions",
         "Stimulus conditions",
         paragraphs=(
-            f"Identities, repeats and neurons are the same for all conditions. {matching}",
+            f"Identities, repeats and {'neurons' if is_same else 'number of neurons'} are the same for all conditions. {matching}",
+            *dict.fromkeys(found[f"transfer_loss_{name}"].reason for name, same in zip(names, has_same, strict=True) if not same),
             *((f"{caveat}; a high accuracy there says little about images in general.",) if caveat else ()),
         ),
         figures=(part,),
