@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from dina.checks import DataError
@@ -24,7 +25,6 @@ SHAPE = (1, 16, 64)
 
 
 def save(kind, folder):
-    transformers = pytest.importorskip("transformers", reason="the extra encoders is not installed")
     transformers.utils.logging.disable_progress_bar()
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -128,7 +128,6 @@ def test_a_frozen_tower_of_a_saved_model_learns_statistics_and_lets_gradients_th
 
 
 def test_folders_without_a_model_and_layers_that_do_not_exist_are_refused(tmp_path):
-    pytest.importorskip("transformers", reason="the extra encoders is not installed")
     with pytest.raises(DataError, match=r"folder with config\.json and model\.safetensors"):
         read_vision_model(tmp_path, SHAPE)
     (tmp_path / "config.json").write_text('{"model_type": "vit"}')

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.decoder import DinaDecoder
@@ -122,7 +123,6 @@ def test_gabor_filters_have_no_control_with_random_weights():
 
 
 def test_a_saved_transformer_and_its_control_are_fitted_saved_and_found_again(make_toy_pairs, tmp_path):
-    transformers = pytest.importorskip("transformers", reason="the extra encoders is not installed")
     transformers.utils.logging.disable_progress_bar()
     tiny = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     with torch.random.fork_rng():
