@@ -10,9 +10,9 @@ from dina.alignment.preset_settings import DefaultSettings
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.neural_side.noise_shuffle import NoiseShuffleResult, NoiseShuffleSettings, analyse_noise_shuffle
+from dina.interpretation.verdicts import RULES, judge
 from dina.measures.covariability import shuffle_repeats
 from dina.measures.finding import Finding
-from dina.interpretation.verdicts import RULES, judge
 from dina.recordings.synthetic import simulate
 
 
