@@ -68,18 +68,21 @@ def test_shapley_values_add_up_to_the_margin_of_all(decoded: Decoded) -> None:
     own = scores.gather(1, asked.target[:, None])[:, 0]
     margin = own - (scores.sum(1) - own) / (scores.shape[1] - 1)
     np.testing.assert_allclose(value.sum(), float(margin.mean()), rtol=1e-9)
-    assert (error >= 0).all()
+    again, other = sample_shapley(readout, asked, 6, generator_for(1, "shapley"))
+    # two samples differ by their errors: in units of these by about 1, with three pairs of permutations each by some tails more
+    size = np.median(np.abs(value - again) / np.sqrt(error**2 + other**2))
+    assert 0.3 < size < 1.5
 
 
 def test_responses_paired_with_other_images_contribute_nothing(decoded: Decoded) -> None:
     test = decoded.test
     shuffled = replace(test, images=np.ascontiguousarray(np.roll(test.images, 7, axis=0)))
     found = _by_name(analyse_contributions(replace(decoded, test=shuffled), FAST))
-    helpful = found["helpful_fraction"]
-    # the shuffles of shuffled pairs are the same null: ten draws give its range, twice as wide holds any further one
-    width = helpful.null_high - helpful.null_low
-    assert helpful.value < helpful.null_high + width + 0.05
-    assert abs(found["agreement_with_training"].value) < 0.5
+    assert not found["helpful_fraction"].beats_null
+    for name in ("agreement_with_training", "agreement_between_halves"):
+        assert found[name].low < 0 < found[name].high, name
+    assert np.isnan(found["corrected_correlation_with_mean_response"].value)
+    assert "do not agree" in found["corrected_correlation_with_mean_response"].reason
 
 
 def test_planted_informative_neurons_are_found() -> None:

@@ -11,6 +11,7 @@ from dina.checks import DataError
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.neural_side.attention_subsets import AttentionSubsetSettings, analyse_attention_subsets
 from dina.interpretation.neural_side.refitted_subsets import RefittedSubsetSettings, analyse_refitted_subsets
+from dina.measures.map_similarity import structural_similarity
 
 
 def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded) -> None:
@@ -35,9 +36,22 @@ def test_attention_keeps_and_discards_the_same_neurons(attentive: Decoded) -> No
     settings = AttentionSubsetSettings(n_training_trials=4, n_images=10, n_random=3)
     result = analyse_attention_subsets(attentive, settings)
     np.testing.assert_allclose(result.attention.sum(), 1.0, rtol=1e-5)
-    # all neurons kept are the same neurons, in whatever order
-    np.testing.assert_allclose(result.similarity["kept"][-1], result.similarity["random"][-1], atol=1e-6)
-    # all discarded leave the map of silence, which is the same for every response
+    # the maps of some responses alone, made here without the analysis: others at their mean, which is zero
+    order = np.argsort(-result.attention, kind="stable")
+    responses = attentive.test.averaged()[:10]
+    for name, row, kept in (
+        ("kept", 3, order[:8]),
+        ("discarded", 3, order[8:]),
+        ("kept", -1, order),
+        ("discarded", -1, order[:0]),
+    ):
+        masked = np.zeros_like(responses)
+        masked[:, kept] = responses[:, kept]
+        maps, wanted = attentive.towers.encode_responses(masked), attentive.towers.encode_images(attentive.test.images[:10])
+        span = np.ptp(wanted, axis=(2, 3)).reshape(-1)
+        expected = structural_similarity(maps.reshape(-1, 8, 16), wanted.reshape(-1, 8, 16), span).reshape(10, -1).mean(axis=1)
+        np.testing.assert_allclose(result.similarity[name][row], expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(result.similarity["kept"][3], result.similarity["discarded"][3])
     dataset = result.to_dataset()
     assert dict(dataset.sizes) == {"neuron": 80, "selection": 3, "fraction": 9}
     names = [finding.name for finding in result.findings()]

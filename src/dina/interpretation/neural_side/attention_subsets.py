@@ -6,12 +6,12 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t
 
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.attention_matrices import received_attention
 from dina.interpretation.neural_side.training_ranking import mean_contributions
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.map_similarity import structural_similarity
 from dina.measures.rank_association import spearman_null, spearman_with_interval
@@ -67,8 +67,8 @@ class AttentionSubsetsResult:
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
-        """Return attention by neuron and similarity by (selection, fraction)."""
-        low, high = np.quantile(self.random, [0.025, 0.975], axis=0)
+        """Return attention by neuron, similarity by (selection, fraction), and where one more random draw would lie."""
+        mean, reach = self.random.mean(axis=0), prediction_reach(self.random)
         return xr.Dataset(
             {
                 "attention": ("neuron", self.attention, {"units": "1"}),
@@ -77,8 +77,8 @@ class AttentionSubsetsResult:
                     np.stack([values.mean(axis=1) for values in self.similarity.values()]),
                     {"units": "1"},
                 ),
-                "random_low": ("fraction", low, {"units": "1"}),
-                "random_high": ("fraction", high, {"units": "1"}),
+                "random_low": ("fraction", mean - reach, {"units": "1"}),
+                "random_high": ("fraction", mean + reach, {"units": "1"}),
             },
             coords={"selection": list(self.similarity), "fraction": list(FRACTIONS)},
         )
@@ -184,8 +184,7 @@ def _describe(
     drawn = result.random[:, :-1].mean(1)
     kept, random = (result.similarity[name][:-1].mean(0) for name in ("kept", "random"))
     difference = kept - random
-    # where one more draw would lie beside the mean of these few
-    reach = float(t.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1) * np.sqrt(1 + 1 / len(drawn)))
+    reach = float(prediction_reach(drawn))
     found.append(
         Finding(
             "kept_attended_minus_random_ssim",

@@ -5,10 +5,13 @@ import xarray as xr
 from jaxtyping import Float
 
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.neural_side.contribution_bootstrap import Resample, interval_about, resample_contributions
 from dina.interpretation.neural_side.neuron_strength import NeuronStrength
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.rank_association import roc_area, spearman_null, spearman_with_interval
-from dina.measures.resampling import percentile_interval, resample_counts, wilson_interval
+from dina.measures.reliability import spearman_brown
+from dina.measures.resampling import percentile_interval, resample_counts
 from dina.randomness import generator_for
 
 N_HALVINGS = 20
@@ -18,6 +21,9 @@ FEWEST_EXACT = 3  # neurons from which the error of the first order is told
 RANKS = "neurons permuted"
 PLANTED = "no neuron distinguished"
 SHUFFLED = "images' trials taken for other images'"
+UNRELIABLE = (
+    "Contributions to two halves of the test images do not agree beyond doubt, so that their errors cannot be allowed for."
+)
 
 Estimate = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]
 
@@ -46,10 +52,14 @@ def describe_contributions(
     """
     own = dataset["contribution"].to_numpy()
     training = dataset["training_contribution"].to_numpy()
-    found = [_helpful(own, dataset["contribution_error"].to_numpy(), shuffled)]
+    drawn = list(resample_contributions(by_image, decoded.n_resamples, generator_for(decoded.seed, "images and neurons")))
+    halves = _between_halves(by_image, drawn, decoded.seed)
+    rates = np.full(len(own), np.nan) if strength.rate_reason else strength.mean_response
+    with_rates = _correlation("correlation_with_mean_response", own, rates, drawn, strength.rate_reason)
+    found = [_helpful(own, dataset["contribution_error"].to_numpy(), shuffled, drawn)]
     found.append(_top_tenth(decoded, by_image, training))
-    found.append(_between_halves(by_image, decoded.seed))
-    found.append(_agreement("agreement_with_training", own, training))
+    found.append(halves)
+    found.append(_correlation("agreement_with_training", own, training, drawn))
     found.append(_agreement("agreement_with_shapley", own, dataset["shapley"].to_numpy()))
     if "margin_lost_removed" in dataset:
         silenced = dataset["margin_lost_silenced"].to_numpy()
@@ -58,20 +68,22 @@ def describe_contributions(
         first_order, exact = (dataset[f"margin_lost_{name}"].to_numpy() for name in ("first_order", "silenced"))
         found.append(_agreement("agreement_with_exact", first_order, exact))
         found.append(_first_order_error(first_order, exact, decoded))
-    found.append(_agreement("correlation_with_signal_to_noise", own, strength.signal_to_noise, strength.reason))
-    found.append(_agreement("correlation_with_mean_response", own, strength.mean_response))
+    found.append(_correlation("correlation_with_signal_to_noise", own, strength.signal_to_noise, drawn, strength.reason))
+    found += [with_rates, _corrected(with_rates, halves, rates, drawn)]
     return (*found, *_planted(decoded, own))
 
 
-def _helpful(own: np.ndarray, error: np.ndarray, shuffled: list[Estimate]) -> Finding:
+def _helpful(own: np.ndarray, error: np.ndarray, shuffled: list[Estimate], drawn: list[Resample]) -> Finding:
     """Fraction of neurons whose contribution is above zero by more than its error allows."""
 
     def fraction(mean: np.ndarray, spread: np.ndarray) -> float:
         return float((mean > Z * spread).mean())
 
-    null_low, null_high = percentile_interval(np.array([fraction(*estimate) for estimate in shuffled]))
+    null = np.array([fraction(*estimate) for estimate in shuffled])
+    middle, reach = float(null.mean()), float(prediction_reach(null))
     value = fraction(own, error)
-    low, high = wilson_interval(value, len(own))
+    ends = interval_about(value, np.array([fraction(one.mean, one.error) for one in drawn]))
+    low, high, null_low, null_high = (min(max(end, 0.0), 1.0) for end in (*ends, middle - reach, middle + reach))
     return Finding("helpful_fraction", value, "1", len(own), low, high, null_low, null_high, SHUFFLED)
 
 
@@ -96,21 +108,53 @@ def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> 
     return Finding("top_tenth_share", value, "1", len(by_image), low, high, null_low, null_high, RANKS)
 
 
-def _between_halves(by_image: np.ndarray, seed: int) -> Finding:
+def _between_halves(by_image: np.ndarray, drawn: list[Resample], seed: int) -> Finding:
     """Rank correlation of contributions on two halves of the test images, averaged over divisions into halves."""
     generator = generator_for(seed, "halves of the test images")
-    drawn = []
+    values = []
     for _ in range(N_HALVINGS):
         order = generator.permutation(len(by_image))
-        halves = [by_image[rows].mean(0) for rows in np.array_split(order, 2)]
-        drawn.append(spearman_with_interval(*halves))
-    value, low, high = np.mean(drawn, axis=0)
-    return _finding("agreement_between_halves", (float(value), float(low), float(high)), by_image.shape[1], "")
+        values.append(spearman_with_interval(*(by_image[rows].mean(0) for rows in np.array_split(order, 2)))[0])
+    value = float(np.mean(values))
+    limits = interval_about(value, np.array([one.agreement() for one in drawn]), (_artanh, np.tanh))
+    return _finding("agreement_between_halves", (value, *limits), by_image.shape[1], "")
 
 
-def _agreement(name: str, own: np.ndarray, other: np.ndarray, reason: str = "") -> Finding:
+def _correlation(name: str, own: np.ndarray, other: np.ndarray, drawn: list[Resample], reason: str = "") -> Finding:
+    """Rank correlation with a measure that the errors of contributions do not enter; images and neurons are resampled."""
+    value = spearman_with_interval(own, other)[0]
+    limits = interval_about(value, np.array([one.correlation_with(other) for one in drawn]), (_artanh, np.tanh))
+    return _finding(name, (value, *limits), int(np.isfinite(other).sum()), reason)
+
+
+def _corrected(correlation: Finding, halves: Finding, other: np.ndarray, drawn: list[Resample]) -> Finding:
+    """Divide a correlation by the square root of the reliability of contributions, which errors hold down.
+
+    The reliability of all images is predicted from the agreement of halves (Spearman and Brown); other measures count as free of
+    errors. Resamples go through the same division, so that an uncertain reliability widens the interval.
+    """
+    name = f"corrected_{correlation.name}"
+    if np.isnan(correlation.value):
+        return Finding(name, np.nan, "1", correlation.n, reason=correlation.reason)
+    agreement = np.array([one.agreement() for one in drawn])
+    if not (halves.value > 0 and percentile_interval(np.nan_to_num(agreement))[0] > 0):
+        return Finding(name, np.nan, "1", correlation.n, reason=UNRELIABLE)
+    ceiling, *_ = ceilings = np.sqrt(spearman_brown(np.array([halves.value, *agreement])))
+    value = float(correlation.value / ceiling)
+    correlations = np.array([one.correlation_with(other) for one in drawn])
+    ratios = np.divide(correlations, ceilings[1:], out=np.full(len(drawn), np.nan), where=ceilings[1:] > 0)
+    reach = float(spearman_null(correlation.n) / ceiling)
+    return Finding(name, value, "1", correlation.n, *interval_about(value, ratios), -reach, reach, RANKS)
+
+
+def _artanh(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.arctanh(np.clip(values, -1 + 1e-9, 1 - 1e-9)))
+
+
+def _agreement(name: str, own: np.ndarray, other: np.ndarray) -> Finding:
+    """Rank correlation of two measures of the same images and trials; neurons alone are a sample."""
     n_known = int((np.isfinite(own) & np.isfinite(other)).sum())
-    return _finding(name, spearman_with_interval(own, other), n_known, reason)
+    return _finding(name, spearman_with_interval(own, other), n_known, "")
 
 
 def _finding(name: str, estimate: tuple[float, float, float], n: int, reason: str) -> Finding:

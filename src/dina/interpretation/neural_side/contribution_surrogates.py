@@ -43,7 +43,8 @@ def compare_with_surrogates(
 
     A surrogate's neurons contribute in proportion to a strength of theirs, nothing else: in proportion to their mean
     responses, as Poisson neurons with equal tuning would; in proportion to their signal-to-noise ratios, as neurons with
-    independent noise would; or all the same. To each expected contribution an error is added that is as large as the
+    independent noise would; or all the same. Strengths must be as unequal as the true ones, not made more so by errors
+    (`dina.interpretation.neural_side.ratio_errors`). To each expected contribution an error is added that is as large as the
     standard error of the neuron's own contribution, because errors of estimation alone make contributions unequal.
 
     Parameters
@@ -79,8 +80,20 @@ def compare_with_surrogates(
     return SurrogateComparison(observed, resampled, surrogate)
 
 
-def describe_inequality(comparison: SurrogateComparison, n_images: int) -> tuple[Finding, ...]:
-    """Return inequality of contributions, and by how much it exceeds that of each surrogate, as findings."""
+def describe_inequality(
+    comparison: SurrogateComparison, n_images: int, unknown: Mapping[str, str] | None = None
+) -> tuple[Finding, ...]:
+    """Return inequality of contributions, and by how much it exceeds that of each surrogate, as findings.
+
+    Parameters
+    ----------
+    comparison
+        From `compare_with_surrogates`.
+    n_images
+        That contributions rest on.
+    unknown
+        Surrogate → why it could not be made, "" where it could.
+    """
     found = []
     for measure, value in comparison.observed.items():
         low, high = percentile_interval(comparison.resampled[measure])
@@ -95,6 +108,9 @@ def describe_inequality(comparison: SurrogateComparison, n_images: int) -> tuple
         spread = percentile_interval(drawn - drawn.mean())
         words = f"contributions in proportion to {name.replace('_', ' ')}" if name != "equal" else "all contributions equal"
         found.append(Finding(f"{measure}_excess_over_{name}", float(difference.mean()), "1", n_images, low, high, *spread, words))
+    for name, reason in (unknown or {}).items():
+        if reason:
+            found += [Finding(f"{measure}_excess_over_{name}", np.nan, "1", n_images, reason=reason) for measure in MEASURES]
     return tuple(found)
 
 

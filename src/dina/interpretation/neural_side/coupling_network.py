@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from scipy.stats import t as student
 
 from dina.dataset.pairs import Pairs
 from dina.measures.covariability import standardise_columns
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.reliability import average_halves
 from dina.measures.resampling import percentile_interval
@@ -90,7 +90,7 @@ def like_to_like(
         words += " and the same distances"
     networks = rewire(pairs, position_um, edges, n_networks, generator)
     null = np.array([np.nanmean(tuning.correlate(network)) for network in networks])
-    reach = float(student.ppf(0.975, n_networks - 1) * null.std(ddof=1) * math.sqrt(1 + 1 / n_networks))
+    reach = float(prediction_reach(null))
     neurons, member = np.unique(pairs, return_inverse=True)
     low, high = _interval_over_neurons(values, member.reshape(pairs.shape), len(neurons), generator)
     mean = float(null.mean())

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
 
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
@@ -94,12 +95,7 @@ def ratio_over_queries(name: str, above: Float[np.ndarray, "query"], below: Floa
 
 
 def with_nulls(observed: InteractionStatistics, nulls: Sequence[InteractionStatistics], words: str) -> tuple[Finding, ...]:
-    """Give each statistic the range in which one more null model would fall with 95 % probability.
-
-    Notes
-    -----
-    Prediction interval of a normal variable from few draws, by Student's distribution.
-    """
+    """Give each statistic the range in which one more null model would fall with 95 % probability."""
     findings = []
     for position, finding in enumerate(observed.all()):
         values = np.array([null.all()[position].value for null in nulls])
@@ -107,9 +103,8 @@ def with_nulls(observed: InteractionStatistics, nulls: Sequence[InteractionStati
         if not math.isfinite(finding.value) or len(values) < 2:
             findings.append(finding)
             continue
-        reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / len(values)) + ROUNDING
-        low, high = float(values.mean() - reach), float(values.mean() + reach)
-        findings.append(replace(finding, null_low=low, null_high=high, null=words))
+        reach, mean = float(prediction_reach(values)) + ROUNDING, float(values.mean())
+        findings.append(replace(finding, null_low=mean - reach, null_high=mean + reach, null=words))
     return tuple(findings)
 
 

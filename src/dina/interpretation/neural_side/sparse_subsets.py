@@ -13,15 +13,17 @@ from dina.interpretation.neural_side.asked import ask_test
 from dina.interpretation.neural_side.contribution_surrogates import compare_with_surrogates, describe_inequality
 from dina.interpretation.neural_side.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.interpretation.neural_side.neuron_strength import NeuronStrength, measure_strength
+from dina.interpretation.neural_side.ratio_errors import shrink_ratios
 from dina.interpretation.neural_side.score_changes import Treatment
 from dina.interpretation.neural_side.subset_curves import SubsetCurves, trace_curves
 from dina.interpretation.neural_side.subset_findings import describe_curves
 from dina.interpretation.neural_side.subset_orders import draw_orders, subset_sizes
 from dina.interpretation.neural_side.training_ranking import rank_on_training
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.randomness import generator_for
 
-FEW_DRAWS = 4  # where every subset costs a run of the tower
+FEWEST_DRAWS = 4
 
 
 class SparseSubsetSettings(BaseModel):
@@ -37,6 +39,9 @@ class SparseSubsetSettings(BaseModel):
         Sequences matched in signal-to-noise ratio, and as many matched in mean response.
     n_sampled_trials
         Test trials asked where there is no closed form.
+    n_tower_runs
+        Subsets asked at most where there is no closed form and each costs a run of the tower; fewer sequences are drawn then,
+        but at least four of each kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +50,7 @@ class SparseSubsetSettings(BaseModel):
     n_random: int = Field(200, ge=2)
     n_matched: int = Field(30, ge=2)
     n_sampled_trials: int = Field(64, ge=2)
+    n_tower_runs: int = Field(1500, ge=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +84,7 @@ class SparseSubsetsResult:
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
-        """Return accuracy by (treatment, sequence, size): mean over draws, and the central 95 % of the draws."""
+        """Return accuracy by (treatment, sequence, size): mean over draws, and where one more draw would lie (95 %)."""
         first = next(iter(self.curves.values()))
         names = list(first.by_draw)
         stacked = {
@@ -135,23 +141,27 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings | No
         asked = asked.first_images(chosen.n_sampled_trials)
     ranking = rank_on_training(decoded, chosen.n_ranking_images)
     strength = measure_strength(decoded.train)
-    properties = {"rate": strength.mean_response}
-    if not strength.reason:
-        properties = {"snr": strength.signal_to_noise, **properties}
-    n_random, n_matched = (chosen.n_random, chosen.n_matched) if is_exact else (FEW_DRAWS, FEW_DRAWS)
-    orders = draw_orders(ranking, properties, n_random, n_matched, generator_for(decoded.seed, "subsets"))
+    properties = {"snr": strength.signal_to_noise, "rate": strength.mean_response}
+    reasons = {"snr": strength.reason, "rate": strength.rate_reason}
+    properties = {name: values for name, values in properties.items() if not reasons[name]}
     sizes = kept_sizes(readout.n_neurons)
+    n_random, n_matched = chosen.n_random, chosen.n_matched
+    if not is_exact:
+        n_affordable = max(FEWEST_DRAWS, (chosen.n_tower_runs // len(sizes) - 2) // (1 + 2 * len(properties)))
+        n_random, n_matched = min(n_random, n_affordable), min(n_matched, n_affordable)
+    orders = draw_orders(ranking, properties, n_random, n_matched, generator_for(decoded.seed, "subsets"))
     curves = {how: trace_curves(readout, asked, orders, sizes, how) for how in treatments_of(towers)}
     main = next(iter(curves))
     by_image = asked.by_image(readout.margins_lost(asked.responses, asked.target, main))
-    strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response}
-    if not strength.reason:
-        strengths["signal_to_noise"] = strength.signal_to_noise
+    ratios, why_no_ratios = shrink_ratios(decoded.train, strength, generator_for(decoded.seed, "halves of the training images"))
+    unknown = {"rates": strength.rate_reason, "signal_to_noise": why_no_ratios}
+    strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response, "signal_to_noise": ratios}
+    known = {name: values for name, values in strengths.items() if not unknown.get(name)}
     generator = generator_for(decoded.seed, "surrogates")
-    inequality = compare_with_surrogates(by_image, strengths, decoded.n_resamples, generator)
+    inequality = compare_with_surrogates(by_image, known, decoded.n_resamples, generator)
     found = (
-        *describe_curves(curves, decoded.n_resamples, decoded.seed, strength.reason),
-        *describe_inequality(inequality, len(by_image)),
+        *describe_curves(curves, decoded.n_resamples, decoded.seed, {f"{name}_matched": why for name, why in reasons.items()}),
+        *describe_inequality(inequality, len(by_image), unknown),
     )
     return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, asked.kind, asked.n_images, found)
 
@@ -164,6 +174,8 @@ def kept_sizes(n_neurons: int) -> tuple[int, ...]:
 
 def _summary(curves: SubsetCurves, name: str, statistic: str) -> np.ndarray:
     drawn = curves.by_draw[name]
-    if statistic == "mean":
-        return np.asarray(drawn.mean(0))
-    return np.asarray(np.quantile(drawn, 0.025 if statistic == "low" else 0.975, axis=0))
+    mean = np.asarray(drawn.mean(0))
+    if statistic == "mean" or len(drawn) == 1:
+        return mean
+    reach = prediction_reach(drawn)
+    return np.asarray(np.clip(mean - reach if statistic == "low" else mean + reach, 0, 1))

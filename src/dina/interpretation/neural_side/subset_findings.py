@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from dina.interpretation.neural_side.score_changes import Treatment
 from dina.interpretation.neural_side.subset_curves import SubsetCurves, area_under, fraction_needed
 from dina.interpretation.neural_side.subset_orders import subset_sizes
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.resampling import percentile_interval, resample_counts
 from dina.randomness import generator_for
@@ -30,8 +31,15 @@ class _Areas:
     resampled: Float[np.ndarray, "resample"]
     drawn: Float[np.ndarray, "draw"]
 
+    @property
+    def reach(self) -> float:
+        """How far from their mean one more draw would lie at most."""
+        return float(prediction_reach(self.drawn))
 
-def describe_curves(curves: Mapping[Treatment, SubsetCurves], n_resamples: int, seed: int, reason: str) -> tuple[Finding, ...]:
+
+def describe_curves(
+    curves: Mapping[Treatment, SubsetCurves], n_resamples: int, seed: int, reasons: Mapping[str, str]
+) -> tuple[Finding, ...]:
     """Return findings on the curves of the first treatment, and the areas of addition curves for the second.
 
     Parameters
@@ -40,8 +48,8 @@ def describe_curves(curves: Mapping[Treatment, SubsetCurves], n_resamples: int, 
         Treatment → curves; the first is the one to rely on.
     n_resamples, seed
         Of the bootstrap over images.
-    reason
-        Why there is no signal-to-noise ratio to match; "" where there is.
+    reasons
+        Sequence ("snr_matched", "rate_matched") → why there is none.
     """
     main, *further = curves
     first = curves[main]
@@ -49,9 +57,9 @@ def describe_curves(curves: Mapping[Treatment, SubsetCurves], n_resamples: int, 
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
     found = [_full(first, counts), *_fractions(first, counts)]
     for way in ("addition", "removal"):
-        found += _comparisons(first, counts, way, "", reason)
+        found += _comparisons(first, counts, way, "", reasons)
     for how in further:
-        found += _comparisons(curves[how], counts, "addition", f"{how}_", reason)
+        found += _comparisons(curves[how], counts, "addition", f"{how}_", reasons)
     return tuple(found)
 
 
@@ -68,7 +76,7 @@ def _fractions(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"]) 
     n_images = counts.shape[1]
     random = curves.by_draw["random"]
     for word, share in (("half", HALF), ("most", MOST)):
-        null = percentile_interval(fraction_needed(random, curves.sizes, share))
+        null = _range_of_fractions(fraction_needed(random, curves.sizes, share))
         for name in ("top", *(name for name in COMPARED if name in curves.by_image)):
             by_image = curves.by_image[name]
             value = float(fraction_needed(by_image.mean(1), curves.sizes, share))
@@ -79,8 +87,15 @@ def _fractions(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"]) 
     return found
 
 
+def _range_of_fractions(drawn: Float[np.ndarray, "draw"]) -> tuple[float, float]:
+    """Return where one more draw would lie: fractions are read off a logarithmic axis, and their logarithm is near normal."""
+    logarithm = np.log(drawn)
+    mean, reach = float(logarithm.mean()), float(prediction_reach(logarithm))
+    return float(np.exp(mean - reach)), min(1.0, float(np.exp(mean + reach)))
+
+
 def _comparisons(
-    curves: SubsetCurves, counts: Int[np.ndarray, "resample image"], way: str, prefix: str, reason: str
+    curves: SubsetCurves, counts: Int[np.ndarray, "resample image"], way: str, prefix: str, reasons: Mapping[str, str]
 ) -> list[Finding]:
     """By how much the area of top subsets exceeds that of others, and which share of it matched subsets explain.
 
@@ -93,14 +108,13 @@ def _comparisons(
     for name in COMPARED:
         title = f"{head}top_minus_{name}_area"
         if name not in areas:
-            found.append(Finding(title, np.nan, "1", n_images, reason=reason))
+            found.append(Finding(title, np.nan, "1", n_images, reason=reasons.get(name, "")))
             continue
-        difference = areas["top"].resampled - areas[name].resampled
-        null = percentile_interval(areas[name].drawn - areas[name].drawn.mean())
-        value = areas["top"].value - areas[name].value
-        found.append(Finding(title, value, "1", n_images, *percentile_interval(difference), *null, MEANING[name]))
+        limits = percentile_interval(areas["top"].resampled - areas[name].resampled)
+        value, reach = areas["top"].value - areas[name].value, areas[name].reach
+        found.append(Finding(title, value, "1", n_images, *limits, -reach, reach, MEANING[name]))
     if way == "addition":
-        found += [_explained(areas, name, head, n_images, reason) for name in COMPARED[1:]]
+        found += [_explained(areas, name, head, n_images, reasons.get(name, "")) for name in COMPARED[1:]]
     return found
 
 
@@ -111,15 +125,16 @@ def _explained(areas: Mapping[str, _Areas], name: str, head: str, n_images: int,
         return Finding(title, np.nan, "1", n_images, reason=reason)
     advantage = areas["top"].resampled - areas["random"].resampled
     whole = areas["top"].value - areas["random"].value
-    spread = percentile_interval(areas["random"].drawn - areas["random"].drawn.mean())
-    if whole <= spread[1] or advantage.min() <= 0:
+    reach = areas["random"].reach
+    # where nearly all resamples agree that there is an advantage; the few that do not would give shares without bound
+    least = percentile_interval(advantage)[0]
+    if whole <= reach or least <= 0:
         return Finding(
             title, np.nan, "1", n_images, reason="Top subsets are no better than random ones; there is nothing to explain."
         )
-    low, high = percentile_interval((areas[name].resampled - areas["random"].resampled) / advantage)
-    null = percentile_interval((areas["random"].drawn - areas["random"].drawn.mean()) / whole)
+    low, high = percentile_interval((areas[name].resampled - areas["random"].resampled) / np.maximum(advantage, least))
     value = (areas[name].value - areas["random"].value) / whole
-    return Finding(title, value, "1", n_images, low, high, *null, MEANING["random"])
+    return Finding(title, value, "1", n_images, low, high, -reach / whole, reach / whole, MEANING["random"])
 
 
 def _areas(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"], name: str, way: str) -> _Areas:

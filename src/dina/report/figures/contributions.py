@@ -19,6 +19,7 @@ AGREEMENTS = {
     "agreement_with_exact": "exact silencing",
     "correlation_with_signal_to_noise": "signal-to-noise",
     "correlation_with_mean_response": "mean response",
+    "corrected_correlation_with_mean_response": "the same, errors allowed for",
 }
 
 

@@ -23,8 +23,9 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         "attention_subsets",
         draw_attention_subsets(dataset, found),
         "Structural similarity of neural maps to the maps of the images shown, when only the neurons that receive most attention"
-        " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: 95\u202f%"
-        " of the draws). Attention is that of training trials. Grey: all neurons, maps of other images.",
+        " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: where one"
+        " more draw would lie with a probability of 95\u202f%). Attention is that of training trials. Grey: all neurons, maps of"
+        " other images.",
         f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
         finding_table("Selection by attention.", WORDS, found),
     )

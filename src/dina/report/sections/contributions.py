@@ -20,6 +20,7 @@ WORDS = {
     "first_order_error": "error of first order relative to exact silencing (root mean squares)",
     "correlation_with_signal_to_noise": "rank correlation with signal-to-noise ratio",
     "correlation_with_mean_response": "rank correlation with mean response",
+    "corrected_correlation_with_mean_response": "rank correlation with mean response, errors of contributions allowed for",
     "planted_informative_area": "area under the ROC curve, planted informative neurons",
 }
 

@@ -11,7 +11,8 @@ from dina.report.words import number, percent
 UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
 WORDS = {
     "intact_top1": "top-1 accuracy, trained and tested on intact trials",
-    "correlations_left": "share of noise correlations that shuffling leaves",
+    "correlations_left": "share of noise correlations that shuffling leaves in training",
+    "correlations_left_test": "share of noise correlations that shuffling leaves in test",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
 
@@ -42,11 +43,13 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
 
 def _told(found: dict[str, Finding]) -> str:
     left, knowing = found["correlations_left"], found["knowing_correlations_log_rank"]
-    start = f"Shuffling removes {percent(1 - left.value)} of the noise correlations."
     if knowing.value != knowing.value:
-        change = found["unexpected_removal_log_rank"]
-        return f"{start} Tested without them, the rank of the right image changes by {number(change.value)} nats."
+        tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
+        return (
+            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of tested trials. Tested without them, the rank"
+            f" of the right image changes by {number(change.value)} nats."
+        )
     return (
-        f"{start} A decoder that knows them is better than one that does not by {number(knowing.value)} nats of rank"
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations that the noise model learns from. A decoder that knows them is better than one that does not by {number(knowing.value)} nats of rank"
         f" ({number(knowing.low)} to {number(knowing.high)}; chance: {number(knowing.null_low)} to {number(knowing.null_high)})."
     )

@@ -35,7 +35,6 @@ SHARES = {
     "treves_rolls_excess_over_equal": "its excess over equal contributions",
     "treves_rolls_excess_over_rates": "its excess over contributions as mean responses",
     "treves_rolls_excess_over_signal_to_noise": "its excess over contributions as signal-to-noise ratios",
-    "attention_minus_random_area": "area, most attended less random",
 }
 WORDS = {"accuracy_full": "top-1 accuracy of all neurons", **FRACTIONS, **AREAS, **SHARES}
 
@@ -51,10 +50,10 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         "sparse_subsets",
         draw_sparse_subsets(dataset, found),
         f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
-        " ranked by what they contribute to decoding training images. Bands hold 95\u202f% of the draws. Matched: each of the best"
-        " replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below, left: area under the addition"
-        " curves, where each doubling counts the same; right: how much more unequal contributions are than those of surrogate"
-        " populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
+        " ranked by what they contribute to decoding training images. Bands: where one more draw would lie with a probability of"
+        " 95\u202f%. Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
+        " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
+        " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table("Subsets of neurons.", WORDS, found),
     )
