@@ -55,7 +55,12 @@ def test_planted_synergy_is_found(synergistic: Decoded) -> None:
     assert len(coupled) >= 3
     assert set(coupled) <= planted
     found = by_name(result)
-    assert found["coupled_pairs_interaction"].high < 0  # they need each other
+    together = found["coupled_pairs_interaction"]
+    assert together.high < 0  # they need each other
+    assert together.n == len(coupled)
+    assert np.isnan(together.null_high)
+    assert not together.beats_null
+    assert "without width" in together.reason
     assert found["interacting_pairs_fraction"].value > 0
     assert found["summed_contributions"].low > 1
 
@@ -72,7 +77,10 @@ def test_other_towers_are_judged_by_silencing(decoded_scratch: Decoded) -> None:
     assert result.removal == "silenced"
     assert len(result.sampled_pairs) == 10
     found = by_name(result)
-    assert np.isfinite(found["interaction_size"].value)
+    for name in ("interaction_size", "net_interaction"):
+        assert np.isfinite(found[name].value)
+        assert not found[name].beats_null
+        assert "without width" in found[name].reason
     assert "noise model" in found["coupled_pairs_fraction"].reason
 
 

@@ -16,6 +16,7 @@ from dina.measures.finding import Finding
 MOST_AVERAGED = 20_000  # coupled pairs, the surest, whose interactions are averaged
 OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "coupled_pairs_interaction")
 """Names of the findings about coupled pairs."""
+NO_WIDTH = "Neurons that add up have no interaction at all, a null without width: compare the interval with 0."
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,10 @@ def judge_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) ->
 
 
 def summarise_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: TestedPairs, rate: float) -> tuple[Finding, ...]:
-    """Say how many pairs are coupled, how many of them interact, and what the coupled ones do on average."""
+    """Say how many pairs are coupled, how many of them interact, and what the coupled ones do on average.
+
+    The interval of the average is over test images; its n counts the pairs.
+    """
     n_neurons = forms.n_neurons
     n_pairs = n_neurons * (n_neurons - 1) // 2
     is_coupled = coupled.adjusted_p <= rate
@@ -77,4 +81,4 @@ def summarise_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: Tes
     ratio = ratio_over_queries(
         name, forms.interactions(chosen).mean(1), np.abs(contribution.mean(0)).mean() + 0 * contribution[:, 0]
     )
-    return (*counts, replace(ratio, null_low=0.0, null_high=0.0, null="neurons that add up"))
+    return (*counts, replace(ratio, n=len(chosen), reason=ratio.reason or NO_WIDTH))

@@ -13,7 +13,12 @@ from scipy.stats import t as student
 from dina.alignment.comparison import LikelihoodComparison
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.attention_matrices import received_attention
-from dina.interpretation.neural_side.coupled_pairs import OF_COUPLED_PAIRS, judge_coupled_pairs, summarise_coupled_pairs
+from dina.interpretation.neural_side.coupled_pairs import (
+    NO_WIDTH,
+    OF_COUPLED_PAIRS,
+    judge_coupled_pairs,
+    summarise_coupled_pairs,
+)
 from dina.interpretation.neural_side.interaction_statistics import (
     summarise_interactions,
     with_nulls,
@@ -243,8 +248,7 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     reach = student.ppf(0.975, len(silenced.interaction) - 1) * error
     observed = summarise_interactions(silenced.interaction, silenced.contribution)
     statistics = tuple(
-        replace(finding, null_low=0.0, null_high=0.0, null="neurons that add up") if math.isfinite(finding.value) else finding
-        for finding in observed.all()
+        replace(finding, reason=NO_WIDTH) if math.isfinite(finding.value) else finding for finding in observed.all()
     )
     order = np.argsort(-np.abs(mean), kind="stable")[: settings.n_listed_pairs]
     nothing = np.full(len(order), np.nan)
