@@ -9,6 +9,7 @@ import pytest
 
 from dina.artifacts import write_dataset
 from dina.checks import DataError
+from dina.decoding.hubness import measure_hubness
 from dina.recordings.recording import Recording
 from dina.report.compared_runs import comparison_markdown, write_comparison
 from dina.study import read_settings, run_study
@@ -115,6 +116,22 @@ def test_what_is_written_holds_every_number_and_is_readable(runs: dict[str, Path
     assert "| dina (second) |" in markdown
     assert "second differs from first in: settings.dina.rank" in markdown
     assert paths[2].read_text(encoding="utf-8").count("<svg") == 1
+
+
+def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(runs: dict[str, Path], tmp_path: Path) -> None:
+    copy = make_perfect(runs["first"], tmp_path / "perfect")
+    reasons = {"averaged": "No program was named.", "single_trial": "No program was named."}
+    DecoderScores("ridge", "", "images", {}, reasons).write(copy / "results" / "retrieval_ridge.nc")
+    comparison = compare_runs([copy], n_resamples=100)
+
+    paths = write_comparison(comparison, tmp_path / "tables")
+
+    table = pd.read_csv(paths[0], keep_default_na=False).set_index(["label", "queries"])
+    assert table.loc[("ridge", "averaged"), "reason"] == "No program was named."
+    assert table.loc[("dina", "averaged"), "reason"] == ""
+    assert "- Left empty, ridge regression: No program was named.\n" in paths[1].read_text(encoding="utf-8")
+    scores = DecoderScores.read(copy / "results" / "retrieval_dina.nc").scored["averaged"].scores
+    assert float(table.loc[("dina", "averaged"), "hubness"]) == pytest.approx(measure_hubness(scores, min(10, scores.shape[1])))
 
 
 def test_an_unfinished_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:

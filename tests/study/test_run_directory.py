@@ -127,6 +127,21 @@ def test_every_name_becomes_one_that_is_safe_on_every_system(name: str) -> None:
     assert safe.split(".")[0].lower() not in {"con", "nul"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (["dina", "ridge", "cebra"], ["dina", "ridge", "kay2008"], "cebra only there, kay2008 only now"),
+        (["dina", "ridge"], ["dina", "ridge", "a", "b", "c"], "a, b and c only now"),
+        (["ridge"], [*"abcdefgh", "ridge"], "a, b, c, d, e, f and 2 more only now"),
+        (["dina", "ridge"], ["ridge", "dina"], "the same in another order"),
+        ("folder/of/many/models/vit-small", "folder/of/many/models/vit-large", "…vit-small there, …vit-large now"),
+        ("folder/of/many/models/vit", "folder/of/many/models/vit-large", "…/vit there, …/vit-large now"),
+    ],
+)
+def test_differences_of_long_values_show_where_they_differ(old: object, new: object, said: str) -> None:
+    assert differences({"key": old}, {"key": new}) == f"key: {said}"
+
+
 def test_differences_are_named_by_key_and_long_values_are_cut() -> None:
     found = {"recording": "a" * 64, "settings": {"seed": 0, "preset": "default"}, "threads": 1}
     wanted = {"recording": "b" * 64, "settings": {"seed": 0, "preset": "paper"}}

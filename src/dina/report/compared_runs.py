@@ -88,9 +88,26 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     reads = {str(word) for word in comparison["reads"].to_numpy()}
     lines += ["† reads responses to the very images of the gallery: a reference level, not a rival."] * ("templates" in reads)
     lines += ["‡ knows the simulation: the bound for its family."] * ("truth" in reads)
+    lines += _empty(comparison)
     first = str(comparison["run"].to_numpy()[0])
     told = json.loads(str(comparison.attrs["differs"]))
     return (*lines, *(f"{run} differs from {first} in: {what}." for run, what in told.items()))
+
+
+def _empty(comparison: xr.Dataset) -> list[str]:
+    """Say which entries have no numbers, or none of one kind of query, and why; those of one reason together."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for entry in range(comparison.sizes["entry"]):
+        one = comparison.isel(entry=entry)
+        told = {words: str(one["reason"].sel(queries=queries).item()) for queries, words in QUERIES.items()}
+        empty = {words: reason for words, reason in told.items() if reason}
+        where = "" if len(empty) == len(QUERIES) else ", ".join(empty)
+        for reason in dict.fromkeys(empty.values()):
+            missing.setdefault((where, reason), []).append(entry_words(one))
+    return [
+        f"Left empty, {', '.join(names)}{f' ({where} queries)' if where else ''}: {reason}"
+        for (where, reason), names in missing.items()
+    ]
 
 
 def _references(comparison: xr.Dataset) -> list[int]:

@@ -12,10 +12,12 @@ import xarray as xr
 from dina.checks import DataError
 from dina.dataset.pairs import QUERY_KINDS, QueryKind
 from dina.decoding.compare import compare
+from dina.decoding.hubness import measure_hubness
 from dina.decoding.retrieval import Retrieval, retrieve
 from dina.measures.false_discoveries import control_false_discoveries
 from dina.measures.resampling import wilson_interval
 from dina.progress import track
+from dina.study.analysis import HUB_PLACES
 from dina.study.decoders import read_scores
 from dina.study.dina_step import BEFORE_TRAINING
 from dina.study.finished import check_finished
@@ -72,8 +74,8 @@ def compare_runs(
     Returns
     -------
     comparison
-        Axes (entry, queries). ``top1`` with Wilson's interval, ``top5``, ``median_rank``, ``chance_top1``, ``n_gallery``;
-        and for top1 and mean_log_rank ``…_difference`` (entry minus reference) with ``…_difference_low``, ``…_difference_high``, ``…_p_value`` and
+        Axes (entry, queries). ``top1`` with Wilson's interval, ``top5``, ``median_rank``, ``hubness`` (skewness of how often
+        each candidate is among the ten best), ``chance_top1``, ``n_gallery``; ``reason``, in words, where these are NaN; and for top1 and mean_log_rank ``…_difference`` (entry minus reference) with ``…_difference_low``, ``…_difference_high``, ``…_p_value`` and
         ``…_q_value``. NaN where there is nothing to compare. Coordinates say label, run, decoder, preset, what the
         decoder reads, recording, task (a number for each recording and split) and whether an entry is the reference of
         its task.
@@ -90,7 +92,8 @@ def compare_runs(
     tasks = list(dict.fromkeys(entry.run.task for entry in entries))
     found = {(i, kind): _retrieval(entry, kind) for i, entry in enumerate(entries) for kind in QUERY_KINDS}
     references = _references(entries, tasks, reference)
-    values = _measure(found, len(entries))
+    values = _measure(found, entries)
+    values["reason"] = _reasons(found, entries)
     values |= _compare(found, [references[tasks.index(entry.run.task)] for entry in entries], seed, n_resamples)
     is_rival = np.array([entry.scores.reads == "images" for entry in entries])
     for measure in MEASURES:
@@ -183,9 +186,18 @@ def _references(entries: Sequence[_Entry], tasks: Sequence[tuple[str, str]], wan
     return chosen
 
 
-def _measure(found: dict[tuple[int, QueryKind], Retrieval | None], n_entries: int) -> dict[str, np.ndarray]:
-    names = ("top1", "top1_low", "top1_high", "top5", "median_rank", "chance_top1", "n_gallery")
-    values = {name: np.full((n_entries, len(QUERY_KINDS)), np.nan) for name in names}
+def _reasons(found: dict[tuple[int, QueryKind], Retrieval | None], entries: Sequence[_Entry]) -> np.ndarray:
+    reasons = np.full((len(entries), len(QUERY_KINDS)), "", dtype=object)
+    for (i, kind), one in found.items():
+        if one is None:
+            told = entries[i].scores.reason.get(kind, "Fewer than two images have such a query.")
+            reasons[i, QUERY_KINDS.index(kind)] = told
+    return reasons
+
+
+def _measure(found: dict[tuple[int, QueryKind], Retrieval | None], entries: Sequence[_Entry]) -> dict[str, np.ndarray]:
+    names = ("top1", "top1_low", "top1_high", "top5", "median_rank", "hubness", "chance_top1", "n_gallery")
+    values = {name: np.full((len(entries), len(QUERY_KINDS)), np.nan) for name in names}
     for (i, kind), one in found.items():
         if one is None:
             continue
@@ -193,7 +205,9 @@ def _measure(found: dict[tuple[int, QueryKind], Retrieval | None], n_entries: in
         top1 = float(one.top(1).mean())
         low, high = wilson_interval(top1, len(np.unique(one.image)))
         top5 = float(one.top(5).mean()) if one.n_gallery >= 5 else np.nan
-        told = (top1, low, high, top5, float(np.median(one.rank())), 1 / one.n_gallery, float(one.n_gallery))
+        scores = entries[i].scores.scored[kind].scores
+        hubness = measure_hubness(scores, min(HUB_PLACES, scores.shape[1]))
+        told = (top1, low, high, top5, float(np.median(one.rank())), hubness, 1 / one.n_gallery, float(one.n_gallery))
         for name, value in zip(names, told, strict=True):
             values[name][place] = value
     return values

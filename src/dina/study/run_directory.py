@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dina.checks import DataError
 
 IDENTITY = "identity.json"
 LOCK = ".lock"
+MOST_LISTED = 6  # entries of a list that are named
 
 
 def safe_name(text: str) -> str:
@@ -88,16 +89,47 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     --------
     >>> differences({"settings": {"seed": 0}}, {"settings": {"seed": 1}})
     'settings.seed: 0 there, 1 now'
+
+    Of lists only what is in one of them:
+
+    >>> differences({"decoders": ["dina", "ridge"]}, {"decoders": ["dina", "cebra", "kay2008"]})
+    'decoders: ridge only there, cebra and kay2008 only now'
     """
     old, new = _flat(found), _flat(wanted)
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    words = [f"{key}: {_short(old.get(key))} there, {_short(new.get(key))} now" for key in changed[:3]]
+    words = [f"{key}: {_changed(old.get(key), new.get(key))}" for key in changed[:3]]
     more = [f"and {len(changed) - 3} more"] if len(changed) > 3 else []
     return "; ".join(words + more) or "nothing: it is the same study"
 
 
+def _changed(old: Any, new: Any) -> str:
+    if isinstance(old, list) and isinstance(new, list):
+        only = {"there": [one for one in old if one not in new], "now": [one for one in new if one not in old]}
+        told = [f"{_listed(some)} only {where}" for where, some in only.items() if some]
+        return ", ".join(told) or "the same in another order"
+    words = [_short(old), _short(new)]
+    if words[0] == words[1]:  # both cut before the place where they differ
+        words = [_text(old), _text(new)]
+        first = next((i for i, pair in enumerate(zip(*words, strict=False)) if len(set(pair)) > 1), min(map(len, words)))
+        words = ["…" * (first > 4) + _cut(text[max(0, first - 4) :]) for text in words]
+    return f"{words[0]} there, {words[1]} now"
+
+
+def _listed(some: Sequence[Any]) -> str:
+    words = [_short(one) for one in some]
+    words = words if len(words) <= MOST_LISTED else [*words[:MOST_LISTED], f"{len(words) - MOST_LISTED} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _text(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    return _cut(_text(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 24 else text[:12] + "…"
 
 
