@@ -85,17 +85,18 @@ def test_a_new_recording_joins_and_leaves_what_is_shared_as_it_is(preset, make_r
     (new, test), *others = made.values()
     joint = fit_jointly(preset, quick(preset), [pairs for pairs, _ in others], seed=0)
     before = {name: tensor.clone() for name, tensor in joint.towers.state_dict().items()}
-    towers = join_recording(joint, new, seed=0)
+    towers, history = join_recording(joint, new, seed=0)
     assert top5(towers, test) > 0.3
+    assert history.updates_per_epoch == (1 if preset == "default" else 3)  # 120 images, at most 40 in a batch but for default
     for name, tensor in joint.towers.state_dict().items():
         assert torch.equal(tensor, before[name])
     for name, tensor in joint.towers.image_tower.state_dict().items():
         assert torch.equal(tensor, towers.image_tower.state_dict()[name])
 
-    again = join_recording(joint, new, seed=0)
+    again, _ = join_recording(joint, new, seed=0)
     assert all(torch.equal(one, other) for one, other in zip(towers.state_dict().values(), again.state_dict().values()))
     towers.save(tmp_path / "joined.safetensors")
-    other_seed = join_recording(joint, new, seed=1)
+    other_seed, _ = join_recording(joint, new, seed=1)
     read = AlignedTowers.load(tmp_path / "joined.safetensors", other_seed)
     task = make_task(test, "averaged")
     np.testing.assert_array_equal(read.score(task.queries, task.gallery), towers.score(task.queries, task.gallery))
@@ -114,7 +115,7 @@ def test_reliability_weights_can_be_left_out(make_recordings):
     for is_weighted in (True, False):
         settings = quick("scratch", 0).model_copy(update={"is_reliability_weighted": is_weighted})
         joint = fit_jointly("scratch", settings, [pairs for pairs, _ in others], seed=0)
-        towers = [*(joint.towers.of(pairs.name) for pairs, _ in others), join_recording(joint, new, seed=0)]
+        towers = [*(joint.towers.of(pairs.name) for pairs, _ in others), join_recording(joint, new, seed=0)[0]]
         for each in towers:
             assert bool((each.neural_tower.gain == 1).all()) is not is_weighted
 

@@ -14,6 +14,7 @@ from dina.recordings.synthetic import simulate
 SESSION = {"n_neurons": 20, "n_stimuli": 100, "height": 16, "width": 32, "n_subunits": 30, "n_spontaneous": 0}
 QUICK = [
     "preset=scratch",
+    "fewest_updates=0",
     "dina.fit.n_epochs=1",
     "dina.pathway_width=8",
     "dina.rank=8",
@@ -41,6 +42,7 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     assert re.search(
         r'aria-label="Mean over mice of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
     )
+    assert "updates kept" in page
     assert "nan" not in page.lower().split()
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"

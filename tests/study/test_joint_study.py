@@ -32,7 +32,7 @@ SESSION = {
     "signal_to_noise": 2.0,
 }
 WORDS = ["preset=scratch", "sizes=[40, 5000]", "split.test_fraction=0.2", "evaluation.n_resamples=200", "n_folds=2"]
-QUICK = ["dina.fit.n_epochs=2", "dina.pathway_width=8", "dina.rank=16", "dina.fit.batch_size=40"]
+QUICK = ["fewest_updates=0", "dina.fit.n_epochs=2", "dina.pathway_width=8", "dina.rank=16", "dina.fit.batch_size=40"]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,24 @@ def test_a_gain_is_the_difference_of_what_stands_beside_it(run: Path) -> None:
         assert found["gain_joint"]["value"] == pytest.approx(found["top1_joint"]["value"] - found["top1_alone"]["value"])
         assert found["gain_joint"]["low"] <= found["gain_joint"]["value"] <= found["gain_joint"]["high"]
         assert found["top1_joint"]["null_low"] <= 1 / 26 <= found["top1_joint"]["null_high"]
+
+
+def test_alone_and_with_few_images_updates_are_as_many_as_together(run: Path) -> None:
+    rows = {(each["fit"], each["size"]): each for each in json.loads((run / "summary.json").read_text())["updates"]}
+    # 91 training images of each recording in batches of at most 40, two epochs
+    assert rows["together", None]["made"] == 3 * 3 * 2
+    assert rows["alone", None]["made"] == 18
+    # 40 images, 32 to learn from, are a single batch; two other recordings
+    assert rows["joining", 40]["made"] == rows["alone", 40]["made"] == 2 * 3 * 2
+    assert [each["n_fits"] for each in rows.values()] == [6] * 4
+    assert all(each["kept"] <= each["made"] for each in rows.values())
+
+
+def test_small_sets_get_the_fewest_updates_unless_weights_start_in_closed_form(settings: JointSettings) -> None:
+    longer = joint_fits._trained(settings.model_copy(update={"fewest_updates": 50}), [30], [30, 30])
+    assert longer.fit.n_epochs == 50
+    closed = read_joint_settings(overrides=["preset=default"])
+    assert joint_fits._trained(closed, [30], [30, 30]).fit.n_epochs == closed.dina["fit"]["n_epochs"]
 
 
 def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordings: list[Recording]) -> None:

@@ -40,6 +40,17 @@ class Batch(NamedTuple):
     row: Int[Tensor, "batch"] | None = None
 
 
+def count_batches(n_images: int, batch_size: int) -> int:
+    """Return how many batches an epoch of so many images has: full ones but for the last, never one of a single image.
+
+    Examples
+    --------
+    >>> count_batches(300, 128), count_batches(3, 2)
+    (3, 1)
+    """
+    return min(-(-n_images // batch_size), n_images // 2)
+
+
 class TrainingBatches:
     """All training data on one device, in an order that depends on the seed and the epoch alone.
 
@@ -74,7 +85,7 @@ class TrainingBatches:
         self.seed = seed
         self.device = device
         self.n_images = train.n_stimuli
-        self.n_batches = min(-(-self.n_images // batch_size), self.n_images // 2)
+        self.n_batches = count_batches(self.n_images, batch_size)
         self.images = torch.from_numpy(train.images).to(device)
         self.responses = torch.from_numpy(np.ascontiguousarray(train.responses, dtype=np.float32)).to(device)
         self.group = torch.from_numpy(np.asarray(group, dtype=np.int64)).to(device)

@@ -156,7 +156,7 @@ def fit_towers(
         if folder is not None and (epoch % settings.checkpoint_every == 0 or epoch == settings.n_epochs):
             state.write(folder)
     state.restore_best()
-    return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason)
+    return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason, batches.n_batches)
 
 
 def _train_epoch(

@@ -45,17 +45,25 @@ class FitHistory:
         How many epochs were allowed.
     stop_reason
         One sentence.
+    updates_per_epoch
+        How often an epoch changes the weights.
     """
 
     rows: tuple[EpochRow, ...]
     best_epoch: int
     n_epochs_budget: int
     stop_reason: str
+    updates_per_epoch: int
 
     @property
     def n_epochs_done(self) -> int:
         """Number of epochs of training."""
         return self.rows[-1].epoch
+
+    def updates(self) -> dict[str, int]:
+        """Return how many updates of the weights were made, and after how many they were kept."""
+        made, kept = (n * self.updates_per_epoch for n in (self.n_epochs_done, self.best_epoch))
+        return {"n_updates": made, "kept_updates": kept}
 
     def summary(self) -> dict[str, str | int]:
         """Return how many epochs were done, of how many, which was kept, and how training ended."""

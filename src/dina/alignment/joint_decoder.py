@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.fit import fit_towers
+from dina.alignment.fit import FitSettings, fit_towers
 from dina.alignment.history import FitHistory
 from dina.alignment.joint_presets import JOINT_PRESETS
 from dina.alignment.preset_settings import PresetSettings
@@ -118,7 +118,9 @@ def build_untrained(
     return towers.eval()
 
 
-def join_recording(joint: JointFit, recording: RecordingPairs, seed: int, device: str = "cpu") -> AlignedTowers:
+def join_recording(
+    joint: JointFit, recording: RecordingPairs, seed: int, device: str = "cpu", fit: FitSettings | None = None
+) -> tuple[AlignedTowers, FitHistory]:
     """Fit a neural tower for a recording that took no part in joint training; all that is shared stays as it is.
 
     Parameters
@@ -131,11 +133,15 @@ def join_recording(joint: JointFit, recording: RecordingPairs, seed: int, device
         Of weights, batch order, mixtures and dropout.
     device
         "cpu", "cuda" …
+    fit
+        How to train; None as the others were trained together.
 
     Returns
     -------
     towers
         With a copy of the shared image tower.
+    history
+        The course of training.
     """
     row = JOINT_PRESETS[joint.preset]
     first = deepcopy(joint.towers.of(joint.towers.names[0])).cpu().requires_grad_(False)
@@ -143,9 +149,8 @@ def join_recording(joint: JointFit, recording: RecordingPairs, seed: int, device
     towers = row.build(joint.settings, shape, seed_for(seed, f"towers of {recording.name}"), first)
     towers.standardiser = recording.train.standardiser
     row.join(towers, joint.settings, joint.shared, recording.train, recording.validation)
-    fit = joint.settings.fit
+    fit = joint.settings.fit if fit is None else fit
     asked = row.ask(joint.settings)
     if asked.later is not None:  # few images: the objective that training ends with
         fit = fit.model_copy(update={"objective": asked.later})
-    fit_towers(towers, recording.train, recording.validation, fit, seed, device)
-    return towers
+    return towers, fit_towers(towers, recording.train, recording.validation, fit, seed, device)

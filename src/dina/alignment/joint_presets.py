@@ -45,6 +45,8 @@ class JointPreset:
         The same for one further recording, everything shared being left as it is.
     ask
         What joint training asks for besides the objective.
+    has_closed_form_start
+        Whether training only refines: then its length is no part of a comparison.
     """
 
     settings_type: type[PresetSettings]
@@ -52,6 +54,7 @@ class JointPreset:
     start: Callable[[SharedTowers, Any, Sequence[RecordingPairs]], tuple[SharedFields | None, Chosen]]
     join: Callable[[AlignedTowers, Any, SharedFields | None, Pairs, Pairs], Chosen]
     ask: Callable[[Any], JointObjective] = lambda settings: JointObjective()
+    has_closed_form_start: bool = False
 
 
 def _build_row(preset: str) -> Callable[[Any, RecordingShape, int, AlignedTowers | None], AlignedTowers]:
@@ -127,7 +130,7 @@ def _join_default(
 
 
 JOINT_PRESETS: dict[str, JointPreset] = {
-    "default": JointPreset(DefaultSettings, _build_row("default"), _start_default, _join_default),
+    "default": JointPreset(DefaultSettings, _build_row("default"), _start_default, _join_default, has_closed_form_start=True),
     "scratch": JointPreset(ScratchSettings, _build_row("scratch"), _start_reliable, _join_reliable),
     "mindeye2": JointPreset(
         MindEyeSettings,

@@ -109,7 +109,8 @@ def fit_shared_towers(
             break
         state.note(row, settings.select_by)
     state.restore()
-    return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason)
+    n_updates = sum(member.batches.n_batches for member in members)
+    return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason, n_updates)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from dina.study.joint_fits import fit_alone, fit_joining, fit_together
 from dina.study.joint_rounds import Round, read_rounds
 from dina.study.joint_settings import JointSettings
 from dina.study.joint_statistics import JointStatistics, RecordingRounds, joint_statistics
+from dina.study.joint_updates import describe_updates
 from dina.study.run_directory import is_finished, open_run
 from dina.study.settings_file import to_toml
 
@@ -88,8 +89,9 @@ def run_joint_study(
         write_json(folder / "environment.json", identity["environment"])
         rounds = _rounds(recordings, settings, folder)
         _carry_out(recordings, settings, rounds, device, folder)
-        found = _statistics(recordings, settings, rounds, folder)
-        summary = _summary(recordings, settings, rounds, found)
+        kept = _read(recordings, rounds, folder)
+        found = _statistics(kept, settings, folder)
+        summary = _summary(recordings, settings, rounds, found) | {"updates": describe_updates(kept)}
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -153,18 +155,20 @@ def _carry_out(
             # recordings of one animal may hold the same neurons: none of them may teach about a new one
             mouse = mouse_of(recording.name, recording.animal)
             others = [other for other in recordings if mouse_of(other.name, other.animal) != mouse]
-            fit_alone(recording, settings, each, device, folder)
+            fit_alone(recording, recordings, settings, each, device, folder)
             if settings.sizes:
                 fit_joining(recording, others, settings, each, device, folder)
 
 
-def _statistics(
-    recordings: Sequence[Recording], settings: JointSettings, rounds: Sequence[Round], folder: Path
-) -> JointStatistics:
+def _read(recordings: Sequence[Recording], rounds: Sequence[Round], folder: Path) -> list[RecordingRounds]:
     kept = []
     for r in recordings:
         joint, alone, joining = (read_rounds(rounds, folder, kind, r.name) for kind in ("joint", "alone", "joining"))
         kept.append(RecordingRounds(r.name, joint, alone, joining, r.animal))
+    return kept
+
+
+def _statistics(kept: Sequence[RecordingRounds], settings: JointSettings, folder: Path) -> JointStatistics:
     found = joint_statistics(kept, settings.seed, settings.evaluation.n_resamples)
     results = folder / "results"
     if found.across is not None:

@@ -9,7 +9,10 @@ from jaxtyping import Int
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.joint_decoder import build_untrained, fit_jointly, join_recording
+from dina.alignment.joint_presets import JOINT_PRESETS
+from dina.alignment.preset_settings import PresetSettings
 from dina.alignment.shared_towers import RecordingPairs
+from dina.alignment.updates import updates_per_epoch, with_updates
 from dina.artifacts import write_dataset
 from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
 from dina.dataset.splits import Split
@@ -33,27 +36,46 @@ def fit_together(recordings: Sequence[Recording], settings: JointSettings, of: R
     if all(path.is_file() for path in paths):
         return
     pairs = [_pairs_of(recording, of.split) for recording in recordings]
-    joint = fit_jointly(settings.preset, joint_preset_settings(settings), [each for each, _ in pairs], of.seed, device)
+    sizes = [_n_train(recording, of.split) for recording in recordings]
+    joint = fit_jointly(settings.preset, _trained(settings, sizes, sizes), [each for each, _ in pairs], of.seed, device)
     for recording, (_, test), path in zip(recordings, pairs, paths, strict=True):
         towers = joint.towers.of(recording.name)
         if of.fold == of.repeat == 0:
             towers.save(folder / "models" / f"{file_name_of(recording.name)}.safetensors")
-        write_dataset(path, _judge(towers, test, of.seed).assign_attrs({**joint.chosen, "best_epoch": joint.history.best_epoch}))
+        told = {**joint.chosen, "best_epoch": joint.history.best_epoch, **joint.history.updates()}
+        write_dataset(path, _judge(towers, test, of.seed).assign_attrs(told))
 
 
-def fit_alone(recording: Recording, settings: JointSettings, of: Round, device: str, folder: Path) -> None:
+def fit_alone(
+    recording: Recording, together: Sequence[Recording], settings: JointSettings, of: Round, device: str, folder: Path
+) -> None:
     """Fit the same towers on one recording alone, and write what it decodes; beside it, how alike maps are before training.
 
     Every recording begins with random weights of its own: towers that began alike would end alike.
+
+    Parameters
+    ----------
+    recording
+        The one left alone.
+    together
+        All that are trained together: alone it gets as many updates.
+    settings, device
+        As in `dina.study.joint.run_joint_study`.
+    of
+        Fold and seed.
+    folder
+        The run directory.
     """
     path = of.path(folder, "alone", recording.name)
     if path.is_file():
         return
     pairs, test = _pairs_of(recording, of.split)
-    preset, seed = joint_preset_settings(settings), _own_seed(recording, of)
+    preset = _trained(settings, [pairs.train.n_stimuli], [_n_train(each, of.split) for each in together])
+    seed = _own_seed(recording, of)
     alone = fit_jointly(settings.preset, preset, [pairs], seed, device)
     untrained = _grams(build_untrained(settings.preset, preset, pairs, seed, device), test, "_untrained")
-    write_dataset(path, _judge(alone.towers.of(recording.name), test, of.seed).assign(untrained))
+    found = _judge(alone.towers.of(recording.name), test, of.seed)
+    write_dataset(path, found.assign(untrained).assign_attrs(alone.history.updates()))
 
 
 def fit_joining(
@@ -79,20 +101,42 @@ def fit_joining(
     path = of.path(folder, "joining", recording.name)
     if path.is_file():
         return
-    preset = joint_preset_settings(settings)
     orders = _orders(recording, of)
     sizes = [size for size in sorted(set(settings.sizes)) if sum(map(len, _few(orders, size))) == size]
     if not sizes or not others:
         return
-    shared = fit_jointly(settings.preset, preset, [_pairs_of(other, of.split)[0] for other in others], of.seed, device)
+    theirs = [_n_train(other, of.split) for other in others]
+    taught = [_pairs_of(other, of.split)[0] for other in others]
+    shared = fit_jointly(settings.preset, _trained(settings, theirs, theirs), taught, of.seed, device)
     found = []
     for size in sizes:
         few = _pairs_of(recording, of.split, _few(orders, size))
-        joined = join_recording(shared, few[0], of.seed, device)
-        alone = fit_jointly(settings.preset, preset, [few[0]], _own_seed(recording, of), device).towers.of(recording.name)
-        both = {"shared": joined, "alone": alone}
-        found.append(xr.Dataset({f"top1_{name}": _judge(towers, few[1], of.seed)["top1"] for name, towers in both.items()}))
+        preset = _trained(settings, [few[0].train.n_stimuli], theirs)
+        alone = fit_jointly(settings.preset, preset, [few[0]], _own_seed(recording, of), device)
+        both = {
+            "shared": join_recording(shared, few[0], of.seed, device, preset.fit),
+            "alone": (alone.towers.of(recording.name), alone.history),
+        }
+        values = {f"top1_{name}": _judge(towers, few[1], of.seed)["top1"] for name, (towers, _) in both.items()}
+        counts = {f"{part}_{name}": n for name, (_, history) in both.items() for part, n in history.updates().items()}
+        found.append(xr.Dataset({**values, **counts}))
     write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
+
+
+def _n_train(recording: Recording, split: Split) -> int:
+    return len(np.intersect1d(recording.stimulus_id, split.train))
+
+
+def _trained(settings: JointSettings, own: Sequence[int], together: Sequence[int]) -> PresetSettings:
+    """Return the settings of a fit whose recordings have ``own`` training images, beside one of ``together``.
+
+    Fits that are compared may make as many updates, see `with_updates`.
+    """
+    preset = joint_preset_settings(settings)
+    if JOINT_PRESETS[settings.preset].has_closed_form_start:
+        return preset
+    n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
+    return preset.model_copy(update={"fit": with_updates(preset.fit, own, max(n_updates, settings.fewest_updates))})
 
 
 def _own_seed(recording: Recording, of: Round) -> int:

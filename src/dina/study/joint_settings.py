@@ -30,6 +30,9 @@ class JointSettings(BaseModel):
     sizes
         Numbers of images (training and validation together) with which a left-out recording joins; those that are not there
         are left out, none for no such curve.
+    fewest_updates
+        Of the weights in every training that does not start in closed form, however few its images: epochs and patience are
+        lengthened until budgets reach it, and those of recordings alone until they reach what all together get.
     split
         How images are divided.
     evaluation
@@ -50,6 +53,7 @@ class JointSettings(BaseModel):
     n_seeds: int = Field(1, ge=1)
     preset: str = "default"
     sizes: tuple[Annotated[int, Field(ge=20)], ...] = (50, 100, 200, 400)
+    fewest_updates: int = Field(500, ge=0)
     split: SplitSettings = SplitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     dina: dict[str, Any] = Field(default_factory=dict)

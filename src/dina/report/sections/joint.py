@@ -58,6 +58,7 @@ def joint_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Se
     return [
         _together(summary, names, found, over),
         _joining(summary, found, over),
+        _updates(summary),
         _spread(summary),
         _likeness(summary, names, alignment),
         Section("methods", "Settings and how to repeat this"),
@@ -142,6 +143,28 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
     spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {told_sizes}."
     part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, spoken, table)
     return Section("joining", "Joining with few images", paragraphs=(told,), figures=(part,))
+
+
+def _updates(summary: Mapping[str, Any]) -> Section:
+    words = {"together": "all recordings together", "alone": "alone", "joining": "joining the others"}
+    rows = [
+        (
+            words[each["fit"]],
+            "all" if each["size"] is None else f"{each['size']:,}",
+            str(each["n_fits"]),
+            *(f"{each[part]:,.0f}" for part in ("made", "kept")),
+        )
+        for each in summary["updates"]
+    ]
+    columns = ("fit", "images", "results", "updates made", "updates kept")
+    table = Table("Updates of the weights, medians over recordings, folds and seeds.", columns, tuple(rows))
+    told = (
+        "An update is one batch. Where towers are trained from random weights, a recording alone and one with few images may make"
+        " as many updates as the recordings together, and as much longer is the patience: in as many epochs they would make fewer,"
+        " and a gain by sharing could be one by longer training. Training ends before where validation does not improve; kept are"
+        " the weights that validation chose. What starts in closed form (default) has the same epochs everywhere."
+    )
+    return Section("updates", "How long each was trained", paragraphs=(told,), tables=(table,))
 
 
 def _spread(summary: Mapping[str, Any]) -> Section:
