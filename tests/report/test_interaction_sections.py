@@ -57,7 +57,8 @@ def findings(kind: str, *unknown: str) -> tuple[Finding, ...]:
 
 def couplings(n_bins: int) -> xr.Dataset:
     generator = np.random.default_rng(0)
-    pairs = {name: (("sampled",), generator.standard_normal(50)) for name in ("noise_correlation", "signal_correlation")}
+    names = ("noise_correlation_of_half", "signal_correlation_of_other_half")
+    pairs = {name: (("sampled",), generator.standard_normal(50)) for name in names}
     means = np.sort(generator.random((3, n_bins, 3)), axis=2)[:, :, [1, 0, 2]]
     by_distance = {"by_distance": (("measure", "bin", "bound"), means)}
     edges = {"distance_edges": (("edge",), np.linspace(0, 100, n_bins + 1 if n_bins else 0))}
@@ -93,11 +94,27 @@ def test_couplings_are_drawn_with_and_without_positions() -> None:
     whole = couplings_section(couplings(4), findings("couplings"))
     check(whole)
     assert "25 µm" in whole.figures[0].caption  # the nearest pairs, which are left out
+    bare = couplings(4)
+    bare["noise_correlation_of_half"][:] = np.nan
+    check(couplings_section(bare, findings("couplings")))
     unknown = [f"{name}_near_minus_far" for name in ("noise_correlation", "signal_correlation", "coupling")]
     without = couplings_section(couplings(0), findings("couplings", *unknown))
     check(without)
     assert len(without.missing) == 3
     assert "µm" not in without.figures[0].caption
+
+
+def test_no_interval_of_a_coupling_leaves_the_panel() -> None:
+    dataset = couplings(4)
+    values = np.full((3, 4, 3), 0.02) + np.array([0.0, -0.01, 0.01])
+    values[0, 0] = 0.1, -3.0, 5.0  # few pairs are that near
+    dataset["by_distance"][:] = values
+    panel = couplings_section(dataset, findings("couplings")).figures[0].figure.axes[0]
+    low, high = panel.get_ylim()
+    bars = np.concatenate([segment[:, 1] for bundle in panel.collections for segment in bundle.get_segments()])
+    assert low < bars.min() < -0.02
+    assert bars.max() < high < 0.5  # all others can still be told apart
+    assert {line.get_marker() for line in panel.lines} >= {"^", "v"}  # it goes on
 
 
 def test_interactions_say_how_they_were_measured() -> None:

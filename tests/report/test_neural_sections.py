@@ -32,6 +32,7 @@ def _table() -> xr.Dataset:
         "training_contribution", "is_at_bound", "n_gabors",
     )  # fmt: skip
     columns = {name: ("neuron", generator.random(NEURONS), {"reason": ""}) for name in names}
+    columns["contribution"][2]["units"] = "nat"
     return xr.Dataset(columns, attrs={"image_height": 24, "image_width": 48})
 
 
@@ -45,9 +46,13 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
         dataset[name].attrs["reason"] = f"No {name}."
     section = neuron_profiles_section(dataset, (_finding("median_fit_correlation"),))
     maps = section.figures[0].figure
-    # two maps of the screen, two of the cortex where it is known; each known one with a colour bar
-    n_panels = sum(bool(axes.get_xlabel()) for axes in maps.axes)
-    assert n_panels == (2 if missing else 4)
+    # two maps of the screen, three of the cortex where it is known; each known one with a colour bar
+    n_panels = sum(bool(axes.get_ylabel()) for axes in maps.axes)
+    assert n_panels == (2 if missing else 5)
+    bars = [axes.get_xlabel() for axes in maps.axes if not axes.get_ylabel()]
+    if not missing:
+        assert bars.count("contribution (nat)") == 2
+        assert "elevation of field (degrees)" in bars
     assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
     maps.savefig(BytesIO(), format="svg")
     section.figures[1].figure.savefig(BytesIO(), format="svg")

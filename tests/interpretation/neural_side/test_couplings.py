@@ -66,6 +66,18 @@ def test_noise_in_the_directions_of_the_signal_agrees_with_it() -> None:
     assert found["signal_noise_agreement"].low > found["signal_noise_agreement"].null_high
 
 
+def test_pairs_are_drawn_as_their_agreement_is_measured(correlated: Recording) -> None:
+    result = analyse_couplings(undecoded(correlated))
+    dataset = result.to_dataset()
+    noise, signal = (dataset[name] for name in ("noise_correlation_of_half", "signal_correlation_of_other_half"))
+    (agreement,) = (finding for finding in result.findings() if finding.name == "signal_noise_agreement")
+    pairs = np.triu_indices(150, 1)
+    halves = [np.corrcoef(one[pairs], other[pairs])[0, 1] for one, other in result.halves]
+    assert agreement.value == pytest.approx(np.mean(halves), abs=0.01)
+    assert np.corrcoef(noise, signal)[0, 1] == pytest.approx(halves[0], abs=0.01)  # all pairs, or evenly chosen ones
+    assert np.corrcoef(dataset["noise_correlation"], dataset["signal_correlation"])[0, 1] < min(halves) - 0.05
+
+
 def test_planted_pairs_are_coupled() -> None:
     recording = simulate("demo", 3, settings={**SMALL, **INDEPENDENT, "n_spontaneous": 0, "synergistic_pairs": 10})
     result = analyse_couplings(undecoded(recording))

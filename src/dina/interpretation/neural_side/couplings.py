@@ -82,6 +82,9 @@ class CouplingsResult:
         How the three measures depend on distance.
     duplicates
         Pairs that may be one neuron recorded twice, shape ``(n_duplicates, 2)``.
+    halves
+        Noise correlations in one half of the images and signal correlations in the other, and the reverse; empty where a half
+        has no repeats.
     statistics
         As `findings` gives them.
     """
@@ -91,6 +94,7 @@ class CouplingsResult:
     false_discovery_rate: float
     distance: DistanceDependence
     duplicates: Int[np.ndarray, "duplicate 2"]
+    halves: tuple[NoiseAndSignal, ...]
     statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
@@ -102,6 +106,7 @@ class CouplingsResult:
         variables = {
             "sampled_pairs": (("sampled", "member"), self.table.neurons[shown], {"long_name": "indices of neurons"}),
             **{name: (("sampled",), matrix[place], one) for name, matrix in self.table.measures().items()},
+            **{name: (("sampled",), values, one) for name, values in self._of_different_images(place).items()},
             "distance": (("sampled",), self.table.distance_um[place], {"units": "um"}),
             "coupled_pairs": (("coupled", "member"), self.coupled.pairs, {"long_name": "indices of neurons"}),
             "coupled_strength": (("coupled",), self.coupled.coupling, one),
@@ -112,6 +117,13 @@ class CouplingsResult:
         }
         coordinates = {"measure": list(self.table.measures()), "bound": ["mean", "low", "high"]}
         return xr.Dataset(variables, coordinates, attrs={"false_discovery_rate": self.false_discovery_rate})
+
+    def _of_different_images(self, place: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return both correlations of some pairs, from halves of the images: from the same trials they would seem opposed."""
+        names = ("noise_correlation_of_half", "signal_correlation_of_other_half")
+        if not self.halves:
+            return dict.fromkeys(names, np.full(len(place[0]), np.nan))
+        return {name: matrix[place] for name, matrix in zip(names, self.halves[0], strict=True)}
 
     def findings(self) -> tuple[Finding, ...]:
         """Return means, agreement of signal and noise, dependence on distance, and the network of couplings."""
@@ -144,12 +156,13 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings | None = Non
     distance = distance_dependence(table, chosen.nearest_um, generator)
     position = decoded.recording.neuron_position_um
     duplicates = _find_duplicates(decoded, chosen)
+    halves = _halves(decoded, table.neurons)
     n_neurons = decoded.train.n_neurons
     n_pairs = n_neurons * (n_neurons - 1) // 2
     statistics = (
         _noise_mean(table, rows, generator),
         mean_over_pairs("signal_correlation_mean", table.signal, table),
-        signal_noise_agreement(_halves(decoded, table.neurons), generator),
+        signal_noise_agreement(halves, generator),
         Finding("coupled_pairs_fraction", len(sure) / n_pairs, "1", n_neurons),
         *distance.findings,
         like_to_like(
@@ -157,7 +170,7 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings | None = Non
         ),
         _count_duplicates(duplicates, decoded),
     )
-    return CouplingsResult(table, coupled, chosen.false_discovery_rate, distance, duplicates, statistics)
+    return CouplingsResult(table, coupled, chosen.false_discovery_rate, distance, duplicates, halves, statistics)
 
 
 def _differences(decoded: Decoded) -> Float[np.ndarray, "row neuron"]:

@@ -13,12 +13,12 @@ from dina.report.canvas import in_style, new_figure
 from dina.report.style import COLOURS
 
 TITLES = {
-    "P": "P  product of both",
-    "Q": "Q  asking neuron alone",
-    "R": "R  asked neuron alone",
-    "T": "T  whatever the responses",
-    "G": "G  read: response",
-    "H": "H  read: constant",
+    "P": "P  both respond",
+    "Q": "Q  asking responds",
+    "R": "R  asked responds",
+    "T": "T  no response",
+    "G": "G  read, response",
+    "H": "H  read, constant",
 }
 CUT = 99  # percentile of the size of weights at which colours end
 
@@ -35,15 +35,16 @@ def draw_attention_interactions(dataset: xr.Dataset, found: Mapping[str, Finding
         Findings by name.
     """
     colours = LinearSegmentedColormap.from_list("signed", [COLOURS["rival"][0], COLOURS["paper"][0], COLOURS["dina"][0]])
-    figure = new_figure(180, 122)
+    figure = new_figure(180, 116)
     panels = figure.subplots(2, 3)
     n_shown = dataset.sizes["asking"]
     for axes, (name, words) in zip(panels.flat, TITLES.items(), strict=True):
         matrix = dataset[name].to_numpy()
         most = float(np.percentile(np.abs(matrix), CUT)) or 1.0
         norm = Normalize(-most, most)
-        axes.imshow(matrix, cmap=colours, norm=norm, interpolation="nearest", extent=(0.5, n_shown + 0.5, n_shown + 0.5, 0.5))
-        figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.8, pad=0.03, extend="both", label="weight")
+        axes.imshow(matrix, cmap=colours, norm=norm, aspect="auto", interpolation="nearest",
+                    extent=(0.5, n_shown + 0.5, n_shown + 0.5, 0.5))  # fmt: skip
+        figure.colorbar(ScalarMappable(norm, colours), ax=axes, pad=0.03, extend="both", label="weight")
         axes.set_title(words, fontsize=8.5)
         one = found.get(f"asymmetry_{name}")
         if one is not None and np.isfinite(one.value):

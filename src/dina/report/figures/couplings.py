@@ -44,22 +44,25 @@ def draw_couplings(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
 
 
 def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
-    edges = dataset["distance_edges"].to_numpy()
+    edges, found = dataset["distance_edges"].to_numpy(), dataset["by_distance"].sel(measure=list(MEASURES)).to_numpy()
     middle = (edges[:-1] + edges[1:]) / 2
-    for name, (words, colour, marker) in MEASURES.items():
-        mean, low, high = dataset["by_distance"].sel(measure=name).to_numpy().T
+    width = 1.06 * middle[-1]
+    bottom, top = _reach(found)
+    for number, (words, colour, marker) in enumerate(MEASURES.values()):
+        mean, low, high = found[number].T
         shown = np.isfinite(mean)
         shade = COLOURS[colour][0]
-        axes.vlines(middle[shown], low[shown], high[shown], color=shade, linewidth=0.8)
-        axes.plot(middle[1:], mean[1:], color=shade, marker=marker, markersize=3.2, label=words)
-        axes.plot(middle[:1], mean[:1], marker, color=shade, markersize=3.2, markerfacecolor=COLOURS["paper"][0])
-    axes.axvspan(edges[0], edges[1], color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
+        place = np.append(width * (0.015 * number - 0.03), middle[1:])  # the nearest beside one another, before the others
+        axes.vlines(place[shown], np.maximum(low, bottom)[shown], np.minimum(high, top)[shown], color=shade, linewidth=0.8)
+        axes.plot(place[1:], mean[1:], color=shade, marker=marker, markersize=3.2, label=words)
+        axes.plot(place[:1], mean[:1], marker, color=shade, markersize=3.2, markerfacecolor=COLOURS["paper"][0])
+        for end, is_cut, tip in ((top, high[0] > top, "^"), (bottom, low[0] < bottom, "v")):
+            if is_cut:
+                axes.plot(place[0], end, tip, color=shade, markersize=3.0, markeredgewidth=0)
+    axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    # the few nearest pairs have wide intervals: these may leave the axes, nothing else does
-    seen = np.concatenate([dataset["by_distance"].to_numpy()[:, 1:].ravel(), dataset["by_distance"].to_numpy()[:, 0, 0], [0.0]])
-    low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
-    axes.set_ylim(low - 0.05 * (high - low), high + 0.45 * (high - low))  # room for the names
-    axes.set_xlim(0, 1.02 * middle[-1])
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.35 * (top - bottom))  # room for the names
+    axes.set_xlim(-0.05 * width, width)
     axes.set_xlabel("distance between neurons (µm)")
     axes.set_ylabel("mean over pairs")
     axes.set_title("a  distance")
@@ -67,19 +70,31 @@ def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
     finish_axes(axes, "y")
 
 
+def _reach(found: np.ndarray) -> tuple[float, float]:
+    """Return how far intervals are drawn: those of the few nearest pairs at most twice as far as all others."""
+    others = np.append(found[:, 1:].ravel(), [0.0, *found[:, 0, 0]])
+    low, high = float(np.nanmin(others)), float(np.nanmax(others))
+    nearest = found[:, 0][np.isfinite(found[:, 0])]
+    span = high - low
+    return max(min([low, *nearest]), low - span / 2), min(max([high, *nearest]), high + span / 2)
+
+
 def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None:
-    """Draw pairs as density, and mean noise correlation by tenth of signal correlation."""
-    signal, noise = (dataset[f"{name}_correlation"].to_numpy() for name in ("signal", "noise"))
+    """Draw pairs as dots, both correlations from different images, as the agreement has them."""
+    signal, noise = (dataset[name].to_numpy() for name in ("signal_correlation_of_other_half", "noise_correlation_of_half"))
     known = np.isfinite(signal) & np.isfinite(noise)
     signal, noise = signal[known], noise[known]
+    axes.set_xlabel("signal correlation, one half of images")
+    axes.set_ylabel("noise correlation, other half")
+    axes.set_title("b  tuning and noise")
+    if not len(signal):
+        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        return
     x, y = (np.quantile(values, [0.002, 0.998]) for values in (signal, noise))
     axes.plot(signal, noise, ".", color=COLOURS["chance"][0], markersize=1.0, alpha=0.25, rasterized=True)
     axes.set_xlim(*x)
     axes.set_ylim(*y)
     axes.axhline(float(noise.mean()), color=COLOURS["muted"][0], linewidth=0.8)
-    axes.set_xlabel("signal correlation")
-    axes.set_ylabel("noise correlation")
-    axes.set_title("b  tuning and noise")
     words = f"agreement {agreement.value:.2f}".replace("-", "−")
     axes.annotate(words, (0.03, 0.95), xycoords="axes fraction", va="top", fontsize=7.5, color=COLOURS["ink"][0])
     finish_axes(axes, "both")

@@ -18,7 +18,7 @@ PALE = "#d5dbe1"
 
 @in_style
 def draw_neuron_maps(dataset: xr.Dataset) -> Figure:
-    """Draw neurons over cortex by place of their field and by contribution, and fields over the screen by the same.
+    """Draw neurons over cortex by place of their field and by contribution, and fields by frequency and contribution.
 
     Parameters
     ----------
@@ -29,12 +29,14 @@ def draw_neuron_maps(dataset: xr.Dataset) -> Figure:
     has_cortex = bool(np.isfinite(dataset["position_x_um"].to_numpy()).any())
     in_degrees = bool(np.isfinite(dataset["field_azimuth_deg"].to_numpy()).any())
     contribution = dataset["contribution"].to_numpy()
-    figure = new_figure(180, 120 if has_cortex else 62)
-    grid = figure.add_gridspec(2 if has_cortex else 1, 2)
+    unit = str(dataset["contribution"].attrs.get("units", "1")).replace("1", "units of the score")
+    contributed = f"contribution ({unit})"
+    figure = new_figure(180, 140 if has_cortex else 62)
+    rows = figure.subfigures(2 if has_cortex else 1, 1, squeeze=False, height_ratios=[1.4, 1] if has_cortex else None)[:, 0]
     across, down, words = _on_screen(dataset, in_degrees)
-    screen = [figure.add_subplot(place) for place in (grid[-1, 0], grid[-1, 1])]
+    screen = rows[-1].subplots(1, 2)
     frequency, unit = ("frequency_cpd", "cycles/degree") if in_degrees else ("frequency", "cycles/pixel")
-    pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, "contribution"))
+    pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, contributed))
     for axes, (values, label) in zip(screen, pairs, strict=True):
         _scatter(axes, across[fitted], down[fitted], values[fitted], label)
         axes.set_xlabel(words[0])
@@ -43,10 +45,9 @@ def draw_neuron_maps(dataset: xr.Dataset) -> Figure:
     screen[0].set_title("Fields on the screen")
     if has_cortex:
         x, y = dataset["position_x_um"].to_numpy(), dataset["position_y_um"].to_numpy()
-        places = ((across, words[0]), (contribution, "contribution"))
-        for number, (values, label) in enumerate(places):
-            axes = figure.add_subplot(grid[0, number])
-            shown = fitted if number == 0 else np.isfinite(values)
+        places = ((across, words[0]), (down, words[1]), (contribution, contributed))
+        for number, (axes, (values, label)) in enumerate(zip(rows[0].subplots(1, 3), places, strict=True)):
+            shown = fitted if number < 2 else np.isfinite(values)
             axes.plot(x[~shown], y[~shown], ".", color=PALE, markersize=2, markeredgewidth=0, rasterized=len(x) > 1000)
             _scatter(axes, x[shown], y[shown], values[shown], label)
             axes.set_xlabel("cortex, x (µm)")
@@ -137,7 +138,10 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label
     )  # fmt: skip
     figure = axes.get_figure()
     if figure is not None:
-        figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=label, shrink=0.85, pad=0.02, extend="both")
+        # below the map: beside it a bar would be longer than axes of equal scales
+        mappable = ScalarMappable(norm, colours)
+        bar = figure.colorbar(mappable, ax=axes, location="bottom", label=label, shrink=0.9, aspect=28, pad=0.02, extend="both")
+        bar.ax.locator_params(nbins=5)
     finish_axes(axes, "both")
 
 

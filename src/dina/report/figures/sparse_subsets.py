@@ -56,8 +56,9 @@ def draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Fi
         _draw_curve(removed, one.sel(sequence=left), n_neurons - kept, (words, COLOURS[colour][0], line))
     added.set_xscale("log")
     added.xaxis.set_minor_formatter(NullFormatter())
-    for axes, label in ((added, "neurons kept (logarithmic)"), (removed, "neurons left out")):
-        _finish(axes, label, int(dataset.attrs["n_gallery"]))
+    # curves begin at chance when neurons are kept, and end there when they are left out: the word stands at the other end
+    for axes, label, side in ((added, "neurons kept (logarithmic)", "right"), (removed, "neurons left out", "left")):
+        _finish(axes, label, int(dataset.attrs["n_gallery"]), side)
     full = float(one["accuracy"].sel(sequence="top").to_numpy()[-1])
     for share in (0.5, 0.9):
         added.axhline(100 * share * full, color=COLOURS["muted"][0], linewidth=0.6, linestyle=(0, (1, 2)))
@@ -99,15 +100,15 @@ def _draw_curve(axes: Axes, curve: xr.Dataset, count: np.ndarray, look: tuple[st
     axes.plot(x, mean, color=colour, linestyle=line, linewidth=1.6 if words == "best first" else 1.2, label=words)
 
 
-def _finish(axes: Axes, label: str, n_gallery: int) -> None:
+def _finish(axes: Axes, label: str, n_gallery: int, side: str) -> None:
     axes.axhline(100 / n_gallery, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
     axes.annotate(
         "chance",
-        (0.0, 100 / n_gallery),
+        (float(side == "right"), 100 / n_gallery),
         xycoords=axes.get_yaxis_transform(),
-        xytext=(3, 2),
+        xytext=(-3 if side == "right" else 3, 2),
         textcoords="offset points",
-        ha="left",
+        horizontalalignment=side,
         fontsize=7,
         color=COLOURS["chance"][0],
     )

@@ -25,8 +25,10 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
     attention = dataset["received_attention"].to_numpy()
     share = float(attention[dataset["asked"].to_numpy()].sum())
     known = [one for one in findings if one.value == one.value]
-    outside = [one.name[-1] for one in known if not one.null_low <= one.value <= one.null_high]
-    one_sided = f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "None differs"
+    outside = [one.name[-1] for one in known if one.low > one.null_high or one.high < one.null_low]
+    one_sided = (
+        f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "No matrix differs"
+    )
     told = (
         f"{one_sided} in asymmetry from the same weights with the asked neurons permuted." if known else "No asymmetry is known."
     )

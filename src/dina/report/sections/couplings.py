@@ -37,9 +37,10 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     if dataset.sizes["bin"]:
         nearest = float(dataset["distance_edges"][1])
         where = (
-            f" a: means over pairs by distance; grey: pairs less than {nearest:g} µm apart, which share neuropil and may be one neuron"
-            " twice, left out of everything else (hollow marks). b: each dot is a pair. c: nearest quarter of the other pairs less"
-            " farthest quarter; grey: positions permuted over neurons."
+            f" a: means over pairs by distance; grey, at the left: pairs less than {nearest:g} µm apart, which share neuropil and may be"
+            " one neuron twice, left out of everything else (hollow marks; arrowheads where an interval goes on). b: each dot is a"
+            " pair, with noise correlation from one half of the images and signal correlation from the other. c: nearest quarter of"
+            " the other pairs less farthest quarter; grey: positions permuted over neurons."
         )
     part = FigurePart(
         "couplings",

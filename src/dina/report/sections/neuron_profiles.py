@@ -31,7 +31,7 @@ COLUMNS = {
     "frequency_cpd": "spatial frequency (cycles/degree)",
     "fit_correlation": "fit correlation",
     "planted_centre_error_deg": "error of planted field centre (degrees)",
-    "contribution": "contribution (margin lost)",
+    "contribution": "contribution (margin lost, {units})",
 }
 TRUTH = (
     " Last: distance of estimated from planted centres, for every neuron with a field; black: median of eight groups of equally"
@@ -96,5 +96,6 @@ def _quantiles(dataset: xr.Dataset) -> Table:
         values = dataset[name].to_numpy() if name in dataset else np.full(1, np.nan)
         known = values[np.isfinite(values)]
         if len(known):
-            rows.append((words, *(number(float(np.percentile(known, step))) for step in QUANTILES)))
+            units = str(dataset[name].attrs.get("units", "1")).replace("1", "units of the score")
+            rows.append((words.format(units=units), *(number(float(np.percentile(known, step))) for step in QUANTILES)))
     return Table("Distribution over neurons.", ("property", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows))
