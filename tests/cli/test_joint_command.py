@@ -43,6 +43,9 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
         r'aria-label="Mean over mice of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
     )
     assert "updates kept" in page
+    assert "Fewer than two sources have two levels each" in page
+    assert "Where the variance of top-1 accuracy comes from" not in page  # the sentence says it; four rows of dashes would not
+    assert "take the recordings as independent" in page
     assert "nan" not in page.lower().split()
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"

@@ -119,7 +119,8 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     Hierarchical bootstrap: mice are drawn with replacement, then as many recordings within each, then a normal error with the
     width of the recording's own interval. That errs on the wide side, since values of recordings spread by these errors already.
     Fewer than three mice say nothing about how mice differ, and give no interval. The null of the mean follows from the nulls
-    of the recordings, taken as independent.
+    of the recordings, taken as independent: where recordings share test images it is too narrow, at most by the square root of
+    their number.
 
     References
     ----------

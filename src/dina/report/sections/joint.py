@@ -99,7 +99,12 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
         "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
         " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
     )
-    return Section("together", "Together and alone", paragraphs=(told,), figures=(part,))
+    shared = (
+        "Recordings answer the same test images, so that what is an easy image for one may be one for all. Intervals and p over"
+        " mice speak of other mice and these images; the null ranges of means over mice take the recordings as independent and are"
+        " too narrow where they are not."
+    )
+    return Section("together", "Together and alone", paragraphs=(told, shared), figures=(part,))
 
 
 def _numbered(names: Sequence[str]) -> str:
@@ -181,7 +186,8 @@ def _spread(summary: Mapping[str, Any]) -> Section:
         " unbiased and can fall below 0 where a source adds nothing. More folds and seeds: --set n_folds=3 --set n_seeds=3."
     )
     missing = tuple(dict.fromkeys(each.reason for each in components if each.reason))
-    return Section("spread", "Seeds, folds, recordings", paragraphs=(told,), tables=(table,), missing=missing)
+    tables = () if all(each.reason for each in components) else (table,)
+    return Section("spread", "Seeds, folds, recordings", paragraphs=(told,), tables=tables, missing=missing)
 
 
 def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Dataset) -> Section:
