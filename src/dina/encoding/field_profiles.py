@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float
 
+WELL_FITTED = 0.2
+"""Correlation with responses to left-out images from which on a field counts, and is drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class FieldProfiles:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from dina.encoding.field_profiles import WELL_FITTED
 from dina.interpretation.decoded import Decoded
 from dina.measures.finding import Finding
 from dina.measures.rank_association import spearman_with_interval
@@ -14,7 +15,6 @@ from dina.randomness import generator_for
 MEDIANS = ("reliability", "signal_to_noise", "lifetime_sparseness", "field_size_deg", "frequency_cpd", "fit_correlation")
 OF_WAVELENGTHS = ("field_size_deg", "frequency_cpd")  # not known where the wavelength is the longest or shortest looked for
 STRONG = 1.0  # signal-to-noise ratio from which on a field is expected to be found
-WELL_FITTED = 0.2  # correlation with left-out responses from which on a field counts for retinotopy
 MOST_RESAMPLES = 500
 FEWEST = 20  # neurons from which retinotopy is told
 N_PERMUTATIONS = 200

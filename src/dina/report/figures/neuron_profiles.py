@@ -8,11 +8,10 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from dina.encoding.field_profiles import WELL_FITTED
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
 
-WELL_FITTED = 0.2
-"""Correlation with responses to left-out images from which on a field is drawn."""
 PALE = "#d5dbe1"
 
 

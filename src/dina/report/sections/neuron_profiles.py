@@ -3,8 +3,9 @@
 import numpy as np
 import xarray as xr
 
+from dina.encoding.field_profiles import WELL_FITTED
 from dina.measures.finding import Finding
-from dina.report.figures.neuron_profiles import WELL_FITTED, draw_neuron_distributions, draw_neuron_maps
+from dina.report.figures.neuron_profiles import draw_neuron_distributions, draw_neuron_maps
 from dina.report.finding_table import finding_table
 from dina.report.parts import FigurePart, Section, Table
 from dina.report.words import number
