@@ -11,6 +11,7 @@ from dina.interpretation.image_side.category_readout import CategoryReadout
 from dina.interpretation.objective_comparison import compare_objectives
 from dina.interpretation.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
 from dina.interpretation.verdicts.objective_rule import BEYOND, MATCHED, SEMANTIC
+from dina.measures.resampling import wilson_interval
 
 N_IMAGES, N_CATEGORIES, N_DRAWS = 200, 4, 30
 
@@ -32,6 +33,7 @@ def fabricate(knows: float, seed: int) -> xr.Dataset:
     top1 = {f"top1_{kind}": ("test_image", np.ones(20)) for kind in ("averaged", "single_trial")}
     statistics = ["kept_lowest_octaves", "kept_without_highest_octave", "median_frequency"]
     profile = {"profile": (("statistic", "end"), np.tile([0.5, 0.4, 0.6, -0.1, 0.1], (3, 1)))}
+    profile["profile_resamples"] = (("statistic", "resample"), generator.beta(2, 1, size=(3, 400)).astype(np.float32))
     return xr.Dataset(
         {**guesses, **others, **maps, **top1, **profile, "category": ("labelled_image", category)},
         coords={"statistic": statistics},
@@ -112,6 +114,23 @@ def test_an_objective_that_keeps_category_is_acquitted() -> None:
     found = compare_objectives(measured, {seed: fabricate(0.9, seed) for seed in (0, 1)})
 
     assert found.verdict.verdict == "not supported"
+
+
+def test_an_accuracy_of_none_leaves_what_wilson_leaves_and_shares_stay_where_their_resamples_are() -> None:
+    measured = {("contrastive", seed): fabricate(0.5, seed) for seed in (0, 1)}
+    measured = {key: one.assign(top1_averaged=0 * one["top1_averaged"]) for key, one in measured.items()}
+
+    found = compare_objectives(measured, {}).findings["contrastive"]
+
+    none, all_of_them = found["top1_averaged"], found["top1_single_trial"]
+    assert (none.low, none.high) == wilson_interval(0.0, 40)  # twenty images of each of two seeds
+    assert all_of_them.low == pytest.approx(wilson_interval(1.0, 40)[0])
+    kept = found["kept_lowest_octaves"]
+    resamples = [one["profile_resamples"].to_numpy()[0] for one in measured.values()]
+    means = np.mean([np.random.default_rng(i).permutation(row) for i, row in enumerate(resamples)], axis=0)
+    assert 0 <= kept.low < kept.value < kept.high <= 1
+    # half the pairs of seeds are one seed twice, which takes nothing from the spread within seeds: ends of 400 resamples
+    np.testing.assert_allclose((kept.low, kept.high), np.quantile(means, [0.025, 0.975]), atol=0.06)
 
 
 def test_likeness_of_maps_is_one_with_themselves_and_symmetric() -> None:

@@ -122,16 +122,18 @@ def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(ru
     copy = make_perfect(runs["first"], tmp_path / "perfect")
     reasons = {"averaged": "No program was named.", "single_trial": "No program was named."}
     DecoderScores("ridge", "", "images", {}, reasons).write(copy / "results" / "retrieval_ridge.nc")
-    comparison = compare_runs([copy], n_resamples=100)
+    comparison = compare_runs([runs["first"], copy], n_resamples=100)
 
     paths = write_comparison(comparison, tmp_path / "tables")
 
     table = pd.read_csv(paths[0], keep_default_na=False).set_index(["label", "queries"])
-    assert table.loc[("ridge", "averaged"), "reason"] == "No program was named."
-    assert table.loc[("dina", "averaged"), "reason"] == ""
-    assert "- Left empty, ridge regression: No program was named.\n" in paths[1].read_text(encoding="utf-8")
-    scores = DecoderScores.read(copy / "results" / "retrieval_dina.nc").scored["averaged"].scores
-    assert float(table.loc[("dina", "averaged"), "hubness"]) == pytest.approx(measure_hubness(scores, min(10, scores.shape[1])))
+    assert table.loc[("ridge (perfect)", "averaged"), "reason"] == "No program was named."
+    assert table.loc[("dina (first)", "averaged"), "reason"] == ""
+    assert "- Left empty, ridge regression (perfect): No program was named.\n" in paths[1].read_text(encoding="utf-8")
+    scores = DecoderScores.read(runs["first"] / "results" / "retrieval_dina.nc").scored["averaged"].scores
+    assert float(table.loc[("dina (first)", "averaged"), "hubness"]) == pytest.approx(
+        measure_hubness(scores, min(10, scores.shape[1]))
+    )
 
 
 def test_an_unfinished_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_forced_fits_are_made_and_measured_again(
     assert list(found.comparison.similarity["first"].to_numpy()) == ["contrastive", "untrained"]
 
 
+def test_what_cannot_be_trained_is_said_once_and_not_for_every_seed(
+    labelled_session: Recording, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    study_objectives(labelled_session, tmp_path / "out", ["contrastive", "privileged_regression"], (0, 1), 1, overrides=FEW)
+
+    assert sum("needs features of the images" in record.getMessage() for record in caplog.records) == 1
+
+
 def test_every_fit_is_told_to_keep_the_epoch_with_the_lowest_loss(
     labelled_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

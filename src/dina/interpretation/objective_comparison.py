@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from scipy.special import ndtri
 
 from dina.alignment.objectives import OBJECTIVES
+from dina.interpretation.image_side.resampled_finding import WELL_DEFINED
 from dina.interpretation.objective_measures import PROFILE
 from dina.interpretation.verdicts.objective_rule import BEYOND, CONTRASTIVE, LOSS, MATCHED, OBJECTIVE_RULE, RESPONSES, SEMANTIC
 from dina.interpretation.verdicts.verdict import Verdict, judge
 from dina.measures.finding import Finding
 from dina.measures.kernel_alignment import linear_cka
-from dina.measures.resampling import percentile_interval, resample_counts
+from dina.measures.resampling import percentile_interval, resample_counts, wilson_interval
 from dina.randomness import generator_for
 
 N_RESAMPLES = 2000
-Z = float(ndtri(0.975))
 NAMES = {"category_accuracy": "guess", "category_accuracy_image": "guess_image", "category_matched": "guess_by_match"}
 Rows = Sequence[Float[np.ndarray, "image"]]
 
@@ -55,8 +54,8 @@ def compare_objectives(
 ) -> ObjectiveComparison:
     """Put together what was measured of each objective and seed.
 
-    Intervals come from drawing seeds, and images within seeds, with replacement; of the frequency profile from the spread over
-    seeds and the mean of the intervals over images.
+    Intervals come from drawing seeds, and images within seeds, with replacement. Those of accuracies also hold Wilson's interval,
+    since a bootstrap of images that were all missed knows of no uncertainty.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def compare_objectives(
     objectives = list(dict.fromkeys(name for name, _ in measured))
     seeds = sorted({number for _, number in measured})
     runs = {name: [measured[name, number] for number in seeds] for name in objectives}
-    found = {name: [*_retrieval(some, seed), *_profile(some)] for name, some in runs.items()}
+    found = {name: [*_retrieval(some, seed), *_profile(some, seed)] for name, some in runs.items()}
     if set(seeds) <= responses.keys():
         for name, some in runs.items():
             found[name] += _category(some, seed)
@@ -92,25 +91,37 @@ def _retrieval(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             found.append(Finding(name, np.nan, "1", 0, reason="No image has such a query."))
             continue
         chance = float(np.mean([1 / len(row) for row in rows]))
-        found.append(replace(_mean(name, rows, None, seed), null_low=chance, null_high=chance, null="chance"))
+        found.append(replace(_accuracy(name, rows, None, seed), null_low=chance, null_high=chance, null="chance"))
     return found
 
 
-def _profile(runs: Sequence[xr.Dataset]) -> list[Finding]:
+def _profile(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
     found = []
     for name in PROFILE:
-        values, low, high, null_low, null_high = np.stack([run["profile"].sel(statistic=name).to_numpy() for run in runs]).T
+        values, _, _, null_low, null_high = np.stack([run["profile"].sel(statistic=name).to_numpy() for run in runs]).T
         units = str(runs[0].attrs["units_of_median_frequency"]) if name == "median_frequency" else "1"
         if not np.isfinite(values).all():
             reason = "Nothing was found in the full gallery for some seed, so that no frequency carries the decoding."
             found.append(Finding(name, np.nan, units, 0, reason=reason))
             continue
-        within = np.mean(((high - low) / (2 * Z)) ** 2) / len(values)
-        between = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
-        reach, mean = Z * float(np.sqrt(within + between)), float(values.mean())
         null = float(null_low.mean()), float(null_high.mean())
-        found.append(Finding(name, mean, units, len(values), mean - reach, mean + reach, *null, null="pairs permuted"))
+        low, high, reason = _over_seeds([run["profile_resamples"].sel(statistic=name).to_numpy() for run in runs], name, seed)
+        mean = float(values.mean())
+        found.append(Finding(name, mean, units, len(values), low, high, *null, null="pairs permuted", reason=reason))
     return found
+
+
+def _over_seeds(resamples: Rows, name: str, seed: int) -> tuple[float, float, str]:
+    """Draw seeds with replacement, and for each a resample of its images; no interval where few resamples define the statistic."""
+    if any(np.isfinite(row).mean() < WELL_DEFINED for row in resamples):
+        return np.nan, np.nan, "For some seed few resamples of the images define it, so that it has no interval."
+    generator = generator_for(seed, f"objectives {name}")
+    defined = [row[np.isfinite(row)] for row in resamples]
+    places = generator.random((N_RESAMPLES, len(defined)))
+    drawn = generator.integers(len(defined), size=(N_RESAMPLES, len(defined)))
+    by_seed = np.stack([row[(places * len(row)).astype(int)] for row in defined])
+    resampled = np.take_along_axis(by_seed, drawn[None], axis=0)[0].mean(axis=1)
+    return *percentile_interval(resampled), ""
 
 
 def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
@@ -127,7 +138,7 @@ def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             ]
             null.append(np.mean([w @ one for w, one in zip(weights, shuffled, strict=True)]))
         low, high = percentile_interval(np.array(null))
-        one = _mean(name, rows, weights, seed)
+        one = _accuracy(name, rows, weights, seed)
         found.append(replace(one, null_low=low, null_high=high, null="categories permuted"))
     return [*found, _beyond(BEYOND, "guess", runs, seed), _beyond(MATCHED, "guess_by_match", runs, seed)]
 
@@ -181,6 +192,15 @@ def _balanced(category: Int[np.ndarray, "image"]) -> Float[np.ndarray, "image"]:
     """Return weights that sum to 1 and give every category that is there the same share."""
     counts = np.bincount(category)
     return np.asarray(1 / counts[category] / (counts > 0).sum())
+
+
+def _accuracy(name: str, rows: Rows, weights: Rows | None, seed: int) -> Finding:
+    """Average what was right; the interval also holds Wilson's, with as many images as the weights amount to (Kish)."""
+    one = _mean(name, rows, weights, seed)
+    shares = [np.full(len(row), 1 / len(row)) for row in rows] if weights is None else weights
+    n = max(1, round(len(rows) ** 2 / sum(float((share**2).sum()) for share in shares)))
+    low, high = wilson_interval(min(1.0, max(0.0, one.value)), n)
+    return replace(one, low=min(low, one.low), high=max(high, one.high))
 
 
 def _mean(name: str, rows: Rows, weights: Rows | None, seed: int, possible: Rows | None = None) -> Finding:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.checks import DataError
@@ -104,7 +104,7 @@ def measure_objective(decoded: Decoded, question: CategoryQuestion | None) -> xr
     -------
     measured
         ``top1_averaged`` and ``top1_single_trial`` of each image, ``image_maps`` and ``response_maps`` of all test images,
-        values and intervals of `PROFILE`; and with labels for each labelled image its ``category``, and which one is read
+        values and intervals of `PROFILE` and their bootstrap resamples (``profile_resamples``, NaN where not defined); and with labels for each labelled image its ``category``, and which one is read
         from the maps of its response (``guess``) and of the image (``guess_image``), and which one prevails among the training
         images that the response matches best (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
     """
@@ -112,21 +112,28 @@ def measure_objective(decoded: Decoded, question: CategoryQuestion | None) -> xr
     maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test)}
     variables: Variables = {f"{side}_maps": (("test_image", f"{side}_feature"), found) for side, found in maps.items()}
     variables |= {f"top1_{kind}": (("test_image",), _top1(decoded, kind)) for kind in ("averaged", "single_trial")}
-    profile, units = _profile(decoded)
+    profile, resamples, units = _profile(decoded)
     variables["profile"] = (("statistic", "end"), profile)
+    variables["profile_resamples"] = (("statistic", "resample"), resamples)
     if question is not None:
         variables |= _category_of_maps(towers, question)
     coordinates = {"statistic": list(PROFILE), "end": list(ENDS)}
     return xr.Dataset(variables, coords=coordinates, attrs={"units_of_median_frequency": units})
 
 
-def _profile(decoded: Decoded) -> tuple[Float[np.ndarray, "statistic end"], str]:
-    """Return the findings of `PROFILE` and the unit of frequency; NaN where there are too few test images."""
+def _profile(
+    decoded: Decoded,
+) -> tuple[Float[np.ndarray, "statistic end"], Float32[np.ndarray, "statistic resample"], str]:
+    """Return the findings of `PROFILE`, their resamples and the unit of frequency; NaN where there are too few test images."""
     try:
-        found = {finding.name: finding for finding in analyse_spatial_frequency(decoded).findings()}
+        result = analyse_spatial_frequency(decoded)
     except DataError:
-        return np.full((len(PROFILE), len(ENDS)), np.nan), "1"
-    return np.array([[getattr(found[name], end) for end in ENDS] for name in PROFILE]), found["median_frequency"].units
+        return np.full((len(PROFILE), len(ENDS)), np.nan), np.full((len(PROFILE), 1), np.nan, np.float32), "1"
+    found = {finding.name: finding for finding in result.findings()}
+    rows = result.curves.profile(result.resampling)
+    resamples = np.stack([rows[name][1 : 1 + result.resampling.n_resamples] for name in PROFILE])
+    values = np.array([[getattr(found[name], end) for end in ENDS] for name in PROFILE])
+    return values, resamples.astype(np.float32), found["median_frequency"].units
 
 
 def measure_responses(question: CategoryQuestion) -> xr.Dataset:

@@ -27,6 +27,9 @@ PRESET = "scratch"
 """Learns both towers from the objective alone; from a closed form, objectives could change little."""
 
 UNTRAINED = "untrained"
+CONTENT = "with resamples of the profile"
+"""What measurements hold; files of older content are made again."""
+
 log = logging.getLogger("dina.study")
 
 
@@ -103,6 +106,8 @@ def study_objectives(
     questions = _Questions(recording, out, force=force)
     began, n_new = time.monotonic(), 0
     for number, (name, seed) in enumerate(pending):
+        if name in reasons:  # what cannot be trained with one seed is not compared, and need not be said once more
+            continue
         left = (time.monotonic() - began) / n_new * (len(pending) - number) / 60 if n_new else None
         log.info(
             "[%d of %d] %s, seed %d%s …",
@@ -155,6 +160,7 @@ class _Questions:
     def measure(self, name: str, seed: int, run: Path, device: str) -> None:
         """Measure one fit; the first of each seed also stands for towers that learnt nothing, and for the responses."""
         checksum = json.loads((run / "split.json").read_text(encoding="utf-8"))["sha256"]
+        checksum += f"-{CONTENT}"
         key = f"{checksum}-{sha256_of(run / 'model.safetensors')}"
         wanted = [name] if (UNTRAINED, seed) in self.measured else [name, UNTRAINED, "responses"]
         keys = {one: key if one == name else checksum for one in wanted}
@@ -183,7 +189,8 @@ class _Questions:
             try:
                 self._asked[seed] = ask_for_category(decoded)
             except DataError as error:
-                log.warning("Nothing can be said about categories: %s", error)
+                if None not in self._asked.values():  # once, not for every seed
+                    log.warning("Nothing can be said about categories: %s", error)
                 self._asked[seed] = None
         return self._asked[seed]
 

@@ -38,6 +38,13 @@ def test_the_rule_answers_as_it_was_written_down(
     assert because in reason
 
 
+def test_a_negative_share_is_said_as_a_share_with_a_minus_sign() -> None:
+    _, reason = answer(MUCH, (-0.033, -0.1, 0.02), MUCH, MUCH)
+
+    assert "of −0.033 (−0.1 to 0.02) in contrastive ones" in reason
+    assert "by −" not in reason
+
+
 def test_without_an_objective_trained_by_category_nothing_can_be_told() -> None:
     found = {RESPONSES[0]: {RESPONSES[1]: Finding(RESPONSES[1], 0.8, "1", 100, 0.7, 0.9, -0.1, 0.1, "drawn")}}
 

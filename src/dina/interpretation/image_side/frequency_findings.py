@@ -76,6 +76,14 @@ class FrequencyCurves:
         beyond = resampling.over_differences(own[1:] - own[0])
         return share_of(beyond, beyond[:, -2])
 
+    def profile(self, resampling: PairedResampling) -> dict[str, Float[np.ndarray, "row"]]:
+        """Return shares kept and median frequency, by the names of their findings, in the rows of `PairedResampling.over_tables`."""
+        full = resampling.over_tables(self.low_pass[-1:])[:, 0]
+        matched = self.matched_signal(resampling)
+        median = frequency_reaching(self.frequency, matched, np.full(len(matched), 0.5))
+        kept = _kept_below(self.frequency, self.nyquist, self.kept(resampling)[:, :-1])
+        return {**kept, "median_frequency": where_read(median, full, resampling)}
+
 
 def frequency_findings(curves: FrequencyCurves, resampling: PairedResampling, units: str) -> tuple[Finding, ...]:
     """Return every finding of retrieval by spatial frequency.
@@ -141,10 +149,16 @@ def kept_findings(
         Why there is no share, where there is none.
     """
     found = []
-    for name, octaves in (("kept_without_highest_octave", 1), ("kept_lowest_octaves", 2)):
-        place = int(np.argmin(np.abs(np.log2(frequency / (nyquist / 2**octaves)))))
-        found.append(resampled_finding(prefix + name, shares[:, place], "1", n_images, null, reason))
+    for name, rows in _kept_below(frequency, nyquist, shares).items():
+        found.append(resampled_finding(prefix + name, rows, "1", n_images, null, reason))
     return found
+
+
+def _kept_below(
+    frequency: Float[np.ndarray, "cutoff"], nyquist: float, shares: Float[np.ndarray, "row cutoff"]
+) -> dict[str, Float[np.ndarray, "row"]]:
+    ends = {"kept_without_highest_octave": nyquist / 2, "kept_lowest_octaves": nyquist / 4}
+    return {name: shares[:, int(np.argmin(np.abs(np.log2(frequency / end))))] for name, end in ends.items()}
 
 
 def cutoff_findings(

@@ -1,5 +1,6 @@
 """The rule that decides whether a low-level bias is made by the contrastive objective; ``docs/objectives.md`` says it in words."""
 
+import re
 from collections.abc import Mapping
 
 from dina.interpretation.verdicts.image_rules import MARGIN, rises_above, says
@@ -15,8 +16,11 @@ LOSS: FindingKey = ("category objectives", f"{MATCHED}_minus_contrastive")
 
 def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     held, kept, semantic, loss = (found[key] for key in (RESPONSES, CONTRASTIVE, SEMANTIC, LOSS))
-    where = f"Responses tell category beyond low-level structure by {says(held)} of what is possible"
-    others = f"towers trained by category match it by {says(semantic)}, contrastive ones by {says(kept)}"
+    where = f"Responses tell a share of {_amount(held)} of the category that low-level structure does not tell"
+    others = (
+        f"matching images finds a share of {_amount(semantic)} again in towers trained by category, of {_amount(kept)} in"
+        " contrastive ones"
+    )
     is_semantic = rises_above(semantic) and place_of(semantic, MARGIN) == "above"
     if place_of(held, MARGIN) == "below":
         if is_semantic:
@@ -27,10 +31,21 @@ def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     if not (is_semantic or (rises_above(kept) and place_of(kept, MARGIN) == "above")):
         return "cannot tell", f"{where}, but these towers keep it under no objective: {others}."
     if place_of(loss, MARGIN) == "above":
-        return "supported", f"{where}; {others}: the contrastive objective withholds {says(loss)}, more than a tenth."
+        return (
+            "supported",
+            f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}, more than a tenth.",
+        )
     if place_of(loss, MARGIN) == "below":
-        return "not supported", f"{where}; {others}: the contrastive objective withholds {says(loss)}, less than a tenth."
-    return "cannot tell", f"{where}; {others}: the contrastive objective withholds {says(loss)}."
+        return (
+            "not supported",
+            f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}, less than a tenth.",
+        )
+    return "cannot tell", f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}."
+
+
+def _amount(finding: Finding) -> str:
+    """Return value and interval; a share is below 0 where surrogates without category are told better."""
+    return re.sub(r"(?<!e)-(?=\d)", "−", says(finding))
 
 
 OBJECTIVE_RULE = Rule(
