@@ -50,6 +50,18 @@ def test_simulated_noise_correlations_are_positive_and_fall_with_distance(correl
     assert near.value > near.null_high
 
 
+def test_the_null_of_the_mean_is_wider_where_signs_were_drawn_less_often(
+    correlated: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths = []
+    for n_flips in (40, 4):
+        monkeypatch.setattr("dina.interpretation.neural_side.couplings.N_FLIPS", n_flips)
+        found = findings(correlated)["noise_correlation_mean"]
+        widths.append(found.null_high - found.null_low)
+    # quantiles of four of these draws would be narrower than those of all forty
+    assert widths[1] > widths[0]
+
+
 def test_independent_noise_has_no_structure() -> None:
     names = ("noise_correlation_mean", "signal_noise_agreement", "noise_correlation_near_minus_far")
     outside = []

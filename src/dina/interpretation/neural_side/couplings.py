@@ -23,9 +23,9 @@ from dina.interpretation.neural_side.coupling_statistics import (
 )
 from dina.measures.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
 from dina.measures.covariability import noise_correlations, signal_correlations, standardise_columns
+from dina.measures.few_draws import prediction_reach
 from dina.measures.finding import Finding
 from dina.measures.reliability import average_halves
-from dina.measures.resampling import percentile_interval
 from dina.randomness import generator_for
 
 ROWS_AT_ONCE = 256
@@ -242,8 +242,8 @@ def _noise_mean(table: PairTable, rows: np.ndarray, generator: np.random.Generat
     for number in range(N_FLIPS):
         flipped = unit * (2 * generator.integers(0, 2, unit.shape, dtype=np.int8) - 1)
         null[number] = (np.sum(flipped.sum(1, dtype=np.float64) ** 2) - n) / (n * (n - 1))
-    low, high = percentile_interval(null)
-    return replace(found, null_low=low, null_high=high, null="signs of each neuron's differences drawn at random")
+    mean, reach = float(null.mean()), float(prediction_reach(null))
+    return replace(found, null_low=mean - reach, null_high=mean + reach, null="signs of each neuron's differences drawn at random")
 
 
 def _apart(
