@@ -53,8 +53,8 @@ def says(finding: Finding) -> str:
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
     '0.52 (0.4 to 0.61)'
-    >>> says(Finding("kept", 0.998, "1", 50, low=0.9961, high=1.0))
-    '0.998 (0.9961 to 1)'
+    >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
+    '0.998 (0.996 to 1)'
     """
     numbers = (finding.value, finding.low, finding.high)
     n_different = len({number for number in numbers if not math.isnan(number)})
