@@ -12,7 +12,7 @@ from dina.checks import DataError
 from dina.decoding.hubness import measure_hubness
 from dina.recordings.recording import Recording
 from dina.report.compared_runs import comparison_markdown, write_comparison
-from dina.study import read_settings, run_study
+from dina.study import compared_runs, read_settings, run_study
 from dina.study.compared_runs import compare_runs
 from dina.study.retrieval_file import DecoderScores, Scored
 
@@ -118,7 +118,10 @@ def test_what_is_written_holds_every_number_and_is_readable(runs: dict[str, Path
     assert paths[2].read_text(encoding="utf-8").count("<svg") == 1
 
 
-def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compared_runs, "HUB_PLACES", 2)  # there are eight candidates, each of which is among ten
     copy = make_perfect(runs["first"], tmp_path / "perfect")
     reasons = {"averaged": "No program was named.", "single_trial": "No program was named."}
     DecoderScores("ridge", "", "images", {}, reasons).write(copy / "results" / "retrieval_ridge.nc")
@@ -131,9 +134,7 @@ def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(ru
     assert table.loc[("dina (first)", "averaged"), "reason"] == ""
     assert "- Left empty, ridge regression (perfect): No program was named.\n" in paths[1].read_text(encoding="utf-8")
     scores = DecoderScores.read(runs["first"] / "results" / "retrieval_dina.nc").scored["averaged"].scores
-    assert float(table.loc[("dina (first)", "averaged"), "hubness"]) == pytest.approx(
-        measure_hubness(scores, min(10, scores.shape[1]))
-    )
+    assert float(table.loc[("dina (first)", "averaged"), "hubness"]) == pytest.approx(measure_hubness(scores, 2))
 
 
 def test_an_unfinished_run_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
