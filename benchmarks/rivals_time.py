@@ -57,9 +57,10 @@ class TimeLeft:
                 known.add(path.parent.name, float(content["seconds"]), _budget(content["identity"]["row"]["settings"]))
         tables: dict[str, Any] = json.loads(published.read_text(encoding="utf-8")) if published.is_file() else {}
         self.others = [(elsewhere, self._scale(elsewhere, is_same=False))]
-        for title in sorted(tables, key=lambda title: title != session):
-            known = _published(tables[title]["rows"])
-            self.others.append((known, self._scale(known, is_same=title == session)))
+        alike = [(table["sessions"][0]["session"] == session, table) for table in tables.values()]
+        for is_same, table in sorted(alike, key=lambda pair: not pair[0]):
+            known = _published(table["rows"])
+            self.others.append((known, self._scale(known, is_same=is_same)))
 
     def _scale(self, known: _Known, *, is_same: bool) -> float | None:
         both = [(seconds, known.of(self.rows[name])) for name, seconds in self.own.seconds.items() if name in self.rows]

@@ -131,7 +131,7 @@ def test_time_left_scales_published_seconds_by_what_is_known_here(rivals: Module
     cell = {"averaged": {}, "single_trial": None}
     told = [{"kind": row.kind, "name": row.name, "seconds": [seconds[row.name]], "fits": fits[row.name], **cell} for row in rows]
     published = tmp_path / "table.json"
-    published.write_text(json.dumps({"benchmark": {"rows": told}}))
+    published.write_text(json.dumps({"Some title": {"sessions": [{"session": "benchmark"}], "rows": told}}))
 
     def guess(session: str) -> float | None:
         return rivals.TimeLeft(tmp_path / "runs", tmp_path / "runs" / "own", published, session, rows).of(rows[1:])
