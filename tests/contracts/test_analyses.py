@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from described_axes import undescribed
 from dina.alignment.fit import FitSettings
 from dina.alignment.preset_settings import DefaultSettings, PaperSettings
 from dina.artifacts import write_dataset
@@ -56,6 +57,11 @@ def test_a_result_reads_back_as_it_was_written(name: str, results: dict[str, Ana
         for variable in dataset.variables:
             np.testing.assert_array_equal(read[variable].to_numpy(), dataset[variable].to_numpy())
     assert not [axis for axis in dataset.dims if str(axis).startswith("dim_")]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_numbers_have_units_and_axes_say_which_images_and_places_they_are(name: str, results: dict[str, AnalysisResult]) -> None:
+    assert undescribed(results[name].to_dataset()) == []
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from described_axes import undescribed
 from dina.alignment.fit import FitSettings
 from dina.alignment.preset_settings import DefaultSettings
 from dina.interpretation import ANALYSES, Decoded, decode
@@ -52,5 +53,6 @@ def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: s
     assert len(stopped.computed) == 1
     assert resumed.computed
     assert not set(stopped.computed) & set(resumed.computed)
-    whole = ANALYSES[name].run(subject).findings()
-    assert [one.to_json() for one in findings] == [one.to_json() for one in whole]
+    whole = ANALYSES[name].run(subject)
+    assert [one.to_json() for one in findings] == [one.to_json() for one in whole.findings()]
+    assert undescribed(whole.to_dataset()) == []

@@ -54,7 +54,7 @@ def of_everything(signal: float, recording: Recording) -> dict[str, object]:
     return {
         "spatial_frequency": SpatialFrequencyResult(curves(signal), DRAW, "cycles/degree"),
         "shape_texture": ShapeTextureResult(
-            tables([signal] * 2), np.stack([many, many]), tables([0.0] * n), np.ones(N), examples, DRAW
+            tables([signal] * 2), np.stack([many, many]), tables([0.0] * n), np.ones(N), np.arange(3), examples, DRAW
         ),
         "conditions": ConditionsResult(
             ("natural", "8D"), tables([signal] * 2), tables([signal] * 2), tables([9.0] * 2), matched, 100, 0, DRAW

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError
 from dina.interpretation.comparable_maps import ComparableMaps
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import place_coordinates, stimulus_coordinates
 from dina.measures.correlation import correlate_all_rows
 from dina.measures.finding import Finding
 from dina.measures.map_similarity import structural_similarity_of_all_pairs
@@ -58,6 +59,8 @@ class FeatureMapsResult:
         pairs, shape ``(n_channels, 4)``.
     channels
         Names of the channels.
+    stimulus_id
+        Of all images, and of those compared by structural similarity.
     examples
         Numbers of the images shown: those at the 90 %, 50 % and 10 % quantile of the matched correlation.
     shown
@@ -77,6 +80,7 @@ class FeatureMapsResult:
     similarity: Float[np.ndarray, "compared_response compared_image"]
     by_channel: Float[np.ndarray, "channel 4"]
     channels: tuple[str, ...]
+    stimulus_id: tuple[Int[np.ndarray, "image"], Int[np.ndarray, "compared"]]
     examples: tuple[int, ...]
     shown: tuple[str, ...]
     pixels: Float[np.ndarray, "example height width"]
@@ -97,9 +101,21 @@ class FeatureMapsResult:
             "pixels": (("example", "height", "width"), self.pixels, {"units": "contrast"}),
             "image_maps": (where, self.image_maps, deviations),
             "neural_maps": (where, self.neural_maps, deviations),
-            "example_image": (("example",), np.array(self.examples), {"long_name": "position along image"}),
+            "example_image": (("example",), np.array(self.examples), {"units": "1", "long_name": "position along image"}),
         }
+        ids, compared = self.stimulus_id
+        own = {
+            "image": ids,
+            "response": ids,
+            "compared_response": compared,
+            "compared_image": compared,
+            "example": ids[list(self.examples)],
+        }
+        extent, maps = self.pixels.shape[1:], self.image_maps.shape[2:]
         coordinates = {
+            **stimulus_coordinates(own),
+            **place_coordinates(extent),
+            **place_coordinates(maps, extent, ("map_height", "map_width")),
             "channel": list(self.channels),
             "measure": ["correlation_matched", "correlation_mismatched", "ssim_matched", "ssim_mismatched"],
             "shown": list(self.shown),
@@ -162,6 +178,7 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
         similarity=similarity.mean(axis=0),
         by_channel=np.concatenate([_by_channel(neural, image), _on_and_off(similarity)], axis=1),
         channels=reader.channels,
+        stimulus_id=(test.stimulus_id, test.stimulus_id[compared]),
         examples=examples,
         shown=("mean over channels", *(reader.channels[channel] for channel in best)),
         pixels=test.images[list(examples)].mean(axis=1),

@@ -89,7 +89,7 @@ class BrainScoreResult:
             "correlation": (where, self.correlation, {"units": "1"}),
             "score": (where, self.correlation / self.ceiling, {"units": "1", "long_name": "correlation / ceiling"}),
             "ceiling": (("neuron",), self.ceiling, {"units": "1", "long_name": "highest correlation that noise allows"}),
-            "neuron_index": (("neuron",), self.neurons, {"long_name": "position in the recording"}),
+            "neuron_index": (("neuron",), self.neurons, {"units": "1", "long_name": "position in the recording"}),
         }
         return xr.Dataset(variables, {"layer": list(self.layers)}, {"reason": self.reason, "n_images": self.n_images})
 

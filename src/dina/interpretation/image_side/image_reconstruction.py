@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs
 from dina.interpretation.comparable_maps import ComparableMaps
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import place_coordinates, stimulus_coordinates
 from dina.interpretation.image_side.reconstructors import (
     ConvolutionalReconstruction,
     Examples,
@@ -73,12 +74,16 @@ class ImageReconstructionResult:
     similarity
         Structural similarity of reconstructions, mean training image added, with some test images, shape
         ``(n_methods, n_compared, n_compared)``.
+    stimulus_id
+        Of all test images, and of those compared by structural similarity.
     examples
         Numbers of the images shown: those at the 90, 70 … 10 % quantile of the linear reconstruction's correlation.
     pixels
         The images shown, in units of contrast, shape ``(n_examples, height, width)``.
     rebuilt
         Their reconstructions as deviations from the mean training image, in units of contrast, shape ``(n_methods, n_examples, height, width)``.
+    image_shape
+        (height, width) of the images in the recording, in pixels.
     chosen
         What validation chose, by name.
     reason
@@ -89,9 +94,11 @@ class ImageReconstructionResult:
 
     correlation: Float[np.ndarray, "method test_image other_image"]
     similarity: Float[np.ndarray, "method compared_image other_compared_image"]
+    stimulus_id: tuple[Int[np.ndarray, "image"], Int[np.ndarray, "compared"]]
     examples: tuple[int, ...]
     pixels: Float32[np.ndarray, "example height width"]
     rebuilt: Float32[np.ndarray, "method example height width"]
+    image_shape: tuple[int, int]
     chosen: dict[str, float]
     reason: str
     seed: int
@@ -104,10 +111,17 @@ class ImageReconstructionResult:
             "similarity": (("method", "compared_image", "other_compared_image"), self.similarity, {"units": "1"}),
             "pixels": (("example", "height", "width"), self.pixels, {"units": "contrast"}),
             "rebuilt": (("method", "example", "height", "width"), self.rebuilt, {"units": "contrast"}),
-            "example_image": (("example",), np.array(self.examples), {"long_name": "position along test_image"}),
+            "example_image": (("example",), np.array(self.examples), {"units": "1", "long_name": "position along test_image"}),
             "quantile": (("example",), np.array(QUANTILES), {"units": "1"}),
         }
-        return xr.Dataset(variables, {"method": list(METHODS)}, {**self.chosen, "reason": self.reason})
+        ids, compared = self.stimulus_id
+        own = {"test_image": ids, "other_image": ids, "compared_image": compared, "other_compared_image": compared}
+        coordinates = {
+            **stimulus_coordinates(own | {"example": ids[list(self.examples)]}),
+            **place_coordinates(self.pixels.shape[1:], self.image_shape),
+            "method": list(METHODS),
+        }
+        return xr.Dataset(variables, coordinates, {**self.chosen, "reason": self.reason})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return pixel correlation, structural similarity and two-way identification of each method, with their nulls."""
@@ -207,9 +221,11 @@ def _compare(
     return ImageReconstructionResult(
         correlation=correlation,
         similarity=similarity,
+        stimulus_id=(decoded.test.stimulus_id, decoded.test.stimulus_id[compared]),
         examples=examples,
         pixels=(pixels + mean)[list(examples)],
         rebuilt=rebuilt[:, list(examples)],
+        image_shape=decoded.test.images.shape[2:],
         chosen=chosen,
         reason=reason,
         seed=decoded.seed,

@@ -114,7 +114,7 @@ class OcclusionResult:
             "score_loss_by_coverage": (place, self.spread.divided(self.score_loss[main].mean(axis=0)), {"units": "arbitrary"}),
             "untrained_map_change": (every[1:], self.untrained_map_change, {"units": "1"}),
             "untrained_score_loss": (every[1:], self.untrained_score_loss, {"units": "natural logarithm"}),
-            "stimulus_id": (("image",), self.stimulus_id, {}),
+            "stimulus_id": (("image",), self.stimulus_id, {"units": "1"}),
             "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in self.sweeps]), {"units": "pixel"}),
             "fill": (("sweep",), np.array([sweep.fill for sweep in self.sweeps], dtype=object), {}),
         }

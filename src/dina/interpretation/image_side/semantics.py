@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.dataset.pairs import make_task
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import stimulus_coordinates
 from dina.interpretation.image_side.category_decoding import CategoryAccuracy, decode_categories
 from dina.interpretation.image_side.category_models import CategoryModels, fit_category_models
 from dina.interpretation.image_side.category_retrieval import CategoryRetrieval, retrieve_by_category
@@ -53,6 +54,8 @@ class SemanticsResult:
         Of reading the category from responses and from images.
     galleries
         Of own and of other categories at matched low-level distance.
+    stimulus_id
+        Identities of the labelled test images.
     counts
         The bootstrap resamples of the test images that all intervals share.
     """
@@ -62,6 +65,7 @@ class SemanticsResult:
     retrieval: CategoryRetrieval
     accuracy: CategoryAccuracy
     galleries: GalleryStatistics
+    stimulus_id: Int[np.ndarray, "query"]
     counts: np.ndarray
 
     def findings(self) -> tuple[Finding, ...]:
@@ -92,6 +96,7 @@ class SemanticsResult:
             "two_way_high": (("scored_by", "category", "distance"), galleries.two_way_high, {"units": "1"}),
         }
         coordinates = {
+            **stimulus_coordinates({"query": self.stimulus_id}),
             "quantity": list(partition.names),
             "decoder": list(self.retrieval.decoders),
             "source": list(accuracy.names),
@@ -143,6 +148,7 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
         retrieval,
         decode_categories(models, counts, generator_for(seed, "semantics permutation")),
         compare_all_galleries(scores, models, retrieval, counts, generator_for(seed, "semantics galleries")),
+        parts.test.stimulus_id,
         counts,
     )
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import place_coordinates, stimulus_coordinates
 from dina.interpretation.image_side.altered_images import ALTERATIONS, mean_amplitude, swap_amplitude
 from dina.interpretation.image_side.image_contrast import match_contrast
 from dina.interpretation.image_side.paired_galleries import PairedResampling, TestQueries, choose_test_images, first_places
@@ -58,6 +59,8 @@ class ShapeTextureResult:
         The same with altered images of other images that were given each image's contrast; images for responses only.
     prefers_phase
         For each query 1 if it fits own phases with another's amplitudes better than the reverse, ½ if as well, else 0.
+    example_id
+        Their identities.
     examples
         Three test images, original first, then as altered, units of contrast, mean over colours.
     resampling
@@ -68,6 +71,7 @@ class ShapeTextureResult:
     altered: Float[np.ndarray, "2 alteration image candidate"]
     other: Float[np.ndarray, "alteration image candidate"]
     prefers_phase: Float[np.ndarray, "image"]
+    example_id: Int[np.ndarray, "example"]
     examples: Float32[np.ndarray, "shown example height width"]
     resampling: PairedResampling
 
@@ -94,6 +98,8 @@ class ShapeTextureResult:
                 "alteration": list(ALTERATIONS),
                 "keeps": ("alteration", [alteration.keeps for alteration in ALTERATIONS.values()]),
                 "shown": ["original", *ALTERATIONS],
+                **stimulus_coordinates({"example": self.example_id}),
+                **place_coordinates(self.examples.shape[2:]),
             },
             attrs={"n_images": n, "null": NULL, "texture": TEXTURE_SOURCE, "top1_full": float(full[0][0])},
         )
@@ -175,6 +181,7 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
         ),
         other=np.stack(foreign),
         prefers_phase=_resolve_conflict(queries, images, images[other]),
+        example_id=decoded.test.stimulus_id[chosen][:N_EXAMPLES],
         examples=np.stack(shown).mean(axis=2).astype(np.float32),
         resampling=PairedResampling.draw(n, decoded.n_resamples, decoded.seed),
     )

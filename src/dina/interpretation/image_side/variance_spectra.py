@@ -101,7 +101,7 @@ class VarianceSpectraResult:
             },
             {
                 "source": list(SOURCES),
-                "rank": np.arange(1, self.variance.shape[1] + 1),
+                "rank": ("rank", np.arange(1, self.variance.shape[1] + 1), {"units": "1"}),
                 "estimator": list(ESTIMATORS),
                 "statistic": ["value", "low", "high"],
                 "end": ["first", "last"],

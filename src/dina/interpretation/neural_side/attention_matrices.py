@@ -70,7 +70,8 @@ def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"
         name: (("asking", "asked"), matrix.numpy(), {"units": "1", "long_name": MEANING[name], "asymmetry": asymmetry(matrix)})
         for name, matrix in products.items()
     }
-    return xr.Dataset(variables, {"asking": chosen, "asked": chosen})
+    indices = {"units": "1", "long_name": "indices of neurons"}
+    return xr.Dataset(variables, {axis: (axis, chosen, indices) for axis in ("asking", "asked")})
 
 
 def asymmetry(matrix: Float[Tensor, "row column"]) -> float:

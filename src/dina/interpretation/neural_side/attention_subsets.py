@@ -80,7 +80,7 @@ class AttentionSubsetsResult:
                 "random_low": ("fraction", mean - reach, {"units": "1"}),
                 "random_high": ("fraction", mean + reach, {"units": "1"}),
             },
-            coords={"selection": list(self.similarity), "fraction": list(FRACTIONS)},
+            coords={"selection": list(self.similarity), "fraction": ("fraction", np.array(FRACTIONS), {"units": "1"})},
         )
 
     def findings(self) -> tuple[Finding, ...]:

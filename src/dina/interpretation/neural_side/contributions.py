@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dina.dataset.pairs import QueryKind
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import stimulus_coordinates
 from dina.interpretation.neural_side.asked import Asked, ask_test
 from dina.interpretation.neural_side.contribution_findings import describe_contributions
 from dina.interpretation.neural_side.neuron_readout import (
@@ -77,6 +78,8 @@ class ContributionsResult:
         Treatment → what every query loses without every neuron; NaN where it was not computed.
     target
         Image of each query, place among the test images, shape ``(n_queries,)``.
+    stimulus_id
+        Identity of the image of each query, same shape.
     training_contribution
         As ``contribution``, on training images: by it neurons are ranked, so that the test is not asked twice.
     shapley, shapley_error
@@ -93,6 +96,7 @@ class ContributionsResult:
     means: dict[str, Float[np.ndarray, "neuron"]]
     changes: dict[Treatment, ScoreChanges]
     target: Int[np.ndarray, "query"]
+    stimulus_id: Int[np.ndarray, "query"]
     training_contribution: Float[np.ndarray, "neuron"]
     shapley: Float[np.ndarray, "neuron"]
     shapley_error: Float[np.ndarray, "neuron"]
@@ -107,7 +111,7 @@ class ContributionsResult:
             "training_contribution": ("neuron", self.training_contribution, margin),
             "shapley": ("neuron", self.shapley, margin),
             "shapley_error": ("neuron", self.shapley_error, margin),
-            "target": ("query", self.target, {"long_name": "place among the test images"}),
+            "target": ("query", self.target, {"units": "1", "long_name": "place among the test images"}),
         }
         places = {"units": "places"}
         for name, values in self.means.items():
@@ -116,7 +120,9 @@ class ContributionsResult:
             lost = np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
             variables[name] = (each, lost, places if name == "rank_lost" else margin)
         attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
-        dataset = xr.Dataset(variables, {"lost_by": list(self.changes)}, attributes)
+        dataset = xr.Dataset(
+            variables, {"lost_by": list(self.changes), **stimulus_coordinates({"query": self.stimulus_id})}, attributes
+        )
         for name in ("score_lost", "margin_lost", "rank_lost"):
             dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
         return dataset
@@ -169,6 +175,7 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
         means=_means(asked, changes) if is_exact else _means(asked, changes) | _first_order(lost, changes[main]),
         changes=changes,
         target=asked.target.numpy(),
+        stimulus_id=decoded.test.stimulus_id[asked.target.numpy()],
         training_contribution=rank_on_training(decoded, chosen.n_ranking_images),
         shapley=shapley,
         shapley_error=shapley_error,

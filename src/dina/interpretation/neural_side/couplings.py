@@ -102,16 +102,16 @@ class CouplingsResult:
         one = {"units": "1"}
         members = np.stack(self.table.upper, axis=1)
         shown = members[:: max(1, len(members) // MOST_SHOWN)]
-        place = (shown[:, 0], shown[:, 1])
+        place, indices = (shown[:, 0], shown[:, 1]), {"units": "1", "long_name": "indices of neurons"}
         variables = {
-            "sampled_pairs": (("sampled", "member"), self.table.neurons[shown], {"long_name": "indices of neurons"}),
+            "sampled_pairs": (("sampled", "member"), self.table.neurons[shown], indices),
             **{name: (("sampled",), matrix[place], one) for name, matrix in self.table.measures().items()},
             **{name: (("sampled",), values, one) for name, values in self._of_different_images(place).items()},
             "distance": (("sampled",), self.table.distance_um[place], {"units": "um"}),
-            "coupled_pairs": (("coupled", "member"), self.coupled.pairs, {"long_name": "indices of neurons"}),
+            "coupled_pairs": (("coupled", "member"), self.coupled.pairs, indices),
             "coupled_strength": (("coupled",), self.coupled.coupling, one),
             "coupled_p": (("coupled",), self.coupled.adjusted_p, one),
-            "duplicates": (("duplicate", "member"), self.duplicates, {"long_name": "indices of neurons"}),
+            "duplicates": (("duplicate", "member"), self.duplicates, indices),
             "by_distance": (("measure", "bin", "bound"), self.distance.means, one),
             "distance_edges": (("edge",), self.distance.edges_um, {"units": "um"}),
         }

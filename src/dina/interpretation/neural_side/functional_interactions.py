@@ -124,10 +124,10 @@ class FunctionalInteractionsResult:
         """Return sampled pairs, listed pairs and contributions with named axes."""
         score = {"units": "nat" if self.removal == "removed" else "1"}
         variables = {
-            "sampled_pairs": (("sampled", "member"), self.sampled_pairs, {"long_name": "indices of neurons"}),
+            "sampled_pairs": (("sampled", "member"), self.sampled_pairs, {"units": "1", "long_name": "indices of neurons"}),
             "sampled_interaction": (("sampled",), self.sampled_interaction, score),
             "null_interaction": (("sampled",), self.null_interaction, score),
-            "listed_pairs": (("listed", "member"), self.listed_pairs, {"long_name": "indices of neurons"}),
+            "listed_pairs": (("listed", "member"), self.listed_pairs, {"units": "1", "long_name": "indices of neurons"}),
             "interaction": (("listed",), self.interaction, score),
             "interaction_low": (("listed",), self.low, score),
             "interaction_high": (("listed",), self.high, score),

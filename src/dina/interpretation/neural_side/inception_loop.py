@@ -16,6 +16,7 @@ from dina.encoding.local_ridge import LocalWeights, choose_width, fit_local_ridg
 from dina.encoding.receptive_fields import estimate_centres
 from dina.interpretation.comparable_maps import channel_names
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import place_coordinates
 from dina.interpretation.neural_side.exciting_images import Drive, at_contrast, most_exciting_images
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.measures.correlation import correlate_all_rows, correlate_columns
@@ -108,9 +109,10 @@ class InceptionLoopResult:
             "agreement": (("neuron", "other_neuron"), self.agreement, {"units": "1"}),
             "beaten": (("neuron", "other_neuron"), self.beaten, {"units": "1"}),
             "test_correlation": (("neuron",), self.test_correlation, {"units": "1"}),
-            "neuron_index": (("neuron",), self.neurons, {"long_name": "position in the recording"}),
+            "neuron_index": (("neuron",), self.neurons, {"units": "1", "long_name": "position in the recording"}),
         }
-        return xr.Dataset(variables, {"model": ["first half", "second half"]}, {"contrast": self.contrast})
+        coordinates = {"model": ["first half", "second half"], **place_coordinates(self.best_natural.shape[1:])}
+        return xr.Dataset(variables, coordinates, {"contrast": self.contrast})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return agreement of the two models' images, and the share of images that they beat, beside other neurons'."""

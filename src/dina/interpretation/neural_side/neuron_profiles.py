@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dina.checks import DataError
 from dina.encoding.field_profiles import FieldProfiles
 from dina.encoding.fit_fields import fit_field_profiles
 from dina.interpretation.decoded import Decoded
+from dina.interpretation.image_axes import stimulus_coordinates
 from dina.interpretation.neural_side.neuron_readout import margin_units
 from dina.interpretation.neural_side.neuron_strength import measure_strength
 from dina.interpretation.neural_side.profile_findings import compare_with_planted, describe_profiles
@@ -55,6 +56,8 @@ class NeuronProfilesResult:
     population_sparseness
         Treves–Rolls sparseness of the population response to each training image, shape ``(n_images,)``; NaN where responses
         can be negative.
+    stimulus_id
+        Identities of the training images.
     image_shape
         (height, width) of the images in pixels, within which fields lie.
     margin_units
@@ -66,6 +69,7 @@ class NeuronProfilesResult:
     columns: dict[str, Float[np.ndarray, "neuron"]]
     reasons: dict[str, str]
     population_sparseness: Float[np.ndarray, "image"]
+    stimulus_id: Int[np.ndarray, "image"]
     image_shape: tuple[int, int]
     margin_units: str = "1"
     statistics: tuple[Finding, ...] = field(default=())
@@ -80,6 +84,7 @@ class NeuronProfilesResult:
         height, width = self.image_shape
         return xr.Dataset(
             {**variables, "population_sparseness": ("training_image", self.population_sparseness, {"units": "1"})},
+            coords=stimulus_coordinates({"training_image": self.stimulus_id}),
             attrs={"image_height": height, "image_width": width},
         )
 
@@ -124,7 +129,7 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)
     units = "1" if decoded.fitted is None else margin_units(decoded.towers)
-    return NeuronProfilesResult(columns, reasons, population, (height, width), units, statistics)
+    return NeuronProfilesResult(columns, reasons, population, decoded.train.stimulus_id, (height, width), units, statistics)
 
 
 def _sparseness(decoded: Decoded, reasons: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,7 @@ class RefittedSubsetsResult:
                 "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
                 "contribution_other_seed": ("neuron", self.other_seed, {"units": self.units}),
             },
-            coords={"sequence": list(SEQUENCES), "fraction": list(self.fractions)},
+            coords={"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), {"units": "1"})},
         )
 
     def findings(self) -> tuple[Finding, ...]:

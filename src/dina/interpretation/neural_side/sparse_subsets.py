@@ -102,7 +102,11 @@ class SparseSubsetsResult:
                 "signal_to_noise": ("neuron", self.strength.signal_to_noise, {"units": "1"}),
                 "mean_response": ("neuron", self.strength.mean_response, {"units": "arbitrary"}),
             },
-            coords={"treatment": list(self.curves), "sequence": names, "n_kept": list(first.sizes)},
+            coords={
+                "treatment": list(self.curves),
+                "sequence": names,
+                "n_kept": ("n_kept", np.array(first.sizes), {"units": "1"}),
+            },
             attrs={"queries": self.kind, "n_gallery": self.n_gallery},
         )
 

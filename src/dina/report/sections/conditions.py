@@ -48,21 +48,23 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         + ".",
         table,
     )
-    matching = (
-        "Noise was added to all recordings but the poorest, so that the neurons' mean signal variance fraction is that of the poorest."
-        if np.isfinite(before).all()
-        else "Signal variance could not be estimated for want of repeats, and was not matched."
-    )
     return Section(
         "conditions",
         "Stimulus conditions",
         paragraphs=(
-            f"Identities, repeats and {'neurons' if is_same else 'number of neurons'} are the same for all conditions. {matching}",
+            f"Identities, repeats and {'neurons' if is_same else 'number of neurons'} are the same for all conditions."
+            f" {_matching(bool(np.isfinite(before).all()))}",
             *dict.fromkeys(found[f"transfer_loss_{name}"].reason for name, same in zip(names, has_same, strict=True) if not same),
             *((f"{caveat}; a high accuracy there says little about images in general.",) if caveat else ()),
         ),
         figures=(part,),
     )
+
+
+def _matching(is_matched: bool) -> str:
+    if is_matched:
+        return "Noise was added to all recordings but the poorest, so that the neurons' mean signal variance fraction is that of the poorest."
+    return "Signal variance could not be estimated for want of repeats, and was not matched."
 
 
 def _words(one: Finding | None) -> str:

@@ -1,0 +1,62 @@
+"""Coordinates of axes that stand for images, and of axes that stand for places in them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int
+
+Coordinate = tuple[str, np.ndarray, dict[str, str]]
+
+
+def stimulus_coordinates(ids: Mapping[str, Int[np.ndarray, "_image"]]) -> dict[str, Coordinate]:
+    """Say for each axis which images stand along it.
+
+    Parameters
+    ----------
+    ids
+        Axis → positions of its images on the stimulus axis of the recording.
+
+    Returns
+    -------
+    coordinates
+        ``stimulus_id`` along ``image`` or ``query``, ``<axis>_stimulus_id`` along any other.
+
+    Examples
+    --------
+    >>> list(stimulus_coordinates({"image": np.array([4, 9]), "example": np.array([9])}))
+    ['stimulus_id', 'example_stimulus_id']
+    """
+    attributes = {"units": "1", "long_name": "position on the stimulus axis of the recording"}
+    names = {axis: "stimulus_id" if axis in ("image", "query") else f"{axis}_stimulus_id" for axis in ids}
+    return {names[axis]: (axis, np.asarray(own), attributes) for axis, own in ids.items()}
+
+
+def place_coordinates(
+    shape: tuple[int, int], extent: tuple[int, int] | None = None, names: tuple[str, str] = ("height", "width")
+) -> dict[str, Coordinate]:
+    """Say where in the image the places of a map, or its pixels, have their centres.
+
+    Parameters
+    ----------
+    shape
+        Number of rows and columns of places, which share the image evenly.
+    extent
+        Height and width of the image in pixels; None where the places are its pixels.
+    names
+        Of the two axes.
+
+    Returns
+    -------
+    coordinates
+        In pixels from the upper and from the left border.
+
+    Examples
+    --------
+    >>> place_coordinates((2, 3), (8, 6))["width"][1].tolist()
+    [1.0, 3.0, 5.0]
+    """
+    found = {}
+    for name, n, length, border in zip(names, shape, extent or shape, ("upper", "left"), strict=True):
+        centres = (np.arange(n) + 0.5) * length / n
+        found[name] = (name, centres, {"units": "pixel", "long_name": f"distance of the centre from the {border} border"})
+    return found
