@@ -115,7 +115,6 @@ def run_study(
     return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
 
 
-def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
 def _identify(recording: Recording, settings: StudySettings, device: str, n_threads: int) -> dict[str, Any]:
     """Return what decides the results; features of images count by what their file holds, not by where it lies."""
     identity = {
@@ -129,6 +128,7 @@ def _identify(recording: Recording, settings: StudySettings, device: str, n_thre
     return identity
 
 
+def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
     return settings.evaluation.n_resamples, settings.evaluation.transductive
 
 
