@@ -77,7 +77,7 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
     dataset = xr.Dataset(
         {
             **{name: (("sweep", "image", "row", "column"), places) for name in ("map_change", "score_loss", "log_rank_loss")},
-            **{f"untrained_{name}": (("image", "row", "column"), places[0]) for name in ("map_change", "score_loss")},
+            "untrained_score_loss": (("draw", "image", "coarse_row", "coarse_column"), np.zeros((2, 2, 2, 3))),
             "coverage": (("row", "column"), np.ones((4, 5)), {"long_name": "any"}),
             "score_loss_by_coverage": (("row", "column"), np.full((4, 5), np.nan)),
             "stimulus_id": ("image", [3, 9]),

@@ -57,6 +57,15 @@ def test_neurons_are_predicted_above_the_null_from_maps_and_better_than_from_pix
     assert found["brain_score_whole_map"].value > found["brain_score_pixels"].value
 
 
+def test_the_untrained_map_is_pooled_over_draws_of_weights(decoded_scratch: Decoded) -> None:
+    one, several = (analyse_brain_score(decoded_scratch, BrainScoreSettings(n_untrained=n)) for n in (1, 4))
+    bare = one.layers.index("whole map, untrained")
+    assert several.resampled.shape == one.resampled.shape
+    assert several.resampled[bare].std() > one.resampled[bare].std()
+    np.testing.assert_array_equal(several.correlation[:bare], one.correlation[:bare])
+    assert not np.allclose(several.correlation[bare], one.correlation[bare])
+
+
 def with_responses(pairs: Pairs, mean: np.ndarray, noise: float, seed: int) -> Pairs:
     """Two trials of every image, with these mean responses and private noise."""
     n, n_neurons = mean.shape

@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from described_axes import undescribed
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.comparison import Comparison
 from dina.alignment.fit import FitSettings
 from dina.alignment.preset_settings import DefaultSettings
+from dina.dataset.pairs import make_task
 from dina.interpretation.decoded import Decoded, decode
 from dina.interpretation.image_side.field_coverage import estimate_coverage
 from dina.interpretation.image_side.occlusion import OcclusionResult, OcclusionSettings, analyse_occlusion
+from dina.interpretation.image_side.occlusion_effects import cover_windows, measure_effects
+from dina.interpretation.image_side.occlusion_windows import Sweep, place_windows
+from dina.interpretation.image_side.untrained_draws import draw_untrained
+from dina.randomness import generator_for
 from dina.recordings.synthetic import simulate
 from dina.towers.tower import ImageTower, NeuralTower
 
@@ -89,27 +95,79 @@ def test_losing_score_lets_other_images_pass(one_pixel: OcclusionResult) -> None
 
 @pytest.fixture(scope="module")
 def in_one_third() -> Decoded:
-    """Give a decoding of neurons that see nothing outside the left third of the image."""
-    small = {"n_neurons": 100, "n_stimuli": 240, "height": 24, "width": 72, "n_subunits": 60, "n_broad_factors": 10}
+    """Give a decoding of neurons that see the left third of the image alone, and nearly all of them a third of that."""
+    small = {"n_neurons": 600, "n_stimuli": 600, "height": 24, "width": 72, "n_subunits": 200, "n_broad_factors": 10}
     planted = {"field_region": (0, 24, 0, 24), "signal_to_noise": 3.0, "n_spontaneous": 50}
     session = simulate("demo", seed=5, settings={**small, **planted})
+    is_dense = session.truth.planted["field_column"] < 8
+    kept = session.select_neurons(is_dense | (np.arange(600) % 12 == 0), "one in twelve outside the dense part")
     settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", settings, seed=5, test_fraction=0.2, n_resamples=200)
+    return decode(kept, "default", settings, seed=5, test_fraction=0.2, n_resamples=200)
 
 
 def test_fields_planted_in_one_third_are_found_and_explained_by_coverage(in_one_third: Decoded) -> None:
-    result = analyse_occlusion(in_one_third, OcclusionSettings(n_images=32, spacing=0.167))
+    result = analyse_occlusion(in_one_third, OcclusionSettings(n_images=64, spacing=0.167))
     found = {finding.name: finding for finding in result.findings()}
 
     loss = result.score_loss[1].mean(axis=0).clip(0)
     is_left = np.array(result.sweeps[1].columns) < 24
     # where nothing is planted: a third of the area; a window over the edge reaches 9 pixels beyond it
-    assert loss[:, is_left].sum() / loss.sum() > 0.8
-    coverage, _ = estimate_coverage(in_one_third)
-    assert coverage[:, :12].sum() / coverage.sum() > 0.8
-    # before division the loss is confined to where the fields are; after it, spread over most of what they cover
-    assert found["participation_score"].high < 1 / 3
-    assert found["participation_normalised"].value > 1.3 * found["participation_score"].value
+    for places in (loss, result.coverage.value):
+        assert places[:, is_left].sum() / places.sum() > 0.8
+    # before division the loss is confined to where the fields are
+    assert found["participation_score"].value < 1 / 3
+    assert found["participation_score"].high < 1 / 2
+    # and lies there where they are dense; after it, it is spread over what they cover
+    assert found["participation_covered"].value < 0.8
+    assert found["participation_normalised"].value > found["participation_covered"].value + 0.1
+    assert found["participation_normalised"].value > found["participation_normalised"].null_high
+
+
+def test_coverage_of_a_likelihood_is_half_the_information_about_what_a_window_takes(in_one_third: Decoded) -> None:
+    towers = in_one_third.towers
+    sweep = Sweep("any", 4.0, "mean", (12.0,), (6.0, 60.0), is_contrast_held=False)
+    coverage = cover_windows(in_one_third, sweep)
+    chosen = generator_for(in_one_third.seed, "images of coverage").permutation(in_one_third.train.n_stimuli)[:24]
+    images = torch.from_numpy(in_one_third.train.images[np.sort(chosen)])
+
+    for number, column in enumerate(sweep.columns):
+        window = torch.from_numpy(np.outer(sweep.weights(12.0, 24), sweep.weights(column, 72)).astype(np.float32))
+        with torch.no_grad():
+            taken = towers.image_tower(images) - towers.image_tower(images * (1 - window))
+            drive = towers.neural_tower.predict(taken)
+            expected = float(0.5 * (drive * towers.neural_tower.whiten(drive)).sum(1).mean())
+        # single precision, and differences of large scores
+        assert coverage.value[0, number] == pytest.approx(expected, rel=0.01, abs=1e-3)
+    assert coverage.units == "nats"
+
+
+def test_nulls_of_untrained_towers_are_given_where_they_are_controls(decoded: Decoded, decoded_scratch: Decoded) -> None:
+    settings = OcclusionSettings(n_images=6, spacing=0.25, n_untrained=3)
+    learnt = analyse_occlusion(decoded_scratch, settings)
+    given = analyse_occlusion(decoded, settings)
+
+    change = next(finding for finding in learnt.findings() if finding.name == "participation_map")
+    assert change.null_high > change.null_low
+    assert learnt.to_dataset()["untrained_score_loss"].sizes == {"draw": 3, "image": 6, "coarse_row": 2, "coarse_column": 4}
+    assert undescribed(learnt.to_dataset()) == []
+    found = {finding.name: finding for finding in given.findings()}
+    assert "nothing but gains" in found["participation_map"].reason
+    assert np.isnan(found["participation_score"].null_low)
+    assert "raises its score" in given.no_null["participation_score"]
+    assert "untrained_score_loss" not in given.to_dataset()
+
+
+def test_random_fields_expect_a_loss_below_zero(decoded: Decoded) -> None:
+    towers = next(draw_untrained(decoded.towers, 0, 1))
+    chosen, rows_and_columns = np.arange(8), place_windows((24, 48), 6.0)
+    effects = measure_effects(
+        towers,
+        make_task(decoded.test, "averaged"),
+        chosen,
+        Sweep("any", 3.0, "mean", *rows_and_columns),
+        np.zeros(towers.image_tower.map_shape),
+    )
+    assert effects.score_loss.mean() < 0
 
 
 def test_towers_without_projective_fields_take_coverage_from_estimated_centres(decoded_scratch: Decoded) -> None:

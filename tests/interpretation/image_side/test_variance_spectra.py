@@ -8,7 +8,7 @@ import pytest
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs, make_pairs
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.image_side.variance_spectra import SOURCES, analyse_variance_spectra
+from dina.interpretation.image_side.variance_spectra import SOURCES, VarianceSpectraSettings, analyse_variance_spectra
 from dina.interpretation.untrained import untrained
 
 
@@ -44,7 +44,10 @@ def test_images_with_a_planted_power_law_show_it_by_moments(decoded_scratch: Dec
             test=with_images(decoded_scratch.test, 1.0, seed + 100),
             seed=seed,
         )
-        found = {finding.name: finding for finding in analyse_variance_spectra(planted).findings()}
+        found = {
+            finding.name: finding
+            for finding in analyse_variance_spectra(planted, VarianceSpectraSettings(n_untrained=1)).findings()
+        }
         exponents.append(found["moment_exponent_images"].value)
         # 35 ranks of 70 images: the fit over ranks comes out low, which is why there is a second estimator
         assert 0.5 < found["exponent_images"].value < 1.1
@@ -57,11 +60,28 @@ def test_every_source_has_both_exponents_or_a_reason(decoded: Decoded) -> None:
 
     found = {finding.name: finding for finding in result.findings()}
     assert set(found) == {f"{prefix}exponent_{source}" for source in SOURCES for prefix in ("", "moment_")}
-    assert all(np.isfinite(finding.value) != bool(finding.reason) for finding in found.values())
+    assert all(np.isfinite(finding.value) or finding.reason for finding in found.values())
+    # the map of a Gabor tower is the same before training but for gains: no control
+    assert np.isnan(found["exponent_image_maps"].null_low)
+    assert "nothing but gains" in found["exponent_image_maps"].reason
     maps, bare = found["exponent_neural_maps"], found["exponent_untrained_neural_maps"]
     assert (maps.null_low, maps.null_high) == (bare.low, bare.high)
     # shares of the whole variance; the last component of centred rows is rounding
     np.testing.assert_allclose(np.nansum(result.variance, axis=1), 1.0, rtol=1e-6)
+
+
+def test_the_null_of_learnt_towers_holds_several_draws_of_their_weights(decoded_scratch: Decoded) -> None:
+    one, several = (
+        {
+            finding.name: finding
+            for finding in analyse_variance_spectra(decoded_scratch, VarianceSpectraSettings(n_untrained=n)).findings()
+        }
+        for n in (1, 4)
+    )
+    for name in ("exponent_image_maps", "moment_exponent_image_maps"):
+        assert several[name].null.startswith("95 % interval of untrained towers")
+        # another draw of weights changes the exponent, by more than the error of each
+        assert several[name].null_high - several[name].null_low > one[name].null_high - one[name].null_low
 
 
 def test_without_repeats_images_have_a_spectrum_and_responses_say_why_not(without_repeats: Decoded) -> None:

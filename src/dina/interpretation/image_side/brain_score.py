@@ -13,7 +13,7 @@ from dina.dataset.pairs import Pairs
 from dina.encoding.global_ridge import fit_global_ridge
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.image_side.tower_layers import MAP, UNTRAINED, read_layers
-from dina.interpretation.untrained import untrained
+from dina.interpretation.image_side.untrained_draws import draw_untrained, is_image_map_learnt
 from dina.measures.finding import Finding
 from dina.measures.reliability import noise_ceiling, signal_variance_fraction
 from dina.measures.resampling import percentile_interval, resample_counts
@@ -22,6 +22,8 @@ from dina.randomness import generator_for
 
 NULL = "predictions compared with the responses to other test images, permuted over images"
 MOST_RESAMPLES = 500
+
+Scores = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "resample"], Float[np.ndarray, "permutation"]]
 
 
 class BrainScoreSettings(BaseModel):
@@ -35,6 +37,8 @@ class BrainScoreSettings(BaseModel):
         Most neurons used, drawn at random from the reliable ones.
     least_signal
         A neuron is reliable if the images explain at least this fraction of the variance of its single training trials.
+    n_untrained
+        Untrained towers, each with weights of its own; their scores are pooled.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +46,7 @@ class BrainScoreSettings(BaseModel):
     n_train: int = Field(1000, ge=10)
     n_neurons: int = Field(1000, ge=1)
     least_signal: float = Field(0.05, ge=0, lt=1)
+    n_untrained: int = Field(5, ge=1)
 
 
 DEFAULTS = BrainScoreSettings()
@@ -58,13 +63,14 @@ class BrainScoreResult:
     neurons
         Numbers of the neurons used, shape ``(n_neurons,)``.
     correlation
-        Over test images, of predicted with averaged measured responses, shape ``(n_layers, n_neurons)``.
+        Over test images, of predicted with averaged measured responses, shape ``(n_layers, n_neurons)``; of the untrained map,
+        mean over draws of its weights.
     ceiling
         The highest correlation that the neuron's noise allows, from training trials, shape ``(n_neurons,)``; NaN without
         repeats.
     resampled
         Median over neurons of correlation over ceiling (of correlation alone without repeats), for each bootstrap sample
-        of the test images, shape ``(n_layers, n_resamples)``.
+        of the test images, shape ``(n_layers, n_resamples)``; those of the untrained map fall to its draws in equal parts.
     permuted
         The same with responses of other images, shape ``(n_layers, n_resamples)``.
     n_images
@@ -149,15 +155,15 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULT
     counts = resample_counts(test.n_stimuli, n_resamples, generator_for(decoded.seed, "bootstrap score"))
     order = generator_for(decoded.seed, "permuted score").permuted(np.tile(np.arange(test.n_stimuli), (n_resamples, 1)), axis=1)
     scale = np.ones(len(neurons)) if reason else ceiling
-    known, asked = (_all_layers(decoded, images) for images in (decoded.train.images[rows], test.images))
-    correlation, resampled, permuted = [], [], []
-    for name in track(list(known), "Predicting neurons"):
-        predicted = _predict(known[name], asked[name], responses)
-        correlation.append(_weighted_correlation(predicted, measured, np.ones((1, len(measured))))[0])
-        resampled.append(np.median(_weighted_correlation(predicted, measured, counts) / scale, axis=1))
-        permuted.append(np.median(_permuted_correlation(predicted, measured, order) / scale, axis=1))
+    compare = _Comparison(responses, measured, counts, order, scale)
+    both = (decoded.train.images[rows], test.images)
+    known, asked = (read_layers(decoded.towers, images) for images in both)
+    found = {name: compare(known[name], asked[name]) for name in track(list(known), "Predicting neurons")}
+    if is_image_map_learnt(decoded.towers):
+        found[UNTRAINED] = _pool_untrained(decoded, both, compare, settings.n_untrained)
+    correlation, resampled, permuted = zip(*found.values(), strict=True)
     return BrainScoreResult(
-        layers=tuple(known),
+        layers=tuple(found),
         neurons=neurons,
         correlation=np.array(correlation),
         ceiling=ceiling,
@@ -177,11 +183,33 @@ def _signal_fraction(train: Pairs) -> tuple[Float[np.ndarray, "neuron"], str]:
         return np.ones(train.n_neurons), f"Scores are not corrected for noise. {error}"
 
 
-def _all_layers(decoded: Decoded, images: np.ndarray) -> dict[str, torch.Tensor]:
-    """Return the layers of the towers, and the map of untrained ones unless training changed nothing (as of Gabor filters)."""
-    layers = read_layers(decoded.towers, images)
-    control = read_layers(untrained(decoded.towers, decoded.seed), images)[MAP]
-    return layers if torch.equal(control, layers[MAP]) else {**layers, UNTRAINED: control}
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """Predicts neurons from a layer, and scores the predictions over images as they are, resampled, and permuted."""
+
+    responses: torch.Tensor
+    measured: Float[np.ndarray, "image neuron"]
+    counts: Int[np.ndarray, "resample image"]
+    order: Int[np.ndarray, "resample image"]
+    scale: Float[np.ndarray, "neuron"]
+
+    def __call__(self, known: torch.Tensor, asked: torch.Tensor, some: slice = slice(None)) -> Scores:
+        predicted = _predict(known, asked, self.responses)
+        return (
+            _weighted_correlation(predicted, self.measured, np.ones((1, len(self.measured))))[0],
+            np.median(_weighted_correlation(predicted, self.measured, self.counts[some]) / self.scale, axis=1),
+            np.median(_permuted_correlation(predicted, self.measured, self.order[some]) / self.scale, axis=1),
+        )
+
+
+def _pool_untrained(decoded: Decoded, both: tuple[np.ndarray, np.ndarray], compare: _Comparison, n_draws: int) -> Scores:
+    """Return the scores of the map of untrained towers: mean over draws of weights, each with its part of the resamples."""
+    draws = []
+    for draw, bare in enumerate(draw_untrained(decoded.towers, decoded.seed, n_draws)):
+        known, asked = (read_layers(bare, images)[MAP] for images in both)
+        draws.append(compare(known, asked, slice(draw, None, n_draws)))
+    correlations, resampled, permuted = zip(*draws, strict=True)
+    return np.mean(correlations, axis=0), np.concatenate(resampled), np.concatenate(permuted)
 
 
 @torch.no_grad()

@@ -4,28 +4,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.alignment.aligned_towers import AlignedTowers
 from dina.checks import DataError
-from dina.dataset.pairs import RetrievalTask, make_task
-from dina.interpretation.comparable_maps import channel_names
+from dina.dataset.pairs import make_task
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.image_side.field_coverage import estimate_coverage
 from dina.interpretation.image_side.gabor_occlusion import GaborOcclusion
+from dina.interpretation.image_side.occlusion_effects import Coverage, cover_windows, mean_training_map, measure_effects
 from dina.interpretation.image_side.occlusion_spread import OcclusionSpread
-from dina.interpretation.image_side.occlusion_windows import Sweep, occlude_image_by_image, place_windows
-from dina.interpretation.untrained import untrained
+from dina.interpretation.image_side.occlusion_windows import Sweep, place_windows
+from dina.interpretation.image_side.untrained_draws import NOT_LEARNT, draw_untrained, is_image_map_learnt
 from dina.measures.finding import Finding
 from dina.progress import track
 from dina.randomness import generator_for
-from dina.towers.image.gabor_energy import GaborEnergy
 
 MAIN = "medium"
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
+NO_LOSS = (
+    "No null: an untrained model of the responses expects them at random, so that hiding part of an image raises its score, and"
+    " no loss is there to be spread."
+)
+COARSER = 2  # windows of untrained towers are as many times further apart in both directions: a quarter of them
 
 
 class OcclusionSettings(BaseModel):
@@ -40,6 +41,8 @@ class OcclusionSettings(BaseModel):
         half of it, the large one twice.
     spacing
         Distance between windows, likewise.
+    n_untrained
+        Untrained towers behind the nulls, each with weights of its own; their windows are twice as far apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +50,7 @@ class OcclusionSettings(BaseModel):
     n_images: int = Field(24, ge=2)
     deviation: float = Field(0.125, gt=0, le=0.5)
     spacing: float = Field(0.125, gt=0, le=0.5)
+    n_untrained: int = Field(10, ge=1)
 
 
 DEFAULTS = OcclusionSettings()
@@ -64,15 +68,18 @@ class OcclusionResult:
         Squared distance of the occluded image's map, over the squared norm of the whole image's map, shape
         ``(n_sweeps, n_images, n_rows, n_columns)``.
     score_loss
-        Score of the whole image for its own response less that of the occluded one, in natural logarithms, same shape.
+        Score of the whole image for its own response less that of the occluded one, in nats, same shape.
     log_rank_loss
-        Natural logarithm of the rank of the occluded image less that of the whole one, same shape.
+        Logarithm of the rank of the occluded image less that of the whole one, in nats, same shape.
     coverage
-        What the population can tell about the places under a medium window, shape ``(n_rows, n_columns)``.
-    coverage_words
-        What coverage is.
+        What the population can tell about the places under a medium window, of shape ``(n_rows, n_columns)``, and what that is.
     untrained_map_change, untrained_score_loss
-        Of untrained towers and the medium window, shape ``(n_images, n_rows, n_columns)``.
+        Of untrained towers and a coarser sweep of the medium window, shape ``(n_draws, n_images, n_places)``; no draw where
+        they would be no control.
+    untrained_sweep
+        That coarser sweep.
+    no_null
+        By finding, why it has no null.
     stimulus_id
         Of the occluded images.
     deg_per_pixel
@@ -87,10 +94,11 @@ class OcclusionResult:
     map_change: Float[np.ndarray, "sweep image row column"]
     score_loss: Float[np.ndarray, "sweep image row column"]
     log_rank_loss: Float[np.ndarray, "sweep image row column"]
-    coverage: Float[np.ndarray, "row column"]
-    coverage_words: str
-    untrained_map_change: Float[np.ndarray, "image row column"]
-    untrained_score_loss: Float[np.ndarray, "image row column"]
+    coverage: Coverage
+    untrained_map_change: Float[np.ndarray, "draw image coarse_row coarse_column"]
+    untrained_score_loss: Float[np.ndarray, "draw image coarse_row coarse_column"]
+    untrained_sweep: Sweep
+    no_null: dict[str, str]
     stimulus_id: Int[np.ndarray, "image"]
     deg_per_pixel: float | None
     size: tuple[int, int]
@@ -100,29 +108,37 @@ class OcclusionResult:
     @property
     def spread(self) -> OcclusionSpread:
         """The statistics of how losses are spread over the image."""
-        return OcclusionSpread(self.coverage, self.seed, self.n_resamples)
+        return OcclusionSpread(self.coverage.value, self.seed, self.n_resamples)
 
     def to_dataset(self) -> xr.Dataset:
         """Return the effect of every window on every image, coverage, and the quotient of the two."""
         every, place = ("sweep", "image", "row", "column"), ("row", "column")
+        coarse = ("draw", "image", "coarse_row", "coarse_column")
         main = [sweep.name for sweep in self.sweeps].index(MAIN)
         variables: dict[str, Any] = {
             "map_change": (every, self.map_change, {"units": "1"}),
-            "score_loss": (every, self.score_loss, {"units": "natural logarithm"}),
-            "log_rank_loss": (every, self.log_rank_loss, {"units": "natural logarithm"}),
-            "coverage": (place, self.coverage, {"units": "arbitrary", "long_name": self.coverage_words}),
-            "score_loss_by_coverage": (place, self.spread.divided(self.score_loss[main].mean(axis=0)), {"units": "arbitrary"}),
-            "untrained_map_change": (every[1:], self.untrained_map_change, {"units": "1"}),
-            "untrained_score_loss": (every[1:], self.untrained_score_loss, {"units": "natural logarithm"}),
+            "score_loss": (every, self.score_loss, {"units": "nats"}),
+            "log_rank_loss": (every, self.log_rank_loss, {"units": "nats"}),
+            "coverage": (place, self.coverage.value, {"units": self.coverage.units, "long_name": self.coverage.words}),
+            "score_loss_by_coverage": (
+                place,
+                self.spread.divided(self.score_loss[main].mean(axis=0)),
+                {"units": "1" if self.coverage.units == "nats" else "arbitrary"},
+            ),
             "stimulus_id": (("image",), self.stimulus_id, {"units": "1"}),
             "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in self.sweeps]), {"units": "pixel"}),
             "fill": (("sweep",), np.array([sweep.fill for sweep in self.sweeps], dtype=object), {}),
         }
-        coordinates = {
+        coordinates: dict[str, Any] = {
             "sweep": [sweep.name for sweep in self.sweeps],
             "row": ("row", np.array(self.sweeps[0].rows), {"units": "pixel"}),
             "column": ("column", np.array(self.sweeps[0].columns), {"units": "pixel"}),
         }
+        if len(self.untrained_score_loss):
+            variables["untrained_map_change"] = (coarse, self.untrained_map_change, {"units": "1"})
+            variables["untrained_score_loss"] = (coarse, self.untrained_score_loss, {"units": "nats"})
+            for name, centres in (("coarse_row", self.untrained_sweep.rows), ("coarse_column", self.untrained_sweep.columns)):
+                coordinates[name] = (name, np.array(centres), {"units": "pixel"})
         attributes: dict[str, Any] = {"height": self.size[0], "width": self.size[1]}
         if self.deg_per_pixel is not None:
             attributes["deg_per_pixel"] = self.deg_per_pixel
@@ -138,13 +154,18 @@ class OcclusionResult:
             if number != main
         ]
         return (
-            spread.participation("participation_score", loss, self.untrained_score_loss),
-            spread.participation("participation_map", change, self.untrained_map_change),
+            spread.participation(
+                "participation_score", loss, self.untrained_score_loss, self.no_null.get("participation_score", "")
+            ),
+            spread.participation(
+                "participation_map", change, self.untrained_map_change, self.no_null.get("participation_map", "")
+            ),
             spread.of_coverage(len(loss)),
+            spread.covered_alone(loss),
             spread.normalised(loss),
             spread.correlation(loss),
-            spread.mean("score_loss", loss, "natural logarithm"),
-            spread.mean("log_rank_loss", self.log_rank_loss[main], "natural logarithm"),
+            spread.mean("score_loss", loss, "nats"),
+            spread.mean("log_rank_loss", self.log_rank_loss[main], "nats"),
             *others,
         )
 
@@ -181,78 +202,31 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
     sweeps.append(Sweep("blur", deviation, "blur", rows, columns))
     if GaborOcclusion.applies(towers):
         sweeps.append(Sweep("contrast", deviation, "mean", rows, columns, is_contrast_held=False))
-    mean_map = _mean_map(decoded)
-    effects = [_effects(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
+    mean_map = mean_training_map(decoded, towers)
+    effects = [measure_effects(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
     main = next(sweep for sweep in sweeps if sweep.name == MAIN)
-    without = _effects(untrained(towers, decoded.seed), task, chosen, main, mean_map)
-    coverage, words = estimate_coverage(decoded)
+    no_null = {} if is_image_map_learnt(towers) else {"participation_map": NOT_LEARNT}
+    if GaborOcclusion.applies(towers):
+        no_null["participation_score"] = NO_LOSS
+    coarse = place_windows((height, width), COARSER * max(1.0, settings.spacing * shorter))
+    wide = Sweep(MAIN, deviation, "mean", *coarse)
+    without = []
+    for bare in draw_untrained(towers, decoded.seed, 0 if len(no_null) == 2 else settings.n_untrained):
+        without.append(measure_effects(bare, task, chosen, wide, mean_training_map(decoded, bare)))
+    none = np.zeros((0, len(chosen), len(coarse[0]), len(coarse[1])))
     return OcclusionResult(
         sweeps=tuple(sweeps),
-        map_change=np.stack([effect[0] for effect in effects]),
-        score_loss=np.stack([effect[1] for effect in effects]),
-        log_rank_loss=np.stack([effect[2] for effect in effects]),
-        coverage=_under_windows(coverage, main, (height, width)),
-        coverage_words=words,
-        untrained_map_change=without[0],
-        untrained_score_loss=without[1],
+        map_change=np.stack([effect.map_change for effect in effects]),
+        score_loss=np.stack([effect.score_loss for effect in effects]),
+        log_rank_loss=np.stack([effect.log_rank_loss for effect in effects]),
+        coverage=cover_windows(decoded, main),
+        untrained_map_change=np.stack([effect.map_change for effect in without]) if without else none,
+        untrained_score_loss=np.stack([effect.score_loss for effect in without]) if without else none,
+        untrained_sweep=wide,
+        no_null=no_null,
         stimulus_id=test.stimulus_id[chosen],
         deg_per_pixel=decoded.recording.deg_per_pixel,
         size=(height, width),
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
-
-
-def _effects(
-    towers: AlignedTowers, task: RetrievalTask, chosen: Int[np.ndarray, "image"], sweep: Sweep, mean_map: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return change of the map, loss of score and loss of log rank for every image and window."""
-    n_channels = len(channel_names(towers.image_tower))
-    images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
-    neural = torch.from_numpy(towers.encode_responses(task.queries.responses[chosen])).to(towers.device)
-    presentations = torch.from_numpy(np.asarray(task.queries.n_presentations[chosen], dtype=np.float32)).to(towers.device)
-    if GaborOcclusion.applies(towers):
-        found = GaborOcclusion(towers, images, neural).occlude(sweep)
-    else:
-        found = occlude_image_by_image(towers, images, neural, presentations, sweep, n_channels)
-    gallery = towers.encode_images(task.gallery.images)
-    norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
-    with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank
-        compared = towers.comparison(neural, torch.from_numpy(gallery).to(towers.device), presentations)
-    scores = compared.double().cpu().numpy()
-    whole = scores[np.arange(len(chosen)), chosen]
-    log_rank = _log_ranks(found.score, scores, chosen) - _log_ranks(whole[:, None, None], scores, chosen)
-    change = np.divide(found.map_distance, norm, out=np.zeros_like(found.map_distance), where=norm > 0)
-    return change, whole[:, None, None] - found.score, log_rank
-
-
-def _log_ranks(
-    own: Float[np.ndarray, "image row column"], scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]
-) -> Float[np.ndarray, "image row column"]:
-    """Return the logarithm of the mid-rank that each image would have with these scores among the other candidates."""
-    ranks = np.empty(own.shape)
-    for image, position in enumerate(chosen):
-        others = np.sort(np.delete(scores[image], position))
-        not_above = np.searchsorted(others, own[image], side="right")
-        n_tied = not_above - np.searchsorted(others, own[image], side="left")
-        ranks[image] = 1 + len(others) - not_above + n_tied / 2
-    return np.asarray(np.log(ranks))
-
-
-def _mean_map(decoded: Decoded, n_images: int = 200) -> Float[np.ndarray, "channel map_height map_width"]:
-    """Return the mean map of some training images; Gabor channels are deviations from it already."""
-    tower = decoded.towers.image_tower
-    if isinstance(tower, GaborEnergy):
-        return np.zeros(tower.map_shape)
-    return np.asarray(decoded.towers.encode_images(decoded.train.images[:n_images]).mean(axis=0, dtype=np.float64))
-
-
-def _under_windows(
-    coverage: Float[np.ndarray, "map_height map_width"], sweep: Sweep, size: tuple[int, int]
-) -> Float[np.ndarray, "row column"]:
-    """Return the coverage of what each window hides: squared weights, as information about what is hidden is quadratic."""
-    along = []
-    for centres, n_pixels, n_places in zip((sweep.rows, sweep.columns), size, coverage.shape, strict=True):
-        pixel = ((np.arange(n_places) + 0.5) * n_pixels / n_places - 0.5).round().astype(int)
-        along.append(np.stack([sweep.weights(centre, n_pixels)[pixel] ** 2 for centre in centres]))
-    return np.asarray(along[0] @ coverage @ along[1].T)

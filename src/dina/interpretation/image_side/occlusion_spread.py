@@ -1,23 +1,37 @@
 """How widely the effect of occlusion is spread over an image, and how much of that is where the fields lie."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
+from dina.interpretation.image_side.untrained_draws import NULL as UNTRAINED
 from dina.measures.finding import Finding
+from dina.measures.participation import (
+    LOST_IN_NOISE,
+    NOT_POSITIVE,
+    TOO_FEW,
+    estimate_participation,
+    mean_squares,
+    resample_participation,
+)
 from dina.measures.resampling import percentile_interval, resample_counts
 from dina.randomness import generator_for
 
-UNTRAINED = "95 % interval of untrained towers of the same build"
 SHIFTED = "coverage shifted across the image, wrapping around"
 PERMUTED = "coverage permuted over covered places"
 COVERED = 0.05  # of the largest coverage: below it, a quotient would be noise divided by nothing
-NOTHING = "Hiding any place makes no score worse on average."
+REASONS = {
+    NOT_POSITIVE: "Hiding places makes no score worse on average.",
+    LOST_IN_NOISE: "Losses differ so much between images that over how many places their mean is spread cannot be told.",
+    TOO_FEW: "Fewer than four images were occluded: too few to tell their mean from what differs between them.",
+}
+NO_BAND = "No null: untrained towers mostly lose nothing that could be spread."
 
 Losses = Float[np.ndarray, "image row column"]
+Draws = Float[np.ndarray, "draw image coarse_row coarse_column"]
 Place = Float[np.ndarray, "row column"]
 Statistic = Callable[[Float[np.ndarray, "row place"]], Float[np.ndarray, "row"]]
 
@@ -47,37 +61,38 @@ class OcclusionSpread:
         """Return loss over coverage, NaN where coverage is too small to divide by."""
         return np.divide(loss, self.coverage, out=np.full(loss.shape, np.nan), where=self.covered)
 
-    def participation(self, name: str, losses: Losses, null: Losses | None = None) -> Finding:
-        """Return the fraction of places over which the mean loss is spread, beside that of ``null``."""
-        low, high = self._interval(losses, _participation)
-        value = float(_participation(losses.mean(axis=0).reshape(1, -1))[0])
-        null_low, null_high = (np.nan, np.nan) if null is None else self._interval(null, _participation)
-        reason = "" if np.isfinite(value) else NOTHING
-        return Finding(name, value, "1", len(losses), low, high, null_low, null_high, "" if null is None else UNTRAINED, reason)
+    def participation(self, name: str, losses: Losses, null: Draws | None = None, no_null: str = "") -> Finding:
+        """Return the fraction of places over which the mean loss is spread, beside that of draws of ``null``."""
+        found = self._spread(name, losses.reshape(len(losses), -1), np.ones(losses[0].size))
+        if null is None:
+            return found
+        band = (np.nan, np.nan) if no_null or not len(null) else self._band(null)
+        no_null = no_null or ("" if np.isfinite(band[0]) else NO_BAND)
+        words = "" if no_null else UNTRAINED
+        return replace(found, null_low=band[0], null_high=band[1], null=words, reason=found.reason or no_null)
 
     def of_coverage(self, n_images: int) -> Finding:
         """Return the participation of coverage itself, which rests on training images alone and has no interval."""
-        value = float(_participation(self.coverage.reshape(1, -1))[0])
+        places = self.coverage.ravel()
+        square = float(np.square(places).sum()) * len(places)
+        value = float(places.sum()) ** 2 / square if square > 0 else np.nan
         return Finding("participation_coverage", value, "1", n_images, reason="" if np.isfinite(value) else "No field was found.")
 
+    def covered_alone(self, losses: Losses) -> Finding:
+        """Return the fraction of the covered places over which loss is spread as it is, for comparison with `normalised`."""
+        return self._over_covered("participation_covered", losses, np.ones(int(self.covered.sum())))
+
     def normalised(self, losses: Losses) -> Finding:
-        """Return the fraction of the covered places over which loss divided by coverage is spread."""
-        if self.covered.sum() < 3:
-            reason = "Fewer than three places are covered by fields."
-            return Finding("participation_normalised", np.nan, "1", len(losses), reason=reason)
+        """Return the fraction of what is covered over which loss divided by coverage is spread, places weighted by coverage."""
         coverage = self.coverage[self.covered]
-
-        def spread(rows: Float[np.ndarray, "row place"]) -> Float[np.ndarray, "row"]:
-            return _participation(rows[:, self.covered.ravel()] / coverage)
-
-        mean = losses.mean(axis=0)
-        generator = generator_for(self.seed, "coverage of places")
-        permuted = generator.permuted(np.tile(coverage, (self.n_resamples, 1)), axis=1)
-        null = _participation(mean[self.covered] / permuted)
-        value = float(spread(mean.reshape(1, -1))[0])
-        low, high = self._interval(losses, spread)
-        reason = "" if np.isfinite(value) else NOTHING
-        return Finding("participation_normalised", value, "1", len(losses), low, high, *_range(null), PERMUTED, reason)
+        found = self._over_covered("participation_normalised", losses, coverage)
+        if not np.isfinite(found.value):
+            return found
+        total, square = mean_squares(losses[:, self.covered])
+        permuted = generator_for(self.seed, "coverage of places").permuted(np.tile(coverage, (self.n_resamples, 1)), axis=1)
+        below = coverage.sum() * (square / permuted).sum(axis=1)
+        null = np.minimum(1.0, np.divide(total, below, out=np.full(len(below), np.nan), where=below > 0))
+        return replace(found, null_low=_range(null)[0], null_high=_range(null)[1], null=PERMUTED)
 
     def correlation(self, losses: Losses) -> Finding:
         """Return the rank correlation over places of mean loss and coverage, beside shifted coverage."""
@@ -94,17 +109,27 @@ class OcclusionSpread:
         value, interval = float(losses.mean()), self._interval(losses, lambda rows: rows.mean(axis=1))
         return Finding(name, value, units, len(losses), *interval)
 
+    def _over_covered(self, name: str, losses: Losses, weight: Float[np.ndarray, "place"]) -> Finding:
+        if len(weight) < 3:
+            return Finding(name, np.nan, "1", len(losses), reason="Fewer than three places are covered by fields.")
+        return self._spread(name, losses[:, self.covered], weight)
+
+    def _spread(self, name: str, losses: Float[np.ndarray, "image place"], weight: Float[np.ndarray, "place"]) -> Finding:
+        found = estimate_participation(losses, weight)
+        return Finding(name, found.value, "1", len(losses), found.low, found.high, reason=REASONS.get(found.reason, ""))
+
+    def _band(self, draws: Draws) -> tuple[float, float]:
+        """Return the central 95 % over draws and resampled images; NaN if half of them lose nothing that could be spread."""
+        n = draws.shape[1]
+        counts = resample_counts(n, -(-self.n_resamples // len(draws)), generator_for(self.seed, "bootstrap of occlusion"))
+        rows = draws.reshape(len(draws), n, -1)
+        pooled = np.concatenate([resample_participation(row, np.ones(row.shape[1]), counts.astype(float)) for row in rows])
+        return _range(pooled) if np.isfinite(pooled).mean() > 0.5 else (np.nan, np.nan)
+
     def _interval(self, losses: Losses, statistic: Statistic) -> tuple[float, float]:
         """Return the bootstrap interval over images of a statistic of the mean loss by place."""
         counts = resample_counts(len(losses), self.n_resamples, generator_for(self.seed, "bootstrap of occlusion"))
         return _range(statistic(counts @ losses.reshape(len(losses), -1) / len(losses)))
-
-
-def _participation(rows: Float[np.ndarray, "row place"]) -> Float[np.ndarray, "row"]:
-    """Return (Σm)² / (n Σm²) of each row, what is below 0 counted as 0; NaN where nothing is above."""
-    positive = rows.clip(0)
-    total, square = positive.sum(axis=1), np.square(positive).sum(axis=1)
-    return np.divide(total**2, rows.shape[1] * square, out=np.full(len(rows), np.nan), where=square > 0)
 
 
 def _standard_ranks(rows: Float[np.ndarray, "row place"]) -> Float[np.ndarray, "row place"]:

@@ -8,14 +8,16 @@ import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import ndtri
 
 from dina.checks import DataError
 from dina.interpretation.comparable_maps import ComparableMaps
 from dina.interpretation.decoded import Decoded
-from dina.interpretation.untrained import untrained
+from dina.interpretation.image_side.untrained_draws import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
 from dina.measures.eigenmoments import fit_moments
 from dina.measures.finding import Finding
 from dina.measures.reliability import average_halves
+from dina.measures.resampling import LEVEL, percentile_interval
 from dina.measures.spectrum import cross_validated_spectrum, fit_power_law
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
@@ -31,11 +33,11 @@ SOURCES = (
     "random_filters",
 )
 NULLS = {"image_maps": "untrained_image_maps", "neural_maps": "untrained_neural_maps"}
-NULL = "95 % interval of untrained towers of the same build"
 ESTIMATORS = ("rank", "moment")
 N_RANDOM_FILTERS = 16
 ROUNDING = 1e-6  # share of the variance below which single precision knows nothing
 FEWEST_IMAGES = 40
+N_QUANTILES = 1000  # by which the error of each draw of weights enters the pooled interval
 NO_REPEATS = "Signal variance needs images shown twice; none of validation and test was. Record repeats."
 
 Halves = tuple[Float32[np.ndarray, "stimulus variable"], Float32[np.ndarray, "stimulus variable"]]
@@ -51,6 +53,8 @@ class VarianceSpectraSettings(BaseModel):
     first_rank, last_rank
         Ranks fitted, as published; the last is at most half the number of images, because with few images the tail of a
         sample spectrum falls too slowly and then too fast.
+    n_untrained
+        Untrained towers, each with weights of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +62,7 @@ class VarianceSpectraSettings(BaseModel):
     n_images: int = Field(560, ge=40)
     first_rank: int = Field(11, ge=1)
     last_rank: int = Field(500, ge=11)
+    n_untrained: int = Field(3, ge=1)
 
 
 DEFAULTS = VarianceSpectraSettings()
@@ -77,7 +82,7 @@ class VarianceSpectraResult:
     ranks
         First and last rank that the rank estimator fitted, shape ``(n_sources, 2)``; 0 where it could not.
     reasons
-        By source and estimator, why an exponent is missing.
+        By source and estimator, why an exponent or its null is missing.
     n_images
         On which all this rests.
     form
@@ -116,7 +121,7 @@ class VarianceSpectraResult:
             for column, (estimator, prefix) in enumerate(zip(ESTIMATORS, ("", "moment_"), strict=True)):
                 value, low, high = map(float, self.exponent[row, column])
                 reason = self.reasons.get((source, estimator), "")
-                null = NULLS.get(source)
+                null = NULLS.get(source) if reason != NOT_LEARNT else None
                 null_low, null_high = self.exponent[SOURCES.index(null), column, 1:] if null else (np.nan, np.nan)
                 finding = Finding(
                     f"{prefix}exponent_{source}", value, "1", self.n_images, low, high, float(null_low), float(null_high),
@@ -151,13 +156,26 @@ def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings
 
     measure("images", _same(images))
     measure("responses", halves)
-    both = (("", decoded.towers), ("untrained_", untrained(decoded.towers, decoded.seed)))
-    for prefix, towers in track(both, "Spectra of maps"):
+    draws: dict[str, list[_Spectrum]] = {name: [] for name in ("untrained_image_maps", "untrained_neural_maps")}
+    is_learnt = is_image_map_learnt(decoded.towers)
+    bare = draw_untrained(decoded.towers, decoded.seed, settings.n_untrained)
+    for number, towers in enumerate(track([decoded.towers, *bare], "Spectra of maps")):
         reader = ComparableMaps(towers, decoded.train, decoded.validation, decoded.seed)
         form = form or reader.form
-        measure(f"{prefix}image_maps", _same(reader.of_images(images)))
+        # where images have the same map whatever the weights, one draw is all
+        made = _same(reader.of_images(images)) if number < 2 or is_learnt else None
         neural = None if halves is None else (_flat(reader.of_responses(halves[0])), _flat(reader.of_responses(halves[1])))
-        measure(f"{prefix}neural_maps", neural)
+        if number == 0:
+            measure("image_maps", made)
+            measure("neural_maps", neural)
+            continue
+        if made is not None:
+            draws["untrained_image_maps"].append(_measure("untrained_image_maps", made, (settings.first_rank, last), decoded))
+        draws["untrained_neural_maps"].append(_measure("untrained_neural_maps", neural, (settings.first_rank, last), decoded))
+    found |= {source: _pool(spectra) for source, spectra in draws.items()}
+    if not is_learnt:
+        for estimator in ESTIMATORS:
+            found["image_maps"].reasons.setdefault(estimator, NOT_LEARNT)
     height, width = decoded.towers.image_tower.map_shape[1:]
     measure("random_filters", _same(_random_filters(images, (height, width), decoded.seed)))
     n_ranks = max(len(spectrum.shares) for spectrum in found.values())
@@ -205,6 +223,22 @@ def _measure(source: str, halves: Halves | None, ranks: tuple[int, int], decoded
     except DataError as error:
         reasons["moment"] = str(error)
     return _Spectrum(shares, exponent, fitted, reasons)
+
+
+def _pool(draws: list[_Spectrum]) -> _Spectrum:
+    """Return the mean of several draws, with the interval that holds 95 % of all of them and of the errors of each."""
+    n_ranks = min(len(draw.shares) for draw in draws)
+    exponent, reasons = np.full((2, 3), np.nan), {}
+    for row, estimator in enumerate(ESTIMATORS):
+        known = np.array([draw.exponent[row] for draw in draws if np.isfinite(draw.exponent[row]).all()])
+        if len(known) <= len(draws) / 2:
+            reasons[estimator] = next(draw.reasons[estimator] for draw in draws if estimator in draw.reasons)
+            continue
+        error = (known[:, 2] - known[:, 1]) / (2 * ndtri(0.5 + LEVEL / 2))
+        spread = known[:, :1] + error[:, None] * ndtri((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
+        exponent[row] = known[:, 0].mean(), *percentile_interval(spread.ravel())
+    shares = np.mean([draw.shares[:n_ranks] for draw in draws], axis=0)
+    return _Spectrum(shares, exponent, draws[0].ranks, reasons)
 
 
 def _held_out(decoded: Decoded, n_images: int) -> tuple[ContrastImages, Halves | None]:

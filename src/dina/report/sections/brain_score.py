@@ -29,8 +29,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         " repeats set: points with lines, median over neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and"
         " 90\u202f% of the neurons; grey bands, predictions compared with responses to other images. Predictions are ridge"
         f" regressions on training images. b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed:"
-        " as good as noise allows. Points above it are possible, since ceilings are estimates. In “default” the trained and the"
-        " untrained map differ by gains alone, which the regression mostly undoes: equal scores say nothing about training.",
+        " as good as noise allows. Points above it are possible, since ceilings are estimates. An untrained map is the mean over"
+        " several draws of its weights; it is left out where training changes nothing but gains.",
         told,
         finding_table(
             "Score of each layer, median over neurons.",

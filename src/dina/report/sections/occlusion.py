@@ -18,10 +18,11 @@ WORDS = {
     "participation_score_contrast": "the same, gain following the contrast of the whole image",
     "participation_map": "fraction over which the change of the map is spread",
     "participation_coverage": "fraction over which coverage by fields is spread",
-    "participation_normalised": "fraction of the covered area over which loss divided by coverage is spread",
+    "participation_covered": "fraction of the covered area over which the loss of score is spread, undivided",
+    "participation_normalised": "fraction of what is covered over which loss divided by coverage is spread",
     "coverage_correlation": "rank correlation of loss and coverage over places",
-    "score_loss": "mean loss of score (natural logarithm)",
-    "log_rank_loss": "mean gain of the log rank",
+    "score_loss": "mean loss of score (nats)",
+    "log_rank_loss": "mean gain of the log rank (nats)",
 }
 
 
@@ -31,7 +32,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     score, normalised, coverage = (found[f"participation_{name}"] for name in ("score", "normalised", "coverage"))
     told = (
         f"Losses of score are spread over {percent(score.value)} of the image; what the fields cover, over {percent(coverage.value)}."
-        f" Divided by coverage they are spread over {percent(normalised.value)} of the covered area."
+        f" Divided by coverage they are spread over {percent(normalised.value)} of what is covered."
         if math.isfinite(score.value) and math.isfinite(normalised.value)
         else f"Nothing can be said of where the decoding comes from: {score.reason or normalised.reason}"
     )
@@ -50,4 +51,6 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         told + " A map of losses is first of all a map of where the receptive fields lie; only what is left after division by"
         " coverage speaks of the decoding.",
     )
-    return Section("occlusion", "Where in the image the decoding comes from", paragraphs=paragraphs, figures=(part,))
+    title = "Where in the image the decoding comes from"
+    missing = tuple(f"{WORDS[name]}: {one.reason}" for name, one in found.items() if name in WORDS and one.reason)
+    return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=missing)
