@@ -72,6 +72,8 @@ class FeatureMapsResult:
         Of the examples, shape ``(n_examples, n_shown, map_height, map_width)``, in deviations of the channel.
     form
         What the neural maps are.
+    deg_per_pixel
+        None if unknown.
     seed, n_resamples
         Of bootstrap and permutations.
     """
@@ -87,6 +89,7 @@ class FeatureMapsResult:
     image_maps: Float32[np.ndarray, "example shown map_height map_width"]
     neural_maps: Float32[np.ndarray, "example shown map_height map_width"]
     form: str
+    deg_per_pixel: float | None
     seed: int
     n_resamples: int
 
@@ -120,7 +123,8 @@ class FeatureMapsResult:
             "measure": ["correlation_matched", "correlation_mismatched", "ssim_matched", "ssim_mismatched"],
             "shown": list(self.shown),
         }
-        return xr.Dataset(variables, coordinates, {"form": self.form})
+        scale = {} if self.deg_per_pixel is None else {"deg_per_pixel": self.deg_per_pixel}
+        return xr.Dataset(variables, coordinates, {"form": self.form, **scale})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return ``map_correlation``, ``map_ssim`` and ``map_two_way``, matched, beside the same of permuted pairs."""
@@ -185,6 +189,7 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
         image_maps=image_maps,
         neural_maps=neural_maps,
         form=reader.form,
+        deg_per_pixel=decoded.recording.deg_per_pixel,
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )

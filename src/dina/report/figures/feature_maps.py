@@ -5,6 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from dina.report.canvas import finish_axes, in_style, new_figure
 from dina.report.style import COLOURS
@@ -32,35 +33,49 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     above, below = (figure.add_subfigure(parts[part]) for part in range(2))
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
+    degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
+    extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
     for example in range(n_examples):
         for number, name in enumerate(shown):
             row = panels[example * n_shown + number]
             _clear(row)
             if number == 0:
-                spread = 2.5 * max(float(pixels[example].std()), 1e-6)
-                middle = float(pixels[example].mean())
-                row[0].imshow(pixels[example], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
+                _draw_image(row[0], pixels[example], extent)
                 row[0].set_ylabel(f"{LIMITS[example]}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
             else:
                 row[0].axis("off")
             limit = max(float(np.abs(maps[:, example, number]).max()) * 0.8, 1e-6)
             for side in range(2):
-                row[1 + side].imshow(maps[side, example, number], cmap="RdBu_r", norm=Normalize(-limit, limit), aspect="equal")
-            row[2].annotate(
-                name,
-                (1.02, 0.5),
-                xycoords="axes fraction",
-                va="center",
-                fontsize=7,
-                color=COLOURS["muted"][0],
-                annotation_clip=False,
-            )
+                drawn = row[1 + side].imshow(
+                    maps[side, example, number], cmap="RdBu_r", norm=Normalize(-limit, limit), extent=extent, aspect="equal"
+                )
+            _add_bar(row, drawn, name)
+    for panel in panels[-1, 1:]:
+        panel.tick_params(axis="x", bottom=True, labelbottom=True, labelsize=6.5, length=2)
+        panel.set_xticks(np.linspace(0.0, extent[1], 4).round(-1 if extent[1] > 60 else 0))
+        panel.set_xlim(0.0, extent[1])
+        panel.set_xlabel("degrees" if "deg_per_pixel" in dataset.attrs else "pixels", fontsize=7, labelpad=1)
     for panel, heading in zip(panels[0], HEADINGS, strict=True):
         panel.set_title(heading)
     left, right = below.subplots(1, 2)
     _draw_pairs(left, dataset["correlation"].to_numpy(), "a", "correlation of maps")
     _draw_pairs(right, dataset["similarity"].to_numpy(), "b", "structural similarity (SSIM)")
     return figure
+
+
+def _draw_image(axes: Axes, pixels: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+    spread = 2.5 * max(float(pixels.std()), 1e-6)
+    middle = float(pixels.mean())
+    axes.imshow(pixels, cmap="gray", vmin=middle - spread, vmax=middle + spread, extent=extent, aspect="equal")
+
+
+def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
+    """Put the scale that both maps of a row share beside them, named by the channel."""
+    bar = row[2].figure.colorbar(drawn, ax=list(row[1:]), fraction=0.03, pad=0.01, aspect=8, extend="both")
+    bar.ax.tick_params(labelsize=6, length=1.5)
+    bar.ax.locator_params(nbins=3)
+    bar.outline.set_visible(False)
+    bar.ax.set_ylabel(f"{name}\n(deviations)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 
 def _clear(row: np.ndarray) -> None:

@@ -26,8 +26,10 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     figure = new_figure(180, 72)
     first, second, third = figure.subplots(1, 3)
     _draw_curve(first, dataset, "cutoff", "replaced_top1", 100)
-    low_pass = 100 * dataset["low_pass_top1"].to_numpy()
-    first.plot(dataset["cutoff"].to_numpy(), low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3)
+    cutoff = dataset["cutoff"].to_numpy()
+    low_pass, low, high = (100 * dataset[f"low_pass_top1{end}"].to_numpy() for end in ("", "_low", "_high"))
+    first.fill_between(cutoff, low, high, color=COLOURS["rival"][0], alpha=0.12, linewidth=0, zorder=2)
+    first.plot(cutoff, low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3)
     first.set_ylabel("top-1 accuracy (% of queries)")
     first.set_title("a  below the cut-off")
     end = float(dataset["cutoff"][-1])
@@ -78,8 +80,8 @@ def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: fl
     value, low, high, null_low, null_high = (
         scale * dataset[name + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
     )
-    if scale != 1:  # the null of a share is not bounded: nothing of it could be seen
-        axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
+    # the null of a share has no bounds: where it leaves the panel it is cut off
+    axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
     axes.fill_between(place, low, high, color=COLOURS["dina"][0], alpha=0.15, linewidth=0, zorder=2)
     axes.plot(place, value, color=COLOURS["dina"][0], linewidth=1.6, marker="o", markersize=2.8, zorder=4)
 

@@ -29,7 +29,8 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         "feature_maps",
         draw_feature_maps(dataset),
         "Test images, their maps and the maps of the averaged responses to them, as deviations from the mean map of the training"
-        " images, in deviations of each channel; both maps of a row share one scale, red above and blue below the mean. Images are"
+        " images, in deviations of each channel; both maps of a row share the scale beside them (in deviations; arrows: values beyond it),"
+        " red above and blue below the mean. Images are"
         " chosen by rule, not by beauty: those at the 90, 50 and 10\u202f% quantile of the correlation; the single channels are the two"
         f" in which maps of validation images agree best. Maps of responses: {dataset.attrs['form']}. a and b, all pairs of test"
         " responses and images; vertical lines: means.",
