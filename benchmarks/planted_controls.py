@@ -64,8 +64,12 @@ def check_frequency(results: Results, _: Recording) -> Checked:
 def check_region(results: Results, _: Recording) -> Checked:
     """Check that losses are confined as the fields are, and over these more even once divided by coverage."""
     found = by_name(results["occlusion"])
-    score, coverage, covered, divided = (found[f"participation_{name}"] for name in ("score", "coverage", "covered", "normalised"))
-    words = f"losses {score.value:.2f} ({score.low:.2f} to {score.high:.2f}) of the image, coverage {coverage.value:.2f}; over the"
+    score, coverage, covered, divided = (
+        found[f"participation_{name}"] for name in ("score", "coverage", "covered", "normalised")
+    )
+    words = (
+        f"losses {score.value:.2f} ({score.low:.2f} to {score.high:.2f}) of the image, coverage {coverage.value:.2f}; over the"
+    )
     words += f" covered area {covered.value:.2f}, divided {divided.value:.2f} ({divided.low:.2f} to {divided.high:.2f})"
     # a third of the image, and half a window more at either side
     return words, score.high < 0.5 and coverage.value < 0.5 and divided.value > covered.value and divided.low > 0.5

@@ -243,7 +243,9 @@ def _noise_mean(table: PairTable, rows: np.ndarray, generator: np.random.Generat
         flipped = unit * (2 * generator.integers(0, 2, unit.shape, dtype=np.int8) - 1)
         null[number] = (np.sum(flipped.sum(1, dtype=np.float64) ** 2) - n) / (n * (n - 1))
     mean, reach = float(null.mean()), float(prediction_reach(null))
-    return replace(found, null_low=mean - reach, null_high=mean + reach, null="signs of each neuron's differences drawn at random")
+    return replace(
+        found, null_low=mean - reach, null_high=mean + reach, null="signs of each neuron's differences drawn at random"
+    )
 
 
 def _apart(
