@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, Float32
 from torch import nn
 
-from dina.weights import read_weights, write_weights
 from dina.alignment.comparison import Comparison
 from dina.artifacts import write_json
 from dina.checks import DataError
@@ -17,6 +16,7 @@ from dina.dataset.pairs import Gallery, Pairs, Queries
 from dina.dataset.standardise import Standardiser
 from dina.shapes import ContrastImages, Scores
 from dina.towers.tower import ImageTower, NeuralTower
+from dina.weights import read_weights, write_weights
 
 IMAGES_AT_ONCE = 64
 RESPONSES_AT_ONCE = 2048

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from dina.alignment.aligned_towers import AlignedTowers
-from dina.weights import read_weights, write_weights
 from dina.alignment.history import EpochRow
 from dina.alignment.optimisers import OptimiserSettings, PlateauRule, make_optimiser, optimiser_tensors, restore_optimiser
 from dina.checks import DataError
 from dina.dataset.pairs import Pairs
+from dina.weights import read_weights, write_weights
 
 N_KEPT = 2
 
