@@ -91,7 +91,7 @@ def cover_windows(decoded: Decoded, sweep: Sweep) -> Coverage:
     Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers expect, mean over
     24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` what the window takes from the map and
     :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a window
-    takes together count together: their sum of single Fisher informations follows losses less well. For other towers it is
+    takes together count together: the sum of what each tells alone follows losses less well. For other towers it is
     `estimate_coverage` under the squared window.
     """
     towers = decoded.towers
