@@ -20,6 +20,7 @@ from dina.interpretation.image_side.spatial_frequency import SpatialFrequencyRes
 from dina.interpretation.image_side.spatial_frequency_refit import SpatialFrequencyRefitResult
 from dina.measures.finding import Finding
 from dina.recordings.recording import Recording
+from dina.report.figures.spatial_frequency import draw_spatial_frequency
 from dina.report.parts import Section
 from dina.report.sections.interpretation import INTERPRETATION
 
@@ -132,3 +133,12 @@ def test_the_row_of_an_alteration_stands_beside_its_examples(small_session: Reco
     (part,) = section_of("shape_texture", of_everything(4.0, small_session)["shape_texture"], tmp_path).figures
     words = {text.get_text() for axes in part.figure.axes for text in axes.findobj(Text)}
     assert {"original", "phases only", "texture in place", "shape kept", "contrast alone, for responses"} <= words
+
+
+def test_every_curve_of_frequency_has_its_interval_and_the_matched_signal_its_null(small_session: Recording) -> None:
+    dataset = of_everything(4.0, small_session)["spatial_frequency"].to_dataset()
+    first, second, third = draw_spatial_frequency(dataset, (np.nan, np.nan, np.nan)).axes
+    # intervals of both curves and the null of one; interval and null
+    assert [len(axes.collections) for axes in (first, second, third)] == [3, 2, 2]
+    lowest = min(path.vertices[:, 1].min() for path in second.collections[0].get_paths())
+    assert lowest == pytest.approx(float(dataset["matched_signal_null_low"].min()))

@@ -93,3 +93,33 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
 
     assert "Nothing can be said" in section.paragraphs[0]
     section.figures[0].figure.draw_without_rendering()
+
+
+def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding: Decoded) -> None:
+    result = result_of("occlusion", decoding)
+    figure = INTERPRETATION["occlusion"](result.to_dataset(), result.findings()).figures[0].figure
+    panels = [axes for axes in figure.axes if axes.images]
+    sweeps = panels[: len(result.sweeps)]
+
+    assert len({axes.images[0].norm.vmax for axes in sweeps}) == 1
+    assert sweeps[0].images[0].norm.vmax == pytest.approx(np.abs(result.score_loss.mean(axis=1)).max())
+    assert all(axes.images[0].colorbar.ax.get_ylabel() == "loss of score (nats)" for axes in sweeps)
+    titles = " ".join(axes.get_title(loc="left") for axes in panels)
+    assert "faded to blur" in titles
+    assert ("gain follows contrast" in titles) == ("contrast" in [sweep.name for sweep in result.sweeps])
+
+
+def test_maps_have_a_scale_with_its_unit_and_places_in_degrees(decoding: Decoded) -> None:
+    result = result_of("feature_maps", decoding)
+    dataset = result.to_dataset()
+    figure = INTERPRETATION["feature_maps"](dataset, result.findings()).figures[0].figure
+
+    maps = [image for axes in figure.axes for image in axes.images if image.colorbar is not None]
+    assert len(maps) == 3 * dataset.sizes["shown"]
+    assert all("(deviations)" in image.colorbar.ax.get_ylabel() for image in maps)
+    # 40 pixels of 2 degrees
+    assert maps[0].get_extent()[1] == 80
+    words = words_of(INTERPRETATION["feature_maps"](dataset, result.findings()))
+    del dataset.attrs["deg_per_pixel"]
+    assert "degrees" in words
+    assert "pixels" in words_of(INTERPRETATION["feature_maps"](dataset, result.findings()))
