@@ -10,30 +10,30 @@ from house.sources import ROOT
 
 
 @pytest.fixture
-def truth(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def null_control(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("truth")
+    return importlib.import_module("null_control")
 
 
 def found(name: str, value: float, null: str) -> Finding:
     return Finding(name, value, "1", 40, null_low=0.0, null_high=0.1, null=null)
 
 
-def test_only_what_depends_on_the_pairing_is_counted(truth: ModuleType) -> None:
+def test_only_what_depends_on_the_pairing_is_counted(null_control: ModuleType) -> None:
     pairs = "predictions compared with the responses to other test images, permuted over images"
     sessions = [{"one": (found("inside", 0.05, pairs), found("of_neurons", 0.9, "neurons permuted"))}] * 50
-    rows, passed = truth.count_inside(sessions, ["one"])
+    rows, passed = null_control.count_inside(sessions, ["one"])
     assert passed
     assert [row for row in rows if "inside | 50 | 50" in row]
     assert not [row for row in rows if "of_neurons" in row]
     outside = [{"one": (found("inside", 0.9, pairs),)}] * 50
-    assert not truth.count_inside(outside, ["one"])[1]
+    assert not null_control.count_inside(outside, ["one"])[1]
 
 
-def test_what_reads_images_alone_is_left_out(truth: ModuleType) -> None:
+def test_what_reads_images_alone_is_left_out(null_control: ModuleType) -> None:
     words = "categories permuted over images"
     findings = (found("category_accuracy_low_level", 0.9, words), found("category_accuracy_responses", 0.05, words))
-    rows, passed = truth.count_inside([{"semantics": findings}] * 50, ["semantics"])
+    rows, passed = null_control.count_inside([{"semantics": findings}] * 50, ["semantics"])
     assert passed
     assert len(rows) == 3
 
@@ -49,8 +49,8 @@ def test_what_reads_images_alone_is_left_out(truth: ModuleType) -> None:
     ],
 )
 def test_nothing_counted_no_result_and_an_undecided_null_fail(
-    truth: ModuleType, sessions: list[dict[str, tuple[Finding, ...]]], words: str
+    null_control: ModuleType, sessions: list[dict[str, tuple[Finding, ...]]], words: str
 ) -> None:
-    rows, passed = truth.count_inside(sessions, ["one"])
+    rows, passed = null_control.count_inside(sessions, ["one"])
     assert not passed
     assert words in "\n".join(rows)

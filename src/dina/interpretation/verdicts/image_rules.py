@@ -49,12 +49,16 @@ def rises_above(finding: Finding) -> bool:
 def says(finding: Finding) -> str:
     """Return value and interval in words of a reason, with two to four digits, as many as it takes to tell them apart.
 
+    A value or an interval that cannot be had is said to be missing.
+
     Examples
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
     '0.52 (0.4 to 0.61)'
     >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
     '0.998 (0.996 to 1)'
+    >>> says(Finding("kept", 0.52, "1", 50))
+    '0.52 (no interval)'
     """
     numbers = (finding.value, finding.low, finding.high)
     n_different = len({number for number in numbers if not math.isnan(number)})
@@ -62,7 +66,9 @@ def says(finding: Finding) -> str:
         words = [f"{number:.{digits}g}" for number in numbers]
         if len(set(words) - {"nan"}) == n_different:
             break
-    return f"{words[0]} ({words[1]} to {words[2]})"
+    if math.isnan(finding.value):
+        return "an unknown amount"
+    return f"{words[0]} (no interval)" if "nan" in words else f"{words[0]} ({words[1]} to {words[2]})"
 
 
 def _category_answer(found: Found) -> tuple[Answer, str]:
