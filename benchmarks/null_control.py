@@ -21,7 +21,16 @@ from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
 
-SMALL: dict[str, object] = {**QUICK, "n_neurons": 60, "n_stimuli": 240, "n_categories": 5, "n_spontaneous": 0}
+SMALL: dict[str, object] = {
+    "n_neurons": 60,
+    "n_stimuli": 240,
+    "height": 24,
+    "width": 48,
+    "n_subunits": 80,
+    "n_broad_factors": 10,
+    "n_categories": 5,
+    "n_spontaneous": 0,
+}
 FAILS_BY_CHANCE = 0.0015  # of an exact test of one finding: fewer than 88 of 100 seeds inside a 95 % null
 ABOUT_PAIRS = (
     "queries assigned to other images",
@@ -35,6 +44,7 @@ ABOUT_PAIRS = (
     "categories drawn",
     "categories permuted",
     "low-level structure of other images",
+    "the gallery and one of foreign images alone exchanged",
     "the two exchanged at random",
     "the two stages exchanged",
     "capacities permuted",
