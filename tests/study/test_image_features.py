@@ -8,8 +8,10 @@ import pytest
 
 from dina.checks import DataError
 from dina.cli import main
+from dina.interpretation.image_side.refitted_towers import refit_first_places, unchanged_first_places
 from dina.recordings.recording import Recording
 from dina.study import read_settings, run_study
+from dina.study.finished import read_decoded
 from dina.study.image_features import read_image_features
 
 TOLD = ["preset=scratch", 'decoders=["dina"]', "dina.fit.objective=privileged_regression", "dina.fit.n_epochs=4"]
@@ -67,6 +69,23 @@ def test_a_study_trains_a_privileged_objective_and_knows_its_features(small_sess
     np.save(features, np.load(moved)[::-1])
     with pytest.raises(DataError, match=r"already holds a study \(image_features: .* there, .* now\)"):
         run_study(small_session, read_settings(overrides=told), run, n_threads=1)
+
+
+def test_analyses_that_fit_towers_again_are_told_features(
+    small_session: Recording, features: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = features.parent / "run"
+    run_study(small_session, read_settings(overrides=[*TOLD, *FEW, f'image_features="{features}"']), run, n_threads=1)
+    decoded = read_decoded(run, small_session, "cpu")
+    again = refit_first_places(decoded, "as they are", lambda images: images)
+    np.testing.assert_allclose(again, unchanged_first_places(decoded), atol=1e-5)
+
+    np.save(features, np.load(features)[::-1])
+    changed = read_decoded(run, small_session, "cpu")
+    assert changed.image_features is None
+    assert "lost or changed" in caplog.text
+    with pytest.raises(DataError, match="needs features of the images"):
+        refit_first_places(changed, "as they are", lambda images: images)
 
 
 def test_features_that_do_not_fit_stop_a_study_before_anything_is_fitted(small_session: Recording, tmp_path: Path) -> None:

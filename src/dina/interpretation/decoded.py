@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from jaxtyping import Float
+
 from dina.alignment.aligned_towers import AlignedTowers
 from dina.alignment.decoder import DinaDecoder
 from dina.alignment.preset_settings import PresetSettings
@@ -36,6 +39,9 @@ class Decoded:
         Bootstrap resamples and permutations.
     others
         Further recordings with the same image ids under other conditions, best of the same neurons; usually none.
+    image_features
+        What the objective was told of every image, as `dina.alignment.decoder.DinaDecoder` takes it; None where it was told
+        nothing.
     parts
         Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.
     """
@@ -51,6 +57,7 @@ class Decoded:
     device: str = "cpu"
     n_resamples: int = 2000
     others: tuple[Recording, ...] = ()
+    image_features: Float[np.ndarray, "image feature"] | None = None
     parts: KeptParts = field(default_factory=KeptParts)
 
     @property

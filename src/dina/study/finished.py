@@ -1,19 +1,24 @@
 """A finished run as analyses take it: the same recording, the same split, and the towers that were fitted."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from dina.alignment.aligned_towers import AlignedTowers
+from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.dataset.pairs import learn_standardiser, make_pairs
 from dina.interpretation import Decoded
 from dina.recordings.recording import Recording
 from dina.study.dina_step import dina_settings
+from dina.study.image_features import read_image_features
 from dina.study.run_directory import IDENTITY, differences
 from dina.study.settings import StudySettings, read_settings
 
+log = logging.getLogger("dina.study")
 RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
 
 
@@ -72,6 +77,7 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
         device=device,
         n_resamples=_n_resamples(settings),
         others=others,
+        image_features=_read_features(settings.image_features, identity.get("image_features"), recording),
     )
     if decoded.fitted is not None:
         decoded.fitted.check_pairs(train)
@@ -81,6 +87,16 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
 def _read_towers(run: Path, device: str) -> AlignedTowers | None:
     path = run / "model.safetensors"
     return AlignedTowers.load(path).to(device) if path.is_file() else None
+
+
+def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:
+    """Return what the objective was told of every image, if the file is still what it was."""
+    if path is None:
+        return None
+    if path.is_file() and sha256_of(path) == checksum:
+        return read_image_features(path, recording)
+    log.warning("Towers cannot be fitted again: %s, the features of the images, is lost or changed. Put it back.", path)
+    return None
 
 
 def _n_resamples(settings: StudySettings) -> int:

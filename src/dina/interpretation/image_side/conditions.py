@@ -189,7 +189,7 @@ def _look_like(
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
     """Fit towers on one condition, standardised by itself."""
     own = learn_standardiser(recording, train)
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
     decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
     assert decoder.towers is not None  # set by fit; tells the type checker
     return decoder.towers, own

@@ -237,7 +237,7 @@ def measure_capacity(
     settings
         How it is asked.
     """
-    decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device)
+    decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
     decoder.fit(decoded.train, decoded.validation)
     assert decoder.towers is not None  # set by fit; tells the type checker
     again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)

@@ -158,5 +158,5 @@ def _fit_without(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
     else:
         towers = AlignedTowers(_WithoutPathways(built.image_tower, absent), neural, built.comparison)
         PRESETS[decoded.preset].start(towers, settings, train, validation, decoded.seed)
-    fit_towers(towers, train, validation, settings.fit, decoded.seed, decoded.device)
+    fit_towers(towers, train, validation, settings.fit, decoded.seed, decoded.device, image_features=decoded.image_features)
     return towers

@@ -46,7 +46,8 @@ def _refit(decoded: Decoded, change: Change) -> Float[np.ndarray, "image candida
     train, validation, test = (
         replace(pairs, images=change(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
     )
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device).fit(train, validation)
+    made = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    decoder = made.fit(train, validation)
     assert decoder.towers is not None  # set by fit; tells the type checker
     queries = TestQueries(decoder.towers, test, np.arange(test.n_stimuli))
     return first_places(queries.score(queries.images))

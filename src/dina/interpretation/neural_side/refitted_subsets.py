@@ -125,14 +125,16 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
 
 def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
     """Return the contribution of every neuron to towers of the next seed."""
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed + 1, decoded.device)
+    decoder = DinaDecoder(
+        decoded.preset, decoded.settings, decoded.seed + 1, decoded.device, image_features=decoded.image_features
+    )
     other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
     return {"contributions": mean_contributions(other)}
 
 
 def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Return top-1 accuracy by image of towers fitted on some neurons."""
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
     responses = asked.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
     presentations = np.ones(len(responses)) if asked.kind == "single_trial" else decoded.test.total_presentations()

@@ -1,6 +1,7 @@
 """The rules by which findings of the image side decide what in the image carries a decoding."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from dina.interpretation.verdicts.verdict import Answer, FindingKey, Rule, place_of
@@ -57,6 +58,8 @@ def says(finding: Finding) -> str:
     '0.52 (0.4 to 0.61)'
     >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
     '0.998 (0.996 to 1)'
+    >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6))
+    '−0.01 (−0.02 to −1e-06)'
     >>> says(Finding("kept", 0.52, "1", 50))
     '0.52 (no interval)'
     """
@@ -64,6 +67,7 @@ def says(finding: Finding) -> str:
     n_different = len({number for number in numbers if not math.isnan(number)})
     for digits in (2, 3, 4):
         words = [f"{number:.{digits}g}" for number in numbers]
+        words = [re.sub(r"(?<!e)-", "\N{MINUS SIGN}", word) for word in words]
         if len(set(words) - {"nan"}) == n_different:
             break
     if math.isnan(finding.value):

@@ -1,6 +1,5 @@
 """The rule that decides whether a low-level bias is made by the contrastive objective; ``docs/objectives.md`` says it in words."""
 
-import re
 from collections.abc import Mapping
 
 from dina.interpretation.verdicts.image_rules import MARGIN, rises_above, says
@@ -16,9 +15,9 @@ LOSS: FindingKey = ("category objectives", f"{MATCHED}_minus_contrastive")
 
 def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     held, kept, semantic, loss = (found[key] for key in (RESPONSES, CONTRASTIVE, SEMANTIC, LOSS))
-    where = f"Responses tell a share of {_amount(held)} of the category that low-level structure does not tell"
+    where = f"Responses tell a share of {says(held)} of the category that low-level structure does not tell"
     others = (
-        f"matching images finds a share of {_amount(semantic)} again in towers trained by category, of {_amount(kept)} in"
+        f"matching images finds a share of {says(semantic)} again in towers trained by category, of {says(kept)} in"
         " contrastive ones"
     )
     is_semantic = rises_above(semantic) and place_of(semantic, MARGIN) == "above"
@@ -33,19 +32,14 @@ def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     if place_of(loss, MARGIN) == "above":
         return (
             "supported",
-            f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}, more than a tenth.",
+            f"{where}; {others}: the contrastive objective withholds a share of {says(loss)}, more than a tenth.",
         )
     if place_of(loss, MARGIN) == "below":
         return (
             "not supported",
-            f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}, less than a tenth.",
+            f"{where}; {others}: the contrastive objective withholds a share of {says(loss)}, less than a tenth.",
         )
-    return "cannot tell", f"{where}; {others}: the contrastive objective withholds a share of {_amount(loss)}."
-
-
-def _amount(finding: Finding) -> str:
-    """Return value and interval; a share is below 0 where surrogates without category are told better."""
-    return re.sub(r"(?<!e)-(?=\d)", "−", says(finding))
+    return "cannot tell", f"{where}; {others}: the contrastive objective withholds a share of {says(loss)}."
 
 
 OBJECTIVE_RULE = Rule(
