@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from dina.encoding.field_profiles import FieldProfiles
+from dina.encoding.field_profiles import FieldProfiles, bars_of_waves
 from dina.encoding.receptive_fields import estimate_centres
 from dina.measures.correlation import correlate_columns
 from dina.progress import track
@@ -136,13 +136,11 @@ class _Found:
 
     def profiles(self, channels: _Channels, other_responses: np.ndarray) -> FieldProfiles:
         """Turn sums into profiles."""
-        # wave vectors at angle a from the horizontal, rows downwards: bars are at right angles, seen with rows upwards
-        angle = torch.rad2deg(torch.atan2(self.vector[:, 1], self.vector[:, 0])) / 2
         return FieldProfiles(
             row=self.row.double().numpy(),
             column=self.column.double().numpy(),
             size=self.size.double().numpy(),
-            orientation_deg=torch.remainder(90 - angle, 180).double().numpy(),
+            orientation_deg=bars_of_waves(self.vector),
             orientation_selectivity=self.vector.norm(dim=1).double().numpy(),
             frequency=torch.exp2(self.octave).double().numpy(),
             is_at_bound=np.full(len(self.row), np.nan),

@@ -3,10 +3,32 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 WELL_FITTED = 0.2
 """Correlation with responses to left-out images from which on a field counts, and is drawn."""
+
+
+def bars_of_waves(vector: Float[Tensor, "neuron 2"]) -> Float[np.ndarray, "neuron"]:
+    """Return the orientation of the bars, as in `FieldProfiles`, of sums over wave vectors.
+
+    Parameters
+    ----------
+    vector
+        Cosine and sine of twice the angle of each wave vector from the horizontal, rows downwards.
+
+    Examples
+    --------
+    Waves along the horizontal are vertical bars; waves down and to the right, bars up and to the right:
+
+    >>> bars_of_waves(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).tolist()
+    [90.0, 45.0]
+    """
+    angle = torch.rad2deg(torch.atan2(vector[:, 1], vector[:, 0])) / 2
+    bars: np.ndarray = torch.remainder(90 - angle, 180).double().numpy()  # at right angles, seen with rows upwards
+    return bars
 
 
 @dataclass(frozen=True, eq=False)

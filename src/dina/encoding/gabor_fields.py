@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dina.encoding.field_profiles import FieldProfiles
+from dina.encoding.field_profiles import FieldProfiles, bars_of_waves
 from dina.encoding.gabor_pursuit import Components, pursue
 from dina.encoding.gabor_windows import ENVELOPE, N_ORIENTATIONS, GaborGrid, GaborWindow
 from dina.encoding.receptive_fields import estimate_centres
@@ -123,14 +123,12 @@ class _Found:
 
     def profiles(self, other_responses: np.ndarray) -> FieldProfiles:
         """Turn sums into profiles."""
-        # wave vectors at angle a from the horizontal, rows downwards: bars are at right angles, seen with rows upwards
-        angle = torch.rad2deg(torch.atan2(self.vector[:, 1], self.vector[:, 0])) / 2
         has_several = self.n_gabors > 1
         return FieldProfiles(
             row=self.row.double().numpy(),
             column=self.column.double().numpy(),
             size=torch.where(has_several, self.size, torch.nan).double().numpy(),
-            orientation_deg=torch.remainder(90 - angle, 180).double().numpy(),
+            orientation_deg=bars_of_waves(self.vector),
             orientation_selectivity=torch.where(has_several, self.vector.norm(dim=1), torch.nan).double().numpy(),
             frequency=torch.exp2(self.octave).double().numpy(),
             is_at_bound=(self.at_bound >= MOSTLY).double().numpy(),
