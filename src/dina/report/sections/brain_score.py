@@ -22,15 +22,21 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}); pixels reach {number(of_layer['pixels'].value)}."
         " Differences between layers were not tested."
     )
+    divided = against_ceiling = ""
+    if not reason:
+        divided = ", divided by the ceiling that each neuron's repeats set"
+        against_ceiling = (
+            f" b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed: as good as noise allows."
+            " Points above it are possible, since ceilings are estimates."
+        )
     part = FigurePart(
         "brain_score",
         draw_brain_score(dataset, of_layer),
-        "a, correlation over test images of predicted with averaged measured responses, divided by the ceiling that each neuron's"
-        " repeats set: points with lines, median over neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and"
-        " 90\u202f% of the neurons; grey bands, predictions compared with responses to other images. Predictions are ridge"
-        f" regressions on training images. b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed:"
-        " as good as noise allows. Points above it are possible, since ceilings are estimates. An untrained map is the mean over"
-        " several draws of its weights; it is left out where training changes nothing but gains.",
+        f"a, correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
+        " neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
+        " predictions compared with responses to other images. Predictions are ridge regressions on training images."
+        f"{against_ceiling} An untrained map is the mean over several draws of its weights; it is left out where training changes"
+        " nothing but gains.",
         told,
         finding_table(
             "Score of each layer, median over neurons.",
