@@ -1,13 +1,15 @@
 """Analyse sessions whose responses are shuffled over images: statistics about the pairing must lie inside their nulls."""
 
+import hashlib
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+from planted_controls import QUICK
 from rivals_entries import source_digest
 from scipy.stats import binom
 
@@ -21,16 +23,7 @@ from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
 
-SMALL: dict[str, object] = {
-    "n_neurons": 60,
-    "n_stimuli": 240,
-    "height": 24,
-    "width": 48,
-    "n_subunits": 80,
-    "n_broad_factors": 10,
-    "n_categories": 5,
-    "n_spontaneous": 0,
-}
+SMALL: dict[str, object] = {**QUICK, "n_neurons": 60, "n_stimuli": 240, "n_categories": 5, "n_spontaneous": 0}
 FAILS_BY_CHANCE = 0.0015  # of an exact test of one finding: fewer than 88 of 100 seeds inside a 95 % null
 ABOUT_PAIRS = (
     "queries assigned to other images",
@@ -102,18 +95,19 @@ def shuffle_pairs(recording: Recording, seed: int, key: str) -> Recording:
 def run_null(seeds: Sequence[int], analyses: Sequence[str], kept: Path) -> tuple[list[str], bool]:
     """Analyse shuffled sessions, and count how often what depends on the pairing lies inside its null.
 
-    What was found is kept in ``kept``, so that a stopped command goes on, and several may share the seeds; other source of dina
-    makes everything anew.
+    What was found is kept in ``kept``, so that a stopped command goes on, and several may share the seeds; other source of dina,
+    or of this file, makes everything anew.
     """
     sessions = []
     for seed in seeds:
         found = {}
         for name in analyses:
-            place = kept / source_digest()[:16] / f"seed{seed}-{name}.json"
+            place = kept / _digest() / f"seed{seed}-{name}.json"
             if not place.is_file():
                 result = carry_out(_shuffled(seed, OTHER_PRESET.get(name, "default")), [name])
                 place.parent.mkdir(parents=True, exist_ok=True)
-                write_json(place, {"findings": [one.to_json() for name in result for one in result[name].findings()]})
+                findings = result[name].findings() if name in result else ()
+                write_json(place, {"findings": [one.to_json() for one in findings]})
             content = json.loads(place.read_text(encoding="utf-8"))["findings"]
             if content:
                 found[name] = tuple(Finding.from_json(one) for one in content)
@@ -122,6 +116,12 @@ def run_null(seeds: Sequence[int], analyses: Sequence[str], kept: Path) -> tuple
     rows, passed = count_inside(sessions, analyses)
     print("\n".join(rows), flush=True)
     return rows, passed
+
+
+@cache
+def _digest() -> str:
+    """Name what findings depend on beside seed and analysis."""
+    return hashlib.sha256(source_digest().encode() + Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)

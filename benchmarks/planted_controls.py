@@ -18,6 +18,14 @@ from dina.towers.neural.projective_fields import ProjectiveFields
 from dina.towers.tower import ImageTower, NeuralTower
 
 PLANTED_CPD = 0.05
+QUICK: dict[str, object] = {
+    "n_neurons": 150,
+    "n_stimuli": 400,
+    "height": 24,
+    "width": 48,
+    "n_subunits": 80,
+    "n_broad_factors": 10,
+}
 
 Results = Mapping[str, AnalysisResult]
 Checked = tuple[str, bool]

@@ -14,22 +14,13 @@ from pathlib import Path
 
 import torch
 from null_control import carry_out, run_null
-from planted_controls import CONTROLS, Control
+from planted_controls import CONTROLS, QUICK, Control
 
 from dina.alignment.fit import FitSettings
 from dina.alignment.preset_settings import DefaultSettings
 from dina.interpretation import ANALYSES, decode
 from dina.recordings.recording import Recording
 from dina.recordings.synthetic import simulate
-
-QUICK: dict[str, object] = {
-    "n_neurons": 150,
-    "n_stimuli": 400,
-    "height": 24,
-    "width": 48,
-    "n_subunits": 80,
-    "n_broad_factors": 10,
-}
 
 
 def plant(control: Control, name: str, session: str, seed: int, quick: bool) -> Recording:

@@ -24,9 +24,8 @@ from dina.recordings.synthetic import simulate
 from dina.study.objectives_study import study_objectives
 
 N_SEMANTIC = 5
-STRENGTH = (
-    0.5  # shift of a category neuron's potential between mean and either category, in units of its noise, times a normal number
-)
+STRENGTH = 0.5
+"""Shift of a category neuron's potential between mean and either category, in units of its noise, times a normal number."""
 SIDE, GAP, WAVELENGTH = 5, 6, 4.0  # pixels of a patch, between the two of a pair, and of a cycle
 ROWS, COLUMNS = 2, 4  # of pairs
 GREY, CONTRAST = 128, 64  # mid grey, and one unit of contrast

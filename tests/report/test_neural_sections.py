@@ -141,8 +141,8 @@ def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
     accuracy = (("sequence", "fraction"), np.random.default_rng(3).random((3, 1)))
     refitted = xr.Dataset({"refitted": accuracy, "taken_out": accuracy}, coords={"sequence": sequences, "fraction": [0.1]})
     found = [_finding(f"{head}_{name}_10_percent") for name in sequences for head in ("refitted", "refitted_minus_taken_out")]
-    section = refitted_subsets_section(refitted, (*found, _finding("agreement_across_seeds")))
+    section = refitted_subsets_section(refitted, (*found, *(_finding(f"agreement_across_{name}") for name in ("seeds", "folds"))))
     words = [row[0] for row in section.figures[0].table.rows]
     assert "fitted anew less taken out, worst 10\u202f%" in words
-    assert len(words) == 7
+    assert len(words) == 8
     section.figures[0].figure.savefig(BytesIO(), format="svg")

@@ -1,15 +1,13 @@
 """The session that withholds category: both categories have the same patches, and only the planted neurons know which is which."""
 
 import importlib
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from dina.recordings.recording import Recording
-
-ROOT = Path(__file__).parents[2]
+from house.sources import ROOT
 
 
 @pytest.fixture

@@ -208,6 +208,8 @@ def test_pathways_that_can_be_spared_one_by_one_are_said_to_stand_in_for_each_ot
         ((0.12345, 0.12341, 0.12349), "0.1235 (0.1234 to 0.1235)"),  # four digits are enough
         ((1.0, 1.0, 1.0), "1 (1 to 1)"),
         ((0.5, math.nan, math.nan), "0.5 (no interval)"),
+        ((math.nan, math.nan, math.nan), "an unknown amount"),
+        ((-0.5, -1.0, -1e-5), "−0.5 (−1 to −1e-05)"),
     ],
 )
 def test_digits_are_as_many_as_it_takes_to_see_an_interval(numbers: tuple[float, float, float], words: str) -> None:

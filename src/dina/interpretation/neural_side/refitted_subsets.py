@@ -1,4 +1,4 @@
-"""Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; and on another seed."""
+"""Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; on another seed, and on folds."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.alignment.decoder import DinaDecoder
-from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.checks import DataError
+from dina.dataset.pairs import Gallery, Pairs, Queries, make_pairs
 from dina.dataset.standardise import Standardiser
 from dina.interpretation.decoded import Decoded
 from dina.interpretation.neural_side.asked import Asked, ask_test
@@ -55,6 +56,11 @@ class RefittedSubsetsResult:
         that there are, shape ``(3, n_fractions, n_images)``.
     other_seed
         Contributions of towers fitted with another seed, shape ``(n_neurons,)``.
+    folds
+        Contributions of towers fitted on either half of the training images, shape ``(2, n_neurons)``; NaN where they are too
+        few.
+    reason
+        Why there are none; "" where there are.
     units
         Of contributions: "nat" for log likelihoods, else "1".
     statistics
@@ -65,31 +71,35 @@ class RefittedSubsetsResult:
     refitted: Float[np.ndarray, "sequence fraction image"]
     taken_out: Float[np.ndarray, "sequence fraction image"]
     other_seed: Float[np.ndarray, "neuron"]
+    folds: Float[np.ndarray, "fold neuron"]
+    reason: str
     units: str
     statistics: tuple[Finding, ...] = field(default=())
 
     def to_dataset(self) -> xr.Dataset:
-        """Return accuracies by (sequence, fraction), and contributions under the other seed by neuron."""
+        """Return accuracies by (sequence, fraction), and contributions under the other seed and in either fold by neuron."""
         axes = ("sequence", "fraction")
         return xr.Dataset(
             {
                 "refitted": (axes, self.refitted.mean(axis=2), {"units": "1"}),
                 "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
                 "contribution_other_seed": ("neuron", self.other_seed, {"units": self.units}),
+                "contribution_fold": (("fold", "neuron"), self.folds, {"units": self.units}),
             },
             coords={"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), {"units": "1"})},
         )
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return accuracies, their differences, and agreement of contributions across seeds."""
+        """Return accuracies, their differences, and agreement of contributions across seeds and folds."""
         return self.statistics
 
 
 def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings | None = None) -> RefittedSubsetsResult:
-    """Fit towers anew on the best, on random and on the worst neurons, and on all neurons with another seed.
+    """Fit towers anew on the best, on random and on the worst neurons; on all neurons with another seed, and on folds.
 
     Taking neurons out of fitted towers leaves what was learnt from all of them together (priors, shared noise, gains). If
-    towers fitted without them do as well, nothing was lost by that.
+    towers fitted without them do as well, nothing was lost by that. The folds are two halves of the training images
+    that share none; contributions are those to the same test trials.
 
     Parameters
     ----------
@@ -119,7 +129,9 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
         (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
         taken_out[row, column] = _accuracy(asked, scores)
     other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
-    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other, margin_units(decoded.towers))
+    folds, reason = _fit_folds(decoded)
+    units = margin_units(decoded.towers)
+    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other, folds, reason, units)
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 
@@ -130,6 +142,26 @@ def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
     )
     other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
     return {"contributions": mean_contributions(other)}
+
+
+def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]:
+    """Return the contribution of every neuron to towers of either half of the training images, or why there are none."""
+    order = generator_for(decoded.seed, "folds of training images").permutation(decoded.train.stimulus_id)
+    try:
+        found = [
+            decoded.parts.get(f"fold {fold}", partial(_refit_on, decoded, np.sort(ids)))["contributions"]
+            for fold, ids in enumerate(track(np.array_split(order, 2), "Fitting towers on folds"))
+        ]
+    except DataError as error:
+        return np.full((2, decoded.train.n_neurons), np.nan), f"Folds, half of the training images each: {error}"
+    return np.stack(found), ""
+
+
+def _refit_on(decoded: Decoded, ids: Int[np.ndarray, "stimulus"]) -> dict[str, np.ndarray]:
+    """Return the contribution of every neuron to towers fitted on some of the training images."""
+    train = make_pairs(decoded.recording, ids, decoded.train.standardiser)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.fit(train, decoded.validation).towers))}
 
 
 def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> dict[str, np.ndarray]:
@@ -171,7 +203,15 @@ def _describe(result: RefittedSubsetsResult, own: np.ndarray, decoded: Decoded) 
             words = "the two exchanged at random, image by image"
             value = float(difference.mean())
             found.append(Finding(f"refitted_minus_taken_out_{name}", value, "1", n_images, *limits, *null, words))
-    value, low, high = spearman_with_interval(own, result.other_seed)
-    reach = spearman_null(len(own))
-    found.append(Finding("agreement_across_seeds", value, "1", len(own), low, high, -reach, reach, "neurons permuted"))
+    found.append(_agreement("agreement_across_seeds", own, result.other_seed))
+    if result.reason:
+        found.append(Finding("agreement_across_folds", np.nan, "1", len(own), reason=result.reason))
+    else:
+        found.append(_agreement("agreement_across_folds", *result.folds))
     return tuple(found)
+
+
+def _agreement(name: str, one: Float[np.ndarray, "neuron"], other: Float[np.ndarray, "neuron"]) -> Finding:
+    value, low, high = spearman_with_interval(one, other)
+    reach = spearman_null(len(one))
+    return Finding(name, value, "1", len(one), low, high, -reach, reach, "neurons permuted")

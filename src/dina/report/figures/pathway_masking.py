@@ -83,6 +83,7 @@ def _draw_measure(axes: Axes, one: xr.Dataset, place: np.ndarray, factor: float)
     axes.barh(
         place, width, left=(null_high + null_low - width) / 2, height=0.8, color=COLOURS["chance"][0], alpha=0.35, linewidth=0
     )
+    axes.use_sticky_edges = False  # of the bars: a mark that lies at the end of one would be cut in half
     axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2)
     axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=3.5, zorder=3)
     if low.min() < 0 < high.max():

@@ -42,8 +42,8 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         "map_capacity",
         draw_map_capacity(dataset),
         f"Towers fitted with maps of other sizes, at most {epochs} epochs each, asked about {n} test images. a, frequency above which"
-        " hardly anything is matched; dotted: Nyquist limit, at which triangles lie whose signal still rises there. b, top-1 accuracy; grey: 95\u202f% of it with queries assigned to other"
-        " images. Bars: 95\u202f% intervals over images; hollow: differs in more than size.",
+        " hardly anything is matched; dotted: Nyquist limit, at which triangles lie whose signal still rises there. b, top-1"
+        " accuracy; grey: 95\u202f% of it with queries assigned to other images. Bars: 95\u202f% intervals over images; hollow: differs in more than size.",
         told,
         table,
     )

@@ -12,13 +12,14 @@ from dina.report.words import number
 def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show accuracy of towers fitted on the best, on random and on the worst neurons."""
     found = {finding.name: finding for finding in findings}
-    agreement = found["agreement_across_seeds"]
+    seeds, folds = (number(found[f"agreement_across_{name}"].value) for name in ("seeds", "folds"))
     part = FigurePart(
         "refitted_subsets",
         draw_refitted_subsets(dataset, found),
         "Top-1 accuracy of towers fitted anew on part of the neurons (dots, 95\u202f% intervals over images) and of the fitted towers with"
         " all other neurons taken out (diamonds). Right: the difference; grey: 95\u202f% of it where the two are exchanged at random.",
-        f"Contributions of towers fitted with another seed correlate by {number(agreement.value)}.",
+        f"Contributions of towers fitted with another seed correlate by {seeds}; of towers fitted on either half of the training"
+        f" images, by {folds}.",
         finding_table("Fitted anew.", _words(found), found),
     )
     return Section(
@@ -34,7 +35,10 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
 
 
 def _words(found: dict[str, Finding]) -> dict[str, str]:
-    words = {"agreement_across_seeds": "rank correlation of contributions with those under another seed"}
+    words = {
+        "agreement_across_seeds": "rank correlation of contributions with those under another seed",
+        "agreement_across_folds": "rank correlation of contributions, towers fitted on either half of the training images",
+    }
     for name in found:
         head = "refitted_minus_taken_out_" if name.startswith("refitted_minus") else "refitted_"
         if name.startswith(head):
