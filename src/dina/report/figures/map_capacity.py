@@ -44,9 +44,9 @@ def draw_map_capacity(dataset: xr.Dataset) -> Figure:
     second.set_title("b  how well")
     for axes in (first, second):
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:.0f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("numbers in a map (thousands)")
+        axes.set_xlabel("numbers in a map")
         finish_axes(axes, "y")
     return figure
 
