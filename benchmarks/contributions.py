@@ -16,13 +16,13 @@ from collections.abc import Callable
 
 import torch
 
-from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.comparison import CosineComparison, LikelihoodComparison
-from dina.interpretation.neural_side.neuron_readout import readout_of
-from dina.interpretation.neural_side.score_changes import margins
-from dina.towers.neural.low_rank import LowRank
-from dina.towers.neural.projective_fields import ProjectiveFields
-from dina.towers.tower import ImageTower, initialise
+from dina.analyses.neuron_readout import readout_of
+from dina.analyses.score_changes import margins
+from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import ImageTower, initialise
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.comparison import CosineComparison, LikelihoodComparison
 
 MAP_SHAPE = (105, 17, 68)
 SCRATCH_SHAPE = (8, 9, 34)

@@ -23,13 +23,13 @@ from scipy.stats import binom
 
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
-from dina.measures.resampling import percentile_interval, resample_counts
+from dina.figures.style import style_of
+from dina.figures.svg import svg_of
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.report.figures import draw_accuracy
 from dina.report.read_run import DecodingRow, Run, read_run
-from dina.report.style import style_of
-from dina.report.svg import svg_of
+from dina.statistics.resampling import percentile_interval, resample_counts
 from dina.study import read_settings, run_study
 from dina.study.run_directory import safe_name
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 import torch
 
-from dina.towers.neural.attention_kernel import attend
-from dina.towers.neural.neuron_attention import NeuronAttention
-from dina.towers.tower import initialise
+from dina.models.towers.neural.attention_kernel import attend
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.tower import initialise
 
 
 def attend_with_tokens(tower: NeuronAttention, responses: torch.Tensor) -> torch.Tensor:

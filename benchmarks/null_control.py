@@ -13,15 +13,15 @@ from planted_controls import QUICK
 from rivals_entries import source_digest
 from scipy.stats import binom
 
-from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings, PaperSettings
+from dina.analyses import ANALYSES, AnalysisResult, Decoded, decode
 from dina.artifacts import write_json
 from dina.checks import DataError
-from dina.interpretation import ANALYSES, AnalysisResult, Decoded, decode
-from dina.measures.finding import Finding
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
+from dina.statistics.finding import Finding
+from dina.training.fit import FitSettings
+from dina.training.preset_settings import DefaultSettings, PaperSettings
 
 SMALL: dict[str, object] = {**QUICK, "n_neurons": 60, "n_stimuli": 240, "n_categories": 5, "n_spontaneous": 0}
 FAILS_BY_CHANCE = 0.0015  # of an exact test of one finding: fewer than 88 of 100 seeds inside a 95 % null

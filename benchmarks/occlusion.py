@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.presets import RecordingShape, build_towers
-from dina.interpretation.image_side.gabor_occlusion import GaborOcclusion
-from dina.interpretation.image_side.occlusion_windows import OcclusionEffects, Sweep, occlude_image_by_image, place_windows
-from dina.towers.image.gabor_energy import GaborEnergy
-from dina.towers.neural.projective_fields import ProjectiveFields
+from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
+from dina.analyses.occlusion.occlusion_windows import OcclusionEffects, Sweep, occlude_image_by_image, place_windows
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.presets import RecordingShape, build_towers
 
 HEIGHT, WIDTH = 68, 270
 SIZES = {"small": 4.25, "medium": 8.5, "large": 17.0}

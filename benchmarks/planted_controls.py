@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.comparison import CosineComparison
-from dina.interpretation import AnalysisResult, Decoded
-from dina.interpretation.verdicts import RULES, judge
-from dina.measures.finding import Finding
+from dina.analyses import AnalysisResult, Decoded
+from dina.analyses.rule_table import RULES, judge
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import ImageTower, NeuralTower
 from dina.recordings.recording import Recording
-from dina.towers.image.gabor_energy import GaborEnergy
-from dina.towers.neural.projective_fields import ProjectiveFields
-from dina.towers.tower import ImageTower, NeuralTower
+from dina.statistics.finding import Finding
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.comparison import CosineComparison
 
 PLANTED_CPD = 0.05
 QUICK: dict[str, object] = {

@@ -27,17 +27,15 @@ from rivals_rows import ALONE, EPOCHS, OBJECTIVES_ON, Row, all_rows, encoding_pr
 from rivals_table import write_table
 from rivals_time import DONE, TimeLeft
 
-from dina.alignment.joint_preset_decoder import JointPresetDecoder
-from dina.alignment.presets import PRESETS
 from dina.artifacts import write_json, write_text
-from dina.baselines import BASELINES
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
-from dina.dataset.near_duplicates import group_near_identical
-from dina.dataset.pairs import learn_standardiser, make_pairs
-from dina.dataset.splits import split_by_stimulus
+from dina.data.near_duplicates import group_near_identical
+from dina.data.pairs import learn_standardiser, make_pairs
+from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import NAMED_SESSIONS, simulate
+from dina.recordings.simulator import NAMED_SESSIONS, simulate
+from dina.rivals import BASELINES
 from dina.study.dina_step import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts, fit_and_score
@@ -45,6 +43,8 @@ from dina.study.retrieval_file import DecoderScores
 from dina.study.run_directory import locked, safe_name
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
+from dina.training.joint_preset_decoder import JointPresetDecoder
+from dina.training.presets import PRESETS
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "docs" / "rivals-table.json"
 log = logging.getLogger("dina.rivals")

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dina.alignment.joint_presets import JOINT_PRESETS
-from dina.alignment.objectives import OBJECTIVES
-from dina.alignment.preset_settings import PresetSettings
-from dina.alignment.presets import PRESETS
-from dina.baselines import BASELINES
+from dina.rivals import BASELINES
 from dina.study.dina_step import dina_settings, merge_settings
 from dina.study.run_directory import safe_name
 from dina.study.settings_file import apply_overrides, check_settings
+from dina.training.joint_presets import JOINT_PRESETS
+from dina.training.objectives import OBJECTIVES
+from dina.training.preset_settings import PresetSettings
+from dina.training.presets import PRESETS
 
 OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
 EPOCHS = {"paper": 3, "objectives": 12}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size

@@ -9,11 +9,11 @@ from rivals_entries import UNFINISHED, Entry, Place, read_entries, read_json
 from scipy.stats import false_discovery_control
 
 from dina.artifacts import write_json, write_text
-from dina.dataset.pairs import QUERY_KINDS
-from dina.decoding.hubness import measure_hubness
-from dina.decoding.retrieval import Retrieval, retrieve
-from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
+from dina.data.pairs import QUERY_KINDS
 from dina.randomness import generator_for
+from dina.retrieval.hubness import measure_hubness
+from dina.retrieval.retrieval import Retrieval, retrieve
+from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
 
 REFERENCE = "default"
 HEADINGS = {

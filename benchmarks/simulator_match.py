@@ -14,7 +14,7 @@ from scipy.stats import skew
 
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
 
 N_PAIRED_NEURONS = 500  # between which noise correlations are measured
 N_GALLERY = 280

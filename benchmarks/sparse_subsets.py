@@ -12,11 +12,11 @@ import time
 import torch
 from planted_controls import CONTROLS, by_name
 
-from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings
-from dina.interpretation import ANALYSES, decode
-from dina.measures.finding import Finding
-from dina.recordings.synthetic import simulate
+from dina.analyses import ANALYSES, decode
+from dina.recordings.simulator import simulate
+from dina.statistics.finding import Finding
+from dina.training.fit import FitSettings
+from dina.training.preset_settings import DefaultSettings
 
 SESSIONS = {
     "benchmark": ("`benchmark`: log-normal signal-to-noise ratios, no special tuning", "benchmark", "unequal_neurons"),

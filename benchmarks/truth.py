@@ -16,11 +16,11 @@ import torch
 from null_control import carry_out, run_null
 from planted_controls import CONTROLS, QUICK, Control
 
-from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings
-from dina.interpretation import ANALYSES, decode
+from dina.analyses import ANALYSES, decode
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
+from dina.training.fit import FitSettings
+from dina.training.preset_settings import DefaultSettings
 
 
 def plant(control: Control, name: str, session: str, seed: int, quick: bool) -> Recording:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
 from dina.study.objectives_study import study_objectives
 
 N_SEMANTIC = 5

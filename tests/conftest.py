@@ -16,7 +16,7 @@ os.environ["DINA_FEATURES"] = "off"
 @pytest.fixture(scope="session")
 def small_session() -> Recording:
     """Give a simulated session of 60 neurons and 80 images of 24 x 48 pixels, two repeats, truth known."""
-    from dina.recordings.synthetic import simulate  # imported here: most tests need no session
+    from dina.recordings.simulator import simulate  # imported here: most tests need no session
 
     small = {"n_neurons": 60, "n_stimuli": 80, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
     return simulate("demo", seed=0, settings={**small, "n_spontaneous": 50})

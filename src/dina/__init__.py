@@ -11,25 +11,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dina.alignment.aligned_towers import AlignedTowers
-    from dina.dataset.splits import Split, split_by_stimulus
+    from dina.data.splits import Split, split_by_stimulus
     from dina.recordings import Recording, read
-    from dina.recordings.synthetic import simulate
+    from dina.recordings.simulator import simulate
     from dina.study import StudyResult, StudySettings, run_study
+    from dina.training.aligned_towers import AlignedTowers
 
 __version__ = "0.1.0"
 
 # public name → where it lives; loaded when first asked for, so that `import dina` costs nothing
 _PLACES = {
-    "AlignedTowers": "dina.alignment.aligned_towers",
+    "AlignedTowers": "dina.training.aligned_towers",
     "Recording": "dina.recordings",
-    "Split": "dina.dataset.splits",
+    "Split": "dina.data.splits",
     "StudyResult": "dina.study",
     "StudySettings": "dina.study",
     "read": "dina.recordings",
     "run_study": "dina.study",
-    "simulate": "dina.recordings.synthetic",
-    "split_by_stimulus": "dina.dataset.splits",
+    "simulate": "dina.recordings.simulator",
+    "split_by_stimulus": "dina.data.splits",
 }
 
 __all__ = [

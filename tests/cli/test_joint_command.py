@@ -9,7 +9,7 @@ import pytest
 
 from dina.cli import main
 from dina.cli.joint_command import open_member
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
 
 SESSION = {"n_neurons": 20, "n_stimuli": 100, "height": 16, "width": 32, "n_subunits": 30, "n_spontaneous": 0}
 QUICK = [
@@ -61,6 +61,6 @@ def test_a_single_recording_is_refused_with_a_sentence(tmp_path: Path, capsys: p
 
 def test_a_number_after_the_name_of_a_session_is_a_mouse(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("dina.recordings.synthetic.simulate", lambda session, seed, mouse=0: asked.append((session, seed, mouse)))
+    monkeypatch.setattr("dina.recordings.simulator.simulate", lambda session, seed, mouse=0: asked.append((session, seed, mouse)))
     open_member("demo:2", None, 7)
     assert asked == [("demo", 7, 2)]

@@ -9,15 +9,15 @@ import pytest
 import xarray as xr
 
 from described_axes import undescribed
-from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings, PaperSettings
+from dina.analyses import ANALYSES, AnalysisResult, Decoded, decode
 from dina.artifacts import write_dataset
 from dina.checks import DataError
-from dina.interpretation import ANALYSES, AnalysisResult, Decoded, decode
-from dina.measures.finding import Finding
-from dina.recordings.synthetic import simulate
+from dina.figures.svg import svg_of
+from dina.recordings.simulator import simulate
 from dina.report.sections.interpretation import INTERPRETATION
-from dina.report.svg import svg_of
+from dina.statistics.finding import Finding
+from dina.training.fit import FitSettings
+from dina.training.preset_settings import DefaultSettings, PaperSettings
 
 QUICK = [name for name, row in ANALYSES.items() if not row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from cebra_stand_in import write_stand_in
-from dina.baselines import BASELINES, Baseline
-from dina.baselines.cebra import INTERPRETER
-from dina.baselines.saved import load_baseline, save_baseline
 from dina.checks import DataError
-from dina.dataset.pairs import Pairs, RetrievalTask, make_pairs, make_task, make_template_tasks
-from dina.dataset.standardise import Standardiser
-from dina.decoding.retrieval import DIRECTIONS, retrieve
-from dina.measures.resampling import wilson_interval
+from dina.data.pairs import Pairs, RetrievalTask, make_pairs, make_task, make_template_tasks
+from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.recordings.truth import Truth
+from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.rivals import BASELINES, Baseline
+from dina.rivals.cebra import INTERPRETER
+from dina.rivals.saved import load_baseline, save_baseline
+from dina.statistics.resampling import wilson_interval
 
 N_TRAIN, N_VALIDATION, N_TEST, N_NEURONS = 160, 40, 100, 40
 TRAIN = np.arange(N_TRAIN)

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dina.alignment.comparison import CosineComparison
-from dina.alignment.objectives import OBJECTIVES, EncodedBatch
-from dina.towers.tower import initialise
+from dina.models.towers.tower import initialise
+from dina.training.comparison import CosineComparison
+from dina.training.objectives import OBJECTIVES, EncodedBatch
 
 N, MAP_SHAPE = 24, (4, 6, 8)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.towers.image import IMAGE_TOWERS
-from dina.towers.neural import NEURAL_TOWERS
-from dina.towers.tower import initialise
+from dina.models.towers.image import IMAGE_TOWERS
+from dina.models.towers.neural import NEURAL_TOWERS
+from dina.models.towers.tower import initialise
 
 IMAGE_SHAPE = (1, 36, 52)
 N_NEURONS = 61  # a number that no other axis of a tower has

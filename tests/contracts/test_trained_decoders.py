@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from contracts.test_decoders import TEST, TRAIN, VALIDATION, simulate, split
-from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.decoder import DinaDecoder
-from dina.alignment.joint_preset_decoder import JointPresetDecoder
-from dina.alignment.joint_presets import JOINT_PRESETS
-from dina.alignment.objectives import OBJECTIVES
-from dina.alignment.optimisers import OptimiserSettings
-from dina.alignment.presets import PRESETS
-from dina.dataset.pairs import make_task
-from dina.decoding.retrieval import retrieve
+from dina.data.pairs import make_task
 from dina.recordings.recording import Recording
+from dina.retrieval.retrieval import retrieve
 from dina.shapes import Scores
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.decoder import DinaDecoder
+from dina.training.joint_preset_decoder import JointPresetDecoder
+from dina.training.joint_presets import JOINT_PRESETS
+from dina.training.objectives import OBJECTIVES
+from dina.training.optimisers import OptimiserSettings
+from dina.training.presets import PRESETS
 
 
 class Row(NamedTuple):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dina.dataset.pairs import learn_standardiser, make_pairs, make_task
-from dina.dataset.splits import split_by_stimulus
-from dina.decoding.evaluate import evaluate
+from dina.data.pairs import learn_standardiser, make_pairs, make_task
+from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
+from dina.retrieval.evaluate import evaluate
 from house.sources import ROOT
 
 

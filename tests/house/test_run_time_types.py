@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from dina.dataset.standardise import Standardiser
+from dina.data.standardise import Standardiser
 
 
 def test_an_array_with_the_wrong_number_of_axes_is_refused() -> None:

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
+from dina.figures.svg import svg_of
 from dina.report import write_report
 from dina.report.read_run import read_run
 from dina.report.sections.accuracy import all_decoders
 from dina.report.sections.comparisons import differences, directions
-from dina.report.svg import svg_of
 from report.fabricated_run import fabricate_run
 
 

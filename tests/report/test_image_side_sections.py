@@ -8,21 +8,21 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
-from dina.interpretation.image_side.altered_images import ALTERATIONS
-from dina.interpretation.image_side.conditions import ConditionsResult
-from dina.interpretation.image_side.frequency_findings import FrequencyCurves
-from dina.interpretation.image_side.map_capacity import MapCapacityResult
-from dina.interpretation.image_side.matched_conditions import MatchedConditions
-from dina.interpretation.image_side.paired_galleries import PairedResampling, first_places, margins
-from dina.interpretation.image_side.shape_texture import ShapeTextureResult
-from dina.interpretation.image_side.shape_texture_refit import ShapeTextureRefitResult
-from dina.interpretation.image_side.spatial_frequency import SpatialFrequencyResult
-from dina.interpretation.image_side.spatial_frequency_refit import SpatialFrequencyRefitResult
-from dina.measures.finding import Finding
+from dina.analyses.conditions.compute import ConditionsResult
+from dina.analyses.conditions.matched_conditions import MatchedConditions
+from dina.analyses.map_capacity.compute import MapCapacityResult
+from dina.analyses.paired_galleries import PairedResampling, first_places, margins
+from dina.analyses.shape_texture.altered_images import ALTERATIONS
+from dina.analyses.shape_texture.compute import ShapeTextureResult
+from dina.analyses.shape_texture_refit.compute import ShapeTextureRefitResult
+from dina.analyses.spatial_frequency.compute import SpatialFrequencyResult
+from dina.analyses.spatial_frequency.drawing import draw_spatial_frequency
+from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves
+from dina.analyses.spatial_frequency_refit.compute import SpatialFrequencyRefitResult
+from dina.figures.parts import Section
 from dina.recordings.recording import Recording
-from dina.report.figures.spatial_frequency import draw_spatial_frequency
-from dina.report.parts import Section
 from dina.report.sections.interpretation import INTERPRETATION
+from dina.statistics.finding import Finding
 
 N = 24
 FREQUENCY = np.append(0.25 * 2.0 ** (-np.arange(12, -1, -1) / 3), 0.36)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.measures.finding import Finding
-from dina.report.parts import Section
+from dina.analyses.couplings.page import couplings_section
+from dina.analyses.functional_interactions.page import functional_interactions_section
+from dina.analyses.noise_shuffle.page import noise_shuffle_section
+from dina.figures.parts import Section
+from dina.figures.svg import svg_of
 from dina.report.sections.across_recordings import across_recordings_section
-from dina.report.sections.couplings import couplings_section
-from dina.report.sections.functional_interactions import functional_interactions_section
-from dina.report.sections.noise_shuffle import noise_shuffle_section
-from dina.report.svg import svg_of
+from dina.statistics.finding import Finding
 
 NAMES = {
     "couplings": (

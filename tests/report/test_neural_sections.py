@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.measures.finding import Finding
-from dina.report.finding_table import finding_table
-from dina.report.sections.attention_subsets import attention_subsets_section
-from dina.report.sections.contributions import contributions_section
-from dina.report.sections.neuron_profiles import neuron_profiles_section
-from dina.report.sections.refitted_subsets import refitted_subsets_section
-from dina.report.sections.sparse_subsets import sparse_subsets_section
+from dina.analyses.attention_subsets.page import attention_subsets_section
+from dina.analyses.contributions.page import contributions_section
+from dina.analyses.neuron_profiles.page import neuron_profiles_section
+from dina.analyses.refitted_subsets.page import refitted_subsets_section
+from dina.analyses.sparse_subsets.page import sparse_subsets_section
+from dina.figures.finding_table import finding_table
+from dina.statistics.finding import Finding
 
 NEURONS = 30
 

@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.measures.finding import Finding
 from dina.report.sections import feature_maps, image_reconstruction, inception_loop
+from dina.statistics.finding import Finding
 
 ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
 SECTIONS = {

@@ -6,7 +6,9 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.report.canvas import new_figure
+from dina.figures.canvas import new_figure
+from dina.figures.style import COLOURS, LABELS, style_of
+from dina.figures.svg import inline_svg, svg_of
 from dina.report.figures import (
     draw_accuracy,
     draw_gallery_size,
@@ -18,8 +20,6 @@ from dina.report.figures import (
 )
 from dina.report.figures.gallery_size import spread
 from dina.report.read_run import DecodingRow
-from dina.report.style import COLOURS, LABELS, style_of
-from dina.report.svg import inline_svg, svg_of
 
 
 def luminance(colour: str) -> float:

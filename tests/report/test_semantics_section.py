@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from dina.measures.finding import Finding
+from dina.analyses.semantics.page import BY_DECODER, NAMES, semantics_section
 from dina.report.read_run import Run
-from dina.report.sections.semantics import BY_DECODER, NAMES, semantics_section
 from dina.report.sections.verdicts import verdicts_sections
+from dina.statistics.finding import Finding
 
 
 def fabricated() -> tuple[xr.Dataset, tuple[Finding, ...]]:

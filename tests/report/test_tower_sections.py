@@ -5,15 +5,15 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
-from dina.alignment.fit import FitSettings
-from dina.alignment.preset_settings import DefaultSettings, ScratchSettings
-from dina.interpretation import ANALYSES, Decoded, decode
-from dina.interpretation.image_side.occlusion import OcclusionSettings, analyse_occlusion
-from dina.interpretation.image_side.pathway_masking import PathwayMaskingSettings, analyse_pathway_masking
-from dina.measures.finding import Finding
-from dina.recordings.synthetic import simulate
-from dina.report.parts import Section
+from dina.analyses import ANALYSES, Decoded, decode
+from dina.analyses.occlusion.compute import OcclusionSettings, analyse_occlusion
+from dina.analyses.pathway_masking.compute import PathwayMaskingSettings, analyse_pathway_masking
+from dina.figures.parts import Section
+from dina.recordings.simulator import simulate
 from dina.report.sections.interpretation import INTERPRETATION
+from dina.statistics.finding import Finding
+from dina.training.fit import FitSettings
+from dina.training.preset_settings import DefaultSettings, ScratchSettings
 
 SETTINGS = {
     "default": DefaultSettings(stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dina.analyses.refitted_towers import refit_first_places, unchanged_first_places
 from dina.checks import DataError
 from dina.cli import main
-from dina.interpretation.image_side.refitted_towers import refit_first_places, unchanged_first_places
 from dina.recordings.recording import Recording
 from dina.study import read_settings, run_study
 from dina.study.finished import read_decoded

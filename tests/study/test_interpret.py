@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from dina.analyses import Analysis, Decoded
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
-from dina.interpretation import Analysis, Decoded
-from dina.measures.finding import Finding
 from dina.recordings.recording import Recording
+from dina.statistics.finding import Finding
 from dina.study import interpret as module
 from dina.study import read_settings, run_study
 from dina.study.interpret import interpret_run, judge_run

@@ -10,17 +10,17 @@ import xarray as xr
 
 import dina.study.joint as joint_study
 import dina.study.joint_fits as joint_fits
-from dina.alignment.aligned_towers import AlignedTowers
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
-from dina.dataset.pairs import make_pairs, make_task
-from dina.decoding.retrieval import retrieve
+from dina.data.pairs import make_pairs, make_task
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
+from dina.retrieval.retrieval import retrieve
 from dina.study.joint import run_joint_study
 from dina.study.joint_fits import fit_together
 from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, read_joint_settings
+from dina.training.aligned_towers import AlignedTowers
 
 SESSION = {
     "n_neurons": 24,

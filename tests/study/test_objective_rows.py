@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dina.alignment.objectives import OBJECTIVES
+from dina.training.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[2]
 

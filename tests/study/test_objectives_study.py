@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from dina.alignment import decoder
-from dina.alignment.fit import FitSettings
 from dina.checks import DataError
 from dina.cli import main
 from dina.recordings.recording import Recording
-from dina.recordings.synthetic import simulate
+from dina.recordings.simulator import simulate
 from dina.study import objectives_study
 from dina.study.objectives_study import study_objectives
+from dina.training import decoder
+from dina.training.fit import FitSettings
 
 NAMES = ["contrastive", "classification", "privileged_regression"]
 FEW = ["split.test_fraction=0.3", "evaluation.n_resamples=100", "dina.rank=4", "dina.pathway_width=8"]

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from dina.decoding.hubness import measure_hubness
+from dina.retrieval.hubness import measure_hubness
 from dina.study.retrieval_file import DecoderScores, Scored
 from house.sources import ROOT
 

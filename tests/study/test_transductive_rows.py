@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.decoding.hubness import measure_hubness
+from dina.retrieval.hubness import measure_hubness
 from dina.study.analysis import analyse
 from dina.study.retrieval_file import DecoderScores, Scored
 from dina.study.settings import read_settings

@@ -18,7 +18,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def planted(module: ModuleType) -> tuple[Recording, Recording]:
-    from dina.recordings.synthetic import simulate  # imported here: it takes a moment
+    from dina.recordings.simulator import simulate  # imported here: it takes a moment
 
     plain = simulate("demo", 0, settings={"n_neurons": 30, "n_stimuli": 400, "n_spontaneous": 0})
     return plain, module.plant_category(plain, 0)

@@ -30,7 +30,7 @@ def carry_out_simulation(
         raise DataError(f"{out} already exists. {remedy}")
     set_threads(threads)
     # imported here: threads must be set before numpy and torch are loaded
-    from dina.recordings.synthetic import simulate
+    from dina.recordings.simulator import simulate
     from dina.study.settings_file import apply_overrides
 
     changes = apply_overrides({}, overrides)

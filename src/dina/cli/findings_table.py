@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dina.measures.finding import Finding
+from dina.statistics.finding import Finding
 
 if TYPE_CHECKING:
     from dina.study.interpretation_file import Interpreted

@@ -93,8 +93,8 @@ def carry_out_verdicts(runs: Sequence[Path], out: Path | None) -> None:
     # imported here: numpy and matplotlib take a moment
     from dina.artifacts import write_dataset, write_text
     from dina.cli.verdicts_table import print_verdicts
+    from dina.figures.svg import svg_of
     from dina.report.sections.across_recordings import across_recordings_section
-    from dina.report.svg import svg_of
     from dina.study.judge_runs import judge_runs
 
     judged = judge_runs(runs)

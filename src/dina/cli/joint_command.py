@@ -72,7 +72,7 @@ def open_member(word: str, images: Path | None, seed: int) -> Any:
     """
     # imported here: see above
     from dina.cli.sessions import open_recording
-    from dina.recordings.synthetic import NAMED_SESSIONS, simulate
+    from dina.recordings.simulator import NAMED_SESSIONS, simulate
 
     match = re.fullmatch(r"(\w+):(\d+)", word)
     if match and match[1] in NAMED_SESSIONS and not Path(word).exists():

@@ -38,7 +38,7 @@ def carry_out_objectives(
     began = time.monotonic()
     n_threads = set_threads(threads)
     # imported here: threads must be set before numpy and torch are loaded
-    from dina.report.objectives import ObjectivesReport, objectives_remarks, objectives_table, write_objectives
+    from dina.analyses.objectives.page import ObjectivesReport, objectives_remarks, objectives_table, write_objectives
     from dina.study.objectives_study import study_objectives
     from dina.study.run_directory import safe_name
 

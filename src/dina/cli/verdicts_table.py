@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from dina.interpretation.verdicts import Verdict
+    from dina.analyses.rule_table import Verdict
 
 STYLES = {"supported": "green", "not supported": "red", "cannot tell": "dim"}
 

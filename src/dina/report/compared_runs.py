@@ -8,11 +8,11 @@ from pathlib import Path
 import xarray as xr
 
 from dina.artifacts import write_text
+from dina.figures.parts import Table
+from dina.figures.style import style_of
+from dina.figures.svg import svg_of
+from dina.figures.words import DASH, number, percent, signed
 from dina.report.figures.compared_runs import draw_compared_runs
-from dina.report.parts import Table
-from dina.report.style import style_of
-from dina.report.svg import svg_of
-from dina.report.words import DASH, number, percent, signed
 
 QUERIES = {"averaged": "averaged", "single_trial": "single trial"}
 MARKS = {"templates": " †", "truth": " ‡"}

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from dina.figures.style import style_of
+from dina.figures.words import interval, percent, signed
 from dina.report.read_run import DecodingRow, Run
-from dina.report.style import style_of
-from dina.report.words import interval, percent, signed
 
 
 @dataclass(frozen=True)

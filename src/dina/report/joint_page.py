@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from dina.artifacts import CHECKSUMS, write_checksums, write_text
 from dina.checks import DataError
-from dina.report.parts import FigurePart, Section
+from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
+from dina.figures.svg import inline_svg, svg_of
 from dina.report.sections.joint import joint_headline, joint_sections
-from dina.report.style import COLOURS
-from dina.report.svg import inline_svg, svg_of
 
 
 def write_joint_report(run: Path) -> Path:

@@ -8,9 +8,12 @@ from markupsafe import Markup
 
 from dina.artifacts import CHECKSUMS, write_checksums, write_text
 from dina.checks import DataError
+from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
+from dina.figures.svg import inline_svg, svg_of
+from dina.figures.words import number
 from dina.report.examples import RULE, Example, make_examples
 from dina.report.headline import headline, tiles
-from dina.report.parts import FigurePart, Section
 from dina.report.read_run import Run, read_run
 from dina.report.sections.accuracy import QUERIES, all_decoders
 from dina.report.sections.comparisons import differences, directions
@@ -20,9 +23,6 @@ from dina.report.sections.methods import commands, how_to_read, methods
 from dina.report.sections.recording import data_quality, what_was_decoded
 from dina.report.sections.training import training
 from dina.report.sections.verdicts import verdicts_sections
-from dina.report.style import COLOURS
-from dina.report.svg import inline_svg, svg_of
-from dina.report.words import number
 
 
 def write_report(run: Path) -> Path:

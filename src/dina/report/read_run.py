@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from dina.checks import DataError
-from dina.measures.finding import Finding
+from dina.statistics.finding import Finding
 
 MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
 

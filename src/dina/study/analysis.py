@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from dina.dataset.pairs import QUERY_KINDS, QueryKind
-from dina.decoding.compare import compare
-from dina.decoding.evaluate import RetrievalResult, Row, evaluate, unavailable_row
-from dina.decoding.gallery_size import accuracy_by_gallery_size, choose_sizes
-from dina.decoding.hubness import measure_hubness
-from dina.decoding.retrieval import DIRECTIONS, Direction, Retrieval
-from dina.decoding.transductive import CORRECTIONS
-from dina.measures.false_discoveries import control_false_discoveries
+from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.retrieval.compare import compare
+from dina.retrieval.evaluate import RetrievalResult, Row, evaluate, unavailable_row
+from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
+from dina.retrieval.hubness import measure_hubness
+from dina.retrieval.retrieval import DIRECTIONS, Direction, Retrieval
+from dina.retrieval.transductive import CORRECTIONS
+from dina.statistics.false_discoveries import control_false_discoveries
 from dina.study.retrieval_file import DecoderScores
 
 COMPARED = "dina"
@@ -59,7 +59,7 @@ def analyse(decoders: Sequence[DecoderScores], seed: int, n_resamples: int, corr
     n_resamples
         Their number.
     corrections
-        Names in `dina.decoding.transductive.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
+        Names in `dina.retrieval.transductive.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
         in comparisons.
     """
     rows: list[Row] = []

@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 
 from dina.checks import DataError
-from dina.dataset.pairs import QUERY_KINDS, QueryKind
-from dina.decoding.compare import compare
-from dina.decoding.hubness import measure_hubness
-from dina.decoding.retrieval import Retrieval, retrieve
-from dina.measures.false_discoveries import control_false_discoveries
-from dina.measures.resampling import wilson_interval
+from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.progress import track
+from dina.retrieval.compare import compare
+from dina.retrieval.hubness import measure_hubness
+from dina.retrieval.retrieval import Retrieval, retrieve
+from dina.statistics.false_discoveries import control_false_discoveries
+from dina.statistics.resampling import wilson_interval
 from dina.study.analysis import HUB_PLACES
 from dina.study.decoders import read_scores
 from dina.study.dina_step import BEFORE_TRAINING

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dina.baselines import BASELINES
 from dina.checks import DataError
-from dina.decoding.decoder import Decoder
 from dina.recordings.recording import Recording
+from dina.retrieval.decoder import Decoder
+from dina.rivals import BASELINES
 from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
 from dina.study.fitting import Parts, fit_and_score
 from dina.study.image_features import read_image_features

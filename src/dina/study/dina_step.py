@@ -11,16 +11,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from jaxtyping import Float
 
-from dina.alignment.decoder import DinaDecoder
-from dina.alignment.preset_settings import PresetSettings
-from dina.alignment.presets import PRESETS
 from dina.artifacts import write_text
 from dina.checks import DataError, check_choice
-from dina.dataset.pairs import Gallery, Pairs, Queries
+from dina.data.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
 from dina.study.fitting import Parts, fit_and_score, score_test
 from dina.study.retrieval_file import DecoderScores
 from dina.study.settings_file import check_settings
+from dina.training.decoder import DinaDecoder
+from dina.training.preset_settings import PresetSettings
+from dina.training.presets import PRESETS
 
 log = logging.getLogger("dina.study")
 
@@ -39,7 +39,7 @@ def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
     Parameters
     ----------
     preset
-        Name in `dina.alignment.presets.PRESETS`.
+        Name in `dina.training.presets.PRESETS`.
     changes
         Nested; what is not named stays as the preset prescribes.
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dina.alignment.aligned_towers import AlignedTowers
+from dina.analyses import Decoded
 from dina.artifacts import sha256_of
 from dina.checks import DataError
-from dina.dataset.pairs import learn_standardiser, make_pairs
-from dina.interpretation import Decoded
+from dina.data.pairs import learn_standardiser, make_pairs
 from dina.recordings.recording import Recording
 from dina.study.dina_step import dina_settings
 from dina.study.image_features import read_image_features
 from dina.study.run_directory import IDENTITY, differences
 from dina.study.settings import StudySettings, read_settings
+from dina.training.aligned_towers import AlignedTowers
 
 log = logging.getLogger("dina.study")
 RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from dina.checks import DataError
-from dina.dataset.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_template_tasks
-from dina.decoding.decoder import Decoder, Reads
+from dina.data.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_template_tasks
+from dina.retrieval.decoder import Decoder, Reads
 from dina.study.retrieval_file import DecoderScores, Scored
 
 READS: dict[str, Reads] = {

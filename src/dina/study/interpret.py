@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dina import __version__
+from dina.analyses import ANALYSES, Decoded
+from dina.analyses.kept_parts import KeptParts
+from dina.analyses.rule_table import RULES, Verdict, judge
 from dina.artifacts import write_checksums, write_json
 from dina.checks import DataError, check_choice
-from dina.interpretation import ANALYSES, Decoded
-from dina.interpretation.kept_parts import KeptParts
-from dina.interpretation.verdicts import RULES, Verdict, judge
 from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
 from dina.study.finished import check_finished, read_decoded
@@ -49,7 +49,7 @@ def interpret_run(
     recording
         The recording that was studied.
     names
-        Rows of `dina.interpretation.ANALYSES`; none for all that are not slow and those that read ``others``, if given.
+        Rows of `dina.analyses.ANALYSES`; none for all that are not slow and those that read ``others``, if given.
     device, n_threads
         Where and with how many threads to compute.
     others

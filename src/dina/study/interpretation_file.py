@@ -7,10 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
+from dina.analyses import AnalysisResult
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
-from dina.interpretation import AnalysisResult
-from dina.measures.finding import Finding
+from dina.statistics.finding import Finding
 
 FOLDER = Path("results") / "interpretation"
 

@@ -11,15 +11,15 @@ import numpy as np
 from jaxtyping import Int
 
 from dina import __version__
+from dina.analyses.across_recordings import explain_guesses, mouse_of
 from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
 from dina.checks import DataError
-from dina.dataset.near_duplicates import group_near_identical, merge_groups
-from dina.dataset.splits import split_by_stimulus
-from dina.interpretation.across_recordings import explain_guesses, mouse_of
-from dina.measures.finding import Finding
+from dina.data.near_duplicates import group_near_identical, merge_groups
+from dina.data.splits import split_by_stimulus
 from dina.progress import track
 from dina.randomness import seed_for
 from dina.recordings.recording import Recording
+from dina.statistics.finding import Finding
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.joint_fits import fit_alone, fit_joining, fit_together
 from dina.study.joint_rounds import Round, read_rounds

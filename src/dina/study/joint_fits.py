@@ -7,23 +7,23 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Int
 
-from dina.alignment.aligned_towers import AlignedTowers
-from dina.alignment.joint_decoder import build_untrained, fit_jointly, join_recording
-from dina.alignment.joint_presets import JOINT_PRESETS
-from dina.alignment.preset_settings import PresetSettings
-from dina.alignment.shared_towers import RecordingPairs
-from dina.alignment.updates import updates_per_epoch, with_updates
 from dina.artifacts import write_dataset
-from dina.dataset.pairs import Pairs, learn_standardiser, make_pairs, make_task
-from dina.dataset.splits import Split
-from dina.decoding.retrieval import retrieve
-from dina.measures.kernel_alignment import gram_of
-from dina.measures.resampling import percentile_interval
+from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.data.splits import Split
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
+from dina.retrieval.retrieval import retrieve
 from dina.shapes import Scores
+from dina.statistics.kernel_alignment import gram_of
+from dina.statistics.resampling import percentile_interval
 from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, joint_preset_settings
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.joint_decoder import build_untrained, fit_jointly, join_recording
+from dina.training.joint_presets import JOINT_PRESETS
+from dina.training.preset_settings import PresetSettings
+from dina.training.shared_towers import RecordingPairs
+from dina.training.updates import updates_per_epoch, with_updates
 
 N_PERMUTATIONS = 2000
 FEWEST_VALIDATION = 6

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from dina.dataset.splits import Split
+from dina.data.splits import Split
 from dina.study.run_directory import safe_name
 
 

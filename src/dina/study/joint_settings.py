@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.alignment.joint_presets import JOINT_PRESETS
-from dina.alignment.preset_settings import PresetSettings
 from dina.checks import check_choice
 from dina.study.dina_step import merge_settings
 from dina.study.settings import EvaluationSettings, SplitSettings
 from dina.study.settings_file import apply_overrides, check_settings, read_toml
+from dina.training.joint_presets import JOINT_PRESETS
+from dina.training.preset_settings import PresetSettings
 
 
 class JointSettings(BaseModel):
@@ -26,7 +26,7 @@ class JointSettings(BaseModel):
     n_seeds
         Trainings for each fold; two or more say how much it depends on the seed.
     preset
-        A name in `dina.alignment.joint_presets.JOINT_PRESETS`.
+        A name in `dina.training.joint_presets.JOINT_PRESETS`.
     sizes
         Numbers of images (training and validation together) with which a left-out recording joins; those that are not there
         are left out, none for no such curve.

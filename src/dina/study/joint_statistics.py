@@ -8,15 +8,15 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from dina.interpretation.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
-from dina.measures.clustered_bootstrap import clustered_means
-from dina.measures.false_discoveries import control_false_discoveries
-from dina.measures.finding import Finding
-from dina.measures.kernel_alignment import FEWEST_IMAGES, compare_by_cka
-from dina.measures.paired_exchange import paired_exchange_p_value
-from dina.measures.resampling import percentile_interval, permutation_p_value, resample_counts
-from dina.measures.variance_components import variance_components
+from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
 from dina.randomness import generator_for
+from dina.statistics.clustered_bootstrap import clustered_means
+from dina.statistics.false_discoveries import control_false_discoveries
+from dina.statistics.finding import Finding
+from dina.statistics.kernel_alignment import FEWEST_IMAGES, compare_by_cka
+from dina.statistics.paired_exchange import paired_exchange_p_value
+from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts
+from dina.statistics.variance_components import variance_components
 
 Rounds = Mapping[tuple[int, int], xr.Dataset]
 """Results by number of fold and of seed."""

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dina.checks import DataError
-from dina.interpretation.across_recordings import (
+from dina.analyses.across_recordings import (
     AcrossRecordings,
     RecordingFindings,
     combine_recordings,
     explain_guesses,
     mouse_of,
 )
-from dina.interpretation.verdicts import RULES, Verdict, judge
+from dina.analyses.rule_table import RULES, Verdict, judge
+from dina.checks import DataError
 from dina.study.finished import check_finished
 from dina.study.interpret import judge_run, read_all
 from dina.study.settings import read_settings

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import xarray as xr
 
-from dina.alignment.objectives import OBJECTIVES
+from dina.analyses import Decoded
+from dina.analyses.objectives.compute import ObjectiveComparison, compare_objectives
+from dina.analyses.objectives.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
+from dina.analyses.untrained import untrained
 from dina.artifacts import sha256_of, write_dataset
 from dina.checks import DataError, check_choice
-from dina.interpretation import Decoded
-from dina.interpretation.objective_comparison import ObjectiveComparison, compare_objectives
-from dina.interpretation.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
-from dina.interpretation.untrained import untrained
 from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
 from dina.study.finished import read_decoded
 from dina.study.run import run_study
 from dina.study.run_directory import safe_name
 from dina.study.settings import read_settings
+from dina.training.objectives import OBJECTIVES
 
 PRESET = "scratch"
 """Learns both towers from the objective alone; from a closed form, objectives could change little."""

@@ -11,8 +11,8 @@ import xarray as xr
 from jaxtyping import Int
 
 from dina.artifacts import write_dataset
-from dina.dataset.pairs import QUERY_KINDS, QueryKind
-from dina.decoding.decoder import Reads
+from dina.data.pairs import QUERY_KINDS, QueryKind
+from dina.retrieval.decoder import Reads
 from dina.shapes import Scores
 
 

@@ -15,11 +15,11 @@ import torch
 
 from dina.artifacts import sha256_of, verify_checksums, write_dataset, write_json, write_text
 from dina.checks import DataError
-from dina.dataset.near_duplicates import group_near_identical
-from dina.dataset.pairs import learn_standardiser, make_pairs
-from dina.dataset.splits import Split, split_by_stimulus
-from dina.decoding.evaluate import RetrievalResult
+from dina.data.near_duplicates import group_near_identical
+from dina.data.pairs import learn_standardiser, make_pairs
+from dina.data.splits import Split, split_by_stimulus
 from dina.recordings.recording import Recording
+from dina.retrieval.evaluate import RetrievalResult
 from dina.study.analysis import Analysis, analyse
 from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
 from dina.study.environment import describe_environment, fixed_threads

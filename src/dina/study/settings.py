@@ -45,7 +45,7 @@ DEFAULT_DECODERS: tuple[DecoderName, ...] = (
 
 
 class SplitSettings(BaseModel):
-    """How images are divided; see `dina.dataset.splits.split_by_stimulus`.
+    """How images are divided; see `dina.data.splits.split_by_stimulus`.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class StudySettings(BaseModel):
     seed
         Of every random choice.
     preset
-        Which towers dina trains; a name in `dina.alignment.presets.PRESETS`.
+        Which towers dina trains; a name in `dina.training.presets.PRESETS`.
     decoders
         What is fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
     split

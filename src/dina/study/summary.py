@@ -9,7 +9,7 @@ import numpy as np
 
 from dina import __version__
 from dina.artifacts import write_checksums, write_json
-from dina.dataset.splits import Split
+from dina.data.splits import Split
 from dina.recordings.recording import Recording
 from dina.study.analysis import Analysis
 from dina.study.quality import Quality

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dina.report.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS, DecoderStyle, style_of
+from dina.figures.words import percent
 from dina.report.read_run import DecodingRow
-from dina.report.style import COLOURS, DecoderStyle, style_of
-from dina.report.words import percent
 
 ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other

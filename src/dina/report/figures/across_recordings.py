@@ -7,8 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS
 
 COLUMNS = 3
 
@@ -20,7 +20,7 @@ def draw_across_recordings(dataset: xr.Dataset, chosen: Sequence[int], words: Se
     Parameters
     ----------
     dataset
-        From `dina.interpretation.across_recordings`.
+        From `dina.analyses.across_recordings`.
     chosen
         Positions of the findings.
     words

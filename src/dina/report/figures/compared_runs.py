@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS, DecoderStyle, style_of
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS, DecoderStyle, style_of
 
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}
 WORDS = {"averaged": "averaged responses", "single_trial": "single trials"}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS, style_of
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS, style_of
 
 
 @dataclass(frozen=True)

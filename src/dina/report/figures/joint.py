@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from dina.measures.finding import Finding
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS
+from dina.statistics.finding import Finding
 
 DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
 

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS
 
 
 @in_style

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS, style_of
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS, style_of
 
 
 @in_style

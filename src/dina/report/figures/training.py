@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dina.report.canvas import finish_axes, in_style, new_figure
-from dina.report.style import COLOURS
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS
 
 
 @in_style

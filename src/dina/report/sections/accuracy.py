@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from dina.measures.ranks import target_ranks
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import style_of
+from dina.figures.words import DASH, interval, number, percent
 from dina.report.figures import draw_accuracy, draw_ranks
-from dina.report.parts import FigurePart, Section, Table
 from dina.report.read_run import DecodingRow, Run
-from dina.report.style import style_of
-from dina.report.words import DASH, interval, number, percent
+from dina.statistics.ranks import target_ranks
 
 QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}

@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from dina.measures.finding import Finding
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.words import DASH, number
 from dina.report.figures.across_recordings import draw_across_recordings
-from dina.report.parts import FigurePart, Section, Table
-from dina.report.words import DASH, number
+from dina.statistics.finding import Finding
 
 MOST_PANELS = 12
 
@@ -17,7 +17,7 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     Parameters
     ----------
     dataset, findings
-        Of `dina.interpretation.across_recordings.AcrossRecordings`, in the same order.
+        Of `dina.analyses.across_recordings.AcrossRecordings`, in the same order.
     """
     analyses = [str(name) for name in dataset["analysis"].to_numpy()]
     n_mice = len(np.unique(dataset["mouse"].to_numpy().astype(str)))

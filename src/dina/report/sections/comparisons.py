@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import style_of
+from dina.figures.words import percent, signed
 from dina.report.figures import draw_differences, draw_directions
 from dina.report.figures.comparisons import Difference
-from dina.report.parts import FigurePart, Section, Table
 from dina.report.read_run import Run
 from dina.report.sections.accuracy import QUERIES, accuracy_table, p_words, reasons
-from dina.report.style import style_of
-from dina.report.words import percent, signed
 
 DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
 

@@ -3,12 +3,12 @@
 import numpy as np
 import xarray as xr
 
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import style_of
+from dina.figures.words import DASH, interval, percent
 from dina.report.figures import draw_gallery_size
-from dina.report.parts import FigurePart, Section, Table
 from dina.report.read_run import Run
 from dina.report.sections.accuracy import QUERIES
-from dina.report.style import style_of
-from dina.report.words import DASH, interval, percent
 
 
 def gallery_sizes(run: Run) -> Section:

@@ -4,33 +4,33 @@ from collections.abc import Callable
 
 import xarray as xr
 
-from dina.measures.finding import Finding
-from dina.report.parts import Section
+from dina.analyses.attention_interactions.page import attention_interactions_section
+from dina.analyses.attention_subsets.page import attention_subsets_section
+from dina.analyses.brain_score.page import brain_score_section
+from dina.analyses.conditions.page import conditions_section
+from dina.analyses.contributions.page import contributions_section
+from dina.analyses.couplings.page import couplings_section
+from dina.analyses.feature_maps.page import feature_maps_section
+from dina.analyses.functional_interactions.page import functional_interactions_section
+from dina.analyses.image_reconstruction.page import image_reconstruction_section
+from dina.analyses.map_capacity.page import map_capacity_section
+from dina.analyses.most_exciting_images.page import inception_loop_section
+from dina.analyses.neuron_profiles.page import neuron_profiles_section
+from dina.analyses.noise_shuffle.page import noise_shuffle_section
+from dina.analyses.occlusion.page import occlusion_section
+from dina.analyses.pathway_masking.page import pathway_masking_section
+from dina.analyses.pathway_refits.page import pathway_refits_section
+from dina.analyses.refitted_subsets.page import refitted_subsets_section
+from dina.analyses.semantics.page import semantics_section
+from dina.analyses.shape_texture.page import shape_texture_section
+from dina.analyses.shape_texture_refit.page import shape_texture_refit_section
+from dina.analyses.sparse_subsets.page import sparse_subsets_section
+from dina.analyses.spatial_frequency.page import spatial_frequency_section
+from dina.analyses.spatial_frequency_refit.page import spatial_frequency_refit_section
+from dina.analyses.variance_spectra.page import variance_spectra_section
+from dina.figures.parts import Section
 from dina.report.read_run import Run
-from dina.report.sections.attention_interactions import attention_interactions_section
-from dina.report.sections.attention_subsets import attention_subsets_section
-from dina.report.sections.brain_score import brain_score_section
-from dina.report.sections.conditions import conditions_section
-from dina.report.sections.contributions import contributions_section
-from dina.report.sections.couplings import couplings_section
-from dina.report.sections.feature_maps import feature_maps_section
-from dina.report.sections.functional_interactions import functional_interactions_section
-from dina.report.sections.image_reconstruction import image_reconstruction_section
-from dina.report.sections.inception_loop import inception_loop_section
-from dina.report.sections.map_capacity import map_capacity_section
-from dina.report.sections.neuron_profiles import neuron_profiles_section
-from dina.report.sections.noise_shuffle import noise_shuffle_section
-from dina.report.sections.occlusion import occlusion_section
-from dina.report.sections.pathway_masking import pathway_masking_section
-from dina.report.sections.pathway_refits import pathway_refits_section
-from dina.report.sections.refitted_subsets import refitted_subsets_section
-from dina.report.sections.semantics import semantics_section
-from dina.report.sections.shape_texture import shape_texture_section
-from dina.report.sections.shape_texture_refit import shape_texture_refit_section
-from dina.report.sections.sparse_subsets import sparse_subsets_section
-from dina.report.sections.spatial_frequency import spatial_frequency_section
-from dina.report.sections.spatial_frequency_refit import spatial_frequency_refit_section
-from dina.report.sections.variance_spectra import variance_spectra_section
+from dina.statistics.finding import Finding
 
 INTERPRETATION: dict[str, Callable[[xr.Dataset, tuple[Finding, ...]], Section]] = {
     "feature_maps": feature_maps_section,

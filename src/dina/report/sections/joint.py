@@ -5,10 +5,10 @@ from typing import Any
 
 import xarray as xr
 
-from dina.measures.finding import Finding
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.words import DASH, interval, number, percent, signed
 from dina.report.figures.joint import draw_adaptation, draw_alignment, draw_together_and_alone
-from dina.report.parts import FigurePart, Section, Table
-from dina.report.words import DASH, interval, number, percent, signed
+from dina.statistics.finding import Finding
 
 KINDS = {
     "neural_joint": "neural towers, trained together",

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.words import number
 from dina.report.figures import draw_histogram, draw_repeats, draw_spectrum
-from dina.report.parts import FigurePart, Section, Table
 from dina.report.read_run import Run
-from dina.report.words import number
 
 FACTS = {
     "name": "name",

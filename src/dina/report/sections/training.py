@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.words import interval, number, percent
 from dina.report.figures import draw_training
-from dina.report.parts import FigurePart, Section, Table
 from dina.report.read_run import Run
 from dina.report.sections.accuracy import QUERIES
-from dina.report.words import interval, number, percent
 
 MAX_ROWS = 24
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dina.report.parts import Section, Table
+from dina.figures.parts import Section, Table
 from dina.report.read_run import Run
 
 ORDER = ("image", "neural")

@@ -1,0 +1,1 @@
+"""Attention interactions: how do neurons gate and read one another."""

@@ -1,0 +1,126 @@
+"""How neurons gate and read one another in towers with attention: six matrices among the most attended neurons."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t as student
+
+from dina.analyses.attention_matrices import asymmetry, attention_matrices, received_attention
+from dina.analyses.decoded import Decoded
+from dina.checks import DataError
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.statistics.resampling import percentile_interval
+
+NAMES = ("P", "Q", "R", "T", "G", "H")
+NULL = "neurons permuted among the asked"
+FEWEST = 4  # neurons from which an asymmetry is told
+
+
+class AttentionInteractionsSettings(BaseModel):
+    """How much is shown.
+
+    Parameters
+    ----------
+    n_training_trials
+        Trials of training images over which received attention is averaged.
+    n_shown
+        Neurons whose matrices are kept, those that receive most attention.
+    n_permutations
+        For the null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_training_trials: int = Field(32, ge=1)
+    n_shown: int = Field(100, ge=1)
+    n_permutations: int = Field(200, ge=2)
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionInteractionsResult:
+    """The matrices P, Q, R, T, G and H among the most attended neurons.
+
+    Parameters
+    ----------
+    matrices
+        As `dina.analyses.attention_matrices.attention_matrices` gives them, most attended neuron first;
+        axes ``asking`` and ``asked`` hold indices of neurons.
+    attention
+        Received by every neuron on average over training trials and asking neurons, sums to 1, shape ``(n_neurons,)``.
+    statistics
+        The findings.
+    """
+
+    matrices: xr.Dataset
+    attention: Float[np.ndarray, "neuron"]
+    statistics: tuple[Finding, ...]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the matrices by (asking, asked) neuron, and the attention received by neuron."""
+        return self.matrices.assign(received_attention=("neuron", self.attention, {"units": "1"}))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return how far each matrix differs from its mirror image."""
+        return self.statistics
+
+
+def analyse_attention_interactions(
+    decoded: Decoded, settings: AttentionInteractionsSettings | None = None
+) -> AttentionInteractionsResult:
+    """Read off the published tower how neurons gate and read one another.
+
+    Matrices are weights of the fitted tower: they say what it computes, not whether that is needed. No test image is read.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        How much is shown; None for the defaults.
+
+    Raises
+    ------
+    DataError
+        If the neural tower has no attention.
+
+    References
+    ----------
+    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower.
+    """
+    chosen = settings or AttentionInteractionsSettings()
+    tower = decoded.towers.neural_tower
+    if not isinstance(tower, NeuronAttention):
+        raise DataError("Interaction matrices belong to neurons that attend to one another, as in the preset 'paper'.")
+    responses = decoded.train.responses
+    order = generator_for(decoded.seed, "attention interactions").permutation(len(responses))
+    attention = received_attention(tower, responses[np.sort(order[: chosen.n_training_trials])])
+    shown = np.argsort(-attention, kind="stable")[: chosen.n_shown]
+    matrices = attention_matrices(tower, shown)
+    generator = generator_for(decoded.seed, "permuted neurons")
+    found = tuple(_asymmetry(name, matrices[name].to_numpy(), chosen.n_permutations, generator) for name in NAMES)
+    return AttentionInteractionsResult(matrices, attention, found)
+
+
+def _asymmetry(
+    letter: str, matrix: Float[np.ndarray, "asking asked"], n_permutations: int, generator: np.random.Generator
+) -> Finding:
+    """Share of the squared norm that is antisymmetric, with an interval from leaving one neuron out at a time."""
+    name, n, weights = f"asymmetry_{letter}", len(matrix), torch.from_numpy(matrix)
+    value = asymmetry(weights)
+    if n < FEWEST or np.isnan(value):
+        return Finding(name, np.nan, "1", n, reason="Too few neurons, or the matrix is zero.")
+    without = np.empty(n)
+    for neuron in range(n):
+        others = torch.arange(n) != neuron
+        without[neuron] = asymmetry(weights[others][:, others])
+    error = np.sqrt((n - 1) * without.var())
+    reach = float(student.ppf(0.975, n - 1) * error)
+    null = [asymmetry(weights[:, torch.from_numpy(generator.permutation(n))]) for _ in range(n_permutations)]
+    limits = (max(value - reach, 0.0), min(value + reach, 1.0))
+    return Finding(name, value, "1", n, *limits, *percentile_interval(np.array(null)), NULL)

@@ -1,0 +1,115 @@
+"""What the published neural tower holds about pairs of neurons: its six interaction matrices, and who is attended to."""
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.checks import DataError
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+
+MOST_NEURONS = 5000
+ROWS_AT_ONCE = 256
+MEANING = {
+    "P": "gate: product of the asking and the asked neuron's response",
+    "Q": "gate: response of the asking neuron",
+    "R": "gate: response of the asked neuron",
+    "T": "gate: whatever the responses",
+    "G": "read: response of the asked neuron",
+    "H": "read: whatever the response",
+}
+
+
+@torch.no_grad()
+def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"] | None = None) -> xr.Dataset:
+    r"""Return the matrices P, Q, R, T, G, H of the neuron attention with named axes.
+
+    With responses r scaled to [0, 1] neuron i gives neuron j the score :math:`r_j (r_i P_{ij} + R_{ij}) + r_i Q_{ij} + T_{ij}` and
+    reads :math:`r_j G_{ij} + H_{ij}` from it. They are weights: large ones need not matter for what is decoded.
+
+    Parameters
+    ----------
+    tower
+        Trained.
+    neurons
+        Which neurons; None for all.
+
+    Returns
+    -------
+    matrices
+        Dimensionless, axes ``asking`` and ``asked``; the attribute ``asymmetry`` of each is the share of its squared norm
+        in its antisymmetric part: 0 if every pair acts both ways alike, one half for unrelated directions, 1 if all are opposed.
+
+    Raises
+    ------
+    DataError
+        If more than 5,000 neurons are asked for: six matrices would not fit.
+
+    References
+    ----------
+    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower, whose tokens attend to one another; these
+    are the weights that make its attention.
+    """
+    chosen = np.arange(tower.n_neurons) if neurons is None else neurons
+    if len(chosen) > MOST_NEURONS:
+        raise DataError(f"At most {MOST_NEURONS} neurons can be shown in six matrices; got {len(chosen)}. Choose some of them.")
+    part = torch.from_numpy(chosen)
+    factors = tower.factors()
+    query, key, value = (factor[:, part].cpu() for factor in factors[:3])
+    readout = factors.readout[part].cpu()
+    products = {
+        "P": query[0] @ key[0].T,
+        "Q": query[0] @ key[1].T,
+        "R": query[1] @ key[0].T,
+        "T": query[1] @ key[1].T,
+        "G": readout @ value[0].T,
+        "H": readout @ value[1].T,
+    }
+    variables = {
+        name: (("asking", "asked"), matrix.numpy(), {"units": "1", "long_name": MEANING[name], "asymmetry": asymmetry(matrix)})
+        for name, matrix in products.items()
+    }
+    indices = {"units": "1", "long_name": "indices of neurons"}
+    return xr.Dataset(variables, {axis: (axis, chosen, indices) for axis in ("asking", "asked")})
+
+
+def asymmetry(matrix: Float[Tensor, "row column"]) -> float:
+    """Return the share of the squared norm of a square matrix that is antisymmetric; NaN for zeros.
+
+    Examples
+    --------
+    >>> asymmetry(torch.eye(3)), asymmetry(torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))
+    (0.0, 1.0)
+    """
+    whole = float(matrix.square().sum())
+    return float((matrix - matrix.T).square().sum()) / 4 / whole if whole > 0 else float("nan")
+
+
+@torch.no_grad()
+def received_attention(tower: NeuronAttention, responses: Float[np.ndarray, "trial neuron"]) -> Float[np.ndarray, "neuron"]:
+    """Return how much attention each neuron receives from all, on average over trials; all together sum to 1.
+
+    Parameters
+    ----------
+    tower
+        Trained.
+    responses
+        Standardised, some trials, shape ``(n_trials, n_neurons)``.
+
+    Notes
+    -----
+    Attention is not contribution: what a neuron is read for is another matter (G and H).
+    """
+    device = tower.lowest.device
+    scaled = (torch.from_numpy(np.asarray(responses, np.float32)).to(device) - tower.lowest) * tower.inverse_range
+    query, key, _, _ = tower.factors()
+    received = torch.zeros(tower.n_neurons, dtype=torch.float64, device=device)
+    for first in range(0, tower.n_neurons, ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        P, Q, R, T = (query[a, rows] @ key[b].T for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)))
+        for trial in scaled:
+            own = trial[rows, None]
+            received += torch.softmax(trial * (own * P + R) + own * Q + T, dim=1).double().sum(0)
+    result: np.ndarray = (received / (len(scaled) * tower.n_neurons)).cpu().numpy()
+    return result

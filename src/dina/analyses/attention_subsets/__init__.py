@@ -1,0 +1,1 @@
+"""Attention subsets: do the neurons that receive most attention make the map."""

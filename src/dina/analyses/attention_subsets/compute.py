@@ -1,0 +1,206 @@
+"""Neurons selected by attention: keep or discard those that receive most of it, and compare maps."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.attention_matrices import received_attention
+from dina.analyses.decoded import Decoded
+from dina.analyses.training_ranking import mean_contributions
+from dina.checks import DataError
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.few_draws import prediction_reach
+from dina.statistics.finding import Finding
+from dina.statistics.map_similarity import structural_similarity
+from dina.statistics.rank_association import spearman_null, spearman_with_interval
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+"""Of the neurons kept, or discarded, from the most attended on: quantiles take the place of thresholds of attention."""
+
+
+class AttentionSubsetSettings(BaseModel):
+    """How much is asked; every subset costs a run of the tower.
+
+    Parameters
+    ----------
+    n_training_trials
+        Trials of training images whose attention is averaged.
+    n_images
+        Test images whose maps are compared.
+    n_random
+        Random subsets of every size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_training_trials: int = Field(32, ge=1)
+    n_images: int = Field(64, ge=3)
+    n_random: int = Field(6, ge=2)
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionSubsetsResult:
+    """How like the image's map the neural map is that some neurons make, all others at their mean response.
+
+    Parameters
+    ----------
+    attention
+        Received by each neuron on average over training trials and asking neurons, sums to 1, shape ``(n_neurons,)``.
+    similarity
+        "kept", "discarded", "random" → structural similarity by fraction and image, shape ``(n_fractions, n_images)``: the
+        most attended alone; all but these; as many at random (mean over draws).
+    random
+        The same for every random draw, mean over images, shape ``(n_draws, n_fractions)``.
+    statistics
+        The findings.
+    """
+
+    attention: Float[np.ndarray, "neuron"]
+    similarity: dict[str, Float[np.ndarray, "fraction image"]]
+    random: Float[np.ndarray, "draw fraction"]
+    statistics: tuple[Finding, ...] = field(default=())
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return attention by neuron, similarity by (selection, fraction), and where one more random draw would lie."""
+        mean, reach = self.random.mean(axis=0), prediction_reach(self.random)
+        return xr.Dataset(
+            {
+                "attention": ("neuron", self.attention, {"units": "1"}),
+                "similarity": (
+                    ("selection", "fraction"),
+                    np.stack([values.mean(axis=1) for values in self.similarity.values()]),
+                    {"units": "1"},
+                ),
+                "random_low": ("fraction", mean - reach, {"units": "1"}),
+                "random_high": ("fraction", mean + reach, {"units": "1"}),
+            },
+            coords={"selection": list(self.similarity), "fraction": ("fraction", np.array(FRACTIONS), {"units": "1"})},
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return whether attended neurons make better maps than random ones, and whether they contribute."""
+        return self.statistics
+
+
+def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSettings | None = None) -> AttentionSubsetsResult:
+    """Keep or discard neurons by the attention they receive, and compare maps.
+
+    The published tower suggests such a selection; how the article selects neurons we do not know. Here attention is taken
+    from training trials, the similarity is that of test responses' maps with the maps of the images shown, and random
+    subsets of the same size stand beside it. Attention says how much a neuron is looked at, not what is read from it:
+    compare it with contributions.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        How much is asked; None for the defaults.
+
+    Raises
+    ------
+    DataError
+        If the neural tower has no attention.
+
+    References
+    ----------
+    Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower.
+    """
+    chosen = settings or AttentionSubsetSettings()
+    tower = decoded.towers.neural_tower
+    if not isinstance(tower, NeuronAttention):
+        raise DataError("Selection by attention needs neurons that attend to one another, as in the preset 'paper'.")
+    generator = generator_for(decoded.seed, "attention subsets")
+    trials = np.sort(generator.permutation(len(decoded.train.responses))[: chosen.n_training_trials])
+    attention = received_attention(tower, decoded.train.responses[trials])
+    n_images = min(chosen.n_images, decoded.test.n_stimuli)
+    responses = decoded.test.averaged()[:n_images]
+    image_maps = decoded.towers.encode_images(decoded.test.images[:n_images])
+    order = np.argsort(-attention, kind="stable")
+    orders = [order, *(generator.permutation(len(order)) for _ in range(chosen.n_random))]
+    kept = [_similarities(decoded, responses, image_maps, one, is_kept=True) for one in track(orders, "Keeping neurons")]
+    similarity = {
+        "kept": kept[0],
+        "discarded": _similarities(decoded, responses, image_maps, order, is_kept=False),
+        "random": np.mean(kept[1:], axis=0),
+    }
+    drawn = np.stack([one.mean(axis=1) for one in kept[1:]])
+    result = AttentionSubsetsResult(attention, similarity, drawn)
+    found = _describe(result, _similarity_of_pairs(decoded, responses, image_maps), mean_contributions(decoded), decoded)
+    return AttentionSubsetsResult(attention, similarity, drawn, found)
+
+
+def _similarities(
+    decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray, order: np.ndarray, *, is_kept: bool
+) -> np.ndarray:
+    """Similarity by (fraction, image) with the first neurons of a sequence kept, or with these silenced."""
+    rows = []
+    for fraction in FRACTIONS:
+        first = order[: max(1, round(fraction * len(order)))]
+        mask = np.full(len(order), not is_kept)
+        mask[first] = is_kept
+        rows.append(_similarity(decoded, responses * mask, image_maps))
+    return np.stack(rows)
+
+
+def _similarity(decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
+    """Structural similarity of every response's maps with an image's, mean over channels."""
+    return _compare(decoded.towers.encode_responses(responses), image_maps)
+
+
+def _similarity_of_pairs(
+    decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray
+) -> Float[np.ndarray, "image other_image"]:
+    """Structural similarity of every response's maps with every image's."""
+    maps = decoded.towers.encode_responses(responses)
+    return np.stack([_compare(np.repeat(own[None], len(image_maps), axis=0), image_maps) for own in maps])
+
+
+def _compare(maps: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
+    flat, wanted = (m.reshape(-1, *m.shape[2:]) for m in (maps, image_maps))
+    # one span for all subsets: that of the image's map
+    span = np.maximum(np.ptp(wanted.reshape(len(wanted), -1), axis=1), 1e-6)
+    found: np.ndarray = structural_similarity(flat, wanted, span).reshape(len(maps), -1).mean(axis=1)
+    return found
+
+
+def _describe(
+    result: AttentionSubsetsResult, pairs: np.ndarray, contribution: np.ndarray, decoded: Decoded
+) -> tuple[Finding, ...]:
+    n_images = len(pairs)
+    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
+    whole = result.similarity["kept"][-1]
+    generator, images = generator_for(decoded.seed, "assignments"), np.arange(n_images)
+    null = percentile_interval(np.array([pairs[images, generator.permutation(images)].mean() for _ in counts]))
+    found = [
+        Finding("ssim_all", float(whole.mean()), "1", n_images, *percentile_interval(counts @ whole), *null, "other images' maps")
+    ]
+    drawn = result.random[:, :-1].mean(1)
+    kept, random = (result.similarity[name][:-1].mean(0) for name in ("kept", "random"))
+    difference = kept - random
+    reach = float(prediction_reach(drawn))
+    found.append(
+        Finding(
+            "kept_attended_minus_random_ssim",
+            float(difference.mean()),
+            "1",
+            n_images,
+            *percentile_interval(counts @ difference),
+            -reach,
+            reach,
+            "draws of random subsets",
+        )
+    )
+    value, low, high = spearman_with_interval(result.attention, contribution)
+    reach = spearman_null(len(contribution))
+    reason = "" if np.isfinite(value) else "Attention or contributions do not vary."
+    words = "neurons permuted" if np.isfinite(value) else ""
+    limits = (-reach, reach) if np.isfinite(value) else (np.nan, np.nan)
+    found.append(Finding("attention_with_contribution", value, "1", len(contribution), low, high, *limits, words, reason))
+    return tuple(found)

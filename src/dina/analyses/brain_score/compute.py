@@ -1,0 +1,246 @@
+"""How well every layer of the image tower predicts the neurons, as a fraction of what their noise allows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.brain_score.tower_layers import MAP, UNTRAINED, read_layers
+from dina.analyses.decoded import Decoded
+from dina.analyses.untrained_draws import draw_untrained, is_image_map_learnt
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.models.global_ridge import fit_global_ridge
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.statistics.reliability import noise_ceiling, signal_variance_fraction
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+NULL = "predictions compared with the responses to other test images, permuted over images"
+MOST_RESAMPLES = 500
+
+Scores = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "resample"], Float[np.ndarray, "permutation"]]
+
+
+class BrainScoreSettings(BaseModel):
+    """What is regressed on what.
+
+    Parameters
+    ----------
+    n_train
+        Most training images used.
+    n_neurons
+        Most neurons used, drawn at random from the reliable ones.
+    least_signal
+        A neuron is reliable if the images explain at least this fraction of the variance of its single training trials.
+    n_untrained
+        Untrained towers, each with weights of its own; their scores are pooled.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_train: int = Field(1000, ge=10)
+    n_neurons: int = Field(1000, ge=1)
+    least_signal: float = Field(0.05, ge=0, lt=1)
+    n_untrained: int = Field(5, ge=1)
+
+
+DEFAULTS = BrainScoreSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class BrainScoreResult:
+    """Correlation of predicted and measured responses for each layer and neuron.
+
+    Parameters
+    ----------
+    layers
+        Names, from pixels to the map.
+    neurons
+        Numbers of the neurons used, shape ``(n_neurons,)``.
+    correlation
+        Over test images, of predicted with averaged measured responses, shape ``(n_layers, n_neurons)``; of the untrained map,
+        mean over draws of its weights.
+    ceiling
+        The highest correlation that the neuron's noise allows, from training trials, shape ``(n_neurons,)``; NaN without
+        repeats.
+    resampled
+        Median over neurons of correlation over ceiling (of correlation alone without repeats), for each bootstrap sample
+        of the test images, shape ``(n_layers, n_resamples)``; those of the untrained map fall to its draws in equal parts.
+    permuted
+        The same with responses of other images, shape ``(n_layers, n_resamples)``.
+    n_images
+        Test images.
+    reason
+        Why nothing could be corrected for noise; "" where it was.
+    """
+
+    layers: tuple[str, ...]
+    neurons: Int[np.ndarray, "neuron"]
+    correlation: Float[np.ndarray, "layer neuron"]
+    ceiling: Float[np.ndarray, "neuron"]
+    resampled: Float[np.ndarray, "layer resample"]
+    permuted: Float[np.ndarray, "layer resample"]
+    n_images: int
+    reason: str
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return correlations and scores by layer and neuron."""
+        where = ("layer", "neuron")
+        variables = {
+            "correlation": (where, self.correlation, {"units": "1"}),
+            "score": (where, self.correlation / self.ceiling, {"units": "1", "long_name": "correlation / ceiling"}),
+            "ceiling": (("neuron",), self.ceiling, {"units": "1", "long_name": "highest correlation that noise allows"}),
+            "neuron_index": (("neuron",), self.neurons, {"units": "1", "long_name": "position in the recording"}),
+        }
+        return xr.Dataset(variables, {"layer": list(self.layers)}, {"reason": self.reason, "n_images": self.n_images})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the median score over neurons of each layer; a score may exceed 1, since ceilings are estimates."""
+        corrected = "brain_score" if not self.reason else "uncorrected_score"
+        found = []
+        scores = self.correlation / (self.ceiling if not self.reason else np.ones_like(self.ceiling))
+        for number, layer in enumerate(self.layers):
+            name = f"{corrected}_{layer.replace(',', '').replace(' ', '_')}"
+            interval, null = (percentile_interval(values[number]) for values in (self.resampled, self.permuted))
+            found.append(Finding(name, float(np.median(scores[number])), "1", self.n_images, *interval, *null, null=NULL))
+        return tuple(found)
+
+
+def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULTS) -> BrainScoreResult:
+    """Regress neurons on every layer of the image tower and correct the held-out correlation for noise.
+
+    Ridge regression on training images, with a penalty for each neuron by leave-one-out; correlation over test images with
+    the averaged response, divided by the ceiling that the neuron's repeats of training images set; median over neurons.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        What is regressed on what.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three test images, no fitted towers, or no reliable neuron.
+
+    References
+    ----------
+    Schrimpf et al. (2018), bioRxiv 407007. https://doi.org/10.1101/407007. They regress by partial least squares with 25
+    components on cross-validated splits, and estimate ceilings from split halves.
+    """
+    test = decoded.test
+    if test.n_stimuli < 3:
+        raise DataError(f"A score needs at least three test images; there are {test.n_stimuli}. Record more images.")
+    generator = generator_for(decoded.seed, "neurons and images of the score")
+    fraction, reason = _signal_fraction(decoded.train)
+    reliable = np.flatnonzero(fraction >= settings.least_signal) if not reason else np.arange(len(fraction))
+    if not len(reliable):
+        raise DataError(
+            f"A score needs reliable neurons; of none do images explain {100 * settings.least_signal:g} % of the variance. Lower"
+            " least_signal, or record more repeats."
+        )
+    neurons = np.sort(generator.permutation(reliable)[: settings.n_neurons])
+    rows = np.sort(generator.permutation(decoded.train.n_stimuli)[: settings.n_train])
+    per_image = max(1, round(float(test.total_presentations().mean())))
+    ceiling = noise_ceiling(fraction[neurons], per_image) if not reason else np.full(len(neurons), np.nan)
+    responses = torch.from_numpy(decoded.train.averaged()[rows][:, neurons])
+    measured = test.averaged()[:, neurons].astype(np.float64)
+    n_resamples = min(decoded.n_resamples, MOST_RESAMPLES)
+    counts = resample_counts(test.n_stimuli, n_resamples, generator_for(decoded.seed, "bootstrap score"))
+    order = generator_for(decoded.seed, "permuted score").permuted(np.tile(np.arange(test.n_stimuli), (n_resamples, 1)), axis=1)
+    scale = np.ones(len(neurons)) if reason else ceiling
+    compare = _Comparison(responses, measured, counts, order, scale)
+    both = (decoded.train.images[rows], test.images)
+    known, asked = (read_layers(decoded.towers, images) for images in both)
+    found = {name: compare(known[name], asked[name]) for name in track(list(known), "Predicting neurons")}
+    if is_image_map_learnt(decoded.towers):
+        found[UNTRAINED] = _pool_untrained(decoded, both, compare, settings.n_untrained)
+    correlation, resampled, permuted = zip(*found.values(), strict=True)
+    return BrainScoreResult(
+        layers=tuple(found),
+        neurons=neurons,
+        correlation=np.array(correlation),
+        ceiling=ceiling,
+        resampled=np.array(resampled),
+        permuted=np.array(permuted),
+        n_images=test.n_stimuli,
+        reason=reason,
+    )
+
+
+def _signal_fraction(train: Pairs) -> tuple[Float[np.ndarray, "neuron"], str]:
+    """Return the signal variance fraction of single training trials, or why there is none."""
+    single = train.n_presentations == 1
+    try:
+        return np.nan_to_num(signal_variance_fraction(train.responses[single], train.stimulus_index[single])), ""
+    except DataError as error:
+        return np.ones(train.n_neurons), f"Scores are not corrected for noise. {error}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """Predicts neurons from a layer, and scores the predictions over images as they are, resampled, and permuted."""
+
+    responses: torch.Tensor
+    measured: Float[np.ndarray, "image neuron"]
+    counts: Int[np.ndarray, "resample image"]
+    order: Int[np.ndarray, "resample image"]
+    scale: Float[np.ndarray, "neuron"]
+
+    def __call__(self, known: torch.Tensor, asked: torch.Tensor, some: slice = slice(None)) -> Scores:
+        predicted = _predict(known, asked, self.responses)
+        return (
+            _weighted_correlation(predicted, self.measured, np.ones((1, len(self.measured))))[0],
+            np.median(_weighted_correlation(predicted, self.measured, self.counts[some]) / self.scale, axis=1),
+            np.median(_permuted_correlation(predicted, self.measured, self.order[some]) / self.scale, axis=1),
+        )
+
+
+def _pool_untrained(decoded: Decoded, both: tuple[np.ndarray, np.ndarray], compare: _Comparison, n_draws: int) -> Scores:
+    """Return the scores of the map of untrained towers: mean over draws of weights, each with its part of the resamples."""
+    draws = []
+    for draw, bare in enumerate(draw_untrained(decoded.towers, decoded.seed, n_draws)):
+        known, asked = (read_layers(bare, images)[MAP] for images in both)
+        draws.append(compare(known, asked, slice(draw, None, n_draws)))
+    correlations, resampled, permuted = zip(*draws, strict=True)
+    return np.mean(correlations, axis=0), np.concatenate(resampled), np.concatenate(permuted)
+
+
+@torch.no_grad()
+def _predict(known: torch.Tensor, asked: torch.Tensor, responses: torch.Tensor) -> Float[np.ndarray, "image neuron"]:
+    """Predict test responses from a layer, z-scored number by number over the training images."""
+    mean = known.float().mean(0)
+    deviation = known.float().std(0, correction=0)
+    deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
+    standard = [((maps.float() - mean) / deviation).half() for maps in (known, asked)]
+    return np.asarray(fit_global_ridge(standard[0], responses).predict(standard[1]).double().numpy())
+
+
+def _weighted_correlation(
+    predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], counts: np.ndarray
+) -> Float[np.ndarray, "resample neuron"]:
+    """Correlate over images that count several times or not at all; 0 where nothing varies."""
+    one, other = predicted - predicted.mean(axis=0), measured - measured.mean(axis=0)
+    weight = counts / counts.sum(axis=1, keepdims=True)
+    mean_one, mean_other = weight @ one, weight @ other
+    shared = weight @ (one * other) - mean_one * mean_other
+    spread = (weight @ one**2 - mean_one**2) * (weight @ other**2 - mean_other**2)
+    return np.divide(shared, np.sqrt(np.maximum(spread, 0)), out=np.zeros_like(shared), where=spread > 1e-18)
+
+
+def _permuted_correlation(
+    predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], order: np.ndarray
+) -> Float[np.ndarray, "resample neuron"]:
+    """Correlate predictions with responses to other images, one permutation after the other."""
+    units = []
+    for values in (predicted, measured):
+        centred = values - values.mean(axis=0)
+        length = np.sqrt((centred**2).sum(axis=0))
+        units.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9))
+    return np.array([np.einsum("in,in->n", units[0], units[1][rows]) for rows in order])

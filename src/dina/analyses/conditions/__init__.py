@@ -1,0 +1,1 @@
+"""Stimulus conditions: does decoding depend on the set of images shown."""

@@ -1,0 +1,222 @@
+"""Whether decoding depends on the stimulus set: within natural, white, 8D, 4D and small images, and from one to the others."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+
+from dina.analyses.conditions.matched_conditions import MatchedConditions, match_conditions
+from dina.analyses.decoded import Decoded
+from dina.analyses.paired_galleries import PairedResampling, TestQueries, first_places
+from dina.analyses.resampled_finding import curve_variables, resampled_finding
+from dina.analyses.shares import EXCHANGED, NULL
+from dina.checks import DataError
+from dina.data.near_duplicates import group_near_identical
+from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.data.standardise import Standardiser
+from dina.progress import track
+from dina.recordings.recording import Recording
+from dina.rivals.ideal_observer import IdealObserver
+from dina.statistics.finding import Finding
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.decoder import DinaDecoder
+
+NEURALLY_DERIVED = ("8D", "4D")
+CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
+OTHER_NEURONS = (
+    "The recordings do not say that their neurons are the same (neuron_position_um, known and equal in both), and towers cannot be"
+    " asked about other neurons."
+)
+FEWEST_IMAGES = 10
+Fitted = tuple[AlignedTowers, Standardiser]
+"""Towers, and the means and deviations by which they know responses."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionsResult:
+    """Retrieval within and between conditions, image by image, on the same test identities.
+
+    Parameters
+    ----------
+    conditions
+        Their names; the first is the one of the decoding, from which the towers are taken to the others.
+    within
+        Chance of each candidate to come first, towers fitted within each condition.
+    transferred
+        The same for towers fitted on the first condition; its own entry equals that of ``within``. NaN where the neurons
+        are not known to be the same.
+    ideal
+        The same for the ideal observer of simulated recordings; None for real ones.
+    matched
+        What was made equal, and how.
+    n_train, n_dropped
+        Number of training identities, and of test identities that were left out because they look like others elsewhere.
+    resampling
+        Bootstrap and permutations of the test identities.
+    """
+
+    conditions: tuple[str, ...]
+    within: Float[np.ndarray, "condition image candidate"]
+    transferred: Float[np.ndarray, "condition image candidate"]
+    ideal: Float[np.ndarray, "condition image candidate"] | None
+    matched: MatchedConditions
+    n_train: int
+    n_dropped: int
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracies with intervals and nulls over ``condition``, and the signal variance before and after matching."""
+        over = self.resampling.over_tables
+        recording = self.matched.recordings[0]
+        variables = {
+            **curve_variables("within", "condition", over(self.within), "top-1 accuracy, trained and tested within"),
+            **curve_variables(
+                "transferred", "condition", over(self.transferred), "top-1 accuracy, trained on the first condition"
+            ),
+            "signal_before": ("condition", self.matched.fraction_before, {"units": "1"}),
+            "signal_after": ("condition", self.matched.fraction_after, {"units": "1"}),
+            "has_same_neurons": ("condition", self.matched.has_same_neurons.astype(np.uint8), {"units": "1"}),
+        }
+        if self.ideal is not None:
+            variables |= curve_variables("ideal", "condition", over(self.ideal), "top-1 accuracy of the ideal observer")
+        return xr.Dataset(
+            variables,
+            coords={"condition": list(self.conditions)},
+            attrs={
+                "n_images": self.within.shape[1],
+                "n_train": self.n_train,
+                "n_dropped": self.n_dropped,
+                "n_neurons": recording.n_neurons,
+                "n_trials": recording.n_trials,
+                "caveat": CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "",
+                "null": NULL,
+            },
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return accuracies within and between conditions and their paired differences; see `docs/image-side.md`."""
+        over, n, first = self.resampling.over_tables, self.within.shape[1], self.conditions[0]
+        own, moved = (np.diagonal(tables, axis1=1, axis2=2) for tables in (self.within, self.transferred))
+        differences = self.resampling.over_differences
+        rows = {"within": over(self.within), "moved": over(self.transferred)}
+        if self.ideal is not None:
+            rows["ideal"] = over(self.ideal)
+        found = []
+        for place, name in enumerate(self.conditions):
+            found.append(resampled_finding(f"top1_within_{name}", rows["within"][:, place], "1", n, NULL))
+            if self.ideal is not None:
+                found.append(resampled_finding(f"ideal_top1_{name}", rows["ideal"][:, place], "1", n, NULL))
+            if place == 0:
+                continue
+            loss, change = differences(np.stack([own[place] - moved[place], own[place] - own[0]])).T
+            moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, EXCHANGED)
+            for finding, values, null in moves:
+                if self.matched.has_same_neurons[place]:
+                    found.append(resampled_finding(finding, values, "1", n, null))
+                else:
+                    found.append(Finding(finding, math.nan, "1", n, reason=OTHER_NEURONS))
+            found.append(resampled_finding(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED))
+        return tuple(found)
+
+
+def analyse_conditions(decoded: Decoded) -> ConditionsResult:
+    """Fit towers within each stimulus condition, and take those of the first condition to the others.
+
+    All recordings are first made equal, see `match_conditions`. The split is that of the decoding: by image identity,
+    hence the same for all conditions; a test identity whose image is near-identical to a training or validation image under
+    any condition is left out of all of them. It takes one fit for each condition. Where the neurons of a condition are not
+    known to be those of the first, nothing is taken over to it.
+
+    Parameters
+    ----------
+    decoded
+        With recordings under further conditions in ``others``.
+
+    Raises
+    ------
+    DataError
+        If there are no further recordings, or they cannot be compared, or too few test identities are left.
+    """
+    if not decoded.others:
+        raise DataError(
+            "Conditions can be compared only with recordings under other conditions; none were given."
+            " Give them together with the natural one."
+        )
+    matched = match_conditions((decoded.recording, *decoded.others), decoded.train.stimulus_id, decoded.seed)
+    train, validation, test = (
+        np.intersect1d(part.stimulus_id, matched.stimulus_id) for part in (decoded.train, decoded.validation, decoded.test)
+    )
+    is_alike = _look_like(matched.recordings[1:], test, np.concatenate([train, validation]))
+    test = test[~is_alike]
+    if len(test) < FEWEST_IMAGES:
+        raise DataError(
+            f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)},"
+            f" and {is_alike.sum()} more that look like training images under some condition. Keep more images for testing."
+        )
+    fit_first = cache(partial(_fit, decoded, matched.recordings[0], train, validation))
+    tables = []
+    for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
+        fit_own = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
+        taken = fit_first if matched.has_same_neurons[place] else None
+        tables.append(decoded.parts.get(recording.condition, partial(_ask, recording, test, fit_own, taken)))
+    return ConditionsResult(
+        conditions=tuple(recording.condition for recording in matched.recordings),
+        within=np.stack([table["within"] for table in tables]),
+        transferred=np.stack([table["transferred"] for table in tables]),
+        ideal=np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None,
+        matched=matched,
+        n_train=len(train),
+        n_dropped=int(is_alike.sum()),
+        resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
+    )
+
+
+def _look_like(
+    recordings: Sequence[Recording], test: Int[np.ndarray, "n_test"], other: Int[np.ndarray, "n_other"]
+) -> Bool[np.ndarray, "n_test"]:
+    """Say of each test identity whether its image is near-identical to that of another part in any recording."""
+    found = np.zeros(len(test), dtype=bool)
+    for recording in recordings:  # the split keeps those of the first condition together
+        group = group_near_identical(recording.images)
+        found |= np.isin(group[test], group[other])
+    return found
+
+
+def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
+    """Fit towers on one condition, standardised by itself."""
+    own = learn_standardiser(recording, train)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
+    assert decoder.towers is not None  # set by fit; tells the type checker
+    return decoder.towers, own
+
+
+def _ask(
+    recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
+) -> dict[str, np.ndarray]:
+    """Return what the condition's own towers, those of the first condition (if any) and the ideal observer find."""
+    own, standardiser = fit_own()
+    pairs = make_pairs(recording, test, standardiser)
+    found = {"within": _search(own, pairs)}
+    found["transferred"] = np.full_like(found["within"], np.nan)
+    if fit_first is not None:
+        first, of_first = fit_first()
+        # the first condition's towers know responses by its own means and deviations
+        found["transferred"] = _search(first, make_pairs(recording, test, of_first))
+    return found if recording.truth is None else found | {"ideal": _observe(recording, pairs)}
+
+
+def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
+    queries = TestQueries(towers, pairs, np.arange(pairs.n_stimuli))
+    return first_places(queries.score(queries.images))
+
+
+def _observe(recording: Recording, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
+    """Ask the ideal observer the same queries."""
+    assert recording.truth is not None  # asked before; tells the type checker
+    task = make_task(pairs, "averaged")
+    return first_places(IdealObserver(recording.truth).fit(pairs, pairs).score(task.queries, task.gallery))

@@ -1,0 +1,1 @@
+"""Contributions: what does decoding lose without each neuron."""

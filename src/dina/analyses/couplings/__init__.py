@@ -1,0 +1,1 @@
+"""Couplings: which neurons vary together, and why."""

@@ -1,0 +1,115 @@
+"""All that an analysis may read: a recording, the three parts of its split, and the towers fitted on them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from dina.analyses.kept_parts import KeptParts
+from dina.checks import DataError
+from dina.data.near_duplicates import group_near_identical
+from dina.data.pairs import Pairs, learn_standardiser, make_pairs
+from dina.data.splits import split_by_stimulus
+from dina.recordings.recording import Recording
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.decoder import DinaDecoder
+from dina.training.preset_settings import PresetSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A finished decoding, ready to be interpreted.
+
+    Parameters
+    ----------
+    recording
+        What was decoded; analyses read its scale (``deg_per_pixel``), labels, neuron positions and, in positive
+        controls only, the truth of a simulation.
+    train, validation, test
+        The parts of the split. Whatever an analysis learns or selects comes from the first two; it reads the third once.
+    fitted
+        The towers, or None where too few images allowed no fit; analyses ask for `towers`.
+    preset, settings
+        How the towers were made; `dina.training.decoder.DinaDecoder` makes others alike.
+    seed
+        Of every random choice.
+    device
+        "cpu" or "cuda".
+    n_resamples
+        Bootstrap resamples and permutations.
+    others
+        Further recordings with the same image ids under other conditions, best of the same neurons; usually none.
+    image_features
+        What the objective was told of every image, as `dina.training.decoder.DinaDecoder` takes it; None where it was told
+        nothing.
+    parts
+        Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.
+    """
+
+    recording: Recording
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+    fitted: AlignedTowers | None
+    preset: str
+    settings: PresetSettings
+    seed: int = 0
+    device: str = "cpu"
+    n_resamples: int = 2000
+    others: tuple[Recording, ...] = ()
+    image_features: Float[np.ndarray, "image feature"] | None = None
+    parts: KeptParts = field(default_factory=KeptParts)
+
+    @property
+    def towers(self) -> AlignedTowers:
+        """The towers, fitted on ``train``, chosen by ``validation``; on ``device``, in evaluation mode.
+
+        Raises
+        ------
+        DataError
+            If the study could fit none.
+        """
+        if self.fitted is None:
+            raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
+        return self.fitted
+
+
+def decode(
+    recording: Recording,
+    preset: str = "default",
+    settings: PresetSettings | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    *,
+    test_fraction: float = 0.1,
+    n_resamples: int = 2000,
+) -> Decoded:
+    """Split a recording by image, fit the towers of a preset, and return what analyses take.
+
+    It is the decoding step of `dina.study.run_study`, without rivals and without files.
+
+    Parameters
+    ----------
+    recording
+        Anything that `dina.read` or `dina.simulate` gives.
+    preset, settings
+        Which towers; None for the settings that the preset prescribes.
+    seed
+        Of the split, of weights and of every resampling.
+    device
+        "cpu" or "cuda".
+    test_fraction
+        Of the images; a tenth of the images is kept for validation.
+    n_resamples
+        Bootstrap resamples and permutations of the analyses.
+
+    Raises
+    ------
+    DataError
+        If the recording cannot be split or the towers cannot be fitted on it.
+    """
+    split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
+    standardiser = learn_standardiser(recording, split.train)
+    train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
+    decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)
+    return Decoded(recording, train, validation, test, decoder.towers, preset, decoder.settings, seed, device, n_resamples)

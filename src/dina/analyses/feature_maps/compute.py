@@ -1,0 +1,220 @@
+"""Whether the map made of a response is the map of its own image rather than that of another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Float32, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.comparable_maps import ComparableMaps
+from dina.analyses.decoded import Decoded
+from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
+from dina.checks import DataError
+from dina.randomness import generator_for
+from dina.statistics.correlation import correlate_all_rows
+from dina.statistics.finding import Finding
+from dina.statistics.map_similarity import structural_similarity_of_all_pairs
+from dina.statistics.ranks import all_ranks
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+NULL = "maps of responses paired with maps of other images, permuted over images"
+QUANTILES = (0.9, 0.5, 0.1)
+RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM: three deviations on either side of the mean
+
+
+class FeatureMapsSettings(BaseModel):
+    """What is compared and shown.
+
+    Parameters
+    ----------
+    n_similarity
+        Test images of which all pairs are compared by structural similarity; correlations use all test images.
+    n_channels_shown
+        Channels shown for the examples, besides the mean over all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_similarity: int = Field(50, ge=3)
+    n_channels_shown: int = Field(2, ge=1)
+
+
+DEFAULTS = FeatureMapsSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMapsResult:
+    """How alike the maps of responses and of images are, for matched and for mismatched pairs.
+
+    Parameters
+    ----------
+    correlation
+        Pearson correlation over all channels and places of the map of each response with the map of each image,
+        shape ``(n_responses, n_images)``; the n-th response is that to the n-th image.
+    similarity
+        Structural similarity averaged over channels, for some of the images, shape ``(n_compared, n_compared)``.
+    by_channel
+        Correlation over places of each channel, and structural similarity, averaged over matched and over mismatched
+        pairs, shape ``(n_channels, 4)``.
+    channels
+        Names of the channels.
+    stimulus_id
+        Of all images, and of those compared by structural similarity.
+    examples
+        Numbers of the images shown: those at the 90 %, 50 % and 10 % quantile of the matched correlation.
+    shown
+        Names of the maps shown: the mean over channels, then the channels with the best matched correlation over
+        validation images.
+    pixels
+        The images shown, in units of contrast, shape ``(n_examples, height, width)``.
+    image_maps, neural_maps
+        Of the examples, shape ``(n_examples, n_shown, map_height, map_width)``, in deviations of the channel.
+    form
+        What the neural maps are.
+    deg_per_pixel
+        None if unknown.
+    seed, n_resamples
+        Of bootstrap and permutations.
+    """
+
+    correlation: Float[np.ndarray, "response image"]
+    similarity: Float[np.ndarray, "compared_response compared_image"]
+    by_channel: Float[np.ndarray, "channel 4"]
+    channels: tuple[str, ...]
+    stimulus_id: tuple[Int[np.ndarray, "image"], Int[np.ndarray, "compared"]]
+    examples: tuple[int, ...]
+    shown: tuple[str, ...]
+    pixels: Float[np.ndarray, "example height width"]
+    image_maps: Float32[np.ndarray, "example shown map_height map_width"]
+    neural_maps: Float32[np.ndarray, "example shown map_height map_width"]
+    form: str
+    deg_per_pixel: float | None
+    seed: int
+    n_resamples: int
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return similarities of all pairs, of each channel, and the maps of a few examples."""
+        where = ("example", "shown", "map_height", "map_width")
+        deviations = {"units": "deviations of the channel over images"}
+        variables = {
+            "correlation": (("response", "image"), self.correlation, {"units": "1"}),
+            "similarity": (("compared_response", "compared_image"), self.similarity, {"units": "1"}),
+            "by_channel": (("channel", "measure"), self.by_channel, {"units": "1"}),
+            "pixels": (("example", "height", "width"), self.pixels, {"units": "contrast"}),
+            "image_maps": (where, self.image_maps, deviations),
+            "neural_maps": (where, self.neural_maps, deviations),
+            "example_image": (("example",), np.array(self.examples), {"units": "1", "long_name": "position along image"}),
+        }
+        ids, compared = self.stimulus_id
+        own = {
+            "image": ids,
+            "response": ids,
+            "compared_response": compared,
+            "compared_image": compared,
+            "example": ids[list(self.examples)],
+        }
+        extent, maps = self.pixels.shape[1:], self.image_maps.shape[2:]
+        coordinates = {
+            **stimulus_coordinates(own),
+            **place_coordinates(extent),
+            **place_coordinates(maps, extent, ("map_height", "map_width")),
+            "channel": list(self.channels),
+            "measure": ["correlation_matched", "correlation_mismatched", "ssim_matched", "ssim_mismatched"],
+            "shown": list(self.shown),
+        }
+        scale = {} if self.deg_per_pixel is None else {"deg_per_pixel": self.deg_per_pixel}
+        return xr.Dataset(variables, coordinates, {"form": self.form, **scale})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return ``map_correlation``, ``map_ssim`` and ``map_two_way``, matched, beside the same of permuted pairs."""
+        beaten = (len(self.correlation) - all_ranks(self.correlation)) / (len(self.correlation) - 1)
+        return (
+            self._matched("map_correlation", self.correlation),
+            self._matched("map_ssim", self.similarity),
+            self._matched("map_two_way", beaten),
+        )
+
+    def _matched(self, name: str, pairs: Float[np.ndarray, "response image"]) -> Finding:
+        """Average the diagonal, with a bootstrap interval over images and the same over permuted pairs."""
+        n = len(pairs)
+        own = pairs.diagonal().astype(np.float64)
+        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
+        permuted = generator_for(self.seed, f"pairing {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
+        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64))
+        interval = percentile_interval(counts @ own / n)
+        return Finding(name, float(own.mean()), "1", n, *interval, *null, null=NULL)
+
+
+def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAULTS) -> FeatureMapsResult:
+    """Compare the maps of responses to test images with the maps of these images.
+
+    Parameters
+    ----------
+    decoded
+        Means and the prior of the maps are learnt from its training images, see `ComparableMaps`; channels to be shown
+        are chosen by its validation images.
+    settings
+        What is compared and shown.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three test images or no fitted towers.
+    """
+    test = decoded.test
+    if test.n_stimuli < 3:
+        raise DataError(f"Comparing maps needs at least three test images; there are {test.n_stimuli}. Record more images.")
+    reader = ComparableMaps(decoded.towers, decoded.train, decoded.validation, decoded.seed)
+    best = _best_channels(reader, decoded, settings.n_channels_shown)
+    image, neural = reader.of_images(test.images), reader.of_responses(test.averaged())
+    correlation = correlate_all_rows(neural.reshape(len(neural), -1), image.reshape(len(image), -1))
+    correlation = np.nan_to_num(correlation)  # a map without any structure is like no other
+    compared = np.sort(generator_for(decoded.seed, "compared maps").permutation(len(image))[: settings.n_similarity])
+    ranges = np.full(len(reader.channels), RANGE_DEVIATIONS)
+    similarity = structural_similarity_of_all_pairs(neural[compared], image[compared], ranges)
+    order = np.argsort(correlation.diagonal(), kind="stable")
+    examples = tuple(int(order[round(q * (len(order) - 1))]) for q in QUANTILES)
+    shown = [maps[list(examples)] for maps in (image, neural)]
+    image_maps, neural_maps = (np.concatenate([maps.mean(axis=1, keepdims=True), maps[:, best]], axis=1) for maps in shown)
+    return FeatureMapsResult(
+        correlation=correlation,
+        similarity=similarity.mean(axis=0),
+        by_channel=np.concatenate([_by_channel(neural, image), _on_and_off(similarity)], axis=1),
+        channels=reader.channels,
+        stimulus_id=(test.stimulus_id, test.stimulus_id[compared]),
+        examples=examples,
+        shown=("mean over channels", *(reader.channels[channel] for channel in best)),
+        pixels=test.images[list(examples)].mean(axis=1),
+        image_maps=image_maps,
+        neural_maps=neural_maps,
+        form=reader.form,
+        deg_per_pixel=decoded.recording.deg_per_pixel,
+        seed=decoded.seed,
+        n_resamples=decoded.n_resamples,
+    )
+
+
+def _best_channels(reader: ComparableMaps, decoded: Decoded, n: int) -> list[int]:
+    """Return the channels whose maps of validation images and responses are most alike."""
+    validation = decoded.validation
+    matched = _by_channel(reader.of_responses(validation.averaged()), reader.of_images(validation.images))[:, 0]
+    return [int(channel) for channel in np.argsort(-matched, kind="stable")[:n]]
+
+
+def _by_channel(
+    neural: Float32[np.ndarray, "image channel height width"], image: Float32[np.ndarray, "image channel height width"]
+) -> Float[np.ndarray, "channel 2"]:
+    """Return each channel's correlation over places, averaged over matched and over mismatched pairs."""
+    pairs = [
+        correlate_all_rows(neural[:, c].reshape(len(neural), -1), image[:, c].reshape(len(image), -1))
+        for c in range(neural.shape[1])
+    ]
+    return _on_and_off(np.nan_to_num(np.stack(pairs)))
+
+
+def _on_and_off(pairs: Float[np.ndarray, "channel row other"]) -> Float[np.ndarray, "channel 2"]:
+    """Return the means on and off the diagonal."""
+    n = pairs.shape[1]
+    matched = np.trace(pairs, axis1=1, axis2=2) / n
+    return np.stack([matched, (pairs.sum(axis=(1, 2)) - n * matched) / (n * (n - 1))], axis=1)

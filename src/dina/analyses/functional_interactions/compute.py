@@ -1,0 +1,272 @@
+"""Do neurons carry more, or less, in pairs than alone? Interactions of all strength, and the pairs that interact."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t as student
+
+from dina.analyses.attention_matrices import received_attention
+from dina.analyses.decoded import Decoded
+from dina.analyses.functional_interactions.coupled_pairs import (
+    NO_WIDTH,
+    OF_COUPLED_PAIRS,
+    judge_coupled_pairs,
+    summarise_coupled_pairs,
+)
+from dina.analyses.functional_interactions.interaction_statistics import (
+    summarise_interactions,
+    with_nulls,
+)
+from dina.analyses.functional_interactions.silenced_pairs import interactions_by_silencing
+from dina.analyses.likelihood_readout import LikelihoodReadout
+from dina.analyses.noise_sources import (
+    DecoderNoise,
+    NoiseSource,
+    RepeatNoise,
+    has_repeats,
+    training_residuals,
+)
+from dina.analyses.pair_interactions import PairForms, ScaledPrecision, sample_pairs
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.training.comparison import LikelihoodComparison
+
+N_ATTENDING = 16  # trials over which attention is averaged
+NULL = "noise model fitted to training noise that was permuted, each neuron by itself"
+NO_REPEATS = "No training image was shown twice, so noise cannot be told from what the image model leaves unexplained."
+
+
+class FunctionalInteractionsSettings(BaseModel):
+    """How interactions are looked for.
+
+    Parameters
+    ----------
+    n_sampled_pairs
+        Pairs drawn at random, from which the statistics of all pairs are estimated.
+    n_null_models
+        Noise models fitted to permuted residuals.
+    n_tested_pairs
+        Pairs of strongest coupling that are tested one by one.
+    n_listed_pairs
+        Pairs listed in the result, the surest first.
+    false_discovery_rate
+        Expected fraction of wrong pairs among those called interacting.
+    n_silenced_neurons
+        Neurons sampled where the towers have no closed form.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_sampled_pairs: int = Field(20_000, ge=10)
+    n_null_models: int = Field(8, ge=3)
+    n_tested_pairs: int = Field(50_000, ge=1)
+    n_listed_pairs: int = Field(300, ge=1)
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)
+    n_silenced_neurons: int = Field(12, ge=3)
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalInteractionsResult:
+    """Interactions between neurons in what they tell about the image.
+
+    Parameters
+    ----------
+    sampled_pairs
+        Pairs drawn at random, shape ``(n_sampled, 2)``; indices of neurons.
+    sampled_interaction
+        Mean over test images of the margin lost without both less that lost without each, in units of the score (nats
+        for the likelihood decoder), shape ``(n_sampled,)``. Positive: redundant; negative: synergistic.
+    null_interaction
+        The same under one null model; NaN where there is none.
+    listed_pairs
+        Tested pairs, those of the surest coupling first, shape ``(n_listed, 2)``.
+    interaction, low, high
+        Of the listed pairs, with 95 % intervals over test images; shape ``(n_listed,)``.
+    coupling
+        Partial correlation of their noise, in [-1, 1].
+    coupling_p
+        p-value of no coupling, over training images, adjusted for all pairs (false discovery rate).
+    interaction_p
+        p-value of no mean interaction, over test images, adjusted for the coupled pairs; NaN for pairs that are not.
+    contribution
+        Mean margin lost without each neuron, shape ``(n_neurons,)``; NaN where only a sample was silenced.
+    statistics
+        As `findings` gives them.
+    removal
+        "removed" from the noise model, or "silenced".
+    received_attention
+        For towers with neuron attention: mean attention that each neuron receives in validation trials, sums to 1; else None.
+    """
+
+    sampled_pairs: Int[np.ndarray, "sampled 2"]
+    sampled_interaction: Float[np.ndarray, "sampled"]
+    null_interaction: Float[np.ndarray, "sampled"]
+    listed_pairs: Int[np.ndarray, "listed 2"]
+    interaction: Float[np.ndarray, "listed"]
+    low: Float[np.ndarray, "listed"]
+    high: Float[np.ndarray, "listed"]
+    coupling: Float[np.ndarray, "listed"]
+    coupling_p: Float[np.ndarray, "listed"]
+    interaction_p: Float[np.ndarray, "listed"]
+    contribution: Float[np.ndarray, "neuron"]
+    statistics: tuple[Finding, ...]
+    removal: str
+    received_attention: Float[np.ndarray, "neuron"] | None = None
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return sampled pairs, listed pairs and contributions with named axes."""
+        score = {"units": "nat" if self.removal == "removed" else "1"}
+        variables = {
+            "sampled_pairs": (("sampled", "member"), self.sampled_pairs, {"units": "1", "long_name": "indices of neurons"}),
+            "sampled_interaction": (("sampled",), self.sampled_interaction, score),
+            "null_interaction": (("sampled",), self.null_interaction, score),
+            "listed_pairs": (("listed", "member"), self.listed_pairs, {"units": "1", "long_name": "indices of neurons"}),
+            "interaction": (("listed",), self.interaction, score),
+            "interaction_low": (("listed",), self.low, score),
+            "interaction_high": (("listed",), self.high, score),
+            "coupling": (("listed",), self.coupling, {"units": "1"}),
+            "coupling_p": (("listed",), self.coupling_p, {"units": "1"}),
+            "interaction_p": (("listed",), self.interaction_p, {"units": "1"}),
+            "contribution": (("neuron",), self.contribution, score),
+        }
+        if self.received_attention is not None:
+            variables["received_attention"] = (("neuron",), self.received_attention, {"units": "1"})
+        return xr.Dataset(variables, attrs={"removal": self.removal})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return size and sign of interactions, and how many pairs interact."""
+        return self.statistics
+
+
+def analyse_functional_interactions(
+    decoded: Decoded, settings: FunctionalInteractionsSettings | None = None
+) -> FunctionalInteractionsResult:
+    """Ask whether pairs of neurons carry more or less about the image than the sum of what each carries.
+
+    For the likelihood decoder the removal of any two neurons has a closed form, and all pairs are looked at; for other
+    towers a sample of neurons is silenced, one by one and in pairs.
+
+    Parameters
+    ----------
+    decoded
+        Towers and test images; training images for the null.
+    settings
+        How to look; None for what is usual.
+
+    Raises
+    ------
+    DataError
+        If no towers were fitted.
+    """
+    chosen = settings or FunctionalInteractionsSettings()
+    if not isinstance(decoded.towers.comparison, LikelihoodComparison):
+        return _by_silencing(decoded, chosen)
+    readout = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
+    residuals = training_residuals(decoded)
+    as_fitted = _examine(readout, DecoderNoise(readout, residuals, decoded.seed), decoded, chosen)
+    prefixed = tuple(replace(finding, name=f"decoder_{finding.name}") for finding in as_fitted.statistics)
+    if not has_repeats(decoded):
+        names = [*(finding.name for finding in as_fitted.statistics), *OF_COUPLED_PAIRS]
+        unknown = tuple(Finding(name, math.nan, "1", decoded.test.n_stimuli, reason=NO_REPEATS) for name in names)
+        return replace(as_fitted, statistics=(*unknown, *prefixed))
+    noise = RepeatNoise.of(decoded, chosen.n_tested_pairs, chosen.false_discovery_rate)
+    main = _examine(readout, noise, decoded, chosen)
+    forms = _forms(readout, noise.observed(), decoded)
+    tested = judge_coupled_pairs(forms, noise.coupled, chosen.false_discovery_rate)
+    listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: chosen.n_listed_pairs]
+    pairs = noise.coupled.select(listed)
+    return replace(
+        main,
+        listed_pairs=pairs.pairs,
+        interaction=tested.mean[listed],
+        low=(tested.mean - tested.reach)[listed],
+        high=(tested.mean + tested.reach)[listed],
+        coupling=pairs.coupling,
+        coupling_p=pairs.adjusted_p,
+        interaction_p=tested.adjusted_p[listed],
+        statistics=(
+            *main.statistics,
+            *summarise_coupled_pairs(forms, noise.coupled, tested, chosen.false_discovery_rate),
+            *prefixed,
+        ),
+    )
+
+
+def _examine(
+    readout: LikelihoodReadout, source: NoiseSource, decoded: Decoded, settings: FunctionalInteractionsSettings
+) -> FunctionalInteractionsResult:
+    """Measure interactions under one noise model and under models of permuted noise; no single pair is tested yet."""
+    forms = _forms(readout, source.observed(), decoded)
+    pairs = sample_pairs(forms.n_neurons, settings.n_sampled_pairs, generator_for(decoded.seed, "sampled pairs"))
+    sampled, contribution = forms.interactions(pairs), forms.contributions().numpy()
+    observed = summarise_interactions(sampled, contribution, forms.margin.numpy())
+    nulls, null_mean = [], np.full(len(pairs), np.nan)
+    for chance in track(source.by_chance(settings.n_null_models), "Interactions by chance", total=settings.n_null_models):
+        null_forms = _forms(readout, chance, decoded)
+        null_sampled = null_forms.interactions(pairs)
+        null_mean = null_sampled.mean(0)
+        nulls.append(summarise_interactions(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
+    nothing = np.empty(0)
+    return FunctionalInteractionsResult(
+        sampled_pairs=pairs,
+        sampled_interaction=sampled.mean(0),
+        null_interaction=null_mean,
+        listed_pairs=np.empty((0, 2), dtype=np.int64),
+        interaction=nothing,
+        low=nothing,
+        high=nothing,
+        coupling=nothing,
+        coupling_p=nothing,
+        interaction_p=nothing,
+        contribution=contribution.mean(0),
+        statistics=with_nulls(observed, nulls, NULL),
+        removal="removed",
+    )
+
+
+def _forms(readout: LikelihoodReadout, noise: ScaledPrecision, decoded: Decoded) -> PairForms:
+    """Ask with the average response to each image: margins are linear in the response, so this is the mean over trials."""
+    responses = torch.from_numpy(decoded.test.averaged()).double()
+    return PairForms.of(readout, noise, responses, torch.arange(decoded.test.n_stimuli))
+
+
+def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) -> FunctionalInteractionsResult:
+    """Silence a sample of neurons, one by one and in pairs; neurons that add up have no interaction at all."""
+    tower = decoded.towers.neural_tower
+    trials = decoded.validation.responses[:N_ATTENDING]
+    attention = received_attention(tower, trials) if isinstance(tower, NeuronAttention) else None
+    silenced = interactions_by_silencing(decoded, settings.n_silenced_neurons)
+    mean = silenced.interaction.mean(0)
+    error = silenced.interaction.std(0, ddof=1) / math.sqrt(len(silenced.interaction))
+    reach = student.ppf(0.975, len(silenced.interaction) - 1) * error
+    observed = summarise_interactions(silenced.interaction, silenced.contribution)
+    statistics = tuple(
+        replace(finding, reason=NO_WIDTH) if math.isfinite(finding.value) else finding for finding in observed.all()
+    )
+    order = np.argsort(-np.abs(mean), kind="stable")[: settings.n_listed_pairs]
+    nothing = np.full(len(order), np.nan)
+    reason = "Only towers with a noise model allow every pair to be tested; a sample of neurons was silenced."
+    unknown = tuple(Finding(name, math.nan, "1", decoded.test.n_neurons, reason=reason) for name in OF_COUPLED_PAIRS)
+    return FunctionalInteractionsResult(
+        sampled_pairs=silenced.pairs,
+        sampled_interaction=mean,
+        null_interaction=np.full(len(mean), np.nan),
+        listed_pairs=silenced.pairs[order],
+        interaction=mean[order],
+        low=(mean - reach)[order],
+        high=(mean + reach)[order],
+        coupling=nothing,
+        coupling_p=nothing,
+        interaction_p=nothing,
+        contribution=np.full(decoded.test.n_neurons, np.nan),
+        statistics=(*statistics, *unknown),
+        removal="silenced",
+        received_attention=attention,
+    )

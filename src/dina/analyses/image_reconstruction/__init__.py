@@ -1,0 +1,1 @@
+"""Image reconstruction: how much of the image can be rebuilt from the map of a response."""

@@ -1,0 +1,247 @@
+"""How much of the image can be rebuilt from the map of a response, and how much from the map of the image itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Float32, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.comparable_maps import ComparableMaps
+from dina.analyses.decoded import Decoded
+from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
+from dina.analyses.image_reconstruction.reconstructors import (
+    ConvolutionalReconstruction,
+    Examples,
+    LinearReconstruction,
+    coarse_pixels,
+)
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.randomness import generator_for
+from dina.statistics.correlation import correlate_all_rows
+from dina.statistics.finding import Finding
+from dina.statistics.map_similarity import structural_similarity_of_all_pairs
+from dina.statistics.ranks import all_ranks
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+NULL = "reconstructions compared with other test images, permuted over images"
+OF_IMAGES = "reconstructions from images' own maps compared with other test images, permuted over images"
+QUANTILES = (0.9, 0.7, 0.5, 0.3, 0.1)
+FROM_IMAGE_MAP = "linear_from_image_map"
+METHODS = ("linear", "convolutional", FROM_IMAGE_MAP)
+FULL_RANGE = 4.0  # of contrast: 256 levels of 8-bit pixels, 64 to a unit
+IMAGES_AT_ONCE = 64
+FEWEST_PLACES = 4
+
+
+class ImageReconstructionSettings(BaseModel):
+    """How images are rebuilt, and what is compared.
+
+    Parameters
+    ----------
+    n_train
+        Most training images that reconstruction is learnt from.
+    most_pixels
+        Images are averaged over blocks, a whole number of pixels per place of the map, to about so many pixels.
+    n_epochs
+        Of the convolutional network; validation chooses among them.
+    n_similarity
+        Test images of which all pairs are compared by structural similarity; correlations use all test images.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_train: int = Field(600, ge=10)
+    most_pixels: int = Field(4000, ge=16)
+    n_epochs: int = Field(12, ge=1)
+    n_similarity: int = Field(50, ge=3)
+
+
+DEFAULTS = ImageReconstructionSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageReconstructionResult:
+    """Rebuilt test images beside the true ones.
+
+    Parameters
+    ----------
+    correlation
+        Over pixels, of each reconstruction with each test image, both as deviations from the mean training image, shape
+        ``(n_methods, n_test, n_test)``; NaN for a method that could not be used.
+    similarity
+        Structural similarity of reconstructions, mean training image added, with some test images, shape
+        ``(n_methods, n_compared, n_compared)``.
+    stimulus_id
+        Of all test images, and of those compared by structural similarity.
+    examples
+        Numbers of the images shown: those at the 90, 70 … 10 % quantile of the linear reconstruction's correlation.
+    pixels
+        The images shown, in units of contrast, shape ``(n_examples, height, width)``.
+    rebuilt
+        Their reconstructions as deviations from the mean training image, in units of contrast, shape ``(n_methods, n_examples, height, width)``.
+    image_shape
+        (height, width) of the images in the recording, in pixels.
+    chosen
+        What validation chose, by name.
+    reason
+        Why the convolutional network could not be used; "" where it could.
+    seed, n_resamples
+        Of bootstrap and permutations.
+    """
+
+    correlation: Float[np.ndarray, "method test_image other_image"]
+    similarity: Float[np.ndarray, "method compared_image other_compared_image"]
+    stimulus_id: tuple[Int[np.ndarray, "image"], Int[np.ndarray, "compared"]]
+    examples: tuple[int, ...]
+    pixels: Float32[np.ndarray, "example height width"]
+    rebuilt: Float32[np.ndarray, "method example height width"]
+    image_shape: tuple[int, int]
+    chosen: dict[str, float]
+    reason: str
+    seed: int
+    n_resamples: int
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return similarities of all pairs and a few examples."""
+        variables = {
+            "correlation": (("method", "test_image", "other_image"), self.correlation, {"units": "1"}),
+            "similarity": (("method", "compared_image", "other_compared_image"), self.similarity, {"units": "1"}),
+            "pixels": (("example", "height", "width"), self.pixels, {"units": "contrast"}),
+            "rebuilt": (("method", "example", "height", "width"), self.rebuilt, {"units": "contrast"}),
+            "example_image": (("example",), np.array(self.examples), {"units": "1", "long_name": "position along test_image"}),
+            "quantile": (("example",), np.array(QUANTILES), {"units": "1"}),
+        }
+        ids, compared = self.stimulus_id
+        own = {"test_image": ids, "other_image": ids, "compared_image": compared, "other_compared_image": compared}
+        coordinates = {
+            **stimulus_coordinates(own | {"example": ids[list(self.examples)]}),
+            **place_coordinates(self.pixels.shape[1:], self.image_shape),
+            "method": list(METHODS),
+        }
+        return xr.Dataset(variables, coordinates, {**self.chosen, "reason": self.reason})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return pixel correlation, structural similarity and two-way identification of each method, with their nulls."""
+        found = []
+        for number, method in enumerate(METHODS):
+            pairs, words = self.correlation[number], OF_IMAGES if method == FROM_IMAGE_MAP else NULL
+            beaten = (len(pairs) - all_ranks(np.nan_to_num(pairs))) / (len(pairs) - 1)
+            found += [
+                self._matched(f"pixel_correlation_{method}", pairs, words),
+                self._matched(f"ssim_{method}", self.similarity[number], words),
+                self._matched(f"two_way_{method}", np.where(np.isnan(pairs), np.nan, beaten), words),
+            ]
+        return tuple(found)
+
+    def _matched(self, name: str, pairs: Float[np.ndarray, "image other"], words: str) -> Finding:
+        """Average the diagonal, with a bootstrap interval over images and the same over permuted pairs."""
+        n = len(pairs)
+        if np.isnan(pairs).any():
+            return Finding(name, np.nan, "1", n, reason=self.reason)
+        own = pairs.diagonal().astype(np.float64)
+        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
+        permuted = generator_for(self.seed, f"pairing {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
+        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64))
+        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=words)
+
+
+def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstructionSettings = DEFAULTS) -> ImageReconstructionResult:
+    """Rebuild test images from the maps of the averaged responses to them.
+
+    Both reconstructions are learnt from training images and their own maps, without any response: what they rebuild from the
+    map of a response is in that map. Validation responses choose the ridge penalty, and the epoch of the network.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        How images are rebuilt.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three test images or no fitted towers.
+    """
+    test = decoded.test
+    if test.n_stimuli < 3:
+        raise DataError(f"Reconstruction needs at least three test images; there are {test.n_stimuli}. Record more images.")
+    reader = ComparableMaps(decoded.towers, decoded.train, decoded.validation, decoded.seed)
+    rows = generator_for(decoded.seed, "images of reconstruction").permutation(decoded.train.n_stimuli)[: settings.n_train]
+    known = decoded.train.images[np.sort(rows)]
+    maps = _image_maps(reader, known)
+    pixels = coarse_pixels(known, (maps.shape[2], maps.shape[3]), settings.most_pixels)
+    mean = pixels.mean(axis=0)
+    train = Examples(maps, pixels - mean)
+    own = _with_pixels(_image_maps(reader, decoded.validation.images), decoded.validation, mean, settings.most_pixels)
+    validation = Examples(_response_maps(reader, decoded.validation), own.pixels)
+    asked = _with_pixels(_response_maps(reader, test), test, mean, settings.most_pixels)
+    linear = LinearReconstruction.learn(train, validation)
+    rebuilt = [linear.apply(asked.maps)]
+    chosen = {"penalty": linear.penalty}
+    n_places = train.maps.shape[2] * train.maps.shape[3]
+    if n_places < FEWEST_PLACES:
+        reason = f"The map has {n_places} places: a convolutional network needs at least {FEWEST_PLACES} to put pixels anywhere."
+        rebuilt.append(np.full_like(asked.pixels, np.nan))
+    else:
+        reason = ""
+        network = ConvolutionalReconstruction.learn(train, validation, settings.n_epochs, decoded.seed)
+        rebuilt.append(network.apply_to(asked.maps))
+        chosen["epochs"] = network.n_epochs
+    rebuilt.append(LinearReconstruction.learn(train, own).apply(_image_maps(reader, test.images)))
+    return _compare(decoded, settings, np.stack(rebuilt), asked.pixels, mean, chosen, reason)
+
+
+def _compare(
+    decoded: Decoded,
+    settings: ImageReconstructionSettings,
+    rebuilt: Float32[np.ndarray, "method image height width"],
+    pixels: Float32[np.ndarray, "image height width"],
+    mean: Float32[np.ndarray, "height width"],
+    chosen: dict[str, float],
+    reason: str,
+) -> ImageReconstructionResult:
+    """Compare all reconstructions with all test images, and pick the examples."""
+    n = len(pixels)
+    known = ~np.isnan(rebuilt).any(axis=(1, 2, 3))
+    correlation = np.full((len(METHODS), n, n), np.nan)
+    compared = np.sort(generator_for(decoded.seed, "compared images").permutation(n)[: settings.n_similarity])
+    similarity = np.full((len(METHODS), len(compared), len(compared)), np.nan)
+    shown = (pixels + mean)[compared, None]
+    for number in np.flatnonzero(known):
+        flat = rebuilt[number].reshape(n, -1)
+        correlation[number] = np.nan_to_num(correlate_all_rows(flat, pixels.reshape(n, -1)))
+        mine = (rebuilt[number] + mean)[compared, None]
+        similarity[number] = structural_similarity_of_all_pairs(mine, shown, np.array([FULL_RANGE]))[0]
+    order = np.argsort(correlation[0].diagonal(), kind="stable")
+    examples = tuple(int(order[round(q * (n - 1))]) for q in QUANTILES)
+    return ImageReconstructionResult(
+        correlation=correlation,
+        similarity=similarity,
+        stimulus_id=(decoded.test.stimulus_id, decoded.test.stimulus_id[compared]),
+        examples=examples,
+        pixels=(pixels + mean)[list(examples)],
+        rebuilt=rebuilt[:, list(examples)],
+        image_shape=decoded.test.images.shape[2:],
+        chosen=chosen,
+        reason=reason,
+        seed=decoded.seed,
+        n_resamples=decoded.n_resamples,
+    )
+
+
+def _image_maps(reader: ComparableMaps, images: np.ndarray) -> torch.Tensor:
+    """Return the maps of images in half precision: hundreds of large maps take hundreds of megabytes."""
+    chunks = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
+    return torch.cat([torch.from_numpy(reader.of_images(chunk)).half() for chunk in chunks])
+
+
+def _with_pixels(maps: torch.Tensor, pairs: Pairs, mean: np.ndarray, most_pixels: int) -> Examples:
+    return Examples(maps, coarse_pixels(pairs.images, (maps.shape[2], maps.shape[3]), most_pixels) - mean)
+
+
+def _response_maps(reader: ComparableMaps, pairs: Pairs) -> torch.Tensor:
+    return torch.from_numpy(reader.of_responses(pairs.averaged())).half()

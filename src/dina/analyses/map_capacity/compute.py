@@ -1,0 +1,291 @@
+"""Whether what towers read follows from the size of their maps: retrieval and frequency edge against capacity."""
+
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.decoded import Decoded
+from dina.analyses.map_capacity.capacities import Capacity, list_capacities
+from dina.analyses.paired_galleries import PairedResampling, choose_test_images
+from dina.analyses.resampled_finding import central_range, curve_variables, resampled_finding
+from dina.analyses.shares import NULL
+from dina.analyses.spatial_frequency.compute import (
+    FEWEST_IMAGES,
+    SpatialFrequencySettings,
+    frequency_units,
+    measure_curves,
+)
+from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves, where_read
+from dina.analyses.spatial_frequency.frequency_statistics import density_per_octave, upper_edge
+from dina.checks import DataError
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.training.decoder import DinaDecoder
+
+PUBLISHED_SIZE = "16 × 64"
+FEWEST_FITS, FEWEST_SIZES = 5, 3
+NOT_BOTH = "One of the two stages finds no more than chance."
+ALL_OPEN = "Every fit reads up to the Nyquist limit, so that no edge could follow the size of the maps."
+PERMUTED = "capacities permuted over the fits"
+EXCHANGED = "the two stages exchanged at random, image by image"
+
+
+class MapCapacitySettings(BaseModel):
+    """The budget of the sweep.
+
+    Parameters
+    ----------
+    n_epochs
+        Most epochs of each fit; the preset's own number if that is lower.
+    frequency
+        How each fit is asked about spatial frequency.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_epochs: int = Field(20, ge=0)
+    frequency: SpatialFrequencySettings = SpatialFrequencySettings()
+
+
+DEFAULTS = MapCapacitySettings()
+
+
+@dataclass(frozen=True, eq=False)
+class MapCapacityResult:
+    """What towers with maps of different sizes read.
+
+    Parameters
+    ----------
+    names
+        Of the fits.
+    map_shape
+        Channels, height and width of each map, shape ``(n_fits, 3)``.
+    is_in_slope
+        Which fits differ in nothing but capacity.
+    curves
+        Of each fit, over the same test images and frequencies.
+    n_epochs, units, seed
+        Budget of each fit; unit of the frequencies; of the permuted capacities.
+    resampling
+        Bootstrap and permutations of the images.
+    """
+
+    names: tuple[str, ...]
+    map_shape: Int[np.ndarray, "fit 3"]
+    is_in_slope: tuple[bool, ...]
+    curves: tuple[FrequencyCurves, ...]
+    n_epochs: int
+    units: str
+    seed: int
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return size, accuracy and frequency edge of every fit with intervals, and whether the signal rose up to the end."""
+        edge, top1 = self._edges(), self._accuracies()
+        ends = np.array([central_range(edge[1 : 1 + self.resampling.n_resamples, place]) for place in range(edge.shape[1])])
+        frequency = {"units": self.units}
+        matched = np.stack([curves.matched_signal(self.resampling)[0] for curves in self.curves])
+        return xr.Dataset(
+            {
+                **curve_variables("top1", "fit", top1, "top-1 accuracy, unfiltered images"),
+                "edge": ("fit", edge[0], frequency),
+                "edge_low": ("fit", ends[:, 0], frequency),
+                "edge_high": ("fit", ends[:, 1], frequency),
+                "edge_is_open": ("fit", (edge[0] == self.curves[0].nyquist).astype(np.uint8), {"units": "1"}),
+                "matched_signal": (("fit", "cutoff"), matched, {"units": "1"}),
+                "map_shape": (("fit", "axis"), self.map_shape, {"units": "1"}),
+                "is_in_slope": ("fit", np.array(self.is_in_slope, dtype=np.uint8), {"units": "1"}),
+            },
+            coords={
+                "fit": list(self.names),
+                "cutoff": ("cutoff", self.curves[0].frequency, frequency),
+                "axis": ["channel", "height", "width"],
+            },
+            attrs={
+                "n_images": self.curves[0].n_images,
+                "n_epochs": self.n_epochs,
+                "nyquist": self.curves[0].nyquist,
+                "null": NULL,
+            },
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the slopes on capacity, on places where these differ, and the difference of stages; see `docs/image-side.md`."""
+        n, edge, top1 = self.curves[0].n_images, np.log2(self._edges()), self._accuracies()
+        numbers, places = self.map_shape.prod(axis=1), self.map_shape[:, 1:].prod(axis=1)
+        swept = np.array(self.is_in_slope)
+        asked, ceiling = [("edge_per_capacity", edge, numbers)], float(np.log2(self.curves[0].nyquist))
+        if len(np.unique(places[swept])) > 1:
+            asked.append(("edge_per_places", edge, places))
+        found = []
+        for name, values, size in (*asked, ("top1_per_capacity", top1, numbers)):
+            rows, reason = self._slopes(size[swept], values[:, swept], ceiling if values is edge else np.inf)
+            found.append(resampled_finding(name, rows, "1", n, PERMUTED, reason))
+        for place in np.flatnonzero(~swept):
+            rows = self._difference(int(place), self.names.index(PUBLISHED_SIZE))
+            found.append(resampled_finding("stage_edge_difference", rows, "1", n, EXCHANGED, NOT_BOTH))
+        return tuple(found)
+
+    def _slopes(self, size: np.ndarray, values: np.ndarray, ceiling: float) -> tuple[Float[np.ndarray, "row"], str]:
+        """Return slopes of the data, the resamples and permuted capacities, and why there are none if so."""
+        is_known, n_resamples = np.isfinite(values[0]), self.resampling.n_resamples
+        can_be = f"{is_known.sum()} of {len(size)} can be used (an edge only where more than chance is found)"
+        size, values = size[is_known], values[:, is_known]
+        none, n_sizes = np.full(1 + 2 * n_resamples, np.nan), len(np.unique(size))
+        if len(size) < FEWEST_FITS:
+            return none, f"A line needs {FEWEST_FITS} fits; {can_be}."
+        if n_sizes < FEWEST_SIZES:
+            return none, f"A line needs maps of {FEWEST_SIZES} sizes; the fits that can be used have {n_sizes}."
+        if (values[0] == ceiling).all():
+            return none, ALL_OPEN
+        start = np.tile(np.arange(len(size)), (n_resamples, 1))
+        order = generator_for(self.seed, "capacities").permuted(start, axis=1)
+        return slope_per_octave(size, np.concatenate([values[: 1 + n_resamples], values[0][order]])), ""
+
+    def _accuracies(self) -> Float[np.ndarray, "row fit"]:
+        return self.resampling.over_tables(np.stack([curves.low_pass[-1] for curves in self.curves]))
+
+    def _edges(self) -> Float[np.ndarray, "row fit"]:
+        top1 = self._accuracies()
+        found = []
+        for place, curves in enumerate(self.curves):
+            edge = _edge_in_files(curves, curves.matched_signal(self.resampling))
+            is_read = np.isfinite(where_read(edge, top1[:, place], self.resampling)[0])
+            # all resamples or none: choosing those in which a fit does well would make its interval too narrow
+            found.append(edge if is_read else np.full_like(edge, np.nan))
+        return np.stack(found, axis=1)
+
+    def _difference(self, first: int, second: int) -> Float[np.ndarray, "row"]:
+        """Return the octaves between two edges: as it is, resampled, and with the two fits exchanged image by image."""
+        both = []
+        for curves in (self.curves[first], self.curves[second]):
+            own = np.diagonal(curves.margin, axis1=1, axis2=2)
+            # scores of two fits have scales of their own
+            both.append(own / max(abs(float(own[-1].mean() - own[0].mean())), 1e-12))
+        middle, half = (both[0] + both[1]) / 2, (both[0] - both[1]) / 2
+        apart, common = self.resampling.over_differences(half), self.resampling.over_differences(middle)
+        common[1 + self.resampling.n_resamples :] = middle.mean(axis=1)  # what both share is not exchanged
+        edges = []
+        for sign in (1, -1):
+            share = common + sign * apart
+            whole = share[:, -1:] - share[:, :1]
+            share = (share[:, 1:] - share[:, :1]) / np.where(np.abs(whole) > 1e-12, whole, np.nan)
+            edges.append(_edge_in_files(self.curves[first], share))
+        are_read = np.isfinite(self._edges()[0, [first, second]]).all()
+        return np.where(are_read, np.log2(edges[0]) - np.log2(edges[1]), np.nan)
+
+
+def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAULTS) -> MapCapacityResult:
+    """Fit towers with maps of other sizes and ask each which spatial frequencies it reads.
+
+    Split, seed and all other settings are those of the decoding. Every fit gets the same number of epochs at most, so that
+    larger maps may be further from their best; the accuracies beside say how far each got.
+
+    Parameters
+    ----------
+    decoded
+        What to fit again.
+    settings
+        Budget.
+
+    Raises
+    ------
+    DataError
+        If there are too few test images, or the preset's maps cannot be changed.
+    """
+    chosen = choose_test_images(decoded, settings.frequency.n_images, "frequency images")
+    if len(chosen) < FEWEST_IMAGES:
+        raise DataError(
+            f"Map capacity is judged on at least {FEWEST_IMAGES} test images; there are {len(chosen)}. Keep more for testing."
+        )
+    height, width = decoded.test.images.shape[2:]
+    swept = list_capacities(decoded.settings, (height, width), settings.n_epochs)
+    fitted = []
+    for capacity in track(swept, "Fitting maps of other sizes"):
+        arrays = decoded.parts.get(capacity.name, partial(_measure_arrays, decoded, capacity, chosen, settings))
+        fitted.append((arrays["map_shape"], _curves_of(arrays)))
+    return MapCapacityResult(
+        names=tuple(capacity.name for capacity in swept),
+        map_shape=np.array([shape for shape, _ in fitted], dtype=np.int64),
+        is_in_slope=tuple(capacity.is_in_slope for capacity in swept),
+        curves=tuple(curves for _, curves in fitted),
+        n_epochs=swept[0].settings.fit.n_epochs,
+        units=frequency_units(decoded.recording),
+        seed=decoded.seed,
+        resampling=PairedResampling.draw(len(chosen), decoded.n_resamples, decoded.seed),
+    )
+
+
+def measure_capacity(
+    decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
+) -> tuple[tuple[int, int, int], FrequencyCurves]:
+    """Fit one member of a sweep and return the shape of its maps and what it reads at each frequency.
+
+    Parameters
+    ----------
+    decoded
+        Pairs and seed.
+    capacity
+        Which member.
+    chosen
+        Test images.
+    settings
+        How it is asked.
+    """
+    decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    decoder.fit(decoded.train, decoded.validation)
+    assert decoder.towers is not None  # set by fit; tells the type checker
+    again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)
+    return decoder.towers.image_tower.map_shape, measure_curves(again, chosen, settings.frequency)
+
+
+def _measure_arrays(
+    decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
+) -> dict[str, np.ndarray]:
+    """Return what `measure_capacity` does as arrays by name, which can be kept."""
+    shape, curves = measure_capacity(decoded, capacity, chosen, settings)
+    return {"map_shape": np.array(shape)} | {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
+
+
+def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:
+    return FrequencyCurves(
+        frequency=arrays["frequency"],
+        band_frequency=arrays["band_frequency"],
+        nyquist=float(arrays["nyquist"]),
+        low_pass=arrays["low_pass"],
+        bands=arrays["bands"],
+        replaced=arrays["replaced"],
+        highest=arrays["highest"],
+        margin=arrays["margin"],
+    )
+
+
+def _edge_in_files(curves: FrequencyCurves, share: Float[np.ndarray, "row cutoff"]) -> Float[np.ndarray, "row"]:
+    """Return `upper_edge`, but the Nyquist limit where it lies above or the signal rises up to the end of the axis.
+
+    Files show nothing beyond; leaving such fits out would leave out just those that read most.
+    """
+    edge = upper_edge(curves.frequency, share)
+    is_open = np.isnan(edge) & (density_per_octave(curves.frequency, share).max(axis=-1) > 0)
+    return np.minimum(np.where(is_open, curves.nyquist, edge), curves.nyquist)
+
+
+def slope_per_octave(size: Int[np.ndarray, "fit"], values: Float[np.ndarray, "row fit"]) -> Float[np.ndarray, "row"]:
+    """Return the least-squares slope of values on the binary logarithm of sizes; NaN if sizes are all alike or a value is.
+
+    Examples
+    --------
+    >>> slope_per_octave(np.array([1, 2, 4]), np.array([[0.0, 0.5, 1.0]])).tolist()
+    [0.5]
+    """
+    octave = np.log2(size) - np.log2(size).mean()
+    spread = float((octave**2).sum())
+    if spread < 1e-12:
+        return np.full(len(values), np.nan)
+    slopes: np.ndarray = values @ octave / spread
+    return slopes

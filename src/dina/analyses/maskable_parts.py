@@ -1,0 +1,205 @@
+"""Parts of an image tower that can be masked one by one: what then remains of the maps, and of the scores."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dina.analyses.comparable_maps import ComparableMaps
+from dina.analyses.separable_fields import SeparableFields
+from dina.data.pairs import RetrievalTask
+from dina.models.towers.image.two_pathway import TwoPathway
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.shapes import Scores
+from dina.statistics.correlation import correlate_rows
+from dina.statistics.map_similarity import structural_similarity
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.comparison import LikelihoodComparison
+
+RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM, in deviations of a channel
+AT_ONCE = 16  # images whose expected responses are held for every channel at a time
+
+Values = Float[np.ndarray, "image"]
+Similarity = tuple[Values, Values, Values, Values]
+"""Structural similarity (mean over channels) and correlation of maps, then both of their means over channels."""
+
+
+class MaskableParts(ABC):
+    """An image tower whose parts can be left out, the queries put to it, and its maps as they are with all parts.
+
+    Parameters
+    ----------
+    towers
+        Whose image tower is masked.
+    task
+        Queries and gallery.
+    reader
+        Brings maps into the form in which they are compared.
+    n_compared
+        Number of gallery images whose maps are compared, counted from the first.
+    """
+
+    n_parts: int
+    n_structured: int
+    """Parts among which random groups are drawn: all but the constant channels of contrast at the end."""
+
+    def __init__(self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int) -> None:
+        self.towers, self.task, self.reader, self.n_compared = towers, task, reader, n_compared
+        self._neural = torch.from_numpy(towers.encode_responses(task.queries.responses)).to(towers.device)
+        self._presentations = torch.from_numpy(np.asarray(task.queries.n_presentations, dtype=np.float32)).to(towers.device)
+        self._remember(reader.standardise(towers.encode_images(task.gallery.images[:n_compared])))
+
+    def _remember(self, whole: Float[np.ndarray, "image channel height width"]) -> None:
+        self._whole = whole
+        self._whole_mean = self._whole.mean(axis=1)
+        # the mean of many channels has less contrast than each; that of one channel is the channel
+        contrast = [np.sqrt(np.square(maps, dtype=np.float64).mean()) for maps in (self._whole_mean, self._whole)]
+        self._mean_range = RANGE_DEVIATIONS * (contrast[0] / contrast[1] if contrast[0] > 0 else 1.0)
+
+    @abstractmethod
+    def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
+        """Return the maps of the gallery with only the parts in ``keep``."""
+
+    def scores(self, keep: Bool[np.ndarray, "part"]) -> Scores:
+        """Return the score of every gallery image for every query."""
+        with torch.inference_mode():
+            return np.asarray(self.towers.comparison(self._neural, self.maps(keep), self._presentations).cpu().numpy())
+
+    def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
+        """Return how alike each map and what remains of it are, and their means over channels."""
+        remaining = self.reader.standardise(self.maps(keep)[: self.n_compared].cpu().numpy())
+        flat = [maps.reshape(-1, *maps.shape[2:]) for maps in (self._whole, remaining)]
+        ssim = (
+            structural_similarity(flat[0], flat[1], np.full(len(flat[0]), RANGE_DEVIATIONS)).reshape(remaining.shape[:2]).mean(1)
+        )
+        whole, rest = (maps.reshape(len(maps), -1) for maps in (self._whole, remaining))
+        # a flat map is like no other
+        return ssim, np.nan_to_num(correlate_rows(whole, rest)), *self._compare_means(remaining.mean(axis=1))
+
+    def _compare_means(self, remaining: Float[np.ndarray, "image height width"]) -> tuple[Values, Values]:
+        ssim = structural_similarity(self._whole_mean, remaining, np.full(len(remaining), self._mean_range))
+        whole, rest = (maps.reshape(len(maps), -1) for maps in (self._whole_mean, remaining))
+        return ssim, np.nan_to_num(correlate_rows(whole, rest))
+
+
+class NamedPathways(MaskableParts):
+    """The pathways of any image tower, left out by name."""
+
+    def __init__(self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int) -> None:
+        super().__init__(towers, task, reader, n_compared)
+        self.n_parts = self.n_structured = len(towers.image_tower.pathways)
+
+    def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
+        """Return the maps of the gallery with only the parts in ``keep``."""
+        masked = tuple(name for name, kept in zip(self.towers.image_tower.pathways, keep, strict=True) if not kept)
+        return torch.from_numpy(self.towers.encode_images(self.task.gallery.images, masked)).to(self.towers.device)
+
+
+class MergedFeatures(MaskableParts):
+    """The features that a two-pathway tower merges: the first half of the local pathway, the second of the global one."""
+
+    def __init__(self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int) -> None:
+        super().__init__(towers, task, reader, n_compared)
+        tower = towers.image_tower
+        assert isinstance(tower, TwoPathway)  # asked by the caller; tells the type checker
+        self._merge = tower.merge
+        self.n_parts = self.n_structured = tower.merge.in_channels
+        with torch.inference_mode():
+            batches = torch.split(torch.from_numpy(task.gallery.images).to(towers.device), 64)
+            self._features = torch.cat([torch.cat((tower.local(batch), tower.global_(batch)), dim=1) for batch in batches])
+
+    def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
+        """Return the maps of the gallery with only the parts in ``keep``."""
+        kept = torch.from_numpy(keep).to(self._features)[:, None, None]
+        with torch.inference_mode():
+            found: Tensor = self._merge(self._features * kept)
+        return found
+
+
+class MapChannels(MaskableParts):
+    """The channels of the feature map, each of which can be set to what it shows of no image in particular.
+
+    Scores of a likelihood are quadratic in the map: a sum over channels, less a sum over pairs of channels. Both are
+    computed once; the scores of any group of channels then cost next to nothing. Similarities add up over channels.
+
+    Parameters
+    ----------
+    towers, task, reader, n_compared
+        As in `MaskableParts`.
+    rest
+        What a masked channel shows: zeros for a Gabor tower (what its contrast lets expect), else the mean of the
+        training images, shape ``(n_channels, height, width)``.
+    """
+
+    def __init__(
+        self,
+        towers: AlignedTowers,
+        task: RetrievalTask,
+        reader: ComparableMaps,
+        n_compared: int,
+        rest: Float[np.ndarray, "channel height width"],
+    ) -> None:
+        super().__init__(towers, task, reader, n_compared)
+        self.n_parts, self.n_structured = len(rest), len(reader.channels)
+        self._rest = torch.from_numpy(rest).to(towers.device)
+        self._gallery = torch.from_numpy(towers.encode_images(task.gallery.images)).to(towers.device)
+        self._terms: tuple[Tensor, Tensor] | None = None
+        if isinstance(towers.comparison, LikelihoodComparison) and not rest.any():
+            assert isinstance(towers.neural_tower, ProjectiveFields)  # a likelihood has no other; tells the type checker
+            self._terms = self._likelihood_terms(towers.neural_tower)
+        masked = reader.standardise(rest[None].copy())[0]
+        self._masked_ssim, self._sums = self._compare_channels(masked)
+        # what each channel adds to the mean, nothing where masking changes nothing: (channel, image and place)
+        self._lost = (self._whole - masked).transpose(1, 0, 2, 3).reshape(len(masked), -1) / np.float32(len(masked))
+
+    def maps(self, keep: Bool[np.ndarray, "part"]) -> Float[Tensor, "gallery channel height width"]:
+        """Return the maps of the gallery with only the parts in ``keep``."""
+        return torch.where(torch.from_numpy(keep).to(self._gallery.device)[:, None, None], self._gallery, self._rest)
+
+    def scores(self, keep: Bool[np.ndarray, "part"]) -> Scores:
+        """Return the score of every gallery image for every query."""
+        if self._terms is None:
+            return super().scores(keep)
+        comparison = self.towers.comparison
+        assert isinstance(comparison, LikelihoodComparison)  # else there are no terms; tells the type checker
+        chosen = torch.from_numpy(np.flatnonzero(keep)).to(self._gallery.device)
+        agreement, own = self._terms[0][chosen].sum(0), self._terms[1][:, chosen][:, :, chosen].sum(dim=(1, 2))
+        return np.asarray((comparison.log_scale.exp() * (agreement - 0.5 * own)).detach().cpu().numpy())
+
+    def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
+        """Return how alike each map and what remains of it are, and their means over channels."""
+        kept = keep[: len(self._masked_ssim)]
+        ssim = np.where(kept[:, None], 1.0, self._masked_ssim).mean(axis=0)
+        total, square, rest_total, rest_square, product, n_places = self._sums
+        n = n_places * len(kept)
+        mean, masked_mean = total.sum(0) / n, np.where(kept[:, None], total, rest_total[:, None]).sum(0) / n
+        variance = square.sum(0) / n - mean**2
+        masked_variance = np.where(kept[:, None], square, rest_square[:, None]).sum(0) / n - masked_mean**2
+        covariance = np.where(kept[:, None], square, product).sum(0) / n - mean * masked_mean
+        spread = np.sqrt((variance * masked_variance).clip(0))
+        correlation = np.divide(covariance, spread, out=np.zeros_like(spread), where=masked_variance > 1e-12 * variance)
+        remaining = self._whole_mean - ((~kept).astype(np.float32) @ self._lost).reshape(self._whole_mean.shape)
+        return ssim, correlation, *self._compare_means(remaining)
+
+    @torch.inference_mode()
+    def _likelihood_terms(self, neural: ProjectiveFields) -> tuple[Tensor, Tensor]:
+        """Return (channel, query, gallery): agreement; and (gallery, channel, channel): the norm of what is evoked."""
+        fields = SeparableFields(neural)
+        agreement = torch.einsum("qcp,gcp->cqg", self._neural.flatten(2), self._gallery.flatten(2))
+        own = []
+        for batch in torch.split(self._gallery, AT_ONCE):
+            evoked = fields.predict_by_channel(batch)
+            whitened = neural.whiten(evoked.flatten(0, 1)).view_as(evoked)
+            own.append(evoked @ whitened.transpose(1, 2))
+        return agreement, torch.cat(own)
+
+    def _compare_channels(self, masked: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Return each channel's similarity to its masked self, and the sums of which correlations are made."""
+        whole = self._whole.transpose(1, 0, 2, 3)
+        same = np.broadcast_to(masked[:, None], whole.shape)
+        ssim = [structural_similarity(a, b, np.full(len(a), RANGE_DEVIATIONS)) for a, b in zip(whole, same, strict=True)]
+        flat, rest = whole.reshape(*whole.shape[:2], -1).astype(np.float64), masked.reshape(len(masked), -1).astype(np.float64)
+        sums = (flat.sum(2), np.square(flat).sum(2), rest.sum(1), np.square(rest).sum(1), np.einsum("cip,cp->ci", flat, rest))
+        return np.stack(ssim), (*sums, np.array(rest.shape[1]))

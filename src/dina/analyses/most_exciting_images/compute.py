@@ -1,0 +1,238 @@
+"""The image that would excite a neuron most, according to an encoding model, and whether a second model agrees."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Float32, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from dina.analyses.comparable_maps import channel_names
+from dina.analyses.decoded import Decoded
+from dina.analyses.image_axes import place_coordinates
+from dina.analyses.most_exciting_images.exciting_images import Drive, at_contrast, most_exciting_images
+from dina.analyses.neuron_strength import measure_strength
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
+from dina.models.receptive_fields import estimate_centres
+from dina.models.towers.tower import ImageTower
+from dina.randomness import generator_for
+from dina.statistics.correlation import correlate_all_rows, correlate_columns
+from dina.statistics.finding import Finding
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+NULL = "images of other neurons, permuted over neurons"
+WIDTHS = (0.75, 1.5, 2.5)
+FIELD_ORDER = 2
+IMAGES_AT_ONCE = 64
+FEWEST_NEURONS = 3
+
+
+class InceptionLoopSettings(BaseModel):
+    """Which neurons, and how their images are made.
+
+    Parameters
+    ----------
+    n_neurons
+        Neurons shown: those that left-out training images predict best.
+    n_candidates
+        Neurons among which these are sought: those with the largest signal-to-noise ratio.
+    n_train
+        Most training images used, half of them by each model.
+    n_steps
+        Of gradient ascent.
+    step
+        Length of the first step as a fraction of the length of the image; the last is a tenth of it.
+    blur_px
+        Standard deviation of the blur of gradients, in pixels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_neurons: int = Field(8, ge=FEWEST_NEURONS)
+    n_candidates: int = Field(60, ge=FEWEST_NEURONS)
+    n_train: int = Field(1000, ge=20)
+    n_steps: int = Field(60, ge=1)
+    step: float = Field(0.2, gt=0)
+    blur_px: float = Field(1.0, ge=0)
+
+
+DEFAULTS = InceptionLoopSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class InceptionLoopResult:
+    """Most exciting images of some neurons, from two models that share no image.
+
+    Parameters
+    ----------
+    neurons
+        Numbers of the neurons, shape ``(n_neurons,)``.
+    exciting
+        Most exciting image of each neuron by the two models, in units of contrast, shape ``(2, n_neurons, height, width)``.
+    best_natural
+        The training image, brought to the same contrast, that the first model rates highest, same unit and last axes.
+    agreement
+        Correlation over pixels of the first model's image of one neuron with the second model's image of another, shape
+        ``(n_neurons, n_neurons)``.
+    beaten
+        Share of the test images, brought to the same contrast, that the second model rates below the first model's image of
+        a neuron: of neuron (first axis) by the image made for another (second axis).
+    test_correlation
+        Of the first model's prediction with the averaged response over test images, shape ``(n_neurons,)``.
+    contrast
+        Root mean square of all images.
+    seed, n_resamples
+        Of bootstrap and permutations.
+    """
+
+    neurons: Int[np.ndarray, "neuron"]
+    exciting: Float32[np.ndarray, "2 neuron height width"]
+    best_natural: Float32[np.ndarray, "neuron height width"]
+    agreement: Float[np.ndarray, "neuron other_neuron"]
+    beaten: Float[np.ndarray, "neuron other_neuron"]
+    test_correlation: Float[np.ndarray, "neuron"]
+    contrast: float
+    seed: int
+    n_resamples: int
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the images, and how far the two models agree."""
+        where = ("neuron", "height", "width")
+        variables = {
+            "exciting": (("model", *where), self.exciting, {"units": "contrast"}),
+            "best_natural": (where, self.best_natural, {"units": "contrast"}),
+            "agreement": (("neuron", "other_neuron"), self.agreement, {"units": "1"}),
+            "beaten": (("neuron", "other_neuron"), self.beaten, {"units": "1"}),
+            "test_correlation": (("neuron",), self.test_correlation, {"units": "1"}),
+            "neuron_index": (("neuron",), self.neurons, {"units": "1", "long_name": "position in the recording"}),
+        }
+        coordinates = {"model": ["first half", "second half"], **place_coordinates(self.best_natural.shape[1:])}
+        return xr.Dataset(variables, coordinates, {"contrast": self.contrast})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return agreement of the two models' images, and the share of images that they beat, beside other neurons'."""
+        return (self._own("mei_agreement", self.agreement), self._own("mei_beats_images", self.beaten))
+
+    def _own(self, name: str, pairs: Float[np.ndarray, "neuron other"]) -> Finding:
+        """Average the diagonal, with a bootstrap interval over neurons and the same over permuted neurons."""
+        n = len(pairs)
+        own = pairs.diagonal()
+        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
+        permuted = generator_for(self.seed, f"neurons {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
+        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1))
+        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=NULL)
+
+
+def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = DEFAULTS) -> InceptionLoopResult:
+    """Make most exciting images of the best-predicted neurons, with two encoding models on disjoint training images.
+
+    An encoding model is a ridge regression from the image tower's map to the neuron, around its field where the map has
+    places. An image is made by one model and judged by the other, which has seen none of the same images: an image that
+    only exploits a model's errors does not excite the second one. No animal has seen these images; the loop is not closed.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        Which neurons, and how their images are made.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than 20 training images, fewer than three neurons, or no fitted towers.
+
+    References
+    ----------
+    Walker et al. (2019), Nat. Neurosci. 22:2060. https://doi.org/10.1038/s41593-019-0517-x
+    """
+    train, tower = decoded.train, decoded.towers.image_tower
+    if train.n_stimuli < 20 or train.n_neurons < FEWEST_NEURONS:
+        raise DataError(
+            f"Most exciting images need at least 20 training images and {FEWEST_NEURONS} neurons; there are {train.n_stimuli} and"
+            f" {train.n_neurons}. Record more."
+        )
+    rows = generator_for(decoded.seed, "halves of the images").permutation(train.n_stimuli)[: settings.n_train]
+    maps = _read_maps(tower, train.images[rows], decoded)
+    responses = torch.from_numpy(train.averaged()[rows]).to(maps.device)
+    half = len(rows) // 2
+    neurons = _choose(maps[:half], responses[:half], train, settings)
+    models = [_fit(tower, maps[part], responses[part][:, neurons]) for part in (slice(0, half), slice(half, None))]
+    contrast = float(np.median(train.images[rows].std(axis=(1, 2, 3))))
+    # each model begins elsewhere: what is left of a common beginning would look like agreement
+    shape = (len(models), len(neurons), *train.images.shape[1:])
+    start = generator_for(decoded.seed, "first images").standard_normal(shape).astype(np.float32)
+    exciting = []
+    for number, (model, begin) in enumerate(zip(models, start, strict=True)):
+        make = partial(_make_images, model, torch.from_numpy(begin).to(maps.device), contrast, settings)
+        made = decoded.parts.get(f"model {number}", make)["images"]
+        exciting.append(torch.from_numpy(made).to(maps.device))
+    natural = at_contrast(torch.from_numpy(train.images[rows]), contrast)
+    best = _rate(models[0], natural, decoded).argmax(axis=0)
+    test = decoded.test
+    rated = _rate(models[1], at_contrast(torch.from_numpy(test.images), contrast), decoded)
+    by_second = _rate(models[1], exciting[0].cpu(), decoded)
+    flat = [images.flatten(1).cpu().numpy() for images in exciting]
+    own_contrast = _rate(models[0], torch.from_numpy(test.images), decoded)
+    return InceptionLoopResult(
+        neurons=neurons,
+        exciting=torch.stack(exciting).mean(2).cpu().numpy(),
+        best_natural=natural[torch.from_numpy(best)].mean(1).numpy(),
+        agreement=np.nan_to_num(correlate_all_rows(flat[0], flat[1])),
+        beaten=(rated[:, :, None] < by_second.T[None]).mean(axis=0),
+        test_correlation=np.nan_to_num(correlate_columns(own_contrast, test.averaged()[:, neurons].astype(np.float64))),
+        contrast=contrast,
+        seed=decoded.seed,
+        n_resamples=decoded.n_resamples,
+    )
+
+
+def _make_images(model: Drive, begin: Tensor, contrast: float, settings: InceptionLoopSettings) -> dict[str, np.ndarray]:
+    made = most_exciting_images(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px)
+    return {"images": made.cpu().numpy()}
+
+
+@torch.no_grad()
+def _read_maps(tower: ImageTower, images: np.ndarray, decoded: Decoded) -> Float[Tensor, "image channel height width"]:
+    """Return the channels of structure of the maps of images, in half precision."""
+    device, n = decoded.towers.device, len(channel_names(tower))
+    chunks = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
+    return torch.cat([tower(torch.from_numpy(chunk).to(device))[:, :n].half() for chunk in chunks])
+
+
+@torch.no_grad()
+def _choose(maps: Tensor, responses: Tensor, train: Pairs, settings: InceptionLoopSettings) -> Int[np.ndarray, "neuron"]:
+    """Return the neurons that the first model predicts best, among those with the largest signal-to-noise ratio."""
+    strength = measure_strength(train)
+    worth = strength.mean_response if strength.reason else np.nan_to_num(strength.signal_to_noise)
+    candidates = np.argsort(-worth, kind="stable")[: settings.n_candidates]
+    explained = _regress(maps, responses[:, candidates]).explained.cpu().numpy()
+    return np.sort(candidates[np.argsort(-explained, kind="stable")[: settings.n_neurons]])
+
+
+def _regress(maps: Tensor, responses: Tensor) -> LocalWeights:
+    """Fit local weights; a map without places is one place, over which there is a single pattern."""
+    has_places = maps.shape[2] * maps.shape[3] > 1
+    centre = estimate_centres(maps, responses)
+    order = FIELD_ORDER if has_places else 0
+    width = choose_width(maps, responses, centre, WIDTHS, order) if has_places else WIDTHS[0]
+    return fit_local_ridge(maps, responses, centre[:, None], width, order)
+
+
+@torch.no_grad()
+def _fit(tower: ImageTower, maps: Tensor, responses: Tensor) -> Drive:
+    weights = _regress(maps, responses)
+    n = maps.shape[1]
+    return lambda images: weights.predict(tower(images)[:, :n].float())
+
+
+@torch.no_grad()
+def _rate(model: Drive, images: Tensor, decoded: Decoded) -> Float[np.ndarray, "image neuron"]:
+    """Return what a model expects of images."""
+    chunks = torch.split(images, IMAGES_AT_ONCE)
+    return np.asarray(torch.cat([model(chunk.to(decoded.towers.device)) for chunk in chunks]).double().cpu().numpy())

@@ -1,0 +1,1 @@
+"""Neuron profiles: how does each neuron respond, and to what."""

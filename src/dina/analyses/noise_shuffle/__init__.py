@@ -1,0 +1,1 @@
+"""Noise shuffle: does decoding gain or lose by noise correlations."""

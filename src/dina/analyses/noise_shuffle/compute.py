@@ -1,0 +1,256 @@
+"""Do noise correlations matter for decoding? Trained and tested with them, and with repeats exchanged for each neuron."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.decoded import Decoded
+from dina.analyses.likelihood_readout import LikelihoodReadout
+from dina.analyses.neuron_readout import NeuronReadout, readout_of
+from dina.analyses.noise_shuffle.noise_models import forget_correlations, learn_noise
+from dina.analyses.noise_sources import has_repeats
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.clustered_bootstrap import clustered_means
+from dina.statistics.covariability import shuffle_repeats
+from dina.statistics.few_draws import prediction_reach
+from dina.statistics.finding import Finding
+from dina.statistics.ranks import count_better_and_tied
+from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.training.comparison import LikelihoodComparison
+
+Condition = tuple[str, str]
+"""What the noise model was trained on, and what it was tested on."""
+
+MEASURES: dict[str, str] = {"top1": "1", "log_rank": "nats"}
+"""What is compared, with units: top-1 accuracy, and minus the logarithm of the rank, so that more is better for both."""
+
+DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
+    "knowing_correlations": (("intact", "intact"), ("shuffled", "intact"), "noise models of different shuffles"),
+    "knowing_covariance": (("intact", "intact"), ("independent", "intact"), "noise models of different shuffles"),
+    "removing_correlations": (("shuffled", "shuffled"), ("intact", "intact"), "different shuffles of trained and tested trials"),
+    "unexpected_removal": (("intact", "shuffled"), ("intact", "intact"), "different shuffles of tested trials"),
+}
+"""Name → first condition, the one taken off it, and what its null is."""
+
+NO_NOISE_MODEL = "These towers hold no noise model that could be learnt anew."
+SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
+
+
+class NoiseShuffleSettings(BaseModel):
+    """How often repeats are exchanged.
+
+    Parameters
+    ----------
+    n_shuffles
+        Independent exchanges of training and test repeats; each gives one noise model and one set of queries.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_shuffles: int = Field(5, ge=2)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseShuffleResult:
+    """Single-trial decoding with noise correlations in training and test, in one of them, and in neither.
+
+    Parameters
+    ----------
+    conditions
+        (trained on, tested on): "intact", "shuffled", or trained "independent" of all correlations.
+    values
+        By measure, mean over queries of each condition and shuffle, shape ``(n_conditions, n_shuffles)``; intact conditions
+        repeat one number. NaN where the towers hold no noise model.
+    chance
+        By measure, what guessing gives.
+    statistics
+        As `findings` gives them.
+    """
+
+    conditions: tuple[Condition, ...]
+    values: Mapping[str, Float[np.ndarray, "condition shuffle"]]
+    chance: Mapping[str, float]
+    statistics: tuple[Finding, ...]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the two measures of every condition and shuffle."""
+        variables = {
+            name: (("condition", "shuffle"), values, {"units": MEASURES[name], "chance": self.chance[name]})
+            for name, values in self.values.items()
+        }
+        trained, tested = ([condition[position] for condition in self.conditions] for position in (0, 1))
+        return xr.Dataset(variables, coords={"trained": ("condition", trained), "tested": ("condition", tested)})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return accuracy, how much correlation shuffling leaves in training and in test, and differences between conditions."""
+        return self.statistics
+
+
+def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | None = None) -> NoiseShuffleResult:
+    """Ask whether decoding single trials profits from knowing noise correlations, and whether it suffers from them.
+
+    Exchanging the repeats of an image, for each neuron by itself, leaves tuning as it is and removes noise correlations. A
+    decoder trained on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials
+    does not have them. For towers without a noise model, and where no training image was shown twice, only the test can be
+    shuffled. Test images shown once are candidates, but are not asked about.
+
+    Parameters
+    ----------
+    decoded
+        Towers and all three parts of the split.
+    settings
+        How often; None for what is usual.
+
+    Raises
+    ------
+    DataError
+        If fewer than three test images have two single trials, or no towers were fitted.
+    """
+    n_shuffles = (settings or NoiseShuffleSettings()).n_shuffles
+    test = _repeated(decoded.test)
+    why_not = _why_not_learnt(decoded)
+    readouts, conditions = _fit(decoded, n_shuffles)
+    by_image: dict[tuple[str, Condition], list[np.ndarray]] = {}
+    for number in track(range(n_shuffles), "Decoding shuffled trials"):
+        shuffled = shuffle_repeats(test.responses, test.stimulus_index, generator_for(decoded.seed, f"test shuffle {number}"))
+        for trained, tested in conditions:
+            if tested == "intact" and trained != "shuffled" and number:
+                continue  # one model, one set of trials
+            model = readouts[trained][number if trained == "shuffled" else 0]
+            queries = test.responses if tested == "intact" else shuffled
+            for name, values in _judge(model, queries, test.stimulus_index).items():
+                by_image.setdefault((name, (trained, tested)), []).append(values)
+    left = (
+        _left("correlations_left", decoded.train, why_not),
+        _left("correlations_left_test", test, ""),
+    )
+    counts = resample_counts(
+        len(np.unique(test.stimulus_index)), decoded.n_resamples, generator_for(decoded.seed, "noise shuffle")
+    )
+    return _summarise(by_image, conditions, test, decoded.test.n_stimuli, counts, n_shuffles, left, why_not)
+
+
+def _why_not_learnt(decoded: Decoded) -> str:
+    """Say why no noise model of shuffled trials can be learnt; "" where one can."""
+    if not isinstance(decoded.towers.comparison, LikelihoodComparison):
+        return NO_NOISE_MODEL
+    return "" if has_repeats(decoded) else SHOWN_ONCE
+
+
+def _left(name: str, pairs: Pairs, reason: str) -> Finding:
+    """Return which share of noise correlations the exchange of repeats leaves: one in R of an image's R trials, mean over trials."""
+    repeats = np.bincount(pairs.stimulus_index, minlength=pairs.n_stimuli)
+    value = math.nan if reason else float(np.mean(1 / repeats[pairs.stimulus_index]))
+    return Finding(name, value, "1", int((repeats > 1).sum()), reason=reason)
+
+
+def _fit(decoded: Decoded, n_shuffles: int) -> tuple[dict[str, list[NeuronReadout]], tuple[Condition, ...]]:
+    """Return the decoders by what they were trained on, and the conditions that can be had."""
+    if not isinstance(decoded.towers.comparison, LikelihoodComparison):
+        return {"intact": [readout_of(decoded.towers, decoded.test.images)]}, (("intact", "intact"), ("intact", "shuffled"))
+    parts = (decoded.train, decoded.validation, decoded.test)
+    first, second, third = (LikelihoodReadout.of(decoded.towers, torch.from_numpy(part.images)) for part in parts)
+
+    def learn(purpose: str, kind: Literal["intact", "shuffled"]) -> NeuronReadout:
+        generator = generator_for(decoded.seed, purpose)
+        train, validation = decoded.train, decoded.validation
+        return learn_noise((first, second, third), train, validation, generator, is_shuffled=kind == "shuffled")
+
+    intact = learn("intact noise", "intact")
+    assert isinstance(intact, LikelihoodReadout)  # tells the type checker
+    readouts: dict[str, list[NeuronReadout]] = {"intact": [intact]}
+    if has_repeats(decoded):
+        numbers = track(range(n_shuffles), "Fitting noise of shuffled trials")
+        readouts["shuffled"] = [learn(f"shuffled noise {number}", "shuffled") for number in numbers]
+    readouts["independent"] = [forget_correlations(intact)]
+    return readouts, tuple((trained, tested) for trained in readouts for tested in ("intact", "shuffled"))
+
+
+def _repeated(pairs: Pairs) -> Pairs:
+    """Keep the single trials of images that have at least two."""
+    single = pairs.n_presentations == 1
+    counts = np.bincount(pairs.stimulus_index[single], minlength=pairs.n_stimuli)
+    if (counts >= 2).sum() < 3:
+        raise DataError(
+            f"Noise correlations are in single trials of one image; {int((counts >= 2).sum())} test images have two. Record repeats,"
+            " and store single trials."
+        )
+    keep = single & (counts[pairs.stimulus_index] >= 2)
+    return Pairs(
+        pairs.images,
+        pairs.stimulus_id,
+        pairs.responses[keep],
+        pairs.stimulus_index[keep],
+        pairs.n_presentations[keep],
+        pairs.standardiser,
+    )
+
+
+def _judge(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray, "query"]) -> dict[str, np.ndarray]:
+    """Return the two measures of every query: ties are broken at random, in expectation."""
+    n_better, n_tied = count_better_and_tied(model.scores(torch.from_numpy(responses).double()).numpy(), target)
+    return {"top1": (n_better == 0) / (n_tied + 1.0), "log_rank": -np.log(1 + n_better + n_tied / 2)}
+
+
+def _summarise(
+    by_query: Mapping[tuple[str, Condition], list[np.ndarray]],
+    conditions: tuple[Condition, ...],
+    test: Pairs,
+    n_gallery: int,
+    counts: Int[np.ndarray, "resample image"],
+    n_shuffles: int,
+    left: tuple[Finding, ...],
+    why_not: str,
+) -> NoiseShuffleResult:
+    """Turn values of queries into means of conditions, and paired differences with intervals and nulls."""
+    _, image = np.unique(test.stimulus_index, return_inverse=True)
+    findings: list[Finding] = []
+    means: dict[str, Float[np.ndarray, "condition shuffle"]] = {}
+    for name in MEASURES:
+        rows = {condition: np.array(by_query[name, condition]) for condition in conditions}
+        means[name] = np.array([np.broadcast_to(rows[c].mean(1), n_shuffles) for c in conditions])
+        findings += [
+            _difference(f"{what}_{name}", name, rows, *parts, image, counts, why_not) for what, parts in DIFFERENCES.items()
+        ]
+    top1, n_images = np.array(by_query["top1", ("intact", "intact")])[0], counts.shape[1]
+    low, high = percentile_interval(clustered_means(top1, image, counts))
+    chance = 1 / n_gallery
+    first = Finding("intact_top1", float(top1.mean()), "1", n_images, low, high, chance, chance, "chance level")
+    ranks = np.log(np.arange(1, n_gallery + 1))
+    return NoiseShuffleResult(conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, (first, *left, *findings))
+
+
+def _difference(
+    name: str,
+    measure: str,
+    rows: Mapping[Condition, Float[np.ndarray, "shuffle query"]],
+    one: Condition,
+    other: Condition,
+    null: str,
+    image: Int[np.ndarray, "query"],
+    counts: Int[np.ndarray, "resample image"],
+    why_not: str,
+) -> Finding:
+    """Compare two conditions query by query; shuffles that differ by chance alone make up the null."""
+    unit, n_images = MEASURES[measure], counts.shape[1]
+    if one not in rows or other not in rows:
+        return Finding(name, math.nan, unit, n_images, reason=why_not)
+    difference = rows[one].mean(0) - rows[other].mean(0)
+    low, high = percentile_interval(clustered_means(difference, image, counts))
+    value = float(difference.mean())
+    # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
+    candidates = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
+    if not candidates:
+        return Finding(name, value, unit, n_images, low, high, reason=why_not)
+    reach = float(prediction_reach(candidates[0]))
+    return Finding(name, value, unit, n_images, low, high, -reach, reach, null)

@@ -1,0 +1,1 @@
+"""Objectives: what do towers trained for other objectives decode."""

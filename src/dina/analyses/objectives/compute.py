@@ -1,0 +1,238 @@
+"""Objectives side by side over seeds: retrieval, category beyond low-level structure, spatial frequencies, likeness of maps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+from dina.analyses.objectives.objective_measures import PROFILE
+from dina.analyses.objectives.rules import BEYOND, CONTRASTIVE, LOSS, MATCHED, OBJECTIVE_RULE, RESPONSES, SEMANTIC
+from dina.analyses.resampled_finding import WELL_DEFINED
+from dina.analyses.verdict import Verdict, judge
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.statistics.kernel_alignment import linear_cka
+from dina.statistics.resampling import percentile_interval, resample_counts, wilson_interval
+from dina.training.objectives import OBJECTIVES
+
+N_RESAMPLES = 2000
+NAMES = {"category_accuracy": "guess", "category_accuracy_image": "guess_image", "category_matched": "guess_by_match"}
+Rows = Sequence[Float[np.ndarray, "image"]]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectiveComparison:
+    """What objectives have in common and what sets them apart.
+
+    Parameters
+    ----------
+    findings
+        Objective → its findings over all seeds: ``top1_averaged``, ``top1_single_trial``, those of `PROFILE`, and with labels
+        balanced accuracies of category: ``category_accuracy`` (a readout of the maps of responses), ``category_accuracy_image``
+        (of images) and ``category_matched`` (among the training images that a response matches best); and of the first and last
+        the share beyond low-level structure, ``category_beyond_low_level`` and ``category_matched_beyond_low_level``. "responses"
+        has the first of the responses themselves; "category objectives" the last as the mean of all objectives trained by
+        category, and by how much it exceeds the contrastive one.
+    similarity
+        Linear kernel alignment of the maps of test images between objectives, mean over seeds; axes (side, first, second).
+    verdict
+        Whether the low-level bias is made by the contrastive objective.
+    seeds
+        Over which all is averaged.
+    """
+
+    findings: Mapping[str, Mapping[str, Finding]]
+    similarity: xr.DataArray
+    verdict: Verdict
+    seeds: tuple[int, ...]
+
+
+def compare_objectives(
+    measured: Mapping[tuple[str, int], xr.Dataset], responses: Mapping[int, xr.Dataset], seed: int = 0
+) -> ObjectiveComparison:
+    """Put together what was measured of each objective and seed.
+
+    Intervals come from drawing seeds, and images within seeds, with replacement. Those of accuracies also hold Wilson's interval,
+    since a bootstrap of images that were all missed knows of no uncertainty.
+
+    Parameters
+    ----------
+    measured
+        (objective, seed) → from `dina.analyses.objectives.objective_measures.measure_objective`, the same seeds for all.
+    responses
+        Seed → from `dina.analyses.objectives.objective_measures.measure_responses`; empty where images have no labels.
+    seed
+        Of the bootstrap.
+    """
+    objectives = list(dict.fromkeys(name for name, _ in measured))
+    seeds = sorted({number for _, number in measured})
+    runs = {name: [measured[name, number] for number in seeds] for name in objectives}
+    found = {name: [*_retrieval(some, seed), *_profile(some, seed)] for name, some in runs.items()}
+    if set(seeds) <= responses.keys():
+        for name, some in runs.items():
+            found[name] += _category(some, seed)
+        found[RESPONSES[0]] = [_beyond(BEYOND, "guess", [responses[number] for number in seeds], seed)]
+        by_category = [runs[name] for name in objectives if name in OBJECTIVES and OBJECTIVES[name]().needs == "categories"]
+        if by_category and CONTRASTIVE[0] in runs:
+            found[SEMANTIC[0]] = _category_objectives(by_category, runs[CONTRASTIVE[0]], seed)
+    named = {name: {one.name: one for one in some} for name, some in found.items()}
+    verdict = judge((OBJECTIVE_RULE,), named)[0]
+    return ObjectiveComparison(named, _similarity(runs), verdict, tuple(seeds))
+
+
+def _retrieval(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
+    found = []
+    for name in ("top1_averaged", "top1_single_trial"):
+        rows = [run[name].to_numpy() for run in runs]
+        rows = [row[np.isfinite(row)] for row in rows]
+        if any(not len(row) for row in rows):
+            found.append(Finding(name, np.nan, "1", 0, reason="No image has such a query."))
+            continue
+        chance = float(np.mean([1 / len(row) for row in rows]))
+        found.append(replace(_accuracy(name, rows, None, seed), null_low=chance, null_high=chance, null="chance"))
+    return found
+
+
+def _profile(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
+    found = []
+    for name in PROFILE:
+        values, _, _, null_low, null_high = np.stack([run["profile"].sel(statistic=name).to_numpy() for run in runs]).T
+        units = str(runs[0].attrs["units_of_median_frequency"]) if name == "median_frequency" else "1"
+        if not np.isfinite(values).all():
+            reason = "Nothing was found in the full gallery for some seed, so that no frequency carries the decoding."
+            found.append(Finding(name, np.nan, units, 0, reason=reason))
+            continue
+        null = float(null_low.mean()), float(null_high.mean())
+        low, high, reason = _over_seeds([run["profile_resamples"].sel(statistic=name).to_numpy() for run in runs], name, seed)
+        mean = float(values.mean())
+        found.append(Finding(name, mean, units, len(values), low, high, *null, null="pairs permuted", reason=reason))
+    return found
+
+
+def _over_seeds(resamples: Rows, name: str, seed: int) -> tuple[float, float, str]:
+    """Draw seeds with replacement, and for each a resample of its images; no interval where few resamples define the statistic."""
+    if any(np.isfinite(row).mean() < WELL_DEFINED for row in resamples):
+        return np.nan, np.nan, "For some seed few resamples of the images define it, so that it has no interval."
+    generator = generator_for(seed, f"objectives {name}")
+    defined = [row[np.isfinite(row)] for row in resamples]
+    places = generator.random((N_RESAMPLES, len(defined)))
+    drawn = generator.integers(len(defined), size=(N_RESAMPLES, len(defined)))
+    by_seed = np.stack([row[(places * len(row)).astype(int)] for row in defined])
+    resampled = np.take_along_axis(by_seed, drawn[None], axis=0)[0].mean(axis=1)
+    return *percentile_interval(resampled), ""
+
+
+def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
+    weights = [_balanced(run["category"].to_numpy()) for run in runs]
+    generator = generator_for(seed, "permuted categories")
+    found = []
+    for name, guess in NAMES.items():
+        rows = [_right(run, guess) for run in runs]
+        null = []
+        for _ in range(200):
+            orders = [generator.permutation(len(row)) for row in rows]
+            shuffled = [
+                run[guess].to_numpy()[order] == run["category"].to_numpy() for run, order in zip(runs, orders, strict=True)
+            ]
+            null.append(np.mean([w @ one for w, one in zip(weights, shuffled, strict=True)]))
+        low, high = percentile_interval(np.array(null))
+        one = _accuracy(name, rows, weights, seed)
+        found.append(replace(one, null_low=low, null_high=high, null="categories permuted"))
+    return [*found, _beyond(BEYOND, "guess", runs, seed), _beyond(MATCHED, "guess_by_match", runs, seed)]
+
+
+def _beyond(name: str, guess: str, runs: Sequence[xr.Dataset], seed: int) -> Finding:
+    """Return how much better category is told than from surrogate responses, as a share of what is possible."""
+    draws = []
+    for run in runs:
+        weight = _balanced(run["category"].to_numpy())
+        drawn = (_right(run, f"{guess}_surrogate") @ weight) / (_possible(run) @ weight)
+        draws.append(drawn - drawn.mean())
+    low, high = percentile_interval(np.mean(draws, axis=0))
+    one = _share(name, [_gain(run, guess) for run in runs], runs, seed)
+    return replace(one, null_low=low, null_high=high, null="categories drawn from low-level structure")
+
+
+def _share(name: str, gains: Rows, runs: Sequence[xr.Dataset], seed: int) -> Finding:
+    weights = [_balanced(run["category"].to_numpy()) for run in runs]
+    return _mean(name, gains, weights, seed, [_possible(run) for run in runs])
+
+
+def _category_objectives(
+    by_category: Sequence[Sequence[xr.Dataset]], contrastive: Sequence[xr.Dataset], seed: int
+) -> list[Finding]:
+    gains = [
+        np.mean([_gain(runs[number], "guess_by_match") for runs in by_category], axis=0) for number in range(len(contrastive))
+    ]
+    minus = [gain - _gain(run, "guess_by_match") for gain, run in zip(gains, contrastive, strict=True)]
+    nulls = [_beyond(MATCHED, "guess_by_match", runs, seed) for runs in by_category]
+    low, high = (float(np.mean([getattr(one, end) for one in nulls])) for end in ("null_low", "null_high"))
+    return [
+        replace(_share(MATCHED, gains, contrastive, seed), null_low=low, null_high=high, null=nulls[0].null),
+        _share(LOSS[1], minus, contrastive, seed),
+    ]
+
+
+def _right(run: xr.Dataset, guess: str) -> Float[np.ndarray, "..."]:
+    return np.asarray(run[guess].to_numpy() == run["category"].to_numpy(), dtype=float)
+
+
+def _possible(run: xr.Dataset) -> Float[np.ndarray, "image"]:
+    """Return for each image what a reader of category alone would gain."""
+    return np.asarray(1 - _right(run, "category_surrogate").mean(axis=0))
+
+
+def _gain(run: xr.Dataset, guess: str) -> Float[np.ndarray, "image"]:
+    return np.asarray(_right(run, guess) - _right(run, f"{guess}_surrogate").mean(axis=0))
+
+
+def _balanced(category: Int[np.ndarray, "image"]) -> Float[np.ndarray, "image"]:
+    """Return weights that sum to 1 and give every category that is there the same share."""
+    counts = np.bincount(category)
+    return np.asarray(1 / counts[category] / (counts > 0).sum())
+
+
+def _accuracy(name: str, rows: Rows, weights: Rows | None, seed: int) -> Finding:
+    """Average what was right; the interval also holds Wilson's, with as many images as the weights amount to (Kish)."""
+    one = _mean(name, rows, weights, seed)
+    shares = [np.full(len(row), 1 / len(row)) for row in rows] if weights is None else weights
+    n = max(1, round(len(rows) ** 2 / sum(float((share**2).sum()) for share in shares)))
+    low, high = wilson_interval(min(1.0, max(0.0, one.value)), n)
+    return replace(one, low=min(low, one.low), high=max(high, one.high))
+
+
+def _mean(name: str, rows: Rows, weights: Rows | None, seed: int, possible: Rows | None = None) -> Finding:
+    """Average over images, as a share of what is possible for them, and over seeds; draw seeds and, within each, images."""
+    weights = [np.full(len(row), 1 / len(row)) for row in rows] if weights is None else weights
+    totals = weights if possible is None else [w * each for w, each in zip(weights, possible, strict=True)]
+    if any(total.sum() <= 0 for total in totals):
+        return Finding(name, np.nan, "1", 0, reason="Low-level structure tells every category, so that nothing is left to find.")
+    generator = generator_for(seed, f"objectives {name}")
+    n_seeds = len(rows)
+    parts = [(weight * row, total) for weight, row, total in zip(weights, rows, totals, strict=True)]
+    value = float(np.mean([part.sum() / total.sum() for part, total in parts]))
+    resampled = np.empty((n_seeds, n_seeds, N_RESAMPLES))  # a seed drawn twice gets two resamples of its images
+    for number, (part, total) in enumerate(parts):
+        for slot in range(n_seeds):
+            counts = resample_counts(len(part), N_RESAMPLES, generator)
+            resampled[number, slot] = (counts @ part) / np.maximum(counts @ total, 1e-12)
+    drawn = generator.integers(n_seeds, size=(n_seeds, N_RESAMPLES))
+    slots, draws = np.arange(n_seeds)[:, None], np.arange(N_RESAMPLES)[None]
+    low, high = percentile_interval(resampled[drawn, slots, draws].mean(axis=0))
+    return Finding(name, value, "1", sum(map(len, rows)), low, high)
+
+
+def _similarity(runs: Mapping[str, Sequence[xr.Dataset]]) -> xr.DataArray:
+    """Compare maps of the same test images between objectives; 1 on the diagonal."""
+    names, sides = list(runs), ("image", "response")
+    values = np.ones((len(sides), len(names), len(names)))
+    for side, what in enumerate(sides):
+        for i, first in enumerate(names):
+            for j in range(i):
+                pairs = zip(runs[first], runs[names[j]], strict=True)
+                found = [linear_cka(*(run[f"{what}_maps"].to_numpy() for run in pair)) for pair in pairs]
+                values[side, i, j] = values[side, j, i] = float(np.mean(found))
+    coords = {"side": list(sides), "first": names, "second": names}
+    return xr.DataArray(values, coords, ("side", "first", "second"), "linear_cka", {"units": "1"})

@@ -1,0 +1,1 @@
+"""Occlusion: where in the image does the decoding come from."""

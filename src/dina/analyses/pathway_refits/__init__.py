@@ -1,0 +1,1 @@
+"""Pathway refits: how well do towers with one pathway alone decode."""

@@ -1,0 +1,217 @@
+"""Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; on another seed, and on folds."""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from dina.analyses.asked import Asked, ask_test
+from dina.analyses.decoded import Decoded
+from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
+from dina.analyses.sparse_subsets.subset_curves import top_one
+from dina.analyses.sparse_subsets.subset_orders import draw_orders
+from dina.analyses.training_ranking import mean_contributions, rank_on_training
+from dina.checks import DataError
+from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
+from dina.data.standardise import Standardiser
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.finding import Finding
+from dina.statistics.rank_association import spearman_null, spearman_with_interval
+from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.training.decoder import DinaDecoder
+
+SEQUENCES = ("top", "random", "bottom")
+N_RANKING_IMAGES = 500
+
+
+class RefittedSubsetSettings(BaseModel):
+    """Which subsets are fitted.
+
+    Parameters
+    ----------
+    fractions
+        Of the neurons; each is fitted for the best, for random and for the worst neurons.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fractions: tuple[float, ...] = Field((0.1, 0.5), min_length=1)
+
+
+@dataclass(frozen=True, eq=False)
+class RefittedSubsetsResult:
+    """Accuracy of towers fitted on part of the neurons.
+
+    Parameters
+    ----------
+    fractions
+        Of the neurons, shape ``(n_fractions,)``.
+    refitted, taken_out
+        Top-1 accuracy by (sequence, fraction, image): fitted anew, and with the others removed or silenced in the towers
+        that there are, shape ``(3, n_fractions, n_images)``.
+    other_seed
+        Contributions of towers fitted with another seed, shape ``(n_neurons,)``.
+    folds
+        Contributions of towers fitted on either half of the training images, shape ``(2, n_neurons)``; NaN where they are too
+        few.
+    reason
+        Why there are none; "" where there are.
+    units
+        Of contributions: "nat" for log likelihoods, else "1".
+    statistics
+        The findings.
+    """
+
+    fractions: tuple[float, ...]
+    refitted: Float[np.ndarray, "sequence fraction image"]
+    taken_out: Float[np.ndarray, "sequence fraction image"]
+    other_seed: Float[np.ndarray, "neuron"]
+    folds: Float[np.ndarray, "fold neuron"]
+    reason: str
+    units: str
+    statistics: tuple[Finding, ...] = field(default=())
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracies by (sequence, fraction), and contributions under the other seed and in either fold by neuron."""
+        axes = ("sequence", "fraction")
+        return xr.Dataset(
+            {
+                "refitted": (axes, self.refitted.mean(axis=2), {"units": "1"}),
+                "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
+                "contribution_other_seed": ("neuron", self.other_seed, {"units": self.units}),
+                "contribution_fold": (("fold", "neuron"), self.folds, {"units": self.units}),
+            },
+            coords={"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), {"units": "1"})},
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return accuracies, their differences, and agreement of contributions across seeds and folds."""
+        return self.statistics
+
+
+def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings | None = None) -> RefittedSubsetsResult:
+    """Fit towers anew on the best, on random and on the worst neurons; on all neurons with another seed, and on folds.
+
+    Taking neurons out of fitted towers leaves what was learnt from all of them together (priors, shared noise, gains). If
+    towers fitted without them do as well, nothing was lost by that. The folds are two halves of the training images
+    that share none; contributions are those to the same test trials.
+
+    Parameters
+    ----------
+    decoded
+        A finished decoding.
+    settings
+        Which subsets; None for the defaults.
+
+    Raises
+    ------
+    DataError
+        If there are no fitted towers, or a subset cannot be fitted.
+    """
+    chosen = settings or RefittedSubsetSettings()
+    asked = ask_test(decoded)
+    generator = generator_for(decoded.seed, "refitted subsets")
+    orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator).by_name
+    readout, treatment = readout_of(decoded.towers, asked.images), treatments_of(decoded.towers)[0]
+    sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in chosen.fractions)
+    shape = (len(SEQUENCES), len(sizes), asked.n_images)
+    refitted, taken_out = np.empty(shape), np.empty(shape)
+    jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
+    for row, column in track(jobs, "Fitting towers on subsets of neurons"):
+        kept = orders[SEQUENCES[row]][0][: sizes[column]]
+        again = partial(_refit, decoded, asked, np.sort(kept))
+        refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
+        (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
+        taken_out[row, column] = _accuracy(asked, scores)
+    other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
+    folds, reason = _fit_folds(decoded)
+    units = margin_units(decoded.towers)
+    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other, folds, reason, units)
+    return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
+
+
+def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
+    """Return the contribution of every neuron to towers of the next seed."""
+    decoder = DinaDecoder(
+        decoded.preset, decoded.settings, decoded.seed + 1, decoded.device, image_features=decoded.image_features
+    )
+    other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
+    return {"contributions": mean_contributions(other)}
+
+
+def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]:
+    """Return the contribution of every neuron to towers of either half of the training images, or why there are none."""
+    order = generator_for(decoded.seed, "folds of training images").permutation(decoded.train.stimulus_id)
+    try:
+        found = [
+            decoded.parts.get(f"fold {fold}", partial(_refit_on, decoded, np.sort(ids)))["contributions"]
+            for fold, ids in enumerate(track(np.array_split(order, 2), "Fitting towers on folds"))
+        ]
+    except DataError as error:
+        return np.full((2, decoded.train.n_neurons), np.nan), f"Folds, half of the training images each: {error}"
+    return np.stack(found), ""
+
+
+def _refit_on(decoded: Decoded, ids: Int[np.ndarray, "stimulus"]) -> dict[str, np.ndarray]:
+    """Return the contribution of every neuron to towers fitted on some of the training images."""
+    train = make_pairs(decoded.recording, ids, decoded.train.standardiser)
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.fit(train, decoded.validation).towers))}
+
+
+def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> dict[str, np.ndarray]:
+    """Return top-1 accuracy by image of towers fitted on some neurons."""
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
+    responses = asked.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
+    presentations = np.ones(len(responses)) if asked.kind == "single_trial" else decoded.test.total_presentations()
+    gallery = Gallery(asked.images, decoded.test.stimulus_id)
+    scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
+    return {"accuracy": _accuracy(asked, torch.from_numpy(scores))}
+
+
+def _accuracy(asked: Asked, scores: torch.Tensor) -> np.ndarray:
+    return asked.by_image(top_one(scores, asked.target)[:, None])[:, 0]
+
+
+def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
+    mean, deviation = (values[kept] for values in (pairs.standardiser.mean, pairs.standardiser.deviation))
+    responses = np.ascontiguousarray(pairs.responses[:, kept])
+    return replace(pairs, responses=responses, standardiser=Standardiser(mean, deviation))
+
+
+def _describe(result: RefittedSubsetsResult, own: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:
+    n_images = result.refitted.shape[2]
+    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
+    found = []
+    for row, sequence in enumerate(SEQUENCES):
+        for column, fraction in enumerate(result.fractions):
+            again, before = result.refitted[row, column], result.taken_out[row, column]
+            name, chance = f"{sequence}_{100 * fraction:g}_percent", 1 / n_images
+            limits = percentile_interval(counts @ again)
+            found.append(Finding(f"refitted_{name}", float(again.mean()), "1", n_images, *limits, chance, chance, "chance level"))
+            difference = again - before
+            # under the null the two are exchangeable image by image
+            signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n_images))
+            null = percentile_interval(signs @ difference / n_images)
+            limits = percentile_interval(counts @ difference)
+            words = "the two exchanged at random, image by image"
+            value = float(difference.mean())
+            found.append(Finding(f"refitted_minus_taken_out_{name}", value, "1", n_images, *limits, *null, words))
+    found.append(_agreement("agreement_across_seeds", own, result.other_seed))
+    if result.reason:
+        found.append(Finding("agreement_across_folds", np.nan, "1", len(own), reason=result.reason))
+    else:
+        found.append(_agreement("agreement_across_folds", *result.folds))
+    return tuple(found)
+
+
+def _agreement(name: str, one: Float[np.ndarray, "neuron"], other: Float[np.ndarray, "neuron"]) -> Finding:
+    value, low, high = spearman_with_interval(one, other)
+    reach = spearman_null(len(one))
+    return Finding(name, value, "1", len(one), low, high, -reach, reach, "neurons permuted")

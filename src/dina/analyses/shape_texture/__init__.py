@@ -1,0 +1,1 @@
+"""Shape and texture: which of the two carries the decoding."""

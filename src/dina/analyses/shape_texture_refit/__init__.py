@@ -1,0 +1,1 @@
+"""Shape and texture, refitted: does either suffice for towers fitted on it alone."""

@@ -1,0 +1,1 @@
+"""Sparse subsets: how few neurons does decoding need."""

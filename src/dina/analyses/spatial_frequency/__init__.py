@@ -1,0 +1,1 @@
+"""Spatial frequency: which spatial frequencies carry the decoding."""

@@ -1,0 +1,1 @@
+"""Spatial frequency, refitted: which spatial frequencies suffice for towers fitted on them alone."""

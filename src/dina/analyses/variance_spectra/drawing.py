@@ -1,0 +1,86 @@
+"""Variance by rank of images, responses and maps, and their power-law exponents by two estimators."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.style import COLOURS
+
+LOWEST = 1e-5  # shares of variance below are rounding and noise
+
+LINES: dict[str, tuple[str, str | tuple[float, tuple[float, ...]]]] = {
+    "images": ("ink", "-"),
+    "responses": ("reference", "-"),
+    "image_maps": ("dina", "-"),
+    "neural_maps": ("rival", "-"),
+    "untrained_image_maps": ("dina", (0.0, (1.0, 1.5))),
+    "untrained_neural_maps": ("rival", (0.0, (1.0, 1.5))),
+    "random_filters": ("chance", (0.0, (4.0, 1.5))),
+}
+"""Source → colour and line."""
+
+
+@in_style
+def draw_variance_spectra(dataset: xr.Dataset, words: Mapping[str, str]) -> Figure:
+    """Draw spectra on logarithmic axes beside the exponents with their intervals.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``variance_spectra``.
+    words
+        Source → how it is called.
+    """
+    sources = [str(source) for source in dataset["source"].to_numpy()]
+    figure = new_figure(180, 78)
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
+    rank = dataset["rank"].to_numpy()
+    for source in sources:
+        variance = dataset["variance"].sel(source=source).to_numpy()
+        # the first rank without positive variance ends the line: beyond it there is only noise about 0
+        end = int(np.argmax(~(variance > 0))) if (~(variance > 0)).any() else len(variance)
+        colour, line = LINES[source]
+        left.plot(rank[:end], variance[:end], color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
+    fitted = dataset["fitted_ranks"].to_numpy()
+    if fitted.any():
+        left.axvspan(fitted[fitted > 0].min(), fitted.max(), color=COLOURS["band"][0], linewidth=0, zorder=0)
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_ylim(bottom=max(LOWEST, left.get_ylim()[0]))
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    left.set_xlabel("rank of component (logarithmic)")
+    left.set_ylabel("share of signal variance (logarithmic)")
+    left.set_title("a")
+    finish_axes(left, "both")
+    _draw_exponents(right, dataset, sources, words)
+    return figure
+
+
+def _draw_exponents(axes: Axes, dataset: xr.Dataset, sources: list[str], words: Mapping[str, str]) -> None:
+    """Draw both estimates of every source: by rank filled, by moments hollow."""
+    for place, source in enumerate(sources):
+        colour, line = LINES[source]
+        for offset, estimator, marker, face in (
+            (-0.14, "rank", "o", COLOURS[colour][0]),
+            (0.14, "moment", "s", COLOURS["paper"][0]),
+        ):
+            value, low, high = dataset["exponent"].sel(source=source, estimator=estimator).to_numpy()
+            if not np.isfinite(value):
+                continue
+            axes.plot([low, high], [place + offset] * 2, color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
+            axes.plot(value, place + offset, marker, color=COLOURS[colour][0], markerfacecolor=face, markersize=4.5, zorder=3)
+    axes.axvline(1.0, color=COLOURS["muted"][0], linewidth=0.8, linestyle=(0.0, (2.0, 1.5)))
+    axes.set_yticks(range(len(sources)), [words[source] for source in sources])
+    axes.set_ylim(len(sources) - 0.4, -0.6)
+    axes.set_xlabel("power-law exponent α (95\u202f% interval)")
+    axes.set_title("b")
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)

@@ -1,0 +1,184 @@
+"""The contract of a verdict: a claim, a rule written down beforehand, and what follows from the findings alone."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dina.analyses.analysis import Side
+from dina.checks import DataError
+from dina.statistics.finding import Finding
+
+Answer = Literal["supported", "not supported", "cannot tell"]
+Place = Literal["above", "below", "undecided"]
+FindingKey = tuple[str, str]
+"""Name of an analysis and name of one of its findings."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the findings say about one claim.
+
+    Parameters
+    ----------
+    claim
+        One sentence that may be true or false.
+    side
+        Whether it is about the image or the neurons.
+    statistic
+        What was looked at, one sentence.
+    verdict
+        "cannot tell" also where an analysis is missing or its finding is NaN.
+    reason
+        Which part of the rule decided, with the numbers, one or two sentences.
+    findings
+        Everything read: (name of the analysis, finding), in the order of the rule.
+    """
+
+    claim: str
+    side: Side
+    statistic: str
+    verdict: Answer
+    reason: str
+    findings: tuple[tuple[str, Finding], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        read = [{"analysis": analysis, **finding.to_json()} for analysis, finding in self.findings]
+        return {**vars(self), "findings": read}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Verdict":
+        """Make a verdict from what `to_json` gave."""
+        read = tuple(
+            (str(row["analysis"]), Finding.from_json({name: value for name, value in row.items() if name != "analysis"}))
+            for row in content["findings"]
+        )
+        return cls(**{**content, "findings": read})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one claim is decided; ``docs/verdicts.md`` says the same in words.
+
+    Parameters
+    ----------
+    claim, side, statistic
+        Carried into the verdict.
+    needs
+        Findings without which nothing can be said; where one is missing or NaN the verdict is "cannot tell".
+    decide
+        Pure function of the findings that are there, by (analysis, finding), to the answer and its reason.
+    may_read
+        Findings that `decide` uses where they are there and not NaN.
+    asks_why
+        Findings that `decide` is handed even where they are NaN, so that it can give their reasons; where their analysis
+        is missing, NaN with that as the reason.
+
+    Examples
+    --------
+    >>> from dina.analyses.verdict import Rule, judge, place_of
+    >>> key = ("occlusion", "area")
+    >>> def decide(found):
+    ...     return ("supported" if place_of(found[key], 0.5) == "above" else "cannot tell", "By area.")
+    >>> rule = Rule("Many regions.", "image", "Share of the area.", (key,), decide)
+    >>> judge([rule], {"occlusion": {"area": Finding("area", 0.8, "1", 50, low=0.7, high=0.9)}})[0].verdict
+    'supported'
+    >>> judge([rule], {})[0].reason
+    'The analysis occlusion was not done.'
+    """
+
+    claim: str
+    side: Side
+    statistic: str
+    needs: tuple[FindingKey, ...]
+    decide: Callable[[Mapping[FindingKey, Finding]], tuple[Answer, str]]
+    may_read: tuple[FindingKey, ...] = ()
+    asks_why: tuple[FindingKey, ...] = ()
+
+
+def judge(
+    rules: list[Rule] | tuple[Rule, ...],
+    findings: Mapping[str, Mapping[str, Finding]],
+    missing: Mapping[str, str] | None = None,
+) -> tuple[Verdict, ...]:
+    """Apply rules to findings.
+
+    Parameters
+    ----------
+    rules
+        Which claims to decide.
+    findings
+        Analysis → name → finding.
+    missing
+        Analysis → why it could not be done, for those that could not.
+
+    Returns
+    -------
+    verdicts
+        One for each rule, in order.
+
+    Raises
+    ------
+    DataError
+        If a finding stands under another name than its own.
+    """
+    for analysis, by_name in findings.items():
+        for name, finding in by_name.items():
+            if name != finding.name:
+                raise DataError(
+                    f"Findings must stand under their own names; {analysis} has {finding.name!r} under {name!r}."
+                    " Make the table with {finding.name: finding for finding in result.findings()}."
+                )
+    return tuple(_apply(rule, findings, missing or {}) for rule in rules)
+
+
+def _apply(rule: Rule, findings: Mapping[str, Mapping[str, Finding]], missing: Mapping[str, str]) -> Verdict:
+    found = {
+        (analysis, name): findings[analysis][name]
+        for analysis, name in (*rule.needs, *rule.may_read, *rule.asks_why)
+        if name in findings.get(analysis, {})
+    }
+    usable = {key: finding for key, finding in found.items() if not math.isnan(finding.value) or key in rule.asks_why}
+    for key in rule.asks_why:
+        if key[0] not in findings:
+            usable[key] = Finding(key[1], math.nan, "1", 0, reason=_why_absent(key, found, findings, missing))
+    absent = [key for key in rule.needs if key not in usable]
+    if absent:
+        reasons = dict.fromkeys(_why_absent(key, found, findings, missing) for key in absent)
+        answer: tuple[Answer, str] = ("cannot tell", " ".join(reasons))
+    else:
+        answer = rule.decide(usable)
+    read = tuple((analysis, finding) for (analysis, _), finding in found.items())
+    return Verdict(rule.claim, rule.side, rule.statistic, *answer, read)
+
+
+def _why_absent(
+    key: FindingKey,
+    found: Mapping[FindingKey, Finding],
+    findings: Mapping[str, Mapping[str, Finding]],
+    missing: Mapping[str, str],
+) -> str:
+    analysis, name = key
+    if key in found:
+        return f"{analysis} could not compute {name}: {found[key].reason or 'no reason was given'}"
+    if analysis in findings:
+        return f"The analysis {analysis} has no finding {name}."
+    if analysis in missing:
+        return f"The analysis {analysis} could not be done: {missing[analysis]}"
+    return f"The analysis {analysis} was not done."
+
+
+def place_of(finding: Finding, bound: float) -> Place:
+    """Say on which side of a bound the whole 95 % interval lies; without an interval, or across it: undecided.
+
+    Examples
+    --------
+    >>> place_of(Finding("top1", 0.5, "1", 40, low=0.3, high=0.7), 0.2)
+    'above'
+    """
+    if finding.low > bound:
+        return "above"
+    if finding.high < bound:
+        return "below"
+    return "undecided"

@@ -1,0 +1,205 @@
+"""Image–response pairs of one split, and the queries and galleries made from them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from dina.checks import DataError
+from dina.data.standardise import Standardiser
+from dina.recordings.recording import Recording
+from dina.shapes import ContrastImages, Responses, StimulusResponses
+from dina.statistics.grouped_sums import count_within_group, sum_by_group
+
+QueryKind = Literal["averaged", "single_trial"]
+QUERY_KINDS: tuple[QueryKind, ...] = ("averaged", "single_trial")
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The images of one part of a split with all their trials.
+
+    Parameters
+    ----------
+    images
+        In units of contrast, shape ``(n_stimuli, n_channels, height, width)``.
+    stimulus_id
+        Identity of each image in its recording, shape ``(n_stimuli,)``.
+    responses
+        Standardised single trials in order of presentation, dimensionless, shape ``(n_trials, n_neurons)``.
+    stimulus_index
+        For each trial the position of its image along ``images``, shape ``(n_trials,)``.
+    n_presentations
+        How many presentations each trial averages, shape ``(n_trials,)``.
+    standardiser
+        What was learnt from the training trials and applied here.
+    labels
+        Semantic category of each image, shape ``(n_stimuli,)``, "" where unknown; None if the recording has none. Only
+        objectives that are told categories read them.
+    """
+
+    images: ContrastImages
+    stimulus_id: Int[np.ndarray, "stimulus"]
+    responses: Responses
+    stimulus_index: Int[np.ndarray, "trial"]
+    n_presentations: Int[np.ndarray, "trial"]
+    standardiser: Standardiser
+    labels: Shaped[np.ndarray, "stimulus"] | None = None
+
+    @property
+    def n_stimuli(self) -> int:
+        """Number of images."""
+        return len(self.stimulus_id)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return int(self.responses.shape[1])
+
+    def total_presentations(self) -> Float[np.ndarray, "stimulus"]:
+        """Return how many presentations the average response to each image rests on."""
+        return np.bincount(self.stimulus_index, weights=self.n_presentations, minlength=self.n_stimuli)
+
+    def averaged(self) -> StimulusResponses:
+        """Average the trials of each image, weighted by presentations, shape ``(n_stimuli, n_neurons)``."""
+        return _average(self.responses, self.n_presentations, self.stimulus_index, self.n_stimuli)
+
+    def repeat_number(self) -> Int[np.ndarray, "trial"]:
+        """Count the trials of each image, 0, 1, 2 … in order of presentation, shape ``(n_trials,)``."""
+        return count_within_group(self.stimulus_index)
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Population responses to be decoded; nothing in here says which image was shown.
+
+    Parameters
+    ----------
+    responses
+        Standardised, shape ``(n_queries, n_neurons)``.
+    n_presentations
+        How many presentations each query averages, shape ``(n_queries,)``; the noise variance falls with it.
+    """
+
+    responses: Float[np.ndarray, "query neuron"]
+    n_presentations: Float[np.ndarray, "query"]
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Candidate images, one of which was shown.
+
+    Parameters
+    ----------
+    images
+        In units of contrast, shape ``(n_gallery, n_channels, height, width)``.
+    stimulus_id
+        Identity of each candidate, shape ``(n_gallery,)``; only the ideal observer looks at it.
+    templates
+        Average responses to the candidates from *other* trials than the queries', shape
+        ``(n_gallery, n_neurons)``, or None. Only reference levels read them.
+    """
+
+    images: ContrastImages
+    stimulus_id: Int[np.ndarray, "gallery"]
+    templates: StimulusResponses | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalTask:
+    """Queries, their gallery, and the answer, which decoders never see.
+
+    Parameters
+    ----------
+    queries, gallery
+        What a decoder is given.
+    target
+        For each query the position of its image in the gallery, shape ``(n_queries,)``.
+    """
+
+    queries: Queries
+    gallery: Gallery
+    target: Int[np.ndarray, "query"]
+
+
+def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], standardiser: Standardiser) -> Pairs:
+    """Collect the images ``stimulus_id`` that were shown in ``recording`` and all their trials, standardised."""
+    shown = np.asarray(stimulus_id)[np.isin(stimulus_id, recording.stimulus_id)]
+    position = np.full(recording.n_stimuli, -1, dtype=np.int64)
+    position[shown] = np.arange(len(shown))
+    trials = np.flatnonzero(position[recording.stimulus_id] >= 0)
+    assert recording.n_presentations is not None  # set by Recording; tells the type checker
+    return Pairs(
+        images=recording.contrast(shown),
+        stimulus_id=shown,
+        responses=standardiser.apply(recording.responses[trials]),
+        stimulus_index=position[recording.stimulus_id[trials]],
+        n_presentations=recording.n_presentations[trials],
+        standardiser=standardiser,
+        labels=None if recording.labels is None else recording.labels[shown],
+    )
+
+
+def learn_standardiser(recording: Recording, train: Int[np.ndarray, "n_train"]) -> Standardiser:
+    """Learn mean and deviation from the trials of the training images only."""
+    return Standardiser.learn(recording.responses[np.isin(recording.stimulus_id, train)])
+
+
+def make_task(pairs: Pairs, kind: QueryKind) -> RetrievalTask:
+    """Make queries from averaged responses or single trials against the gallery of all images of ``pairs``.
+
+    Raises
+    ------
+    DataError
+        If single trials are asked for but every row of the recording already averages several presentations.
+    """
+    gallery = Gallery(images=pairs.images, stimulus_id=pairs.stimulus_id)
+    if kind == "averaged":
+        queries = Queries(pairs.averaged(), pairs.total_presentations())
+        return RetrievalTask(queries, gallery, np.arange(pairs.n_stimuli))
+    single = pairs.n_presentations == 1
+    if not single.any():
+        raise DataError("Single-trial queries need single trials; this recording stores averages only.")
+    queries = Queries(pairs.responses[single], pairs.n_presentations[single].astype(np.float64))
+    return RetrievalTask(queries, gallery, pairs.stimulus_index[single])
+
+
+def make_template_tasks(pairs: Pairs) -> list[RetrievalTask]:
+    """Make one task per repeat: its trials as queries, the average of each image's other trials as templates.
+
+    Images with fewer than two trials are left out of queries and gallery. With two repeats this is repeat 1
+    against repeat 2 and the reverse.
+
+    Raises
+    ------
+    DataError
+        If fewer than two images have two trials.
+    """
+    counts = np.bincount(pairs.stimulus_index, minlength=pairs.n_stimuli)
+    repeated = np.flatnonzero(counts >= 2)
+    if len(repeated) < 2:
+        raise DataError("Matching one repeat to another needs at least two images with two trials each.")
+    number = pairs.repeat_number()
+    position = np.full(pairs.n_stimuli, -1, dtype=np.int64)
+    position[repeated] = np.arange(len(repeated))
+    tasks = []
+    for repeat in range(int(counts.max())):
+        asked = (number == repeat) & (position[pairs.stimulus_index] >= 0)
+        other = (number != repeat) & (position[pairs.stimulus_index] >= 0)
+        row = position[pairs.stimulus_index[other]]
+        templates = _average(pairs.responses[other], pairs.n_presentations[other], row, len(repeated))
+        gallery = Gallery(pairs.images[repeated], pairs.stimulus_id[repeated], templates)
+        queries = Queries(pairs.responses[asked], pairs.n_presentations[asked].astype(np.float64))
+        tasks.append(RetrievalTask(queries, gallery, position[pairs.stimulus_index[asked]]))
+    return tasks
+
+
+def _average(
+    responses: Responses, n_presentations: Int[np.ndarray, "trial"], index: Int[np.ndarray, "trial"], n_stimuli: int
+) -> StimulusResponses:
+    """Average the trials of each image, weighted by presentations."""
+    if (n_presentations != 1).any():  # else spare a copy of all responses
+        responses = responses * n_presentations.astype(np.float32)[:, None]
+    weight = np.bincount(index, weights=n_presentations, minlength=n_stimuli).astype(np.float32)
+    return sum_by_group(responses, index, n_stimuli) / weight[:, None]

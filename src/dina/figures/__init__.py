@@ -1,0 +1,1 @@
+"""What every figure, table and section of a page is made of; no science."""

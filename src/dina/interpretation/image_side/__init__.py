@@ -1,1 +1,0 @@
-"""What in the image carries the decoding."""

@@ -1,1 +1,0 @@
-"""Which neurons carry the decoding."""

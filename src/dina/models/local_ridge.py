@@ -1,0 +1,233 @@
+"""Encoding weights confined to each neuron's receptive field; neurons with one centre are solved together."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.models.eigenvectors import eigenvectors_of
+from dina.models.towers.field_basis import hermite_fields
+from dina.progress import track
+
+PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Ridge penalties tried for every neuron, relative to the mean variance of a feature."""
+
+TRUST = 2.0
+"""How many neurons per feature make the learnt covariance count as much as the isotropic one."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalWeights:
+    """What drives each neuron, and how well images that it was not fitted on are predicted.
+
+    Parameters
+    ----------
+    centre
+        Row and column of each field in places of the map, shape ``(n_neurons, 2)``.
+    width, order
+        Of the local patterns, see `hermite_fields`.
+    weights
+        Shape ``(n_neurons, n_basis, n_channels)``; 0 for a neuron that no penalty predicts better than its mean.
+    intercept
+        Expected response to maps of zeros, shape ``(n_neurons,)``.
+    predicted
+        Expected response to every training image from weights fitted without that image (leave-one-out), shape
+        ``(n_stimuli, n_neurons)``.
+    explained
+        Fraction of the variance of the averaged training responses that ``predicted`` explains, shape
+        ``(n_neurons,)``; at least 0.
+    penalty
+        The chosen penalty, shape ``(n_neurons,)``; infinite where the weights are 0.
+    """
+
+    centre: Float[Tensor, "neuron 2"]
+    width: float
+    order: int
+    weights: Float[Tensor, "neuron basis channel"]
+    intercept: Float[Tensor, "neuron"]
+    predicted: Float[Tensor, "stimulus neuron"]
+    explained: Float[Tensor, "neuron"]
+    penalty: Float[Tensor, "neuron"]
+
+    def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
+        """Return the expected response of every neuron to images with these maps."""
+        predicted = self.intercept.expand(len(maps), -1).clone()
+        centres, number = torch.unique(self.centre, dim=0, return_inverse=True)
+        for cell, centre in enumerate(centres):
+            members = torch.where(number == cell)[0]
+            fields = hermite_fields((maps.shape[2], maps.shape[3]), centre[None], self.width, self.order)[0]
+            predicted[:, members] += _local_features(maps, fields) @ self.weights[members].flatten(1).T
+        return predicted
+
+
+def choose_width(
+    maps: Float[Tensor, "stimulus channel height width"],
+    responses: Float[Tensor, "stimulus neuron"],
+    centre: Float[Tensor, "neuron 2"],
+    widths: tuple[float, ...],
+    order: int,
+    n_probed: int = 60,
+) -> float:
+    """Return the window width that predicts left-out training images best, over a sample of the neurons.
+
+    Parameters
+    ----------
+    maps, responses
+        As in `fit_local_ridge`.
+    centre
+        Row and column of each field in places of the map.
+    widths
+        To choose from, in places of the map.
+    order
+        Of the local patterns.
+    n_probed
+        Size of the sample.
+    """
+    probed = torch.linspace(0, responses.shape[1] - 1, min(n_probed, responses.shape[1])).long().to(responses.device)
+    explained = [
+        float(fit_local_ridge(maps, responses[:, probed], centre[probed][:, None], width, order).explained.mean())
+        for width in widths
+    ]
+    return widths[max(range(len(widths)), key=lambda number: explained[number])]
+
+
+def fit_local_ridge(
+    maps: Float[Tensor, "stimulus channel height width"],
+    responses: Float[Tensor, "stimulus neuron"],
+    candidates: Float[Tensor, "neuron candidate 2"],
+    width: float,
+    order: int,
+    prior: Float[Tensor, "feature feature"] | None = None,
+) -> LocalWeights:
+    r"""Fit ridge weights on local patterns around the best of some candidate centres.
+
+    Every neuron takes the centre and penalty with the lowest leave-one-out error, which ridge regression gives in
+    closed form. The cost grows with the number of different centres, hardly with the number of neurons.
+
+    Parameters
+    ----------
+    maps
+        Feature maps of the training images.
+    responses
+        Averaged responses to the same images.
+    candidates
+        Places to try as the centre of each neuron.
+    width, order
+        Of the local patterns.
+    prior
+        A square root of the expected covariance of the weights over basis × channel (`learn_prior`); None expects
+        all of them to be equal and independent.
+
+    Notes
+    -----
+    With eigenvectors :math:`Q` and eigenvalues :math:`e` of the local features the prediction without image i is
+    :math:`(\hat y_i - h_i y_i) / (1 - h_i)`, :math:`h_i = 1/n + \sum_k Q_{ik}^2 / (n (e_k + \lambda))`.
+    """
+    n_stimuli, n_channels, height, extent = maps.shape
+    mean = responses.mean(0)
+    centred = responses - mean
+    power = centred.square().mean(0).clamp_min(1e-12)
+    is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
+    n_neurons = responses.shape[1]
+    fields_per_centre = (order + 1) * (order + 2) // 2
+    best = _Best(centred, fields_per_centre * n_channels)
+    centres, number = torch.unique(candidates.flatten(0, 1), dim=0, return_inverse=True)
+    owner = torch.arange(n_neurons, device=maps.device).repeat_interleave(candidates.shape[1])
+    for cell, centre in enumerate(track(centres, "Fitting receptive fields", total=len(centres))):
+        members = torch.unique(owner[number == cell])
+        fields = hermite_fields((height, extent), centre[None], width, order)[0]
+        features = _local_features(maps, fields)
+        offset = features.mean(0)
+        features = features - offset
+        transformed = features if prior is None else features @ prior
+        values, vectors = eigenvectors_of(transformed.T @ transformed / n_stimuli)
+        scores = transformed @ vectors
+        projected = scores.T @ centred[:, members] / n_stimuli
+        leverage = scores.square() / n_stimuli
+        for penalty in PENALTIES:
+            shrunk = 1 / (values.clamp_min(0) + penalty * values.mean())
+            coefficient = shrunk[:, None] * projected
+            hat = (1 / n_stimuli + leverage @ shrunk)[:, None].clamp_max(0.999)
+            predicted = (scores @ coefficient - hat * centred[:, members]) / (1 - hat)
+            explained = is_active[members] * (1 - (centred[:, members] - predicted).square().mean(0) / power[members])
+            better = explained > best.explained[members]
+            if better.any():
+                weights = vectors @ coefficient[:, better]
+                best.take(members[better], explained[better], predicted[:, better], weights, centre, penalty, offset, prior)
+    return LocalWeights(
+        centre=torch.where(torch.isfinite(best.penalty)[:, None], best.centre, candidates[:, 0]),
+        width=width,
+        order=order,
+        weights=best.weights.reshape(n_neurons, fields_per_centre, n_channels),
+        intercept=mean + best.intercept,
+        predicted=mean + best.predicted,
+        explained=best.explained,
+        penalty=best.penalty,
+    )
+
+
+def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:
+    """Learn from the whole population which patterns and channels weights tend to use together (empirical Bayes).
+
+    Neurons count by the variance that their weights explain. The fewer neurons there are, the
+    closer the result stays to weights that are equal and independent.
+
+    Returns
+    -------
+    prior
+        Symmetric square root of the covariance over basis × channel, to be given to `fit_local_ridge`.
+    """
+    flat = weights.weights.flatten(1)
+    # a neuron's scale says how strongly it responds, not which patterns it uses
+    unit = flat / (flat.norm(dim=1, keepdim=True) + 1e-12)
+    share = weights.explained / weights.explained.sum().clamp_min(1e-12)
+    covariance = (unit * share[:, None]).T @ unit
+    # few neurons would recognise their own weights in the prior and overfit: trust grows with their number
+    n_effective = 1 / share.square().sum().clamp_min(1e-12)
+    trust = n_effective / (n_effective + TRUST * flat.shape[1])
+    isotropic = covariance.diagonal().mean() * torch.eye(flat.shape[1], device=flat.device)
+    values, vectors = eigenvectors_of(trust * covariance + (1 - trust) * isotropic)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+class _Best:
+    """The best centre and penalty of every neuron so far."""
+
+    def __init__(self, centred: Tensor, n_features: int) -> None:
+        n_neurons = centred.shape[1]
+        self.explained = centred.new_zeros(n_neurons)
+        self.predicted = torch.zeros_like(centred)
+        self.weights = centred.new_zeros(n_neurons, n_features)
+        self.intercept = centred.new_zeros(n_neurons)
+        self.centre = centred.new_zeros(n_neurons, 2)
+        self.penalty = centred.new_full((n_neurons,), float("inf"))
+
+    def take(
+        self,
+        members: Tensor,
+        explained: Tensor,
+        predicted: Tensor,
+        coefficient: Tensor,
+        centre: Tensor,
+        penalty: float,
+        offset: Tensor,
+        prior: Tensor | None,
+    ) -> None:
+        """Replace what is known of ``members``."""
+        weights = coefficient if prior is None else prior @ coefficient
+        self.explained[members] = explained
+        self.predicted[:, members] = predicted
+        self.weights[members] = weights.T
+        self.intercept[members] = -(offset @ weights)
+        self.centre[members] = centre
+        self.penalty[members] = penalty
+
+
+def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
+    """Project every channel on the patterns of one centre, shape (stimulus, basis × channel)."""
+    inside = fields.abs().sum(0) > 0
+    rows, columns = torch.where(inside.any(1))[0], torch.where(inside.any(0))[0]
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    window = maps[:, :, top:bottom, left:right].float().flatten(2)  # maps may be stored in half precision
+    return (window @ fields[:, top:bottom, left:right].flatten(1).T).transpose(1, 2).flatten(1)

@@ -1,0 +1,17 @@
+"""Image towers: how an image becomes feature maps."""
+
+from dina.models.towers.image.dual_stream import DualStream
+from dina.models.towers.image.frozen_encoder import FrozenEncoder
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.image.two_pathway import TwoPathway
+from dina.models.towers.tower import ImageTower
+
+IMAGE_TOWERS: dict[str, type[ImageTower]] = {
+    "dual_stream": DualStream,
+    "frozen_encoder": FrozenEncoder,
+    "gabor_energy": GaborEnergy,
+    "two_pathway": TwoPathway,
+}
+"""Every image tower by name; each can be built from ``image_shape`` alone."""
+
+__all__ = ["IMAGE_TOWERS", "DualStream", "FrozenEncoder", "GaborEnergy", "TwoPathway"]

@@ -1,0 +1,19 @@
+"""Neural towers: how a population response becomes feature maps."""
+
+from dina.models.towers.neural.linear import Linear
+from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.perceptron import Perceptron
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import NeuralTower
+
+NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
+    "neuron_attention": NeuronAttention,
+    "linear": Linear,
+    "low_rank": LowRank,
+    "perceptron": Perceptron,
+    "projective_fields": ProjectiveFields,
+}
+"""Every neural tower by name; each can be built from ``n_neurons`` alone."""
+
+__all__ = ["NEURAL_TOWERS", "Linear", "LowRank", "NeuronAttention", "Perceptron", "ProjectiveFields"]

@@ -1,0 +1,180 @@
+"""A neural tower in which each neuron adds its own projective field to the feature maps."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
+from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.towers.neuron_dropout import NeuronDropout
+from dina.models.towers.tower import MapShape, NeuralTower
+
+MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
+
+
+class ProjectiveFields(NeuralTower):
+    r"""Divide the response by the shared noise, then let each neuron add its field, confined to a place.
+
+    With encoding weights :math:`W` (neuron × map) and noise covariance :math:`\Sigma` the map of a response is
+    :math:`\Psi(r) = W^T \Sigma^{-1} r`, so that its inner product with an image's map is the data term of the
+    Gaussian log likelihood. The tower is linear: the map is the sum of one term per neuron.
+
+    Parameters
+    ----------
+    n_neurons
+        Number of neurons.
+    map_shape
+        (channels, height, width) of the feature maps.
+    order
+        Order of the local patterns that make up a field (`hermite_fields`).
+    n_components
+        Number of shared noise components.
+    dropout
+        Probability of silencing a neuron while training.
+    n_typical
+        Most images whose expected responses are kept.
+
+    Attributes
+    ----------
+    log_gain
+        Natural logarithm of a factor on each neuron's whitened response, shape ``(n_neurons,)``; 0 at the start. It
+        alone is trained by gradients: fields and noise have a closed form, and too many numbers for a few thousand
+        images.
+    weights
+        Of each neuron for each pattern and channel, shape ``(n_neurons, n_basis, n_channels)``.
+    centre, width
+        Row and column of each field in places of the map, shape ``(n_neurons, 2)``, and the common window width.
+    private, loadings
+        The noise, see `SharedNoise`.
+    typical
+        Expected responses to training images, each predicted from the others, in half precision; the first
+        ``n_typical`` rows are in use.
+    typical_presentations
+        How many presentations the average response to a training image rests on.
+    """
+
+    weights: Tensor
+    centre: Tensor
+    width: Tensor
+    private: Tensor
+    loadings: Tensor
+    typical: Tensor
+    n_typical: Tensor
+    typical_presentations: Tensor
+
+    def __init__(
+        self,
+        n_neurons: int,
+        map_shape: MapShape = (8, 9, 34),
+        order: int = 2,
+        n_components: int = 256,
+        dropout: float = 0.0,
+        n_typical: int = 2048,
+    ) -> None:
+        super().__init__(n_neurons, map_shape)
+        self.order = order
+        self.dropout = NeuronDropout(dropout)
+        self.log_gain = nn.Parameter(torch.zeros(n_neurons))
+        self.register_buffer("weights", torch.zeros(n_neurons, count_fields(order), map_shape[0]))
+        self.register_buffer("centre", torch.zeros(n_neurons, 2))
+        self.register_buffer("width", torch.tensor(1.0))
+        self.register_buffer("private", torch.ones(n_neurons))
+        self.register_buffer("loadings", torch.zeros(n_neurons, n_components))
+        self.register_buffer("typical", torch.zeros(n_typical, n_neurons, dtype=torch.float16))
+        self.register_buffer("n_typical", torch.tensor(0))
+        self.register_buffer("typical_presentations", torch.tensor(1.0))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Draw small random fields at random places; a closed-form start replaces them."""
+        _, height, width = self.map_shape
+        self.weights.normal_(0.0, 0.1, generator=generator)
+        self.log_gain.zero_()
+        extent = torch.tensor([height - 1.0, width - 1.0])
+        self.centre.copy_((torch.rand(self.n_neurons, 2, generator=generator) * extent).round())
+
+    def keep_typical(self, expected: Float[Tensor, "typical neuron"], n_presentations: float) -> None:
+        """Keep what training images are expected to evoke, as many as there is room for."""
+        kept = expected[: len(self.typical)]
+        self.typical[: len(kept)] = kept.to(self.typical.dtype)
+        self.n_typical.fill_(len(kept))
+        self.typical_presentations.fill_(n_presentations)
+
+    def whiten(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
+        """Divide responses by the noise covariance and multiply them by the neurons' gains."""
+        return SharedNoise(self.private, self.loadings).divide(responses) * self.log_gain.exp()
+
+    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+        """Return the sum of all neurons' fields, each times its whitened response."""
+        self.check_input(responses)
+        whitened = self.whiten(self.dropout(responses))
+        cells, patterns = self._cells()
+        terms = torch.stack([whitened[:, members] @ self.weights[members].flatten(1) for members in cells])
+        # (cell, batch, basis × channel) → (cell × basis, batch, channel), the side that the patterns meet
+        by_pattern = terms.reshape(*terms.shape[:2], *self.weights.shape[1:]).permute(0, 2, 1, 3).flatten(0, 1)
+        parts = torch.split(by_pattern, patterns.maps_at_once(self.map_shape[0]), dim=1)
+        return torch.cat([patterns.draw(part) for part in parts])
+
+    def predict(self, maps: Float[Tensor, "batch map_channel map_height map_width"]) -> Float[Tensor, "batch neuron"]:
+        """Return each neuron's expected response to images with these maps (the adjoint of its projective field)."""
+        cells, patterns = self._cells()
+        parts = torch.split(maps, patterns.maps_at_once(self.map_shape[0]))
+        met = torch.cat([patterns.meet(part) for part in parts], dim=1)
+        by_cell = met.reshape(len(cells), -1, *maps.shape[:2]).transpose(1, 2).flatten(2)
+        # unbind: its gradient is one stack, that of indexing a zero tensor per cell
+        predicted = [part @ self.weights[members].flatten(1).T for part, members in zip(by_cell.unbind(0), cells, strict=True)]
+        order = torch.argsort(torch.cat(cells))
+        return torch.cat(predicted, dim=1)[:, order]
+
+    def _cells(self) -> tuple[list[Tensor], "_Patterns"]:
+        """Return the members of each group of neurons with one centre, and the patterns of all groups."""
+        centres, number = torch.unique(self.centre, dim=0, return_inverse=True)
+        members = list(torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist()))
+        return members, _Patterns.around(centres, self.map_shape, float(self.width), self.order)
+
+
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """The patterns of all cells, as products of one along columns and one along rows: two small dense matrix products.
+
+    Parameters
+    ----------
+    down, across
+        Along rows and along columns, for every row and every column in which there is a cell.
+    place
+        Of each pattern of each cell, where its product lies among all products of ``across`` and ``down``.
+    """
+
+    down: Float[Tensor, "row_pattern height"]
+    across: Float[Tensor, "column_pattern width"]
+    place: Int[Tensor, "cell_and_basis"]
+
+    @classmethod
+    def around(cls, centres: Float[Tensor, "cell 2"], map_shape: MapShape, width: float, order: int) -> "_Patterns":
+        rows, row = torch.unique(centres[:, 0], return_inverse=True)
+        columns, column = torch.unique(centres[:, 1], return_inverse=True)
+        down, across = (
+            axis_patterns(n, at, width, order).flatten(0, 1) for n, at in zip(map_shape[1:], (rows, columns), strict=True)
+        )
+        of_row, of_column = (torch.tensor(part, device=centres.device) for part in pattern_orders(order))
+        row, column = (number[:, None] * (order + 1) for number in (row, column))
+        return cls(down, across, ((column + of_column) * len(down) + row + of_row).flatten())
+
+    def maps_at_once(self, n_channels: int) -> int:
+        """Return how many maps fit into the memory that may be taken."""
+        return max(1, MOST_NUMBERS // (len(self.down) * len(self.across) * n_channels))
+
+    def meet(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "cell_and_basis batch channel"]:
+        """Return the inner products of patterns and maps."""
+        by_column = (self.across @ maps.permute(3, 2, 0, 1).flatten(1)).reshape(len(self.across), maps.shape[2], -1)
+        return (self.down @ by_column).flatten(0, 1)[self.place].reshape(-1, *maps.shape[:2])
+
+    def draw(self, by_pattern: Float[Tensor, "cell_and_basis batch channel"]) -> Float[Tensor, "batch channel height width"]:
+        """Return the sums of patterns, each times its number (the adjoint of `meet`)."""
+        values = by_pattern.flatten(1)
+        products = values.new_zeros(len(self.across) * len(self.down), values.shape[1])
+        products = products.index_copy(0, self.place, values).reshape(len(self.across), len(self.down), -1)
+        by_column = self.down.T @ products
+        places = (self.across.T @ by_column.flatten(1)).reshape(-1, by_column.shape[1], *by_pattern.shape[1:])
+        return places.permute(2, 3, 1, 0)

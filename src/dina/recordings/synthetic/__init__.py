@@ -1,6 +1,0 @@
-"""A simulated session of mouse V1 whose every truth is known; `simulate` makes it."""
-
-from dina.recordings.synthetic.session import simulate
-from dina.recordings.synthetic.settings import NAMED_SESSIONS, SyntheticSettings
-
-__all__ = ["NAMED_SESSIONS", "SyntheticSettings", "simulate"]

@@ -1,0 +1,114 @@
+"""Paired differences between two decoders on the same queries and gallery."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dina.checks import DataError
+from dina.randomness import generator_for
+from dina.retrieval.retrieval import Retrieval
+from dina.statistics.clustered_bootstrap import clustered_means, clustered_medians
+from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """One measure of a first decoder minus that of a second.
+
+    Parameters
+    ----------
+    measure
+        "top1", "top5", "mean_log_rank" or "median_rank". Accuracies are better when larger, ranks when smaller.
+    difference
+        First minus second.
+    low, high
+        95 % interval, bootstrapped over images.
+    p_value
+        Two-sided, from exchanging the two decoders at random, image by image.
+    """
+
+    measure: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:
+    """Compare two decoders on the same queries; what both find hard cancels.
+
+    Parameters
+    ----------
+    first, second
+        Where the targets stand, in the same direction, for the same queries in the same order.
+    seed
+        Of the bootstrap and of the exchanges.
+    n_resamples
+        Number of bootstrap resamples and of random exchanges.
+
+    Returns
+    -------
+    differences
+        Of top-1 and (in galleries of at least five) top-5 accuracy, mean log rank and median rank.
+
+    Raises
+    ------
+    DataError
+        If the queries or the galleries differ.
+
+    Examples
+    --------
+    >>> from dina.retrieval.retrieval import retrieve
+    >>> perfect = retrieve(np.eye(10), np.arange(10), "image_from_response")
+    >>> collapsed = retrieve(np.zeros((10, 10)), np.arange(10), "image_from_response")
+    >>> compare(perfect, collapsed, seed=0)[0].difference
+    0.9
+    """
+    if first.n_gallery != second.n_gallery or not np.array_equal(first.image, second.image):
+        raise DataError(
+            "A paired comparison needs the same queries and gallery for both decoders; got"
+            f" {first.n_queries} queries among {first.n_gallery} and {second.n_queries} among {second.n_gallery}."
+            " Score both decoders on one task."
+        )
+    images, cluster = np.unique(first.image, return_inverse=True)
+    n_images = len(images)
+    counts = resample_counts(n_images, n_resamples, generator_for(seed, "paired bootstrap"))
+    swapped = generator_for(seed, "paired exchange").integers(2, size=(n_resamples, n_images))
+    pairs = {f"top{k}": (first.top(k), second.top(k)) for k in (1, 5) if k <= first.n_gallery}
+    pairs["mean_log_rank"] = (np.log(first.rank()), np.log(second.rank()))
+    differences = [_compare_means(name, one - other, cluster, counts, swapped) for name, (one, other) in pairs.items()]
+    return (*differences, _compare_medians("median_rank", first.rank(), second.rank(), cluster, counts, swapped))
+
+
+def _compare_means(
+    measure: str,
+    difference: Float[np.ndarray, "query"],
+    cluster: Int[np.ndarray, "query"],
+    counts: Int[np.ndarray, "resample cluster"],
+    swapped: Int[np.ndarray, "resample cluster"],
+) -> PairedDifference:
+    """Compare a measure that is a mean over queries: exchanging the decoders flips the sign of an image's difference."""
+    observed = float(difference.mean())
+    by_image = np.bincount(cluster, weights=difference, minlength=counts.shape[1])
+    null = (1 - 2 * swapped) @ by_image / len(difference)
+    low, high = percentile_interval(clustered_means(difference, cluster, counts))
+    return PairedDifference(measure, observed, low, high, permutation_p_value(abs(observed), np.abs(null), "large"))
+
+
+def _compare_medians(
+    measure: str,
+    first: Float[np.ndarray, "query"],
+    second: Float[np.ndarray, "query"],
+    cluster: Int[np.ndarray, "query"],
+    counts: Int[np.ndarray, "resample cluster"],
+    swapped: Int[np.ndarray, "resample cluster"],
+) -> PairedDifference:
+    """Compare medians: an exchanged image gives its queries' values to the other decoder."""
+    observed = float(np.median(first) - np.median(second))
+    resampled = clustered_medians(first, cluster, counts) - clustered_medians(second, cluster, counts)
+    both, owner = np.concatenate([first, second]), np.concatenate([cluster, cluster + counts.shape[1]])
+    stays, goes = np.hstack([1 - swapped, swapped]), np.hstack([swapped, 1 - swapped])
+    null = clustered_medians(both, owner, stays) - clustered_medians(both, owner, goes)
+    low, high = percentile_interval(resampled)
+    return PairedDifference(measure, observed, low, high, permutation_p_value(abs(observed), np.abs(null), "large"))

@@ -1,0 +1,102 @@
+"""How accuracy falls as the gallery grows, computed exactly from the ranks in the full gallery."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dina.checks import DataError
+from dina.retrieval.retrieval import Retrieval
+from dina.statistics.clustered_bootstrap import clustered_means
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+
+@dataclass(frozen=True, eq=False)
+class GallerySizeResult:
+    """Top-1 accuracy of one decoder against the size of the gallery.
+
+    Parameters
+    ----------
+    gallery_size
+        Number of candidates, shape ``(n_sizes,)``.
+    top1, top1_low, top1_high
+        Accuracy in [0, 1] averaged over all galleries of that size, and the ends of its bootstrap interval over
+        images, shape ``(n_sizes,)``.
+    chance
+        1 / size, shape ``(n_sizes,)``.
+    """
+
+    gallery_size: Int[np.ndarray, "size"]
+    top1: Float[np.ndarray, "size"]
+    top1_low: Float[np.ndarray, "size"]
+    top1_high: Float[np.ndarray, "size"]
+    chance: Float[np.ndarray, "size"]
+
+
+def choose_sizes(n_gallery: int) -> Int[np.ndarray, "size"]:
+    """Return sizes 2, 5, 10, 20, 50 … below the full gallery, and the full gallery.
+
+    Examples
+    --------
+    >>> choose_sizes(280)
+    array([  2,   5,  10,  20,  50, 100, 200, 280])
+    """
+    sizes = {step * 10**power for power in range(9) for step in (1, 2, 5)} - {1}
+    return np.array(sorted({size for size in sizes if size < n_gallery} | {n_gallery}))
+
+
+def accuracy_by_gallery_size(
+    retrieval: Retrieval, gallery_size: Int[np.ndarray, "size"], generator: np.random.Generator, n_resamples: int = 2_000
+) -> GallerySizeResult:
+    r"""Return the accuracy expected in a gallery of the target and random other candidates.
+
+    Parameters
+    ----------
+    retrieval
+        Ranks in the full gallery.
+    gallery_size
+        Sizes, each between 2 and the full gallery.
+    generator
+        For the bootstrap over images.
+    n_resamples
+        Number of bootstrap resamples.
+
+    Raises
+    ------
+    DataError
+        If a size is not between 2 and the full gallery.
+
+    Notes
+    -----
+    Of a gallery of :math:`g`, the :math:`g - 1` distractors are drawn without replacement from :math:`n - 1`. With
+    :math:`b` better ones among them, the target is found with the hypergeometric probability that none was drawn,
+    :math:`\prod_{i=0}^{b-1} (n - g - i) / (n - 1 - i)`. No gallery is simulated. Ties are broken at random: with
+    :math:`t` tied items, the mean of this over :math:`b, \dots, b + t`.
+
+    Examples
+    --------
+    A target always ranked second of three is found in one of its two galleries of two:
+
+    >>> from dina.retrieval.retrieval import retrieve
+    >>> scores = np.array([[2.0, 3.0, 1.0], [1.0, 2.0, 3.0], [3.0, 1.0, 2.0]])
+    >>> second = retrieve(scores, np.arange(3), "image_from_response")
+    >>> accuracy_by_gallery_size(second, np.array([2, 3]), np.random.default_rng(0)).top1
+    array([0.5, 0. ])
+    """
+    n = retrieval.n_gallery
+    wrong = gallery_size[(gallery_size < 2) | (gallery_size > n)]
+    if len(wrong):
+        raise DataError(f"gallery_size must lie between 2 and the gallery size {n}; got {int(wrong[0])}.")
+    images, cluster = np.unique(retrieval.image, return_inverse=True)
+    counts = resample_counts(len(images), n_resamples, generator)
+    top1, low, high = (np.empty(len(gallery_size)) for _ in range(3))
+    for number, size in enumerate(gallery_size):
+        n_others = np.arange(n - 1)
+        none_drawn = np.concatenate([[1.0], np.cumprod(np.maximum(n - size - n_others, 0) / (n - 1 - n_others))])
+        summed = np.concatenate([[0.0], np.cumsum(none_drawn)])
+        found = (summed[retrieval.n_better + retrieval.n_tied + 1] - summed[retrieval.n_better]) / (retrieval.n_tied + 1)
+        # the difference of two sums may leave [0, 1] by rounding
+        found = np.clip(found, 0.0, 1.0)
+        top1[number] = found.mean()
+        low[number], high[number] = percentile_interval(clustered_means(found, cluster, counts))
+    return GallerySizeResult(np.asarray(gallery_size), top1, low, high, 1 / gallery_size)

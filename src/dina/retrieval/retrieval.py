@@ -1,0 +1,171 @@
+"""Which of the candidates is found: ranks in both directions, top-k accuracy, reciprocal rank, and chance."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dina.checks import DataError, check_count
+from dina.shapes import Scores
+from dina.statistics.ranks import all_ranks, count_better_and_tied
+
+Direction = Literal["image_from_response", "response_from_image"]
+DIRECTIONS: tuple[Direction, ...] = ("image_from_response", "response_from_image")
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """Where the target of every query stands; every accuracy follows from it.
+
+    Parameters
+    ----------
+    n_better, n_tied
+        For each query how many of the other candidates score above its target, and how many the same, shape
+        ``(n_queries,)``.
+    image
+        For each query which image it is about (position in the gallery of images), shape ``(n_queries,)``. Queries
+        about one image are not independent and are resampled together.
+    n_gallery
+        Number of candidates.
+    log_rank_sum
+        Null for the permutation test, shape ``(n_images, n_images)``: entry (i, j) sums the logarithm of the
+        mid-rank over the queries about the i-th distinct image if the j-th were their target. The diagonal is what
+        was observed.
+    """
+
+    n_better: Int[np.ndarray, "query"]
+    n_tied: Int[np.ndarray, "query"]
+    image: Int[np.ndarray, "query"]
+    n_gallery: int
+    log_rank_sum: Float[np.ndarray, "image image"]
+
+    @property
+    def n_queries(self) -> int:
+        """Number of queries."""
+        return len(self.n_better)
+
+    def rank(self) -> Float[np.ndarray, "query"]:
+        """Return the mid-rank of each target: 1 is best, ties count by half."""
+        return 1 + self.n_better + self.n_tied / 2
+
+    def top(self, k: int) -> Float[np.ndarray, "query"]:
+        """Return for each query the probability that its target is among the best ``k``, ties broken at random.
+
+        Raises
+        ------
+        DataError
+            If ``k`` is not between 1 and the gallery size.
+        """
+        check_count("k", k, 1, self.n_gallery, "the gallery size")
+        return np.clip((k - self.n_better) / (self.n_tied + 1), 0.0, 1.0)
+
+    def reciprocal_rank(self) -> Float[np.ndarray, "query"]:
+        """Return the expectation of 1 / rank for each query, ties broken at random, in (0, 1]."""
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n_gallery + 1))])
+        return (harmonic[self.n_better + self.n_tied + 1] - harmonic[self.n_better]) / (self.n_tied + 1)
+
+    def two_way(self) -> Float[np.ndarray, "query"]:
+        """Return for each query the fraction of single distractors it beats, ties counted by half, in [0, 1]."""
+        return (self.n_gallery - self.rank()) / (self.n_gallery - 1)
+
+
+@dataclass(frozen=True)
+class ChanceLevels:
+    """What a decoder that knows nothing gets, by arithmetic.
+
+    Parameters
+    ----------
+    n_gallery
+        Number of candidates.
+
+    Examples
+    --------
+    >>> chance = ChanceLevels(100)
+    >>> chance.top(1), chance.median_rank, round(chance.mean_reciprocal_rank, 4), chance.two_way
+    (0.01, 50.5, 0.0519, 0.5)
+    """
+
+    n_gallery: int
+
+    def top(self, k: int) -> float:
+        """Return k / n_gallery.
+
+        Raises
+        ------
+        DataError
+            If ``k`` is not between 1 and the gallery size.
+        """
+        return check_count("k", k, 1, self.n_gallery, "the gallery size") / self.n_gallery
+
+    @property
+    def median_rank(self) -> float:
+        """The middle of the ranks, (n_gallery + 1) / 2."""
+        return (self.n_gallery + 1) / 2
+
+    @property
+    def mean_reciprocal_rank(self) -> float:
+        """The n-th harmonic number over n."""
+        return float(np.sum(1 / np.arange(1, self.n_gallery + 1))) / self.n_gallery
+
+    @property
+    def two_way(self) -> float:
+        """One half."""
+        return 0.5
+
+
+def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direction) -> Retrieval:
+    """Find the target of every query, from the response its image or from the image its response.
+
+    ``image_from_response`` ranks the gallery of images for each response. ``response_from_image`` asks with each
+    image: its candidates are the responses of *one repeat* (the n-th trial of every image), so that the gallery holds
+    one response per image and never two right answers; an image is asked once per repeat and the results are averaged.
+    Only complete repeats take part: with 6 to 10 trials per image the first six of each, so that every gallery has
+    the same size and chance level. Averaged responses are one repeat. Images without any response cannot be asked for
+    and stay out of this direction.
+
+    Parameters
+    ----------
+    scores
+        From a decoder, larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+    target
+        Position in the gallery of the image shown in each query, shape ``(n_queries,)``; trials of one image in order
+        of presentation.
+    direction
+        "image_from_response" or "response_from_image".
+
+    Raises
+    ------
+    DataError
+        If a score is not finite, a target is missing from the gallery, or there are fewer than two candidates.
+    """
+    images, query_image = np.unique(target, return_inverse=True)
+    n_candidates = scores.shape[1] if direction == "image_from_response" else len(images)
+    if n_candidates < 2:
+        raise DataError(f"Retrieval needs a gallery of at least two; got {n_candidates}. Keep more images for testing.")
+    if direction == "image_from_response":
+        n_better, n_tied = count_better_and_tied(scores, target)
+        log_ranks = np.log(all_ranks(scores)[:, images])
+        log_rank_sum = np.zeros((len(images), len(images)))
+        np.add.at(log_rank_sum, query_image, log_ranks)
+        return Retrieval(n_better, n_tied, target, n_candidates, log_rank_sum)
+    count_better_and_tied(scores, target)  # asks its questions of the whole matrix before a part is used
+    blocks = [scores[np.ix_(rows, images)].T for rows in _complete_repeats(query_image, len(images))]
+    itself = np.arange(len(images))
+    counts = [count_better_and_tied(block, itself) for block in blocks]
+    return Retrieval(
+        n_better=np.concatenate([better for better, _ in counts]),
+        n_tied=np.concatenate([tied for _, tied in counts]),
+        image=np.tile(images, len(blocks)),
+        n_gallery=n_candidates,
+        log_rank_sum=np.sum([np.log(all_ranks(block)) for block in blocks], axis=0),
+    )
+
+
+def _complete_repeats(image: Int[np.ndarray, "query"], n_images: int) -> Int[np.ndarray, "repeat image"]:
+    """List for each repeat that every image has the query of each image, in order of image."""
+    counts = np.bincount(image, minlength=n_images)
+    order = np.argsort(image, kind="stable")
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    rows: np.ndarray = order[first[None, :] + np.arange(counts.min())[:, None]]
+    return rows

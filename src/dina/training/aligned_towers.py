@@ -1,0 +1,184 @@
+"""An image tower and a neural tower with the comparison that lets responses find images."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import nn
+
+from dina.artifacts import write_json
+from dina.checks import DataError
+from dina.data.pairs import Gallery, Pairs, Queries
+from dina.data.standardise import Standardiser
+from dina.models.towers.tower import ImageTower, NeuralTower
+from dina.shapes import ContrastImages, Scores
+from dina.training.comparison import Comparison
+from dina.weights import read_weights, write_weights
+
+IMAGES_AT_ONCE = 64
+RESPONSES_AT_ONCE = 2048
+
+
+class AlignedTowers(nn.Module):
+    """Two towers whose feature maps meet in one comparison.
+
+    Parameters
+    ----------
+    image_tower, neural_tower
+        Give maps of one shape.
+    comparison
+        Turns two sets of maps into scores.
+    recipe
+        How to build these towers again: ``{"preset": …, "settings": …, "shape": …}``, stored when they are saved.
+        None for towers of one's own, which `load` then asks for.
+
+    Raises
+    ------
+    DataError
+        If the maps of the two towers differ in shape.
+    """
+
+    def __init__(
+        self, image_tower: ImageTower, neural_tower: NeuralTower, comparison: Comparison, recipe: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        if image_tower.map_shape != neural_tower.map_shape:
+            raise DataError(
+                "Both towers must give maps of one (channels, height, width); the image tower gives"
+                f" {image_tower.map_shape}, the neural tower {neural_tower.map_shape}. Set map_shape of one to the other's."
+            )
+        self.image_tower = image_tower
+        self.neural_tower = neural_tower
+        self.comparison = comparison
+        self.recipe = recipe
+        self.standardiser: Standardiser | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @torch.inference_mode()
+    def encode_images(
+        self, images: ContrastImages, masked: tuple[str, ...] = ()
+    ) -> Float32[np.ndarray, "stimulus map_channel map_height map_width"]:
+        """Return the feature maps of images in units of contrast; pathways named in ``masked`` contribute nothing."""
+        self.eval()
+        chunks = (torch.from_numpy(images[i : i + IMAGES_AT_ONCE]).to(self.device) for i in range(0, len(images), IMAGES_AT_ONCE))
+        maps = [self.image_tower(chunk, masked).float().cpu().numpy() for chunk in chunks]
+        return np.concatenate(maps) if maps else np.empty((0, *self.image_tower.map_shape), np.float32)
+
+    @torch.inference_mode()
+    def encode_responses(
+        self, responses: Float[np.ndarray, "trial neuron"]
+    ) -> Float32[np.ndarray, "trial map_channel map_height map_width"]:
+        """Return the feature maps of responses standardised as in training."""
+        self.eval()
+        rows = np.asarray(responses, dtype=np.float32)
+        chunks = (
+            torch.from_numpy(rows[i : i + RESPONSES_AT_ONCE]).to(self.device) for i in range(0, len(rows), RESPONSES_AT_ONCE)
+        )
+        maps = [self.neural_tower(chunk).float().cpu().numpy() for chunk in chunks]
+        return np.concatenate(maps) if maps else np.empty((0, *self.neural_tower.map_shape), np.float32)
+
+    @torch.inference_mode()
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        """Return the score of each gallery image for each query, larger for a better fit.
+
+        What a response would score whatever the image is subtracted (`Comparison.evidence`), so that a score also
+        says how well a response fits an image, compared with other responses.
+
+        Raises
+        ------
+        DataError
+            If a score is not finite.
+        """
+        image = torch.from_numpy(self.encode_images(gallery.images)).to(self.device)
+        responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
+        presentations = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32))
+        scores = []
+        for first in range(0, len(responses), RESPONSES_AT_ONCE):
+            rows = slice(first, first + RESPONSES_AT_ONCE)
+            asked, shown = responses[rows].to(self.device), presentations[rows].to(self.device)
+            compared = self.comparison(self.neural_tower(asked).float(), image, shown)
+            scores.append((compared - self.comparison.evidence(asked, shown)[:, None]).cpu().numpy())
+        result = np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
+        if not np.isfinite(result).all():
+            raise DataError(
+                f"Scores must be finite; {int((~np.isfinite(result)).sum())} of {result.size} are not. The weights or the"
+                " responses hold NaN or infinity: fit again with a lower learning rate, or check the responses."
+            )
+        return result
+
+    def check_pairs(self, pairs: Pairs) -> None:
+        """Refuse data of other neurons, or standardised in another way, than these towers were trained on.
+
+        Raises
+        ------
+        DataError
+            If the number of neurons differs, or the mean and deviation of their training responses do.
+        """
+        mine = self.standardiser
+        if mine is not None and neuron_hash(mine) != neuron_hash(pairs.standardiser):
+            raise DataError(
+                f"These towers were trained on {len(mine.mean)} neurons (hash {neuron_hash(mine)[:8]}); the data have"
+                f" {pairs.n_neurons} (hash {neuron_hash(pairs.standardiser)[:8]}), or were standardised by other training"
+                " trials. Make the pairs with the towers' own standardiser from the same neurons in the same order."
+            )
+
+    def save(self, path: Path | str) -> None:
+        """Write all weights and the recipe to ``path`` (.safetensors), atomically, with a readable .json beside it.
+
+        The safetensors file alone is enough for `load`; the JSON repeats what it says about itself, and its checksum.
+        """
+        target = Path(path)
+        tensors = {f"towers.{name}": tensor for name, tensor in self.state_dict().items()}
+        content: dict[str, Any] = {"recipe": self.recipe, "map_shape": list(self.image_tower.map_shape)}
+        content |= {"n_neurons": self.neural_tower.n_neurons, "image_shape": list(self.image_tower.image_shape)}
+        if self.standardiser is not None:
+            mean, deviation = (torch.from_numpy(a) for a in (self.standardiser.mean, self.standardiser.deviation))
+            tensors |= {"standardiser.mean": mean, "standardiser.deviation": deviation}
+            content["neuron_hash"] = neuron_hash(self.standardiser)
+        sha256 = write_weights(target, tensors, content)
+        write_json(target.with_suffix(".json"), {**content, "weights_file": target.name, "weights_sha256": sha256})
+
+    @classmethod
+    def load(cls, path: Path | str, towers: "AlignedTowers | None" = None) -> "AlignedTowers":
+        """Read towers written by `save`; ``towers`` of the same build are needed if they came from no preset.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged, pickled or newer than this version, or does not fit the towers.
+        """
+        from dina.training.presets import build_from_recipe  # imported here: presets build AlignedTowers
+
+        source = Path(path)
+        tensors, content = read_weights(source)
+        recipe = content.get("recipe")
+        built: AlignedTowers | None = towers if recipe is None or towers is not None else build_from_recipe(recipe)
+        if built is None:
+            raise DataError(f"{source.name} holds towers of no preset; pass towers= built as they were when saved.")
+        own = built.neural_tower.n_neurons
+        if own != content.get("n_neurons"):
+            raise DataError(f"{source.name} was trained on {content.get('n_neurons')} neurons; these towers take {own}.")
+        state = {name.removeprefix("towers."): tensor for name, tensor in tensors.items() if name.startswith("towers.")}
+        try:
+            built.load_state_dict(state)
+        except RuntimeError as error:
+            raise DataError(
+                f"{source.name} does not fit these towers; build them with the settings they were saved with."
+            ) from error
+        if "standardiser.mean" in tensors:
+            built.standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.deviation"].numpy())
+        return built.eval()
+
+
+def neuron_hash(standardiser: Standardiser) -> str:
+    """Return a SHA-256 over the training mean and deviation of each neuron, in order: it tells populations apart."""
+    digest = hashlib.sha256(np.ascontiguousarray(standardiser.mean).data)
+    digest.update(np.ascontiguousarray(standardiser.deviation).data)
+    return digest.hexdigest()

@@ -1,0 +1,161 @@
+"""How the maps of a population response and of an image are compared, giving one number for every pair."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dina.checks import DataError
+from dina.models.evidence import log_evidence
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
+NORM_FLOOR = 1e-6
+
+
+class Comparison(nn.Module):
+    """What turns two sets of feature maps into the score matrix; may hold weights of its own."""
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return the score of each image for each response, larger for a better fit, in single precision or better.
+
+        ``n_presentations`` says how many presentations each response averages; comparisons that know about noise use
+        it.
+        """
+        raise NotImplementedError
+
+    def evidence(
+        self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
+    ) -> Float[Tensor, "query"]:
+        """Return what each response scores whatever the image; subtracting it makes scores of responses comparable."""
+        return responses.new_zeros(len(responses))
+
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the temperature, or scale, of the scores; nothing to say without one."""
+
+
+class CosineComparison(Comparison):
+    """Cosine of the flattened maps, divided by a temperature.
+
+    Parameters
+    ----------
+    temperature
+        In [0.001, 100]; published: 0.01.
+    is_learnt
+        Whether training adjusts the temperature, kept within the same range.
+    is_centred
+        Whether each map's mean is subtracted first, which makes the cosine a Pearson correlation.
+
+    Raises
+    ------
+    DataError
+        If the temperature is outside its range or not a number.
+
+    Examples
+    --------
+    >>> maps = torch.eye(2).reshape(2, 1, 1, 2)
+    >>> CosineComparison(0.5)(maps, maps, torch.ones(2)).round(decimals=3)
+    tensor([[2., 0.],
+            [0., 2.]])
+    """
+
+    def __init__(self, temperature: float = 0.01, *, is_learnt: bool = False, is_centred: bool = False) -> None:
+        super().__init__()
+        if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
+            raise DataError(
+                f"temperature must be between {LOWEST_TEMPERATURE} and {HIGHEST_TEMPERATURE:g}; got {temperature}."
+                " 0.01 is the published value."
+            )
+        self.is_centred = is_centred
+        self.initial = math.log(temperature)
+        self.log_temperature = nn.Parameter(torch.tensor(self.initial), requires_grad=is_learnt)
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the temperature back to where it started; nothing here is random."""
+        self.log_temperature.fill_(self.initial)
+
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the temperature."""
+        self.log_temperature.requires_grad_(is_learnt)
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        """The temperature in use, dimensionless."""
+        return self.log_temperature.clamp(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)).exp()
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return cosine / temperature; the number of presentations does not matter to a cosine."""
+        with torch.autocast(neural_maps.device.type, enabled=False):  # half precision would overflow or tie
+            return self._unit(neural_maps) @ self._unit(image_maps).T / self.temperature
+
+    def _unit(self, maps: Tensor) -> Tensor:
+        flat = maps.flatten(1)
+        flat = flat if flat.dtype == torch.float64 else flat.float()
+        if self.is_centred:
+            flat = flat - flat.mean(1, keepdim=True)
+        # the floor is inside the root: a map of zeros has cosine 0 and a finite gradient
+        return flat / (flat.square().sum(1, keepdim=True) + NORM_FLOOR).sqrt()
+
+
+class LikelihoodComparison(Comparison):
+    r"""The Gaussian log likelihood of a response given an image, up to terms of the response alone.
+
+    With a neural map :math:`\Psi(r) = W^T \Sigma^{-1} r` and an image map :math:`\varphi` it is
+    :math:`\langle \Psi, \varphi \rangle - \tfrac12 \lVert W \varphi \rVert^2_{\Sigma^{-1}}`, times a scale.
+    Images that would drive the population strongly must be answered by a strong response.
+
+    Parameters
+    ----------
+    neural_tower
+        Whose fields say what an image's map would evoke.
+    """
+
+    def __init__(self, neural_tower: ProjectiveFields) -> None:
+        super().__init__()
+        self._tower = (neural_tower,)  # in a tuple: its weights belong to the towers, not to the comparison
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the scale to 1; nothing here is random."""
+        self.log_scale.zero_()
+
+    def set_temperature_learnt(self, is_learnt: bool) -> None:
+        """Say whether training adjusts the scale."""
+        self.log_scale.requires_grad_(is_learnt)
+
+    def forward(
+        self,
+        neural_maps: Float[Tensor, "query channel height width"],
+        image_maps: Float[Tensor, "gallery channel height width"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return the scaled log likelihood; the order of candidates does not depend on the number of presentations."""
+        tower = self._tower[0]
+        with torch.autocast(neural_maps.device.type, enabled=False):
+            evoked = tower.predict(image_maps.float())
+            own = (evoked * tower.whiten(evoked)).sum(1)
+            return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * own)
+
+    def evidence(
+        self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
+    ) -> Float[Tensor, "query"]:
+        """Return the scaled log probability of each response, averaged over the images that the tower keeps as typical."""
+        tower = self._tower[0]
+        n_typical = int(tower.n_typical)
+        if n_typical == 0:
+            return super().evidence(responses, n_presentations)
+        typical = tower.typical[:n_typical].float()
+        own = (typical * tower.whiten(typical)).sum(1)
+        likelihood = tower.whiten(responses.float()) @ typical.T - 0.5 * own
+        return self.log_scale.exp() * log_evidence(likelihood, n_presentations / tower.typical_presentations)

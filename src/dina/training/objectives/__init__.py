@@ -1,0 +1,35 @@
+"""Objectives: what training asks of a batch of pairs."""
+
+from collections.abc import Callable
+
+from dina.training.objectives.bimixco import BiMixCo
+from dina.training.objectives.classification import Classification
+from dina.training.objectives.contrastive import Contrastive, symmetric_info_nce
+from dina.training.objectives.contrastive_regression import ContrastiveRegression
+from dina.training.objectives.multi_positive import CategoryContrastive, MultiPositive
+from dina.training.objectives.objective import EncodedBatch, Objective
+from dina.training.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
+from dina.training.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
+from dina.training.objectives.siglip import SigLip
+from dina.training.objectives.soft_clip import SoftClip
+
+OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    "contrastive": Contrastive,
+    "contrastive_fixed_temperature": lambda: Contrastive("fixed"),
+    "contrastive_learnt_temperature": lambda: Contrastive("learnt"),
+    "contrastive_regression": ContrastiveRegression,
+    "multi_positive": MultiPositive,
+    "siglip": SigLip,
+    "soft_clip": SoftClip,
+    "bimixco": BiMixCo,
+    "classification": Classification,
+    "category_contrastive": CategoryContrastive,
+    "reconstruct_pixels": ReconstructPixels,
+    "reconstruct_features": ReconstructFeatures,
+    "reconstruct_maps": ReconstructMaps,
+    "privileged_regression": PrivilegedRegression,
+    "privileged_contrastive": PrivilegedContrastive,
+}
+"""Every objective by name."""
+
+__all__ = ["OBJECTIVES", "EncodedBatch", "Objective", "symmetric_info_nce"]

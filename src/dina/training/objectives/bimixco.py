@@ -1,0 +1,90 @@
+"""BiMixCo: responses to two images are blended, and both images must be found again in proportion."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.training.objectives.objective import EncodedBatch, Objective
+
+BLEND = 0.15
+"""Parameter of the symmetric Beta distribution of the shares, as published: most blends are nearly pure."""
+
+BLENDED = 0.5
+"""Chance of a response to be blended at all; the others stay as they were measured."""
+
+
+def mixed_info_nce(
+    scores: Float[Tensor, "batch batch"],
+    group: Int[Tensor, "batch"],
+    partner: Int[Tensor, "batch"],
+    share: Float[Tensor, "batch"],
+) -> Float[Tensor, ""]:
+    r"""Symmetric InfoNCE of blended responses.
+
+    Parameters
+    ----------
+    scores
+        Of image *j* for blend *i*.
+    group
+        Of near-identical images; those of another pair of the same group are left out.
+    partner
+        Whose response was blended in; its own row where none was.
+    share
+        How much of blend *i* is the response to image *i*, in [0, 1].
+
+    Notes
+    -----
+    With log-softmax over images :math:`p_{ij}` and over blends :math:`q_{ij}`, share :math:`\lambda_i` and partner
+    :math:`k_i`
+
+    .. math:: L = -\frac{1}{2n} \sum_i \big[\lambda_i (p_{ii} + q_{ii}) + (1 - \lambda_i) (p_{i k_i} + q_{i k_i})\big]
+
+    References
+    ----------
+    Scotti et al. (2023), https://doi.org/10.48550/arXiv.2305.18274; Kim et al. (2020, MixCo),
+    https://doi.org/10.48550/arXiv.2010.06300
+
+    Examples
+    --------
+    Without blending it is InfoNCE: log 4 = 1.386 for equal scores.
+
+    >>> mixed_info_nce(torch.ones(4, 4), torch.arange(4), torch.arange(4), torch.ones(4)).round(decimals=3)
+    tensor(1.3860)
+    """
+    row = torch.arange(len(scores), device=scores.device)
+    is_left_out = group[:, None] == group[None, :]
+    is_left_out[row, row] = False
+    is_left_out[row, partner] = False
+    kept = scores.masked_fill(is_left_out, -torch.inf)
+    both = kept.log_softmax(1) + kept.log_softmax(0)
+    return -(share * both[row, row] + (1 - share) * both[row, partner]).mean() / 2
+
+
+class BiMixCo(Objective):
+    """Symmetric InfoNCE of blended responses while training; on validation images plain InfoNCE.
+
+    As in the source, a random half of each batch is blended and the rest stays as measured. The source blends in the first
+    third of training only and goes on with SoftCLIP; here it is used throughout.
+    """
+
+    def mix(
+        self, responses: Float[Tensor, "batch neuron"], n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
+    ) -> tuple[Float[Tensor, "batch neuron"], Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
+        """Blend a random half of the responses with that of a random other row; shares follow a Beta distribution.
+
+        A response that is not blended is its own partner, with a share of 1.
+        """
+        n = len(responses)
+        partners, shares = generator.permutation(n), generator.beta(BLEND, BLEND, n)
+        is_pure = (generator.random(n) >= BLENDED) | (partners == np.arange(n))  # nor is a response blended with itself
+        partner = torch.from_numpy(np.where(is_pure, np.arange(n), partners)).to(responses.device)
+        share = torch.from_numpy(np.where(is_pure, 1.0, shares).astype(np.float32)).to(responses.device)
+        blended = share[:, None] * responses + (1 - share[:, None]) * responses[partner]
+        # noise of a blend in units of one presentation: the squares of its weights over their presentations
+        worth = 1 / (share.square() / n_presentations + (1 - share).square() / n_presentations[partner])
+        return blended, worth, partner, share
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the loss in nats."""
+        return mixed_info_nce(batch.scores, batch.group, batch.partner, batch.share.to(batch.scores.dtype))

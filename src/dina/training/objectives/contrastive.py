@@ -1,0 +1,58 @@
+"""The contrastive objective: each response must pick its own image out of the batch, and each image its response."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.training.objectives.objective import EncodedBatch, Objective
+
+
+def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "batch"]) -> Float[Tensor, ""]:
+    r"""Mean cross-entropy of finding the partner over rows and over columns (symmetric InfoNCE).
+
+    Pairs off the diagonal that show the same image, or a nearly identical one, are no negatives: they are left out of
+    the sums, since telling them apart cannot be asked.
+
+    Parameters
+    ----------
+    logits
+        Score of image *j* for response *i*; the true pairs are on the diagonal.
+    group
+        Number of the group of near-identical images to which each pair's image belongs, shape ``(batch,)``.
+
+    Returns
+    -------
+    loss
+        In nats; :math:`\log n` where all scores are equal.
+
+    Notes
+    -----
+    .. math:: L = \frac{1}{2n} \sum_i \Big[\log \sum_{j \in N_i} e^{s_{ij}} + \log \sum_{j \in N_i} e^{s_{ji}} - 2 s_{ii}\Big]
+
+    with :math:`N_i` made of *i* and all *j* of another group.
+
+    References
+    ----------
+    van den Oord et al. (2018), https://doi.org/10.48550/arXiv.1807.03748; Radford et al. (2021),
+    https://doi.org/10.48550/arXiv.2103.00020. They count duplicates as negatives; we do not.
+
+    Examples
+    --------
+    Four identical maps cannot be told apart, log 4 = 1.386:
+
+    >>> symmetric_info_nce(torch.ones(4, 4), torch.arange(4)).round(decimals=3)
+    tensor(1.3860)
+    """
+    is_same = group[:, None] == group[None, :]
+    is_same.fill_diagonal_(False)
+    kept = logits.masked_fill(is_same, -torch.inf)
+    both = kept.logsumexp(1) + kept.logsumexp(0) - 2 * logits.diagonal()
+    return both.mean() / 2
+
+
+class Contrastive(Objective):
+    """Symmetric InfoNCE over the scores of the batch, see `symmetric_info_nce`."""
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the loss in nats; the logarithm of the number of pairs where all scores are equal."""
+        return symmetric_info_nce(batch.scores, batch.group)

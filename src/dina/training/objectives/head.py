@@ -1,0 +1,92 @@
+"""Heads that read numbers out of feature maps: what objectives other than contrastive ones train along."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dina.models.towers.tower import MapShape
+
+MOST_INPUTS = 4096
+FLOOR = 1e-6
+
+
+class MapHead(nn.Module):
+    """One linear layer from the whole feature map, averaged over neighbouring places where the map is large.
+
+    Maps enter centred and with a mean square of 1, as a cosine sees them: towers of any scale can be read.
+
+    Parameters
+    ----------
+    map_shape
+        Of the towers.
+    n_outputs
+        Numbers to be read.
+    """
+
+    def __init__(self, map_shape: MapShape, n_outputs: int) -> None:
+        super().__init__()
+        n_channels, height, width = map_shape
+        while n_channels * height * width > MOST_INPUTS and height * width > 1:
+            height, width = -(-height // 2), -(-width // 2)
+        self.grid = (height, width)
+        self.linear = nn.Linear(n_channels * height * width, n_outputs)
+
+    def forward(self, maps: Float[Tensor, "batch map_channel map_height map_width"]) -> Float[Tensor, "batch output"]:
+        """Return the numbers read from each map."""
+        return self.linear(F.adaptive_avg_pool2d(scale_maps(maps), self.grid).flatten(1))
+
+
+class PlaceHead(nn.Module):
+    """The same linear layer at every place of the feature map, so that what is read stays where it is.
+
+    Maps enter as in `MapHead`.
+
+    Parameters
+    ----------
+    n_map_channels
+        Of the towers.
+    n_outputs
+        Numbers to be read at each place.
+    """
+
+    def __init__(self, n_map_channels: int, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Conv2d(n_map_channels, n_outputs, 1)
+
+    def forward(
+        self, maps: Float[Tensor, "batch map_channel map_height map_width"]
+    ) -> Float[Tensor, "batch output map_height map_width"]:
+        """Return the numbers read at each place of each map."""
+        return self.linear(scale_maps(maps))
+
+
+def scale_maps(
+    maps: Float[Tensor, "batch map_channel map_height map_width"],
+) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    """Return maps with mean 0 and mean square 1 each; a constant map becomes 0."""
+    centred = maps - maps.mean(dim=(1, 2, 3), keepdim=True)
+    return centred / (centred.square().mean(dim=(1, 2, 3), keepdim=True) + FLOOR).sqrt()
+
+
+def standardise_targets(
+    target: Float[Tensor, "stimulus target"], n_per_scale: int = 1
+) -> tuple[Float[Tensor, "target"], Float[Tensor, "target"]]:
+    """Return mean and deviation of each target over the training images.
+
+    Parameters
+    ----------
+    target
+        In any unit.
+    n_per_scale
+        How many neighbouring columns (the places of one channel) share a deviation.
+
+    Returns
+    -------
+    mean, deviation
+        A column that hardly varies gets a twentieth of the typical deviation, or 1 where nothing varies.
+    """
+    values = target.double()
+    variance = values.var(0, correction=0).reshape(-1, n_per_scale).mean(1).repeat_interleave(n_per_scale)
+    deviation = variance.sqrt()
+    typical = float(deviation.mean())
+    return values.mean(0).float(), deviation.clamp_min(0.05 * typical if typical > 0 else 1.0).float()

@@ -1,0 +1,100 @@
+"""Objectives that are told more than the pairs: maps must predict features of the images from elsewhere."""
+
+import math
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dina.models.towers.tower import MapShape
+from dina.shapes import ContrastImages
+from dina.training.objectives.contrastive import symmetric_info_nce
+from dina.training.objectives.head import FLOOR, MapHead, standardise_targets
+from dina.training.objectives.objective import EncodedBatch, Objective
+
+FIRST_TEMPERATURE = 0.07
+
+
+class _Privileged(Objective):
+    """Read features that the user gives for every image from both towers' maps by one linear head."""
+
+    needs: ClassVar[Literal["pairs", "categories", "features"]] = "features"
+    mean: Tensor
+    deviation: Tensor
+
+    def describe(
+        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
+    ) -> Float[Tensor, "stimulus target"]:
+        """Return the user's features."""
+        assert features is not None  # checked where the fit begins; tells the type checker
+        return torch.from_numpy(np.asarray(features, dtype=np.float32))
+
+    def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
+        """Learn mean and deviation of the features from the training images and make the head."""
+        mean, deviation = standardise_targets(target)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.head = MapHead(map_shape, target.shape[1])
+
+
+class PrivilegedRegression(_Privileged):
+    """Regression of both towers' maps on z-scored features, for example of a frozen CLIP vision model.
+
+    Attributes
+    ----------
+    head
+        Reads z-scored features from the map of an image or of a response, after `start`.
+
+    References
+    ----------
+    Horikawa & Kamitani (2017), Nat. Commun. 8:15037. https://doi.org/10.1038/ncomms15037. They regress features on
+    voxels one by one; here the maps of two towers lie between.
+    """
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the unexplained fraction of the features' variance, averaged over both towers; 1 for their mean."""
+        target = (batch.target - self.mean) / self.deviation
+        errors = [(self.head(maps) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
+        return (errors[0] + errors[1]) / 2
+
+
+class PrivilegedContrastive(_Privileged):
+    """Symmetric InfoNCE between what the head reads and the features themselves, for either tower.
+
+    Features are z-scored by training images; scores are cosines divided by a learnt temperature.
+
+    Attributes
+    ----------
+    head
+        Reads z-scored features from the map of an image or of a response, after `start`.
+
+    References
+    ----------
+    Liu et al. (2023, BrainCLIP), https://doi.org/10.48550/arXiv.2302.12971. They read a brain encoder alone; here
+    the image tower is trained towards the same features, so that both meet.
+    """
+
+    def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
+        """Learn mean and deviation of the features from the training images; make head and temperature."""
+        super().start(map_shape, target, category)
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the temperature to where it starts; nothing here is random."""
+        self.log_temperature.fill_(math.log(FIRST_TEMPERATURE))
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the loss in nats, averaged over both towers."""
+        target = _unit((batch.target - self.mean) / self.deviation)
+        temperature = self.log_temperature.clamp(math.log(0.001), math.log(100.0)).exp()
+        losses = [
+            symmetric_info_nce(_unit(self.head(maps)) @ target.T / temperature, batch.group)
+            for maps in (batch.neural_maps, batch.image_maps)
+        ]
+        return (losses[0] + losses[1]) / 2
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / (rows.square().sum(1, keepdim=True) + FLOOR).sqrt()

@@ -1,0 +1,101 @@
+"""Reconstruction objectives: the maps must allow the image, or its features, to be rebuilt; no pair is a negative."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dina.models.towers.tower import MapShape
+from dina.shapes import ContrastImages
+from dina.training.objectives.gabor_description import IMAGES_AT_ONCE, describe_by_gabors
+from dina.training.objectives.head import PlaceHead, scale_maps, standardise_targets
+from dina.training.objectives.objective import EncodedBatch, Objective
+
+
+class _Reconstruction(Objective):
+    """Rebuild, at every place of the map, the same numbers from the image's map and from the response's map."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
+        """Learn the scale of the targets from the training images and make the head."""
+        n_places = map_shape[1] * map_shape[2]
+        mean, deviation = standardise_targets(target, n_places)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.head = PlaceHead(map_shape[0], target.shape[1] // n_places)
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the unexplained fraction of the variance, averaged over both towers; 1 for the mean image."""
+        target = (batch.target - self.mean) / self.deviation
+        errors = [(self.head(maps).flatten(1) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
+        return (errors[0] + errors[1]) / 2
+
+
+class ReconstructPixels(_Reconstruction):
+    """Rebuild the image: at every place of the map the pixels that it covers, by one linear head for both towers.
+
+    Attributes
+    ----------
+    head
+        Reads the pixels from the map, after `start`.
+
+    Notes
+    -----
+    The image is averaged to a whole number of pixels for each place. Because the head is shared, the map of a
+    response is good if it holds what the map of the image holds, as far as the image can be rebuilt from it.
+    """
+
+    def describe(
+        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
+    ) -> Float[Tensor, "stimulus target"]:
+        """Return the pixels of each image, ordered as (pixel of the place, row of places, column of places)."""
+        _, height, width = map_shape
+        side = max(1, min(images.shape[2] // height, images.shape[3] // width))
+        chunks = [
+            F.pixel_unshuffle(F.adaptive_avg_pool2d(chunk, (side * height, side * width)), side).flatten(1).half()
+            for chunk in torch.split(torch.from_numpy(images), IMAGES_AT_ONCE)
+        ]
+        return torch.cat(chunks)
+
+
+class ReconstructFeatures(_Reconstruction):
+    """Rebuild fixed feature maps of the image: Gabor energies and luminance on the grid of the map.
+
+    Attributes
+    ----------
+    head
+        Reads the features from the map, after `start`.
+    """
+
+    def describe(
+        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
+    ) -> Float[Tensor, "stimulus target"]:
+        """Return the energies, ordered as (channel, row of places, column of places)."""
+        return describe_by_gabors(images, map_shape)
+
+
+class ReconstructMaps(Objective):
+    """Rebuild the image tower's own maps from responses, by one gain and offset for each channel.
+
+    The image tower stays as it began: a tower trained for this would make all its maps equal.
+    """
+
+    def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
+        """Make gains and offsets."""
+        self.gain = nn.Parameter(torch.ones(map_shape[0], 1, 1))
+        self.offset = nn.Parameter(torch.zeros(map_shape[0], 1, 1))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set gains to 1 and offsets to 0; nothing here is random."""
+        self.gain.fill_(1.0)
+        self.offset.zero_()
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the unexplained fraction of the variance of the batch's image maps; 1 for their mean."""
+        image = scale_maps(batch.image_maps.detach())
+        rebuilt = scale_maps(batch.neural_maps) * self.gain + self.offset
+        spread = (image - image.mean(0)).square().sum().clamp_min(1e-6)
+        return (rebuilt - image).square().sum() / spread

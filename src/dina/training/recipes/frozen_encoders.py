@@ -1,0 +1,148 @@
+"""What recipes with a frozen image encoder can be told, and how that encoder is found."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.models.towers.image.feature_store import FeatureStore
+from dina.models.towers.image.frozen_encoder import FrozenEncoder
+from dina.models.towers.image.frozen_network import GaborFeatures, permute_weights
+from dina.models.towers.image.random_network import random_network
+from dina.models.towers.image.vision_models import Output, read_vision_model
+from dina.models.towers.neural.linear import Linear
+from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.perceptron import Perceptron
+from dina.models.towers.tower import MapShape, NeuralTower, initialise
+from dina.randomness import seed_for
+from dina.recordings.cache import data_folder
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.comparison import CosineComparison
+from dina.training.preset import RecordingShape
+from dina.training.preset_settings import PresetSettings
+
+FEATURES_VARIABLE = "DINA_FEATURES"
+NeuralName = Literal["linear", "low_rank", "perceptron", "attention"]
+
+
+class FrozenEncoderSettings(PresetSettings):
+    """A frozen encoder of images, and the neural tower that meets it.
+
+    Parameters
+    ----------
+    encoder
+        Folder of a vision transformer (``config.json`` and ``model.safetensors``); or, without a download, "gabor" for Gabor
+        features, or "random" for a convolutional network with random weights, the control that has learnt nothing.
+    layer
+        Hidden layer of the transformer; −1 for the last.
+    output
+        "vector" for one vector per image, "map" for features in their places; "gabor" and "random" give maps.
+    has_random_weights
+        Whether the numbers inside every weight of the transformer are shuffled: the control that has learnt nothing.
+    n_components
+        Most channels kept of the features, by variance over training images.
+    n_places
+        Most places kept of a map.
+    neural
+        "linear", "low_rank", "perceptron" (one hidden layer) or "attention".
+    rank
+        Components of the low-rank tower, or hidden units of the perceptron.
+    dropout
+        Probability of silencing a neuron while training (not with attention).
+    temperature
+        Of the cosine at the start; it is learnt.
+    """
+
+    encoder: str = ""
+    layer: int = -1
+    output: Output = "vector"
+    has_random_weights: bool = False
+    n_components: int = Field(512, ge=1)
+    n_places: int = Field(128, ge=1)
+    neural: NeuralName = "linear"
+    rank: int = Field(256, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    temperature: float = 0.07
+
+
+def build_frozen(
+    settings: FrozenEncoderSettings, shape: RecordingShape, generator: torch.Generator, n_outputs: int = 0
+) -> AlignedTowers:
+    """Build towers that meet in a cosine with a learnt temperature.
+
+    Parameters
+    ----------
+    settings
+        Of the recipe.
+    shape
+        Of the recording.
+    generator
+        Draws the weights of heads and of the neural tower.
+    n_outputs
+        Length of the vector that a trained head makes of the features of an image; 0 for no head.
+
+    Raises
+    ------
+    DataError
+        If no encoder is named, it cannot be read, or a control is asked of an encoder without weights.
+    """
+    image_shape = (shape.n_channels, shape.height, shape.width)
+    encoder = _find_encoder(settings, image_shape)
+    store = None if settings.encoder == "gabor" else feature_store()
+    image_tower = FrozenEncoder(image_shape, encoder, settings.n_components, settings.n_places, n_outputs, store)
+    neural_tower = _build_neural_tower(settings, shape.n_neurons, image_tower.map_shape)
+    towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True))
+    initialise(towers, generator)
+    return towers
+
+
+def feature_store() -> FeatureStore | None:
+    """Return where features of networks are kept: ``features`` beside fetched data, unless ``DINA_FEATURES`` is "off"."""
+    return None if os.environ.get(FEATURES_VARIABLE) == "off" else FeatureStore(data_folder("features"))
+
+
+def _find_encoder(settings: FrozenEncoderSettings, image_shape: MapShape) -> nn.Module:
+    if not settings.encoder:
+        raise DataError(
+            "This preset needs a frozen image encoder; none is named. Set dina.encoder to the folder of a vision transformer"
+            " (install the extra in the folder of dina's source: pip install -e '.[encoders]'), or to 'gabor' for Gabor features,"
+            " which need no download."
+        )
+    encoder: nn.Module
+    if settings.encoder == "gabor":
+        encoder = GaborFeatures(image_shape)
+    elif settings.encoder == "random":
+        encoder = random_network(image_shape)
+    else:
+        encoder = read_vision_model(Path(settings.encoder), image_shape, settings.layer, settings.output)
+    if settings.has_random_weights:
+        # one fixed control for all seeds of a study, so that saved towers find it again
+        permute_weights(encoder, torch.Generator().manual_seed(seed_for(0, "permuted weights")))
+    return encoder
+
+
+def _build_neural_tower(settings: FrozenEncoderSettings, n_neurons: int, map_shape: MapShape) -> NeuralTower:
+    if settings.neural == "attention":
+        return NeuronAttention(n_neurons, map_shape, centring="none")
+    if settings.neural == "perceptron":
+        return Perceptron(n_neurons, map_shape, settings.rank, settings.dropout)
+    if settings.neural == "low_rank":
+        return LowRank(n_neurons, map_shape, settings.rank, settings.dropout)
+    return Linear(n_neurons, map_shape, settings.dropout)
+
+
+def start_frozen(
+    towers: AlignedTowers, settings: FrozenEncoderSettings, train: Pairs, validation: Pairs, seed: int
+) -> dict[str, str | float]:
+    """Learn statistics of the features, and the range of responses for attention, from training pairs alone."""
+    if isinstance(towers.image_tower, FrozenEncoder):
+        towers.image_tower.learn_statistics(torch.from_numpy(train.images))
+    if isinstance(towers.neural_tower, NeuronAttention):
+        towers.neural_tower.learn_scaling(torch.from_numpy(train.responses))
+    return {}

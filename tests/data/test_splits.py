@@ -1,0 +1,110 @@
+"""A split is a partition of the shown images that keeps groups whole and looks at no response."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from dina.checks import DataError
+from dina.data.pairs import learn_standardiser
+from dina.data.splits import split_by_stimulus
+from dina.recordings.recording import Recording
+
+
+def record(stimulus_id: np.ndarray, n_stimuli: int, condition: str = "natural", image_set: str = "shared") -> Recording:
+    """Make a recording of five noisy neurons."""
+    generator = np.random.default_rng(len(stimulus_id))
+    return Recording(
+        name=f"{condition} session",
+        images=generator.integers(0, 255, (n_stimuli, 1, 6, 8), dtype=np.uint8),
+        stimulus_id=stimulus_id,
+        responses=generator.standard_normal((len(stimulus_id), 5)).astype(np.float32),
+        condition=condition,
+        image_set=image_set,
+    )
+
+
+@pytest.fixture
+def recording():
+    return record(np.repeat(np.arange(200), 2), 200)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_train_validation_and_test_are_a_partition_of_the_asked_sizes(recording, seed):
+    split = split_by_stimulus([recording], np.arange(200), seed)
+
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.validation, split.test])), np.arange(200))
+    assert (len(split.train), len(split.validation), len(split.test)) == (160, 20, 20)
+    for ids in (split.train, split.validation, split.test):
+        assert (np.diff(ids) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_crosses_a_boundary(recording, seed):
+    group = np.random.default_rng(seed).integers(0, 60, 200)
+
+    split = split_by_stimulus([recording], group, seed)
+
+    sets = [set(group[ids]) for ids in (split.train, split.validation, split.test)]
+    assert all(one.isdisjoint(other) for one, other in combinations(sets, 2))
+    assert len(split.train) + len(split.validation) + len(split.test) == 200
+
+
+def test_a_group_larger_than_the_test_set_goes_to_training(recording):
+    group = np.where(np.arange(200) < 50, 0, np.arange(200))
+
+    for seed in range(5):
+        split = split_by_stimulus([recording], group, seed)
+        assert set(range(50)) <= set(split.train)
+        assert len(split.test) == len(split.validation) == 20
+
+
+def test_equal_seeds_give_equal_splits_and_other_seeds_other_ones(recording):
+    one, same, other = (split_by_stimulus([recording], np.arange(200), seed) for seed in (3, 3, 4))
+
+    assert one.sha256() == same.sha256() != other.sha256()
+
+
+def test_every_image_is_tested_about_equally_often(recording):
+    tested = sum(np.isin(np.arange(200), split_by_stimulus([recording], np.arange(200), s).test) for s in range(300))
+
+    # binomial with n = 300, p = 0.1: deviation 5.2; five deviations over 200 images
+    assert tested.min() > 30 - 26
+    assert tested.max() < 30 + 26
+
+
+def test_one_split_holds_for_all_conditions_and_images_never_shown_take_no_part():
+    natural = record(np.repeat(np.arange(0, 80), 2), 120)
+    white = record(np.repeat(np.arange(40, 110), 2), 120, condition="white")
+
+    split = split_by_stimulus([natural, white], np.arange(120), seed=0)
+
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.validation, split.test])), np.arange(110))
+
+
+def test_responses_do_not_move_the_split_and_test_responses_do_not_move_the_standardiser(recording):
+    split = split_by_stimulus([recording], np.arange(200), seed=0)
+    learnt = learn_standardiser(recording, split.train)
+    for poison in (1e6, np.nan):
+        responses = recording.responses.copy()
+        responses[~np.isin(recording.stimulus_id, split.train)] = poison
+        poisoned = object.__new__(Recording)  # a Recording with NaN cannot be made; here it must not even be noticed
+        vars(poisoned).update(vars(recording) | {"responses": responses})
+
+        again = split_by_stimulus([poisoned], np.arange(200), seed=0)
+        relearnt = learn_standardiser(poisoned, again.train)
+
+        assert again.sha256() == split.sha256()
+        assert relearnt.mean.tobytes() == learnt.mean.tobytes()
+        assert relearnt.deviation.tobytes() == learnt.deviation.tobytes()
+
+
+def test_recordings_that_cannot_be_split_together_are_refused(recording):
+    with pytest.raises(DataError, match="one image set; got other, shared"):
+        split_by_stimulus([recording, record(np.arange(200), 200, image_set="other")], np.arange(200), 0)
+    with pytest.raises(DataError, match="got 150 and 200 images"):
+        split_by_stimulus([recording], np.arange(150), 0)
+    with pytest.raises(DataError, match=r"together below 1; got 0\.5 and 0\.5"):
+        split_by_stimulus([recording], np.arange(200), 0, 0.5, 0.5)
+    with pytest.raises(DataError, match="test, validation would be empty with 3 images"):
+        split_by_stimulus([record(np.array([0, 1, 2, 0, 1, 2]), 3)], np.arange(3), 0)

@@ -1,0 +1,78 @@
+"""Kernel ridge over the whole map: leave-one-out against really leaving an image out, and prediction."""
+
+import pytest
+import torch
+
+from dina.models.global_ridge import PENALTIES, fit_global_ridge, multiply_maps
+
+
+def planted(n_stimuli=60, n_train=40, noise=0.5):
+    """Make maps standardised place by place, and responses linear in them."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(n_stimuli, 2, 3, 4, generator=generator)
+    maps = maps - maps[:n_train].mean(0)
+    weights = torch.randn(24, 5, generator=generator)
+    signal = maps.flatten(1) @ weights
+    return maps, 2 + signal / signal.std(0) + noise * torch.randn(n_stimuli, 5, generator=generator)
+
+
+def test_predictions_are_those_of_weights_fitted_without_the_image():
+    maps, responses = planted(40)
+    fitted = fit_global_ridge(maps, responses)
+    flat = maps.flatten(1).double()
+    centred = (responses - responses.mean(0)).double()
+    kernel = flat @ flat.T
+    ridges = [penalty * float(kernel.diagonal().mean()) for penalty in PENALTIES]
+
+    for image in (0, 13, 39):
+        kept = torch.arange(40) != image
+        # the mean of each neuron is that of all images; weights are fitted without the image
+        refits = [
+            flat[image] @ torch.linalg.solve(flat[kept].T @ flat[kept] + ridge * torch.eye(24), flat[kept].T @ centred[kept])
+            for ridge in ridges
+        ]
+        expected = torch.stack(refits) + responses.mean(0)
+        # one of the penalties, the same for all images of a neuron; single against double precision
+        distance = (expected - fitted.predicted[image]).abs()
+        assert float(distance.min(0).values.max()) < 1e-4
+
+
+def test_the_penalty_with_the_lowest_leave_one_out_error_is_taken():
+    maps, responses = planted(40)
+    fitted = fit_global_ridge(maps, responses)
+    flat = maps.flatten(1).double()
+    centred = (responses - responses.mean(0)).double()
+    errors = []
+    for penalty in PENALTIES:
+        ridge = penalty * float(flat.square().sum(1).mean())
+        left_out = []
+        for image in range(40):
+            kept = torch.arange(40) != image
+            gram = flat[kept].T @ flat[kept] + ridge * torch.eye(24)
+            left_out.append(flat[image] @ torch.linalg.solve(gram, flat[kept].T @ centred[kept]))
+        errors.append((torch.stack(left_out) - centred).square().mean(0) / centred.square().mean(0))
+    torch.testing.assert_close(fitted.explained.double(), 1 - torch.stack(errors).min(0).values, atol=1e-4, rtol=1e-4)
+
+
+def test_responses_to_new_images_are_predicted():
+    maps, responses = planted(400, 300, noise=0.1)
+    fitted = fit_global_ridge(maps[:300], responses[:300])
+    error = (fitted.predict(maps[300:]) - responses[300:]).square().mean(0) / responses[300:].var(0)
+    # noise of 0.1 beside a signal of 1 leaves a fraction of 0.01 unexplained
+    assert float(error.max()) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_inner_products_of_maps_are_summed_in_single_precision(dtype):
+    maps, _ = planted(8)
+    stored = maps.to(dtype)
+    expected = stored.double().flatten(1) @ stored.double().flatten(1).T
+    torch.testing.assert_close(multiply_maps(stored, stored).double(), expected, atol=1e-4, rtol=1e-5)
+
+
+def test_nothing_of_a_silent_neuron_is_explained():
+    maps, responses = planted(40)
+    responses[:, 0] = 5.0
+    fitted = fit_global_ridge(maps, responses)
+    assert float(fitted.explained[0]) == 0
+    torch.testing.assert_close(fitted.predict(maps)[:, 0], torch.full((40,), 5.0))

@@ -1,0 +1,88 @@
+"""The nearest repeat agrees with the published procedure, written out in a few lines."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dina.checks import DataError
+from dina.data.pairs import Gallery, Pairs, learn_standardiser, make_pairs, make_template_tasks
+from dina.recordings.recording import Recording
+from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.rivals.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
+
+MOUSE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "antolik2016_mouseV1"
+
+
+def record(responses: np.ndarray) -> tuple[Recording, Pairs]:
+    """Make a recording from responses (repeat, stimulus, neuron), and all its pairs."""
+    n_repeats, n_stimuli, n_neurons = responses.shape
+    images = np.random.default_rng(0).integers(0, 255, (n_stimuli, 1, 4, 4), dtype=np.uint8)
+    stimulus_id = np.tile(np.arange(n_stimuli), n_repeats)
+    recording = Recording("r", images, stimulus_id, responses.reshape(-1, n_neurons).astype(np.float32))
+    return recording, make_pairs(recording, np.arange(n_stimuli), learn_standardiser(recording, np.arange(n_stimuli)))
+
+
+def simulate() -> np.ndarray:
+    """Make two repeats of positive responses of unequal neurons."""
+    generator = np.random.default_rng(1)
+    signal = generator.exponential(size=(60, 30))
+    return (signal + 0.8 * generator.exponential(size=(2, 60, 30))) * np.arange(1, 31)
+
+
+def test_zscored_variant_is_the_correlation_of_zscored_repeats():
+    responses = simulate()
+    task = make_template_tasks(record(responses)[1])[0]
+
+    scores = NearestRepeatZscored().score(task.queries, task.gallery)
+
+    first, second = ((r - r.mean(axis=0)) / r.std(axis=0) for r in responses)
+    # responses were standardised in float32 in between
+    np.testing.assert_allclose(scores, np.corrcoef(first, second)[:60, 60:], atol=1e-5)
+
+
+def test_raw_variant_is_the_dot_product_of_responses_in_their_own_units():
+    responses = simulate()
+    pairs = record(responses)[1]
+    task = make_template_tasks(pairs)[0]
+
+    scores = NearestRepeatRaw().fit(pairs, pairs).score(task.queries, task.gallery)
+
+    np.testing.assert_allclose(scores, responses[0] @ responses[1].T, rtol=1e-5)  # float32
+
+
+def test_a_neuron_that_never_changes_does_not_matter_to_the_zscored_variant():
+    responses = simulate()
+    silent = np.concatenate([responses, np.zeros((2, 60, 1))], axis=2)
+    tasks = [make_template_tasks(record(r)[1])[0] for r in (responses, silent)]
+
+    without, with_silent = (NearestRepeatZscored().score(t.queries, t.gallery) for t in tasks)
+
+    # it adds one zero to each pattern, which moves the means over neurons a little
+    assert (without.argmax(axis=1) == with_silent.argmax(axis=1)).mean() > 0.9
+    assert np.isfinite(with_silent).all()
+
+
+def test_a_gallery_without_templates_is_refused():
+    pairs = record(simulate())[1]
+    task = make_template_tasks(pairs)[0]
+    bare = Gallery(task.gallery.images, task.gallery.stimulus_id)
+
+    for decoder in (NearestRepeatZscored(), NearestRepeatRaw().fit(pairs, pairs)):
+        with pytest.raises(DataError, match="make_template_tasks"):
+            decoder.score(task.queries, bare)
+    with pytest.raises(DataError, match="call fit"):
+        NearestRepeatRaw().score(task.queries, task.gallery)
+
+
+@pytest.mark.skipif(not MOUSE.exists(), reason="the mouse recordings are not beside the repository")
+@pytest.mark.parametrize(("region", "known"), [("region1", 0.57), ("region2", 0.33), ("region3", 0.66)])
+def test_real_mouse_neurons_identify_as_many_of_fifty_images_as_known(region, known):
+    pairs = record(np.load(MOUSE / region / "raw_validation_set.npy"))[1]
+    tasks = make_template_tasks(pairs)
+
+    scores = np.concatenate([NearestRepeatZscored().score(t.queries, t.gallery) for t in tasks])
+    found = retrieve(scores, np.concatenate([t.target for t in tasks]), DIRECTIONS[0])
+
+    # known from another analysis of single trials against the mean of the others; its scaling may differ
+    assert found.top(1).mean() == pytest.approx(known, abs=0.1)

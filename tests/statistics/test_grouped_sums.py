@@ -1,0 +1,38 @@
+"""Sums by group have the same bits as adding row by row."""
+
+import numpy as np
+
+from dina.statistics.grouped_sums import count_within_group, mean_square_by_group, sum_by_group
+
+
+def test_sums_have_the_same_bits_as_adding_row_by_row():
+    generator = np.random.default_rng(0)
+    values = generator.standard_normal((60, 700)).astype(np.float32)
+    group = generator.integers(0, 9, 60)
+
+    total = sum_by_group(values, group, 10)
+
+    expected = np.zeros((10, 700), dtype=np.float32)
+    np.add.at(expected, group, values)
+    np.testing.assert_array_equal(total, expected)
+
+
+def test_a_value_that_is_not_a_number_stays_in_its_group():
+    values = np.array([[np.nan], [1.0], [2.0]], dtype=np.float32)
+
+    np.testing.assert_array_equal(sum_by_group(values, np.array([0, 1, 1]), 2), [[np.nan], [3.0]])
+
+
+def test_members_are_numbered_in_order_of_appearance():
+    np.testing.assert_array_equal(count_within_group(np.array([2, 0, 2, 1, 2, 0])), [0, 0, 1, 0, 2, 1])
+
+
+def test_squares_within_and_between_add_up_to_the_total():
+    generator = np.random.default_rng(1)
+    values = generator.standard_normal((40, 600)) + 5
+    group = generator.integers(0, 7, 40)
+
+    within, between = mean_square_by_group(values, group, 7)
+
+    # exact identity of the analysis of variance; float64 rounding only
+    np.testing.assert_allclose(within + between, ((values - values.mean(axis=0)) ** 2).sum(axis=0), rtol=1e-10)
