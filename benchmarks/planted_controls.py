@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dina.analyses import AnalysisResult, Decoded
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses import RULES, AnalysisResult, Decoded
+from dina.analyses.verdict import judge
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import ImageTower, NeuralTower

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from dina.analyses import RULES
 from dina.analyses.across_recordings import RecordingFindings, combine_recordings, explain_guesses, mouse_of
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses.verdict import judge
 from dina.checks import DataError
 from dina.statistics.finding import Finding
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from dina.analyses.neural_side import attention_matrices as module
+from dina.analyses import attention_matrices as module
 
 from dina.analyses.attention_matrices import attention_matrices, received_attention
 from dina.checks import DataError

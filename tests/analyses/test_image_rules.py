@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from dina.analyses.image_rules import IMAGE_RULES, says
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses import RULES
+from dina.analyses.verdict import judge, says
 from dina.statistics.finding import Finding
 
 
@@ -219,7 +219,7 @@ def test_digits_are_as_many_as_it_takes_to_see_an_interval(numbers: tuple[float,
 
 
 def test_without_any_analysis_nothing_can_be_told() -> None:
-    verdicts = judge(list(IMAGE_RULES.values()), {})
+    verdicts = judge([rule for rule in RULES.values() if rule.side == "image"], {})
 
     assert {verdict.verdict for verdict in verdicts} == {"cannot tell"}
     assert all("was not done" in verdict.reason for verdict in verdicts)

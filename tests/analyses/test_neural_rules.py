@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from dina.analyses.rule_table import RULES, Verdict, judge
+from dina.analyses import RULES
+from dina.analyses.verdict import Verdict, judge
 from dina.statistics.finding import Finding
 
 Findings = dict[str, dict[str, Finding]]

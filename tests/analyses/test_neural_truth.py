@@ -2,9 +2,9 @@
 
 import pytest
 
-from dina.analyses import ANALYSES
+from dina.analyses import ANALYSES, RULES
 from dina.analyses.decoded import decode
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses.verdict import judge
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings

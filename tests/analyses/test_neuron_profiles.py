@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dina.analyses.neural_side import neuron_profiles
+from dina.analyses.neuron_profiles import compute as neuron_profiles
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_profiles.compute import NeuronProfilesResult, analyse_neuron_profiles

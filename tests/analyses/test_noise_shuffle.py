@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dina.analyses import RULES
 from dina.analyses.decoded import Decoded, decode
 from dina.analyses.noise_shuffle.compute import NoiseShuffleResult, NoiseShuffleSettings, analyse_noise_shuffle
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses.verdict import judge
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.statistics.covariability import shuffle_repeats

@@ -3,7 +3,7 @@
 import pytest
 
 from dina.analyses.objectives.rules import CONTRASTIVE, LOSS, OBJECTIVE_RULE, RESPONSES, SEMANTIC
-from dina.analyses.rule_table import judge
+from dina.analyses.verdict import judge
 from dina.statistics.finding import Finding
 
 NONE, MUCH, UNCLEAR = (0.0, -0.05, 0.05), (0.8, 0.7, 0.9), (0.1, -0.1, 0.3)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from dina.analyses import RULES
 from dina.analyses.occlusion.occlusion_spread import OcclusionSpread
-from dina.analyses.rule_table import RULES, judge
+from dina.analyses.verdict import judge
 from dina.statistics.finding import Finding
 
 PEAK = np.exp(-0.5 * ((np.arange(8)[:, None] - 3) ** 2 + (np.arange(16)[None] - 5) ** 2) / 4)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dina.analyses.neural_side import refitted_subsets
+from dina.analyses.refitted_subsets import compute as refitted_subsets
 
 from dina.analyses.attention_subsets.compute import AttentionSubsetSettings, analyse_attention_subsets
 from dina.analyses.decoded import Decoded, decode

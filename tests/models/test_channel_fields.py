@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from encoding.conftest import PlantedFields
 
 from dina.checks import DataError
 from dina.models.channel_fields import fit_channel_fields
 from dina.models.field_profiles import FieldProfiles
 from dina.models.towers.image.gabor_energy import GaborEnergy
+from models.conftest import PlantedFields
 
 SIZE = (48, 96)
 

@@ -1,11 +1,11 @@
 """Of two descriptions of receptive fields that is taken which predicts the responses to other images."""
 
 import numpy as np
-from encoding.conftest import PlantedFields
 
 from dina.models.channel_fields import fit_channel_fields
 from dina.models.fit_fields import fit_field_profiles
 from dina.models.gabor_fields import fit_gabor_fields
+from models.conftest import PlantedFields
 
 
 def test_neurons_made_of_gabors_are_described_by_them(planted_fields: PlantedFields) -> None:

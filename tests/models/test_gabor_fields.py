@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from encoding.conftest import PlantedFields, gabor
 
 from dina.checks import DataError
 from dina.models import gabor_fields
 from dina.models.field_profiles import FieldProfiles
 from dina.models.gabor_fields import fit_gabor_fields
+from models.conftest import PlantedFields, gabor
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
+from dina.analyses import ANALYSES
 from dina.analyses.conditions.compute import ConditionsResult
 from dina.analyses.conditions.matched_conditions import MatchedConditions
 from dina.analyses.map_capacity.compute import MapCapacityResult
@@ -21,7 +22,6 @@ from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves
 from dina.analyses.spatial_frequency_refit.compute import SpatialFrequencyRefitResult
 from dina.figures.parts import Section
 from dina.recordings.recording import Recording
-from dina.report.sections.interpretation import INTERPRETATION
 from dina.statistics.finding import Finding
 
 N = 24
@@ -83,7 +83,7 @@ def section_of(name: str, result: object, folder: object) -> Section:
     result.to_dataset().to_netcdf(path, engine="h5netcdf")
     told = json.loads(json.dumps([finding.to_json() for finding in result.findings()]))
     with xr.open_dataset(path, engine="h5netcdf") as dataset:
-        return INTERPRETATION[name](dataset.load(), tuple(Finding.from_json(one) for one in told))
+        return ANALYSES[name].draw(dataset.load(), tuple(Finding.from_json(one) for one in told))
 
 
 NAMES = ["spatial_frequency", "shape_texture", "conditions", "spatial_frequency_refit", "shape_texture_refit", "map_capacity"]
@@ -119,7 +119,7 @@ def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: R
     same = of_everything(4.0, small_session)["conditions"]
     moved = np.where(np.arange(2)[:, None, None] == 0, same.transferred, np.nan)
     result = replace(same, transferred=moved, matched=replace(same.matched, has_same_neurons=np.array([True, False])))
-    section = INTERPRETATION["conditions"](result.to_dataset(), result.findings())
+    section = ANALYSES["conditions"].draw(result.to_dataset(), result.findings())
     assert any("do not say that their neurons are the same" in text for text in section.paragraphs)
     assert "nan" not in str(section.figures[0].table.rows).lower()
 

@@ -6,7 +6,9 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.report.sections import feature_maps, image_reconstruction, inception_loop
+from dina.analyses.feature_maps import page as feature_maps
+from dina.analyses.image_reconstruction import page as image_reconstruction
+from dina.analyses.most_exciting_images import page as inception_loop
 from dina.statistics.finding import Finding
 
 ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")

@@ -10,7 +10,6 @@ from dina.analyses.occlusion.compute import OcclusionSettings, analyse_occlusion
 from dina.analyses.pathway_masking.compute import PathwayMaskingSettings, analyse_pathway_masking
 from dina.figures.parts import Section
 from dina.recordings.simulator import simulate
-from dina.report.sections.interpretation import INTERPRETATION
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
 from dina.training.preset_settings import DefaultSettings, ScratchSettings
@@ -48,7 +47,7 @@ def test_a_section_is_drawn_from_the_dataset_alone(name: str, decoding: Decoded)
     result = result_of(name, decoding)
     # as read from disk: findings as JSON, the dataset without any object behind it
     findings = tuple(Finding.from_json(finding.to_json()) for finding in result.findings())
-    section = INTERPRETATION[name](xr.Dataset.from_dict(result.to_dataset().to_dict()), findings)
+    section = ANALYSES[name].draw(xr.Dataset.from_dict(result.to_dataset().to_dict()), findings)
 
     assert section.figures
     assert all(part.table.rows for part in section.figures)
@@ -60,16 +59,16 @@ def test_a_section_is_drawn_from_the_dataset_alone(name: str, decoding: Decoded)
 
 def test_reasons_for_what_is_missing_are_told(decoding: Decoded) -> None:
     result = ANALYSES["variance_spectra"].run(decoding)
-    section = INTERPRETATION["variance_spectra"](result.to_dataset(), result.findings())
+    section = ANALYSES["variance_spectra"].draw(result.to_dataset(), result.findings())
     assert len(section.missing) == sum(bool(finding.reason) for finding in result.findings())
 
 
 def test_degrees_are_shown_only_where_they_are_known(decoding: Decoded) -> None:
     result = result_of("occlusion", decoding)
     dataset = result.to_dataset()
-    assert "degrees" in words_of(INTERPRETATION["occlusion"](dataset, result.findings()))
+    assert "degrees" in words_of(ANALYSES["occlusion"].draw(dataset, result.findings()))
     del dataset.attrs["deg_per_pixel"]
-    assert "pixels" in words_of(INTERPRETATION["occlusion"](dataset, result.findings()))
+    assert "pixels" in words_of(ANALYSES["occlusion"].draw(dataset, result.findings()))
 
 
 def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> None:
@@ -89,7 +88,7 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
     names = ("participation_score", "participation_normalised", "participation_coverage")
     findings = tuple(Finding(name, np.nan, "1", 2, reason="Nothing was lost.") for name in names)
 
-    section = INTERPRETATION["occlusion"](dataset, findings)
+    section = ANALYSES["occlusion"].draw(dataset, findings)
 
     assert "Nothing can be said" in section.paragraphs[0]
     section.figures[0].figure.draw_without_rendering()
@@ -97,7 +96,7 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
 
 def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding: Decoded) -> None:
     result = result_of("occlusion", decoding)
-    figure = INTERPRETATION["occlusion"](result.to_dataset(), result.findings()).figures[0].figure
+    figure = ANALYSES["occlusion"].draw(result.to_dataset(), result.findings()).figures[0].figure
     panels = [axes for axes in figure.axes if axes.images]
     sweeps = panels[: len(result.sweeps)]
 
@@ -112,14 +111,14 @@ def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding:
 def test_maps_have_a_scale_with_its_unit_and_places_in_degrees(decoding: Decoded) -> None:
     result = result_of("feature_maps", decoding)
     dataset = result.to_dataset()
-    figure = INTERPRETATION["feature_maps"](dataset, result.findings()).figures[0].figure
+    figure = ANALYSES["feature_maps"].draw(dataset, result.findings()).figures[0].figure
 
     maps = [image for axes in figure.axes for image in axes.images if image.colorbar is not None]
     assert len(maps) == 3 * dataset.sizes["shown"]
     assert all("(deviations)" in image.colorbar.ax.get_ylabel() for image in maps)
     # 40 pixels of 2 degrees
     assert maps[0].get_extent()[1] == 80
-    words = words_of(INTERPRETATION["feature_maps"](dataset, result.findings()))
+    words = words_of(ANALYSES["feature_maps"].draw(dataset, result.findings()))
     del dataset.attrs["deg_per_pixel"]
     assert "degrees" in words
-    assert "pixels" in words_of(INTERPRETATION["feature_maps"](dataset, result.findings()))
+    assert "pixels" in words_of(ANALYSES["feature_maps"].draw(dataset, result.findings()))

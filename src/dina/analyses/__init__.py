@@ -14,81 +14,191 @@ from dina.analyses.image_reconstruction.compute import analyse_image_reconstruct
 from dina.analyses.map_capacity.compute import analyse_map_capacity
 from dina.analyses.most_exciting_images.compute import analyse_inception_loop
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
+from dina.analyses.noise_shuffle import rules as noise_shuffle_rules
 from dina.analyses.noise_shuffle.compute import analyse_noise_shuffle
+from dina.analyses.occlusion import rules as occlusion_rules
 from dina.analyses.occlusion.compute import analyse_occlusion
+from dina.analyses.pathway_masking import rules as pathway_masking_rules
 from dina.analyses.pathway_masking.compute import analyse_pathway_masking
 from dina.analyses.pathway_refits.compute import analyse_pathway_refits
 from dina.analyses.refitted_subsets.compute import analyse_refitted_subsets
+from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
+from dina.analyses.shape_texture import rules as shape_texture_rules
 from dina.analyses.shape_texture.compute import analyse_shape_texture
 from dina.analyses.shape_texture_refit.compute import analyse_shape_texture_refit
+from dina.analyses.sparse_subsets import rules as sparse_subsets_rules
 from dina.analyses.sparse_subsets.compute import analyse_sparse_subsets
+from dina.analyses.spatial_frequency import rules as spatial_frequency_rules
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.analyses.spatial_frequency_refit.compute import analyse_spatial_frequency_refit
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
+from dina.analyses.verdict import Rule
 
 ANALYSES: dict[str, Analysis] = {
-    "feature_maps": Analysis(analyse_feature_maps, "image", "Is the map made of a response the map of its image?"),
+    "feature_maps": Analysis(
+        analyse_feature_maps,
+        "image",
+        "Is the map made of a response the map of its image?",
+        page="dina.analyses.feature_maps.page:feature_maps_section",
+    ),
     "image_reconstruction": Analysis(
-        analyse_image_reconstruction, "image", "How much of the image can be rebuilt from the map of a response?"
+        analyse_image_reconstruction,
+        "image",
+        "How much of the image can be rebuilt from the map of a response?",
+        page="dina.analyses.image_reconstruction.page:image_reconstruction_section",
     ),
     "brain_score": Analysis(
-        analyse_brain_score, "image", "Which layer of the image tower predicts the neurons best, and how well for their noise?"
+        analyse_brain_score,
+        "image",
+        "Which layer of the image tower predicts the neurons best, and how well for their noise?",
+        page="dina.analyses.brain_score.page:brain_score_section",
     ),
     "variance_spectra": Analysis(
-        analyse_variance_spectra, "image", "How fast does variance fall with rank in images, responses and maps?"
+        analyse_variance_spectra,
+        "image",
+        "How fast does variance fall with rank in images, responses and maps?",
+        page="dina.analyses.variance_spectra.page:variance_spectra_section",
     ),
-    "pathway_masking": Analysis(analyse_pathway_masking, "image", "What is lost when parts of the image tower are masked?"),
-    "occlusion": Analysis(analyse_occlusion, "image", "Where in the image do the maps and the right answers come from?"),
+    "pathway_masking": Analysis(
+        analyse_pathway_masking,
+        "image",
+        "What is lost when parts of the image tower are masked?",
+        page="dina.analyses.pathway_masking.page:pathway_masking_section",
+        rules=pathway_masking_rules.RULES,
+    ),
+    "occlusion": Analysis(
+        analyse_occlusion,
+        "image",
+        "Where in the image do the maps and the right answers come from?",
+        page="dina.analyses.occlusion.page:occlusion_section",
+        rules=occlusion_rules.RULES,
+    ),
     "pathway_refits": Analysis(
-        analyse_pathway_refits, "image", "How well do towers decode that were fitted with one pathway alone?", is_slow=True
+        analyse_pathway_refits,
+        "image",
+        "How well do towers decode that were fitted with one pathway alone?",
+        is_slow=True,
+        page="dina.analyses.pathway_refits.page:pathway_refits_section",
     ),
-    "spatial_frequency": Analysis(analyse_spatial_frequency, "image", "Which spatial frequencies carry the decoding?"),
-    "shape_texture": Analysis(analyse_shape_texture, "image", "Does shape or texture carry the decoding?"),
+    "spatial_frequency": Analysis(
+        analyse_spatial_frequency,
+        "image",
+        "Which spatial frequencies carry the decoding?",
+        page="dina.analyses.spatial_frequency.page:spatial_frequency_section",
+        rules=spatial_frequency_rules.RULES,
+    ),
+    "shape_texture": Analysis(
+        analyse_shape_texture,
+        "image",
+        "Does shape or texture carry the decoding?",
+        page="dina.analyses.shape_texture.page:shape_texture_section",
+        rules=shape_texture_rules.RULES,
+    ),
     "conditions": Analysis(
-        analyse_conditions, "image", "Does decoding depend on the set of images shown?", is_slow=True, reads_others=True
+        analyse_conditions,
+        "image",
+        "Does decoding depend on the set of images shown?",
+        is_slow=True,
+        reads_others=True,
+        page="dina.analyses.conditions.page:conditions_section",
     ),
     "spatial_frequency_refit": Analysis(
         analyse_spatial_frequency_refit,
         "image",
         "Which spatial frequencies suffice for towers fitted on them alone?",
         is_slow=True,
+        page="dina.analyses.spatial_frequency_refit.page:spatial_frequency_refit_section",
     ),
     "shape_texture_refit": Analysis(
-        analyse_shape_texture_refit, "image", "Does shape or texture suffice for towers fitted on it alone?", is_slow=True
+        analyse_shape_texture_refit,
+        "image",
+        "Does shape or texture suffice for towers fitted on it alone?",
+        is_slow=True,
+        page="dina.analyses.shape_texture_refit.page:shape_texture_refit_section",
     ),
-    "map_capacity": Analysis(analyse_map_capacity, "image", "Does what is read follow from the size of the maps?", is_slow=True),
+    "map_capacity": Analysis(
+        analyse_map_capacity,
+        "image",
+        "Does what is read follow from the size of the maps?",
+        is_slow=True,
+        page="dina.analyses.map_capacity.page:map_capacity_section",
+    ),
     "semantics": Analysis(
-        analyse_semantics, "image", "Does decoding rest on low-level structure, on the category of images, or on both?"
+        analyse_semantics,
+        "image",
+        "Does decoding rest on low-level structure, on the category of images, or on both?",
+        page="dina.analyses.semantics.page:semantics_section",
+        rules=semantics_rules.RULES,
     ),
-    "neuron_profiles": Analysis(analyse_neuron_profiles, "neural", "How does each neuron respond, and to what?"),
+    "neuron_profiles": Analysis(
+        analyse_neuron_profiles,
+        "neural",
+        "How does each neuron respond, and to what?",
+        page="dina.analyses.neuron_profiles.page:neuron_profiles_section",
+    ),
     "inception_loop": Analysis(
-        analyse_inception_loop, "neural", "Which image would excite a neuron most, and do two models agree on it?", is_slow=True
+        analyse_inception_loop,
+        "neural",
+        "Which image would excite a neuron most, and do two models agree on it?",
+        is_slow=True,
+        page="dina.analyses.most_exciting_images.page:inception_loop_section",
     ),
-    "contributions": Analysis(analyse_contributions, "neural", "What does decoding lose without each neuron?"),
+    "contributions": Analysis(
+        analyse_contributions,
+        "neural",
+        "What does decoding lose without each neuron?",
+        page="dina.analyses.contributions.page:contributions_section",
+    ),
     "sparse_subsets": Analysis(
-        analyse_sparse_subsets, "neural", "How few neurons does decoding need, and are the few more than the strongest?"
+        analyse_sparse_subsets,
+        "neural",
+        "How few neurons does decoding need, and are the few more than the strongest?",
+        page="dina.analyses.sparse_subsets.page:sparse_subsets_section",
+        rules=sparse_subsets_rules.RULES,
     ),
     "attention_subsets": Analysis(
-        analyse_attention_subsets, "neural", "Do the neurons that receive most attention make the map?"
+        analyse_attention_subsets,
+        "neural",
+        "Do the neurons that receive most attention make the map?",
+        page="dina.analyses.attention_subsets.page:attention_subsets_section",
     ),
     "refitted_subsets": Analysis(
         analyse_refitted_subsets,
         "neural",
         "Do towers fitted anew on part of the neurons do as well as with the others taken out?",
         is_slow=True,
+        page="dina.analyses.refitted_subsets.page:refitted_subsets_section",
     ),
-    "couplings": Analysis(analyse_couplings, "neural", "Which neurons vary together, and is it tuning, place, or contamination?"),
+    "couplings": Analysis(
+        analyse_couplings,
+        "neural",
+        "Which neurons vary together, and is it tuning, place, or contamination?",
+        page="dina.analyses.couplings.page:couplings_section",
+    ),
     "functional_interactions": Analysis(
-        analyse_functional_interactions, "neural", "Do pairs of neurons carry more, or less, than the sum of what each carries?"
+        analyse_functional_interactions,
+        "neural",
+        "Do pairs of neurons carry more, or less, than the sum of what each carries?",
+        page="dina.analyses.functional_interactions.page:functional_interactions_section",
     ),
     "attention_interactions": Analysis(
-        analyse_attention_interactions, "neural", "How do neurons gate and read one another in a tower with attention?"
+        analyse_attention_interactions,
+        "neural",
+        "How do neurons gate and read one another in a tower with attention?",
+        page="dina.analyses.attention_interactions.page:attention_interactions_section",
     ),
     "noise_shuffle": Analysis(
-        analyse_noise_shuffle, "neural", "Does decoding profit from noise correlations, or suffer from them?"
+        analyse_noise_shuffle,
+        "neural",
+        "Does decoding profit from noise correlations, or suffer from them?",
+        page="dina.analyses.noise_shuffle.page:noise_shuffle_section",
+        rules=noise_shuffle_rules.RULES,
     ),
 }
 """Every analysis by name, in the order of the report."""
 
-__all__ = ["ANALYSES", "Analysis", "AnalysisResult", "Decoded", "decode"]
+RULES: dict[str, Rule] = {name: rule for row in ANALYSES.values() for name, rule in row.rules.items()}
+"""Every claim by name, in the order of the analyses that they rest on."""
+
+__all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "decode"]

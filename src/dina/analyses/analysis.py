@@ -1,23 +1,30 @@
-"""The contract of an analysis: one function of a finished decoding, one frozen result that says what it found."""
+"""The contract of an analysis: a question, what computes the answer, what draws it, and the claims that rest on it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import xarray as xr
+from pydantic import BaseModel
 
 from dina.analyses.decoded import Decoded
+from dina.analyses.verdict import Rule, Side
 from dina.statistics.finding import Finding
 
-Side = Literal["image", "neural"]
+if TYPE_CHECKING:
+    from dina.figures.parts import Section
+
+GENERIC_PAGE = "dina.analyses.generic_page:findings_section"
 
 
 @runtime_checkable
 class AnalysisResult(Protocol):
-    """What every analysis returns: arrays with named axes, and the statistics that stand for them."""
+    """What every analysis returns: arrays with named axes, and its findings."""
 
     def to_dataset(self) -> xr.Dataset:
-        """Return all arrays with named axes and ``units``; all that figures are drawn from, without any model."""
+        """Return all arrays with named axes and ``units``; figures are drawn from these alone."""
         ...
 
     def findings(self) -> tuple[Finding, ...]:
@@ -31,21 +38,47 @@ class Analysis:
 
     Parameters
     ----------
-    run
-        Carries the analysis out. It raises `dina.checks.DataError` with a plain reason where the recording or the
-        towers do not allow it; the reason is then shown in place of the result.
+    compute
+        Answers the question from a `Decoded` and, if it can be set, the analysis's own settings. It raises
+        `dina.checks.DataError` with a plain reason where the recording or the towers do not allow an answer; the reason is
+        then shown in place of the result.
     side
-        What it explains the decoding by: the image or the neurons.
+        Whether it explains the decoding by the image or by the neurons.
     question
         What it answers, one sentence.
+    page
+        Where its section is drawn, as "module:function"; the function takes the dataset and the findings. Without one, the
+        page shows the question and a table of the findings.
+    rules
+        The claims that rest on it, by name.
     is_slow
-        Whether it fits towers anew or synthesises images; done only on request.
+        Whether it fits towers again or synthesises images; done only on request.
     reads_others
-        Whether it reads the recordings under other conditions, so that its answer holds for these only.
+        Whether it reads recordings under other conditions, so that its answer holds for these only.
     """
 
-    run: Callable[[Decoded], AnalysisResult]
+    compute: Callable[..., AnalysisResult]
     side: Side
     question: str
+    page: str = GENERIC_PAGE
+    rules: Mapping[str, Rule] = field(default_factory=dict)
     is_slow: bool = False
     reads_others: bool = False
+
+    @property
+    def settings_type(self) -> type[BaseModel] | None:
+        """The class of its settings; None where nothing can be set."""
+        parameter = inspect.signature(self.compute).parameters.get("settings")
+        return None if parameter is None else type(parameter.default)
+
+    def run(self, decoded: Decoded, settings: BaseModel | None = None) -> AnalysisResult:
+        """Answer the question for a finished decoding."""
+        return self.compute(decoded) if settings is None else self.compute(decoded, settings)
+
+    def draw(self, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> "Section":
+        """Draw its section from arrays and findings alone; the drawing code is imported only now."""
+        module, function = self.page.split(":")
+        drawing: Callable[..., Section] = getattr(import_module(module), function)
+        if self.page == GENERIC_PAGE:
+            return drawing(self.question, dataset, findings)
+        return drawing(dataset, findings)

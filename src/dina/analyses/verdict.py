@@ -1,18 +1,26 @@
 """The contract of a verdict: a claim, a rule written down beforehand, and what follows from the findings alone."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dina.analyses.analysis import Side
 from dina.checks import DataError
 from dina.statistics.finding import Finding
 
+Side = Literal["image", "neural"]
 Answer = Literal["supported", "not supported", "cannot tell"]
 Place = Literal["above", "below", "undecided"]
 FindingKey = tuple[str, str]
 """Name of an analysis and name of one of its findings."""
+Found = Mapping[FindingKey, Finding]
+
+MARGIN = 0.1
+"""A share below a tenth counts as none: what an interval must lie above, or below, for a share to be (ir)relevant."""
+
+HALF = 0.5
+"""What "most of it" means for a share."""
 
 
 @dataclass(frozen=True)
@@ -182,3 +190,45 @@ def place_of(finding: Finding, bound: float) -> Place:
     if finding.high < bound:
         return "below"
     return "undecided"
+
+
+def rises_above(finding: Finding) -> bool:
+    """Say whether a statistic lies above its null, and its 95 % interval above 0."""
+    return finding.value > finding.null_high and finding.low > 0
+
+
+def says(finding: Finding) -> str:
+    """Return value and interval in words of a reason, with two to four digits, as many as it takes to tell them apart.
+
+    A value or an interval that cannot be had is said to be missing.
+
+    Examples
+    --------
+    >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
+    '0.52 (0.4 to 0.61)'
+    >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
+    '0.998 (0.996 to 1)'
+    >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6))
+    '−0.01 (−0.02 to −1e-06)'
+    >>> says(Finding("kept", 0.52, "1", 50))
+    '0.52 (no interval)'
+    """
+    numbers = (finding.value, finding.low, finding.high)
+    n_different = len({number for number in numbers if not math.isnan(number)})
+    for digits in (2, 3, 4):
+        words = [f"{number:.{digits}g}" for number in numbers]
+        words = [re.sub(r"(?<!e)-", "\N{MINUS SIGN}", word) for word in words]
+        if len(set(words) - {"nan"}) == n_different:
+            break
+    if math.isnan(finding.value):
+        return "an unknown amount"
+    return f"{words[0]} (no interval)" if "nan" in words else f"{words[0]} ({words[1]} to {words[2]})"
+
+
+def reads_nothing(accuracy: Finding, who: str) -> str:
+    """Say why a decoder may read nothing at all; "" where it does better than chance beyond doubt."""
+    if math.isnan(accuracy.low):
+        return f"Whether {who} better than chance is open: {accuracy.reason or 'the accuracy has no interval.'}"
+    if place_of(accuracy, accuracy.null_high) == "above":
+        return ""
+    return f"It is not sure that {who} better than chance: {says(accuracy)}, chance {accuracy.null_high:.2g}."

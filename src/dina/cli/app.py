@@ -89,7 +89,7 @@ def demo(out: Out = None, device: Device = "auto", threads: Threads = None, forc
 
 @app.command()
 def interpret(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")] = None,
     names: Annotated[list[str] | None, typer.Argument(metavar="[ANALYSES]", help="By default all that are not slow.")] = None,
     recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
     images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
@@ -102,14 +102,26 @@ def interpret(
     slow: Annotated[bool, typer.Option("--all", help="Slow analyses too: those that fit towers again.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat analyses that are there.")] = False,
     findings: Annotated[bool, typer.Option("--findings", help="Print every statistic, too.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting of the one analysis that is named; may be repeated."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List all analyses with their questions and settings.")] = False,
 ) -> None:
     """Find out what in the image, and which neurons, carry the decoding of a run.
 
     Stopped at any moment, the same command goes on from what was finished.
     """
-    from dina.cli.interpret_command import carry_out_interpretation
+    from dina.cli.interpret_command import carry_out_interpretation, list_analyses
 
-    carry_out_interpretation(run, names or [], recording, images, others or [], device, threads, slow, force, findings)
+    if listed:
+        list_analyses()
+        return
+    if run is None:
+        raise typer.BadParameter("Name the run directory that `dina study` wrote, or give --list.", param_hint="RUN")
+    carry_out_interpretation(
+        run, names or [], recording, images, others or [], device, threads, slow, force, findings, overrides or []
+    )
 
 
 @app.command()

@@ -34,6 +34,7 @@ def carry_out_interpretation(
     slow: bool,
     force: bool,
     findings: bool,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Interpret, report and print; see ``dina interpret --help`` for the arguments.
 
@@ -51,12 +52,16 @@ def carry_out_interpretation(
     from dina.cli.verdicts_table import print_verdicts
     from dina.study.finished import check_finished
     from dina.study.interpret import interpret_run, judge_run
+    from dina.study.settings_file import apply_overrides
 
     check_finished(run)
+    settings = apply_overrides({}, overrides)
     word, kept_images, seed = _source(run, recording, images)
     opened = open_settled(word, kept_images, seed)
     further = tuple(open_condition(other, word, seed) for other in others)
-    found = interpret_run(run, opened, names, choose_device(device), n_threads, further, is_slow_wanted=slow, force=force)
+    found = interpret_run(
+        run, opened, names, choose_device(device), n_threads, further, settings, is_slow_wanted=slow, force=force
+    )
     del opened, further
     carry_out_report(run, quiet=True)
     if findings:
@@ -66,6 +71,16 @@ def carry_out_interpretation(
     print(f"{n_findings} findings of {len(found)} analyses; `dina interpret {run} --findings` prints them.")
     print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def list_analyses() -> None:
+    """Print every analysis with its question, what can be set, and whether it is slow."""
+    from dina.analyses import ANALYSES  # imported here: numpy and torch take a moment
+
+    for name, row in ANALYSES.items():
+        known = [] if row.settings_type is None else list(row.settings_type.model_fields)
+        print(f"{name}{' (slow)' if row.is_slow else ''}: {row.question}")
+        print(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
 
 
 def _source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from dina.analyses.rule_table import Verdict
+    from dina.analyses.verdict import Verdict
 
 STYLES = {"supported": "green", "not supported": "red", "cannot tell": "dim"}
 

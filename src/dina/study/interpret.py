@@ -5,15 +5,17 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from dina import __version__
-from dina.analyses import ANALYSES, Decoded
+from dina.analyses import ANALYSES, RULES, Decoded
 from dina.analyses.kept_parts import KeptParts
-from dina.analyses.rule_table import RULES, Verdict, judge
+from dina.analyses.verdict import Verdict, judge
 from dina.artifacts import write_checksums, write_json
 from dina.checks import DataError, check_choice
 from dina.recordings.recording import Recording
@@ -21,6 +23,7 @@ from dina.study.environment import fixed_threads
 from dina.study.finished import check_finished, read_decoded
 from dina.study.interpretation_file import Interpreted, read_interpreted, write_reason, write_result
 from dina.study.run_directory import locked
+from dina.study.settings_file import check_settings
 
 PARTS = ".parts"  # hidden: no part of the results, and gone when the analysis is finished
 log = logging.getLogger("dina.study")
@@ -33,6 +36,7 @@ def interpret_run(
     device: str = "cpu",
     n_threads: int = 1,
     others: tuple[Recording, ...] = (),
+    settings: Mapping[str, Any] | None = None,
     *,
     is_slow_wanted: bool = False,
     force: bool = False,
@@ -54,6 +58,9 @@ def interpret_run(
         Where and with how many threads to compute.
     others
         Recordings of the same neurons under other conditions.
+    settings
+        Settings of the one analysis that is named, by name, where they are not the defaults. A result with other settings is
+        repeated.
     is_slow_wanted
         Whether no names mean all, slow ones too.
     force
@@ -67,7 +74,8 @@ def interpret_run(
     Raises
     ------
     DataError
-        If a name is unknown, the run is not finished, the recording is another one, or nothing asked for reads ``others``.
+        If a name is unknown, the run is not finished, the recording is another one, nothing asked for reads ``others``, or
+        ``settings`` are given for none or several analyses or are not allowed.
     """
     check_finished(run)
     chosen = [check_choice("analysis", name, ANALYSES) for name in names] or [
@@ -78,14 +86,17 @@ def interpret_run(
         raise DataError(
             f"None of {', '.join(chosen)} reads other recordings. Ask for {readers}, or leave the other recordings out."
         )
+    if settings and len(chosen) != 1:
+        raise DataError(f"Settings are those of one analysis; {len(chosen)} were asked for. Name one, or leave out --set.")
+    own = {name: _changed(_settings_of(name, settings or {})) for name in chosen}
     fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
-        missing = [name for name in chosen if _is_missing(run, name, fingerprints, force=force)]
+        missing = [name for name in chosen if _is_missing(run, name, fingerprints, own[name], force=force)]
         if missing:
             decoded = read_decoded(run, recording, device, others)
             for number, name in enumerate(missing, 1):
                 log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
-                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), force=force)
+                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), own[name], force=force)
         found = read_all(run)
         _update_summary(run, found)
     return found
@@ -112,11 +123,31 @@ def judge_run(run: Path) -> dict[str, Verdict]:
     return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
 
 
-def _is_missing(run: Path, name: str, others: tuple[str, ...], *, force: bool) -> bool:
-    """Say whether an analysis must be carried out: it is not there, must be repeated, or was given other recordings than now."""
+def _settings_of(name: str, values: Mapping[str, Any]) -> BaseModel | None:
+    """Return the settings of an analysis with some values changed; None where nothing can be set."""
+    row = ANALYSES[name]
+    if row.settings_type is None:
+        if values:
+            raise DataError(f"The analysis {name} has no settings; got {', '.join(values)}. Leave out --set.")
+        return None
+    return check_settings(row.settings_type, values, name)
+
+
+def _changed(settings: BaseModel | None) -> dict[str, Any]:
+    """Return the settings of an analysis that are not the defaults, as JSON holds them."""
+    if settings is None:
+        return {}
+    defaults = type(settings)().model_dump(mode="json")
+    return {name: value for name, value in settings.model_dump(mode="json").items() if value != defaults[name]}
+
+
+def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
+    """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings or recordings."""
     known = read_interpreted(run, name)
-    if known is None or not ANALYSES[name].reads_others:
-        return known is None or force
+    if known is None or known.settings != settings:
+        return True
+    if not ANALYSES[name].reads_others:
+        return force
     if others:
         return force or known.others != others
     if force and known.reason is None:
@@ -125,26 +156,27 @@ def _is_missing(run: Path, name: str, others: tuple[str, ...], *, force: bool) -
     return force and known.reason is not None
 
 
-def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], *, force: bool) -> None:
-    began = time.perf_counter()
+def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> None:
+    began, row = time.perf_counter(), ANALYSES[name]
     parts = run / PARTS / name
     if force:
         shutil.rmtree(parts, ignore_errors=True)
     try:
-        result = ANALYSES[name].run(replace(decoded, parts=KeptParts(parts / _digest(decoded))))
-        write_result(run, name, result, others)
+        kept = KeptParts(parts / _digest(decoded, settings))
+        result = row.run(replace(decoded, parts=kept), _settings_of(name, settings))
+        write_result(run, name, result, others, settings)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
-        write_reason(run, name, str(error), others)
+        write_reason(run, name, str(error), others, settings)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
     timings = json.loads((run / "timings.json").read_text(encoding="utf-8")) if (run / "timings.json").is_file() else {}
     write_json(run / "timings.json", {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
 
 
-def _digest(decoded: Decoded) -> str:
+def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
     """Return a name for all that parts depend on and that may change between two attempts on the same run."""
     others = [other.fingerprint() for other in decoded.others]
-    told = json.dumps([__version__, decoded.device, decoded.n_resamples, others], sort_keys=True)
+    told = json.dumps([__version__, decoded.device, decoded.n_resamples, others, settings], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 """What one analysis found, on disk: its arrays, its findings, or the plain reason why there are none."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,19 +32,25 @@ class Interpreted:
         Why it could not be; None where it could.
     others
         Fingerprints, sorted, of the recordings under other conditions that it was given, if it reads any.
+    settings
+        Its own settings where they were not the defaults, by name.
     """
 
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
     others: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds of it."""
-        told = {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
-        return told | ({"others": list(self.others)} if self.others else {})
+        told: dict[str, Any] = {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
+        told |= {"others": list(self.others)} if self.others else {}
+        return told | ({"settings": self.settings} if self.settings else {})
 
 
-def write_result(run: Path, name: str, result: AnalysisResult, others: tuple[str, ...] = ()) -> None:
+def write_result(
+    run: Path, name: str, result: AnalysisResult, others: tuple[str, ...] = (), settings: dict[str, Any] | None = None
+) -> None:
     """Write ``<name>.nc``, ``<name>.csv`` if the result is a table too, and last ``<name>.json``, each atomically."""
     folder = run / FOLDER
     write_dataset(folder / f"{name}.nc", result.to_dataset())
@@ -52,15 +58,15 @@ def write_result(run: Path, name: str, result: AnalysisResult, others: tuple[str
         frame = result.to_frame()
         # rows that have names keep them: without its number no neuron of a sorted table can be found again
         write_text(folder / f"{name}.csv", frame.to_csv(index=frame.index.name is not None, lineterminator="\n"))
-    write_json(folder / f"{name}.json", Interpreted(result.findings(), others=others).to_json())
+    write_json(folder / f"{name}.json", Interpreted(result.findings(), others=others, settings=settings or {}).to_json())
 
 
-def write_reason(run: Path, name: str, reason: str, others: tuple[str, ...] = ()) -> None:
+def write_reason(run: Path, name: str, reason: str, others: tuple[str, ...] = (), settings: dict[str, Any] | None = None) -> None:
     """Write that an analysis could not be carried out and why; what an earlier attempt left is removed."""
     folder = run / FOLDER
     for ending in ("nc", "csv"):
         (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    write_json(folder / f"{name}.json", Interpreted(reason=reason, others=others).to_json())
+    write_json(folder / f"{name}.json", Interpreted(reason=reason, others=others, settings=settings or {}).to_json())
 
 
 def read_interpreted(run: Path, name: str) -> Interpreted | None:
@@ -77,6 +83,6 @@ def read_interpreted(run: Path, name: str) -> Interpreted | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         findings = tuple(Finding.from_json(one) for one in content["findings"])
-        return Interpreted(findings, content["reason"], tuple(content.get("others", ())))
+        return Interpreted(findings, content["reason"], tuple(content.get("others", ())), dict(content.get("settings", {})))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dina.analyses import RULES
 from dina.analyses.across_recordings import (
     AcrossRecordings,
     RecordingFindings,
@@ -12,7 +13,7 @@ from dina.analyses.across_recordings import (
     explain_guesses,
     mouse_of,
 )
-from dina.analyses.rule_table import RULES, Verdict, judge
+from dina.analyses.verdict import Verdict, judge
 from dina.checks import DataError
 from dina.study.finished import check_finished
 from dina.study.interpret import judge_run, read_all

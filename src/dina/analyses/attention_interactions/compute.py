@@ -71,7 +71,7 @@ class AttentionInteractionsResult:
 
 
 def analyse_attention_interactions(
-    decoded: Decoded, settings: AttentionInteractionsSettings | None = None
+    decoded: Decoded, settings: AttentionInteractionsSettings = AttentionInteractionsSettings()
 ) -> AttentionInteractionsResult:
     """Read off the published tower how neurons gate and read one another.
 
@@ -93,17 +93,16 @@ def analyse_attention_interactions(
     ----------
     Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower.
     """
-    chosen = settings or AttentionInteractionsSettings()
     tower = decoded.towers.neural_tower
     if not isinstance(tower, NeuronAttention):
         raise DataError("Interaction matrices belong to neurons that attend to one another, as in the preset 'paper'.")
     responses = decoded.train.responses
     order = generator_for(decoded.seed, "attention interactions").permutation(len(responses))
-    attention = received_attention(tower, responses[np.sort(order[: chosen.n_training_trials])])
-    shown = np.argsort(-attention, kind="stable")[: chosen.n_shown]
+    attention = received_attention(tower, responses[np.sort(order[: settings.n_training_trials])])
+    shown = np.argsort(-attention, kind="stable")[: settings.n_shown]
     matrices = attention_matrices(tower, shown)
     generator = generator_for(decoded.seed, "permuted neurons")
-    found = tuple(_asymmetry(name, matrices[name].to_numpy(), chosen.n_permutations, generator) for name in NAMES)
+    found = tuple(_asymmetry(name, matrices[name].to_numpy(), settings.n_permutations, generator) for name in NAMES)
     return AttentionInteractionsResult(matrices, attention, found)
 
 

@@ -88,7 +88,9 @@ class AttentionSubsetsResult:
         return self.statistics
 
 
-def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSettings | None = None) -> AttentionSubsetsResult:
+def analyse_attention_subsets(
+    decoded: Decoded, settings: AttentionSubsetSettings = AttentionSubsetSettings()
+) -> AttentionSubsetsResult:
     """Keep or discard neurons by the attention they receive, and compare maps.
 
     The published tower suggests such a selection; how the article selects neurons we do not know. Here attention is taken
@@ -112,18 +114,17 @@ def analyse_attention_subsets(decoded: Decoded, settings: AttentionSubsetSetting
     ----------
     Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309, for the tower.
     """
-    chosen = settings or AttentionSubsetSettings()
     tower = decoded.towers.neural_tower
     if not isinstance(tower, NeuronAttention):
         raise DataError("Selection by attention needs neurons that attend to one another, as in the preset 'paper'.")
     generator = generator_for(decoded.seed, "attention subsets")
-    trials = np.sort(generator.permutation(len(decoded.train.responses))[: chosen.n_training_trials])
+    trials = np.sort(generator.permutation(len(decoded.train.responses))[: settings.n_training_trials])
     attention = received_attention(tower, decoded.train.responses[trials])
-    n_images = min(chosen.n_images, decoded.test.n_stimuli)
+    n_images = min(settings.n_images, decoded.test.n_stimuli)
     responses = decoded.test.averaged()[:n_images]
     image_maps = decoded.towers.encode_images(decoded.test.images[:n_images])
     order = np.argsort(-attention, kind="stable")
-    orders = [order, *(generator.permutation(len(order)) for _ in range(chosen.n_random))]
+    orders = [order, *(generator.permutation(len(order)) for _ in range(settings.n_random))]
     kept = [_similarities(decoded, responses, image_maps, one, is_kept=True) for one in track(orders, "Keeping neurons")]
     similarity = {
         "kept": kept[0],

@@ -132,7 +132,7 @@ class ContributionsResult:
         return self.statistics
 
 
-def analyse_contributions(decoded: Decoded, settings: ContributionSettings | None = None) -> ContributionsResult:
+def analyse_contributions(decoded: Decoded, settings: ContributionSettings = ContributionSettings()) -> ContributionsResult:
     """Take every neuron out of the decoder in turn and see what each test trial loses.
 
     A neuron is *silenced* when its response is set to its mean while the decoder goes on expecting it, and *removed* when
@@ -152,19 +152,18 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
     DataError
         If there are no fitted towers.
     """
-    chosen = settings or ContributionSettings()
     towers = decoded.towers
     asked = ask_test(decoded)
     readout = readout_of(towers, asked.images)
-    changes = {how: _changes(readout, asked, how, chosen, decoded.seed) for how in treatments_of(towers)}
+    changes = {how: _changes(readout, asked, how, settings, decoded.seed) for how in treatments_of(towers)}
     main = next(iter(changes))
     is_exact = is_closed_form(towers)
     lost = changes[main].margin_lost if is_exact else readout.margins_lost(asked.responses, asked.target, main)
     by_image = asked.by_image(lost)
     mean, error = _mean_and_error(by_image)
     generator = generator_for(decoded.seed, "shapley")
-    few = asked if is_exact else asked.first(chosen.n_sampled_trials)
-    n_permutations = chosen.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
+    few = asked if is_exact else asked.first(settings.n_sampled_trials)
+    n_permutations = settings.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
     shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
     result = ContributionsResult(
         treatment=main,
@@ -176,11 +175,11 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings | Non
         changes=changes,
         target=asked.target.numpy(),
         stimulus_id=decoded.test.stimulus_id[asked.target.numpy()],
-        training_contribution=rank_on_training(decoded, chosen.n_ranking_images),
+        training_contribution=rank_on_training(decoded, settings.n_ranking_images),
         shapley=shapley,
         shapley_error=shapley_error,
     )
-    shuffled = _shuffled(readout, asked, main, chosen.n_shuffles, decoded.seed)
+    shuffled = _shuffled(readout, asked, main, settings.n_shuffles, decoded.seed)
     found = describe_contributions(decoded, result.to_dataset(), by_image, shuffled, measure_strength(decoded.train))
     return replace(result, statistics=found)
 

@@ -130,7 +130,7 @@ class CouplingsResult:
         return self.statistics
 
 
-def analyse_couplings(decoded: Decoded, settings: CouplingsSettings | None = None) -> CouplingsResult:
+def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:
     """Describe how pairs of neurons vary together in training images; no towers are needed.
 
     Parameters
@@ -145,17 +145,16 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings | None = Non
     DataError
         If too few training images have two trials: then tuning and noise cannot be told apart.
     """
-    chosen = settings or CouplingsSettings()
     rows = _differences(decoded)
     generator = generator_for(decoded.seed, "couplings")
     estimate = CouplingEstimate.of(rows)
     spread = chance_spread(rows, estimate.shrinkage, generator_for(decoded.seed, "couplings by chance"))
-    coupled = find_coupled_pairs(estimate, chosen.n_tested_pairs, spread)
-    sure = coupled.pairs[coupled.adjusted_p <= chosen.false_discovery_rate]
-    table = _tabulate(decoded, rows, estimate, chosen.n_sampled_neurons, generator)
-    distance = distance_dependence(table, chosen.nearest_um, generator)
+    coupled = find_coupled_pairs(estimate, settings.n_tested_pairs, spread)
+    sure = coupled.pairs[coupled.adjusted_p <= settings.false_discovery_rate]
+    table = _tabulate(decoded, rows, estimate, settings.n_sampled_neurons, generator)
+    distance = distance_dependence(table, settings.nearest_um, generator)
     position = decoded.recording.neuron_position_um
-    duplicates = _find_duplicates(decoded, chosen)
+    duplicates = _find_duplicates(decoded, settings)
     halves = _halves(decoded, table.neurons)
     n_neurons = decoded.train.n_neurons
     n_pairs = n_neurons * (n_neurons - 1) // 2
@@ -166,11 +165,11 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings | None = Non
         Finding("coupled_pairs_fraction", len(sure) / n_pairs, "1", n_neurons),
         *distance.findings,
         like_to_like(
-            _apart(sure, position, chosen.nearest_um), _tuning(decoded.validation), position, chosen.n_rewired, generator
+            _apart(sure, position, settings.nearest_um), _tuning(decoded.validation), position, settings.n_rewired, generator
         ),
         _count_duplicates(duplicates, decoded),
     )
-    return CouplingsResult(table, coupled, chosen.false_discovery_rate, distance, duplicates, halves, statistics)
+    return CouplingsResult(table, coupled, settings.false_discovery_rate, distance, duplicates, halves, statistics)
 
 
 def _differences(decoded: Decoded) -> Float[np.ndarray, "row neuron"]:

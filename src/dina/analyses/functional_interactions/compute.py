@@ -146,7 +146,7 @@ class FunctionalInteractionsResult:
 
 
 def analyse_functional_interactions(
-    decoded: Decoded, settings: FunctionalInteractionsSettings | None = None
+    decoded: Decoded, settings: FunctionalInteractionsSettings = FunctionalInteractionsSettings()
 ) -> FunctionalInteractionsResult:
     """Ask whether pairs of neurons carry more or less about the image than the sum of what each carries.
 
@@ -165,22 +165,21 @@ def analyse_functional_interactions(
     DataError
         If no towers were fitted.
     """
-    chosen = settings or FunctionalInteractionsSettings()
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
-        return _by_silencing(decoded, chosen)
+        return _by_silencing(decoded, settings)
     readout = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
     residuals = training_residuals(decoded)
-    as_fitted = _examine(readout, DecoderNoise(readout, residuals, decoded.seed), decoded, chosen)
+    as_fitted = _examine(readout, DecoderNoise(readout, residuals, decoded.seed), decoded, settings)
     prefixed = tuple(replace(finding, name=f"decoder_{finding.name}") for finding in as_fitted.statistics)
     if not has_repeats(decoded):
         names = [*(finding.name for finding in as_fitted.statistics), *OF_COUPLED_PAIRS]
         unknown = tuple(Finding(name, math.nan, "1", decoded.test.n_stimuli, reason=NO_REPEATS) for name in names)
         return replace(as_fitted, statistics=(*unknown, *prefixed))
-    noise = RepeatNoise.of(decoded, chosen.n_tested_pairs, chosen.false_discovery_rate)
-    main = _examine(readout, noise, decoded, chosen)
+    noise = RepeatNoise.of(decoded, settings.n_tested_pairs, settings.false_discovery_rate)
+    main = _examine(readout, noise, decoded, settings)
     forms = _forms(readout, noise.observed(), decoded)
-    tested = judge_coupled_pairs(forms, noise.coupled, chosen.false_discovery_rate)
-    listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: chosen.n_listed_pairs]
+    tested = judge_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
+    listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
     pairs = noise.coupled.select(listed)
     return replace(
         main,
@@ -193,7 +192,7 @@ def analyse_functional_interactions(
         interaction_p=tested.adjusted_p[listed],
         statistics=(
             *main.statistics,
-            *summarise_coupled_pairs(forms, noise.coupled, tested, chosen.false_discovery_rate),
+            *summarise_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate),
             *prefixed,
         ),
     )

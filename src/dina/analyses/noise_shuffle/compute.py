@@ -96,7 +96,7 @@ class NoiseShuffleResult:
         return self.statistics
 
 
-def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | None = None) -> NoiseShuffleResult:
+def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = NoiseShuffleSettings()) -> NoiseShuffleResult:
     """Ask whether decoding single trials profits from knowing noise correlations, and whether it suffers from them.
 
     Exchanging the repeats of an image, for each neuron by itself, leaves tuning as it is and removes noise correlations. A
@@ -116,7 +116,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings | Non
     DataError
         If fewer than three test images have two single trials, or no towers were fitted.
     """
-    n_shuffles = (settings or NoiseShuffleSettings()).n_shuffles
+    n_shuffles = settings.n_shuffles
     test = _repeated(decoded.test)
     why_not = _why_not_learnt(decoded)
     readouts, conditions = _fit(decoded, n_shuffles)

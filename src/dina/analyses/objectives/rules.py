@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from dina.analyses.image_rules import MARGIN, rises_above, says
-from dina.analyses.verdict import Answer, FindingKey, Rule, place_of
+from dina.analyses.verdict import MARGIN, Answer, FindingKey, Rule, place_of, rises_above, says
 from dina.statistics.finding import Finding
 
 BEYOND, MATCHED = "category_beyond_low_level", "category_matched_beyond_low_level"

@@ -94,7 +94,9 @@ class RefittedSubsetsResult:
         return self.statistics
 
 
-def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings | None = None) -> RefittedSubsetsResult:
+def analyse_refitted_subsets(
+    decoded: Decoded, settings: RefittedSubsetSettings = RefittedSubsetSettings()
+) -> RefittedSubsetsResult:
     """Fit towers anew on the best, on random and on the worst neurons; on all neurons with another seed, and on folds.
 
     Taking neurons out of fitted towers leaves what was learnt from all of them together (priors, shared noise, gains). If
@@ -113,12 +115,11 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
     DataError
         If there are no fitted towers, or a subset cannot be fitted.
     """
-    chosen = settings or RefittedSubsetSettings()
     asked = ask_test(decoded)
     generator = generator_for(decoded.seed, "refitted subsets")
     orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator).by_name
     readout, treatment = readout_of(decoded.towers, asked.images), treatments_of(decoded.towers)[0]
-    sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in chosen.fractions)
+    sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in settings.fractions)
     shape = (len(SEQUENCES), len(sizes), asked.n_images)
     refitted, taken_out = np.empty(shape), np.empty(shape)
     jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
@@ -131,7 +132,7 @@ def analyse_refitted_subsets(decoded: Decoded, settings: RefittedSubsetSettings 
     other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
-    result = RefittedSubsetsResult(chosen.fractions, refitted, taken_out, other, folds, reason, units)
+    result = RefittedSubsetsResult(settings.fractions, refitted, taken_out, other, folds, reason, units)
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 

@@ -115,7 +115,7 @@ class SparseSubsetsResult:
         return self.statistics
 
 
-def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings | None = None) -> SparseSubsetsResult:
+def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = SparseSubsetSettings()) -> SparseSubsetsResult:
     """Decode test images from the most useful neurons, from the least useful, from random and from matched ones.
 
     Neurons are ranked by their contribution to *training* images; the accuracy from the first k of them is that of test
@@ -136,22 +136,21 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings | No
     DataError
         If there are no fitted towers.
     """
-    chosen = settings or SparseSubsetSettings()
     towers = decoded.towers
     asked = ask_test(decoded)
     readout = readout_of(towers, asked.images)
     is_exact = is_closed_form(towers)
     if not is_exact:
-        asked = asked.first_images(chosen.n_sampled_trials)
-    ranking = rank_on_training(decoded, chosen.n_ranking_images)
+        asked = asked.first_images(settings.n_sampled_trials)
+    ranking = rank_on_training(decoded, settings.n_ranking_images)
     strength = measure_strength(decoded.train)
     properties = {"snr": strength.signal_to_noise, "rate": strength.mean_response}
     reasons = {"snr": strength.reason, "rate": strength.rate_reason}
     properties = {name: values for name, values in properties.items() if not reasons[name]}
     sizes = kept_sizes(readout.n_neurons)
-    n_random, n_matched = chosen.n_random, chosen.n_matched
+    n_random, n_matched = settings.n_random, settings.n_matched
     if not is_exact:
-        n_affordable = max(FEWEST_DRAWS, (chosen.n_tower_runs // len(sizes) - 2) // (1 + 2 * len(properties)))
+        n_affordable = max(FEWEST_DRAWS, (settings.n_tower_runs // len(sizes) - 2) // (1 + 2 * len(properties)))
         n_random, n_matched = min(n_random, n_affordable), min(n_matched, n_affordable)
     orders = draw_orders(ranking, properties, n_random, n_matched, generator_for(decoded.seed, "subsets"))
     curves = {how: trace_curves(readout, asked, orders, sizes, how) for how in treatments_of(towers)}

@@ -1,0 +1,38 @@
+"""When both pathways of the image tower carry the decoding."""
+
+from dina.analyses.verdict import MARGIN, Answer, Found, Rule, place_of, says
+
+LOCAL, GLOBAL = ("pathway_masking", "shapley_local"), ("pathway_masking", "shapley_global")
+COSTS = ("pathway_masking", "top1_loss_local"), ("pathway_masking", "top1_loss_global")
+ALONE = (("pathway_refits", "top1_loss_local_alone"), ("pathway_refits", "top1_loss_global_alone"))
+
+
+def _both_pathways(found: Found) -> tuple[Answer, str]:
+    """Decide whether the local and the global pathway both carry the decoding of these towers."""
+    shares, costs = (found[LOCAL], found[GLOBAL]), [found[key] for key in COSTS]
+    margin = MARGIN * (shares[0].value + shares[1].value)
+    places = [place_of(share, margin) for share in shares]
+    reason = f"Of the accuracy the local pathway is worth {says(shares[0])}, the global one {says(shares[1])}"
+    reason += f"; masking them costs {says(costs[0])} and {says(costs[1])}"
+    refits = [found[key] for key in ALONE if key in found]
+    notes = "".join(f" Towers with the {finding.name.split('_')[2]} pathway alone lose {says(finding)}." for finding in refits)
+    if margin > 0 and "below" in places:
+        return "not supported", f"{reason}: one is worth less than a tenth.{notes}"
+    if not margin > 0 or places != ["above", "above"]:
+        return "cannot tell", f"{reason}.{notes}"
+    if not all(cost.low > 0 for cost in costs):
+        return "cannot tell", f"{reason}: perhaps the pathways can stand in for each other.{notes}"
+    return "supported", f"{reason}.{notes}"
+
+
+RULES: dict[str, Rule] = {
+    "local_and_global": Rule(
+        "The local and the global pathway of the image tower both carry the decoding.",
+        "image",
+        "Share of each pathway in the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
+        (LOCAL, GLOBAL, *COSTS),
+        _both_pathways,
+        ALONE,
+    ),
+}
+"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -1,0 +1,83 @@
+"""When category, low-level structure, or both carry the decoding."""
+
+from dina.analyses.verdict import MARGIN, Answer, FindingKey, Found, Rule, place_of, rises_above, says
+
+
+def _category(finding: str) -> FindingKey:
+    return ("semantics", finding)
+
+
+CATEGORY_SHARE, LOW_LEVEL_SHARE = _category("category_share"), _category("low_level_unique_share")
+CATEGORY_GAIN, LOW_LEVEL_GAIN = _category("category_gain_bits"), _category("low_level_gain_bits")
+PARTIALLED = _category("category_accuracy_partialled")
+CATEGORY_NEEDS = (CATEGORY_SHARE, LOW_LEVEL_SHARE, CATEGORY_GAIN, LOW_LEVEL_GAIN, PARTIALLED)
+TOWER_NOTES = tuple(_category(f"{name}_towers") for name in ("same_class_cost", "same_class_rivals", "low_level_cost"))
+
+
+def _category_answer(found: Found) -> tuple[Answer, str]:
+    """Decide whether responses follow category where low-level structure does not let expect it."""
+    share = found[CATEGORY_SHARE]
+    lines = {
+        "the gain in bits": rises_above(found[CATEGORY_GAIN]),
+        "the accuracy of reading category from what low-level structure leaves": rises_above(found[PARTIALLED]),
+    }
+    agreeing = [name for name, is_above in lines.items() if is_above]
+    where = f"Category accounts for {says(share)} of the explained variance, judged where low-level structure leaves it open"
+    place = place_of(share, MARGIN)
+    if place == "above" and share.beats_null and agreeing:
+        return "supported", f"{where}: above a tenth and its null. So is {' and '.join(agreeing)}."
+    if place == "below" and len(agreeing) < len(lines):
+        return "not supported", f"{where}: less than a tenth, by models that could have used it."
+    return "cannot tell", f"{where}; {' and '.join(agreeing) or 'no other statistic'} lies above its null."
+
+
+def _low_level_answer(found: Found) -> tuple[Answer, str]:
+    """Decide whether low-level structure tells something that category does not."""
+    share, gain = found[LOW_LEVEL_SHARE], found[LOW_LEVEL_GAIN]
+    where = f"Low-level structure alone explains {says(share)} of the explained variance"
+    place = place_of(share, MARGIN)
+    if place == "above" and share.beats_null and rises_above(gain):
+        return "supported", f"{where} and adds {says(gain)} bits about the image to category."
+    if place == "below":
+        return "not supported", f"{where}, less than a tenth."
+    return "cannot tell", f"{where}; it adds {says(gain)} bits to category."
+
+
+def _low_level_not_semantic(found: Found) -> tuple[Answer, str]:
+    """Decide the published claim: low-level structure and not category."""
+    (low_level, why_low), (category, why_category) = _low_level_answer(found), _category_answer(found)
+    reason = f"{why_low} {why_category}"
+    if low_level == "supported" and category == "not supported":
+        return "supported", reason
+    if low_level == "not supported" or category == "supported":
+        return "not supported", reason
+    return "cannot tell", reason
+
+
+RULES: dict[str, Rule] = {
+    "low_level_not_semantic": Rule(
+        "The decoding rests on low-level structure of the images, not on their semantic category.",
+        "image",
+        "What each explains of the responses beyond the other, and adds to retrieval by a decoder that can use both.",
+        CATEGORY_NEEDS,
+        _low_level_not_semantic,
+        TOWER_NOTES,
+    ),
+    "semantic": Rule(
+        "Responses know the semantic category of images beyond their low-level structure.",
+        "image",
+        "Share of the explained variance that category accounts for; bits it adds; its accuracy with low-level structure removed.",
+        CATEGORY_NEEDS,
+        _category_answer,
+        TOWER_NOTES,
+    ),
+    "low_level": Rule(
+        "Responses know the low-level structure of images beyond their semantic category.",
+        "image",
+        "Share of the explained variance that low-level structure alone explains, and the bits it adds to category.",
+        CATEGORY_NEEDS,
+        _low_level_answer,
+        TOWER_NOTES,
+    ),
+}
+"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

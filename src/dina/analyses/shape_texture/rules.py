@@ -1,0 +1,34 @@
+"""When both shape and texture carry the decoding."""
+
+from dina.analyses.verdict import MARGIN, Answer, Found, Rule, place_of, rises_above
+
+SHAPES = ("phase_only", "silhouette", "contours")
+TEXTURES = ("amplitude_only", "texture", "local_texture")
+
+
+def _shape_and_texture(found: Found) -> tuple[Answer, str]:
+    """Decide whether both kinds of cue carry decoding beyond contrast."""
+    answers, words = [], []
+    for kind, names in (("shape", SHAPES), ("texture", TEXTURES)):
+        kept = [found[("shape_texture", f"kept_{name}_beyond_contrast")] for name in names]
+        n_carrying = sum(rises_above(finding) and place_of(finding, MARGIN) == "above" for finding in kept)
+        is_none = all(place_of(finding, MARGIN) == "below" for finding in kept)
+        answers.append("yes" if n_carrying >= 2 else "no" if is_none else "unclear")
+        words.append(f"{n_carrying} of 3 alterations that keep {kind} keep a tenth of the accuracy beyond contrast")
+    reason = " and ".join(words) + "."
+    if answers == ["yes", "yes"]:
+        return "supported", reason
+    return ("not supported" if "no" in answers else "cannot tell"), reason
+
+
+RULES: dict[str, Rule] = {
+    "shape_and_texture": Rule(
+        "Both shape and texture carry the decoding.",
+        "image",
+        "Accuracy that altered images keep beyond what their contrast gives, for three alterations of each kind.",
+        tuple(("shape_texture", f"kept_{name}_beyond_contrast") for name in (*SHAPES, *TEXTURES)),
+        _shape_and_texture,
+        (("shape_texture", "phase_over_amplitude"), ("shape_texture", "shape_minus_texture")),
+    ),
+}
+"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -1,0 +1,77 @@
+"""When coarse structure, or all but fine detail, carries the decoding."""
+
+import math
+
+from dina.analyses.verdict import HALF, MARGIN, Answer, Found, Rule, place_of, says
+
+MARGIN_SLOPE = 0.1
+"""Octaves of a frequency edge for each octave of the size of maps; an edge that maps of two dimensions set moves by a half."""
+
+LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
+HIGHEST = ("spatial_frequency", "kept_highest_octave")
+CAPACITY, PLACES = ("map_capacity", "edge_per_capacity"), ("map_capacity", "edge_per_places")
+
+
+def _coarse(found: Found) -> tuple[Answer, str]:
+    """Decide whether low spatial frequencies carry most of the decoding."""
+    kept = found[LOWEST]
+    where = f"With everything above a quarter of the Nyquist limit foreign, {says(kept)} of the accuracy above chance is kept"
+    if place_of(kept, HALF) == "above" and kept.beats_null:
+        return _unless_capacity(found, f"{where}, more than half.")
+    if place_of(kept, HALF) == "below":
+        return "not supported", f"{where}, less than half."
+    return "cannot tell", f"{where}."
+
+
+def _not_fine_detail(found: Found) -> tuple[Answer, str]:
+    """Decide whether the finest octave of the files can be spared."""
+    kept, alone = found[WITHOUT_HIGHEST], found[HIGHEST]
+    where = f"With the highest octave foreign, {says(kept)} of the accuracy above chance is kept, with all but it foreign {says(alone)}"
+    if place_of(kept, 1 - MARGIN) == "above" and place_of(alone, HALF) == "below":
+        return _unless_capacity(found, f"{where}: less than a tenth is lost.")
+    if place_of(kept, 1 - MARGIN) == "below" or (place_of(alone, HALF) == "above" and alone.beats_null):
+        return "not supported", f"{where}."
+    return "cannot tell", f"{where}."
+
+
+def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
+    """Answer "supported" only where it is known that what is read hardly changes with the size of the maps."""
+    slopes = [found[key] for key in (CAPACITY, PLACES) if key in found]
+    unknown = [slope.reason or f"{slope.name} has no interval." for slope in slopes if math.isnan(slope.low)]
+    if unknown or CAPACITY not in found:
+        return (
+            "cannot tell",
+            f"{reason} Whether what is read follows the size of the maps is open: {' '.join(dict.fromkeys(unknown))}",
+        )
+    where = f"{says(slopes[0])} octaves per octave of numbers in a map"
+    where += f", {says(slopes[1])} per octave of places" if PLACES in found else " (all maps tried have as many places)"
+    places = [place_of(slope, MARGIN_SLOPE) for slope in slopes]
+    if "above" in places:
+        return "cannot tell", f"{reason} But what is read follows the size of the maps: by {where}."
+    if set(places) != {"below"}:
+        return (
+            "cannot tell",
+            f"{reason} But what is read may follow the size of the maps: by {where}; {MARGIN_SLOPE} would matter.",
+        )
+    return "supported", f"{reason} It follows the size of the maps by less than {MARGIN_SLOPE}: by {where}."
+
+
+RULES: dict[str, Rule] = {
+    "coarse": Rule(
+        "The decoding rests on coarse structure: low spatial frequencies.",
+        "image",
+        "Accuracy kept if all above a quarter of the Nyquist limit is foreign; whether what is read follows the size of the maps.",
+        (LOWEST,),
+        _coarse,
+        asks_why=(CAPACITY, PLACES),
+    ),
+    "not_fine_detail": Rule(
+        "The decoding does without fine detail.",
+        "image",
+        "Accuracy kept without the octave below the Nyquist limit, and by it alone; whether what is read follows the size of the maps.",
+        (WITHOUT_HIGHEST, HIGHEST),
+        _not_fine_detail,
+        asks_why=(CAPACITY, PLACES),
+    ),
+}
+"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""
