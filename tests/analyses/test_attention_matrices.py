@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from dina.analyses import attention_matrices as module
 
+from dina.analyses import attention_matrices as module
 from dina.analyses.attention_matrices import attention_matrices, received_attention
 from dina.checks import DataError
 from dina.models.towers.neural.neuron_attention import NeuronAttention

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dina.analyses.neuron_profiles import compute as neuron_profiles
 
 from dina.analyses.decoded import Decoded
+from dina.analyses.neuron_profiles import compute as neuron_profiles
 from dina.analyses.neuron_profiles.compute import NeuronProfilesResult, analyse_neuron_profiles
 from dina.analyses.neuron_profiles.profile_findings import describe_profiles
 from dina.analyses.training_ranking import mean_contributions

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dina.analyses.refitted_subsets import compute as refitted_subsets
 
 from dina.analyses.attention_subsets.compute import AttentionSubsetSettings, analyse_attention_subsets
 from dina.analyses.decoded import Decoded, decode
+from dina.analyses.refitted_subsets import compute as refitted_subsets
 from dina.analyses.refitted_subsets.compute import RefittedSubsetSettings, analyse_refitted_subsets
 from dina.checks import DataError
 from dina.recordings.simulator import simulate

@@ -2,24 +2,36 @@
 
 import ast
 
-from house.sources import Definition, is_public, listing, sources
+from house.sources import Definition, Source, is_public, listing, sources
 
 LONGEST = 300
-MOST_NAMES = 5
+MOST_NAMES = 6
 NEVER_A_FILE_NAME = {"utils", "util", "base", "helpers", "helper", "common", "misc", "core", "v2", "tools", "stuff"}
 
-# More public names than five (most files have one to four), each with its reason.
+# More public names than six (most files have one to four), each with its reason.
 MAY_OFFER_MORE = {
+    "src/dina/analyses/verdict.py": "claims, rules and the words that rules share are read together",
     "src/dina/cli/app.py": "one function for each command",
     "src/dina/data/pairs.py": "pairs, queries, gallery and the task made of them are read together",
     "src/dina/recordings/layout.py": "one class for each table of recording.toml",
-    "src/dina/study/settings.py": "one class for each table of study.toml, and how they are read and written",
     "src/dina/artifacts.py": "one short function for each kind of file that is written whole or not at all",
 }
 
 
-def test_no_file_is_longer_than_300_lines() -> None:
-    long = {source.path: source.text.count("\n") for source in sources() if source.text.count("\n") > LONGEST}
+def _code_lines(source: Source) -> int:
+    """Count the lines of a file that are code: no blank line, comment, docstring or import."""
+    other: set[int] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, (ast.Module, Definition)) and ast.get_docstring(node) is not None:
+            other.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            other.update(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(source.text.splitlines(), 1)
+    return sum(number not in other and bool(line.strip()) and not line.lstrip().startswith("#") for number, line in lines)
+
+
+def test_no_file_has_more_than_300_lines_of_code() -> None:
+    long = {source.path: n for source in sources() if (n := _code_lines(source)) > LONGEST}
     assert not long, listing(long)
 
 
@@ -50,7 +62,7 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
     assert not found, listing(found)
 
 
-def test_a_file_offers_at_most_five_names() -> None:
+def test_a_file_offers_at_most_six_names() -> None:
     crowded = {}
     for source in sources("src/dina"):
         names = [node.name for node in source.tree.body if isinstance(node, Definition) and is_public(node.name)]

@@ -1,18 +1,10 @@
 """Findings and curves made from values, their bootstrap resamples and the values that chance gives."""
 
-import math
-
 import numpy as np
 from jaxtyping import Float
 
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import percentile_interval
-
-FEWEST_DEFINED = 20
-"""Values under the null that must be defined for a null to be given; it then holds where the statistic is defined."""
-
-WELL_DEFINED = 0.95
-"""Share of the resamples in which a statistic must be defined for an interval to be given: to leave more out would hide ends."""
+from dina.statistics.resampling import WELL_DEFINED, central_range
 
 
 def resampled_finding(
@@ -39,37 +31,8 @@ def resampled_finding(
     >>> round(finding.low, 3), round(finding.null_high, 4), finding.beats_null
     (0.405, 0.0975, True)
     """
-    value, (resampled, chance) = float(rows[0]), np.split(rows[1:], 2)
-    low, high = central_range(resampled) if math.isfinite(value) else (math.nan, math.nan)
-    null_low, null_high = central_range(chance, at_least=0.0)
-    why = [] if math.isfinite(value) else [reason]
-    if math.isfinite(value) and not math.isfinite(low):
-        share = 100 * np.isfinite(resampled).mean()
-        why.append(f"Only {share:.0f} % of the resamples of the images define it, so that it has no interval.")
-    if not math.isfinite(null_low):
-        why.append("It is hardly ever defined where there is nothing to find, so that it has no null.")
-    return Finding(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
-
-
-def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_DEFINED) -> tuple[float, float]:
-    """Return the central 95 % of the values that are defined; NaN if too few are.
-
-    Parameters
-    ----------
-    values
-        Resamples of a statistic, NaN where it is not defined.
-    at_least
-        Share of them that must be defined; twenty must be in any case.
-
-    Examples
-    --------
-    >>> values = np.append(np.zeros(30), np.full(10, np.nan))
-    >>> central_range(values), central_range(values, at_least=0.5)
-    ((nan, nan), (0.0, 0.0))
-    """
-    defined = values[np.isfinite(values)]
-    is_enough = len(defined) >= max(FEWEST_DEFINED, at_least * len(values))
-    return percentile_interval(defined) if is_enough else (math.nan, math.nan)
+    resampled, chance = np.split(rows[1:], 2)
+    return Finding.from_draws(name, float(rows[0]), units, n, resampled, chance, null, reason)
 
 
 def curve_variables(

@@ -4,6 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+from jaxtyping import Float
+
+from dina.statistics.resampling import WELL_DEFINED, central_range
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -45,6 +50,58 @@ class Finding:
     null_high: float = math.nan
     null: str = ""
     reason: str = ""
+
+    @classmethod
+    def from_draws(
+        cls,
+        name: str,
+        value: float,
+        units: str,
+        n: int,
+        resamples: Float[np.ndarray, "resample"] | None = None,
+        null_draws: Float[np.ndarray, "draw"] | None = None,
+        null: str = "",
+        reason: str = "",
+        *,
+        least_defined: float = WELL_DEFINED,
+    ) -> Self:
+        """Make a finding from its bootstrap resamples and from draws where there is nothing to find.
+
+        The interval and the null are the central 95 % of the draws that are defined. With fewer than twenty draws, or where
+        too few of the resamples define the statistic, there is none: the resamples left would be those in which more was
+        found. A value that is not defined has no interval.
+
+        Parameters
+        ----------
+        name, value, units, n, null
+            As in `Finding`; the words of a null that cannot be given are left out.
+        resamples
+            The statistic in bootstrap resamples, NaN where it is not defined; None for no interval.
+        null_draws
+            The statistic where there is nothing to find, NaN where it is not defined; None for no null.
+        reason
+            Why the value is NaN, if it is.
+        least_defined
+            Share of the resamples that must define the statistic.
+
+        Examples
+        --------
+        >>> resamples, chance = np.linspace(0.4, 0.6, 41), np.linspace(0.0, 0.1, 41)
+        >>> finding = Finding.from_draws("top1", 0.5, "1", 40, resamples, chance, "shuffled pairs")
+        >>> round(finding.low, 3), round(finding.null_high, 4), finding.beats_null
+        (0.405, 0.0975, True)
+        """
+        none = (math.nan, math.nan)
+        is_known = math.isfinite(value)
+        low, high = none if resamples is None or not is_known else central_range(resamples, least_defined)
+        null_low, null_high = none if null_draws is None else central_range(null_draws, at_least=0.0)
+        why = [] if is_known or not reason else [reason]
+        if resamples is not None and is_known and not math.isfinite(low):
+            share = 100 * np.isfinite(resamples).mean()
+            why.append(f"Only {share:.0f} % of the resamples of the images define it, so that it has no interval.")
+        if null_draws is not None and not math.isfinite(null_low):
+            why.append("It is hardly ever defined where there is nothing to find, so that it has no null.")
+        return cls(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
 
     @property
     def beats_null(self) -> bool:

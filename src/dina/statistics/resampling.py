@@ -1,5 +1,6 @@
 """Intervals and p-values by resampling: Wilson's interval, the bootstrap over images, and permutation tests."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,13 @@ from dina.checks import DataError, check_count
 
 LEVEL = 0.95
 """Coverage of every interval in this package, unless said otherwise."""
+
+
+FEWEST_DEFINED = 20
+"""Values under the null that must be defined for a null to be given; it then holds where the statistic is defined."""
+
+WELL_DEFINED = 0.95
+"""Share of the resamples in which a statistic must be defined for an interval to be given: to leave more out would hide ends."""
 
 
 def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -94,6 +102,27 @@ def percentile_interval(values: Float[np.ndarray, "resample"], level: float = LE
     """
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
+
+
+def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_DEFINED) -> tuple[float, float]:
+    """Return the central 95 % of the values that are defined; NaN if too few are.
+
+    Parameters
+    ----------
+    values
+        Resamples of a statistic, NaN where it is not defined.
+    at_least
+        Share of them that must be defined; twenty must be in any case.
+
+    Examples
+    --------
+    >>> values = np.append(np.zeros(30), np.full(10, np.nan))
+    >>> central_range(values), central_range(values, at_least=0.5)
+    ((nan, nan), (0.0, 0.0))
+    """
+    defined = values[np.isfinite(values)]
+    is_enough = len(defined) >= max(FEWEST_DEFINED, at_least * len(values))
+    return percentile_interval(defined) if is_enough else (math.nan, math.nan)
 
 
 def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:

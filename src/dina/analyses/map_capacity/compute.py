@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.analyses.decoded import Decoded
 from dina.analyses.map_capacity.capacities import Capacity, list_capacities
 from dina.analyses.paired_galleries import PairedResampling, choose_test_images
-from dina.analyses.resampled_finding import central_range, curve_variables, resampled_finding
+from dina.analyses.resampled_finding import curve_variables, resampled_finding
 from dina.analyses.shares import NULL
 from dina.analyses.spatial_frequency.compute import (
     FEWEST_IMAGES,
@@ -25,6 +25,7 @@ from dina.checks import DataError
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.resampling import central_range
 from dina.training.decoder import DinaDecoder
 
 PUBLISHED_SIZE = "16 × 64"

@@ -9,12 +9,11 @@ from jaxtyping import Float, Int
 
 from dina.analyses.objectives.objective_measures import PROFILE
 from dina.analyses.objectives.rules import BEYOND, CONTRASTIVE, LOSS, MATCHED, OBJECTIVE_RULE, RESPONSES, SEMANTIC
-from dina.analyses.resampled_finding import WELL_DEFINED
 from dina.analyses.verdict import Verdict, judge
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.kernel_alignment import linear_cka
-from dina.statistics.resampling import percentile_interval, resample_counts, wilson_interval
+from dina.statistics.resampling import WELL_DEFINED, percentile_interval, resample_counts, wilson_interval
 from dina.training.objectives import OBJECTIVES
 
 N_RESAMPLES = 2000
