@@ -45,3 +45,23 @@ def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVE
         raise DataError(f"A range needs at least two draws; got {n}. Draw more.")
     quantile = float(student.ppf(0.5 + level / 2, n - 1))
     return np.asarray(quantile * draws.std(axis=0, ddof=1) * np.sqrt(1 + 1 / n))
+
+
+def prediction_range(draws: Float[np.ndarray, "draw"], centre: float | None = None) -> tuple[float, float]:
+    """Return where one more draw of a statistic would lie with a probability of 95 %.
+
+    Parameters
+    ----------
+    draws
+        Independent draws, any unit, shape ``(n_draws,)``, at least two.
+    centre
+        What the draws lie about, for example 0 for a difference between two draws; None for their mean.
+
+    Examples
+    --------
+    >>> low, high = prediction_range(np.array([-1.0, 1.0]), 1.0)
+    >>> round(low, 2), round(high, 2)
+    (-21.01, 23.01)
+    """
+    middle, reach = float(draws.mean()) if centre is None else centre, float(prediction_reach(draws))
+    return middle - reach, middle + reach

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 
+from dina.statistics.few_draws import prediction_range
 from dina.statistics.resampling import WELL_DEFINED, central_range
 
 
@@ -64,6 +65,9 @@ class Finding:
         reason: str = "",
         *,
         least_defined: float = WELL_DEFINED,
+        interval: tuple[float, float] | None = None,
+        null_is_few: bool = False,
+        null_centre: float | None = None,
     ) -> Self:
         """Make a finding from its bootstrap resamples and from draws where there is nothing to find.
 
@@ -83,6 +87,12 @@ class Finding:
             Why the value is NaN, if it is.
         least_defined
             Share of the resamples that must define the statistic.
+        interval
+            Ends of the interval where it is not made of resamples, for example by the jackknife.
+        null_is_few
+            Whether only a few draws of the null can be had: it is then where one more draw would lie (`prediction_range`).
+        null_centre
+            What the few draws lie about; None for their mean.
 
         Examples
         --------
@@ -93,8 +103,13 @@ class Finding:
         """
         none = (math.nan, math.nan)
         is_known = math.isfinite(value)
-        low, high = none if resamples is None or not is_known else central_range(resamples, least_defined)
-        null_low, null_high = none if null_draws is None else central_range(null_draws, at_least=0.0)
+        low, high = interval or (none if resamples is None or not is_known else central_range(resamples, least_defined))
+        null_low, null_high = none
+        if null_draws is not None and null_is_few:
+            defined = null_draws[np.isfinite(null_draws)]
+            null_low, null_high = prediction_range(defined, null_centre) if len(defined) > 1 else none
+        elif null_draws is not None:
+            null_low, null_high = central_range(null_draws, at_least=0.0)
         why = [] if is_known or not reason else [reason]
         if resamples is not None and is_known and not math.isfinite(low):
             share = 100 * np.isfinite(resamples).mean()

@@ -6,6 +6,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from dina.checks import DataError
+from dina.statistics.finding import Finding
 from dina.statistics.resampling import LEVEL
 
 FEWEST = 5
@@ -71,6 +72,40 @@ def spearman_null(n: int, level: float = LEVEL) -> float:
     0.098
     """
     return float(ndtri(0.5 + level / 2)) / float(np.sqrt(n - 1)) if n > 1 else np.nan
+
+
+def rank_correlation(
+    name: str,
+    first: Float[np.ndarray, "item"],
+    second: Float[np.ndarray, "item"],
+    reason: str = "Too few neurons, or one of the two measures does not vary.",
+    interval: tuple[float, float] | None = None,
+) -> Finding:
+    """Return Spearman's correlation of two measures of neurons as a finding; null: neurons permuted.
+
+    Parameters
+    ----------
+    name
+        Of the finding.
+    first, second
+        In any unit, shape ``(n_neurons,)``; NaN where unknown.
+    reason
+        Why it is not defined, if it is not.
+    interval
+        Ends of its interval where neurons are not all that was sampled; None for that of `spearman_with_interval`.
+
+    Examples
+    --------
+    >>> found = rank_correlation("agreement", np.arange(6.0), np.arange(6.0) ** 3)
+    >>> found.value, found.n, round(found.null_high, 3)
+    (1.0, 6, 0.877)
+    """
+    n_known = int((np.isfinite(first) & np.isfinite(second)).sum())
+    value, low, high = spearman_with_interval(first, second)
+    if np.isnan(value):
+        return Finding(name, value, "1", n_known, reason=reason)
+    reach = spearman_null(n_known)
+    return Finding(name, value, "1", n_known, *(interval or (low, high)), -reach, reach, "neurons permuted")
 
 
 def roc_area(

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtri
+from scipy.stats import t as student
 
 from dina.checks import DataError, check_count
 
@@ -123,6 +124,37 @@ def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_
     defined = values[np.isfinite(values)]
     is_enough = len(defined) >= max(FEWEST_DEFINED, at_least * len(values))
     return percentile_interval(defined) if is_enough else (math.nan, math.nan)
+
+
+def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tuple[float, float]:
+    """Return the 95 % interval of a statistic from its values without each item in turn; NaN where one is not defined.
+
+    Parameters
+    ----------
+    value
+        Of all items, any unit.
+    without
+        Without each item, same unit, shape ``(n_items,)``.
+
+    References
+    ----------
+    Efron & Stein (1981), Ann. Stat. 9:586. https://doi.org/10.1214/aos/1176345462
+
+    Examples
+    --------
+    Of a mean it is Student's interval:
+
+    >>> items = np.array([1.0, 2.0, 3.0])
+    >>> low, high = jackknife_interval(2.0, (6 - items) / 2)
+    >>> round(low, 2), round(high, 2)
+    (-0.48, 4.48)
+    """
+    if not np.isfinite([value, *without]).all():
+        return math.nan, math.nan
+    n = len(without)
+    error = math.sqrt((n - 1) * float(((without - without.mean()) ** 2).mean()))
+    reach = float(student.ppf(0.5 + LEVEL / 2, n - 1)) * error
+    return value - reach, value + reach
 
 
 def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
