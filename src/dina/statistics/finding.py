@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.statistics.few_draws import prediction_range
-from dina.statistics.resampling import WELL_DEFINED, central_range
+from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_range
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Finding:
         interval: tuple[float, float] | None = None,
         null_is_few: bool = False,
         null_centre: float | None = None,
+        least_null_defined: float = 0.0,
+        fewest_null: int = FEWEST_DEFINED,
     ) -> Self:
         """Make a finding from its bootstrap resamples and from draws where there is nothing to find.
 
@@ -93,6 +95,10 @@ class Finding:
             Whether only a few draws of the null can be had: it is then where one more draw would lie (`prediction_range`).
         null_centre
             What the few draws lie about; None for their mean.
+        least_null_defined
+            Share of the draws of the null that must define the statistic.
+        fewest_null
+            How many of these draws must: twenty, or fewer where they are all that there can be.
 
         Examples
         --------
@@ -109,13 +115,14 @@ class Finding:
             defined = null_draws[np.isfinite(null_draws)]
             null_low, null_high = prediction_range(defined, null_centre) if len(defined) > 1 else none
         elif null_draws is not None:
-            null_low, null_high = central_range(null_draws, at_least=0.0)
+            null_low, null_high = central_range(null_draws, least_null_defined, fewest_null)
         why = [] if is_known or not reason else [reason]
         if resamples is not None and is_known and not math.isfinite(low):
             share = 100 * np.isfinite(resamples).mean()
             why.append(f"Only {share:.0f} % of the resamples of the images define it, so that it has no interval.")
         if null_draws is not None and not math.isfinite(null_low):
-            why.append("It is hardly ever defined where there is nothing to find, so that it has no null.")
+            why.append("It is too seldom defined where there is nothing to find, so that it has no null.")
+            null = ""
         return cls(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
 
     @property

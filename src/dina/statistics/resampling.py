@@ -105,7 +105,9 @@ def percentile_interval(values: Float[np.ndarray, "resample"], level: float = LE
     return float(low), float(high)
 
 
-def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_DEFINED) -> tuple[float, float]:
+def central_range(
+    values: Float[np.ndarray, "resample"], at_least: float = WELL_DEFINED, fewest: int = FEWEST_DEFINED
+) -> tuple[float, float]:
     """Return the central 95 % of the values that are defined; NaN if too few are.
 
     Parameters
@@ -113,7 +115,9 @@ def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_
     values
         Resamples of a statistic, NaN where it is not defined.
     at_least
-        Share of them that must be defined; twenty must be in any case.
+        Share of them that must be defined.
+    fewest
+        Number of them that must be defined.
 
     Examples
     --------
@@ -122,7 +126,7 @@ def central_range(values: Float[np.ndarray, "resample"], at_least: float = WELL_
     ((nan, nan), (0.0, 0.0))
     """
     defined = values[np.isfinite(values)]
-    is_enough = len(defined) >= max(FEWEST_DEFINED, at_least * len(values))
+    is_enough = len(defined) >= max(fewest, at_least * len(values))
     return percentile_interval(defined) if is_enough else (math.nan, math.nan)
 
 
