@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.statistics.few_draws import prediction_reach
+from dina.statistics.few_draws import prediction_range, prediction_reach
 from dina.statistics.finding import Finding
 
 
@@ -22,12 +22,13 @@ def test_the_range_of_one_draw_is_refused() -> None:
         prediction_reach(np.ones(1))
 
 
-def test_a_null_of_few_draws_is_where_one_more_would_lie() -> None:
-    draws = np.array([0.0, 2.0, 4.0, np.nan])
-    found = Finding.from_draws("x", 1.0, "1", 3, interval=(0.5, 1.5), null_draws=draws, null_is_few=True)
+def test_the_range_of_few_draws_lies_about_their_mean_or_a_given_centre() -> None:
+    draws = np.array([0.0, 2.0, 4.0])
     # t of two degrees of freedom, 4.303, times the deviation 2, times the root of 1 + 1/3
-    assert (found.null_low, found.null_high) == pytest.approx((2 - 9.936, 2 + 9.936), abs=1e-3)
-    assert (found.low, found.high) == (0.5, 1.5)
-    about_zero = Finding.from_draws("x", 1.0, "1", 3, null_draws=draws, null_is_few=True, null_centre=0.0)
-    assert about_zero.null_high == pytest.approx(9.936, abs=1e-3)
-    assert np.isnan(Finding.from_draws("x", 1.0, "1", 3, null_draws=draws[:1], null_is_few=True).null_high)
+    assert prediction_range(draws) == pytest.approx((2 - 9.936, 2 + 9.936), abs=1e-3)
+    assert prediction_range(draws, 0.0) == pytest.approx((-9.936, 9.936), abs=1e-3)
+
+
+def test_a_finding_takes_ranges_that_are_not_made_of_draws() -> None:
+    found = Finding.from_draws("x", 1.0, "1", 3, interval=(0.5, 1.5), null_range=(0.1, 0.1), null="chance level")
+    assert (found.low, found.high, found.null_low, found.null_high) == (0.5, 1.5, 0.1, 0.1)

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 
-from dina.statistics.few_draws import prediction_range
 from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_range
 
 
@@ -66,8 +65,7 @@ class Finding:
         *,
         least_defined: float = WELL_DEFINED,
         interval: tuple[float, float] | None = None,
-        null_is_few: bool = False,
-        null_centre: float | None = None,
+        null_range: tuple[float, float] | None = None,
         least_null_defined: float = 0.0,
         fewest_null: int = FEWEST_DEFINED,
     ) -> Self:
@@ -91,10 +89,9 @@ class Finding:
             Share of the resamples that must define the statistic.
         interval
             Ends of the interval where it is not made of resamples, for example by the jackknife.
-        null_is_few
-            Whether only a few draws of the null can be had: it is then where one more draw would lie (`prediction_range`).
-        null_centre
-            What the few draws lie about; None for their mean.
+        null_range
+            Ends of the null where it is not made of draws: twice a known chance level, or, where only a few draws can be had,
+            `dina.statistics.few_draws.prediction_range`.
         least_null_defined
             Share of the draws of the null that must define the statistic.
         fewest_null
@@ -110,11 +107,8 @@ class Finding:
         none = (math.nan, math.nan)
         is_known = math.isfinite(value)
         low, high = interval or (none if resamples is None or not is_known else central_range(resamples, least_defined))
-        null_low, null_high = none
-        if null_draws is not None and null_is_few:
-            defined = null_draws[np.isfinite(null_draws)]
-            null_low, null_high = prediction_range(defined, null_centre) if len(defined) > 1 else none
-        elif null_draws is not None:
+        null_low, null_high = null_range or none
+        if null_draws is not None:
             null_low, null_high = central_range(null_draws, least_null_defined, fewest_null)
         why = [] if is_known or not reason else [reason]
         if resamples is not None and is_known and not math.isfinite(low):
