@@ -12,8 +12,10 @@ from dina.artifacts import write_json, write_text
 from dina.data.pairs import QUERY_KINDS
 from dina.randomness import generator_for
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.retrieval import Retrieval, retrieve
-from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
+from dina.retrieval.ranks import Retrieval, retrieve
+from dina.statistics.intervals import wilson_interval
+from dina.statistics.p_values import permutation_p_value
+from dina.statistics.resampling import percentile_interval, resample_counts
 
 REFERENCE = "default"
 HEADINGS = {

@@ -12,7 +12,7 @@ from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.low_rank import LowRank
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import CosineComparison
 

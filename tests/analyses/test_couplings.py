@@ -15,7 +15,7 @@ from dina.data.pairs import learn_standardiser, make_pairs
 from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
-from dina.statistics.covariability import standardise_columns
+from dina.statistics.correlation import standardise_columns
 from dina.statistics.finding import Finding
 from dina.training.preset_settings import DefaultSettings
 

@@ -7,7 +7,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.score_changes import margins
 from dina.data.pairs import make_task
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
 
 EXACT = 1e-6  # the accuracy promised; differences of scores of some hundred in double precision err by 1e-10
 N, G, Q = 9, 7, 12

@@ -11,8 +11,8 @@ from dina.analyses.noise_shuffle.compute import NoiseShuffleResult, NoiseShuffle
 from dina.analyses.verdict import judge
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
-from dina.statistics.covariability import shuffle_repeats
 from dina.statistics.finding import Finding
+from dina.statistics.repeats import shuffle_repeats
 from dina.training.fit import FitSettings
 from dina.training.preset_settings import DefaultSettings
 

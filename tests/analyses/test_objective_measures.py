@@ -11,7 +11,7 @@ from dina.analyses.objectives.category_readout import CategoryReadout
 from dina.analyses.objectives.compute import compare_objectives
 from dina.analyses.objectives.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
 from dina.analyses.objectives.rules import BEYOND, MATCHED, SEMANTIC
-from dina.statistics.resampling import wilson_interval
+from dina.statistics.intervals import wilson_interval
 
 N_IMAGES, N_CATEGORIES, N_DRAWS = 200, 4, 30
 

@@ -11,7 +11,7 @@ from dina.analyses.pair_interactions import (
     sample_pairs,
 )
 from dina.analyses.score_changes import margins
-from dina.statistics.partial_correlation import Precision
+from dina.statistics.coupling import Precision
 
 
 def make_readout(n_neurons: int = 12, n_components: int = 3, seed: int = 0) -> LikelihoodReadout:

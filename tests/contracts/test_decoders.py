@@ -12,11 +12,11 @@ from dina.data.pairs import Pairs, RetrievalTask, make_pairs, make_task, make_te
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.recordings.truth import Truth
-from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.rivals import BASELINES, Baseline
 from dina.rivals.cebra import INTERPRETER
 from dina.rivals.saved import load_baseline, save_baseline
-from dina.statistics.resampling import wilson_interval
+from dina.statistics.intervals import wilson_interval
 
 N_TRAIN, N_VALIDATION, N_TEST, N_NEURONS = 160, 40, 100, 40
 TRAIN = np.arange(N_TRAIN)

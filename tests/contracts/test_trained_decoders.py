@@ -11,7 +11,7 @@ import pytest
 from contracts.test_decoders import TEST, TRAIN, VALIDATION, simulate, split
 from dina.data.pairs import make_task
 from dina.recordings.recording import Recording
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.shapes import Scores
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.decoder import DinaDecoder

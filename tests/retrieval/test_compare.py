@@ -6,7 +6,7 @@ from scipy.stats import kstest
 
 from dina.checks import DataError
 from dina.retrieval.compare import compare
-from dina.retrieval.retrieval import DIRECTIONS, Retrieval, retrieve
+from dina.retrieval.ranks import DIRECTIONS, Retrieval, retrieve
 
 
 def noisy(signal: float, seed: int, n: int = 40, repeats: int = 2) -> Retrieval:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kstest
 
 from dina.retrieval.evaluate import evaluate, unavailable_row
-from dina.retrieval.retrieval import DIRECTIONS
+from dina.retrieval.ranks import DIRECTIONS
 
 IMAGE, RESPONSE = DIRECTIONS
 KEYS = [

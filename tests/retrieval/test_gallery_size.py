@@ -7,7 +7,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
-from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.retrieval.ranks import DIRECTIONS, retrieve
 
 
 def test_it_agrees_with_going_through_every_gallery_ties_included():

@@ -5,7 +5,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.retrieval.transductive import CORRECTIONS, balance_by_sinkhorn, rescale_by_neighbours
 
 

@@ -8,7 +8,7 @@ import pytest
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, learn_standardiser, make_pairs, make_template_tasks
 from dina.recordings.recording import Recording
-from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.rivals.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
 
 MOUSE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "antolik2016_mouseV1"

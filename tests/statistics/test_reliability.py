@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.statistics.reliability import (
-    average_halves,
-    noise_ceiling,
-    signal_variance_fraction,
-    spearman_brown,
-    split_half_reliability,
-)
+from dina.statistics.reliability import noise_ceiling, signal_variance_fraction, spearman_brown, split_half_reliability
 
 MOUSE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "antolik2016_mouseV1"
 
@@ -86,17 +80,6 @@ def test_a_constant_neuron_has_no_reliability():
 
     assert np.isnan(split_half_reliability(responses, index)).tolist() == [False, True]
     assert np.isnan(signal_variance_fraction(responses, index)).tolist() == [False, True]
-
-
-def test_halves_alternate_and_leave_out_the_odd_last_trial():
-    responses = np.array([[1.0], [10.0], [2.0], [3.0], [20.0], [4.0], [7.0]], dtype=np.float32)
-    index = np.array([1, 4, 1, 1, 4, 1, 0])
-
-    first, second, stimulus = average_halves(responses, index)
-
-    np.testing.assert_array_equal(stimulus, [1, 4])
-    np.testing.assert_array_equal(first, [[2.0], [10.0]])  # trials 1 and 3 of image 1
-    np.testing.assert_array_equal(second, [[3.0], [20.0]])  # trials 2 and 4
 
 
 def test_recordings_without_repeats_are_refused():

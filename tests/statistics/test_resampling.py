@@ -1,26 +1,10 @@
-"""Intervals cover what they should, and p-values are honest under the null."""
+"""Bootstrap intervals cover what they should, and agree with writing every resample out."""
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from dina.checks import DataError
-from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 10), (7, 10), (10, 10), (37, 280)])
-def test_wilson_interval_agrees_with_scipy(successes, n):
-    expected = binomtest(successes, n).proportion_ci(method="wilson")
-
-    low, high = wilson_interval(successes / n, n)
-
-    # both evaluate the same closed formula in float64
-    np.testing.assert_allclose([low, high], [expected.low, expected.high], atol=1e-12)
-
-
-def test_wilson_interval_refuses_a_fraction_above_one():
-    with pytest.raises(DataError, match=r"between 0 and 1; got 1\.2"):
-        wilson_interval(1.2, 10)
+from dina.statistics import resampling
+from dina.statistics.resampling import clustered_means, clustered_medians, percentile_interval, resample_counts
 
 
 def test_every_resample_draws_as_many_items_as_there_are():
@@ -54,14 +38,15 @@ def test_bootstrap_intervals_cover_the_truth_nearly_always():
     assert 0.90 <= covered / 300 <= 0.985
 
 
-def test_p_value_is_never_zero_and_counts_the_observed_assignment():
-    permuted = np.arange(1.0, 100.0)
+def test_means_and_medians_agree_with_repeating_every_query(monkeypatch):
+    generator = np.random.default_rng(0)
+    cluster = np.array([0, 0, 0, 1, 2, 2, 3, 4])
+    values = generator.integers(0, 9, 8).astype(float)
+    counts = resample_counts(5, 50, generator)
+    monkeypatch.setattr(resampling, "CHUNK", 24)  # three resamples at a time
 
-    assert permutation_p_value(0.0, permuted, "small") == 0.01
-    assert permutation_p_value(1.0, permuted, "small") == 0.02
-    assert permutation_p_value(99.0, permuted, "large") == 0.02
-    assert permutation_p_value(0.0, permuted, "large") == 1.0
+    means, medians = clustered_means(values, cluster, counts), clustered_medians(values, cluster, counts)
 
-
-def test_p_value_counts_a_permutation_that_differs_by_rounding_as_equal():
-    assert permutation_p_value(1.0, np.array([1.0 + 1e-12, 2.0, 3.0]), "small") == 0.5
+    written_out = [np.repeat(values, row[cluster]) for row in counts]
+    np.testing.assert_allclose(means, [v.mean() for v in written_out], rtol=1e-12)  # another order of additions
+    np.testing.assert_array_equal(medians, [np.median(v) for v in written_out])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.statistics.kernel_alignment import gram_of
+from dina.statistics.map_similarity import gram_of
 from dina.study.joint_statistics import RecordingRounds, joint_statistics
 
 

@@ -15,7 +15,7 @@ from dina.checks import DataError
 from dina.data.pairs import make_pairs, make_task
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.study.joint import run_joint_study
 from dina.study.joint_fits import fit_together
 from dina.study.joint_rounds import Round, file_name_of

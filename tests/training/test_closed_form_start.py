@@ -11,7 +11,7 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
-from dina.retrieval.retrieval import DIRECTIONS, retrieve
+from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.closed_form_start import start_at_encoding_model
 from dina.training.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES

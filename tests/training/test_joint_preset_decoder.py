@@ -5,7 +5,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.data.pairs import make_task
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.training.joint_preset_decoder import JointPresetDecoder
 from dina.training.joint_presets import JOINT_PRESETS
 from dina.training.preset_settings import DefaultSettings

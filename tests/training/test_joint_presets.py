@@ -8,7 +8,7 @@ import torch
 
 from dina.checks import DataError
 from dina.data.pairs import make_task
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.joint_decoder import fit_jointly, join_recording
 from dina.training.joint_presets import JOINT_PRESETS

@@ -15,8 +15,7 @@ from dina.analyses.pair_interactions import LARGEST_COUPLING, ScaledPrecision
 from dina.models.noise_covariance import decompose_residuals, repeat_differences
 from dina.models.towers.neural.shared_noise import SharedNoise
 from dina.randomness import generator_for
-from dina.statistics.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
-from dina.statistics.partial_correlation import Precision, scale_columns
+from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns
 
 COUNTS = (1, 4, 16, 64, 256)
 SHRINKAGES = (0.1, 0.3, 0.6, 0.85)

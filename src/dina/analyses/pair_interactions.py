@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.score_changes import margins
-from dina.statistics.partial_correlation import Precision
+from dina.statistics.coupling import Precision
 
 PAIRS_AT_ONCE = 4096
 LARGEST_COUPLING = 0.99

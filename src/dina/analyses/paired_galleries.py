@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from dina.analyses.decoded import Decoded
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
-from dina.retrieval.retrieval import Direction
+from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages, Scores
 from dina.statistics.resampling import resample_counts
 from dina.training.aligned_towers import AlignedTowers

@@ -10,7 +10,7 @@ from dina.checks import DataError
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, StimulusResponses
-from dina.statistics.grouped_sums import count_within_group, sum_by_group
+from dina.statistics.repeats import count_within_group, sum_by_group
 
 QueryKind = Literal["averaged", "single_trial"]
 QUERY_KINDS: tuple[QueryKind, ...] = ("averaged", "single_trial")

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
 
 RULE = (
     "Queries are chosen by rule, not by beauty. Hits (right image first) are ordered by how clearly they were won: the score of"

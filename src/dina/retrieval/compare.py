@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 
 from dina.checks import DataError
 from dina.randomness import generator_for
-from dina.retrieval.retrieval import Retrieval
-from dina.statistics.clustered_bootstrap import clustered_means, clustered_medians
-from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts
+from dina.retrieval.ranks import Retrieval
+from dina.statistics.p_values import permutation_p_value
+from dina.statistics.resampling import clustered_means, clustered_medians, percentile_interval, resample_counts
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
 
     Examples
     --------
-    >>> from dina.retrieval.retrieval import retrieve
+    >>> from dina.retrieval.ranks import retrieve
     >>> perfect = retrieve(np.eye(10), np.arange(10), "image_from_response")
     >>> collapsed = retrieve(np.zeros((10, 10)), np.arange(10), "image_from_response")
     >>> compare(perfect, collapsed, seed=0)[0].difference

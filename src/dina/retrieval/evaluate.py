@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.retrieval.decoder import Reads
-from dina.retrieval.retrieval import ChanceLevels, Direction, Retrieval, retrieve
+from dina.retrieval.ranks import ChanceLevels, Direction, Retrieval, retrieve
 from dina.shapes import Scores
-from dina.statistics.clustered_bootstrap import clustered_medians
-from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts, wilson_interval
+from dina.statistics.intervals import wilson_interval
+from dina.statistics.p_values import permutation_p_value
+from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
 TOP_K = (1, 5, 10)
 

@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dina.checks import DataError
-from dina.retrieval.retrieval import Retrieval
-from dina.statistics.clustered_bootstrap import clustered_means
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.retrieval.ranks import Retrieval
+from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ def accuracy_by_gallery_size(
     --------
     A target always ranked second of three is found in one of its two galleries of two:
 
-    >>> from dina.retrieval.retrieval import retrieve
+    >>> from dina.retrieval.ranks import retrieve
     >>> scores = np.array([[2.0, 3.0, 1.0], [1.0, 2.0, 3.0], [3.0, 1.0, 2.0]])
     >>> second = retrieve(scores, np.arange(3), "image_from_response")
     >>> accuracy_by_gallery_size(second, np.array([2, 3]), np.random.default_rng(0)).top1

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from scipy.stats import rankdata, skew
 
 from dina.checks import check_count
+from dina.retrieval.ranks import all_ranks
 from dina.shapes import Scores
-from dina.statistics.ranks import all_ranks
 
 
 def count_occurrences(scores: Scores, k: int = 10) -> Float[np.ndarray, "gallery"]:

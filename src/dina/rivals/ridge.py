@@ -12,10 +12,10 @@ from sklearn.model_selection import KFold
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import seed_for
+from dina.retrieval.ranks import target_ranks
 from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_all_rows
-from dina.statistics.ranks import target_ranks
 
 PENALTIES = np.logspace(-4, 3, 15)
 """Ridge penalties tried for every component, relative to the mean eigenvalue of the kernel."""

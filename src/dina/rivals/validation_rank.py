@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from dina.retrieval.ranks import target_ranks
 from dina.shapes import Scores
-from dina.statistics.ranks import target_ranks
 
 
 def mean_log_rank(scores: Scores) -> float:

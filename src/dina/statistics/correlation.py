@@ -1,7 +1,7 @@
-"""Pearson correlation by column, by row, and between all rows of two matrices."""
+"""Pearson correlation: by column, by row, between all rows, and between neurons by their signal or their noise."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int
 
 from dina.checks import DataError
 
@@ -79,6 +79,104 @@ def correlate_all_rows(
             f"Rows are correlated over the same variables; got {first.shape[1]} and {second.shape[1]}. Select the same ones."
         )
     return np.clip(_unit_rows(first) @ _unit_rows(second).T, -1.0, 1.0)
+
+
+def signal_correlations(
+    first: Float[np.ndarray, "stimulus neuron"],
+    second: Float[np.ndarray, "same_stimulus same_neuron"],
+    chosen: Int[np.ndarray, "chosen"] | None = None,
+) -> Float32[np.ndarray, "row neuron"]:
+    r"""Correlate the tuning of neurons across images, one neuron's from some trials and the other's from other trials.
+
+    Noise that two neurons share is in no product of different trials, so it does not pass for shared tuning, as it does when
+    both are averaged over the same trials.
+
+    Parameters
+    ----------
+    first, second
+        Responses to the same images averaged over different trials, any unit, shape ``(n_stimuli, n_neurons)``
+        (`dina.statistics.repeats.average_halves`).
+    chosen
+        Neurons that make up the rows of the result; None for all.
+
+    Returns
+    -------
+    correlation
+        Mean of both ways round, in [-1, 1], float32, shape ``(n_chosen, n_neurons)``; smaller in size the less
+        reliable the neurons are; on the diagonal the split-half reliability; NaN where a half is constant.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
+
+    References
+    ----------
+    Averbeck, Latham & Pouget (2006), Nat. Rev. Neurosci. 7:358. https://doi.org/10.1038/nrn1888
+    They average over all trials; we take different trials for the two neurons.
+
+    Examples
+    --------
+    >>> tuning = np.array([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]])
+    >>> signal_correlations(tuning, tuning).round(3)
+    array([[ 1., -1.],
+           [-1.,  1.]], dtype=float32)
+    """
+    if first.shape != second.shape:
+        raise DataError(
+            f"Both halves must hold the same images and neurons; got shapes {first.shape} and {second.shape}."
+            " Make them with average_halves."
+        )
+    one, other = standardise_columns(first), standardise_columns(second)
+    rows = slice(None) if chosen is None else chosen
+    return _bounded((one[:, rows].T @ other + other[:, rows].T @ one) / 2)
+
+
+def noise_correlations(
+    residuals: Float[np.ndarray, "row neuron"], chosen: Int[np.ndarray, "chosen"] | None = None
+) -> Float32[np.ndarray, "row_neuron neuron"]:
+    r"""Correlate what the responses of neurons have besides their average response to each image.
+
+    Parameters
+    ----------
+    residuals
+        Independent rows without signal, for example differences between repeats of one image, any unit, shape
+        ``(n_rows, n_neurons)``. Residuals about the mean of a few repeats are not independent; differences are.
+    chosen
+        Neurons that make up the rows of the result; None for all.
+
+    Returns
+    -------
+    correlation
+        In [-1, 1], float32, shape ``(n_chosen, n_neurons)``; NaN where a neuron never varies.
+
+    References
+    ----------
+    Cohen & Kohn (2011), Nat. Neurosci. 14:811. https://doi.org/10.1038/nn.2842
+
+    Examples
+    --------
+    >>> noise_correlations(np.array([[1.0, 2.0], [-1.0, -2.0], [0.0, 0.0]])).round(3)
+    array([[1., 1.],
+           [1., 1.]], dtype=float32)
+    """
+    unit = standardise_columns(residuals)
+    rows = slice(None) if chosen is None else chosen
+    return _bounded(unit[:, rows].T @ unit)
+
+
+def standardise_columns(values: Float[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
+    """Centre each column and scale it to unit length, so that inner products are correlations; NaN where it is constant."""
+    centred = values.astype(np.float32) - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    length = np.sqrt(np.einsum("rn,rn->n", centred, centred, dtype=np.float64))
+    constant = length <= 1e-6 * np.abs(values).max(axis=0) * np.sqrt(len(values))
+    scale = np.divide(1.0, length, out=np.full(len(length), np.nan), where=~constant)
+    return centred * scale.astype(np.float32)
+
+
+def _bounded(correlation: Float32[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
+    """Take away the rounding that leads beyond one."""
+    return np.clip(correlation, np.float32(-1), np.float32(1), out=correlation)
 
 
 def _unit_rows(values: Float[np.ndarray, "row variable"]) -> Float[np.ndarray, "row variable"]:

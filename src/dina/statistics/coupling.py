@@ -1,14 +1,140 @@
-"""Which two neurons are coupled in their noise, given all the others: unshrunk estimates with errors, and the surest pairs."""
+"""Which two neurons are coupled in their noise, given all the others: the precision matrix, estimates with errors, and the surest pairs."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.stats import false_discovery_control, norm
+from scipy.linalg import cholesky, solve_triangular
+from scipy.sparse import csr_array
+from scipy.stats import norm
 
-from dina.statistics.partial_correlation import LEAST_SHRINKAGE, Precision, ledoit_wolf_shrinkage, scale_columns, shrunk_precision
+from dina.checks import DataError
+from dina.statistics.p_values import adjust_for_discoveries
+
+LEAST_SHRINKAGE = 1e-3
 
 ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    r"""The inverse of a covariance :math:`D + LL^T`, kept as :math:`D^{-1} - RR^T`; no dense matrix of neurons by neurons.
+
+    Parameters
+    ----------
+    inverse_private
+        :math:`D^{-1}`, shape ``(n_neurons,)``.
+    shared
+        :math:`R`, shape ``(n_neurons, n_components)``.
+    added
+        A symmetric sparse matrix that is added, shape ``(n_neurons, n_neurons)``: couplings of single pairs; or None.
+    """
+
+    inverse_private: Float[np.ndarray, "neuron"]
+    shared: Float[np.ndarray, "neuron component"]
+    added: csr_array | None = None
+
+    @classmethod
+    def of(cls, private: Float[np.ndarray, "neuron"], loadings: Float[np.ndarray, "neuron component"]) -> Self:
+        """Invert a covariance by Woodbury's identity: private variances, positive, and loadings of what is shared."""
+        weighted = loadings / private[:, None]
+        inner = np.eye(loadings.shape[1], dtype=loadings.dtype) + loadings.T @ weighted
+        shared = solve_triangular(cholesky(inner, lower=True), weighted.T, lower=True).T
+        return cls(1 / private, np.ascontiguousarray(shared))
+
+    def diagonal(self) -> Float[np.ndarray, "neuron"]:
+        """Return its diagonal: one over each neuron's variance given all the others."""
+        diagonal = self.inverse_private - np.einsum("nk,nk->n", self.shared, self.shared)
+        return diagonal if self.added is None else diagonal + self.added.diagonal()
+
+    def multiply(self, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
+        """Return the product of every row with the matrix."""
+        product = rows * self.inverse_private - (rows @ self.shared) @ self.shared.T
+        return product if self.added is None else product + rows @ self.added
+
+    def partial_correlations_of(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
+        """Return `partial_correlations` of single pairs of different neurons."""
+        scaled = self.shared / np.sqrt(self.diagonal())[:, None]
+        chunks = (pairs[first : first + 4096] for first in range(0, len(pairs), 4096))
+        found = [np.einsum("pk,pk->p", scaled[chunk[:, 0]], scaled[chunk[:, 1]]) for chunk in chunks]
+        correlation: np.ndarray = np.concatenate(found) if found else np.empty(0)
+        if self.added is not None:
+            root = np.sqrt(self.diagonal())
+            correlation = correlation - self.added[pairs[:, 0], pairs[:, 1]] / (root[pairs[:, 0]] * root[pairs[:, 1]])
+        return correlation
+
+    def with_pairs(self, pairs: Int[np.ndarray, "pair 2"], correlation: Float[np.ndarray, "pair"]) -> "Precision":
+        r"""Return the precision in which some pairs have given partial correlations.
+
+        Each pair's block becomes what it would be if the two shared noise of their own: off the diagonal
+        :math:`-\rho \sqrt{P_{ii} P_{jj}} / (1 - \rho^2)`, and the diagonal grows as :math:`1 / (1 - \rho^2)`; both relative to
+        the partial correlation that they had. Neurons in several pairs grow by each, so that their partial correlations
+        fall short of those given.
+
+        Parameters
+        ----------
+        pairs
+            Different pairs of different neurons.
+        correlation
+            Their partial correlations, in (-1, 1).
+
+        Examples
+        --------
+        >>> alone = Precision(np.ones(2), np.zeros((2, 0)))
+        >>> joined = alone.with_pairs(np.array([[0, 1]]), np.array([0.6]))
+        >>> (np.linalg.inv(np.diag(joined.inverse_private) + joined.added.toarray())).round(3)
+        array([[1. , 0.6],
+               [0.6, 1. ]])
+        """
+        n_neurons, (one, other) = len(self.inverse_private), pairs.T
+        had = self.partial_correlations_of(pairs)
+        diagonal = self.diagonal()
+        # the diagonal without what the pair itself adds to it
+        growth = (1 - had**2) / (1 - correlation**2) - 1
+        size = np.sqrt(diagonal[one] * diagonal[other])
+        change = had * size - correlation * size * (1 - had**2) / (1 - correlation**2)
+        values = np.concatenate([change, change, growth * diagonal[one], growth * diagonal[other]])
+        row, column = np.concatenate([one, other, one, other]), np.concatenate([other, one, one, other])
+        added = csr_array((values, (row, column)), shape=(n_neurons, n_neurons))
+        return Precision(self.inverse_private, self.shared, added if self.added is None else self.added + added)
+
+    def partial_correlations(self, chosen: Int[np.ndarray, "chosen"] | None = None) -> Float[np.ndarray, "row neuron"]:
+        r"""Return the correlation of each pair given all other neurons, :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
+
+        Parameters
+        ----------
+        chosen
+            Neurons that make up the rows of the result; None for all.
+
+        Returns
+        -------
+        correlation
+            In [-1, 1], shape ``(n_chosen, n_neurons)``; 1 for a neuron with itself.
+
+        Examples
+        --------
+        Two neurons that hear one third neuron correlate, but not once it is known:
+
+        >>> heard = np.array([[1.0], [1.0], [1.0]])
+        >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), heard)
+        >>> precision.partial_correlations().round(3)[0]
+        array([1.   , 0.   , 0.577])
+        """
+        scaled = self.shared / np.sqrt(self.diagonal())[:, None]
+        rows = np.arange(len(scaled)) if chosen is None else chosen
+        correlation: np.ndarray = scaled[rows] @ scaled.T
+        if self.added is not None:
+            root = np.sqrt(self.diagonal())
+            correlation -= self.added[rows].toarray() / (root[rows][:, None] * root)
+        correlation[np.arange(len(rows)), rows] = 1
+        return correlation
+
+
+def scale_columns(residuals: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row neuron"]:
+    """Divide each column by its root mean square; a column of zeros stays."""
+    size = np.sqrt(np.mean(residuals.astype(np.float64) ** 2, axis=0))
+    return residuals * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(residuals.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +171,29 @@ class CouplingEstimate:
 
     @classmethod
     def of(cls, residuals: Float[np.ndarray, "row neuron"], shrinkage: float | None = None) -> "CouplingEstimate":
-        """Estimate from independent rows of noise with mean zero; ``shrinkage`` None for that of Ledoit and Wolf."""
+        """Estimate from independent rows of noise with mean zero, of fewer trials than neurons if need be.
+
+        Parameters
+        ----------
+        residuals
+            Any unit, shape ``(n_rows, n_neurons)``. Each neuron is scaled to unit variance first, so that shrinkage treats all
+            alike; a neuron that never varies is independent of all others.
+        shrinkage
+            In (0, 1]; None for that of Ledoit and Wolf.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than two rows or nothing varies.
+
+        References
+        ----------
+        Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
+        """
         scaled = scale_columns(residuals)
-        used = min(max(ledoit_wolf_shrinkage(scaled) if shrinkage is None else shrinkage, LEAST_SHRINKAGE), 1.0)
-        precision = shrunk_precision(residuals, used)
+        # a sample of full rank times almost nothing still has an inverse: the shrinkage is kept off 0
+        used = min(max(_ledoit_wolf_shrinkage(scaled) if shrinkage is None else shrinkage, LEAST_SHRINKAGE), 1.0)
+        precision = _shrunk_precision(scaled, used)
         return cls(precision, used, precision.multiply(scaled).astype(np.float32))
 
     def diagonal(self) -> Float[np.ndarray, "neuron"]:
@@ -163,21 +308,30 @@ def find_coupled_pairs(estimate: CouplingEstimate, n_kept: int, spread: float = 
     return CoupledPairs(pairs, coupling, p_value, adjust_for_discoveries(p_value, n_neurons * (n_neurons - 1) // 2))
 
 
-def adjust_for_discoveries(p_values: Float[np.ndarray, "tested"], n_pairs: int) -> Float[np.ndarray, "tested"]:
-    """Return Benjamini-Hochberg adjusted p-values where only the most promising of ``n_pairs`` pairs were tested.
+def _ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
+    """Return how far to shrink a sample covariance towards equal, independent variances, in [0, 1].
 
-    The others count as if their p-value were 1, which can only make the adjusted values larger.
-
-    References
-    ----------
-    Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57:289. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
-
-    Examples
-    --------
-    >>> adjust_for_discoveries(np.array([0.001, 0.02]), 10)
-    array([0.01, 0.1 ])
+    It is ``sklearn.covariance.ledoit_wolf_shrinkage(residuals, assume_centered=True)``, but takes all norms from the products
+    between rows where these are fewer than neurons, which is ten times faster for some thousand neurons.
     """
-    if not len(p_values):
-        return p_values
-    adjusted: np.ndarray = np.minimum(false_discovery_control(p_values) * n_pairs / len(p_values), 1.0)
-    return adjusted
+    n_rows, n_neurons = residuals.shape
+    if n_rows < 2 or not np.any(residuals):
+        raise DataError(f"A covariance needs at least two rows that vary; got {n_rows} rows. Give more trials.")
+    gram = residuals @ residuals.T if n_rows < n_neurons else residuals.T @ residuals
+    size = float(np.einsum("ab,ab->", gram, gram, dtype=np.float64)) / n_rows**2
+    length = np.einsum("rn,rn->r", residuals, residuals, dtype=np.float64)
+    mean = float(length.sum()) / n_rows / n_neurons
+    away = size - n_neurons * mean**2
+    spread = (float((length**2).sum()) / n_rows - size) / n_rows
+    return min(spread, away) / away if away > 0 else 1.0
+
+
+def _shrunk_precision(scaled: Float[np.ndarray, "row neuron"], shrinkage: float) -> Precision:
+    """Return the precision of the shrunk covariance of columns of unit variance, also of fewer rows than neurons."""
+    if len(scaled) > scaled.shape[1]:  # as many components as neurons hold the same covariance
+        value, vector = np.linalg.eigh((scaled.T @ scaled / len(scaled)).astype(np.float64))
+        square_root = (vector * np.sqrt(np.maximum(value, 0))).astype(scaled.dtype)
+    else:
+        square_root = np.ascontiguousarray(scaled.T) / scaled.dtype.type(np.sqrt(len(scaled)))
+    loadings = square_root * scaled.dtype.type(np.sqrt(1 - shrinkage))
+    return Precision.of(np.full(scaled.shape[1], shrinkage, dtype=scaled.dtype), loadings)

@@ -91,7 +91,7 @@ class Finding:
             Ends of the interval where it is not made of resamples, for example by the jackknife.
         null_range
             Ends of the null where it is not made of draws: twice a known chance level, or, where only a few draws can be had,
-            `dina.statistics.few_draws.prediction_range`.
+            `dina.statistics.intervals.prediction_range`.
         least_null_defined
             Share of the draws of the null that must define the statistic.
         fewest_null

@@ -1,59 +1,12 @@
 """How repeatable each neuron is: reliability, signal variance, and the ceiling that noise sets on any model."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from dina.checks import DataError, check_count
-from dina.shapes import Responses, StimulusIndex, StimulusResponses
+from dina.shapes import Responses, StimulusIndex
 from dina.statistics.correlation import correlate_columns
-from dina.statistics.grouped_sums import count_within_group, mean_square_by_group, sum_by_group
-
-
-def average_halves(
-    responses: Responses, stimulus_index: StimulusIndex
-) -> tuple[StimulusResponses, StimulusResponses, Int[np.ndarray, "stimulus"]]:
-    """Average the odd and the even repeats of each image: two independent responses to the same images.
-
-    Parameters
-    ----------
-    responses
-        Single trials in order of presentation, any unit, shape ``(n_trials, n_neurons)``.
-    stimulus_index
-        For each trial its image, 0-based, shape ``(n_trials,)``.
-
-    Returns
-    -------
-    first, second
-        Averages over repeats 1, 3, … and over 2, 4, …, as many of each (the last repeat of an odd number is left
-        out), so that slow drift affects both alike; shape ``(n_stimuli, n_neurons)``.
-    stimulus
-        Which images: those with at least two trials, shape ``(n_stimuli,)``.
-
-    Raises
-    ------
-    DataError
-        If no image has two trials.
-
-    Examples
-    --------
-    >>> trials = np.array([[1.0], [2.0], [3.0], [9.0]], dtype=np.float32)
-    >>> average_halves(trials, np.array([0, 0, 0, 1]))
-    (array([[1.]], dtype=float32), array([[2.]], dtype=float32), array([0]))
-    """
-    counts = np.bincount(stimulus_index)
-    stimulus = np.flatnonzero(counts >= 2)
-    if not len(stimulus):
-        raise DataError("Two halves need at least one image with two trials; every image was shown once. Record repeats.")
-    position = np.cumsum(counts >= 2) - 1
-    number = count_within_group(stimulus_index)
-    half_length = (counts // 2)[stimulus_index]
-    halves = []
-    for half in (0, 1):
-        rows = np.flatnonzero((number % 2 == half) & (number < 2 * half_length))
-        group = position[stimulus_index[rows]]
-        total = sum_by_group(responses[rows], group, len(stimulus))
-        halves.append(total / (counts[stimulus] // 2).astype(np.float32)[:, None])
-    return halves[0], halves[1], stimulus
+from dina.statistics.repeats import average_halves, mean_square_by_group
 
 
 def split_half_reliability(responses: Responses, stimulus_index: StimulusIndex) -> Float[np.ndarray, "neuron"]:

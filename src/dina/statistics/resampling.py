@@ -1,18 +1,12 @@
-"""Intervals and p-values by resampling: Wilson's interval, the bootstrap over images, and permutation tests."""
+"""The bootstrap over images, each with all its trials, and the central range of what it gives."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import ndtri
-from scipy.stats import t as student
-
-from dina.checks import DataError, check_count
 
 LEVEL = 0.95
 """Coverage of every interval in this package, unless said otherwise."""
-
 
 FEWEST_DEFINED = 20
 """Values under the null that must be defined for a null to be given; it then holds where the statistic is defined."""
@@ -20,56 +14,8 @@ FEWEST_DEFINED = 20
 WELL_DEFINED = 0.95
 """Share of the resamples in which a statistic must be defined for an interval to be given: to leave more out would hide ends."""
 
-
-def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    r"""Return Wilson's score interval of a success fraction, for example of a top-1 accuracy.
-
-    It stays inside [0, 1] and has width above zero at 0 and 1, unlike the normal interval.
-
-    Parameters
-    ----------
-    fraction
-        Observed fraction of successes in [0, 1]; need not be a multiple of 1/n (ties count by expectation).
-    n
-        Number of *independent* observations. Trials of one image are not independent: give the number of images.
-    level
-        Coverage in (0, 1).
-
-    Returns
-    -------
-    low, high
-        Ends of the interval, in [0, 1].
-
-    Raises
-    ------
-    DataError
-        If ``fraction`` lies outside [0, 1] or ``n`` is below 1.
-
-    Notes
-    -----
-    With :math:`z` the normal quantile, the ends are
-    :math:`(p + z^2/2n \pm z\sqrt{p(1-p)/n + z^2/4n^2}) / (1 + z^2/n)`.
-
-    References
-    ----------
-    Wilson (1927), J. Am. Stat. Assoc. 22:209. https://doi.org/10.1080/01621459.1927.10502953
-
-    Examples
-    --------
-    No success among ten leaves z²/(n + z²) = 3.84/13.84 possible:
-
-    >>> low, high = wilson_interval(0.0, 10)
-    >>> round(low, 4), round(high, 4)
-    (0.0, 0.2775)
-    """
-    check_count("n", n, 1)
-    if not 0 <= fraction <= 1:
-        raise DataError(f"A success fraction must lie between 0 and 1; got {fraction}.")
-    z = float(ndtri(0.5 + level / 2))
-    centre = fraction + z * z / (2 * n)
-    spread = z * float(np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n)))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+CHUNK = 4_000_000
+"""Largest number of weights held at a time while medians are bootstrapped (32 MB)."""
 
 
 def resample_counts(n: int, n_resamples: int, generator: np.random.Generator) -> Int[np.ndarray, "resample item"]:
@@ -130,65 +76,51 @@ def central_range(
     return percentile_interval(defined) if is_enough else (math.nan, math.nan)
 
 
-def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tuple[float, float]:
-    """Return the 95 % interval of a statistic from its values without each item in turn; NaN where one is not defined.
+def clustered_means(
+    values: Float[np.ndarray, "query"], cluster: Int[np.ndarray, "query"], counts: Int[np.ndarray, "resample cluster"]
+) -> Float[np.ndarray, "resample"]:
+    """Return the mean over queries of every resample.
 
     Parameters
     ----------
-    value
-        Of all items, any unit.
-    without
-        Without each item, same unit, shape ``(n_items,)``.
-
-    References
-    ----------
-    Efron & Stein (1981), Ann. Stat. 9:586. https://doi.org/10.1214/aos/1176345462
+    values
+        One number per query, in any unit, finite.
+    cluster
+        For each query which image it is about, 0-based, every image present, shape ``(n_queries,)``.
+    counts
+        How often each image was drawn, shape ``(n_resamples, n_clusters)``, from `resample_counts`.
 
     Examples
     --------
-    Of a mean it is Student's interval:
-
-    >>> items = np.array([1.0, 2.0, 3.0])
-    >>> low, high = jackknife_interval(2.0, (6 - items) / 2)
-    >>> round(low, 2), round(high, 2)
-    (-0.48, 4.48)
+    >>> clustered_means(np.array([1.0, 3.0, 8.0]), np.array([0, 0, 1]), np.array([[1, 1], [2, 0]]))
+    array([4., 2.])
     """
-    if not np.isfinite([value, *without]).all():
-        return math.nan, math.nan
-    n = len(without)
-    error = math.sqrt((n - 1) * float(((without - without.mean()) ** 2).mean()))
-    reach = float(student.ppf(0.5 + LEVEL / 2, n - 1)) * error
-    return value - reach, value + reach
+    n_clusters = counts.shape[1]
+    total = counts @ np.bincount(cluster, weights=values, minlength=n_clusters)
+    n_values: np.ndarray = counts @ np.bincount(cluster, minlength=n_clusters)
+    means: np.ndarray = total / n_values
+    return means
 
 
-def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
-    r"""Return how often chance does as well as what was observed, never 0.
-
-    Parameters
-    ----------
-    observed
-        The statistic of the data.
-    permuted
-        The statistic after each random permutation, shape ``(n_permutations,)``.
-    extreme
-        Whether "small" or "large" values speak against chance.
-
-    Returns
-    -------
-    p_value
-        :math:`(b + 1) / (m + 1)` in (0, 1], with :math:`b` of :math:`m` permutations at least as extreme; the
-        observed assignment counts as one of them.
-
-    References
-    ----------
-    Phipson & Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. https://doi.org/10.2202/1544-6115.1585
+def clustered_medians(
+    values: Float[np.ndarray, "query"], cluster: Int[np.ndarray, "query"], counts: Int[np.ndarray, "resample cluster"]
+) -> Float[np.ndarray, "resample"]:
+    """Return the median over queries of every resample; arguments as `clustered_means`.
 
     Examples
     --------
-    >>> permutation_p_value(5.0, np.array([1.0, 2.0, 3.0]), "large")
-    0.25
+    >>> clustered_medians(np.array([1.0, 3.0, 8.0]), np.array([0, 0, 1]), np.array([[1, 1], [1, 2]]))
+    array([3. , 5.5])
     """
-    # sums in another order differ by rounding; such a permutation is as extreme as the observation itself
-    slack = 1e-9 * max(1.0, abs(observed))
-    as_extreme = permuted <= observed + slack if extreme == "small" else permuted >= observed - slack
-    return (int(as_extreme.sum()) + 1) / (len(permuted) + 1)
+    order = np.argsort(values, kind="stable")
+    ranked, owner = values[order], cluster[order]
+    medians = np.empty(len(counts))
+    step = max(1, CHUNK // len(values))
+    for start in range(0, len(counts), step):
+        cumulative = np.cumsum(counts[start : start + step][:, owner], axis=1)
+        total = cumulative[:, -1:]
+        # of n values the median is the mean of the ceil(n / 2)-th and the (floor(n / 2) + 1)-th
+        lower = np.argmax(cumulative >= (total + 1) // 2, axis=1)
+        upper = np.argmax(cumulative >= total // 2 + 1, axis=1)
+        medians[start : start + step] = (ranked[lower] + ranked[upper]) / 2
+    return medians

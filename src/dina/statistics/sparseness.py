@@ -1,9 +1,25 @@
-"""How unequally responses are spread: over images for a neuron, or over neurons for an image."""
+"""How unequally values are spread: responses over images or neurons, and a mean pattern over places."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import t as student
 
 from dina.checks import DataError
+from dina.statistics.resampling import LEVEL
+
+FEWEST = 4  # patterns: the jackknife leaves one out and still needs pairs of different ones
+
+NOT_POSITIVE = "The total is not above 0 beyond its noise."
+
+LOST_IN_NOISE = "What differs between patterns hides their mean: its sum of squares is not above 0, or could have any spread."
+
+TOO_FEW = f"At least {FEWEST} patterns are needed to tell a mean from its noise."
+
+Patterns = Float[np.ndarray, "pattern place"]
+
+Weight = Float[np.ndarray, "place"]
 
 
 def treves_rolls_sparseness(responses: Float[np.ndarray, "observation variable"]) -> Float[np.ndarray, "variable"]:
@@ -76,3 +92,136 @@ def _check_not_negative(responses: Float[np.ndarray, "observation variable"]) ->
             "Sparseness needs at least two responses that are not negative; got"
             f" {len(responses)} with minimum {responses.min(initial=0.0):g}. Use responses in their own units, not z-scores."
         )
+
+
+@dataclass(frozen=True)
+class Participation:
+    """A participation with its interval.
+
+    Parameters
+    ----------
+    value
+        In (0, 1]; NaN where it cannot be told.
+    low, high
+        Ends of its 95 % interval, in [0, 1]; NaN likewise.
+    reason
+        Why it cannot be told; "" where it can.
+    """
+
+    value: float
+    low: float
+    high: float
+    reason: str = ""
+
+
+def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
+    r"""Return the fraction of places, each with its weight, over which the mean of some patterns is spread.
+
+    It is 1 where the mean is proportional to the weight. With equal weights it is the fraction of the places if the mean is
+    the same at some of them and 0 at the others. A place with a mean below 0 counts against those above it: it takes from
+    the total and adds to the squares.
+
+    Parameters
+    ----------
+    patterns
+        One for each independent thing (image), any unit, shape ``(n_patterns, n_places)``, finite.
+    weight
+        Above 0, any unit, shape ``(n_places,)``.
+
+    Notes
+    -----
+    With :math:`m` the expected pattern and :math:`w` the weights,
+    :math:`\pi = (\sum_j m_j)^2 / (\sum_j w_j \sum_j m_j^2 / w_j)`, which is :math:`1 / (1 + \chi^2)` with :math:`\chi^2` the
+    divergence of :math:`m` from :math:`w`. Squares of a noisy mean are too large by its variance, which makes any mean look
+    confined. Here both squares are sums of products of *different* patterns, whose expectations are right (U-statistics).
+    With :math:`u` and :math:`l` the roots of the upper and of the lower part, the interval holds the squares of all
+    :math:`c` for which :math:`u - c\,l` is 0 within its error (Fieller), by the jackknife over patterns with Student's
+    quantile; what lies outside [0, 1] is cut off. Roots, because a pattern that comes at any strength multiplies both: the
+    squares themselves would be lost in its spread. Where all of [0, 1] is left, or one pattern decides about a sign, nothing
+    is known. For a mean proportional to the weight the statistic is degenerate, the jackknife too large, and the interval
+    covers more often than 95 %.
+
+    References
+    ----------
+    Fieller (1954), J. R. Stat. Soc. B 16:175. https://doi.org/10.1111/j.2517-6161.1954.tb00159.x
+
+    Efron & Stein (1981), Ann. Stat. 9:586. https://doi.org/10.1214/aos/1176345462, on the bias of the jackknife.
+    """
+    if len(patterns) < FEWEST:
+        return Participation(np.nan, np.nan, np.nan, TOO_FEW)
+    both, without = _leaving_one_out(patterns, weight)
+    if both[0] <= 0 or patterns.sum() <= 0:
+        return Participation(np.nan, np.nan, np.nan, NOT_POSITIVE)
+    if both[1] <= 0 or without.min() <= 0:
+        return Participation(np.nan, np.nan, np.nan, LOST_IN_NOISE)
+    roots = np.sqrt(without)
+    deviation = roots - roots.mean(axis=1, keepdims=True)
+    error = (len(patterns) - 1) / len(patterns) * deviation @ deviation.T
+    quantile = float(student.ppf(0.5 + LEVEL / 2, len(patterns) - 1))
+    low, high = _fieller(float(np.sqrt(both[0])), float(np.sqrt(both[1])), quantile**2 * error)
+    if low <= 0 and high >= 1:
+        return Participation(np.nan, np.nan, np.nan, LOST_IN_NOISE)
+    return Participation(min(1.0, float(both[0] / both[1])), low**2, high**2)
+
+
+def resample_participation(
+    patterns: Patterns, weight: Weight, counts: Float[np.ndarray, "resample pattern"]
+) -> Float[np.ndarray, "resample"]:
+    """Return the participation of patterns that count several times or not at all; none is paired with its own copy.
+
+    Parameters
+    ----------
+    patterns, weight
+        As in `estimate_participation`.
+    counts
+        How often each pattern counts, shape ``(n_resamples, n_patterns)``.
+
+    Returns
+    -------
+    participation
+        At most 1; NaN where the total is not above 0 or nothing is left of the squares.
+    """
+    sums = patterns.sum(axis=1)
+    own = np.square(counts)
+    totals = counts @ sums
+    total = totals**2 - own @ sums**2
+    square = np.square(counts @ patterns) @ (1 / weight) - own @ (np.square(patterns) @ (1 / weight))
+    is_known = (total > 0) & (totals > 0) & (square > 0)
+    return np.minimum(1.0, np.divide(total, weight.sum() * square, out=np.full(len(counts), np.nan), where=is_known))
+
+
+def mean_squares(patterns: Patterns) -> tuple[float, Float[np.ndarray, "place"]]:
+    """Return the squares of the total and of every place of the mean pattern, without bias; they may be negative."""
+    n = len(patterns)
+    sums = patterns.sum(axis=1)
+    total = sums.sum() ** 2 - np.square(sums).sum()
+    places = np.square(patterns.sum(axis=0)) - np.square(patterns).sum(axis=0)
+    return float(total) / (n * (n - 1)), places / (n * (n - 1))
+
+
+def _leaving_one_out(patterns: Patterns, weight: Weight) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2 pattern"]]:
+    """Return the upper and the lower part of the ratio, from all patterns and without each."""
+    n, all_weight = len(patterns), weight.sum()
+    total, places = mean_squares(patterns)
+    both = np.array([total, all_weight * float((places / weight).sum())])
+    sums, mean = patterns.sum(axis=1), patterns.sum(axis=0)
+    # without one pattern, the sum over ordered pairs loses twice what that pattern makes with the others
+    of_total = sums * (sums.sum() - sums)
+    of_square = all_weight * (patterns @ (mean / weight) - np.square(patterns) @ (1 / weight))
+    return both, (both[:, None] * (n * (n - 1)) - 2 * np.stack([of_total, of_square])) / ((n - 1) * (n - 2))
+
+
+def _fieller(upper: float, lower: float, error: Float[np.ndarray, "2 2"]) -> tuple[float, float]:
+    """Return the ends in [0, 1] of the set of c with (upper - c lower)² at most c's error."""
+    leading, middle, last = lower**2 - error[1, 1], upper * lower - error[0, 1], upper**2 - error[0, 0]
+    spread = np.sqrt(max(0.0, middle**2 - leading * last))
+    if leading > 0:
+        low, high = (middle - spread) / leading, (middle + spread) / leading
+        return float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
+    if leading == 0:
+        return (0.0, 1.0) if middle <= 0 else (float(np.clip(last / (2 * middle), 0, 1)), 1.0)
+    # the set is all that lies outside the two roots, and holds upper / lower > 0 and all beyond
+    ends = sorted(((middle - spread) / leading, (middle + spread) / leading))
+    if spread == 0 or ends[0] >= 0:
+        return 0.0, 1.0
+    return float(np.clip(ends[1], 0, 1)), 1.0

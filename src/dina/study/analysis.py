@@ -15,9 +15,9 @@ from dina.retrieval.compare import compare
 from dina.retrieval.evaluate import RetrievalResult, Row, evaluate, unavailable_row
 from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.retrieval import DIRECTIONS, Direction, Retrieval
+from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval
 from dina.retrieval.transductive import CORRECTIONS
-from dina.statistics.false_discoveries import control_false_discoveries
+from dina.statistics.p_values import control_false_discoveries
 from dina.study.retrieval_file import DecoderScores
 
 COMPARED = "dina"

@@ -14,9 +14,9 @@ from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.progress import track
 from dina.retrieval.compare import compare
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.retrieval import Retrieval, retrieve
-from dina.statistics.false_discoveries import control_false_discoveries
-from dina.statistics.resampling import wilson_interval
+from dina.retrieval.ranks import Retrieval, retrieve
+from dina.statistics.intervals import wilson_interval
+from dina.statistics.p_values import control_false_discoveries
 from dina.study.analysis import HUB_PLACES
 from dina.study.decoders import read_scores
 from dina.study.dina_step import BEFORE_TRAINING

@@ -12,9 +12,9 @@ from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
 from dina.data.splits import Split
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.shapes import Scores
-from dina.statistics.kernel_alignment import gram_of
+from dina.statistics.map_similarity import gram_of
 from dina.statistics.resampling import percentile_interval
 from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, joint_preset_settings

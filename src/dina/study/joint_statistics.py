@@ -10,12 +10,10 @@ from jaxtyping import Float, Int
 
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
 from dina.randomness import generator_for
-from dina.statistics.clustered_bootstrap import clustered_means
-from dina.statistics.false_discoveries import control_false_discoveries
 from dina.statistics.finding import Finding
-from dina.statistics.kernel_alignment import FEWEST_IMAGES, compare_by_cka
-from dina.statistics.paired_exchange import paired_exchange_p_value
-from dina.statistics.resampling import percentile_interval, permutation_p_value, resample_counts
+from dina.statistics.map_similarity import FEWEST_IMAGES, compare_by_cka
+from dina.statistics.p_values import control_false_discoveries, paired_exchange_p_value, permutation_p_value
+from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 from dina.statistics.variance_components import variance_components
 
 Rounds = Mapping[tuple[int, int], xr.Dataset]

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.statistics.reliability import average_halves, signal_variance_fraction, split_half_reliability
+from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
+from dina.statistics.repeats import average_halves
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
 
 log = logging.getLogger("dina.study")

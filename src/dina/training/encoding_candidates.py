@@ -16,7 +16,7 @@ from dina.models.towers.image.contrast_gain import keep_components, solve_knots
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.neural.shared_noise import SharedNoise
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast

@@ -10,8 +10,8 @@ import transformers
 from dina.checks import DataError
 from dina.data.pairs import make_task
 from dina.models.towers.neural import Linear, LowRank, NeuronAttention, Perceptron
-from dina.retrieval.retrieval import DIRECTIONS, retrieve
-from dina.statistics.resampling import wilson_interval
+from dina.retrieval.ranks import DIRECTIONS, retrieve
+from dina.statistics.intervals import wilson_interval
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.decoder import DinaDecoder
 from dina.training.optimisers import OptimiserSettings

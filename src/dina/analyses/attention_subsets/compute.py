@@ -14,8 +14,8 @@ from dina.checks import DataError
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_reach
 from dina.statistics.map_similarity import structural_similarity
 from dina.statistics.rank_association import spearman_null, spearman_with_interval
 from dina.statistics.resampling import percentile_interval, resample_counts

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.statistics.grouped_sums import count_within_group
 from dina.statistics.reliability import signal_variance_fraction
+from dina.statistics.repeats import count_within_group
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from dina.analyses.contributions.contribution_bootstrap import Resample, interva
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_strength import NeuronStrength
 from dina.randomness import generator_for
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_reach
 from dina.statistics.rank_association import roc_area, spearman_null, spearman_with_interval
 from dina.statistics.reliability import spearman_brown
 from dina.statistics.resampling import percentile_interval, resample_counts

@@ -22,11 +22,11 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.noise_covariance import repeat_differences
 from dina.randomness import generator_for
+from dina.statistics.correlation import noise_correlations, signal_correlations, standardise_columns
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
-from dina.statistics.covariability import noise_correlations, signal_correlations, standardise_columns
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
-from dina.statistics.reliability import average_halves
+from dina.statistics.intervals import prediction_reach
+from dina.statistics.repeats import average_halves
 
 ROWS_AT_ONCE = 256
 FEWEST_DIFFERENCES = 10

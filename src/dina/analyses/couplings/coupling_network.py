@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from dina.data.pairs import Pairs
-from dina.statistics.covariability import standardise_columns
-from dina.statistics.few_draws import prediction_reach
+from dina.statistics.correlation import standardise_columns
 from dina.statistics.finding import Finding
-from dina.statistics.reliability import average_halves
+from dina.statistics.intervals import prediction_reach
+from dina.statistics.repeats import average_halves
 from dina.statistics.resampling import percentile_interval
 from dina.statistics.rewiring import rewire
 

@@ -12,10 +12,10 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
 from dina.checks import DataError
 from dina.randomness import generator_for
+from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
-from dina.statistics.ranks import all_ranks
 from dina.statistics.resampling import percentile_interval, resample_counts
 
 NULL = "maps of responses paired with maps of other images, permuted over images"

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
 
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_reach
 
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
 

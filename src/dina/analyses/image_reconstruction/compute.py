@@ -20,10 +20,10 @@ from dina.analyses.image_reconstruction.reconstructors import (
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
+from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
-from dina.statistics.ranks import all_ranks
 from dina.statistics.resampling import percentile_interval, resample_counts
 
 NULL = "reconstructions compared with other test images, permuted over images"

@@ -20,12 +20,11 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.progress import track
 from dina.randomness import generator_for
-from dina.statistics.clustered_bootstrap import clustered_means
-from dina.statistics.covariability import shuffle_repeats
-from dina.statistics.few_draws import prediction_reach
+from dina.retrieval.ranks import count_better_and_tied
 from dina.statistics.finding import Finding
-from dina.statistics.ranks import count_better_and_tied
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.intervals import prediction_reach
+from dina.statistics.repeats import shuffle_repeats
+from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 from dina.training.comparison import LikelihoodComparison
 
 Condition = tuple[str, str]

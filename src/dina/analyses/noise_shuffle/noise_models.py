@@ -9,8 +9,8 @@ from jaxtyping import Float
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.data.pairs import Pairs
 from dina.models.noise_covariance import decompose_residuals
-from dina.statistics.covariability import shuffle_repeats
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
+from dina.statistics.repeats import shuffle_repeats
 from dina.training.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
 
 MOST_TRIALS = 3000

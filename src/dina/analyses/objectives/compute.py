@@ -12,8 +12,9 @@ from dina.analyses.objectives.rules import BEYOND, CONTRASTIVE, LOSS, MATCHED, O
 from dina.analyses.verdict import Verdict, judge
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.kernel_alignment import linear_cka
-from dina.statistics.resampling import WELL_DEFINED, percentile_interval, resample_counts, wilson_interval
+from dina.statistics.intervals import wilson_interval
+from dina.statistics.map_similarity import linear_cka
+from dina.statistics.resampling import WELL_DEFINED, percentile_interval, resample_counts
 from dina.training.objectives import OBJECTIVES
 
 N_RESAMPLES = 2000

@@ -16,7 +16,7 @@ from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.checks import DataError
 from dina.data.pairs import Pairs, make_task
 from dina.randomness import generator_for
-from dina.retrieval.retrieval import retrieve
+from dina.retrieval.ranks import retrieve
 from dina.training.aligned_towers import AlignedTowers
 
 N_DRAWS = 40

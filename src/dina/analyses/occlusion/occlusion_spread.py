@@ -10,7 +10,8 @@ from scipy.stats import rankdata
 from dina.analyses.untrained_draws import NULL as UNTRAINED
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.participation import (
+from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.sparseness import (
     LOST_IN_NOISE,
     NOT_POSITIVE,
     TOO_FEW,
@@ -18,7 +19,6 @@ from dina.statistics.participation import (
     mean_squares,
     resample_participation,
 )
-from dina.statistics.resampling import percentile_interval, resample_counts
 
 SHIFTED = "coverage shifted across the image, wrapping around"
 PERMUTED = "coverage permuted over covered places"

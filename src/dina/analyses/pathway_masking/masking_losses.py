@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 
 from dina.analyses.maskable_parts import MaskableParts
 from dina.randomness import generator_for
+from dina.retrieval.ranks import count_better_and_tied
 from dina.shapes import Scores
-from dina.statistics.ranks import count_better_and_tied
 from dina.statistics.resampling import percentile_interval, resample_counts
 
 Groups = Mapping[str, Bool[np.ndarray, "part"]]

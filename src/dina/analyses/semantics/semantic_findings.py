@@ -17,7 +17,8 @@ from dina.analyses.semantics.semantic_galleries import (
 )
 from dina.shapes import Scores
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import percentile_interval, wilson_interval
+from dina.statistics.intervals import wilson_interval
+from dina.statistics.resampling import percentile_interval
 
 DRAWN = "categories drawn from what low-level structure lets expect"
 EXCHANGED = "low-level structure of other images of the same category"

@@ -20,8 +20,8 @@ from dina.analyses.sparse_subsets.subset_orders import draw_orders, subset_sizes
 from dina.analyses.training_ranking import rank_on_training
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_reach
 
 FEWEST_DRAWS = 4
 

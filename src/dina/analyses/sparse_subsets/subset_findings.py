@@ -10,8 +10,8 @@ from dina.analyses.score_changes import Treatment
 from dina.analyses.sparse_subsets.subset_curves import SubsetCurves, area_under, fraction_needed
 from dina.analyses.sparse_subsets.subset_orders import subset_sizes
 from dina.randomness import generator_for
-from dina.statistics.few_draws import prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_reach
 from dina.statistics.resampling import percentile_interval, resample_counts
 
 HALF, MOST = 0.5, 0.9

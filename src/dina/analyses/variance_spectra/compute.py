@@ -17,11 +17,10 @@ from dina.checks import DataError
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
 from dina.shapes import ContrastImages
-from dina.statistics.eigenmoments import fit_moments
 from dina.statistics.finding import Finding
-from dina.statistics.reliability import average_halves
+from dina.statistics.repeats import average_halves
 from dina.statistics.resampling import LEVEL, percentile_interval
-from dina.statistics.spectrum import cross_validated_spectrum, fit_power_law
+from dina.statistics.spectrum import cross_validated_spectrum, fit_moments, fit_power_law
 
 SOURCES = (
     "images",

@@ -11,7 +11,7 @@ from dina.figures.style import style_of
 from dina.figures.words import DASH, interval, number, percent
 from dina.report.figures import draw_accuracy, draw_ranks
 from dina.report.read_run import DecodingRow, Run
-from dina.statistics.ranks import target_ranks
+from dina.retrieval.ranks import target_ranks
 
 QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}

@@ -1,8 +1,8 @@
-"""Sums by group have the same bits as adding row by row."""
+"""Sums over the repeats of an image have the same bits as adding row by row, and its halves are independent."""
 
 import numpy as np
 
-from dina.statistics.grouped_sums import count_within_group, mean_square_by_group, sum_by_group
+from dina.statistics.repeats import average_halves, count_within_group, mean_square_by_group, sum_by_group
 
 
 def test_sums_have_the_same_bits_as_adding_row_by_row():
@@ -36,3 +36,14 @@ def test_squares_within_and_between_add_up_to_the_total():
 
     # exact identity of the analysis of variance; float64 rounding only
     np.testing.assert_allclose(within + between, ((values - values.mean(axis=0)) ** 2).sum(axis=0), rtol=1e-10)
+
+
+def test_halves_alternate_and_leave_out_the_odd_last_trial():
+    responses = np.array([[1.0], [10.0], [2.0], [3.0], [20.0], [4.0], [7.0]], dtype=np.float32)
+    index = np.array([1, 4, 1, 1, 4, 1, 0])
+
+    first, second, stimulus = average_halves(responses, index)
+
+    np.testing.assert_array_equal(stimulus, [1, 4])
+    np.testing.assert_array_equal(first, [[2.0], [10.0]])  # trials 1 and 3 of image 1
+    np.testing.assert_array_equal(second, [[3.0], [20.0]])  # trials 2 and 4

@@ -1,11 +1,27 @@
-"""The range of a null from few draws holds as many further draws as it says."""
+"""Intervals agree with their definitions, and one more draw lies inside as often as they say."""
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from dina.checks import DataError
-from dina.statistics.few_draws import prediction_range, prediction_reach
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_range, prediction_reach, wilson_interval
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (7, 10), (10, 10), (37, 280)])
+def test_wilson_interval_agrees_with_scipy(successes, n):
+    expected = binomtest(successes, n).proportion_ci(method="wilson")
+
+    low, high = wilson_interval(successes / n, n)
+
+    # both evaluate the same closed formula in float64
+    np.testing.assert_allclose([low, high], [expected.low, expected.high], atol=1e-12)
+
+
+def test_wilson_interval_refuses_a_fraction_above_one():
+    with pytest.raises(DataError, match=r"between 0 and 1; got 1\.2"):
+        wilson_interval(1.2, 10)
 
 
 @pytest.mark.parametrize("n_draws", [4, 30])

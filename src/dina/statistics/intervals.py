@@ -1,0 +1,152 @@
+"""Intervals by formula: of a fraction of successes, by the jackknife, and of one more draw where draws are few."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtri
+from scipy.stats import t as student
+
+from dina.checks import DataError, check_count
+from dina.statistics.resampling import LEVEL
+
+
+def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    r"""Return Wilson's score interval of a success fraction, for example of a top-1 accuracy.
+
+    It stays inside [0, 1] and has width above zero at 0 and 1, unlike the normal interval.
+
+    Parameters
+    ----------
+    fraction
+        Observed fraction of successes in [0, 1]; need not be a multiple of 1/n (ties count by expectation).
+    n
+        Number of *independent* observations. Trials of one image are not independent: give the number of images.
+    level
+        Coverage in (0, 1).
+
+    Returns
+    -------
+    low, high
+        Ends of the interval, in [0, 1].
+
+    Raises
+    ------
+    DataError
+        If ``fraction`` lies outside [0, 1] or ``n`` is below 1.
+
+    Notes
+    -----
+    With :math:`z` the normal quantile, the ends are
+    :math:`(p + z^2/2n \pm z\sqrt{p(1-p)/n + z^2/4n^2}) / (1 + z^2/n)`.
+
+    References
+    ----------
+    Wilson (1927), J. Am. Stat. Assoc. 22:209. https://doi.org/10.1080/01621459.1927.10502953
+
+    Examples
+    --------
+    No success among ten leaves z²/(n + z²) = 3.84/13.84 possible:
+
+    >>> low, high = wilson_interval(0.0, 10)
+    >>> round(low, 4), round(high, 4)
+    (0.0, 0.2775)
+    """
+    check_count("n", n, 1)
+    if not 0 <= fraction <= 1:
+        raise DataError(f"A success fraction must lie between 0 and 1; got {fraction}.")
+    z = float(ndtri(0.5 + level / 2))
+    centre = fraction + z * z / (2 * n)
+    spread = z * float(np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n)))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tuple[float, float]:
+    """Return the 95 % interval of a statistic from its values without each item in turn; NaN where one is not defined.
+
+    Parameters
+    ----------
+    value
+        Of all items, any unit.
+    without
+        Without each item, same unit, shape ``(n_items,)``.
+
+    References
+    ----------
+    Efron & Stein (1981), Ann. Stat. 9:586. https://doi.org/10.1214/aos/1176345462
+
+    Examples
+    --------
+    Of a mean it is Student's interval:
+
+    >>> items = np.array([1.0, 2.0, 3.0])
+    >>> low, high = jackknife_interval(2.0, (6 - items) / 2)
+    >>> round(low, 2), round(high, 2)
+    (-0.48, 4.48)
+    """
+    if not np.isfinite([value, *without]).all():
+        return math.nan, math.nan
+    n = len(without)
+    error = math.sqrt((n - 1) * float(((without - without.mean()) ** 2).mean()))
+    reach = float(student.ppf(0.5 + LEVEL / 2, n - 1)) * error
+    return value - reach, value + reach
+
+
+def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVEL) -> Float[np.ndarray, "*more"]:
+    r"""Return how far from the mean of some draws one more draw lies at most, with the probability ``level``.
+
+    The outermost of n draws are passed by one more draw in 2 of n + 1 cases, so that quantiles of few draws make a null too
+    narrow: of four draws it would hold three fifths.
+
+    Parameters
+    ----------
+    draws
+        Independent draws of one or several statistics, any unit, shape ``(n_draws, ...)``, at least two.
+    level
+        Probability in (0, 1).
+
+    Returns
+    -------
+    reach
+        Half width of the range about the mean of the draws, unit of the draws, shape ``(...)``.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two draws.
+
+    Notes
+    -----
+    Prediction interval of a normal variable: :math:`t_{n-1} s \sqrt{1 + 1/n}` with the standard deviation :math:`s` of the draws.
+
+    Examples
+    --------
+    >>> prediction_reach(np.array([[-1.0, 0.0], [1.0, 0.0]])).round(2)
+    array([22.01,  0.  ])
+    """
+    n = len(draws)
+    if n < 2:
+        raise DataError(f"A range needs at least two draws; got {n}. Draw more.")
+    quantile = float(student.ppf(0.5 + level / 2, n - 1))
+    return np.asarray(quantile * draws.std(axis=0, ddof=1) * np.sqrt(1 + 1 / n))
+
+
+def prediction_range(draws: Float[np.ndarray, "draw"], centre: float | None = None) -> tuple[float, float]:
+    """Return where one more draw of a statistic would lie with a probability of 95 %.
+
+    Parameters
+    ----------
+    draws
+        Independent draws, any unit, shape ``(n_draws,)``, at least two.
+    centre
+        What the draws lie about, for example 0 for a difference between two draws; None for their mean.
+
+    Examples
+    --------
+    >>> low, high = prediction_range(np.array([-1.0, 1.0]), 1.0)
+    >>> round(low, 2), round(high, 2)
+    (-21.01, 23.01)
+    """
+    middle, reach = float(draws.mean()) if centre is None else centre, float(prediction_reach(draws))
+    return middle - reach, middle + reach

@@ -1,0 +1,142 @@
+"""P-values: by permutation, by exchange within mice, and adjusted for many tests at once."""
+
+import itertools
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import false_discovery_control
+
+from dina.checks import DataError
+from dina.randomness import generator_for
+
+MOST_EXACT = 14
+"""Most mice for which all exchanges are carried out; with more, random ones are."""
+
+
+def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
+    r"""Return how often chance does as well as what was observed, never 0.
+
+    Parameters
+    ----------
+    observed
+        The statistic of the data.
+    permuted
+        The statistic after each random permutation, shape ``(n_permutations,)``.
+    extreme
+        Whether "small" or "large" values speak against chance.
+
+    Returns
+    -------
+    p_value
+        :math:`(b + 1) / (m + 1)` in (0, 1], with :math:`b` of :math:`m` permutations at least as extreme; the
+        observed assignment counts as one of them.
+
+    References
+    ----------
+    Phipson & Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. https://doi.org/10.2202/1544-6115.1585
+
+    Examples
+    --------
+    >>> permutation_p_value(5.0, np.array([1.0, 2.0, 3.0]), "large")
+    0.25
+    """
+    # sums in another order differ by rounding; such a permutation is as extreme as the observation itself
+    slack = 1e-9 * max(1.0, abs(observed))
+    as_extreme = permuted <= observed + slack if extreme == "small" else permuted >= observed - slack
+    return (int(as_extreme.sum()) + 1) / (len(permuted) + 1)
+
+
+def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 0, n_exchanges: int = 10_000) -> float:
+    """Return the two-sided p-value of a mean of paired differences, from exchanging the two members of each pair.
+
+    Give one difference for each mouse, not for each neuron, image or recording: only mice are drawn independently.
+
+    Parameters
+    ----------
+    difference
+        First minus second, in any unit, finite, shape ``(n_mice,)``.
+    seed
+        Of random exchanges; not used where all can be carried out.
+    n_exchanges
+        Number of random exchanges.
+
+    Returns
+    -------
+    p_value
+        With *n* mice it cannot be below 2 / 2ⁿ: five mice cannot reach 0.05.
+
+    Raises
+    ------
+    DataError
+        If there is no difference, or one is not finite.
+
+    References
+    ----------
+    Fisher (1935), The Design of Experiments, section 21. Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+
+    Examples
+    --------
+    Six of six mice gain: 2 of 64 exchanges are as extreme.
+
+    >>> paired_exchange_p_value(np.array([0.1, 0.2, 0.1, 0.3, 0.2, 0.1]))
+    0.03125
+    """
+    if not len(difference) or not np.isfinite(difference).all():
+        raise DataError(f"Paired differences must be finite, and at least one; got {difference!r}. Leave out mice without both.")
+    observed = abs(float(difference.mean()))
+    if len(difference) <= MOST_EXACT:
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(difference))))
+        # the first row is the observation itself
+        return permutation_p_value(observed, np.abs(signs[1:] @ difference) / len(difference), "large")
+    drawn = 1.0 - 2.0 * generator_for(seed, "paired exchange").integers(2, size=(n_exchanges, len(difference)))
+    return permutation_p_value(observed, np.abs(drawn @ difference) / len(difference), "large")
+
+
+def control_false_discoveries(p_values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Return adjusted p-values (q-values): calling those below 5 % makes at most 5 % of the calls false, on average.
+
+    Parameters
+    ----------
+    p_values
+        Of all tests of one family, in [0, 1]; NaN where a test could not be made, which then does not count.
+
+    Returns
+    -------
+    q_values
+        Same shape, at least the p-values; NaN where they are.
+
+    References
+    ----------
+    Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57:289. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
+
+    Examples
+    --------
+    >>> control_false_discoveries(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
+    [0.03, 0.04, nan, 0.04]
+    """
+    adjusted = np.full(p_values.shape, np.nan)
+    is_known = np.isfinite(p_values)
+    if is_known.any():
+        adjusted[is_known] = false_discovery_control(p_values[is_known])
+    return adjusted
+
+
+def adjust_for_discoveries(p_values: Float[np.ndarray, "tested"], n_pairs: int) -> Float[np.ndarray, "tested"]:
+    """Return Benjamini-Hochberg adjusted p-values where only the most promising of ``n_pairs`` pairs were tested.
+
+    The others count as if their p-value were 1, which can only make the adjusted values larger.
+
+    References
+    ----------
+    Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57:289. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
+
+    Examples
+    --------
+    >>> adjust_for_discoveries(np.array([0.001, 0.02]), 10)
+    array([0.01, 0.1 ])
+    """
+    if not len(p_values):
+        return p_values
+    adjusted: np.ndarray = np.minimum(false_discovery_control(p_values) * n_pairs / len(p_values), 1.0)
+    return adjusted

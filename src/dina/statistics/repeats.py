@@ -1,0 +1,169 @@
+"""What is made of the repeats of each image: sums, two independent halves, and shuffled repeats."""
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from scipy.sparse import csr_array
+
+from dina.checks import DataError
+from dina.shapes import Responses, StimulusIndex, StimulusResponses
+
+
+def sum_by_group(
+    values: Float32[np.ndarray, "trial neuron"], group: Int[np.ndarray, "trial"], n_groups: int
+) -> Float32[np.ndarray, "group neuron"]:
+    """Add up the rows of each group, in order of trial.
+
+    Parameters
+    ----------
+    values
+        In any unit, shape ``(n_trials, n_neurons)``.
+    group
+        For each row its group, 0-based, shape ``(n_trials,)``.
+    n_groups
+        Number of groups; one without rows sums to 0.
+
+    Notes
+    -----
+    A sparse matrix of ones times the values: tens of times faster than adding at indices, with the same
+    order of additions and therefore the same bits.
+
+    Examples
+    --------
+    >>> sum_by_group(np.array([[1.0], [2.0], [4.0]], dtype=np.float32), np.array([1, 0, 1]), 2)
+    array([[2.],
+           [5.]], dtype=float32)
+    """
+    order = np.argsort(group, kind="stable")
+    first = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=n_groups))])
+    membership = csr_array((np.ones(len(group), dtype=np.float32), order, first), shape=(n_groups, len(group)))
+    total: np.ndarray = membership @ values
+    return total
+
+
+def count_within_group(group: Int[np.ndarray, "trial"]) -> Int[np.ndarray, "trial"]:
+    """Give the members of each group the numbers 0, 1, 2 … in order of appearance: from stimulus to repeat number.
+
+    Examples
+    --------
+    >>> count_within_group(np.array([7, 3, 7, 7]))
+    array([0, 0, 1, 2])
+    """
+    order = np.argsort(group, kind="stable")
+    first = np.searchsorted(group[order], group[order], side="left")
+    number = np.empty(len(group), dtype=np.int64)
+    number[order] = np.arange(len(group)) - first
+    return number
+
+
+def mean_square_by_group(
+    values: Float[np.ndarray, "trial neuron"], group: Int[np.ndarray, "trial"], n_groups: int
+) -> tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]:
+    """Return the sums of squares within groups and between group means, per neuron, in float64.
+
+    The between sum weights each group by its number of rows (one-way analysis of variance); groups may be unequal.
+    """
+    counts = np.bincount(group, minlength=n_groups).astype(np.float64)
+    between, within = np.empty(values.shape[1]), np.empty(values.shape[1])
+    order = np.argsort(group, kind="stable")
+    first = np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
+    membership = csr_array((np.ones(len(group)), order, first), shape=(n_groups, len(group)))
+    shown = np.maximum(counts, 1)[:, None]
+    # a few hundred neurons at a time, so that float64 copies stay small
+    for start in range(0, values.shape[1], 512):
+        block = values[:, start : start + 512].astype(np.float64)
+        block -= block.mean(axis=0)
+        means = (membership @ block) / shown
+        between[start : start + 512] = (counts[:, None] * means**2).sum(axis=0)
+        within[start : start + 512] = ((block - means[group]) ** 2).sum(axis=0)
+    return within, between
+
+
+def average_halves(
+    responses: Responses, stimulus_index: StimulusIndex
+) -> tuple[StimulusResponses, StimulusResponses, Int[np.ndarray, "stimulus"]]:
+    """Average the odd and the even repeats of each image: two independent responses to the same images.
+
+    Parameters
+    ----------
+    responses
+        Single trials in order of presentation, any unit, shape ``(n_trials, n_neurons)``.
+    stimulus_index
+        For each trial its image, 0-based, shape ``(n_trials,)``.
+
+    Returns
+    -------
+    first, second
+        Averages over repeats 1, 3, … and over 2, 4, …, as many of each (the last repeat of an odd number is left
+        out), so that slow drift affects both alike; shape ``(n_stimuli, n_neurons)``.
+    stimulus
+        Which images: those with at least two trials, shape ``(n_stimuli,)``.
+
+    Raises
+    ------
+    DataError
+        If no image has two trials.
+
+    Examples
+    --------
+    >>> trials = np.array([[1.0], [2.0], [3.0], [9.0]], dtype=np.float32)
+    >>> average_halves(trials, np.array([0, 0, 0, 1]))
+    (array([[1.]], dtype=float32), array([[2.]], dtype=float32), array([0]))
+    """
+    counts = np.bincount(stimulus_index)
+    stimulus = np.flatnonzero(counts >= 2)
+    if not len(stimulus):
+        raise DataError("Two halves need at least one image with two trials; every image was shown once. Record repeats.")
+    position = np.cumsum(counts >= 2) - 1
+    number = count_within_group(stimulus_index)
+    half_length = (counts // 2)[stimulus_index]
+    halves = []
+    for half in (0, 1):
+        rows = np.flatnonzero((number % 2 == half) & (number < 2 * half_length))
+        group = position[stimulus_index[rows]]
+        total = sum_by_group(responses[rows], group, len(stimulus))
+        halves.append(total / (counts[stimulus] // 2).astype(np.float32)[:, None])
+    return halves[0], halves[1], stimulus
+
+
+def shuffle_repeats(
+    responses: Float32[np.ndarray, "trial neuron"], stimulus_index: Int[np.ndarray, "trial"], generator: np.random.Generator
+) -> Float32[np.ndarray, "trial neuron"]:
+    r"""Exchange the trials of each image at random, for each neuron by itself: tuning stays, noise correlations go.
+
+    Parameters
+    ----------
+    responses
+        Any unit, shape ``(n_trials, n_neurons)``.
+    stimulus_index
+        For each trial its image, shape ``(n_trials,)``; images may have unequal numbers of trials.
+    generator
+        Of the exchanges.
+
+    Returns
+    -------
+    shuffled
+        Each neuron has the same responses to each image, and the same average. Two neurons still stand in one trial by chance:
+        of R trials, one in R, so that 1/R of the noise correlation about the *true* mean is left, half of it with two.
+
+    References
+    ----------
+    Averbeck, Latham & Pouget (2006), Nat. Rev. Neurosci. 7:358. https://doi.org/10.1038/nrn1888
+
+    Examples
+    --------
+    >>> trials = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]], dtype=np.float32)
+    >>> shuffle_repeats(trials, np.array([0, 0, 1]), np.random.default_rng(1)).sum(axis=0)
+    array([ 6., 18.], dtype=float32)
+    """
+    shuffled = responses.copy()
+    order = np.argsort(stimulus_index, kind="stable")
+    _, counts = np.unique(stimulus_index, return_counts=True)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    for n_repeats in np.unique(counts[counts > 1]):
+        rows = order[first[counts == n_repeats][:, None] + np.arange(n_repeats)]
+        # some images at a time: the exchanges are as large as the responses
+        for part in np.array_split(rows, max(1, rows.size * responses.shape[1] // 4_000_000)):
+            block = responses[part]
+            exchange = np.argsort(generator.random(block.shape, dtype=np.float32), axis=1)
+            shuffled[part] = np.take_along_axis(block, exchange, axis=1)
+    return shuffled
