@@ -5,18 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import sem, spearmanr
 
-from dina.analyses.asked import ask_test, ask_training
 from dina.analyses.contributions.compute import (
     ContributionSettings,
     ContributionsResult,
     analyse_contributions,
+    sample_shapley,
 )
-from dina.analyses.contributions.shapley import sample_shapley
 from dina.analyses.decoded import Decoded, decode
-from dina.analyses.neuron_readout import readout_of
-from dina.analyses.training_ranking import rank_on_training
+from dina.analyses.neuron_readout import NeuronReadout, readout_of
+from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
@@ -45,7 +44,7 @@ def test_contributions_agree_between_images_and_with_shapley_values(result: Cont
 
 
 def test_margins_by_trial_average_to_the_contribution(decoded: Decoded, result: ContributionsResult) -> None:
-    by_image = ask_test(decoded).by_image(result.changes["removed"].margin_lost)
+    by_image = QueryTrials.of_test(decoded).by_image(result.changes["removed"].margin_lost)
     # the same sums in another order, in double precision
     np.testing.assert_allclose(by_image.mean(0), result.contribution, atol=1e-12)
     np.testing.assert_allclose(result.means["margin_lost_removed"], result.contribution, atol=1e-12)
@@ -55,20 +54,22 @@ def test_margins_by_trial_average_to_the_contribution(decoded: Decoded, result: 
     assert {dataset[name].attrs["units"] for name in ("contribution", "margin_lost", "score_lost")} == {"nat"}
     for name in ("score_lost", "margin_lost", "rank_lost"):
         for how in ("removed", "silenced"):
-            kept = ask_test(decoded).by_image(torch.from_numpy(dataset[name].sel(lost_by=how).to_numpy().copy())).mean(0)
+            kept = (
+                QueryTrials.of_test(decoded).by_image(torch.from_numpy(dataset[name].sel(lost_by=how).to_numpy().copy())).mean(0)
+            )
             # single precision of numbers of about a hundred
             np.testing.assert_allclose(kept, result.means[f"{name}_{how}"], rtol=1e-4, atol=1e-4)
 
 
 def test_shapley_values_add_up_to_the_margin_of_all(decoded: Decoded) -> None:
-    asked = ask_test(decoded)
-    readout = readout_of(decoded.towers, asked.images)
-    value, error = sample_shapley(readout, asked, 6, generator_for(0, "shapley"))
-    scores = readout.scores(asked.responses)
-    own = scores.gather(1, asked.target[:, None])[:, 0]
+    trials = QueryTrials.of_test(decoded)
+    readout = readout_of(decoded.towers, trials.images)
+    value, error = sample_shapley(readout, trials, 6, generator_for(0, "shapley"))
+    scores = readout.scores(trials.responses)
+    own = scores.gather(1, trials.target[:, None])[:, 0]
     margin = own - (scores.sum(1) - own) / (scores.shape[1] - 1)
     np.testing.assert_allclose(value.sum(), float(margin.mean()), rtol=1e-9)
-    again, other = sample_shapley(readout, asked, 6, generator_for(1, "shapley"))
+    again, other = sample_shapley(readout, trials, 6, generator_for(1, "shapley"))
     # two samples differ by their errors: in units of these by about 1, with three pairs of permutations each by some tails more
     size = np.median(np.abs(value - again) / np.sqrt(error**2 + other**2))
     assert 0.3 < size < 1.5
@@ -100,7 +101,7 @@ def test_ranking_reads_no_test_image(decoded: Decoded) -> None:
     poisoned = replace(decoded.test, responses=np.full_like(decoded.test.responses, np.nan))
     before, after = rank_on_training(decoded, 60), rank_on_training(replace(decoded, test=poisoned), 60)
     np.testing.assert_array_equal(before, after)
-    assert ask_training(decoded, 60).n_images == 60
+    assert QueryTrials.of_training(decoded, 60).n_images == 60
 
 
 def test_the_same_seed_gives_the_same_numbers(decoded: Decoded, result: ContributionsResult) -> None:
@@ -127,8 +128,8 @@ def test_attention_towers_are_sampled_and_their_error_is_told(decoded: Decoded) 
     assert exact.any(axis=1).sum() == 8
     assert np.isfinite(result.contribution).all()
     found, both = _by_name(result), exact.any(axis=0)
-    asked = ask_test(part).first(8)
-    lost = readout_of(part.towers, asked.images).margins_lost(asked.responses, asked.target, "silenced").mean(0).numpy()[both]
+    trials = QueryTrials.of_test(part).first(8)
+    lost = readout_of(part.towers, trials.images).margins_lost(trials.responses, trials.target, "silenced").mean(0).numpy()[both]
     wanted = result.means["margin_lost_silenced"][both]
     np.testing.assert_allclose(result.means["margin_lost_first_order"][both], lost, rtol=1e-5)
     assert found["agreement_with_exact"].n == 6
@@ -136,3 +137,25 @@ def test_attention_towers_are_sampled_and_their_error_is_told(decoded: Decoded) 
     error = found["first_order_error"]
     assert error.value == pytest.approx(np.linalg.norm(lost - wanted) / np.linalg.norm(wanted), rel=1e-4)
     assert error.low <= error.value <= error.high
+
+
+def test_the_error_of_a_contribution_is_the_standard_error_over_images(decoded: Decoded, result: ContributionsResult) -> None:
+    trials = QueryTrials.of_test(decoded)
+    lost = readout_of(decoded.towers, trials.images).margins_lost(trials.responses, trials.target, "removed")
+    np.testing.assert_allclose(result.error, sem(trials.by_image(lost), axis=0))
+
+
+class GainsByPlace(NeuronReadout):
+    """A readout in which a neuron gains what its place in the order says."""
+
+    n_neurons = 5
+
+    def marginal_gains(self, responses: torch.Tensor, target: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        return torch.argsort(order).double()
+
+
+def test_every_permutation_is_also_taken_in_reverse(decoded: Decoded) -> None:
+    value, error = sample_shapley(GainsByPlace(), QueryTrials.of_test(decoded), 4, np.random.default_rng(0))
+    # places 0 to 4 and 4 to 0 have the mean 2, whatever the permutation
+    np.testing.assert_array_equal(value, 2.0)
+    np.testing.assert_array_equal(error, 0.0)

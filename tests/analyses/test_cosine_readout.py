@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from dina.analyses.cosine_readout import CosineReadout
-from dina.analyses.neuron_readout import is_closed_form, readout_of, treatments_of
+from dina.analyses.neuron_readout import TowerReadout, is_closed_form, readout_of, treatments_of
 from dina.analyses.score_changes import margins
-from dina.analyses.tower_readout import TowerReadout
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.low_rank import LowRank
 from dina.models.towers.neural.neuron_attention import NeuronAttention

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.neuron_strength import measure_strength
+from dina.analyses.neuron_strength import measure_strength, shrink_ratios
 from dina.analyses.sparse_subsets.compute import (
     SparseSubsetSettings,
     SparseSubsetsResult,
@@ -15,7 +15,6 @@ from dina.analyses.sparse_subsets.compute import (
     kept_sizes,
 )
 from dina.analyses.sparse_subsets.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.analyses.sparse_subsets.ratio_errors import shrink_ratios
 from dina.analyses.sparse_subsets.subset_curves import SubsetCurves, area_under, fraction_needed
 from dina.analyses.sparse_subsets.subset_findings import describe_curves
 from dina.analyses.sparse_subsets.subset_orders import draw_orders, match_order, subset_sizes

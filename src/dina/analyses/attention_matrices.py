@@ -109,7 +109,7 @@ def received_attention(tower: NeuronAttention, responses: Float[np.ndarray, "tri
         rows = slice(first, first + ROWS_AT_ONCE)
         P, Q, R, T = (query[a, rows] @ key[b].T for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)))
         for trial in scaled:
-            own = trial[rows, None]
-            received += torch.softmax(trial * (own * P + R) + own * Q + T, dim=1).double().sum(0)
+            reading = trial[rows, None]
+            received += torch.softmax(trial * (reading * P + R) + reading * Q + T, dim=1).double().sum(0)
     result: np.ndarray = (received / (len(scaled) * tower.n_neurons)).cpu().numpy()
     return result

@@ -53,8 +53,8 @@ class CosineReadout:
     def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "CosineReadout":
         """Return the readout of fitted towers for candidate images (units of contrast)."""
         tower, comparison = towers.neural_tower, towers.comparison
-        assert isinstance(tower, LowRank)  # the caller has looked; tells the type checker
-        assert isinstance(comparison, CosineComparison)
+        if not (isinstance(tower, LowRank) and isinstance(comparison, CosineComparison)):
+            raise TypeError(f"Sums over neurons need a low-rank tower compared by cosine; got {tower} and {comparison}.")
         towers.eval()
         chunks = (images[i : i + IMAGES_AT_ONCE].to(towers.device) for i in range(0, len(images), IMAGES_AT_ONCE))
         maps = torch.cat([towers.image_tower(chunk).flatten(1).cpu() for chunk in chunks]).double()
@@ -92,16 +92,16 @@ class CosineReadout:
     ) -> ScoreChanges:
         """Return what every query loses when each neuron in turn is silenced (the only ``treatment`` there is)."""
         product = responses @ self.components @ self.image.T + self.image_bias
-        own, others = self._lost(responses, target)
+        lost, others = self._lost(responses, target)
         # the norm is the same for all candidates of a query: their order is that of the numerators
-        return ScoreChanges(own, own - others, self._products(responses).rank_loss(product, target))
+        return ScoreChanges(lost, lost - others, self._products(responses).rank_loss(product, target))
 
     def margins_lost(
         self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
     ) -> Float[Tensor, "query neuron"]:
         """Return the margins of `changes` alone, without the cost of ranks."""
-        own, others = self._lost(responses, target)
-        return own - others
+        lost, others = self._lost(responses, target)
+        return lost - others
 
     def _products(self, responses: Tensor) -> Products:
         weight = self.image @ self.components.T
@@ -112,14 +112,14 @@ class CosineReadout:
         components = responses @ self.components
         square = self._square(components)[:, None]
         toward = (components @ self.gram + self.drift) @ self.components.T
-        own_square = ((self.components @ self.gram) * self.components).sum(1)
+        length = ((self.components @ self.gram) * self.components).sum(1)
         # squares cannot be negative; rounding could make them so for a map made by one neuron
-        without = (square - 2 * responses * toward + responses.square() * own_square).clamp_min(NORM_FLOOR)
+        without = (square - 2 * responses * toward + responses.square() * length).clamp_min(NORM_FLOOR)
         products = self._products(responses)
         product = components @ self.image.T + self.image_bias
-        own = product.gather(1, target[:, None])
-        others = (product.sum(1, keepdim=True) - own) / (product.shape[1] - 1)
-        lost = own / square.sqrt() - (own - products.target_loss(target)) / without.sqrt()
+        right = product.gather(1, target[:, None])
+        others = (product.sum(1, keepdim=True) - right) / (product.shape[1] - 1)
+        lost = right / square.sqrt() - (right - products.target_loss(target)) / without.sqrt()
         return lost, others / square.sqrt() - (others - products.others_loss(target)) / without.sqrt()
 
     def subset_scores(
@@ -138,7 +138,7 @@ class CosineReadout:
     def marginal_gains(
         self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], order: Int[Tensor, "neuron"]
     ) -> Float[Tensor, "neuron"]:
-        """Return what each neuron adds to the mean margin when silenced neurons speak up one after the other in ``order``.
+        """Return what each neuron adds to the mean margin when silenced neurons respond again, one after the other in ``order``.
 
         The numbers add up to the mean margin of the whole population less that of the silent one.
         """
@@ -150,14 +150,14 @@ class CosineReadout:
         gains = torch.zeros(self.n_neurons, dtype=responses.dtype)
         before = lead / square.sqrt()
         for block in torch.split(order, BLOCK):
-            mine, asked = self.components[block], responses[:, block]
-            overlap = mine @ self.gram @ mine.T
+            joining, answers = self.components[block], responses[:, block]
+            overlap = joining @ self.gram @ joining.T
             # with the map so far, and with the neurons of this block that came before
-            toward = (components @ self.gram + self.drift) @ mine.T + asked @ overlap.triu(1)
-            squares = square[:, None] + (2 * asked * toward + asked.square() * overlap.diagonal()).cumsum(1)
-            leads = lead[:, None] + (asked * (contrast @ mine.T)).cumsum(1)
+            toward = (components @ self.gram + self.drift) @ joining.T + answers @ overlap.triu(1)
+            squares = square[:, None] + (2 * answers * toward + answers.square() * overlap.diagonal()).cumsum(1)
+            leads = lead[:, None] + (answers * (contrast @ joining.T)).cumsum(1)
             along = torch.cat([before[:, None], leads / squares.clamp_min(NORM_FLOOR).sqrt()], dim=1)
             gains[block] = along.diff(dim=1).mean(0)
-            components = components + asked @ mine
+            components = components + answers @ joining
             before, lead, square = along[:, -1], leads[:, -1], squares[:, -1]
         return gains

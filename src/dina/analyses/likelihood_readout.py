@@ -44,7 +44,7 @@ class LikelihoodReadout:
     mean, all else unchanged) costs :math:`s\,r_j (Px_i)_j`.
 
     For a sequence of neurons, let :math:`\Sigma = FF^\top` be the Cholesky factorisation in that order: the score from the
-    first k neurons alone is :math:`s\sum_{m\le k} (F^{-1}(r - \tfrac12\mu_i))_m (F^{-1}x_i)_m`. `innovations` gives these
+    first k neurons alone is :math:`s\sum_{m\le k} (F^{-1}(r - \tfrac12\mu_i))_m (F^{-1}x_i)_m`. `_innovations` gives these
     factors block by block by a Kalman filter over the shared components, so that no matrix of neurons × neurons is made.
     """
 
@@ -59,8 +59,8 @@ class LikelihoodReadout:
     def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "LikelihoodReadout":
         """Return the readout of fitted towers for candidate images (units of contrast)."""
         tower, comparison = towers.neural_tower, towers.comparison
-        assert isinstance(tower, ProjectiveFields)  # the caller has looked; tells the type checker
-        assert isinstance(comparison, LikelihoodComparison)
+        if not (isinstance(tower, ProjectiveFields) and isinstance(comparison, LikelihoodComparison)):
+            raise TypeError(f"Sums over neurons need projective fields compared by likelihood; got {tower} and {comparison}.")
         towers.eval()
         chunks = (images[i : i + IMAGES_AT_ONCE].to(towers.device) for i in range(0, len(images), IMAGES_AT_ONCE))
         evoked = torch.cat([tower.predict(towers.image_tower(chunk).float()) for chunk in chunks])
@@ -78,13 +78,13 @@ class LikelihoodReadout:
         """Number of neurons."""
         return len(self.private)
 
-    def divide(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
+    def _divide(self, responses: Tensor) -> Tensor:
         r"""Return :math:`\Sigma^{-1} r` for every row, in double precision."""
         weighted, factor = self._woodbury
         scaled = responses / self.private
         return scaled - torch.cholesky_solve((responses @ weighted).T, factor).T @ weighted.T
 
-    def precision_diagonal(self) -> Float[Tensor, "neuron"]:
+    def _precision_diagonal(self) -> Tensor:
         r"""Return the diagonal of :math:`\Sigma^{-1}`: one over each neuron's noise variance given all other neurons."""
         weighted, factor = self._woodbury
         explained = torch.linalg.solve_triangular(factor, weighted.T, upper=False)
@@ -105,58 +105,47 @@ class LikelihoodReadout:
     @cached_property
     def _weight(self) -> Float[Tensor, "gallery neuron"]:
         """What every neuron's response adds to the score of every candidate."""
-        return self.scale * self.divide(self.evoked * self.gain)
+        return self.scale * self._divide(self.evoked * self.gain)
 
     @cached_property
     def _removal(self) -> tuple[Tensor, Tensor]:
-        weight = self._weight / self.precision_diagonal()
-        return weight, 0.5 * self.divide(self.evoked) * weight
+        weight = self._weight / self._precision_diagonal()
+        return weight, 0.5 * self._divide(self.evoked) * weight
 
     def scores(self, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query gallery"]:
         """Return the score of every candidate for every response."""
         return responses @ self._weight.T - 0.5 * (self.evoked * self._weight).sum(1)
 
-    def silencing(self, responses: Float[Tensor, "query neuron"]) -> Products:
-        """Return what every candidate loses when a neuron's response is replaced by its mean."""
-        return Products(responses, self._weight, torch.zeros_like(self._weight))
+    def _lost(self, responses: Tensor, treatment: Treatment) -> Products:
+        """Return what every candidate loses without each neuron.
 
-    def removal(self, responses: Float[Tensor, "query neuron"]) -> Products:
-        """Return what every candidate loses when a neuron is marginalised out: as if it had never been recorded.
-
-        The model of the other neurons stays as it was fitted. Fitting without the neuron would give nearly the same: every
-        field is fitted by itself; the prior of the fields, shared noise and gains are learnt from all neurons together.
+        A removed neuron is marginalised out, as if it had never been recorded. The model of the other neurons stays as it was
+        fitted. Fitting without the neuron would give nearly the same: every field is fitted by itself; the prior of the fields,
+        shared noise and gains are learnt from all neurons together.
         """
-        return Products(self.divide(responses), *self._removal)
+        if treatment == "removed":
+            return Products(self._divide(responses), *self._removal)
+        return Products(responses, self._weight, torch.zeros_like(self._weight))
 
     def changes(
         self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
     ) -> ScoreChanges:
         """Return what every query loses when each neuron in turn is silenced or removed."""
-        products = self.removal(responses) if treatment == "removed" else self.silencing(responses)
-        own = products.target_loss(target)
-        return ScoreChanges(own, own - products.others_loss(target), products.rank_loss(self.scores(responses), target))
+        products = self._lost(responses, treatment)
+        lost = products.target_loss(target)
+        return ScoreChanges(lost, lost - products.others_loss(target), products.rank_loss(self.scores(responses), target))
 
     def margins_lost(
         self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
     ) -> Float[Tensor, "query neuron"]:
         """Return the margins of `changes` alone, without the cost of ranks."""
-        products = self.removal(responses) if treatment == "removed" else self.silencing(responses)
+        products = self._lost(responses, treatment)
         return products.target_loss(target) - products.others_loss(target)
 
-    def innovations(
-        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...] = ()
+    def _innovations(
+        self, responses: Tensor, order: Tensor, sizes: tuple[int, ...] = ()
     ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Yield blocks of the sequence, each with the whitened innovations of responses, evoked and scaled evoked.
-
-        Parameters
-        ----------
-        responses
-            Standardised.
-        order
-            Indices of neurons in the order in which they are taken in.
-        sizes
-            Numbers of neurons at which a block must end.
-        """
+        """Yield blocks of the sequence that end at all sizes, with whitened innovations of responses, evoked and scaled evoked."""
         n_queries, n_gallery = len(responses), len(self.evoked)
         rows = torch.cat([responses.T, self._evoked_by_neuron], dim=1)  # neurons first: a block is read in one piece
         uncertainty = torch.eye(self.loadings.shape[1], dtype=rows.dtype)
@@ -169,10 +158,10 @@ class LikelihoodReadout:
             step = torch.linalg.solve_triangular(factor, spread, upper=False)
             known.addmm_(step.T, fresh)
             uncertainty.addmm_(step.T, step, alpha=-1)
-            asked, expected, scaled = (
+            observed, expected, scaled = (
                 part.T for part in (fresh[:, :n_queries], fresh[:, n_queries : n_queries + n_gallery], fresh[:, -n_gallery:])
             )
-            yield block, asked, expected, scaled
+            yield block, observed, expected, scaled
 
     def subset_scores(
         self,
@@ -190,8 +179,8 @@ class LikelihoodReadout:
     def _kept(self, responses: Tensor, order: Tensor, sizes: tuple[int, ...]) -> Iterator[Tensor]:
         total = torch.zeros(len(responses), len(self.evoked), dtype=responses.dtype)
         n_kept = 0
-        for block, asked, expected, scaled in self.innovations(responses, order[: sizes[-1]], sizes):
-            total = total + asked @ scaled.T - 0.5 * (expected * scaled).sum(1)
+        for block, observed, expected, scaled in self._innovations(responses, order[: sizes[-1]], sizes):
+            total = total + observed @ scaled.T - 0.5 * (expected * scaled).sum(1)
             n_kept += len(block)
             if n_kept in sizes:
                 yield self.scale * total
@@ -211,8 +200,8 @@ class LikelihoodReadout:
         The numbers add up to the mean margin of the whole population (`margins`), whatever the order.
         """
         gains = torch.zeros(self.n_neurons, dtype=responses.dtype)
-        for block, asked, expected, scaled in self.innovations(responses, order):
-            products = Products(asked, scaled, 0.5 * expected * scaled)
+        for block, observed, expected, scaled in self._innovations(responses, order):
+            products = Products(observed, scaled, 0.5 * expected * scaled)
             gains[block] = (products.target_loss(target) - products.others_loss(target)).mean(0)
         return self.scale * gains
 

@@ -1,6 +1,7 @@
-"""Scores as a function of which neurons take part: one contract, and which decoders have it in closed form."""
+"""Scores as a function of which neurons take part: in closed form where there is one, else by running the tower."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,13 +10,16 @@ from torch import Tensor
 
 from dina.analyses.cosine_readout import CosineReadout
 from dina.analyses.likelihood_readout import LikelihoodReadout
-from dina.analyses.score_changes import ScoreChanges, Treatment
-from dina.analyses.tower_readout import TowerReadout
+from dina.analyses.score_changes import ScoreChanges, Treatment, margins
 from dina.models.towers.neural.low_rank import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.progress import track
 from dina.shapes import ContrastImages
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import CosineComparison, LikelihoodComparison
+
+IMAGES_AT_ONCE = 64
+N_GROUPS = 16  # of neurons that join together in a permutation: one run of the tower each
 
 
 @runtime_checkable
@@ -60,6 +64,106 @@ class NeuronReadout(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class TowerReadout:
+    """Scores of towers whose neural side has no closed form, from runs with responses set to their mean.
+
+    Parameters
+    ----------
+    towers
+        Fitted.
+    image_maps
+        Of the gallery, on the towers' device, shape ``(n_gallery, channel, height, width)``.
+    """
+
+    towers: AlignedTowers
+    image_maps: Float[Tensor, "gallery channel height width"]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "TowerReadout":
+        """Return the readout of fitted towers for candidate images (units of contrast)."""
+        towers.eval()
+        chunks = (images[i : i + IMAGES_AT_ONCE].to(towers.device) for i in range(0, len(images), IMAGES_AT_ONCE))
+        return cls(towers, torch.cat([towers.image_tower(chunk).float() for chunk in chunks]))
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return self.towers.neural_tower.n_neurons
+
+    @torch.no_grad()
+    def scores(self, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query gallery"]:
+        """Return the score of every candidate for every response."""
+        return self._scores(responses)
+
+    def _scores(self, responses: Tensor) -> Tensor:
+        maps = self.towers.neural_tower(responses.float().to(self.towers.device))
+        presentations = torch.ones(len(responses), device=maps.device)
+        return self.towers.comparison(maps, self.image_maps, presentations).double().cpu()
+
+    def margins_lost(
+        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
+    ) -> Float[Tensor, "query neuron"]:
+        """Return response times slope of the margin: to first order what silencing each neuron costs.
+
+        One backward pass serves all neurons. `sampled_changes` gives the exact cost for some of them.
+        """
+        variable = responses.float().clone().requires_grad_(True)
+        (slope,) = torch.autograd.grad(margins(self._scores(variable), target).sum(), variable)
+        return (slope * variable).detach().double()
+
+    def changes(
+        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
+    ) -> ScoreChanges:
+        """Return what every query loses when each neuron in turn is silenced, one run of the tower per neuron."""
+        return self.sampled_changes(responses, target, tuple(range(self.n_neurons)))
+
+    @torch.no_grad()
+    def sampled_changes(
+        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], neurons: tuple[int, ...]
+    ) -> ScoreChanges:
+        """Return what every query loses when each of some neurons is silenced; NaN for all other neurons."""
+        whole = self._scores(responses)
+        score, margin, rank = whole.gather(1, target[:, None])[:, 0], margins(whole, target), _ranks(whole, target)
+        lost = [torch.full(responses.shape, torch.nan, dtype=torch.float64) for _ in range(3)]
+        for neuron in track(neurons, "Silencing neurons"):
+            without = responses.clone()
+            without[:, neuron] = 0
+            scores = self._scores(without)
+            lost[0][:, neuron] = score - scores.gather(1, target[:, None])[:, 0]
+            lost[1][:, neuron] = margin - margins(scores, target)
+            lost[2][:, neuron] = _ranks(scores, target) - rank
+        return ScoreChanges(*lost)
+
+    def subset_scores(
+        self,
+        responses: Float[Tensor, "query neuron"],
+        order: Int[Tensor, "kept"],
+        sizes: tuple[int, ...],
+        treatment: Treatment,
+    ) -> Iterator[Float[Tensor, "query gallery"]]:
+        """Yield the scores with all but the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order`` silenced."""
+        for size in sizes:
+            kept = torch.zeros(self.n_neurons, dtype=responses.dtype)
+            kept[order[:size]] = 1
+            yield self.scores(responses * kept)
+
+    def marginal_gains(
+        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], order: Int[Tensor, "neuron"]
+    ) -> Float[Tensor, "neuron"]:
+        """Return what groups of neurons add to the mean margin as they join in ``order``, shared equally within each."""
+        gains = torch.zeros(self.n_neurons, dtype=torch.float64)
+        before = float(margins(self.scores(torch.zeros_like(responses)), target).mean())
+        groups = order.tensor_split(min(N_GROUPS, len(order)))
+        sizes = tuple(torch.tensor([len(group) for group in groups]).cumsum(0).tolist())
+        for group, scores in zip(groups, self.subset_scores(responses, order, sizes, "silenced"), strict=True):
+            after = float(margins(scores, target).mean())
+            gains[group] = (after - before) / len(group)
+            before = after
+        return gains
+
+
 def treatments_of(towers: AlignedTowers) -> tuple[Treatment, ...]:
     """Return how neurons can be taken out of these towers; only a noise model says what removal means."""
     return ("removed", "silenced") if isinstance(towers.comparison, LikelihoodComparison) else ("silenced",)
@@ -93,3 +197,9 @@ def readout_of(towers: AlignedTowers, images: ContrastImages) -> NeuronReadout:
     if isinstance(towers.neural_tower, ProjectiveFields):
         return LikelihoodReadout.of(towers, gallery)
     return CosineReadout.of(towers, gallery)
+
+
+def _ranks(scores: Tensor, target: Tensor) -> Tensor:
+    """Return mid-ranks up to a constant."""
+    gap = scores - scores.gather(1, target[:, None])
+    return (torch.sign(gap) / 2).sum(1)

@@ -72,13 +72,13 @@ class Products:
         result = torch.zeros_like(self.factor)
         rows = max(1, CHUNK // n_neurons)
         for query, image in enumerate(target.tolist()):
-            own = self.factor[query]
+            factor = self.factor[query]
             gap = scores[query] - scores[query, image]
-            reach = 2 * float((own.abs() * largest_weight + largest_offset).max())
+            reach = 2 * float((factor.abs() * largest_weight + largest_offset).max())
             near = torch.where(gap.abs() <= reach * (1 + 1e-9))[0]
             near = near[near != image]
             for part in torch.split(near, rows):
-                loss = own * (self.weight[part] - self.weight[image]) - (self.offset[part] - self.offset[image])
+                loss = factor * (self.weight[part] - self.weight[image]) - (self.offset[part] - self.offset[image])
                 result[query] += _lead(gap[part, None] - loss).sum(0) - _lead(gap[part]).sum()
         return result
 
@@ -91,8 +91,8 @@ def margins(scores: Float[Tensor, "query gallery"], target: Int[Tensor, "query"]
     >>> margins(torch.tensor([[4.0, 1.0, 3.0]]), torch.tensor([0]))
     tensor([2.])
     """
-    own = scores.gather(1, target[:, None])[:, 0]
-    return own - (scores.sum(1) - own) / (scores.shape[1] - 1)
+    right = scores.gather(1, target[:, None])[:, 0]
+    return right - (scores.sum(1) - right) / (scores.shape[1] - 1)
 
 
 def cut(order: Int[Tensor, "kept"], sizes: tuple[int, ...]) -> Iterator[Int[Tensor, "part"]]:

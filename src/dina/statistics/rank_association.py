@@ -78,7 +78,7 @@ def rank_correlation(
     name: str,
     first: Float[np.ndarray, "item"],
     second: Float[np.ndarray, "item"],
-    reason: str = "Too few neurons, or one of the two measures does not vary.",
+    reason: str = "",
     interval: tuple[float, float] | None = None,
 ) -> Finding:
     """Return Spearman's correlation of two measures of neurons as a finding; null: neurons permuted.
@@ -90,7 +90,7 @@ def rank_correlation(
     first, second
         In any unit, shape ``(n_neurons,)``; NaN where unknown.
     reason
-        Why it is not defined, if it is not.
+        Why it is not defined, if it is not and the reason lies deeper than too few neurons or a measure that does not vary.
     interval
         Ends of its interval where neurons are not all that was sampled; None for that of `spearman_with_interval`.
 
@@ -103,7 +103,8 @@ def rank_correlation(
     n_known = int((np.isfinite(first) & np.isfinite(second)).sum())
     value, low, high = spearman_with_interval(first, second)
     if np.isnan(value):
-        return Finding(name, value, "1", n_known, reason=reason)
+        usual = "Too few neurons, or one of the two measures does not vary."
+        return Finding(name, value, "1", n_known, reason=reason or usual)
     reach = spearman_null(n_known)
     return Finding(name, value, "1", n_known, *(interval or (low, high)), -reach, reach, "neurons permuted")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
-from dina.analyses.training_ranking import mean_contributions
+from dina.analyses.query_trials import mean_contributions
 from dina.checks import DataError
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.progress import track

@@ -1,6 +1,6 @@
 """What decoding loses without each neuron: exactly where the decoder is linear in it, else by sampling."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,23 +9,15 @@ from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from dina.analyses.asked import Asked, ask_test
 from dina.analyses.contributions.contribution_findings import describe_contributions
-from dina.analyses.contributions.shapley import sample_shapley
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
-from dina.analyses.neuron_readout import (
-    NeuronReadout,
-    is_closed_form,
-    margin_units,
-    readout_of,
-    treatments_of,
-)
+from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import measure_strength
+from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.analyses.score_changes import ScoreChanges, Treatment
-from dina.analyses.tower_readout import TowerReadout
-from dina.analyses.training_ranking import rank_on_training
 from dina.data.pairs import QueryKind
+from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 
@@ -81,7 +73,7 @@ class ContributionsResult:
     stimulus_id
         Identity of the image of each query, same shape.
     training_contribution
-        As ``contribution``, on training images: by it neurons are ranked, so that the test is not asked twice.
+        As ``contribution``, on training images: neurons are ranked by it, so the test images serve once only.
     shapley, shapley_error
         Shapley values and their standard errors, shape ``(n_neurons,)``.
     statistics
@@ -100,7 +92,7 @@ class ContributionsResult:
     training_contribution: Float[np.ndarray, "neuron"]
     shapley: Float[np.ndarray, "neuron"]
     shapley_error: Float[np.ndarray, "neuron"]
-    statistics: tuple[Finding, ...] = field(default=())
+    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return all arrays with named axes and units; what every trial loses in single precision, which is enough to draw."""
@@ -133,19 +125,19 @@ class ContributionsResult:
 
 
 def analyse_contributions(decoded: Decoded, settings: ContributionSettings = ContributionSettings()) -> ContributionsResult:
-    """Take every neuron out of the decoder in turn and see what each test trial loses.
+    """Take every neuron out of the decoder in turn and measure what each test trial loses.
 
-    A neuron is *silenced* when its response is set to its mean while the decoder goes on expecting it, and *removed* when
-    the decoder no longer knows of it (the rank-one downdate of the inverse noise covariance). The two differ where noise
-    is shared: a neuron without any signal can be worth having because it tells others' noise. Both are exact for
-    every neuron and trial in linear towers; elsewhere a sample is exact and all others are known to first order.
+    A neuron is *silenced* when its response is set to its mean while the decoder still expects it to respond. It is *removed*
+    when the decoder no longer knows it (rank-one downdate of the inverse noise covariance). The two differ where noise is
+    shared: a neuron without any signal can help because it reports the noise of others. Both are exact for every neuron and
+    trial in linear towers; in other towers a sample is exact and all other neurons are known to first order.
 
     Parameters
     ----------
     decoded
         A finished decoding.
     settings
-        How much is sampled; None for the defaults.
+        How much is sampled.
 
     Raises
     ------
@@ -153,82 +145,123 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
         If there are no fitted towers.
     """
     towers = decoded.towers
-    asked = ask_test(decoded)
-    readout = readout_of(towers, asked.images)
-    changes = {how: _changes(readout, asked, how, settings, decoded.seed) for how in treatments_of(towers)}
+    trials = QueryTrials.of_test(decoded)
+    readout = readout_of(towers, trials.images)
+    changes = {how: _changes(readout, trials, how, settings, decoded.seed) for how in treatments_of(towers)}
     main = next(iter(changes))
     is_exact = is_closed_form(towers)
-    lost = changes[main].margin_lost if is_exact else readout.margins_lost(asked.responses, asked.target, main)
-    by_image = asked.by_image(lost)
+    lost = changes[main].margin_lost if is_exact else readout.margins_lost(trials.responses, trials.target, main)
+    by_image = trials.by_image(lost)
     mean, error = _mean_and_error(by_image)
     generator = generator_for(decoded.seed, "shapley")
-    few = asked if is_exact else asked.first(settings.n_sampled_trials)
+    few = trials if is_exact else trials.first(settings.n_sampled_trials)
     n_permutations = settings.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
     shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
     result = ContributionsResult(
         treatment=main,
         units=margin_units(towers),
-        kind=asked.kind,
+        kind=trials.kind,
         contribution=mean,
         error=error,
-        means=_means(asked, changes) if is_exact else _means(asked, changes) | _first_order(lost, changes[main]),
+        means=_means(trials, changes) if is_exact else _means(trials, changes) | _first_order(lost, changes[main]),
         changes=changes,
-        target=asked.target.numpy(),
-        stimulus_id=decoded.test.stimulus_id[asked.target.numpy()],
+        target=trials.target.numpy(),
+        stimulus_id=decoded.test.stimulus_id[trials.target.numpy()],
         training_contribution=rank_on_training(decoded, settings.n_ranking_images),
         shapley=shapley,
         shapley_error=shapley_error,
     )
-    shuffled = _shuffled(readout, asked, main, settings.n_shuffles, decoded.seed)
+    shuffled = _shuffled(readout, trials, main, settings.n_shuffles, decoded.seed)
     found = describe_contributions(decoded, result.to_dataset(), by_image, shuffled, measure_strength(decoded.train))
     return replace(result, statistics=found)
 
 
+def sample_shapley(
+    readout: NeuronReadout, trials: QueryTrials, n_permutations: int, generator: np.random.Generator
+) -> tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]:
+    """Estimate the Shapley value of every neuron for the mean margin.
+
+    Where two neurons carry the same, the loss of either alone costs nothing; a Shapley value gives each its half.
+    Permutations come in pairs, one the reverse of the other, which cancels much of the sampling error.
+
+    Parameters
+    ----------
+    readout
+        Of a decoder; where it has no closed form, groups of neurons join together.
+    trials
+        The queries.
+    n_permutations
+        Even, at least 4.
+    generator
+        Draws the permutations.
+
+    Returns
+    -------
+    value
+        In units of the margin, shape ``(n_neurons,)``; the values add up to the mean margin.
+    error
+        Standard error of each value from the sampling of permutations, same shape.
+
+    References
+    ----------
+    Castro, Gómez & Tejada (2009), Comput. Oper. Res. 36:1726. https://doi.org/10.1016/j.cor.2008.04.004
+
+    Mitchell et al. (2022), J. Mach. Learn. Res. 23:43 (pairs). https://doi.org/10.48550/arXiv.2104.12199
+    """
+    pairs = []
+    for _ in track(range(n_permutations // 2), "Sampling Shapley values"):
+        order = torch.from_numpy(generator.permutation(readout.n_neurons))
+        both = [readout.marginal_gains(trials.responses, trials.target, way) for way in (order, order.flip(0))]
+        pairs.append(((both[0] + both[1]) / 2).numpy())
+    drawn = np.stack(pairs)
+    return drawn.mean(0), drawn.std(0, ddof=1) / np.sqrt(len(drawn))
+
+
 def _changes(
-    readout: NeuronReadout, asked: Asked, treatment: Treatment, settings: ContributionSettings, seed: int
+    readout: NeuronReadout, trials: QueryTrials, treatment: Treatment, settings: ContributionSettings, seed: int
 ) -> ScoreChanges:
     if not isinstance(readout, TowerReadout):
-        return readout.changes(asked.responses, asked.target, treatment)
+        return readout.changes(trials.responses, trials.target, treatment)
     generator = generator_for(seed, "sampled neurons")
     neurons = np.sort(generator.permutation(readout.n_neurons)[: settings.n_sampled_neurons])
-    few = asked.first(settings.n_sampled_trials)
+    few = trials.first(settings.n_sampled_trials)
     found = readout.sampled_changes(few.responses, few.target, tuple(neurons.tolist()))
     filled = []
     for part in (found.score_lost, found.margin_lost, found.rank_lost):
-        whole = torch.full(asked.responses.shape, torch.nan, dtype=torch.float64)
+        whole = torch.full(trials.responses.shape, torch.nan, dtype=torch.float64)
         whole[: len(part)] = part
         filled.append(whole)
     return ScoreChanges(*filled)
 
 
-def _means(asked: Asked, changes: dict[Treatment, ScoreChanges]) -> dict[str, Float[np.ndarray, "neuron"]]:
-    """Average over images, each counting the same; sampled trials where not all were asked."""
+def _means(trials: QueryTrials, changes: dict[Treatment, ScoreChanges]) -> dict[str, Float[np.ndarray, "neuron"]]:
+    """Average over images, each counting the same; sampled trials where only these were run."""
     means = {}
     for how, change in changes.items():
         for name, values in vars(change).items():
             known = ~values.isnan().all(1)
             if bool(known.all()):
-                means[f"{name}_{how}"] = asked.by_image(values).mean(0)
+                means[f"{name}_{how}"] = trials.by_image(values).mean(0)
             else:
                 means[f"{name}_{how}"] = values[known].mean(0).numpy()
     return means
 
 
 def _first_order(lost: Tensor, exact: ScoreChanges) -> dict[str, Float[np.ndarray, "neuron"]]:
-    """Average the first order over those trials that were asked exactly as well."""
+    """Average the first order over the trials for which the exact loss is known as well."""
     return {"margin_lost_first_order": lost[~exact.margin_lost.isnan().all(1)].mean(0).numpy()}
 
 
 def _shuffled(
-    readout: NeuronReadout, asked: Asked, treatment: Treatment, n_shuffles: int, seed: int
+    readout: NeuronReadout, trials: QueryTrials, treatment: Treatment, n_shuffles: int, seed: int
 ) -> list[tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]]:
     """Return contributions and their errors when every image's trials are taken for another image's."""
     generator = generator_for(seed, "shuffled images")
     shuffled = []
     for _ in range(n_shuffles):
-        target = asked.target.new_tensor(generator.permutation(asked.n_images))[asked.target]
-        renamed = Asked(asked.images, asked.responses, target, asked.kind)
-        shuffled.append(_mean_and_error(renamed.by_image(readout.margins_lost(asked.responses, target, treatment))))
+        target = trials.target.new_tensor(generator.permutation(trials.n_images))[trials.target]
+        renamed = replace(trials, target=target)
+        shuffled.append(_mean_and_error(renamed.by_image(readout.margins_lost(trials.responses, target, treatment))))
     return shuffled
 
 

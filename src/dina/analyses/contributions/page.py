@@ -1,13 +1,30 @@
 """What decoding loses without each neuron, on the page."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
-from dina.analyses.contributions.drawing import draw_contributions
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
+
+AGREEMENTS = {
+    "agreement_between_halves": "halves of test images",
+    "agreement_with_training": "training images",
+    "agreement_with_shapley": "Shapley values",
+    "agreement_with_silencing": "silencing",
+    "agreement_with_exact": "exact silencing",
+    "correlation_with_signal_to_noise": "signal-to-noise",
+    "correlation_with_mean_response": "mean response",
+    "corrected_correlation_with_mean_response": "the same, errors allowed for",
+}
+
 
 WORDS = {
     "helpful_fraction": "fraction of neurons whose contribution is above zero",
@@ -28,16 +45,16 @@ WORDS = {
 def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show contributions of single neurons and what they agree with."""
     found = {finding.name: finding for finding in findings}
-    own = dataset["contribution"].to_numpy()
+    contribution = dataset["contribution"].to_numpy()
     how = "removed from the decoder" if dataset.attrs["treatment"] == "removed" else "silenced at its mean response"
     helpful, tenth = found["helpful_fraction"], found["top_tenth_share"]
     part = FigurePart(
         "contributions",
-        draw_contributions(dataset, found),
-        f"Margin (score of the image shown less the mean score of the others) that test trials lose when one of {len(own):,}"
+        _draw(dataset, found),
+        f"Margin (score of the image shown less the mean score of the others) that test trials lose when one of {len(contribution):,}"
         f" neurons is {how}. Left: in falling order, with 95\u202f% of each over images. Middle: each neuron on training and on test"
         " images. Right: rank correlations over neurons with 95\u202f% intervals; grey: neurons permuted.",
-        f"{percent(helpful.value)} of the neurons contribute more than zero; the median contribution is {number(float(np.median(own)))}.",
+        f"{percent(helpful.value)} of the neurons contribute more than zero; the median contribution is {number(float(np.median(contribution)))}.",
         finding_table("Contributions of single neurons.", WORDS, found),
     )
     held = (
@@ -49,9 +66,41 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         "contributions",
         "What each neuron contributes",
         paragraphs=(
-            f"One neuron is taken out at a time and all others stay, so that neurons that carry the same seem to contribute"
-            f" little; Shapley values, which average over all orders of joining, are the second opinion.{held}",
+            "One neuron is taken out at a time and all others stay. Neurons that carry the same information therefore seem to"
+            f" contribute little. Shapley values, which average over all orders of joining, serve as a second opinion.{held}",
         ),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw contributions in falling order, against those to training images, and their rank correlations."""
+    mean, error, training = (dataset[name].to_numpy() for name in ("contribution", "contribution_error", "training_contribution"))
+    unit = str(dataset.attrs["units"]).replace("1", "units of the score")
+    figure = new_figure(180, 62)
+    grid = figure.add_gridspec(1, 3, width_ratios=[1.0, 1.0, 0.95])
+    ranked, compared, agreement = (figure.add_subplot(grid[0, number]) for number in range(3))
+    order = np.argsort(-mean, kind="stable")
+    share = 100 * (np.arange(len(mean)) + 0.5) / len(mean)
+    low, high = mean[order] - 1.96 * error[order], mean[order] + 1.96 * error[order]
+    ranked.fill_between(share, low, high, color=COLOURS["dina"][0], alpha=0.2, linewidth=0, rasterized=len(mean) > 3000)
+    ranked.plot(share, mean[order], color=COLOURS["dina"][0])
+    ranked.axhline(0, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    ranked.set_xlabel("neurons (%), best first")
+    ranked.set_ylabel(f"margin lost without it ({unit})")
+    ranked.set_title("Ranked")
+    finish_axes(ranked, "y")
+    compared.plot(training, mean, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
+                  rasterized=len(mean) > 1000)  # fmt: skip
+    compared.axhline(0, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    compared.set_xlabel(f"training images ({unit})")
+    compared.set_ylabel(f"test images ({unit})")
+    compared.set_title("Training and test")
+    finish_axes(compared, "both")
+    rows = [(words, found[name]) for name, words in AGREEMENTS.items() if name in found]
+    draw_dots(agreement, rows, "rank correlation over neurons")
+    agreement.set_title("Agreement with")
+    agreement.set_xlim(min(-0.15, agreement.get_xlim()[0]), 1.03)
+    return figure

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.analyses.decoded import Decoded
+from dina.analyses.neuron_readout import TowerReadout
 from dina.analyses.score_changes import margins
-from dina.analyses.tower_readout import TowerReadout
 from dina.progress import track
 from dina.randomness import generator_for
 

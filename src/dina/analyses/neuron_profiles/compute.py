@@ -12,7 +12,7 @@ from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_profiles.profile_findings import compare_with_planted, describe_profiles
 from dina.analyses.neuron_readout import margin_units
 from dina.analyses.neuron_strength import measure_strength
-from dina.analyses.training_ranking import mean_contributions, rank_on_training
+from dina.analyses.query_trials import mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.models.field_profiles import FieldProfiles
 from dina.models.fit_fields import fit_field_profiles

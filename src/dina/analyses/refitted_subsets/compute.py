@@ -9,12 +9,11 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.analyses.asked import Asked, ask_test
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
+from dina.analyses.query_trials import QueryTrials, mean_contributions, rank_on_training
 from dina.analyses.sparse_subsets.subset_curves import top_one
 from dina.analyses.sparse_subsets.subset_orders import draw_orders
-from dina.analyses.training_ranking import mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
 from dina.data.standardise import Standardiser
@@ -115,20 +114,20 @@ def analyse_refitted_subsets(
     DataError
         If there are no fitted towers, or a subset cannot be fitted.
     """
-    asked = ask_test(decoded)
+    trials = QueryTrials.of_test(decoded)
     generator = generator_for(decoded.seed, "refitted subsets")
     orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator).by_name
-    readout, treatment = readout_of(decoded.towers, asked.images), treatments_of(decoded.towers)[0]
+    readout, treatment = readout_of(decoded.towers, trials.images), treatments_of(decoded.towers)[0]
     sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in settings.fractions)
-    shape = (len(SEQUENCES), len(sizes), asked.n_images)
+    shape = (len(SEQUENCES), len(sizes), trials.n_images)
     refitted, taken_out = np.empty(shape), np.empty(shape)
     jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
     for row, column in track(jobs, "Fitting towers on subsets of neurons"):
         kept = orders[SEQUENCES[row]][0][: sizes[column]]
-        again = partial(_refit, decoded, asked, np.sort(kept))
+        again = partial(_refit, decoded, trials, np.sort(kept))
         refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
-        (scores,) = readout.subset_scores(asked.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
-        taken_out[row, column] = _accuracy(asked, scores)
+        (scores,) = readout.subset_scores(trials.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
+        taken_out[row, column] = _accuracy(trials, scores)
     other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
@@ -165,19 +164,19 @@ def _refit_on(decoded: Decoded, ids: Int[np.ndarray, "stimulus"]) -> dict[str, n
     return {"contributions": mean_contributions(replace(decoded, fitted=decoder.fit(train, decoded.validation).towers))}
 
 
-def _refit(decoded: Decoded, asked: Asked, kept: np.ndarray) -> dict[str, np.ndarray]:
+def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Return top-1 accuracy by image of towers fitted on some neurons."""
     decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
-    responses = asked.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
-    presentations = np.ones(len(responses)) if asked.kind == "single_trial" else decoded.test.total_presentations()
-    gallery = Gallery(asked.images, decoded.test.stimulus_id)
+    responses = trials.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
+    presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
+    gallery = Gallery(trials.images, decoded.test.stimulus_id)
     scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
-    return {"accuracy": _accuracy(asked, torch.from_numpy(scores))}
+    return {"accuracy": _accuracy(trials, torch.from_numpy(scores))}
 
 
-def _accuracy(asked: Asked, scores: torch.Tensor) -> np.ndarray:
-    return asked.by_image(top_one(scores, asked.target)[:, None])[:, 0]
+def _accuracy(trials: QueryTrials, scores: torch.Tensor) -> np.ndarray:
+    return trials.by_image(top_one(scores, trials.target)[:, None])[:, 0]
 
 
 def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:

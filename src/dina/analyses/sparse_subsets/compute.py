@@ -7,17 +7,15 @@ import xarray as xr
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.analyses.asked import ask_test
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
-from dina.analyses.neuron_strength import NeuronStrength, measure_strength
+from dina.analyses.neuron_strength import NeuronStrength, measure_strength, shrink_ratios
+from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.analyses.score_changes import Treatment
 from dina.analyses.sparse_subsets.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.analyses.sparse_subsets.ratio_errors import shrink_ratios
 from dina.analyses.sparse_subsets.subset_curves import SubsetCurves, trace_curves
 from dina.analyses.sparse_subsets.subset_findings import describe_curves
 from dina.analyses.sparse_subsets.subset_orders import draw_orders, subset_sizes
-from dina.analyses.training_ranking import rank_on_training
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -137,11 +135,11 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
         If there are no fitted towers.
     """
     towers = decoded.towers
-    asked = ask_test(decoded)
-    readout = readout_of(towers, asked.images)
+    trials = QueryTrials.of_test(decoded)
+    readout = readout_of(towers, trials.images)
     is_exact = is_closed_form(towers)
     if not is_exact:
-        asked = asked.first_images(settings.n_sampled_trials)
+        trials = trials.first_images(settings.n_sampled_trials)
     ranking = rank_on_training(decoded, settings.n_ranking_images)
     strength = measure_strength(decoded.train)
     properties = {"snr": strength.signal_to_noise, "rate": strength.mean_response}
@@ -153,9 +151,9 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
         n_affordable = max(FEWEST_DRAWS, (settings.n_tower_runs // len(sizes) - 2) // (1 + 2 * len(properties)))
         n_random, n_matched = min(n_random, n_affordable), min(n_matched, n_affordable)
     orders = draw_orders(ranking, properties, n_random, n_matched, generator_for(decoded.seed, "subsets"))
-    curves = {how: trace_curves(readout, asked, orders, sizes, how) for how in treatments_of(towers)}
+    curves = {how: trace_curves(readout, trials, orders, sizes, how) for how in treatments_of(towers)}
     main = next(iter(curves))
-    by_image = asked.by_image(readout.margins_lost(asked.responses, asked.target, main))
+    by_image = trials.by_image(readout.margins_lost(trials.responses, trials.target, main))
     ratios, why_no_ratios = shrink_ratios(decoded.train, strength, generator_for(decoded.seed, "halves of the training images"))
     unknown = {"rates": strength.rate_reason, "signal_to_noise": why_no_ratios}
     strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response, "signal_to_noise": ratios}
@@ -166,7 +164,7 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
         *describe_curves(curves, decoded.n_resamples, decoded.seed, {f"{name}_matched": why for name, why in reasons.items()}),
         *describe_inequality(inequality, len(by_image), unknown),
     )
-    return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, asked.kind, asked.n_images, found)
+    return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, trials.kind, trials.n_images, found)
 
 
 def kept_sizes(n_neurons: int) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.analyses.asked import Asked
 from dina.analyses.neuron_readout import NeuronReadout
+from dina.analyses.query_trials import QueryTrials
 from dina.analyses.score_changes import Treatment
 from dina.analyses.sparse_subsets.subset_orders import SubsetOrders
 from dina.progress import track
@@ -36,7 +36,7 @@ class SubsetCurves:
 
 
 def trace_curves(
-    readout: NeuronReadout, asked: Asked, orders: SubsetOrders, sizes: tuple[int, ...], treatment: Treatment
+    readout: NeuronReadout, trials: QueryTrials, orders: SubsetOrders, sizes: tuple[int, ...], treatment: Treatment
 ) -> SubsetCurves:
     """Decode from the first ``sizes[0]``, ``sizes[1]`` … neurons of every sequence.
 
@@ -44,7 +44,7 @@ def trace_curves(
     ----------
     readout
         Of the decoder.
-    asked
+    trials
         The queries.
     orders
         Sequences of neurons.
@@ -57,9 +57,9 @@ def trace_curves(
     draws = [(name, order) for name, several in orders.by_name.items() for order in several]
     found: dict[str, list[np.ndarray]] = {name: [] for name in orders.by_name}
     for name, order in track(draws, "Decoding from subsets of neurons"):
-        scores = readout.subset_scores(asked.responses, torch.from_numpy(order), sizes, treatment)
-        top = torch.stack([top_one(part, asked.target) for part in scores], dim=1)
-        found[name].append(asked.by_image(top).T)
+        scores = readout.subset_scores(trials.responses, torch.from_numpy(order), sizes, treatment)
+        top = torch.stack([top_one(part, trials.target) for part in scores], dim=1)
+        found[name].append(trials.by_image(top).T)
     for name, several in found.items():
         by_image[name] = np.mean(several, axis=0)
         by_draw[name] = np.stack([one.mean(1) for one in several])

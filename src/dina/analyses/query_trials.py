@@ -1,0 +1,110 @@
+"""The trials from which analyses of neurons decode, and what each neuron contributes to decoding them, in one number."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.analyses.decoded import Decoded
+from dina.analyses.neuron_readout import readout_of, treatments_of
+from dina.data.pairs import Pairs, QueryKind, make_task
+from dina.randomness import generator_for
+from dina.shapes import ContrastImages
+
+
+@dataclass(frozen=True, eq=False)
+class QueryTrials:
+    """Trials and the images among which each is sought, in the double precision that differences of scores need.
+
+    Parameters
+    ----------
+    images
+        The gallery, in units of contrast, shape ``(n_gallery, channel, height, width)``.
+    responses
+        Standardised, shape ``(n_queries, n_neurons)``.
+    target
+        Place in the gallery of the image shown in each query, shape ``(n_queries,)``.
+    kind
+        "single_trial", or "averaged" where the recording stores averages only.
+    """
+
+    images: ContrastImages
+    responses: Float[Tensor, "query neuron"]
+    target: Int[Tensor, "query"]
+    kind: QueryKind
+
+    @classmethod
+    def of_test(cls, decoded: Decoded) -> "QueryTrials":
+        """Return the single trials of the test images, sought among each other; averages where there are no single trials."""
+        return cls._of(decoded.test)
+
+    @classmethod
+    def of_training(cls, decoded: Decoded, n_images: int) -> "QueryTrials":
+        """Return the trials of at most ``n_images`` training images, sought among each other."""
+        train = decoded.train
+        if train.n_stimuli <= n_images:
+            return cls._of(train)
+        chosen = np.sort(generator_for(decoded.seed, "ranking images").permutation(train.n_stimuli)[:n_images])
+        position = np.full(train.n_stimuli, -1, dtype=np.int64)
+        position[chosen] = np.arange(n_images)
+        rows = np.flatnonzero(position[train.stimulus_index] >= 0)
+        part = Pairs(
+            images=train.images[chosen],
+            stimulus_id=train.stimulus_id[chosen],
+            responses=train.responses[rows],
+            stimulus_index=position[train.stimulus_index[rows]],
+            n_presentations=train.n_presentations[rows],
+            standardiser=train.standardiser,
+        )
+        return cls._of(part)
+
+    @classmethod
+    def _of(cls, pairs: Pairs) -> "QueryTrials":
+        single = pairs.n_presentations == 1
+        every_image = len(np.unique(pairs.stimulus_index[single])) == pairs.n_stimuli
+        kind: QueryKind = "single_trial" if every_image else "averaged"
+        task = make_task(pairs, kind)
+        responses = torch.from_numpy(np.asarray(task.queries.responses, dtype=np.float64))
+        return cls(task.gallery.images, responses, torch.from_numpy(task.target), kind)
+
+    @property
+    def n_images(self) -> int:
+        """Number of images, which are the independent things here; trials of one image are not."""
+        return len(self.images)
+
+    def first(self, n_queries: int) -> "QueryTrials":
+        """Return the first queries in order of presentation, against the same gallery."""
+        return replace(self, responses=self.responses[:n_queries], target=self.target[:n_queries])
+
+    def first_images(self, n_images: int) -> "QueryTrials":
+        """Return the queries about the first images of the gallery, which stays as it is."""
+        rows = self.target < n_images
+        return replace(self, responses=self.responses[rows], target=self.target[rows])
+
+    def by_image(self, values: Float[Tensor, "query other"]) -> Float[np.ndarray, "gallery other"]:
+        """Average values over the queries of each image, so that every image counts the same; NaN where it has none."""
+        total = torch.zeros(self.n_images, values.shape[1], dtype=values.dtype).index_add_(0, self.target, values)
+        number = torch.bincount(self.target, minlength=self.n_images)
+        return (total / number[:, None]).numpy()
+
+
+def mean_contributions(decoded: Decoded) -> Float[np.ndarray, "neuron"]:
+    """Return what each neuron contributes to decoding test images, shape ``(n_neurons,)``; to first order if not exactly."""
+    return _mean_contributions(decoded, QueryTrials.of_test(decoded))
+
+
+def rank_on_training(decoded: Decoded, n_images: int) -> Float[np.ndarray, "neuron"]:
+    """Return what each neuron contributes to decoding training images, shape ``(n_neurons,)``; test images are not read.
+
+    The towers were fitted on these images, so all contributions are too large. Use only their order.
+    """
+    return _mean_contributions(decoded, QueryTrials.of_training(decoded, n_images))
+
+
+def _mean_contributions(decoded: Decoded, trials: QueryTrials) -> Float[np.ndarray, "neuron"]:
+    treatment = treatments_of(decoded.towers)[0]
+    lost = readout_of(decoded.towers, trials.images).margins_lost(trials.responses, trials.target, treatment)
+    mean: np.ndarray = trials.by_image(lost).mean(0)
+    return mean
