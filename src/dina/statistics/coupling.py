@@ -311,7 +311,7 @@ def find_coupled_pairs(estimate: CouplingEstimate, n_kept: int, spread: float = 
 def _ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
     """Return how far to shrink a sample covariance towards equal, independent variances, in [0, 1].
 
-    It is ``sklearn.covariance.ledoit_wolf_shrinkage(residuals, assume_centered=True)``, but takes all norms from the products
+    It is what scikit-learn calls by the same name for data of mean zero, but takes all norms from the products
     between rows where these are fewer than neurons, which is ten times faster for some thousand neurons.
     """
     n_rows, n_neurons = residuals.shape
