@@ -7,7 +7,7 @@ from typing import get_args
 from dina.checks import DataError
 from dina.recordings import Recording, read
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
-from dina.recordings.simulator.settings import Condition
+from dina.recordings.simulator.session_settings import Condition
 
 log = logging.getLogger("dina.cli")
 

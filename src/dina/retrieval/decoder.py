@@ -6,7 +6,7 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
 
 Reads = Literal["images", "templates", "truth", "queries"]
-"""What scores were made from: what a decoder reads or, after a correction of `dina.retrieval.transductive`, all other queries too."""
+"""What scores were made from: what a decoder reads or, after a correction of `dina.retrieval.hubness`, all other queries too."""
 
 
 @runtime_checkable

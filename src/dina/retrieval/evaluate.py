@@ -15,7 +15,6 @@ from dina.statistics.p_values import permutation_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
 TOP_K = (1, 5, 10)
-
 PERMUTATION_CHUNK = 2_000_000
 """Largest number of table look-ups held at a time (16 MB)."""
 

@@ -1,12 +1,19 @@
-"""Whether a few gallery items crowd the best places of every query, which lowers accuracy for all others."""
+"""Hubs, which crowd the best places of every query: how strong they are, and corrections that look at all queries at once."""
+
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 from scipy.stats import rankdata, skew
 
-from dina.checks import check_count
+from dina.checks import DataError, check_count
 from dina.retrieval.ranks import all_ranks
 from dina.shapes import Scores
+
+N_NEIGHBOURS = 10
+N_ITERATIONS = 200
+TOLERANCE = 1e-6  # of the logarithm of a column's share, at which Sinkhorn's iteration stops
 
 
 def count_occurrences(scores: Scores, k: int = 10) -> Float[np.ndarray, "gallery"]:
@@ -53,3 +60,93 @@ def measure_hubness(scores: Scores, k: int = 10) -> float:
     if np.ptp(occurrences) < 1e-9:  # equal up to the rounding of shared places
         return 0.0
     return float(skew(occurrences))
+
+
+def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.ndarray, "query gallery"]:
+    r"""Subtract from every score how well its query and its candidate do elsewhere (CSLS): hubs lose their advantage.
+
+    Parameters
+    ----------
+    scores
+        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+    k
+        Neighbours on either side; all where there are fewer.
+
+    Raises
+    ------
+    DataError
+        If ``k`` is below 1.
+
+    Notes
+    -----
+    :math:`2 s_{ij} - r_i - r_j` with :math:`r_i` the mean of the *k* best scores of query *i* and :math:`r_j` that of
+    candidate *j* over all queries. The source compares cosines; here the decoder's own scores take their place. Because
+    :math:`r_j` is made from the other queries, accuracy depends on what else was asked.
+
+    References
+    ----------
+    Conneau et al. (2018), https://doi.org/10.48550/arXiv.1710.04087
+
+    Examples
+    --------
+    The first candidate is everyone's favourite, though each query has a candidate that nobody else likes:
+
+    >>> rescale_by_neighbours(np.array([[3.0, 0.0, 0.0], [3.0, 2.5, 0.0], [3.0, 0.0, 2.5]]), k=2).argmax(axis=1)
+    array([0, 1, 2])
+    """
+    check_count("k", k, 1)
+    values = np.asarray(scores, dtype=np.float64)
+    of_query = np.sort(values, axis=1)[:, -k:].mean(axis=1, keepdims=True)
+    of_candidate = np.sort(values, axis=0)[-k:].mean(axis=0, keepdims=True)
+    return np.asarray(2 * values - of_query - of_candidate)
+
+
+def balance_by_sinkhorn(scores: Scores, temperature: float | None = None) -> Float[np.ndarray, "query gallery"]:
+    r"""Turn scores into the logarithm of an assignment in which every candidate is the answer to equally many queries.
+
+    Where each image was asked for equally often that is true of the test set, and knowing it helps; of a single new
+    response nothing of the kind is known.
+
+    Parameters
+    ----------
+    scores
+        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+    temperature
+        Of the softmax, in units of the scores, above 0; None for the standard deviation of a query's scores over candidates,
+        averaged over queries, divided by three.
+
+    Raises
+    ------
+    DataError
+        If ``temperature`` is not above 0.
+
+    References
+    ----------
+    Sinkhorn & Knopp (1967), Pac. J. Math. 21:343, https://doi.org/10.2140/pjm.1967.21.343; Cuturi (2013),
+    https://doi.org/10.48550/arXiv.1306.0895
+
+    Examples
+    --------
+    >>> balance_by_sinkhorn(np.array([[3.0, 2.9], [3.0, 0.0]])).argmax(axis=1)
+    array([1, 0])
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    typical = float(values.std(axis=1).mean()) / 3
+    scale = temperature if temperature is not None else typical if typical > 0 else 1.0
+    if not scale > 0:
+        raise DataError(f"temperature must be above 0; got {temperature}. Leave it out for one that fits the scores.")
+    plan = values / scale
+    for _ in range(N_ITERATIONS):
+        plan -= logsumexp(plan, axis=0, keepdims=True)
+        total = logsumexp(plan, axis=1, keepdims=True)
+        plan -= total
+        if float(np.ptp(total)) < TOLERANCE:
+            break
+    return plan
+
+
+CORRECTIONS: dict[str, Callable[[Scores], Float[np.ndarray, "query gallery"]]] = {
+    "csls": rescale_by_neighbours,
+    "sinkhorn": balance_by_sinkhorn,
+}
+"""Every correction by name; the name is added to that of the decoder in tables."""

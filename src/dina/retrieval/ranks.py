@@ -11,7 +11,6 @@ from dina.checks import DataError, check_count, check_finite
 from dina.shapes import Scores
 
 Direction = Literal["image_from_response", "response_from_image"]
-
 DIRECTIONS: tuple[Direction, ...] = ("image_from_response", "response_from_image")
 
 

@@ -13,7 +13,6 @@ from dina.checks import DataError
 from dina.statistics.p_values import adjust_for_discoveries
 
 LEAST_SHRINKAGE = 1e-3
-
 ROWS_AT_ONCE = 256
 
 

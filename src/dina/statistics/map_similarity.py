@@ -18,7 +18,6 @@ REACH = 5
 """Places on either side of the centre of the window: 11 × 11 in all, as published."""
 
 FEWEST_IMAGES = 4
-
 MOST_GROUPS = 50
 """Most groups of images that the jackknife leaves out, one after the other."""
 

@@ -10,15 +10,10 @@ from dina.checks import DataError
 from dina.statistics.resampling import LEVEL
 
 FEWEST = 4  # patterns: the jackknife leaves one out and still needs pairs of different ones
-
 NOT_POSITIVE = "The total is not above 0 beyond its noise."
-
 LOST_IN_NOISE = "What differs between patterns hides their mean: its sum of squares is not above 0, or could have any spread."
-
 TOO_FEW = f"At least {FEWEST} patterns are needed to tell a mean from its noise."
-
 Patterns = Float[np.ndarray, "pattern place"]
-
 Weight = Float[np.ndarray, "place"]
 
 

@@ -17,13 +17,9 @@ MIN_RANKS = 10
 """Fewest ranks from which an exponent is estimated."""
 
 N_MOMENTS = 3  # as many as a broken power law has parameters; more only add the spread of the largest variances
-
 N_ORDERS = 4
-
 N_BLOCKS = 10
-
 FEWEST_IMAGES = 40
-
 STEEPEST = 6
 
 

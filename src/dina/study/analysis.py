@@ -14,9 +14,8 @@ from dina.randomness import generator_for
 from dina.retrieval.compare import compare
 from dina.retrieval.evaluate import RetrievalResult, Row, evaluate, unavailable_row
 from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
-from dina.retrieval.hubness import measure_hubness
+from dina.retrieval.hubness import CORRECTIONS, measure_hubness
 from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval
-from dina.retrieval.transductive import CORRECTIONS
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.retrieval_file import DecoderScores
 
@@ -59,7 +58,7 @@ def analyse(decoders: Sequence[DecoderScores], seed: int, n_resamples: int, corr
     n_resamples
         Their number.
     corrections
-        Names in `dina.retrieval.transductive.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
+        Names in `dina.retrieval.hubness.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
         in comparisons.
     """
     rows: list[Row] = []

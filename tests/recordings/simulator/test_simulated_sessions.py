@@ -8,8 +8,7 @@ from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, SyntheticSettings, simulate
-from dina.recordings.simulator.conditions import low_pass
-from dina.recordings.simulator.images import paint_images, to_contrast
+from dina.recordings.simulator.painted_images import low_pass, paint_images, to_contrast
 from dina.recordings.simulator.session import _Sources
 
 SMALL: dict[str, object] = {"n_neurons": 80, "n_stimuli": 60, "n_subunits": 40, "n_broad_factors": 10, "n_spontaneous": 50}

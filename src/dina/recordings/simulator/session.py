@@ -12,14 +12,20 @@ from pydantic import ValidationError
 from dina.checks import DataError, check_choice
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
-from dina.recordings.simulator.conditions import derive_images, low_pass, make_field_mask
-from dina.recordings.simulator.images import CONTRAST_SCALE, MID_GREY, SimulatedImages, paint_images, to_contrast, to_pixels
-from dina.recordings.simulator.noise import NoiseModel, make_noise
-from dina.recordings.simulator.population import Population, draw_population
-from dina.recordings.simulator.response import ResponseModel
-from dina.recordings.simulator.settings import NAMED_SESSIONS, Condition, SyntheticSettings
-from dina.recordings.simulator.tuning_gabor import GaborSubunits
-from dina.recordings.simulator.tuning_network import NetworkSubunits
+from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, draw_population
+from dina.recordings.simulator.painted_images import (
+    CONTRAST_SCALE,
+    MID_GREY,
+    SimulatedImages,
+    derive_images,
+    low_pass,
+    make_field_mask,
+    paint_images,
+    to_contrast,
+    to_pixels,
+)
+from dina.recordings.simulator.responses import NoiseModel, ResponseModel, make_noise
+from dina.recordings.simulator.session_settings import NAMED_SESSIONS, Condition, SyntheticSettings
 from dina.recordings.truth import Truth
 
 CHUNK = 400  # trials drawn together
