@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dina.figures.svg import svg_of
 from dina.report import write_report
+from dina.report.accuracy import all_decoders
+from dina.report.comparisons import differences, directions
 from dina.report.read_run import read_run
-from dina.report.sections.accuracy import all_decoders
-from dina.report.sections.comparisons import differences, directions
 from report.fabricated_run import fabricate_run
 
 

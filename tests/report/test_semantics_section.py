@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from dina.analyses.semantics.page import BY_DECODER, NAMES, semantics_section
+from dina.report.interpretation import verdicts_sections
 from dina.report.read_run import Run
-from dina.report.sections.verdicts import verdicts_sections
 from dina.statistics.finding import Finding
 
 

@@ -10,7 +10,7 @@ import pytest
 from dina.artifacts import write_dataset
 from dina.checks import DataError
 from dina.recordings.recording import Recording
-from dina.report.compared_runs import comparison_markdown, write_comparison
+from dina.report.comparison_of_runs import comparison_markdown, write_comparison
 from dina.retrieval.hubness import measure_hubness
 from dina.study import compared_runs, read_settings, run_study
 from dina.study.compared_runs import compare_runs

@@ -21,7 +21,7 @@ def carry_out_comparison(runs: Sequence[Path], out: Path | None, reference: str 
     """
     set_threads(threads)
     # imported here: threads must be set before numpy and torch are loaded
-    from dina.report.compared_runs import comparison_remarks, comparison_table, write_comparison
+    from dina.report.comparison_of_runs import comparison_remarks, comparison_table, write_comparison
     from dina.study.compared_runs import compare_runs
 
     comparison = compare_runs(runs, reference, mixed=mixed)

@@ -36,7 +36,7 @@ def carry_out_joint(
     began = time.monotonic()
     n_threads = set_threads(threads)
     # imported here: threads must be set before numpy and torch are loaded
-    from dina.report.joint_page import write_joint_report
+    from dina.report import write_report
     from dina.study.joint import run_joint_study
     from dina.study.joint_settings import read_joint_settings
 
@@ -45,7 +45,7 @@ def carry_out_joint(
     opened = [open_member(word, images, settings.seed) for word in words]
     run = out or Path("runs") / f"joint-{settings.preset}-seed{settings.seed}"
     summary = run_joint_study(opened, settings, run, choose_device(device), n_threads, force=force)
-    page = write_joint_report(run)
+    page = write_report(run)
     _print_table(summary)
     if summary["animals_from_names"]:
         print(summary["animals_from_names"])

@@ -83,7 +83,7 @@ class Run:
         Content of ``summary.json``.
     rows
         Its decoding table.
-    quality, gallery, gallery_size, comparisons
+    quality, gallery, gallery_size, comparisons, alignment
         The datasets of ``results/`` of that name, or None where the file is absent.
     retrieval
         Decoder name → dataset of scores and targets.
@@ -111,6 +111,7 @@ class Run:
     environment: dict[str, Any]
     model: dict[str, Any]
     settings: str
+    alignment: xr.Dataset | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -160,6 +161,7 @@ def read_run(path: Path) -> Run:
         gallery=_read_dataset(results / "gallery.nc"),
         gallery_size=_read_dataset(results / "gallery_size.nc"),
         comparisons=_read_dataset(results / "comparisons.nc"),
+        alignment=_read_dataset(results / "alignment.nc"),
         retrieval=retrieval,
         interpretation=_read_interpretation(summary, results),
         history=_read_history(path / "history.csv"),

@@ -3,12 +3,258 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, number, percent, signed
-from dina.report.figures.joint import draw_adaptation, draw_alignment, draw_together_and_alone
 from dina.statistics.finding import Finding
+
+DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
+
+PANELS_ACROSS = 3
+
+Found = Mapping[str, Finding]
+"""Findings of one recording, or of the mean over mice, by name."""
+
+
+@in_style
+def draw_together_and_alone(found: Sequence[Found]) -> Figure:
+    """Draw top-1 accuracy of each recording when towers were trained on all recordings, and on it alone.
+
+    Parameters
+    ----------
+    found
+        ``top1_joint`` and ``top1_alone`` of every recording; recordings are numbered in this order, from 1.
+    """
+    figure = new_figure(130, 26 + 8 * len(found))
+    axes = figure.add_subplot()
+    places = np.arange(len(found))[::-1].astype(float)
+    for shift, key, colour, marker, label in (
+        (0.15, "top1_joint", COLOURS["dina"][0], "o", "image tower shared by all recordings"),
+        (-0.15, "top1_alone", COLOURS["rival"][0], "s", "this recording alone"),
+    ):
+        values = [100 * each[key].value for each in found]
+        ends = np.array([[100 * each[key].low, 100 * each[key].high] for each in found])
+        axes.hlines(places + shift, ends[:, 0], ends[:, 1], color=colour, linewidth=1.4)
+        axes.plot(values, places + shift, marker, color=colour, markersize=4.5, linestyle="none", label=label)
+    chance = [100 * each["top1_joint"].null_high for each in found]
+    axes.vlines(chance, places - 0.4, places + 0.4, color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)))
+    axes.set_yticks(places, [str(place + 1) for place in range(len(found))])
+    axes.set_ylim(-0.6, len(found) - 0.4)
+    axes.set_xlim(left=0)
+    axes.set_ylabel("recording")
+    axes.set_xlabel("top-1 accuracy (% of test images)")
+    figure.legend(loc="outside upper left", ncols=2)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+@in_style
+def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> Figure:
+    """Draw accuracy of a recording against the number of its images, with the others' image tower and alone.
+
+    Parameters
+    ----------
+    sizes
+        Numbers of images.
+    recordings
+        With ``top1_shared_<size>`` and ``top1_alone_<size>`` where there are so many images.
+    over_mice
+        The same over mice, and ``gain_shared_<size>``.
+    """
+    figure = new_figure(180, 78)
+    left, right = figure.subplots(1, 2)
+    for key, colour, marker, label in (
+        ("shared", COLOURS["dina"][0], "o", "joins the other recordings"),
+        ("alone", COLOURS["rival"][0], "s", "alone"),
+    ):
+        for own in recordings:
+            values = [100 * own[f"top1_{key}_{n}"].value if f"top1_{key}_{n}" in own else np.nan for n in sizes]
+            left.plot(sizes, values, color=colour, linewidth=0.7, alpha=0.45)
+        means = [100 * over_mice[f"top1_{key}_{n}"].value for n in sizes]
+        left.plot(sizes, means, color=colour, linewidth=2.0, marker=marker, markersize=4, label=label)
+    known = [own[f"top1_shared_{n}"].null_high for own in recordings for n in sizes if f"top1_shared_{n}" in own]
+    left.axhspan(0, 100 * float(np.mean(known)), color=COLOURS["chance"][0], alpha=0.25, linewidth=0, label="chance")
+    left.set_ylabel("top-1 accuracy (% of test images)")
+    left.set_ylim(bottom=0)
+    figure.legend(loc="outside upper center", ncols=3)
+    _draw_gains(right, sizes, recordings, over_mice)
+    for axes, title in ((left, "Accuracy"), (right, "Gain by joining")):
+        axes.set_xscale("log")
+        axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("images of the new recording (logarithmic)")
+        axes.set_title(title)
+        finish_axes(axes, "y")
+    return figure
+
+
+def _draw_gains(axes: Axes, sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> None:
+    axes.axhline(0, color=COLOURS["muted"][0], linewidth=0.8)
+    for own in recordings:
+        values = [100 * own[f"gain_shared_{n}"].value if f"gain_shared_{n}" in own else np.nan for n in sizes]
+        axes.plot(sizes, values, "o", color=COLOURS["muted"][0], markersize=3)
+    gains = [over_mice[f"gain_shared_{n}"] for n in sizes]
+    axes.plot(sizes, [100 * gain.value for gain in gains], "D", color=COLOURS["dina"][0], markersize=5)
+    for size, gain in zip(sizes, gains, strict=True):
+        if np.isfinite(gain.low):
+            axes.plot([size, size], [100 * gain.low, 100 * gain.high], color=COLOURS["dina"][0], linewidth=1.6)
+    axes.set_ylabel("shared − alone (percentage points)")
+
+
+@in_style
+def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -> Figure:
+    """Draw the linear kernel alignment of maps between recordings, one panel for each kind of map.
+
+    Parameters
+    ----------
+    panels
+        Title → values; recordings are numbered from 1.
+    """
+    n_rows = -(-len(panels) // PANELS_ACROSS)
+    figure = new_figure(180, 74 * n_rows)
+    drawn = figure.subplots(n_rows, PANELS_ACROSS, squeeze=False).ravel()
+    for spare in drawn[len(panels) :]:
+        spare.set_axis_off()
+    for position, (axes, (title, values)) in enumerate(zip(drawn, panels.items(), strict=False)):
+        image = axes.imshow(values, vmin=0, vmax=1, cmap="Blues")
+        for row, column in np.ndindex(*values.shape):
+            value = values[row, column]
+            if np.isfinite(value) and len(values) <= 8:
+                colour = BRIGHT if value > 0.55 else DARK
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+        numbers = [str(place + 1) for place in range(len(values))]
+        axes.set_xticks(range(len(values)), numbers)
+        axes.set_yticks(range(len(values)), numbers)
+        axes.set_title(title, fontsize=7.5, fontweight="normal")
+        axes.set_xlabel("recording")
+        if position % PANELS_ACROSS == 0:
+            axes.set_ylabel("recording")
+        axes.tick_params(length=0)
+    figure.colorbar(image, ax=list(drawn), label="linear kernel alignment", shrink=0.8 / n_rows)
+    return figure
+
+
+MOST_PANELS = 12
+
+
+def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show findings of several recordings: the clearest in a figure, all in a table.
+
+    Parameters
+    ----------
+    dataset, findings
+        Of `dina.analyses.across_recordings.AcrossRecordings`, in the same order.
+    """
+    analyses = [str(name) for name in dataset["analysis"].to_numpy()]
+    n_mice = len(np.unique(dataset["mouse"].to_numpy().astype(str)))
+    clear = [i for i, finding in enumerate(findings) if finding.low > finding.null_high or finding.high < finding.null_low]
+    shown = clear[:MOST_PANELS]
+    told = (
+        f"{dataset.sizes['recording']} recordings of {n_mice} mice. The intervals of {len(clear)} of {len(findings)} findings lie"
+        " outside their nulls; with so many, one in forty does so on either side by chance."
+    )
+    table = Table(
+        "All findings over mice.",
+        ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null"),
+        tuple(
+            (
+                analysis.replace("_", " "),
+                finding.name.replace("_", " "),
+                str(finding.n),
+                number(finding.value),
+                _range(finding.low, finding.high),
+                _range(finding.null_low, finding.null_high),
+            )
+            for analysis, finding in zip(analyses, findings, strict=True)
+        ),
+        n_words=2,
+    )
+    figures: tuple[FigurePart, ...] = ()
+    if shown:
+        titles = [findings[i].name.replace("_", " ") for i in shown]
+        caption = (
+            "Findings whose interval lies outside the null, in the order of the table, at most"
+            f" {MOST_PANELS}. Dots: recordings, those of one mouse side by side; diamond: mean over mice, each mouse counting the"
+            " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: 95\u202f% of the"
+            " mean where there is nothing to find."
+        )
+        part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, told, table)
+        figures = (part,)
+    return Section(
+        "across-recordings",
+        "Several recordings",
+        paragraphs=(told, "Recordings of one mouse are not independent: what holds for mice is told by mice."),
+        figures=figures,
+        tables=() if figures else (table,),
+        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    )
+
+
+def _range(low: float, high: float) -> str:
+    ends = number(low), number(high)
+    return DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
+
+
+COLUMNS = 3
+
+
+@in_style
+def draw_across_recordings(dataset: xr.Dataset, chosen: Sequence[int], words: Sequence[str]) -> Figure:
+    """Draw some findings, one small panel each: recordings as dots, ordered by mouse, the mean over mice as a bar.
+
+    Parameters
+    ----------
+    dataset
+        From `dina.analyses.across_recordings`.
+    chosen
+        Positions of the findings.
+    words
+        Title of each panel.
+    """
+    n_rows = -(-len(chosen) // COLUMNS)
+    figure = new_figure(180, 8 + 34 * n_rows)
+    panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
+    for axes, position, title in zip(panels, chosen, words, strict=False):
+        _draw_one(axes, dataset.isel(finding=position))
+        axes.set_title(title, fontsize=7.5, fontweight="normal")
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw_one(axes: Axes, one: xr.Dataset) -> None:
+    mice = one["mouse"].to_numpy().astype(str)
+    order = np.argsort(mice, kind="stable")
+    _, place = np.unique(mice[order], return_inverse=True)
+    values = one["value"].to_numpy()[order]
+    # recordings of one mouse stand together, half a place apart
+    x = np.arange(len(values)) * 0.5 + place * 0.5
+    null_low, null_high = float(one["combined_null_low"]), float(one["combined_null_high"])
+    if np.isfinite(null_low):
+        axes.axhspan(null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
+    axes.axhline(0, color=COLOURS["muted"][0], linewidth=0.6, zorder=1)
+    axes.plot(x, values, "o", color=COLOURS["rival"][0], markersize=3.2, zorder=3)
+    end = x[-1] + 1.2
+    low, high = float(one["combined_low"]), float(one["combined_high"])
+    if np.isfinite(low):
+        axes.plot([end, end], [low, high], color=COLOURS["dina"][0], linewidth=1.6, zorder=3)
+    axes.plot(end, float(one["combined"]), "D", color=COLOURS["dina"][0], markersize=4.5, zorder=4)
+    axes.set_xticks([float(x.mean()), end], ["recordings", "mice"])
+    axes.set_xlim(-0.5, end + 0.6)
+    axes.tick_params(axis="x", length=0)
+    units = str(one["units"].item())
+    axes.set_ylabel("" if units == "1" else units)
+    finish_axes(axes, "y")
+
 
 KINDS = {
     "neural_joint": "neural towers, trained together",
@@ -17,10 +263,9 @@ KINDS = {
     "image_alone": "image towers, each trained alone",
     "image_untrained": "image towers, untrained",
 }
-Found = dict[str, Finding]
 
 
-def joint_headline(summary: Mapping[str, Any]) -> list[str]:
+def several_recordings_headline(summary: Mapping[str, Any]) -> list[str]:
     """Return the answer in two sentences.
 
     Parameters
@@ -42,7 +287,7 @@ def joint_headline(summary: Mapping[str, Any]) -> list[str]:
     return [told, f"The population of mice {side} by sharing: {words}."]
 
 
-def joint_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Section]:
+def several_recordings_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Section]:
     """Return the sections of the page in reading order.
 
     Parameters
