@@ -11,7 +11,7 @@ from dina.analyses.functional_interactions.page import functional_interactions_s
 from dina.analyses.noise_shuffle.page import noise_shuffle_section
 from dina.figures.parts import Section
 from dina.figures.svg import svg_of
-from dina.report.several_recordings import across_recordings_section
+from dina.report.over_mice import across_recordings_section
 from dina.statistics.finding import Finding
 
 NAMES = {

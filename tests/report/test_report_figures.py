@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from dina.figures.canvas import new_figure
 from dina.figures.style import COLOURS, LABELS, style_of
 from dina.figures.svg import inline_svg, svg_of
-from dina.report.accuracy import draw_accuracy, draw_ranks
+from dina.report.accuracy_figures import draw_accuracy, draw_ranks
 from dina.report.gallery_curve import draw_gallery_size, spread
 from dina.report.read_run import DecodingRow
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum

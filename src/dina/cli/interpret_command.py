@@ -109,7 +109,7 @@ def carry_out_verdicts(runs: Sequence[Path], out: Path | None) -> None:
     from dina.artifacts import write_dataset, write_text
     from dina.cli.verdicts_table import print_verdicts
     from dina.figures.svg import svg_of
-    from dina.report.several_recordings import across_recordings_section
+    from dina.report.over_mice import across_recordings_section
     from dina.study.judge_runs import judge_runs
 
     judged = judge_runs(runs)

@@ -12,7 +12,8 @@ from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, style_of
 from dina.figures.words import percent, signed
-from dina.report.accuracy import QUERIES, accuracy_table, draw_directions, p_words, reasons
+from dina.report.accuracy import QUERIES, accuracy_table, p_words, reasons
+from dina.report.accuracy_figures import draw_directions
 from dina.report.read_run import Run
 
 

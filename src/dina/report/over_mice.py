@@ -1,0 +1,126 @@
+"""Findings of several recordings with the mouse as the unit: the clearest in a figure, all in a table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
+from dina.figures.words import DASH, number
+from dina.statistics.finding import Finding
+
+MOST_PANELS = 12
+
+
+def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show findings of several recordings: the clearest in a figure, all in a table.
+
+    Parameters
+    ----------
+    dataset, findings
+        Of `dina.analyses.across_recordings.AcrossRecordings`, in the same order.
+    """
+    analyses = [str(name) for name in dataset["analysis"].to_numpy()]
+    n_mice = len(np.unique(dataset["mouse"].to_numpy().astype(str)))
+    clear = [i for i, finding in enumerate(findings) if finding.low > finding.null_high or finding.high < finding.null_low]
+    shown = clear[:MOST_PANELS]
+    told = (
+        f"{dataset.sizes['recording']} recordings of {n_mice} mice. The intervals of {len(clear)} of {len(findings)} findings lie"
+        " outside their nulls; with so many, one in forty does so on either side by chance."
+    )
+    table = Table(
+        "All findings over mice.",
+        ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null"),
+        tuple(
+            (
+                analysis.replace("_", " "),
+                finding.name.replace("_", " "),
+                str(finding.n),
+                number(finding.value),
+                _range(finding.low, finding.high),
+                _range(finding.null_low, finding.null_high),
+            )
+            for analysis, finding in zip(analyses, findings, strict=True)
+        ),
+        n_words=2,
+    )
+    figures: tuple[FigurePart, ...] = ()
+    if shown:
+        titles = [findings[i].name.replace("_", " ") for i in shown]
+        caption = (
+            "Findings whose interval lies outside the null, in the order of the table, at most"
+            f" {MOST_PANELS}. Dots: recordings, those of one mouse side by side; diamond: mean over mice, each mouse counting the"
+            " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: 95\u202f% of the"
+            " mean where there is nothing to find."
+        )
+        part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, told, table)
+        figures = (part,)
+    return Section(
+        "across-recordings",
+        "Several recordings",
+        paragraphs=(told, "Recordings of one mouse are not independent: what holds for mice is told by mice."),
+        figures=figures,
+        tables=() if figures else (table,),
+        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    )
+
+
+def _range(low: float, high: float) -> str:
+    ends = number(low), number(high)
+    return DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
+
+
+COLUMNS = 3
+
+
+@in_style
+def draw_across_recordings(dataset: xr.Dataset, chosen: Sequence[int], words: Sequence[str]) -> Figure:
+    """Draw some findings, one small panel each: recordings as dots, ordered by mouse, the mean over mice as a bar.
+
+    Parameters
+    ----------
+    dataset
+        From `dina.analyses.across_recordings`.
+    chosen
+        Positions of the findings.
+    words
+        Title of each panel.
+    """
+    n_rows = -(-len(chosen) // COLUMNS)
+    figure = new_figure(180, 8 + 34 * n_rows)
+    panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
+    for axes, position, title in zip(panels, chosen, words, strict=False):
+        _draw_one(axes, dataset.isel(finding=position))
+        axes.set_title(title, fontsize=7.5, fontweight="normal")
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw_one(axes: Axes, one: xr.Dataset) -> None:
+    mice = one["mouse"].to_numpy().astype(str)
+    order = np.argsort(mice, kind="stable")
+    _, place = np.unique(mice[order], return_inverse=True)
+    values = one["value"].to_numpy()[order]
+    # recordings of one mouse stand together, half a place apart
+    x = np.arange(len(values)) * 0.5 + place * 0.5
+    null_low, null_high = float(one["combined_null_low"]), float(one["combined_null_high"])
+    if np.isfinite(null_low):
+        axes.axhspan(null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
+    axes.axhline(0, color=COLOURS["muted"][0], linewidth=0.6, zorder=1)
+    axes.plot(x, values, "o", color=COLOURS["rival"][0], markersize=3.2, zorder=3)
+    end = x[-1] + 1.2
+    low, high = float(one["combined_low"]), float(one["combined_high"])
+    if np.isfinite(low):
+        axes.plot([end, end], [low, high], color=COLOURS["dina"][0], linewidth=1.6, zorder=3)
+    axes.plot(end, float(one["combined"]), "D", color=COLOURS["dina"][0], markersize=4.5, zorder=4)
+    axes.set_xticks([float(x.mean()), end], ["recordings", "mice"])
+    axes.set_xlim(-0.5, end + 0.6)
+    axes.tick_params(axis="x", length=0)
+    units = str(one["units"].item())
+    axes.set_ylabel("" if units == "1" else units)
+    finish_axes(axes, "y")
