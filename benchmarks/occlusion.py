@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
-from dina.analyses.occlusion.occlusion_windows import OcclusionEffects, Sweep, occlude_image_by_image, place_windows
+from dina.analyses.occlusion.occlusion_windows import OccludedImages, Sweep, occlude_image_by_image, place_windows
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers
@@ -107,7 +107,7 @@ def main() -> None:
 
 def plain_occlusion(
     towers: AlignedTowers, images: torch.Tensor, neural: torch.Tensor, sweep: Sweep, n_channels: int
-) -> OcclusionEffects:
+) -> OccludedImages:
     return occlude_image_by_image(towers, images[:1], neural[:1], torch.ones(1), sweep, n_channels)
 
 

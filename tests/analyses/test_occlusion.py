@@ -8,11 +8,15 @@ import torch
 
 from described_axes import undescribed
 from dina.analyses.decoded import Decoded, decode
-from dina.analyses.occlusion.compute import OcclusionResult, OcclusionSettings, analyse_occlusion
-from dina.analyses.occlusion.field_coverage import estimate_coverage
-from dina.analyses.occlusion.occlusion_effects import cover_windows, measure_effects
-from dina.analyses.occlusion.occlusion_windows import Sweep, place_windows
-from dina.analyses.untrained_draws import draw_untrained
+from dina.analyses.occlusion.compute import (
+    OcclusionResult,
+    OcclusionSettings,
+    analyse_occlusion,
+    cover_windows,
+    measure_losses,
+)
+from dina.analyses.occlusion.occlusion_windows import Sweep, estimate_coverage, place_windows
+from dina.analyses.untrained import draw_untrained
 from dina.data.pairs import make_task
 from dina.models.towers.tower import ImageTower, NeuralTower
 from dina.randomness import generator_for
@@ -77,7 +81,7 @@ def test_the_change_falls_with_distance_as_the_square_of_the_window(one_pixel: O
     distance = (np.array(sweep.rows)[:, None] - ROW) ** 2 + (np.array(sweep.columns)[None] - COLUMN) ** 2
     weight = np.exp(-0.5 * distance / sweep.deviation_px**2)
 
-    change = one_pixel.map_change[1]
+    change = one_pixel.losses[1].map_change
 
     # the map is the pixel less its training mean m: p w with grey fill, over (p - m)²; so all places share one factor
     ratio = change / change.max(axis=(1, 2), keepdims=True)
@@ -88,9 +92,10 @@ def test_the_change_falls_with_distance_as_the_square_of_the_window(one_pixel: O
 
 def test_losing_score_lets_other_images_pass(one_pixel: OcclusionResult) -> None:
     # the score is the square of the pixel: hiding it can only lower the score and raise the rank
-    assert one_pixel.score_loss[:3].min() >= 0
-    assert one_pixel.log_rank_loss[:3].min() >= 0
-    assert one_pixel.log_rank_loss[1].max() > 0
+    for losses in one_pixel.losses[:3]:
+        assert losses.score_loss.min() >= 0
+        assert losses.log_rank_loss.min() >= 0
+    assert one_pixel.losses[1].log_rank_loss.max() > 0
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +114,7 @@ def test_fields_planted_in_one_third_are_found_and_explained_by_coverage(in_one_
     result = analyse_occlusion(in_one_third, OcclusionSettings(n_images=64, spacing=0.167))
     found = {finding.name: finding for finding in result.findings()}
 
-    loss = result.score_loss[1].mean(axis=0).clip(0)
+    loss = result.losses[1].score_loss.mean(axis=0).clip(0)
     is_left = np.array(result.sweeps[1].columns) < 24
     # where nothing is planted: a third of the area; a window over the edge reaches 9 pixels beyond it
     for places in (loss, result.coverage.value):
@@ -151,7 +156,7 @@ def test_nulls_of_untrained_towers_are_given_where_they_are_controls(decoded: De
     assert learnt.to_dataset()["untrained_score_loss"].sizes == {"draw": 3, "image": 6, "coarse_row": 2, "coarse_column": 4}
     assert undescribed(learnt.to_dataset()) == []
     found = {finding.name: finding for finding in given.findings()}
-    assert "nothing but gains" in found["participation_map"].reason
+    assert "changes only the gains" in found["participation_map"].reason
     assert np.isnan(found["participation_score"].null_low)
     assert "raises its score" in given.no_null["participation_score"]
     assert "untrained_score_loss" not in given.to_dataset()
@@ -160,14 +165,14 @@ def test_nulls_of_untrained_towers_are_given_where_they_are_controls(decoded: De
 def test_random_fields_expect_a_loss_below_zero(decoded: Decoded) -> None:
     towers = next(draw_untrained(decoded.towers, 0, 1))
     chosen, rows_and_columns = np.arange(8), place_windows((24, 48), 6.0)
-    effects = measure_effects(
+    losses = measure_losses(
         towers,
         make_task(decoded.test, "averaged"),
         chosen,
         Sweep("any", 3.0, "mean", *rows_and_columns),
         np.zeros(towers.image_tower.map_shape),
     )
-    assert effects.score_loss.mean() < 0
+    assert losses.score_loss.mean() < 0
 
 
 def test_towers_without_projective_fields_take_coverage_from_estimated_centres(decoded_scratch: Decoded) -> None:

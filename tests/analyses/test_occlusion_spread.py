@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dina.analyses import RULES
-from dina.analyses.occlusion.occlusion_spread import OcclusionSpread
+from dina.analyses.occlusion.compute import OcclusionSpread
 from dina.analyses.verdict import judge
 from dina.statistics.finding import Finding
 
@@ -14,7 +14,7 @@ PEAK = np.exp(-0.5 * ((np.arange(8)[:, None] - 3) ** 2 + (np.arange(16)[None] - 
 def judged(spread: OcclusionSpread, loss: np.ndarray) -> tuple[Finding, str]:
     """Return the normalised participation, and the verdict on many regions where ranks rise as scores fall."""
     means = (spread.mean(name, loss, "nats") for name in ("score_loss", "log_rank_loss"))
-    table = {one.name: one for one in (spread.normalised(loss), spread.of_coverage(len(loss)), *means)}
+    table = {one.name: one for one in (*spread.over_covered_places(loss), spread.of_coverage(len(loss)), *means)}
     return table["participation_normalised"], judge([RULES["distributed_regions"]], {"occlusion": table})[0].verdict
 
 
@@ -59,7 +59,7 @@ def test_where_images_differ_too_much_nothing_is_told() -> None:
     found = spread.participation("score", loss)
 
     assert np.isnan(found.value)
-    assert "differ so much" in found.reason
+    assert "vary too much" in found.reason
     assert judged(spread, loss)[1] == "cannot tell"
 
 
@@ -67,10 +67,10 @@ def test_undivided_loss_over_the_same_places_is_as_uneven_as_coverage() -> None:
     spread = OcclusionSpread(PEAK, 0, 200)
     covered = PEAK[spread.covered]
 
-    found = spread.covered_alone(losses(2 * PEAK))
+    found, normalised = spread.over_covered_places(losses(2 * PEAK))
 
     assert found.value == pytest.approx(covered.sum() ** 2 / (len(covered) * np.square(covered).sum()))
-    assert spread.normalised(losses(2 * PEAK)).value > 1.2 * found.value
+    assert normalised.value > 1.2 * found.value
 
 
 def test_the_null_of_untrained_towers_holds_what_differs_between_draws() -> None:
@@ -81,7 +81,7 @@ def test_the_null_of_untrained_towers_holds_what_differs_between_draws() -> None
     assert (found.null_low, found.null_high) == (pytest.approx(0.25), pytest.approx(0.75))
     none = spread.participation("score", losses(PEAK), np.concatenate([draws[:1], -draws]))  # two of three lose nothing
     assert np.isnan(none.null_low)
-    assert "mostly lose nothing" in none.reason
+    assert "too seldom defined" in none.reason
     told = spread.participation("score", losses(PEAK), draws, "No null: no control.")
     assert np.isnan(told.null_low)
     assert told.reason == "No null: no control."
@@ -89,7 +89,7 @@ def test_the_null_of_untrained_towers_holds_what_differs_between_draws() -> None
 
 def test_a_loss_that_is_all_coverage_is_even_after_division() -> None:
     spread = OcclusionSpread(PEAK, 0, 200)
-    found = spread.normalised(losses(2 * PEAK))
+    found = spread.over_covered_places(losses(2 * PEAK))[1]
 
     assert found.value == pytest.approx(1.0)
     assert found.value > found.null_high
@@ -108,7 +108,7 @@ def test_no_loss_anywhere_is_not_spread_and_says_so() -> None:
     found = OcclusionSpread(PEAK, 0, 100).participation("score", losses(-PEAK))
 
     assert np.isnan(found.value)
-    assert "no score worse" in found.reason
+    assert "lowers no score" in found.reason
 
 
 def test_intervals_come_from_images() -> None:
@@ -120,5 +120,5 @@ def test_intervals_come_from_images() -> None:
 
 def test_without_fields_nothing_can_be_divided() -> None:
     found = OcclusionSpread(np.zeros((8, 16)), 0, 100)
-    assert "Fewer than three places" in found.normalised(losses(PEAK)).reason
+    assert "Fewer than three places" in found.over_covered_places(losses(PEAK))[1].reason
     assert "No field" in found.of_coverage(20).reason

@@ -101,7 +101,7 @@ def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding:
     sweeps = panels[: len(result.sweeps)]
 
     assert len({axes.images[0].norm.vmax for axes in sweeps}) == 1
-    assert sweeps[0].images[0].norm.vmax == pytest.approx(np.abs(result.score_loss.mean(axis=1)).max())
+    assert sweeps[0].images[0].norm.vmax == pytest.approx(max(np.abs(one.score_loss.mean(axis=0)).max() for one in result.losses))
     assert all(axes.images[0].colorbar.ax.get_ylabel() == "loss of score (nats)" for axes in sweeps)
     titles = " ".join(axes.get_title(loc="left") for axes in panels)
     assert "faded to blur" in titles

@@ -1,22 +1,27 @@
-"""Towers of the same build that have learnt nothing: what an analysis finds where there is nothing to find."""
+"""Untrained towers of the same build: what an analysis finds where there is nothing to find."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
 
+from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.low_rank import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
 
+NULL = "95 % interval of untrained towers of the same build, over draws of their weights and over images"
+NOT_LEARNT = "No null: training changes only the gains of this image tower, so an untrained one is no control."
+
 
 @torch.no_grad()
 def untrained(towers: AlignedTowers, seed: int) -> AlignedTowers:
     """Return a copy of the towers with all weights drawn at random again, as before a fit.
 
-    What only scales inputs stays: the place-wise means and deviations of Gabor channels, and the range of responses. A
-    Gabor tower's channels are given, not learnt; of it only the gains are lost.
+    The copy keeps what only scales inputs: the place-wise means and deviations of Gabor channels, and the range of
+    responses. The channels of a Gabor tower are given, not learnt; the copy of such a tower loses only its gains.
 
     Parameters
     ----------
@@ -35,3 +40,14 @@ def untrained(towers: AlignedTowers, seed: int) -> AlignedTowers:
     if isinstance(neural, LowRank):
         neural.gain.fill_(1.0)
     return copy.to(towers.device).eval()
+
+
+def draw_untrained(towers: AlignedTowers, seed: int, n_draws: int) -> Iterator[AlignedTowers]:
+    """Yield ``n_draws`` untrained copies of the towers, each with its own random weights; a null then holds their spread."""
+    for draw in range(n_draws):
+        yield untrained(towers, seed_for(seed, f"draw {draw} of untrained towers"))
+
+
+def is_image_map_learnt(towers: AlignedTowers) -> bool:
+    """Tell whether training changes more of the image tower than the gains of its channels."""
+    return not isinstance(towers.image_tower, GaborEnergy) and any(True for _ in towers.image_tower.parameters())

@@ -39,6 +39,39 @@ def resample_counts(n: int, n_resamples: int, generator: np.random.Generator) ->
     return np.bincount(drawn.ravel(), minlength=n_resamples * n).reshape(n_resamples, n)
 
 
+def resample_matched_pairs(
+    pairs: Float[np.ndarray, "item other"], n_resamples: int, bootstrap: np.random.Generator, pairing: np.random.Generator
+) -> tuple[Float[np.ndarray, "resample"], Float[np.ndarray, "draw"]]:
+    """Resample the mean over matched pairs, and compute the same mean for pairs permuted at random.
+
+    Parameters
+    ----------
+    pairs
+        A similarity of every item with every other's counterpart, any unit, shape ``(n, n)``; matched pairs lie on the
+        diagonal.
+    n_resamples
+        Number of bootstrap resamples, and of permutations.
+    bootstrap, pairing
+        Random numbers for the resamples and for the permutations.
+
+    Returns
+    -------
+    resamples, null_draws
+        Means of matched pairs in resamples of the items, and of permuted pairs, in the unit of ``pairs``.
+
+    Examples
+    --------
+    >>> resamples, null = resample_matched_pairs(np.eye(4), 100, np.random.default_rng(0), np.random.default_rng(1))
+    >>> float(resamples.min()), bool(null.mean() < 0.4)
+    (1.0, True)
+    """
+    n = len(pairs)
+    counts = resample_counts(n, n_resamples, bootstrap)
+    permuted = pairing.permuted(np.tile(np.arange(n), (n_resamples, 1)), axis=1)
+    null = pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64)
+    return np.asarray(counts @ pairs.diagonal().astype(np.float64) / n), np.asarray(null)
+
+
 def percentile_interval(values: Float[np.ndarray, "resample"], level: float = LEVEL) -> tuple[float, float]:
     """Return the central interval holding ``level`` of the resampled values.
 

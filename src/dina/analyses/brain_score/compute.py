@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.brain_score.tower_layers import MAP, UNTRAINED, read_layers
 from dina.analyses.decoded import Decoded
-from dina.analyses.untrained_draws import draw_untrained, is_image_map_learnt
+from dina.analyses.untrained import draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.global_ridge import fit_global_ridge

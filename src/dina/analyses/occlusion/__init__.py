@@ -1,1 +1,1 @@
-"""Occlusion: where in the image does the decoding come from."""
+"""Where in the image does the decoding come from."""

@@ -1,32 +1,61 @@
-"""Where in the image the maps, and the right answers, come from: Gaussian windows that hide it place by place."""
+"""Where in the image the maps and the right answers come from: occlusion by Gaussian windows, place by place."""
 
 from dataclasses import dataclass
-from typing import Any
+from math import nextafter
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import rankdata
 
+from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
-from dina.analyses.occlusion.occlusion_effects import Coverage, cover_windows, mean_training_map, measure_effects
-from dina.analyses.occlusion.occlusion_spread import OcclusionSpread
-from dina.analyses.occlusion.occlusion_windows import Sweep, place_windows
-from dina.analyses.untrained_draws import NOT_LEARNT, draw_untrained, is_image_map_learnt
+from dina.analyses.occlusion.occlusion_windows import Sweep, estimate_coverage, occlude_image_by_image, place_windows
+from dina.analyses.untrained import NOT_LEARNT, draw_untrained, is_image_map_learnt
+from dina.analyses.untrained import NULL as UNTRAINED
 from dina.checks import DataError
-from dina.data.pairs import make_task
+from dina.data.pairs import RetrievalTask, make_task
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.sparseness import (
+    LOST_IN_NOISE,
+    NOT_POSITIVE,
+    TOO_FEW,
+    estimate_participation,
+    mean_squares,
+    resample_participation,
+)
+from dina.statistics.resampling import resample_counts
+from dina.training.aligned_towers import AlignedTowers
 
 MAIN = "medium"
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
-NO_LOSS = (
-    "No null: an untrained model of the responses expects them at random, so that hiding part of an image raises its score, and"
-    " no loss is there to be spread."
-)
 COARSER = 2  # windows of untrained towers are as many times further apart in both directions: a quarter of them
+N_FOR_EXPECTED_LOSS = 24
+COVERED = 0.05  # of the largest coverage: below it, a quotient would be noise divided by nothing
+MORE_THAN_HALF = nextafter(0.5, 1.0)
+
+SHIFTED = "coverage shifted across the image, wrapping around"
+PERMUTED = "coverage permuted over covered places"
+REASONS = {
+    NOT_POSITIVE: "Hiding places lowers no score on average.",
+    LOST_IN_NOISE: "The loss maps vary too much between images to estimate over how many places the loss is spread.",
+    TOO_FEW: "Fewer than four images were occluded: too few to separate their mean from the differences between them.",
+}
+NO_LOSS = (
+    "No null: an untrained model predicts the responses at random, so hiding part of an image raises its score, and there is no"
+    " loss to be spread."
+)
+
+Losses = Float[np.ndarray, "image row column"]
+Place = Float[np.ndarray, "row column"]
 
 
 class OcclusionSettings(BaseModel):
@@ -42,7 +71,7 @@ class OcclusionSettings(BaseModel):
     spacing
         Distance between windows, likewise.
     n_untrained
-        Untrained towers behind the nulls, each with weights of its own; their windows are twice as far apart.
+        Untrained towers behind the nulls, each with its own random weights; their windows are twice as far apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +85,120 @@ class OcclusionSettings(BaseModel):
 DEFAULTS = OcclusionSettings()
 
 
+class OcclusionLosses(NamedTuple):
+    """Change of the map relative to the whole map, loss of score and gain of log rank in nats, by image and window."""
+
+    map_change: Losses
+    score_loss: Losses
+    log_rank_loss: Losses
+
+
+class Coverage(NamedTuple):
+    """How much the population tells about what each window hides, in words how it was estimated, and its unit."""
+
+    value: Place
+    words: str
+    units: str
+
+
+@dataclass(frozen=True, eq=False)
+class OcclusionSpread:
+    """Estimates how widely losses are spread over the image, and how much of that is where the fields lie.
+
+    Parameters
+    ----------
+    coverage
+        How much the population tells about the places under each window, shape ``(n_rows, n_columns)``.
+    seed, n_resamples
+        Of the bootstrap over images and of permutations.
+    """
+
+    coverage: Place
+    seed: int
+    n_resamples: int
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Which places have enough coverage to divide by."""
+        return self.coverage > COVERED * self.coverage.max()
+
+    def divided(self, loss: Place) -> Place:
+        """Return loss over coverage, NaN where coverage is too small to divide by."""
+        return np.divide(loss, self.coverage, out=np.full(loss.shape, np.nan), where=self.covered)
+
+    def participation(
+        self,
+        name: str,
+        losses: Losses,
+        untrained: Float[np.ndarray, "draw image coarse_row coarse_column"] | None = None,
+        no_null: str = "",
+    ) -> Finding:
+        """Estimate the fraction of places over which the mean loss is spread, beside that of ``untrained`` towers."""
+        found = estimate_participation(losses.reshape(len(losses), -1), np.ones(losses[0].size))
+        reason, n, interval = REASONS.get(found.reason, ""), len(losses), (found.low, found.high)
+        if untrained is None or no_null:
+            return Finding(name, found.value, "1", n, *interval, reason=reason or no_null)
+        null = self._resample_participations(untrained)
+        # where half of the untrained towers lose nothing, the others are no control
+        return Finding.from_draws(
+            name, found.value, "1", n, None, null, UNTRAINED, reason, interval=interval, least_null_defined=MORE_THAN_HALF
+        )
+
+    def of_coverage(self, n_images: int) -> Finding:
+        """Return the participation of coverage itself; it rests on training images alone and has no interval."""
+        places = self.coverage.ravel()
+        square = float(np.square(places).sum()) * len(places)
+        value = float(places.sum()) ** 2 / square if square > 0 else np.nan
+        return Finding("participation_coverage", value, "1", n_images, reason="" if square > 0 else "No field was found.")
+
+    def over_covered_places(self, losses: Losses) -> tuple[Finding, Finding]:
+        """Estimate the fraction of the covered places over which the loss is spread: as it is, and divided by coverage.
+
+        After division, places are weighted by their coverage; the null permutes the coverage over the covered places.
+        """
+        names, n = ("participation_covered", "participation_normalised"), len(losses)
+        coverage, of_covered = self.coverage[self.covered], losses[:, self.covered]
+        if len(coverage) < 3:
+            reason = "Fewer than three places are covered by fields."
+            covered, normalised = (Finding(name, np.nan, "1", n, reason=reason) for name in names)
+            return covered, normalised
+        alone, divided = (estimate_participation(of_covered, weight) for weight in (np.ones(len(coverage)), coverage))
+        covered = Finding(names[0], alone.value, "1", n, alone.low, alone.high, reason=REASONS.get(alone.reason, ""))
+        total, square = mean_squares(of_covered)
+        permuted = generator_for(self.seed, "coverage of places").permuted(np.tile(coverage, (self.n_resamples, 1)), axis=1)
+        below = coverage.sum() * (square / permuted).sum(axis=1)
+        null = np.minimum(1.0, np.divide(total, below, out=np.full(len(below), np.nan), where=below > 0))
+        reason, interval = REASONS.get(divided.reason, ""), (divided.low, divided.high)
+        known = None if reason else null
+        return covered, Finding.from_draws(names[1], divided.value, "1", n, None, known, PERMUTED, reason, interval=interval)
+
+    def correlation(self, losses: Losses) -> Finding:
+        """Return the rank correlation over places of mean loss and coverage, beside shifted coverage."""
+        ranks = _standard_ranks(self.coverage.reshape(1, -1))[0]
+        mean = _standard_ranks(losses.mean(axis=0).reshape(1, -1))[0]
+        n_rows, n_columns = self.coverage.shape
+        shifts = [(row, column) for row in range(n_rows) for column in range(n_columns) if row or column]
+        null = np.array([mean @ np.roll(ranks.reshape(self.coverage.shape), shift, axis=(0, 1)).ravel() for shift in shifts])
+        resamples, value = _standard_ranks(self._resample_means(losses)) @ ranks, float(mean @ ranks)
+        # these are all the shifts that there are
+        return Finding.from_draws("coverage_correlation", value, "1", len(losses), resamples, null, SHIFTED, fewest_null=1)
+
+    def mean(self, name: str, losses: Losses, units: str) -> Finding:
+        """Return the loss averaged over places and images."""
+        return Finding.from_draws(name, float(losses.mean()), units, len(losses), self._resample_means(losses).mean(axis=1))
+
+    def _resample_means(self, losses: Losses) -> Float[np.ndarray, "resample place"]:
+        counts = resample_counts(len(losses), self.n_resamples, generator_for(self.seed, "bootstrap of occlusion"))
+        return np.asarray(counts @ losses.reshape(len(losses), -1) / len(losses))
+
+    def _resample_participations(self, draws: Float[np.ndarray, "draw image row column"]) -> Float[np.ndarray, "resample"]:
+        """Return the participation in resamples of the images, as many of each draw."""
+        n = draws.shape[1]
+        counts = resample_counts(n, -(-self.n_resamples // len(draws)), generator_for(self.seed, "bootstrap of occlusion"))
+        rows = draws.reshape(len(draws), n, -1)
+        return np.concatenate([resample_participation(row, np.ones(row.shape[1]), counts.astype(float)) for row in rows])
+
+
 @dataclass(frozen=True, eq=False)
 class OcclusionResult:
     """What hiding each place does to maps and scores, for several windows.
@@ -63,19 +206,15 @@ class OcclusionResult:
     Parameters
     ----------
     sweeps
-        The windows; that named "medium" is the one that findings speak of unless they say otherwise.
-    map_change
-        Squared distance of the occluded image's map, over the squared norm of the whole image's map, shape
-        ``(n_sweeps, n_images, n_rows, n_columns)``.
-    score_loss
-        Score of the whole image for its own response less that of the occluded one, in nats, same shape.
-    log_rank_loss
-        Logarithm of the rank of the occluded image less that of the whole one, in nats, same shape.
+        The windows; findings are of the one named "medium" unless they say otherwise.
+    losses
+        Of each sweep. ``map_change`` is the squared distance of the occluded image's map over the squared norm of the
+        whole image's map; ``score_loss`` the score of the whole image for its own response less that of the occluded one,
+        in nats; ``log_rank_loss`` the logarithm of the rank of the occluded image less that of the whole one.
     coverage
-        What the population can tell about the places under a medium window, of shape ``(n_rows, n_columns)``, and what that is.
-    untrained_map_change, untrained_score_loss
-        Of untrained towers and a coarser sweep of the medium window, shape ``(n_draws, n_images, n_places)``; no draw where
-        they would be no control.
+        How much the population tells about the places under a medium window.
+    untrained
+        Losses of untrained towers and a coarser sweep of the medium window; none where they would be no control.
     untrained_sweep
         That coarser sweep.
     no_null
@@ -91,12 +230,9 @@ class OcclusionResult:
     """
 
     sweeps: tuple[Sweep, ...]
-    map_change: Float[np.ndarray, "sweep image row column"]
-    score_loss: Float[np.ndarray, "sweep image row column"]
-    log_rank_loss: Float[np.ndarray, "sweep image row column"]
+    losses: tuple[OcclusionLosses, ...]
     coverage: Coverage
-    untrained_map_change: Float[np.ndarray, "draw image coarse_row coarse_column"]
-    untrained_score_loss: Float[np.ndarray, "draw image coarse_row coarse_column"]
+    untrained: tuple[OcclusionLosses, ...]
     untrained_sweep: Sweep
     no_null: dict[str, str]
     stimulus_id: Int[np.ndarray, "image"]
@@ -110,77 +246,81 @@ class OcclusionResult:
         """The statistics of how losses are spread over the image."""
         return OcclusionSpread(self.coverage.value, self.seed, self.n_resamples)
 
+    @property
+    def main(self) -> OcclusionLosses:
+        """The losses under the medium window."""
+        return self.losses[[sweep.name for sweep in self.sweeps].index(MAIN)]
+
     def to_dataset(self) -> xr.Dataset:
-        """Return the effect of every window on every image, coverage, and the quotient of the two."""
-        every, place = ("sweep", "image", "row", "column"), ("row", "column")
-        coarse = ("draw", "image", "coarse_row", "coarse_column")
-        main = [sweep.name for sweep in self.sweeps].index(MAIN)
+        """Return the losses of every image under every window, the coverage, and the loss divided by coverage."""
+        units = dict(zip(OcclusionLosses._fields, ("1", "nats", "nats"), strict=True))
         variables: dict[str, Any] = {
-            "map_change": (every, self.map_change, {"units": "1"}),
-            "score_loss": (every, self.score_loss, {"units": "nats"}),
-            "log_rank_loss": (every, self.log_rank_loss, {"units": "nats"}),
-            "coverage": (place, self.coverage.value, {"units": self.coverage.units, "long_name": self.coverage.words}),
+            name: (("sweep", "image", "row", "column"), np.stack([getattr(one, name) for one in self.losses]), {"units": unit})
+            for name, unit in units.items()
+        }
+        covered = {"units": self.coverage.units, "long_name": self.coverage.words}
+        divided = self.spread.divided(self.main.score_loss.mean(axis=0))
+        variables |= {
+            "coverage": (("row", "column"), self.coverage.value, covered),
             "score_loss_by_coverage": (
-                place,
-                self.spread.divided(self.score_loss[main].mean(axis=0)),
-                {"units": "1" if self.coverage.units == "nats" else "arbitrary"},
+                ("row", "column"),
+                divided,
+                {"units": "1" if covered["units"] == "nats" else "arbitrary"},
             ),
             "stimulus_id": (("image",), self.stimulus_id, {"units": "1"}),
             "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in self.sweeps]), {"units": "pixel"}),
             "fill": (("sweep",), np.array([sweep.fill for sweep in self.sweeps], dtype=object), {}),
         }
-        coordinates: dict[str, Any] = {
-            "sweep": [sweep.name for sweep in self.sweeps],
-            "row": ("row", np.array(self.sweeps[0].rows), {"units": "pixel"}),
-            "column": ("column", np.array(self.sweeps[0].columns), {"units": "pixel"}),
-        }
-        if len(self.untrained_score_loss):
-            variables["untrained_map_change"] = (coarse, self.untrained_map_change, {"units": "1"})
-            variables["untrained_score_loss"] = (coarse, self.untrained_score_loss, {"units": "nats"})
-            for name, centres in (("coarse_row", self.untrained_sweep.rows), ("coarse_column", self.untrained_sweep.columns)):
-                coordinates[name] = (name, np.array(centres), {"units": "pixel"})
-        attributes: dict[str, Any] = {"height": self.size[0], "width": self.size[1]}
-        if self.deg_per_pixel is not None:
-            attributes["deg_per_pixel"] = self.deg_per_pixel
-        return xr.Dataset(variables, coordinates, attributes)
+        places = {"row": self.sweeps[0].rows, "column": self.sweeps[0].columns}
+        if self.untrained:
+            for name in ("map_change", "score_loss"):
+                values = np.stack([getattr(one, name) for one in self.untrained])
+                variables[f"untrained_{name}"] = (
+                    ("draw", "image", "coarse_row", "coarse_column"),
+                    values,
+                    {"units": units[name]},
+                )
+            places |= {"coarse_row": self.untrained_sweep.rows, "coarse_column": self.untrained_sweep.columns}
+        coordinates: dict[str, Any] = {"sweep": [sweep.name for sweep in self.sweeps]}
+        coordinates |= {name: (name, np.array(centres), {"units": "pixel"}) for name, centres in places.items()}
+        scale = {} if self.deg_per_pixel is None else {"deg_per_pixel": self.deg_per_pixel}
+        return xr.Dataset(variables, coordinates, {"height": self.size[0], "width": self.size[1], **scale})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return how widely losses are spread, with and without coverage, beside untrained towers."""
-        main = [sweep.name for sweep in self.sweeps].index(MAIN)
-        loss, change, spread = self.score_loss[main], self.map_change[main], self.spread
-        others = [
-            spread.participation(f"participation_score_{sweep.name}", self.score_loss[number])
-            for number, sweep in enumerate(self.sweeps)
-            if number != main
-        ]
+        spread, main = self.spread, self.main
+        score, change = (
+            np.stack([getattr(one, name) for one in self.untrained]) if self.untrained else None
+            for name in ("score_loss", "map_change")
+        )
         return (
-            spread.participation(
-                "participation_score", loss, self.untrained_score_loss, self.no_null.get("participation_score", "")
+            spread.participation("participation_score", main.score_loss, score, self.no_null.get("participation_score", "")),
+            spread.participation("participation_map", main.map_change, change, self.no_null.get("participation_map", "")),
+            spread.of_coverage(len(main.score_loss)),
+            *spread.over_covered_places(main.score_loss),
+            spread.correlation(main.score_loss),
+            spread.mean("score_loss", main.score_loss, "nats"),
+            spread.mean("log_rank_loss", main.log_rank_loss, "nats"),
+            *(
+                spread.participation(f"participation_score_{sweep.name}", one.score_loss)
+                for sweep, one in zip(self.sweeps, self.losses, strict=True)
+                if sweep.name != MAIN
             ),
-            spread.participation(
-                "participation_map", change, self.untrained_map_change, self.no_null.get("participation_map", "")
-            ),
-            spread.of_coverage(len(loss)),
-            spread.covered_alone(loss),
-            spread.normalised(loss),
-            spread.correlation(loss),
-            spread.mean("score_loss", loss, "nats"),
-            spread.mean("log_rank_loss", self.log_rank_loss[main], "nats"),
-            *others,
         )
 
 
 def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) -> OcclusionResult:
-    """Hide a sample of the test images place by place, and see what becomes of their maps and scores.
+    """Hide a sample of the test images place by place, and measure what becomes of their maps and scores.
 
     The query stays the response to the whole image, and so do the distractors; only the right image in the gallery is
-    occluded. A window also lowers the contrast of the whole image, and a tower whose gain follows that contrast notices it
-    everywhere: so the gain is held at that of the whole image, but for one sweep, "contrast", that shows the difference.
+    occluded. A window also lowers the contrast of the whole image, and a tower whose gain follows that contrast then changes
+    everywhere. The gain is therefore held at that of the whole image, except in one sweep, "contrast", which shows the
+    difference.
 
     Parameters
     ----------
     decoded
-        Coverage is learnt from its towers and training images alone.
+        Coverage is estimated from its towers and training images alone.
     settings
         Which windows, over how many images.
 
@@ -194,39 +334,140 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
         raise DataError(f"Occlusion needs at least two test images; there are {test.n_stimuli}. Record more images.")
     task = make_task(test, "averaged")
     chosen = np.sort(generator_for(decoded.seed, "occluded images").permutation(test.n_stimuli)[: settings.n_images])
-    height, width = test.images.shape[2:]
-    shorter = min(height, width)
-    rows, columns = place_windows((height, width), max(1.0, settings.spacing * shorter))
-    deviation = max(1.0, settings.deviation * shorter)
-    sweeps = [Sweep(name, factor * deviation, "mean", rows, columns) for name, factor in SIZES.items()]
-    sweeps.append(Sweep("blur", deviation, "blur", rows, columns))
-    if GaborOcclusion.applies(towers):
-        sweeps.append(Sweep("contrast", deviation, "mean", rows, columns, is_contrast_held=False))
-    mean_map = mean_training_map(decoded, towers)
-    effects = [measure_effects(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
-    main = next(sweep for sweep in sweeps if sweep.name == MAIN)
+    size: tuple[int, int] = test.images.shape[2:]
+    spacing, deviation = (max(1.0, share * min(size)) for share in (settings.spacing, settings.deviation))
+    centres = place_windows(size, spacing)
+    sweeps = [Sweep(name, factor * deviation, "mean", *centres) for name, factor in SIZES.items()]
+    sweeps.append(Sweep("blur", deviation, "blur", *centres))
     no_null = {} if is_image_map_learnt(towers) else {"participation_map": NOT_LEARNT}
     if GaborOcclusion.applies(towers):
+        sweeps.append(Sweep("contrast", deviation, "mean", *centres, is_contrast_held=False))
         no_null["participation_score"] = NO_LOSS
-    coarse = place_windows((height, width), COARSER * max(1.0, settings.spacing * shorter))
-    wide = Sweep(MAIN, deviation, "mean", *coarse)
-    without = []
-    for bare in draw_untrained(towers, decoded.seed, 0 if len(no_null) == 2 else settings.n_untrained):
-        without.append(measure_effects(bare, task, chosen, wide, mean_training_map(decoded, bare)))
-    none = np.zeros((0, len(chosen), len(coarse[0]), len(coarse[1])))
+    mean_map = _mean_training_map(decoded, towers)
+    losses = [measure_losses(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
+    wide = Sweep(MAIN, deviation, "mean", *place_windows(size, COARSER * spacing))
+    bare = draw_untrained(towers, decoded.seed, 0 if len(no_null) == 2 else settings.n_untrained)
     return OcclusionResult(
         sweeps=tuple(sweeps),
-        map_change=np.stack([effect.map_change for effect in effects]),
-        score_loss=np.stack([effect.score_loss for effect in effects]),
-        log_rank_loss=np.stack([effect.log_rank_loss for effect in effects]),
-        coverage=cover_windows(decoded, main),
-        untrained_map_change=np.stack([effect.map_change for effect in without]) if without else none,
-        untrained_score_loss=np.stack([effect.score_loss for effect in without]) if without else none,
+        losses=tuple(losses),
+        coverage=cover_windows(decoded, next(sweep for sweep in sweeps if sweep.name == MAIN)),
+        untrained=tuple(measure_losses(one, task, chosen, wide, _mean_training_map(decoded, one)) for one in bare),
         untrained_sweep=wide,
         no_null=no_null,
         stimulus_id=test.stimulus_id[chosen],
         deg_per_pixel=decoded.recording.deg_per_pixel,
-        size=(height, width),
+        size=size,
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
+
+
+def measure_losses(
+    towers: AlignedTowers,
+    task: RetrievalTask,
+    chosen: Int[np.ndarray, "image"],
+    sweep: Sweep,
+    mean_map: Float[np.ndarray, "channel map_height map_width"],
+) -> OcclusionLosses:
+    """Measure change of the map, loss of score and gain of log rank for every image and window.
+
+    Parameters
+    ----------
+    towers
+        In evaluation mode.
+    task
+        Its gallery holds the distractors.
+    chosen
+        Positions of the images that are occluded.
+    sweep
+        Which windows.
+    mean_map
+        Of the training images, from which maps are measured.
+    """
+    n_channels = len(channel_names(towers.image_tower))
+    images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
+    neural = torch.from_numpy(towers.encode_responses(task.queries.responses[chosen])).to(towers.device)
+    presentations = torch.from_numpy(np.asarray(task.queries.n_presentations[chosen], dtype=np.float32)).to(towers.device)
+    if GaborOcclusion.applies(towers):
+        found = GaborOcclusion(towers, images, neural).occlude(sweep)
+    else:
+        found = occlude_image_by_image(towers, images, neural, presentations, sweep, n_channels)
+    gallery = towers.encode_images(task.gallery.images)
+    norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
+    with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank
+        compared = towers.comparison(neural, torch.from_numpy(gallery).to(towers.device), presentations)
+    scores = compared.double().cpu().numpy()
+    whole = scores[np.arange(len(chosen)), chosen]
+    log_rank = _log_ranks(found.score, scores, chosen) - _log_ranks(whole[:, None, None], scores, chosen)
+    change = np.divide(found.map_distance, norm, out=np.zeros_like(found.map_distance), where=norm > 0)
+    return OcclusionLosses(change, whole[:, None, None] - found.score, log_rank)
+
+
+def cover_windows(decoded: Decoded, sweep: Sweep) -> Coverage:
+    r"""Estimate how much the neurons tell about what each window hides, from training images alone.
+
+    Parameters
+    ----------
+    decoded
+        Only its towers and training images are read.
+    sweep
+        Which windows.
+
+    Notes
+    -----
+    Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
+    24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
+    away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
+    window takes together count together: the sum of what each tells alone follows losses less well. For other towers it is
+    `estimate_coverage` under the squared window.
+    """
+    towers = decoded.towers
+    neural = towers.neural_tower
+    if not GaborOcclusion.applies(towers) or not isinstance(neural, ProjectiveFields):
+        places, words = estimate_coverage(decoded)
+        return Coverage(_under_windows(places, sweep, decoded.train.images.shape[2:]), words, "arbitrary")
+    chosen = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)[:N_FOR_EXPECTED_LOSS]
+    images = torch.from_numpy(decoded.train.images[np.sort(chosen)]).to(towers.device)
+    with torch.inference_mode():
+        maps = towers.image_tower(images)
+        evidence = neural(neural.predict(maps))  # of the expected response: the loss is then the expected loss
+        whole = towers.comparison(evidence, maps, images.new_ones(len(images))).diagonal()
+    found = GaborOcclusion(towers, images, evidence).occlude(sweep)
+    loss = whole.double().cpu().numpy()[:, None, None] - found.score
+    return Coverage(loss.mean(axis=0).clip(0), "loss that the receptive fields predict, mean over training images", "nats")
+
+
+def _mean_training_map(decoded: Decoded, towers: AlignedTowers, n_images: int = 200) -> Float32[np.ndarray, "..."]:
+    """Return the mean map of some training images; Gabor channels are deviations from it already."""
+    tower = towers.image_tower
+    if isinstance(tower, GaborEnergy):
+        return np.zeros(tower.map_shape, dtype=np.float32)
+    return np.asarray(towers.encode_images(decoded.train.images[:n_images]).mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+
+def _log_ranks(own: Losses, scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]) -> Losses:
+    """Return the logarithm of the mid-rank that each image would have with these scores among the other candidates."""
+    ranks = np.empty(own.shape)
+    for image, position in enumerate(chosen):
+        others = np.sort(np.delete(scores[image], position))
+        not_above = np.searchsorted(others, own[image], side="right")
+        n_tied = not_above - np.searchsorted(others, own[image], side="left")
+        ranks[image] = 1 + len(others) - not_above + n_tied / 2
+    return np.asarray(np.log(ranks))
+
+
+def _under_windows(coverage: Float[np.ndarray, "map_height map_width"], sweep: Sweep, size: tuple[int, int]) -> Place:
+    """Return the coverage of what each window hides: squared weights, as information about what is hidden is quadratic."""
+    along = []
+    for centres, n_pixels, n_places in zip((sweep.rows, sweep.columns), size, coverage.shape, strict=True):
+        pixel = ((np.arange(n_places) + 0.5) * n_pixels / n_places - 0.5).round().astype(int)
+        along.append(np.stack([sweep.weights(centre, n_pixels)[pixel] ** 2 for centre in centres]))
+    return np.asarray(along[0] @ coverage @ along[1].T)
+
+
+def _standard_ranks(rows: Float[np.ndarray, "row place"]) -> Float[np.ndarray, "row place"]:
+    """Return ranks of unit length about 0: their products are rank correlations."""
+    ranks = rankdata(rows, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(ranks, axis=1, keepdims=True)
+    return np.divide(ranks, length, out=np.zeros_like(ranks), where=length > 0)

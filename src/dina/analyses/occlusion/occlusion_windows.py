@@ -1,4 +1,4 @@
-"""Images that fade to grey or to their own blur under a Gaussian window, and what any tower makes of them."""
+"""Windows that occlude an image place by place, and how much the receptive fields tell about each place."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,11 +9,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.analyses.comparable_maps import channel_names
+from dina.analyses.decoded import Decoded
+from dina.analyses.separable_fields import SeparableFields
+from dina.models.receptive_fields import estimate_centres
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.randomness import generator_for
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.response_weights import reliability_weights
 
 Fill = Literal["mean", "blur"]
 REACH = 3.0  # a window ends at this many deviations from its centre
 WINDOWS_AT_ONCE = 32
+N_FOR_CENTRES = 500
+SMOOTHING = 1.0  # places, as in the estimate of centres
 
 
 @dataclass(frozen=True)
@@ -31,8 +41,8 @@ class Sweep:
     rows, columns
         Centres of the windows, in pixels.
     is_contrast_held
-        Whether a tower whose gain follows the contrast of the whole image keeps the gain of the whole image. Else any
-        window changes maps everywhere, because it lowers that contrast. Towers without such a gain have nothing to hold.
+        Whether a tower whose gain follows the contrast of the whole image keeps the gain of the whole image. Otherwise any
+        window changes the map everywhere, because it lowers that contrast.
     """
 
     name: str
@@ -53,8 +63,8 @@ class Sweep:
 
 
 @dataclass(frozen=True, eq=False)
-class OcclusionEffects:
-    """What becomes of the maps of occluded images, and of their scores for the responses to the whole images.
+class OccludedImages:
+    """Maps of occluded images, and their scores for the responses to the whole images.
 
     Parameters
     ----------
@@ -70,7 +80,7 @@ class OcclusionEffects:
 
 
 def blur(images: Float[Tensor, "image channel height width"], deviation: float) -> Float[Tensor, "image channel height width"]:
-    """Blur images by a Gaussian; beyond the border they go on as their own mirror image where that reaches, else as grey."""
+    """Blur images by a Gaussian; beyond the border they continue as their mirror image where it reaches, else as grey."""
     half = int(np.ceil(REACH * deviation))
     place = torch.arange(-half, half + 1, dtype=torch.float32, device=images.device)
     kernel = torch.exp(-0.5 * (place / deviation) ** 2)
@@ -106,8 +116,8 @@ def occlude_image_by_image(
     n_presentations: Float[Tensor, "image"],
     sweep: Sweep,
     n_channels: int,
-) -> OcclusionEffects:
-    """Sweep a window over each image by encoding every occluded image anew; works for any towers, and holds no contrast.
+) -> OccludedImages:
+    """Sweep a window over each image and encode every occluded image anew; this works for any towers, and holds no contrast.
 
     Parameters
     ----------
@@ -127,12 +137,75 @@ def occlude_image_by_image(
     chunks = torch.split(torch.from_numpy(windows.astype(np.float32)).to(images.device)[:, None], WINDOWS_AT_ONCE)
     distance, score = [], []
     for number, difference in enumerate(sweep.difference(images)):
-        own = slice(number, number + 1)
-        whole = towers.image_tower(images[own])
+        one = slice(number, number + 1)
+        whole = towers.image_tower(images[one])
         for chunk in chunks:
-            maps = towers.image_tower(images[own] + chunk * difference)
+            maps = towers.image_tower(images[one] + chunk * difference)
             distance.append((maps - whole)[:, :n_channels].square().sum(dim=(1, 2, 3)))
-            score.append(towers.comparison(neural_maps[own], maps, n_presentations[own])[0])
+            score.append(towers.comparison(neural_maps[one], maps, n_presentations[one])[0])
     shape = (len(images), len(sweep.rows), len(sweep.columns))
     both = (torch.cat(values).reshape(shape).cpu().double().numpy() for values in (distance, score))
-    return OcclusionEffects(*both)
+    return OccludedImages(*both)
+
+
+def estimate_coverage(decoded: Decoded) -> tuple[Float[np.ndarray, "map_height map_width"], str]:
+    r"""Estimate how much the neurons tell about each place of the map, and say in words how it was estimated.
+
+    Parameters
+    ----------
+    decoded
+        Only its towers and training images are read.
+
+    Returns
+    -------
+    coverage
+        Not negative, any unit, shape ``(map_height, map_width)``.
+    words
+        What it is.
+
+    Notes
+    -----
+    For projective fields it is the Fisher information that a response has about the channels at a place,
+    :math:`\sum_c w_c^\top \Sigma^{-1} w_c`, with :math:`w_c` how much channel :math:`c` there drives each neuron: strong
+    and reliable neurons count more, and neurons that share their noise count less. For other towers it is the density
+    of the centres estimated from training images, each neuron weighted by its signal-to-noise ratio.
+    """
+    neural, image = decoded.towers.neural_tower, decoded.towers.image_tower
+    if isinstance(neural, ProjectiveFields):
+        gain = image.gain if isinstance(image, GaborEnergy) else torch.ones(len(channel_names(image)))
+        return _information(neural, gain), "Fisher information of the response about the channels at each place"
+    order = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)
+    chosen = np.sort(order[:N_FOR_CENTRES])
+    maps = torch.from_numpy(decoded.towers.encode_images(decoded.train.images[chosen]))
+    centre = estimate_centres(maps, torch.from_numpy(decoded.train.averaged()[chosen])).numpy()
+    weight = reliability_weights(decoded.train).astype(np.float64) ** 2
+    down, across = (
+        np.exp(-0.5 * ((np.arange(extent)[:, None] - centre[:, axis]) / SMOOTHING) ** 2)
+        for axis, extent in enumerate(maps.shape[2:])
+    )
+    return (down * weight) @ across.T, "density of estimated field centres, weighted by signal-to-noise ratio"
+
+
+@torch.no_grad()
+def _information(tower: ProjectiveFields, channel_gain: Tensor) -> Float[np.ndarray, "map_height map_width"]:
+    """Return the Fisher information at each place, summed over the channels of structure, each in its own unit."""
+    fields = SeparableFields(tower)
+    n_channels, height, width = len(channel_gain), *tower.map_shape[1:]
+    weighted = tower.loadings / tower.private[:, None]
+    inner = torch.eye(weighted.shape[1], device=weighted.device) + tower.loadings.T @ weighted
+    factor = torch.linalg.cholesky(inner)
+    neuron_gain = tower.log_gain.exp()
+    single = torch.diag(channel_gain)[:, :, None, None]  # as many maps as channels, each with one channel at one place
+    result = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            drive = fields.predict(single, slice(0, n_channels), (row, column))
+            reached = torch.where(drive.abs().amax(0) > 0)[0]
+            if not len(reached):
+                continue
+            drive = drive[:, reached]
+            gained = drive * neuron_gain[reached]
+            shared = [part @ weighted[reached] for part in (gained, drive)]
+            alone = (gained * drive / tower.private[reached]).sum()
+            result[row, column] = float(alone - (shared[0].T * torch.cholesky_solve(shared[1].T, factor)).sum())
+    return result.clip(0)

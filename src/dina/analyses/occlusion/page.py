@@ -1,12 +1,17 @@
-"""Where in the image the maps and the right answers come from, on the page."""
+"""The page of occlusion: where hiding an image costs score, for several windows, divided by coverage, and for single images."""
 
 import math
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
-from dina.analyses.occlusion.drawing import draw_occlusion
+from dina.figures.canvas import in_style, new_figure
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
@@ -19,38 +24,134 @@ WORDS = {
     "participation_map": "fraction over which the change of the map is spread",
     "participation_coverage": "fraction over which coverage by fields is spread",
     "participation_covered": "fraction of the covered area over which the loss of score is spread, undivided",
-    "participation_normalised": "fraction of what is covered over which loss divided by coverage is spread",
+    "participation_normalised": "fraction of the covered area over which the loss divided by coverage is spread",
     "coverage_correlation": "rank correlation of loss and coverage over places",
     "score_loss": "mean loss of score (nats)",
     "log_rank_loss": "mean gain of the log rank (nats)",
 }
+SWEEPS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows contrast"}
+LOSS = "loss of score (nats)"
+N_SINGLE = 3
+PANEL_MM = 52
+
+_Panel = tuple[str, np.ndarray, str, np.ndarray]
+"""Title, values, their label, and all values that share their scale."""
 
 
 def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show losses over the image as they are and divided by coverage."""
     found = {finding.name: finding for finding in findings}
     score, normalised, coverage = (found[f"participation_{name}"] for name in ("score", "normalised", "coverage"))
-    told = (
-        f"Losses of score are spread over {percent(score.value)} of the image; what the fields cover, over {percent(coverage.value)}."
-        f" Divided by coverage they are spread over {percent(normalised.value)} of what is covered."
+    answer = (
+        f"The loss of score is spread over {percent(score.value)} of the image; the coverage by the receptive fields is spread over"
+        f" {percent(coverage.value)}. Divided by coverage, the loss is spread over {percent(normalised.value)} of the covered area."
         if math.isfinite(score.value) and math.isfinite(normalised.value)
-        else f"Nothing can be said of where the decoding comes from: {score.reason or normalised.reason}"
+        else f"Nothing can be said about where the decoding comes from: {score.reason or normalised.reason}"
     )
     part = FigurePart(
         "occlusion",
         draw_occlusion(dataset),
-        f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place; each pixel of a"
-        " map is a place of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better. The"
-        " gain by contrast is held at that of the whole image unless a panel says otherwise. Coverage:"
-        f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered, and a quotient there would be noise."
-        " Single images: at evenly spaced quantiles of the mean loss, from 10 to 90\u202f%.",
-        told,
+        f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place. Each pixel of a"
+        " map is one position of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better."
+        " The gain by contrast is held at that of the whole image unless a panel says otherwise. Coverage:"
+        f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered; a quotient there would be noise."
+        " Single images are at evenly spaced quantiles of the mean loss, from 10 to 90\u202f%.",
+        answer,
         finding_table("How widely the effect of occlusion is spread, with intervals over images.", WORDS, found),
     )
     paragraphs = (
-        told + " A map of losses is first of all a map of where the receptive fields lie; only what is left after division by"
-        " coverage speaks of the decoding.",
+        answer
+        + " A map of losses mainly shows where the receptive fields lie. Only the loss divided by coverage shows which places"
+        " the decoding uses.",
     )
     title = "Where in the image the decoding comes from"
     missing = tuple(f"{WORDS[name]}: {one.reason}" for name, one in found.items() if name in WORDS and one.reason)
     return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=missing)
+
+
+@in_style
+def draw_occlusion(dataset: xr.Dataset) -> Figure:
+    """Draw maps over the image: mean losses for each window, coverage and its quotient, change of maps, single images.
+
+    Mean losses share one scale of colours whatever the window, and so do single images.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``occlusion``.
+    """
+    panels = _mean_panels(dataset)
+    panels += _single_panels(dataset, max(2, N_SINGLE - len(panels) % 3))
+    n_rows = -(-len(panels) // 3)
+    panel_height = min(40.0, max(16.0, PANEL_MM * float(dataset.attrs["height"]) / float(dataset.attrs["width"])))
+    figure = new_figure(185, n_rows * (panel_height + 11) + 6)
+    grid = figure.subplots(n_rows, 3, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.axis("off")
+    for number, (axes, (title, values, label, scale)) in enumerate(zip(grid.flat, panels, strict=False)):
+        _draw_panel(axes, dataset, values, title, label, scale)
+        _name_axes(axes, dataset, is_left=number % 3 == 0, is_last=number >= len(panels) - 3)
+    return figure
+
+
+def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
+    """Return the maps of means over images."""
+    names = [str(name) for name in dataset["sweep"].to_numpy()]
+    loss, main = dataset["score_loss"].to_numpy(), names.index("medium")
+    deviations = dataset["deviation_px"].to_numpy() * float(dataset.attrs.get("deg_per_pixel", 1.0))
+    unit = "degrees" if "deg_per_pixel" in dataset.attrs else "px"
+    panels = [
+        (SWEEPS.get(name, f"{name}, SD {deviation:.3g} {unit}"), loss[number].mean(0), LOSS, loss.mean(1))
+        for number, (name, deviation) in enumerate(zip(names, deviations, strict=True))
+    ]
+    covered = f"coverage ({dataset['coverage'].attrs.get('units', 'arbitrary')})"
+    others = [
+        ("coverage by fields", dataset["coverage"].to_numpy(), covered),
+        ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), "loss / coverage"),
+        ("change of the map", dataset["map_change"].to_numpy()[main].mean(0), "relative change"),
+        ("gain of log rank of the image", dataset["log_rank_loss"].to_numpy()[main].mean(0), "log rank (nats)"),
+    ]
+    if "untrained_score_loss" in dataset:
+        others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS))
+    return panels + [(title, values, label, values) for title, values, label in others]
+
+
+def _single_panels(dataset: xr.Dataset, n: int) -> list[_Panel]:
+    """Return the maps of the images at ``n`` quantiles of the mean loss under the medium window."""
+    loss = dataset["score_loss"].sel(sweep="medium").to_numpy()
+    order = np.argsort(-loss.mean(axis=(1, 2)), kind="stable")
+    chosen = [order[round(q * (len(order) - 1))] for q in np.linspace(0.1, 0.9, n)]
+    ids = dataset["stimulus_id"].to_numpy()
+    return [(f"image {ids[i]} alone", loss[i], LOSS, loss[chosen]) for i in chosen]
+
+
+def _draw_panel(axes: Axes, dataset: xr.Dataset, values: np.ndarray, title: str, label: str, scale: np.ndarray) -> None:
+    """Draw one map over the image, in degrees where their size is known, in colours that reach over ``scale``."""
+    degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
+    extent = (0.0, degrees * float(dataset.attrs["width"]), degrees * float(dataset.attrs["height"]), 0.0)
+    seen = scale[np.isfinite(scale)]
+    is_signed = bool(len(seen)) and float(seen.min()) < 0
+    limit = max(float(np.abs(seen).max()) if len(seen) else 0.0, 1e-12)
+    image = axes.imshow(
+        values,
+        cmap="RdBu_r" if is_signed else "Blues",
+        norm=Normalize(-limit if is_signed else 0.0, limit),
+        extent=extent,
+        aspect="auto",
+    )
+    axes.set_facecolor(COLOURS["grid"][0])
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.ax.tick_params(labelsize=6, length=1.5)
+    bar.set_label(label, fontsize=6.5)
+    bar.outline.set_visible(False)
+    axes.set_title(title, fontsize=7.5)
+
+
+def _name_axes(axes: Axes, dataset: xr.Dataset, *, is_left: bool, is_last: bool) -> None:
+    axes.tick_params(labelsize=6.5, length=2)
+    unit = "degrees" if "deg_per_pixel" in dataset.attrs else "pixels"
+    if is_left:
+        axes.set_ylabel(unit, fontsize=7)
+    if is_last:
+        axes.set_xlabel(unit, fontsize=7)
+    axes.spines[:].set_visible(False)

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.untrained_draws import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
+from dina.analyses.untrained import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
