@@ -10,9 +10,8 @@ import torch
 
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.maskable_parts import MapChannels, MaskableParts
-from dina.analyses.pathway_masking.compute import PathwayMaskingSettings, analyse_pathway_masking
-from dina.analyses.pathway_masking.masking_losses import MaskingLosses
+from dina.analyses.pathways.compute import MaskingLosses, PathwayMaskingSettings, analyse_pathway_masking
+from dina.analyses.pathways.maskable_parts import MapChannels, MaskableParts
 from dina.data.pairs import make_task
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
@@ -135,7 +134,7 @@ def test_shares_are_those_worked_out_on_paper() -> None:
     losses = MaskingLosses(np.arange(3), n_compared=2, n_random=20, n_resamples=50, seed=0)
     groups = {name: row for name, row in zip("abc", np.eye(3, dtype=bool), strict=True)}
 
-    shares = losses.split(_Additive(), groups, has_null=False)[:, 0]
+    shares = [one.value for one in losses.split(_Additive(), groups, has_null=False)]
 
     # two of three queries are the first part's alone; the third is shared by those that it needs both of
     np.testing.assert_allclose(shares, [2 / 3, 1 / 6, 1 / 6], rtol=1e-12)

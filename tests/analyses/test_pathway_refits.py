@@ -7,7 +7,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_galleries import PairedResampling
-from dina.analyses.pathway_refits.compute import PathwayRefitsResult, _fit_without, analyse_pathway_refits
+from dina.analyses.pathways.pathway_refits import PathwayRefitsResult, analyse_pathway_refits, fit_without_pathways
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -15,7 +15,7 @@ from dina.models.towers.tower import ImageTower
 
 
 def test_fitted_without_a_pathway_no_weight_reads_its_channels(decoded: Decoded) -> None:
-    towers = _fit_without(decoded, ("global",))
+    towers = fit_without_pathways(decoded, ("global",))
 
     assert isinstance(towers.image_tower, GaborEnergy)
     assert isinstance(towers.neural_tower, ProjectiveFields)

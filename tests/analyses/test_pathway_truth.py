@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.pathway_masking.compute import PathwayMaskingSettings, analyse_pathway_masking
+from dina.analyses.pathways.compute import PathwayMaskingSettings, analyse_pathway_masking
 from house.sources import ROOT
 
 BRIEF = PathwayMaskingSettings(n_similarity=5, n_random=20)

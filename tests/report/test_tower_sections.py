@@ -7,7 +7,7 @@ from matplotlib.text import Text
 
 from dina.analyses import ANALYSES, Decoded, decode
 from dina.analyses.occlusion.compute import OcclusionSettings, analyse_occlusion
-from dina.analyses.pathway_masking.compute import PathwayMaskingSettings, analyse_pathway_masking
+from dina.analyses.pathways.compute import PathwayMaskingSettings, analyse_pathway_masking
 from dina.figures.parts import Section
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding

@@ -18,9 +18,9 @@ from dina.analyses.noise_shuffle import rules as noise_shuffle_rules
 from dina.analyses.noise_shuffle.compute import analyse_noise_shuffle
 from dina.analyses.occlusion import rules as occlusion_rules
 from dina.analyses.occlusion.compute import analyse_occlusion
-from dina.analyses.pathway_masking import rules as pathway_masking_rules
-from dina.analyses.pathway_masking.compute import analyse_pathway_masking
-from dina.analyses.pathway_refits.compute import analyse_pathway_refits
+from dina.analyses.pathways import rules as pathways_rules
+from dina.analyses.pathways.compute import analyse_pathway_masking
+from dina.analyses.pathways.pathway_refits import analyse_pathway_refits
 from dina.analyses.refitted_subsets.compute import analyse_refitted_subsets
 from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
@@ -64,8 +64,8 @@ ANALYSES: dict[str, Analysis] = {
         analyse_pathway_masking,
         "image",
         "What is lost when parts of the image tower are masked?",
-        page="dina.analyses.pathway_masking.page:pathway_masking_section",
-        rules=pathway_masking_rules.RULES,
+        page="dina.analyses.pathways.page:pathway_masking_section",
+        rules=pathways_rules.RULES,
     ),
     "occlusion": Analysis(
         analyse_occlusion,
@@ -79,7 +79,7 @@ ANALYSES: dict[str, Analysis] = {
         "image",
         "How well do towers decode that were fitted with one pathway alone?",
         is_slow=True,
-        page="dina.analyses.pathway_refits.page:pathway_refits_section",
+        page="dina.analyses.pathways.page:pathway_refits_section",
     ),
     "spatial_frequency": Analysis(
         analyse_spatial_frequency,

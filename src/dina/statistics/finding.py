@@ -68,6 +68,7 @@ class Finding:
         null_range: tuple[float, float] | None = None,
         least_null_defined: float = 0.0,
         fewest_null: int = FEWEST_DEFINED,
+        no_null: str = "",
     ) -> Self:
         """Make a finding from its bootstrap resamples and from draws where there is nothing to find.
 
@@ -96,6 +97,8 @@ class Finding:
             Share of the draws of the null that must define the statistic.
         fewest_null
             How many of these draws must: twenty, or fewer where they are all that there can be.
+        no_null
+            Why there are no draws of a null, where a reader would expect some.
 
         Examples
         --------
@@ -117,6 +120,8 @@ class Finding:
         if null_draws is not None and not math.isfinite(null_low):
             why.append("It is too seldom defined where there is nothing to find, so that it has no null.")
             null = ""
+        if null_draws is None and no_null:
+            why.append(no_null)
         return cls(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
 
     @property

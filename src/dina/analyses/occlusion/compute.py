@@ -24,6 +24,7 @@ from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.resampling import resample_counts
 from dina.statistics.sparseness import (
     LOST_IN_NOISE,
     NOT_POSITIVE,
@@ -32,7 +33,6 @@ from dina.statistics.sparseness import (
     mean_squares,
     resample_participation,
 )
-from dina.statistics.resampling import resample_counts
 from dina.training.aligned_towers import AlignedTowers
 
 MAIN = "medium"
@@ -135,13 +135,19 @@ class OcclusionSpread:
     ) -> Finding:
         """Estimate the fraction of places over which the mean loss is spread, beside that of ``untrained`` towers."""
         found = estimate_participation(losses.reshape(len(losses), -1), np.ones(losses[0].size))
-        reason, n, interval = REASONS.get(found.reason, ""), len(losses), (found.low, found.high)
-        if untrained is None or no_null:
-            return Finding(name, found.value, "1", n, *interval, reason=reason or no_null)
-        null = self._resample_participations(untrained)
-        # where half of the untrained towers lose nothing, the others are no control
+        null = None if untrained is None or no_null else self._resample_participations(untrained)
         return Finding.from_draws(
-            name, found.value, "1", n, None, null, UNTRAINED, reason, interval=interval, least_null_defined=MORE_THAN_HALF
+            name,
+            found.value,
+            "1",
+            len(losses),
+            None,
+            null,
+            "" if null is None else UNTRAINED,
+            REASONS.get(found.reason, ""),
+            interval=(found.low, found.high),
+            least_null_defined=MORE_THAN_HALF,  # where half of the untrained towers lose nothing, the others are no control
+            no_null=no_null,
         )
 
     def of_coverage(self, n_images: int) -> Finding:

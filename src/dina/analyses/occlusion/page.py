@@ -42,11 +42,12 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     """Show losses over the image as they are and divided by coverage."""
     found = {finding.name: finding for finding in findings}
     score, normalised, coverage = (found[f"participation_{name}"] for name in ("score", "normalised", "coverage"))
+    unknown = [one.reason for one in (score, normalised) if not math.isfinite(one.value)]
     answer = (
-        f"The loss of score is spread over {percent(score.value)} of the image; the coverage by the receptive fields is spread over"
+        f"Nothing can be said about where the decoding comes from: {unknown[0]}"
+        if unknown
+        else f"The loss of score is spread over {percent(score.value)} of the image; the coverage by the receptive fields is spread over"
         f" {percent(coverage.value)}. Divided by coverage, the loss is spread over {percent(normalised.value)} of the covered area."
-        if math.isfinite(score.value) and math.isfinite(normalised.value)
-        else f"Nothing can be said about where the decoding comes from: {score.reason or normalised.reason}"
     )
     part = FigurePart(
         "occlusion",

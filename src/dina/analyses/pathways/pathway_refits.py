@@ -1,4 +1,4 @@
-"""How well towers decode that were fitted with one pathway alone, as a check on masking towers fitted with all."""
+"""Pathway refits: how well towers decode that were fitted with one pathway alone, a check on masking."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -38,9 +38,9 @@ class PathwayRefitsResult:
     pathways
         Their names.
     first
-        Chance of each candidate to come first: with all pathways, then with each alone.
+        Probability of each candidate to come first: with all pathways, then with each alone.
     stimulus_id
-        Identities of the images asked for.
+        Identities of the images to be found.
     resampling
         Bootstrap, permutations and exchanges of these images.
     """
@@ -66,8 +66,8 @@ class PathwayRefitsResult:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each."""
-        n, own = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
-        rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(own[:1] - own)
+        n, top1 = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
+        rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(top1[:1] - top1)
         found = [resampled_finding("top1_all", rows[:, 0], "1", n, NULL)]
         for place, name in enumerate(self.pathways, 1):
             found.append(resampled_finding(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
@@ -89,8 +89,10 @@ def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
         If the image tower has fewer than two pathways, or is not that of the preset.
     """
     pathways = decoded.towers.image_tower.pathways
-    own_kind = type(build_towers(decoded.preset, decoded.settings, RecordingShape.of(decoded.train), decoded.seed).image_tower)
-    if len(pathways) < 2 or not isinstance(decoded.towers.image_tower, own_kind):
+    preset_tower = type(
+        build_towers(decoded.preset, decoded.settings, RecordingShape.of(decoded.train), decoded.seed).image_tower
+    )
+    if len(pathways) < 2 or not isinstance(decoded.towers.image_tower, preset_tower):
         raise DataError(
             f"Refitting pathways needs the image tower of preset {decoded.preset!r} with at least two pathways; this one is a"
             f" {type(decoded.towers.image_tower).__name__} with {len(pathways)}. Fit towers of a preset."
@@ -135,16 +137,19 @@ class _GaborsWithoutPathways(GaborEnergy):
 
 
 def _score_without(decoded: Decoded, absent: tuple[str, ...], task: RetrievalTask) -> dict[str, np.ndarray]:
-    return {"scores": _fit_without(decoded, absent).score(task.queries, task.gallery)}
+    return {"scores": fit_without_pathways(decoded, absent).score(task.queries, task.gallery)}
 
 
-def _fit_without(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
+def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
     """Fit towers of the decoding's preset, in which the pathways ``absent`` never contribute."""
     settings, train, validation = decoded.settings, decoded.train, decoded.validation
     built = build_towers(decoded.preset, settings, RecordingShape.of(train), decoded.seed)
     neural = built.neural_tower
-    if isinstance(built.image_tower, GaborEnergy) and isinstance(settings, DefaultSettings):
-        assert isinstance(neural, ProjectiveFields)  # what the preset builds; tells the type checker
+    if (
+        isinstance(built.image_tower, GaborEnergy)
+        and isinstance(neural, ProjectiveFields)
+        and isinstance(settings, DefaultSettings)
+    ):
         image = _GaborsWithoutPathways(
             built.image_tower.image_shape,
             settings.stride,

@@ -1,4 +1,4 @@
-"""Parts of an image tower that can be masked one by one: what then remains of the maps, and of the scores."""
+"""Parts of an image tower that pathway masking leaves out: what then remains of the maps, and of the scores."""
 
 from abc import ABC, abstractmethod
 
@@ -27,7 +27,7 @@ Similarity = tuple[Values, Values, Values, Values]
 
 
 class MaskableParts(ABC):
-    """An image tower whose parts can be left out, the queries put to it, and its maps as they are with all parts.
+    """An image tower whose parts can be left out, the queries, and its maps with all parts.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ class NamedPathways(MaskableParts):
 class MergedFeatures(MaskableParts):
     """The features that a two-pathway tower merges: the first half of the local pathway, the second of the global one."""
 
-    def __init__(self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int) -> None:
+    def __init__(
+        self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int, tower: TwoPathway
+    ) -> None:
         super().__init__(towers, task, reader, n_compared)
-        tower = towers.image_tower
-        assert isinstance(tower, TwoPathway)  # asked by the caller; tells the type checker
         self._merge = tower.merge
         self.n_parts = self.n_structured = tower.merge.in_channels
         with torch.inference_mode():
@@ -119,7 +119,7 @@ class MergedFeatures(MaskableParts):
 
 
 class MapChannels(MaskableParts):
-    """The channels of the feature map, each of which can be set to what it shows of no image in particular.
+    """The channels of the feature map; a masked channel is replaced by its mean over training images.
 
     Scores of a likelihood are quadratic in the map: a sum over channels, less a sum over pairs of channels. Both are
     computed once; the scores of any group of channels then cost next to nothing. Similarities add up over channels.
@@ -129,8 +129,8 @@ class MapChannels(MaskableParts):
     towers, task, reader, n_compared
         As in `MaskableParts`.
     rest
-        What a masked channel shows: zeros for a Gabor tower (what its contrast lets expect), else the mean of the
-        training images, shape ``(n_channels, height, width)``.
+        Replaces masked channels, shape ``(n_channels, height, width)``: the mean of the training images. Zeros for a Gabor
+        tower, whose channels are deviations from their mean at the contrast of the image.
     """
 
     def __init__(
@@ -146,9 +146,9 @@ class MapChannels(MaskableParts):
         self._rest = torch.from_numpy(rest).to(towers.device)
         self._gallery = torch.from_numpy(towers.encode_images(task.gallery.images)).to(towers.device)
         self._terms: tuple[Tensor, Tensor] | None = None
-        if isinstance(towers.comparison, LikelihoodComparison) and not rest.any():
-            assert isinstance(towers.neural_tower, ProjectiveFields)  # a likelihood has no other; tells the type checker
-            self._terms = self._likelihood_terms(towers.neural_tower)
+        neural, comparison = towers.neural_tower, towers.comparison
+        if isinstance(comparison, LikelihoodComparison) and isinstance(neural, ProjectiveFields) and not rest.any():
+            self._terms, self._scale = self._likelihood_terms(neural), comparison.log_scale.detach().exp()
         masked = reader.standardise(rest[None].copy())[0]
         self._masked_ssim, self._sums = self._compare_channels(masked)
         # what each channel adds to the mean, nothing where masking changes nothing: (channel, image and place)
@@ -162,11 +162,9 @@ class MapChannels(MaskableParts):
         """Return the score of every gallery image for every query."""
         if self._terms is None:
             return super().scores(keep)
-        comparison = self.towers.comparison
-        assert isinstance(comparison, LikelihoodComparison)  # else there are no terms; tells the type checker
         chosen = torch.from_numpy(np.flatnonzero(keep)).to(self._gallery.device)
         agreement, own = self._terms[0][chosen].sum(0), self._terms[1][:, chosen][:, :, chosen].sum(dim=(1, 2))
-        return np.asarray((comparison.log_scale.exp() * (agreement - 0.5 * own)).detach().cpu().numpy())
+        return np.asarray((self._scale * (agreement - 0.5 * own)).cpu().numpy())
 
     def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
         """Return how alike each map and what remains of it are, and their means over channels."""

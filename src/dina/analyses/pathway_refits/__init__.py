@@ -1,1 +1,0 @@
-"""Pathway refits: how well do towers with one pathway alone decode."""

@@ -1,0 +1,183 @@
+"""The pages of the pathways: what masking parts of the image tower costs, and how well each pathway decodes alone."""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
+from dina.figures.finding_table import finding_table
+from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
+from dina.figures.words import percent, signed
+from dina.statistics.finding import Finding
+
+PANELS = (
+    ("ssim", "similarity of maps (SSIM)", 1.0),
+    ("correlation", "correlation of maps", 1.0),
+    ("top1_loss", "top-1 accuracy lost (points)", 100.0),
+    ("log_rank_loss", "gain of mean log rank", 1.0),
+)
+"""Measure, label, factor."""
+
+
+def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show losses by part, and the share of each pathway in the accuracy."""
+    found = {finding.name: finding for finding in findings}
+    words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
+    pathways = [str(name) for name in dataset["pathway"].to_numpy()]
+    shares = "; ".join(f"{name} {signed(100 * found[f'shapley_{name}'].value, 1)}" for name in pathways)
+    answer = (
+        f"Top-1 accuracy is {percent(found['top1_full'].value)}. The pathways contribute, in percentage points: {shares}."
+        " Masking gives fitted towers maps that they never met; towers fitted with one pathway alone are a stronger test and are"
+        " fitted on request."
+    )
+    n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
+    has_null = any(math.isfinite(finding.null_low) for finding in findings)
+    band = "Grey: 95\u202f% of random groups of as many channels or features." if has_null else ""
+    masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
+    figures = [
+        FigurePart(
+            "pathway_masking",
+            draw_pathway_masking(dataset, words),
+            f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), and"
+            f" accuracy and log rank lost, paired over {n} test images, averaged responses as queries. A masked channel is replaced"
+            f" by its mean over training images. Bars: 95\u202f% intervals over images. {band}",
+            answer,
+            finding_table("Accuracy lost, in fractions.", masked, found),
+        )
+    ]
+    if pathways:
+        shapley = {f"shapley_{name}": f"{name} pathway" for name in pathways}
+        figures.append(
+            FigurePart(
+                "pathway_shapley",
+                draw_shapley(dataset),
+                "Dots: share of each pathway in the accuracy above that with all masked, averaged over all orders in which pathways can"
+                " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
+                " the other pathways masked; line: nothing masked.",
+                answer,
+                finding_table("Shares of the pathways, in fractions.", shapley, found),
+            )
+        )
+    return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
+
+
+def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show the accuracy of towers with all pathways and with each alone."""
+    found = {finding.name: finding for finding in findings}
+    names = [str(name) for name in dataset["pathways"].to_numpy()]
+    words = {"top1_all": "all pathways"} | {f"top1_{name}_alone": f"{name} alone" for name in names[1:]}
+    losses = {f"top1_loss_{name}_alone": f"lost with {name} alone" for name in names[1:]}
+    accuracies = "; ".join(f"{words[name]}: {percent(found[name].value)}" for name in words if name in found)
+    answer = f"Top-1 accuracy of towers fitted with {accuracies}."
+    part = FigurePart(
+        "pathway_refits",
+        _draw_refits([(text, found[name]) for name, text in (words | losses).items()]),
+        "Accuracy of towers fitted anew with one pathway of the image tower alone, and the loss against towers with all, paired over"
+        f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: 95\u202f%"
+        " of the same with queries assigned to other images, for losses with the two fits exchanged image by image.",
+        answer,
+        finding_table("Towers fitted with one pathway alone.", words | losses, found),
+    )
+    return Section("pathway-refits", "Each pathway fitted alone", paragraphs=(answer,), figures=(part,))
+
+
+def _words(part: str) -> str:
+    """Write the name of a part as readers know it.
+
+    Examples
+    --------
+    >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised")
+    ('8 px per cycle', '45°', 'energy normalised')
+    """
+    if part.startswith("scale_"):
+        return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
+    if part.startswith("orientation_"):
+        return f"{part.removeprefix('orientation_').removesuffix('deg')}°"
+    return part.removeprefix("kind_").replace("_", " ")
+
+
+@in_style
+def draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figure:
+    """Draw one line per masked part and one panel per measure: dot with interval on the band of random parts.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``pathway_masking``.
+    words
+        Part → how it is called.
+    """
+    parts = [str(part) for part in dataset["masked"].to_numpy()]
+    family = [str(name) for name in dataset["family"].to_numpy()]
+    place = np.arange(len(parts)) + 0.6 * np.cumsum([0, *(a != b for a, b in pairwise(family))])
+    figure = new_figure(185, 20 + 5.2 * (place[-1] + 1))
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, (measure, label, factor) in zip(panels, PANELS, strict=True):
+        _draw_measure(axes, dataset.sel(measure=measure), place, factor)
+        axes.set_xlabel(label)
+    panels[0].set_yticks(place, [words[part] for part in parts])
+    panels[0].set_ylim(place[-1] + 0.7, -0.7)
+    return figure
+
+
+@in_style
+def draw_shapley(dataset: xr.Dataset) -> Figure:
+    """Draw each pathway's share of the accuracy beside what it reaches alone.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``pathway_masking``.
+    """
+    pathways = [str(name) for name in dataset["pathway"].to_numpy()]
+    figure = new_figure(130, 24 + 9 * len(pathways))
+    axes = figure.add_subplot()
+    value, low, high, null_low, null_high = (100 * dataset["shapley"].to_numpy()).T
+    place = np.arange(len(pathways))
+    axes.barh(place, null_high - null_low, left=null_low, height=0.6, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.4)
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="share of the accuracy (Shapley)")
+    alone = 100 * dataset["top1_alone"].to_numpy()
+    axes.plot(alone, place, "D", color=COLOURS["rival"][0], markersize=4.5, linestyle="", label="with all others masked")
+    axes.axvline(100 * float(dataset.attrs["top1"]), color=COLOURS["ink"][0], linewidth=1.0, label="nothing masked")
+    axes.set_yticks(place, pathways)
+    axes.set_ylim(len(pathways) - 0.4, -0.6)
+    axes.set_xlim(min(0.0, float(np.nanmin(low))), None)
+    axes.set_xlabel("top-1 accuracy (percentage points)")
+    figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=0.8, fontsize=6.5)
+    finish_axes(axes, "x")
+    return figure
+
+
+@in_style
+def _draw_refits(rows: list[tuple[str, Finding]]) -> Figure:
+    figure = new_figure(120, 16 + 7 * len(rows))
+    draw_dots(figure.add_subplot(), rows, "top-1 accuracy (fraction of queries)")
+    return figure
+
+
+def _draw_measure(axes: Axes, one: xr.Dataset, place: np.ndarray, factor: float) -> None:
+    value, low, high, null_low, null_high = (
+        factor * one[name].to_numpy() for name in ("values", "low", "high", "null_low", "null_high")
+    )
+    # a null as narrow as a line would not be seen
+    seen = 0.008 * max(float(np.nanmax(high) - np.nanmin(low)), 1e-9)
+    width = np.maximum(null_high - null_low, seen)
+    axes.barh(
+        place, width, left=(null_high + null_low - width) / 2, height=0.8, color=COLOURS["chance"][0], alpha=0.35, linewidth=0
+    )
+    axes.use_sticky_edges = False  # of the bars: a mark that lies at the end of one would be cut in half
+    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2)
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=3.5, zorder=3)
+    if low.min() < 0 < high.max():
+        axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
