@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dina.analyses.attention_subsets.compute import AttentionSubsetSettings, analyse_attention_subsets
 from dina.analyses.decoded import Decoded, decode
-from dina.analyses.refitted_subsets import compute as refitted_subsets
-from dina.analyses.refitted_subsets.compute import RefittedSubsetSettings, analyse_refitted_subsets
+from dina.analyses.neuron_subsets import refitted_subsets
+from dina.analyses.neuron_subsets.attention_subsets import AttentionSubsetSettings, analyse_attention_subsets
+from dina.analyses.neuron_subsets.refitted_subsets import RefittedSubsetSettings, analyse_refitted_subsets
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.statistics.map_similarity import structural_similarity
@@ -47,7 +47,7 @@ def test_folds_that_cannot_be_fitted_say_why_and_cost_nothing_else(decoded: Deco
     def refuse(*_: object) -> None:
         raise DataError("Too few images.")
 
-    monkeypatch.setattr(refitted_subsets, "_refit_on", refuse)
+    monkeypatch.setattr(refitted_subsets, "make_pairs", refuse)
     result = analyse_refitted_subsets(decoded, RefittedSubsetSettings(fractions=(0.5,)))
     found = {finding.name: finding for finding in result.findings()}
     assert np.isnan(found["agreement_across_folds"].value)

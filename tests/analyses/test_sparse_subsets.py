@@ -8,16 +8,21 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_strength import measure_strength, shrink_ratios
-from dina.analyses.sparse_subsets.compute import (
+from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves, describe_inequality
+from dina.analyses.neuron_subsets.sparse_subsets import (
     SparseSubsetSettings,
     SparseSubsetsResult,
     analyse_sparse_subsets,
     kept_sizes,
 )
-from dina.analyses.sparse_subsets.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.analyses.sparse_subsets.subset_curves import SubsetCurves, area_under, fraction_needed
-from dina.analyses.sparse_subsets.subset_findings import describe_curves
-from dina.analyses.sparse_subsets.subset_orders import draw_orders, match_order, subset_sizes
+from dina.analyses.neuron_subsets.subset_curves import (
+    SubsetCurves,
+    area_under,
+    draw_orders,
+    fraction_needed,
+    match_order,
+    subset_sizes,
+)
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
 from dina.statistics.finding import Finding
@@ -56,7 +61,7 @@ def test_ranking_by_nothing_is_worth_nothing(decoded: Decoded, monkeypatch: pyte
     def at_random(decoded: Decoded, n_images: int) -> np.ndarray:
         return np.random.default_rng(0).standard_normal(decoded.train.n_neurons)
 
-    monkeypatch.setattr("dina.analyses.sparse_subsets.compute.rank_on_training", at_random)
+    monkeypatch.setattr("dina.analyses.neuron_subsets.sparse_subsets.rank_on_training", at_random)
     found = _by_name(analyse_sparse_subsets(decoded, FAST))
     assert not found["top_minus_random_area"].low > found["top_minus_random_area"].null_high
     assert np.isnan(found["snr_explained_share"].value)
@@ -104,7 +109,7 @@ def test_matched_sequences_keep_the_property_and_nothing_else() -> None:
 
 
 def test_orders_have_their_reverse() -> None:
-    orders = draw_orders(np.array([1.0, 3.0, 2.0]), {"snr": np.ones(3)}, 4, 2, np.random.default_rng(0)).by_name
+    orders = draw_orders(np.array([1.0, 3.0, 2.0]), {"snr": np.ones(3)}, 4, 2, np.random.default_rng(0))
     assert orders["top"].tolist() == [[1, 2, 0]]
     assert orders["bottom"].tolist() == [[0, 2, 1]]
     np.testing.assert_array_equal(orders["snr_matched_bottom"], orders["snr_matched"][:, ::-1])

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.analyses.attention_subsets.page import attention_subsets_section
 from dina.analyses.contributions.page import contributions_section
 from dina.analyses.neuron_profiles.page import neuron_profiles_section
-from dina.analyses.refitted_subsets.page import refitted_subsets_section
-from dina.analyses.sparse_subsets.page import sparse_subsets_section
+from dina.analyses.neuron_subsets.page import attention_subsets_section, refitted_subsets_section, sparse_subsets_section
 from dina.figures.finding_table import finding_table
 from dina.statistics.finding import Finding
 
@@ -110,7 +108,7 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     found = tuple(_finding(name) for name in wanted)
     found += tuple(_finding(name, is_known=has_repeats) for name in ("snr_explained_share", "top_minus_snr_matched_area"))
     section = sparse_subsets_section(dataset, found)
-    assert ("cannot be told" in section.paragraphs[1]) == (not has_repeats)
+    assert ("is not known" in section.paragraphs[1]) == (not has_repeats)
     assert section.missing == (() if has_repeats else ("The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
 

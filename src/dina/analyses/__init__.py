@@ -2,7 +2,6 @@
 
 from dina.analyses.analysis import Analysis, AnalysisResult
 from dina.analyses.attention_interactions.compute import analyse_attention_interactions
-from dina.analyses.attention_subsets.compute import analyse_attention_subsets
 from dina.analyses.brain_score.compute import analyse_brain_score
 from dina.analyses.conditions.compute import analyse_conditions
 from dina.analyses.contributions.compute import analyse_contributions
@@ -14,6 +13,10 @@ from dina.analyses.image_reconstruction.compute import analyse_image_reconstruct
 from dina.analyses.map_capacity.compute import analyse_map_capacity
 from dina.analyses.most_exciting_images.compute import analyse_inception_loop
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
+from dina.analyses.neuron_subsets import rules as neuron_subsets_rules
+from dina.analyses.neuron_subsets.attention_subsets import analyse_attention_subsets
+from dina.analyses.neuron_subsets.refitted_subsets import analyse_refitted_subsets
+from dina.analyses.neuron_subsets.sparse_subsets import analyse_sparse_subsets
 from dina.analyses.noise_shuffle import rules as noise_shuffle_rules
 from dina.analyses.noise_shuffle.compute import analyse_noise_shuffle
 from dina.analyses.occlusion import rules as occlusion_rules
@@ -21,14 +24,11 @@ from dina.analyses.occlusion.compute import analyse_occlusion
 from dina.analyses.pathways import rules as pathways_rules
 from dina.analyses.pathways.compute import analyse_pathway_masking
 from dina.analyses.pathways.pathway_refits import analyse_pathway_refits
-from dina.analyses.refitted_subsets.compute import analyse_refitted_subsets
 from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
 from dina.analyses.shape_texture import rules as shape_texture_rules
 from dina.analyses.shape_texture.compute import analyse_shape_texture
 from dina.analyses.shape_texture_refit.compute import analyse_shape_texture_refit
-from dina.analyses.sparse_subsets import rules as sparse_subsets_rules
-from dina.analyses.sparse_subsets.compute import analyse_sparse_subsets
 from dina.analyses.spatial_frequency import rules as spatial_frequency_rules
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.analyses.spatial_frequency_refit.compute import analyse_spatial_frequency_refit
@@ -154,21 +154,21 @@ ANALYSES: dict[str, Analysis] = {
         analyse_sparse_subsets,
         "neural",
         "How few neurons does decoding need, and are the few more than the strongest?",
-        page="dina.analyses.sparse_subsets.page:sparse_subsets_section",
-        rules=sparse_subsets_rules.RULES,
+        page="dina.analyses.neuron_subsets.page:sparse_subsets_section",
+        rules=neuron_subsets_rules.RULES,
     ),
     "attention_subsets": Analysis(
         analyse_attention_subsets,
         "neural",
         "Do the neurons that receive most attention make the map?",
-        page="dina.analyses.attention_subsets.page:attention_subsets_section",
+        page="dina.analyses.neuron_subsets.page:attention_subsets_section",
     ),
     "refitted_subsets": Analysis(
         analyse_refitted_subsets,
         "neural",
         "Do towers fitted anew on part of the neurons do as well as with the others taken out?",
         is_slow=True,
-        page="dina.analyses.refitted_subsets.page:refitted_subsets_section",
+        page="dina.analyses.neuron_subsets.page:refitted_subsets_section",
     ),
     "couplings": Analysis(
         analyse_couplings,

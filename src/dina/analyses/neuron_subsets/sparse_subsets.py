@@ -1,6 +1,6 @@
 """How few neurons decoding needs, and whether the few are more than the strongest: addition and removal curves."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength, shrink_ratios
+from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves, describe_inequality
+from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders, subset_sizes, trace_curves
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.analyses.score_changes import Treatment
-from dina.analyses.sparse_subsets.contribution_surrogates import compare_with_surrogates, describe_inequality
-from dina.analyses.sparse_subsets.subset_curves import SubsetCurves, trace_curves
-from dina.analyses.sparse_subsets.subset_findings import describe_curves
-from dina.analyses.sparse_subsets.subset_orders import draw_orders, subset_sizes
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -36,10 +34,10 @@ class SparseSubsetSettings(BaseModel):
     n_matched
         Sequences matched in signal-to-noise ratio, and as many matched in mean response.
     n_sampled_trials
-        Test trials asked where there is no closed form.
+        Test trials used where there is no closed form.
     n_tower_runs
-        Subsets asked at most where there is no closed form and each costs a run of the tower; fewer sequences are drawn then,
-        but at least four of each kind.
+        Most subsets tried where there is no closed form and each costs a run of the tower; fewer sequences are drawn then, but
+        at least four of each kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,7 +77,7 @@ class SparseSubsetsResult:
     strength: NeuronStrength
     kind: QueryKind
     n_gallery: int
-    statistics: tuple[Finding, ...] = field(default=())
+    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracy by (treatment, sequence, size): mean over draws, and where one more draw would lie (95 %)."""
@@ -116,18 +114,17 @@ class SparseSubsetsResult:
 def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = SparseSubsetSettings()) -> SparseSubsetsResult:
     """Decode test images from the most useful neurons, from the least useful, from random and from matched ones.
 
-    Neurons are ranked by their contribution to *training* images; the accuracy from the first k of them is that of test
-    images. A few neurons may suffice because images are easy to tell apart from any few neurons: compare with random
-    subsets. The best may be best because they are the most reliable: compare with subsets of the same signal-to-noise
-    ratios. Left-out neurons are removed (the decoder never knew of them, which for these towers is what fitting
-    without them would give) or silenced (the decoder goes on expecting their responses).
+    Neurons are ranked by their contribution to *training* images; accuracy is measured on test images. A few neurons may suffice
+    because any few neurons tell the images apart: compare with random subsets. The best may be best because they are the most
+    reliable: compare with subsets of the same signal-to-noise ratios. Left-out neurons are removed (as if the decoder had been
+    fitted without them) or silenced (the decoder still expects their responses).
 
     Parameters
     ----------
     decoded
         A finished decoding.
     settings
-        How many subsets are drawn; None for the defaults.
+        How many subsets are drawn.
 
     Raises
     ------

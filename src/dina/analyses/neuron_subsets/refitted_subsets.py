@@ -1,6 +1,6 @@
 """Towers fitted anew on part of the neurons, beside neurons removed from the fitted ones; on another seed, and on folds."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,17 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
+from dina.analyses.neuron_subsets.subset_curves import draw_orders, top_one
 from dina.analyses.query_trials import QueryTrials, mean_contributions, rank_on_training
-from dina.analyses.sparse_subsets.subset_curves import top_one
-from dina.analyses.sparse_subsets.subset_orders import draw_orders
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
 from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.rank_association import spearman_null, spearman_with_interval
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.rank_association import rank_correlation
+from dina.statistics.resampling import resample_counts
 from dina.training.decoder import DinaDecoder
 
 SEQUENCES = ("top", "random", "bottom")
@@ -73,7 +72,7 @@ class RefittedSubsetsResult:
     folds: Float[np.ndarray, "fold neuron"]
     reason: str
     units: str
-    statistics: tuple[Finding, ...] = field(default=())
+    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracies by (sequence, fraction), and contributions under the other seed and in either fold by neuron."""
@@ -98,8 +97,8 @@ def analyse_refitted_subsets(
 ) -> RefittedSubsetsResult:
     """Fit towers anew on the best, on random and on the worst neurons; on all neurons with another seed, and on folds.
 
-    Taking neurons out of fitted towers leaves what was learnt from all of them together (priors, shared noise, gains). If
-    towers fitted without them do as well, nothing was lost by that. The folds are two halves of the training images
+    Towers from which neurons are taken out keep what was learnt from all neurons together (priors, shared noise, gains). If
+    towers fitted without these neurons do as well, that makes no difference. The folds are two halves of the training images
     that share none; contributions are those to the same test trials.
 
     Parameters
@@ -107,7 +106,7 @@ def analyse_refitted_subsets(
     decoded
         A finished decoding.
     settings
-        Which subsets; None for the defaults.
+        Which subsets.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def analyse_refitted_subsets(
     """
     trials = QueryTrials.of_test(decoded)
     generator = generator_for(decoded.seed, "refitted subsets")
-    orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator).by_name
+    orders = draw_orders(rank_on_training(decoded, N_RANKING_IMAGES), {}, 1, 1, generator)
     readout, treatment = readout_of(decoded.towers, trials.images), treatments_of(decoded.towers)[0]
     sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in settings.fractions)
     shape = (len(SEQUENCES), len(sizes), trials.n_images)
@@ -137,11 +136,8 @@ def analyse_refitted_subsets(
 
 def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
     """Return the contribution of every neuron to towers of the next seed."""
-    decoder = DinaDecoder(
-        decoded.preset, decoded.settings, decoded.seed + 1, decoded.device, image_features=decoded.image_features
-    )
-    other = replace(decoded, fitted=decoder.fit(decoded.train, decoded.validation).towers)
-    return {"contributions": mean_contributions(other)}
+    decoder = _decoder(decoded, decoded.seed + 1).fit(decoded.train, decoded.validation)
+    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.towers))}
 
 
 def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]:
@@ -160,19 +156,24 @@ def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]
 def _refit_on(decoded: Decoded, ids: Int[np.ndarray, "stimulus"]) -> dict[str, np.ndarray]:
     """Return the contribution of every neuron to towers fitted on some of the training images."""
     train = make_pairs(decoded.recording, ids, decoded.train.standardiser)
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
-    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.fit(train, decoded.validation).towers))}
+    decoder = _decoder(decoded, decoded.seed).fit(train, decoded.validation)
+    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.towers))}
 
 
 def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Return top-1 accuracy by image of towers fitted on some neurons."""
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    decoder = _decoder(decoded, decoded.seed)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
     responses = trials.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
     presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(trials.images, decoded.test.stimulus_id)
     scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
     return {"accuracy": _accuracy(trials, torch.from_numpy(scores))}
+
+
+def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
+    """Return a decoder of the same preset and settings, to be fitted anew."""
+    return DinaDecoder(decoded.preset, decoded.settings, seed, decoded.device, image_features=decoded.image_features)
 
 
 def _accuracy(trials: QueryTrials, scores: torch.Tensor) -> np.ndarray:
@@ -185,33 +186,26 @@ def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
     return replace(pairs, responses=responses, standardiser=Standardiser(mean, deviation))
 
 
-def _describe(result: RefittedSubsetsResult, own: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:
-    n_images = result.refitted.shape[2]
-    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
+def _describe(result: RefittedSubsetsResult, contribution: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:
+    n = result.refitted.shape[2]
+    counts = resample_counts(n, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n
     found = []
     for row, sequence in enumerate(SEQUENCES):
         for column, fraction in enumerate(result.fractions):
             again, before = result.refitted[row, column], result.taken_out[row, column]
-            name, chance = f"{sequence}_{100 * fraction:g}_percent", 1 / n_images
-            limits = percentile_interval(counts @ again)
-            found.append(Finding(f"refitted_{name}", float(again.mean()), "1", n_images, *limits, chance, chance, "chance level"))
-            difference = again - before
+            name, chance = f"{sequence}_{100 * fraction:g}_percent", (1 / n, 1 / n)
+            accuracy = float(again.mean())
+            found.append(
+                Finding.from_draws(f"refitted_{name}", accuracy, "1", n, counts @ again, null_range=chance, null="chance level")
+            )
+            difference, title = again - before, f"refitted_minus_taken_out_{name}"
             # under the null the two are exchangeable image by image
-            signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n_images))
-            null = percentile_interval(signs @ difference / n_images)
-            limits = percentile_interval(counts @ difference)
-            words = "the two exchanged at random, image by image"
-            value = float(difference.mean())
-            found.append(Finding(f"refitted_minus_taken_out_{name}", value, "1", n_images, *limits, *null, words))
-    found.append(_agreement("agreement_across_seeds", own, result.other_seed))
+            signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n))
+            null, words = signs @ difference / n, "the two exchanged at random, image by image"
+            found.append(Finding.from_draws(title, float(difference.mean()), "1", n, counts @ difference, null, words))
+    found.append(rank_correlation("agreement_across_seeds", contribution, result.other_seed))
     if result.reason:
-        found.append(Finding("agreement_across_folds", np.nan, "1", len(own), reason=result.reason))
+        found.append(Finding("agreement_across_folds", np.nan, "1", len(contribution), reason=result.reason))
     else:
-        found.append(_agreement("agreement_across_folds", *result.folds))
+        found.append(rank_correlation("agreement_across_folds", *result.folds))
     return tuple(found)
-
-
-def _agreement(name: str, one: Float[np.ndarray, "neuron"], other: Float[np.ndarray, "neuron"]) -> Finding:
-    value, low, high = spearman_with_interval(one, other)
-    reach = spearman_null(len(one))
-    return Finding(name, value, "1", len(one), low, high, -reach, reach, "neurons permuted")

@@ -1,6 +1,6 @@
 """Neurons selected by attention: keep or discard those that receive most of it, and compare maps."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -15,17 +15,17 @@ from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.intervals import prediction_reach
+from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.map_similarity import structural_similarity
-from dina.statistics.rank_association import spearman_null, spearman_with_interval
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.rank_association import rank_correlation
+from dina.statistics.resampling import resample_counts
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Of the neurons kept, or discarded, from the most attended on: quantiles take the place of thresholds of attention."""
 
 
 class AttentionSubsetSettings(BaseModel):
-    """How much is asked; every subset costs a run of the tower.
+    """How much is computed; every subset costs a run of the tower.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class AttentionSubsetsResult:
     attention: Float[np.ndarray, "neuron"]
     similarity: dict[str, Float[np.ndarray, "fraction image"]]
     random: Float[np.ndarray, "draw fraction"]
-    statistics: tuple[Finding, ...] = field(default=())
+    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return attention by neuron, similarity by (selection, fraction), and where one more random draw would lie."""
@@ -93,17 +93,16 @@ def analyse_attention_subsets(
 ) -> AttentionSubsetsResult:
     """Keep or discard neurons by the attention they receive, and compare maps.
 
-    The published tower suggests such a selection; how the article selects neurons we do not know. Here attention is taken
-    from training trials, the similarity is that of test responses' maps with the maps of the images shown, and random
-    subsets of the same size stand beside it. Attention says how much a neuron is looked at, not what is read from it:
-    compare it with contributions.
+    The published tower suggests such a selection; how the article selects neurons we do not know. Attention is taken from
+    training trials. Maps of test responses are compared with the maps of the images shown, beside random subsets of the same
+    size. Attention says how much a neuron is attended to, not what is read from it: compare it with contributions.
 
     Parameters
     ----------
     decoded
         A finished decoding.
     settings
-        How much is asked; None for the defaults.
+        How much is computed.
 
     Raises
     ------
@@ -134,7 +133,7 @@ def analyse_attention_subsets(
     drawn = np.stack([one.mean(axis=1) for one in kept[1:]])
     result = AttentionSubsetsResult(attention, similarity, drawn)
     found = _describe(result, _similarity_of_pairs(decoded, responses, image_maps), mean_contributions(decoded), decoded)
-    return AttentionSubsetsResult(attention, similarity, drawn, found)
+    return replace(result, statistics=found)
 
 
 def _similarities(
@@ -146,13 +145,8 @@ def _similarities(
         first = order[: max(1, round(fraction * len(order)))]
         mask = np.full(len(order), not is_kept)
         mask[first] = is_kept
-        rows.append(_similarity(decoded, responses * mask, image_maps))
+        rows.append(_compare(decoded.towers.encode_responses(responses * mask), image_maps))
     return np.stack(rows)
-
-
-def _similarity(decoded: Decoded, responses: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
-    """Structural similarity of every response's maps with an image's, mean over channels."""
-    return _compare(decoded.towers.encode_responses(responses), image_maps)
 
 
 def _similarity_of_pairs(
@@ -160,10 +154,11 @@ def _similarity_of_pairs(
 ) -> Float[np.ndarray, "image other_image"]:
     """Structural similarity of every response's maps with every image's."""
     maps = decoded.towers.encode_responses(responses)
-    return np.stack([_compare(np.repeat(own[None], len(image_maps), axis=0), image_maps) for own in maps])
+    return np.stack([_compare(np.repeat(one[None], len(image_maps), axis=0), image_maps) for one in maps])
 
 
 def _compare(maps: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
+    """Structural similarity of maps with those of as many images, mean over channels."""
     flat, wanted = (m.reshape(-1, *m.shape[2:]) for m in (maps, image_maps))
     # one span for all subsets: that of the image's map
     span = np.maximum(np.ptp(wanted.reshape(len(wanted), -1), axis=1), 1e-6)
@@ -176,32 +171,22 @@ def _describe(
 ) -> tuple[Finding, ...]:
     n_images = len(pairs)
     counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n_images
-    whole = result.similarity["kept"][-1]
     generator, images = generator_for(decoded.seed, "assignments"), np.arange(n_images)
-    null = percentile_interval(np.array([pairs[images, generator.permutation(images)].mean() for _ in counts]))
-    found = [
-        Finding("ssim_all", float(whole.mean()), "1", n_images, *percentile_interval(counts @ whole), *null, "other images' maps")
-    ]
-    drawn = result.random[:, :-1].mean(1)
+    null = np.array([pairs[images, generator.permutation(images)].mean() for _ in counts])
+    whole = result.similarity["kept"][-1]
     kept, random = (result.similarity[name][:-1].mean(0) for name in ("kept", "random"))
-    difference = kept - random
-    reach = float(prediction_reach(drawn))
-    found.append(
-        Finding(
+    gain = kept - random
+    draws = prediction_range(result.random[:, :-1].mean(1), 0.0)
+    return (
+        Finding.from_draws("ssim_all", float(whole.mean()), "1", n_images, counts @ whole, null, "other images' maps"),
+        Finding.from_draws(
             "kept_attended_minus_random_ssim",
-            float(difference.mean()),
+            float(gain.mean()),
             "1",
             n_images,
-            *percentile_interval(counts @ difference),
-            -reach,
-            reach,
-            "draws of random subsets",
-        )
+            counts @ gain,
+            null_range=draws,
+            null="draws of random subsets",
+        ),
+        rank_correlation("attention_with_contribution", result.attention, contribution),
     )
-    value, low, high = spearman_with_interval(result.attention, contribution)
-    reach = spearman_null(len(contribution))
-    reason = "" if np.isfinite(value) else "Attention or contributions do not vary."
-    words = "neurons permuted" if np.isfinite(value) else ""
-    limits = (-reach, reach) if np.isfinite(value) else (np.nan, np.nan)
-    found.append(Finding("attention_with_contribution", value, "1", len(contribution), low, high, *limits, words, reason))
-    return tuple(found)

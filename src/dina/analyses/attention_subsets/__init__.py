@@ -1,1 +1,0 @@
-"""Attention subsets: do the neurons that receive most attention make the map."""

@@ -1,0 +1,311 @@
+"""How few neurons decoding needs, which they are, and whether towers fitted on them alone do as well, on the page."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
+from dina.figures.finding_table import finding_table
+from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
+from dina.figures.words import interval, number, percent
+from dina.statistics.finding import Finding
+
+Line = str | tuple[float, tuple[float, ...]]
+
+CURVES: dict[str, tuple[str, str, Line]] = {
+    "top": ("best first", "dina", "-"),
+    "snr_matched": ("matched in signal-to-noise", "rival", "-"),
+    "rate_matched": ("matched in mean response", "reference", (0.0, (4.0, 1.5))),
+    "random": ("random", "muted", "-"),
+    "bottom": ("worst first", "ink", (0.0, (1.0, 1.2))),
+}
+"""Sequence → words, colour, line."""
+COMPARED = {
+    "random": ("random", "best − random"),
+    "snr_matched": ("matched in signal-to-noise", "best − matched in s/n"),
+    "rate_matched": ("matched in mean response", "best − matched in mean"),
+}
+"""Sequence → words in the table, and in the figure."""
+EXCESS = {
+    "equal": ("over equal contributions", "over equal contributions"),
+    "rates": ("over mean responses", "over contributions as mean responses"),
+    "signal_to_noise": ("over signal-to-noise", "over contributions as signal-to-noise ratios"),
+}
+"""Surrogate → words in the figure, and in the table."""
+SPARSE_WORDS = {
+    "accuracy_full": "top-1 accuracy of all neurons",
+    **{
+        f"{word}_fraction_{name}": f"fraction of neurons for {share}\u202f% of the accuracy, {words}"
+        for word, share in (("half", 50), ("most", 90))
+        for name, words in {"top": "best first", **{name: words for name, (words, _) in COMPARED.items()}}.items()
+    },
+    **{
+        f"{head}top_minus_{name}_area": f"area, best less {words}{tail}"
+        for head, tail in (("", ""), ("removal_", " (of what is left)"), ("silenced_", " (others silenced)"))
+        for name, (words, _) in COMPARED.items()
+    },
+    "snr_explained_share": "share of the advantage explained by signal-to-noise",
+    "rate_explained_share": "share of the advantage explained by mean response",
+    **{
+        name: words
+        for measure, title in (("gini", "Gini coefficient"), ("treves_rolls", "Treves–Rolls sparseness"))
+        for name, words in {
+            f"contribution_{measure}": f"{title} of contributions",
+            **{f"{measure}_excess_over_{name}": f"its excess {words}" for name, (_, words) in EXCESS.items()},
+        }.items()
+    },
+}
+ATTENTION_WORDS = {
+    "ssim_all": "similarity of the neural map, all neurons, to the image's (SSIM)",
+    "kept_attended_minus_random_ssim": "most attended kept less as many at random (SSIM, mean over sizes)",
+    "attention_with_contribution": "rank correlation of attention with contribution",
+}
+SELECTIONS = {
+    "kept": ("most attended kept", "dina", "-"),
+    "discarded": ("most attended discarded", "rival", "-"),
+    "random": ("as many kept at random", "muted", "-"),
+}
+FITTED = {"top": "best", "random": "random", "bottom": "worst"}
+"""Neurons on which towers were fitted → words."""
+
+
+def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show accuracy by number of neurons for best, random and matched subsets."""
+    found = {finding.name: finding for finding in findings}
+    n_neurons, n_gallery = int(dataset["n_kept"].to_numpy()[-1]), int(dataset.attrs["n_gallery"])
+    treatment = str(dataset["treatment"].to_numpy()[0])
+    how = "removed from the decoder" if treatment == "removed" else "silenced at their mean response"
+    top, random = found["half_fraction_top"], found["half_fraction_random"]
+    part = FigurePart(
+        "sparse_subsets",
+        _draw_sparse_subsets(dataset, found),
+        f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
+        " ranked by what they contribute to decoding training images. Bands: where one more draw would lie with a probability of"
+        " 95\u202f%. Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
+        " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
+        " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
+        f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
+        finding_table("Subsets of neurons.", SPARSE_WORDS, found),
+    )
+    return Section(
+        "sparse-subsets",
+        "How few neurons suffice",
+        paragraphs=(_summary(found), _control(found)),
+        figures=(part,),
+        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    )
+
+
+def _summary(found: dict[str, Finding]) -> str:
+    top, random = found["most_fraction_top"], found["most_fraction_random"]
+    return (
+        f"Ninety percent of the accuracy of all neurons is reached with {percent(top.value)} of the neurons, best first"
+        f" ({interval(top.low, top.high)}), and with {percent(random.value)} drawn at random ({interval(random.low, random.high)})."
+        " That few suffice says little by itself; it depends on how alike the images of the gallery are."
+    )
+
+
+def _control(found: dict[str, Finding]) -> str:
+    share = found["snr_explained_share"]
+    if share.value != share.value:
+        return (
+            "How much of the advantage of the best neurons follows from their signal-to-noise ratios is not known: "
+            + share.reason
+        )
+    return (
+        f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {number(100 * share.value)}\u202f% of the"
+        f" advantage of the best neurons over random ones ({interval(share.low, share.high)}). Only the rest comes from tuning."
+    )
+
+
+@in_style
+def _draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw addition and removal curves of the first treatment, and by how much contributions exceed surrogates."""
+    one = dataset.isel(treatment=0)
+    kept = one["n_kept"].to_numpy().astype(float)
+    n_neurons = kept[-1]
+    figure = new_figure(180, 118)
+    grid = figure.add_gridspec(2, 2, height_ratios=[2.1, 1.0])
+    added, removed = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    for name, (words, colour, line) in CURVES.items():
+        if name not in one["sequence"]:
+            continue
+        _draw_curve(added, one.sel(sequence=name), kept, (words, COLOURS[colour][0], line))
+        left = {"top": "bottom", "bottom": "top", "random": "random"}.get(name, f"{name}_bottom")
+        _draw_curve(removed, one.sel(sequence=left), n_neurons - kept, (words, COLOURS[colour][0], line))
+    added.set_xscale("log")
+    added.xaxis.set_minor_formatter(NullFormatter())
+    # curves begin at chance when neurons are kept, and end there when they are left out: the word stands at the other end
+    for axes, label, side in ((added, "neurons kept (logarithmic)", "right"), (removed, "neurons left out", "left")):
+        _finish(axes, label, int(dataset.attrs["n_gallery"]), side)
+    full = float(one["accuracy"].sel(sequence="top").to_numpy()[-1])
+    for share in (0.5, 0.9):
+        added.axhline(100 * share * full, color=COLOURS["muted"][0], linewidth=0.6, linestyle=(0, (1, 2)))
+        _name_line(added, f"{100 * share:.0f}\u202f% of all", 100 * share * full, "left", "muted")
+    added.set_title("Keeping")
+    removed.set_title("Leaving out")
+    handles, labels = added.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, columnspacing=1.2, handlelength=1.8)
+    areas = ((words, f"top_minus_{name}_area") for name, (_, words) in COMPARED.items())
+    differences = [(words, found[name]) for words, name in areas if name in found]
+    draw_dots(figure.add_subplot(grid[1, 0]), differences, "difference in area under addition curve")
+    names = ((words, f"gini_excess_over_{name}") for name, (words, _) in EXCESS.items())
+    excess = [(words, found[name]) for words, name in names if name in found]
+    draw_dots(figure.add_subplot(grid[1, 1]), excess, "excess of Gini coefficient")
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: xr.Dataset, count: np.ndarray, look: tuple[str, str, Line]) -> None:
+    words, colour, line = look
+    order = np.argsort(count)
+    x = count[order]
+    mean, low, high = (100 * curve[name].to_numpy()[order] for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    if (high > low).any():
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(x, mean, color=colour, linestyle=line, linewidth=1.6 if words == "best first" else 1.2, label=words)
+
+
+def _finish(axes: Axes, label: str, n_gallery: int, side: str) -> None:
+    axes.axhline(100 / n_gallery, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    _name_line(axes, "chance", 100 / n_gallery, side, "chance")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylim(0, None)
+    axes.set_xlabel(label)
+    axes.set_ylabel("top-1 accuracy (% of queries)")
+    finish_axes(axes, "both")
+
+
+def _name_line(axes: Axes, words: str, height: float, side: str, colour: str) -> None:
+    """Write words just above a horizontal line, at one of its ends."""
+    is_right = side == "right"
+    axes.annotate(words, (float(is_right), height), xycoords=axes.get_yaxis_transform(), xytext=(-3 if is_right else 3, 2),
+                  textcoords="offset points", horizontalalignment=side, fontsize=7, color=COLOURS[colour][0])  # fmt: skip
+
+
+def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show whether the most attended neurons make the map."""
+    found = {finding.name: finding for finding in findings}
+    difference, agreement = found["kept_attended_minus_random_ssim"], found["attention_with_contribution"]
+    part = FigurePart(
+        "attention_subsets",
+        _draw_attention_subsets(dataset, found),
+        "Structural similarity of neural maps to the maps of the images shown, when only the neurons that receive most attention"
+        " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: where one"
+        " more draw would lie with a probability of 95\u202f%). Attention is that of training trials. Grey: all neurons, maps of"
+        " other images.",
+        f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
+        finding_table("Selection by attention.", ATTENTION_WORDS, found),
+    )
+    return Section(
+        "attention-subsets",
+        "Neurons selected by attention",
+        paragraphs=(
+            "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
+            " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
+            f" with contributions is {number(agreement.value)}.",
+        ),
+        figures=(part,),
+        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    )
+
+
+@in_style
+def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw similarity of maps against the fraction of neurons selected by attention."""
+    figure = new_figure(110, 72)
+    axes = figure.add_subplot()
+    share = 100 * dataset["fraction"].to_numpy()
+    for name, (words, colour, line) in SELECTIONS.items():
+        values = dataset["similarity"].sel(selection=name).to_numpy()
+        axes.plot(share, values, line, color=COLOURS[colour][0], marker="o", markersize=3, label=words)
+    low, high = (dataset[name].to_numpy() for name in ("random_low", "random_high"))
+    axes.fill_between(share, low, high, color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
+    whole = found["ssim_all"]
+    if np.isfinite(whole.null_low):
+        look = COLOURS["chance"][0]
+        axes.axhspan(whole.null_low, whole.null_high, color=look, alpha=0.18, linewidth=0, label="other images' maps")
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+    axes.set_xticks([], minor=True)  # else labelled as powers where the axis is short
+    axes.minorticks_off()
+    axes.set_xlabel("neurons selected by attention (% of all, logarithmic)")
+    axes.set_ylabel("similarity to the image's map (SSIM)")
+    figure.legend(loc="outside upper center", ncols=2)
+    finish_axes(axes, "both")
+    return figure
+
+
+def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show accuracy of towers fitted on the best, on random and on the worst neurons."""
+    found = {finding.name: finding for finding in findings}
+    seeds, folds = (number(found[f"agreement_across_{name}"].value) for name in ("seeds", "folds"))
+    part = FigurePart(
+        "refitted_subsets",
+        _draw_refitted_subsets(dataset, found),
+        "Top-1 accuracy of towers fitted anew on part of the neurons (dots, 95\u202f% intervals over images) and of the fitted towers with"
+        " all other neurons taken out (diamonds). Right: the difference; grey: 95\u202f% of it where the two are exchanged at random.",
+        f"Contributions of towers fitted with another seed correlate by {seeds}; of towers fitted on either half of the training"
+        f" images, by {folds}.",
+        finding_table("Fitted anew.", _refitted_words(found), found),
+    )
+    return Section(
+        "refitted-subsets",
+        "Fitted anew on part of the neurons",
+        paragraphs=(
+            "Towers from which neurons are taken out keep what was learnt from all neurons together. Subsets of fitted towers can be"
+            " trusted where towers fitted on these neurons alone do as well.",
+        ),
+        figures=(part,),
+        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    )
+
+
+def _refitted_words(found: dict[str, Finding]) -> dict[str, str]:
+    words = {
+        "agreement_across_seeds": "rank correlation of contributions with those under another seed",
+        "agreement_across_folds": "rank correlation of contributions, towers fitted on either half of the training images",
+    }
+    for name in found:
+        head = "refitted_minus_taken_out_" if name.startswith("refitted_minus") else "refitted_"
+        if name.startswith(head):
+            sequence, share, _ = name.removeprefix(head).split("_")
+            what = "fitted anew less taken out" if "minus" in head else "top-1 accuracy, fitted anew"
+            words[name] = f"{what}, {FITTED[sequence]} {share}\u202f%"
+    return words
+
+
+@in_style
+def _draw_refitted_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw accuracy of towers fitted on part of the neurons beside the others taken out, and the differences."""
+    names = [
+        (sequence, float(fraction), f"{FITTED[sequence]} {100 * float(fraction):g}\u202f%")
+        for fraction in dataset["fraction"].to_numpy()
+        for sequence in map(str, dataset["sequence"].to_numpy())
+    ]
+    figure = new_figure(180, 22 + 8 * len(names))
+    accuracy, difference = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+    for place, (sequence, fraction, _) in enumerate(names):
+        one = found[f"refitted_{sequence}_{100 * fraction:g}_percent"]
+        before = float(dataset["taken_out"].sel(sequence=sequence, fraction=fraction))
+        colour = COLOURS["dina"][0]
+        accuracy.plot([100 * one.low, 100 * one.high], [place, place], color=colour, linewidth=1.4)
+        accuracy.plot(100 * one.value, place, "o", color=colour, markersize=5, label="fitted anew" if place == 0 else None)
+        accuracy.plot(100 * before, place, "D", color=COLOURS["rival"][0], markersize=4.5, markerfacecolor="none",
+                      label="others taken out" if place == 0 else None)  # fmt: skip
+    chance = 100 * next(iter(found.values())).null_low
+    accuracy.axvline(chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, label="chance")
+    accuracy.set_yticks(range(len(names)), [words for _, _, words in names])
+    accuracy.set_ylim(len(names) - 0.4, -0.6)
+    accuracy.set_xlim(0, None)
+    accuracy.set_xlabel("top-1 accuracy (% of queries)")
+    finish_axes(accuracy, "x")
+    rows = [(words, found[f"refitted_minus_taken_out_{s}_{100 * f:g}_percent"]) for s, f, words in names]
+    draw_dots(difference, rows, "fitted anew − others taken out")
+    figure.legend(loc="outside upper left", ncols=3)
+    return figure

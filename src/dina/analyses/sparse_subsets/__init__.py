@@ -1,1 +1,0 @@
-"""Sparse subsets: how few neurons does decoding need."""
