@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from dina.report.figures import draw_accuracy
 from scipy.stats import binom
 
 from dina.checks import DataError
@@ -27,11 +28,11 @@ from dina.figures.style import style_of
 from dina.figures.svg import svg_of
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.report.figures import draw_accuracy
-from dina.report.read_run import DecodingRow, Run, read_run
+from dina.retrieval.evaluate import DecodingRow
 from dina.statistics.resampling import percentile_interval, resample_counts
 from dina.study import read_settings, run_study
-from dina.study.run_directory import safe_name
+from dina.study.run_directory import Run, read_run
+from dina.study.unfinished_run import safe_name
 
 QUERIES = ("averaged", "single_trial")
 NULL_DECODERS = ("dina", "ridge", "encoding_global", "encoding_local")  # the others do not read images

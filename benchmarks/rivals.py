@@ -36,13 +36,13 @@ from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
 from dina.rivals import BASELINES
+from dina.study.decoder_scores import DecoderScores
 from dina.study.dina_step import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts, fit_and_score
-from dina.study.retrieval_file import DecoderScores
-from dina.study.run_directory import locked, safe_name
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
+from dina.study.unfinished_run import locked, safe_name
 from dina.training.joint_preset_decoder import JointPresetDecoder
 from dina.training.presets import PRESETS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dina
-from dina.study.retrieval_file import DecoderScores
+from dina.study.decoder_scores import DecoderScores
 
 BEFORE = "results/retrieval_dina_before_training.nc"
 UNFINISHED = "It is not finished for every seed."

@@ -7,8 +7,8 @@ from typing import Any
 
 from dina.rivals import BASELINES
 from dina.study.dina_step import dina_settings, merge_settings
-from dina.study.run_directory import safe_name
 from dina.study.settings_file import apply_overrides, check_settings
+from dina.study.unfinished_run import safe_name
 from dina.training.joint_presets import JOINT_PRESETS
 from dina.training.objectives import OBJECTIVES
 from dina.training.preset_settings import PresetSettings

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rivals_rows import Row
 
-from dina.study.run_directory import safe_name
+from dina.study.unfinished_run import safe_name
 
 DONE = "row.json"
 LEAST = 0.1  # of the seconds of a training, for as good as no epochs: statistics, features and scoring remain

@@ -35,7 +35,7 @@ def test_the_decoder_of_the_api_page_is_judged_like_any_other(small_session: Rec
     assert scores.shape == (len(split.test), len(split.test))
     result = evaluate("mean_luminance", "", "images", scores, task.target, "averaged", "image_from_response", 0, n_resamples=100)
     assert result.retrieval.n_gallery == len(split.test)
-    assert 0 <= result.top[1] <= 1
+    assert 0 <= result.top1 <= 1
 
 
 def test_the_tower_of_the_api_page_maps_images_to_feature_maps() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from dina.artifacts import write_dataset, write_json, write_text
-from dina.study.analysis import analyse
-from dina.study.retrieval_file import DecoderScores, Scored
+from dina.study.decoder_scores import DecoderScores, Scored
+from dina.study.judged_decoders import judge_decoders
 
 N_NEURONS = 400
 # how far the right image stands above the others, in standard deviations of the noise: (averaged, single trial)
@@ -48,7 +48,7 @@ def fabricate_run(folder: Path, like: Fabrication = Fabrication()) -> Path:
     scores = [_scores(name, like, generator) for name in SIGNAL if like.is_simulated or name != "ideal_observer"]
     if like.words:  # a decoder of a user's own, with a name of the user's own
         scores.append(replace(_scores("ridge", like, generator), decoder=like.words))
-    analysis = analyse(scores, seed=0, n_resamples=200)
+    analysis = judge_decoders(scores, seed=0, n_resamples=200)
     results = folder / "results"
     for one in scores:
         one.write(results / f"retrieval_{one.decoder if one.decoder in SIGNAL else 'own'}.nc")
@@ -58,7 +58,7 @@ def fabricate_run(folder: Path, like: Fabrication = Fabrication()) -> Path:
         write_dataset(results / "comparisons.nc", analysis.comparisons)
     write_dataset(results / "gallery.nc", _gallery(like, generator))
     write_dataset(results / "quality.nc", _quality(like, generator))
-    write_json(folder / "summary.json", _summary(like, analysis.rows))
+    write_json(folder / "summary.json", _summary(like, [row.to_json() for row in analysis.rows]))
     write_json(
         folder / "environment.json",
         {"dina": "0.1.0", "python": "3.11.7", "numpy": "2.2.0", "device": "cpu" + like.words, "n_threads": 2},

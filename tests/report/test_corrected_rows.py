@@ -7,7 +7,7 @@ from dina.figures.svg import svg_of
 from dina.report import write_report
 from dina.report.accuracy import all_decoders
 from dina.report.comparisons import differences, directions
-from dina.report.read_run import read_run
+from dina.study.run_directory import read_run
 from report.fabricated_run import fabricate_run
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dina.report import examples
 from dina.report.examples import choose_queries, make_examples
+from dina.study.decoder_scores import Scored
 
 
 def scores_with_ranks(ranks: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +38,7 @@ def test_a_tie_for_the_first_place_is_not_a_hit() -> None:
     scores = np.ones((1, 4))
     assert choose_queries(scores, np.array([2])) == [0]
     gallery = gallery_of(np.zeros((4, 8, 8), dtype=np.uint8))
-    made = make_examples(
-        xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", [2])}), "averaged", gallery
-    )
+    made = make_examples(Scored(scores, np.array([2]), np.arange(4)), gallery)
     assert not made[0].is_right
     assert made[0].rank == 2.5
 
@@ -60,8 +59,8 @@ def gallery_of(thumbnails: np.ndarray) -> xr.Dataset:
 def test_thumbnails_come_back_from_the_page_as_they_were(shape: tuple[int, ...]) -> None:
     thumbnails = np.random.default_rng(0).integers(0, 256, (30, *shape), dtype=np.uint8)
     scores, target = scores_with_ranks([3])
-    retrieval = xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", target)})
-    example = make_examples(retrieval, "averaged", gallery_of(thumbnails))[0]
+    scored = Scored(scores, target, np.arange(30))
+    example = make_examples(scored, gallery_of(thumbnails))[0]
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(example.target.uri.partition(",")[2]))))
     np.testing.assert_array_equal(pixels, thumbnails[0])
     assert example.found == 2
@@ -71,9 +70,9 @@ def test_thumbnails_come_back_from_the_page_as_they_were(shape: tuple[int, ...])
 def test_thumbnails_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = np.random.default_rng(0).integers(0, 256, (30, 64, 64), dtype=np.uint8)
     scores, target = scores_with_ranks([1, 2, 5])
-    retrieval = xr.Dataset({"scores_averaged": (("query", "gallery"), scores), "target_averaged": ("query", target)})
+    scored = Scored(scores, target, np.arange(30))
     monkeypatch.setattr(examples, "MAX_THUMBNAIL_BYTES", 30_000)
-    made = make_examples(retrieval, "averaged", gallery_of(thumbnails))
+    made = make_examples(scored, gallery_of(thumbnails))
     assert sum(len(image.uri) for example in made for image in (example.target, *example.best)) <= 30_000
     # noise cannot be compressed: 18 images of 64 × 64 take 98 kB as base64, of 32 × 32 a quarter
     assert made[0].target.width == 32

@@ -1,19 +1,21 @@
 """The headline says how well, of how many, against what, and claims no more than the interval allows."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dina.artifacts import write_dataset, write_json
 from dina.report.headline import best_rival, headline, tiles
-from dina.report.read_run import Run, read_run
+from dina.study.run_directory import Run, read_run
 
 
-def with_difference(run: Run, value: float, low: float, high: float) -> Run:
+def with_difference(run: Run, folder: Path, value: float, low: float, high: float) -> Run:
     comparisons = run.comparisons.copy(deep=True)
     for name, number in (("difference", value), ("low", low), ("high", high)):
         comparisons[f"top1_{name}"][:] = number
-    return replace(run, comparisons=comparisons)
+    write_json(folder / "summary.json", run.summary)
+    write_dataset(folder / "results" / "comparisons.nc", comparisons)
+    return read_run(folder)
 
 
 def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path) -> None:
@@ -35,8 +37,10 @@ def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path
         ((0.01, 0.0, 0.04), "so these data do not tell the two apart."),
     ],
 )
-def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(simulated_run: Path, difference: tuple, says: str) -> None:
-    assert says in headline(with_difference(read_run(simulated_run), *difference))[1]
+def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(
+    simulated_run: Path, tmp_path: Path, difference: tuple, says: str
+) -> None:
+    assert says in headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
 
 
 def test_reference_levels_and_dina_itself_are_no_rivals(simulated_run: Path) -> None:

@@ -11,9 +11,9 @@ from dina.figures.style import COLOURS, LABELS, style_of
 from dina.figures.svg import inline_svg, svg_of
 from dina.report.accuracy_figures import draw_accuracy, draw_ranks
 from dina.report.gallery_curve import draw_gallery_size, spread
-from dina.report.read_run import DecodingRow
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
+from dina.retrieval.evaluate import DecodingRow
 
 
 def luminance(colour: str) -> float:
@@ -26,7 +26,15 @@ def luminance(colour: str) -> float:
 def row(decoder: str, queries: str = "averaged", top1: float | None = 0.5, n_gallery: int = 100) -> DecodingRow:
     bounds = (None, None) if top1 is None else (max(top1 - 0.05, 0), min(top1 + 0.05, 1))
     return DecodingRow(
-        decoder, "", queries, "image_from_response", n_gallery, top1, *bounds, None, None, None, 1 / n_gallery, None, None, {}
+        decoder,
+        "",
+        queries,
+        "image_from_response",
+        n_gallery,
+        top1=top1,
+        top1_low=bounds[0],
+        top1_high=bounds[1],
+        chance_top1=1 / n_gallery,
     )
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from dina.analyses.semantics.page import BY_DECODER, NAMES, semantics_section
+from dina.artifacts import write_json
 from dina.report.interpretation import verdicts_sections
-from dina.report.read_run import Run
 from dina.statistics.finding import Finding
+from dina.study.run_directory import Run, read_run
 
 
 def fabricated() -> tuple[xr.Dataset, tuple[Finding, ...]]:
@@ -66,21 +67,22 @@ def test_what_could_not_be_computed_says_why() -> None:
     assert next(row for row in section.figures[0].table.rows if "category in all" in row[0])[1] == "–"
 
 
-def run_with(summary: dict) -> Run:
-    return Run(Path(), summary, (), None, None, None, None, {}, {}, {}, {}, {}, {}, "")
+def run_with(folder: Path, summary: dict) -> Run:
+    write_json(folder / "summary.json", summary)
+    return read_run(folder)
 
 
-def test_verdicts_are_counted_and_listed_image_side_first() -> None:
+def test_verdicts_are_counted_and_listed_image_side_first(tmp_path: Path) -> None:
     told = {
         "sparse": {"claim": "A few neurons.", "side": "neural", "verdict": "cannot tell", "reason": "Not done."},
         "coarse": {"claim": "Coarse.", "side": "image", "verdict": "supported", "reason": "Kept 0.8 (0.7 to 0.9)."},
     }
 
-    (section,) = verdicts_sections(run_with({"verdicts": told}))
+    (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
     assert section.paragraphs[0].startswith("1 supported, 0 not supported, 1 cannot tell.")
     assert [row[0] for row in section.tables[0].rows] == ["Coarse.", "A few neurons."]
 
 
-def test_a_run_that_was_never_interpreted_has_no_verdicts() -> None:
-    assert verdicts_sections(run_with({})) == []
+def test_a_run_that_was_never_interpreted_has_no_verdicts(tmp_path: Path) -> None:
+    assert verdicts_sections(run_with(tmp_path, {})) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from dina.retrieval.evaluate import evaluate, unavailable_row
+from dina.retrieval.evaluate import DecodingRow, evaluate
 from dina.retrieval.ranks import DIRECTIONS
 
 IMAGE, RESPONSE = DIRECTIONS
@@ -36,6 +36,8 @@ KEYS = [
     "chance_top10",
     "p_value",
     "reason",
+    "hubness",
+    "reads",
 ]
 
 
@@ -51,7 +53,7 @@ def noisy_scores(n: int, repeats: int, signal: float, seed: int = 0) -> tuple[np
 def test_a_row_has_every_key_and_is_json(direction):
     scores, target = noisy_scores(30, 2, 2.0)
 
-    row = evaluate("dina", "default", "images", scores, target, "single_trial", direction, seed=0, n_resamples=500).to_row()
+    row = evaluate("dina", "default", "images", scores, target, "single_trial", direction, seed=0, n_resamples=500).to_json()
 
     assert list(row) == KEYS
     assert json.loads(json.dumps(row, allow_nan=False)) == row
@@ -61,18 +63,21 @@ def test_a_row_has_every_key_and_is_json(direction):
 
 
 def test_an_unavailable_row_has_the_same_keys_and_a_reason():
-    row = unavailable_row("ridge", "", "averaged", IMAGE, "Too few images.")
+    row = DecodingRow("ridge", "", "averaged", IMAGE, reason="Too few images.").to_json()
 
     assert sorted(row) == sorted(KEYS)
-    assert {key for key, value in row.items() if value is not None} == {"decoder", "queries", "direction", "reason"}
+    assert {key for key, value in row.items() if value is not None} == {"decoder", "queries", "direction", "reason", "reads"}
 
 
 def test_perfect_scores_are_certain_and_intervals_still_have_width():
     result = evaluate("d", "", "images", np.eye(50), np.arange(50), "averaged", IMAGE, seed=0)
 
-    assert result.top[1] == 1
-    assert result.top_interval[1] == (pytest.approx(50 / (50 + 1.96**2), abs=1e-4), 1.0)  # Wilson at p = 1: n / (n + z²)
-    assert result.median_rank_interval == (1.0, 1.0)
+    assert result.top1 == 1
+    assert (result.top1_low, result.top1_high) == (
+        pytest.approx(50 / (50 + 1.96**2), abs=1e-4),
+        1.0,
+    )  # Wilson at p = 1: n / (n + z²)
+    assert (result.median_rank_low, result.median_rank_high) == (1.0, 1.0)
     assert result.p_value == pytest.approx(1 / 10_001)
 
 
@@ -84,8 +89,9 @@ def test_four_trials_of_an_image_count_as_one_for_the_interval():
     again = np.tile(np.arange(40), 4)
     four = evaluate("d", "", "images", scores[again], target[again], "single_trial", IMAGE, seed=0, n_resamples=500)
 
-    assert four.top_interval == once.top_interval
-    assert four.median_rank_interval == once.median_rank_interval
+    for name in ("top1", "top5", "top10", "median_rank"):
+        assert getattr(four, f"{name}_low") == getattr(once, f"{name}_low")
+        assert getattr(four, f"{name}_high") == getattr(once, f"{name}_high")
     assert four.p_value == once.p_value
 
 
@@ -118,7 +124,7 @@ def test_repeats_of_an_image_are_permuted_together():
 
 def test_a_gallery_too_small_for_top_ten_says_so():
     result = evaluate("d", "", "images", np.eye(6), np.arange(6), "averaged", IMAGE, seed=0, n_resamples=100)
-    row = result.to_row()
+    row = result.to_json()
 
     assert row["top5"] == 1
     assert row["top10"] is None
@@ -129,7 +135,7 @@ def test_a_gallery_too_small_for_top_ten_says_so():
 def test_the_same_seed_gives_the_same_numbers():
     scores, target = noisy_scores(20, 2, 1.0)
 
-    rows = [evaluate("d", "", "images", scores, target, "single_trial", RESPONSE, s, 300).to_row() for s in (1, 1, 2)]
+    rows = [evaluate("d", "", "images", scores, target, "single_trial", RESPONSE, s, 300).to_json() for s in (1, 1, 2)]
 
     assert rows[0] == rows[1]
     assert rows[0] != rows[2]

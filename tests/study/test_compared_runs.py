@@ -14,7 +14,7 @@ from dina.report.comparison_of_runs import comparison_markdown, write_comparison
 from dina.retrieval.hubness import measure_hubness
 from dina.study import compared_runs, read_settings, run_study
 from dina.study.compared_runs import compare_runs
-from dina.study.retrieval_file import DecoderScores, Scored
+from dina.study.decoder_scores import DecoderScores, Scored
 
 QUICK = ["dina.fit.n_epochs=1", "preset=scratch", "evaluation.n_resamples=100"]
 

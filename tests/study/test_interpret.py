@@ -96,18 +96,18 @@ def test_an_analysis_that_is_there_is_not_repeated_unless_forced(
     run: Path, small_session: Recording, table: dict[str, Analysis]
 ) -> None:
     interpret_run(run, small_session, ["count"])
-    table["count"] = replace(table["count"], run=stop)
+    table["count"] = replace(table["count"], compute=stop)
     assert interpret_run(run, small_session, ["count"])["count"].findings[0].value == 8
     with pytest.raises(KeyboardInterrupt):
         interpret_run(run, small_session, ["count"], force=True)
 
 
 def test_what_was_done_before_a_stop_is_kept(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
-    table["refuse"] = replace(table["refuse"], run=stop)
+    table["refuse"] = replace(table["refuse"], compute=stop)
     with pytest.raises(KeyboardInterrupt):
         interpret_run(run, small_session)
-    table["count"] = replace(table["count"], run=stop)
-    table["refuse"] = replace(table["refuse"], run=count)
+    table["count"] = replace(table["count"], compute=stop)
+    table["refuse"] = replace(table["refuse"], compute=count)
     assert list(interpret_run(run, small_session)) == ["count", "refuse"]
     assert verify_checksums(run) == {}
 
@@ -122,16 +122,16 @@ def test_parts_of_a_stopped_analysis_are_kept_until_it_is_finished_or_forced(
     def whole(decoded: Decoded) -> Counted:
         return Counted(int(decoded.parts.get("first half", lambda: {"n": np.array(-1)})["n"]))
 
-    table["count"] = replace(table["count"], run=half)
+    table["count"] = replace(table["count"], compute=half)
     with pytest.raises(KeyboardInterrupt):
         interpret_run(run, small_session, ["count"])
-    table["count"] = replace(table["count"], run=whole)
+    table["count"] = replace(table["count"], compute=whole)
     assert interpret_run(run, small_session, ["count"])["count"].findings[0].value == 8
     assert not list((run / ".parts").rglob("*.npz"))
-    table["count"] = replace(table["count"], run=half)
+    table["count"] = replace(table["count"], compute=half)
     with pytest.raises(KeyboardInterrupt):
         interpret_run(run, small_session, ["count"], force=True)
-    table["count"] = replace(table["count"], run=whole)
+    table["count"] = replace(table["count"], compute=whole)
     assert interpret_run(run, small_session, ["count"], force=True)["count"].findings[0].value == -1
 
 
@@ -161,7 +161,7 @@ def test_an_answer_holds_for_the_other_recordings_that_it_was_given(
     assert interpret_run(run, small_session, ["others"], others=(first,))["others"].findings[0].value == 1
     # given, they need not be asked for by name
     assert interpret_run(run, small_session, others=(second, first))["others"].findings[0].value == 2
-    table["others"] = replace(table["others"], run=stop)
+    table["others"] = replace(table["others"], compute=stop)
     assert interpret_run(run, small_session, ["others"], others=(first, second))["others"].findings[0].value == 2
     with pytest.raises(KeyboardInterrupt):
         interpret_run(run, small_session, ["others"], others=(second,))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dina.retrieval.hubness import measure_hubness
-from dina.study.retrieval_file import DecoderScores, Scored
+from dina.study.decoder_scores import DecoderScores, Scored
 from house.sources import ROOT
 
 NAMES = ("default", "paper", "scratch", "vna")

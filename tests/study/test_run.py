@@ -92,7 +92,7 @@ def test_a_finished_study_is_read_and_not_computed_again(
     assert result.summary == json.loads((finished / "summary.json").read_text())
     rows = {(row["decoder"], row["queries"], row["direction"]): row["top1"] for row in result.summary["decoding"]}
     for one in result.results:
-        assert rows[one.decoder, one.queries, one.direction] == one.top[1]
+        assert rows[one.decoder, one.queries, one.direction] == one.top1
 
 
 def test_a_finished_run_that_was_tampered_with_is_refused(

@@ -12,10 +12,10 @@ from rich.text import Text
 from dina.statistics.finding import Finding
 
 if TYPE_CHECKING:
-    from dina.study.interpretation_file import Interpreted
+    from dina.study.analysis_record import AnalysisRecord
 
 
-def print_findings(found: "Mapping[str, Interpreted]") -> None:
+def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
     """Print what each analysis found to standard output; those that could not be carried out say why."""
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table(title="What was found, with 95 % interval and the 95 % range of its null", title_justify="left")

@@ -50,11 +50,11 @@ def carry_out_interpretation(
     from dina.cli.sessions import open_condition, open_settled
     from dina.cli.study_command import carry_out_report
     from dina.cli.verdicts_table import print_verdicts
-    from dina.study.finished import check_finished
     from dina.study.interpret import interpret_run, judge_run
+    from dina.study.run_directory import read_finished
     from dina.study.settings_file import apply_overrides
 
-    check_finished(run)
+    read_finished(run)
     settings = apply_overrides({}, overrides)
     word, kept_images, seed = _source(run, recording, images)
     opened = open_settled(word, kept_images, seed)

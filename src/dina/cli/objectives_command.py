@@ -40,7 +40,7 @@ def carry_out_objectives(
     # imported here: threads must be set before numpy and torch are loaded
     from dina.analyses.objectives.page import ObjectivesReport, objectives_remarks, objectives_table, write_objectives
     from dina.study.objectives_study import study_objectives
-    from dina.study.run_directory import safe_name
+    from dina.study.unfinished_run import safe_name
 
     opened = open_recording(recording, images, seeds[0])
     folder = out or Path("runs") / f"{safe_name(opened.name)}-objectives"

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import xarray as xr
 
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import style_of
 from dina.figures.words import DASH, interval, number, percent
 from dina.report.accuracy_figures import draw_accuracy, draw_ranks
-from dina.report.read_run import DecodingRow, Run
+from dina.retrieval.evaluate import DecodingRow
 from dina.retrieval.ranks import target_ranks
+from dina.study.run_directory import Run
 
 QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}
@@ -68,7 +68,7 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
             beside(row.top10, 10),
             number(row.median_rank) + middle,
             p_words(row.p_value),
-            number(row.others.get("hubness"), 2),
+            number(row.hubness, 2),
         )
 
     return Table(
@@ -116,14 +116,14 @@ def _ranks_figure(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> l
     names = [
         row.decoder
         for row in rows
-        if row.queries == "averaged" and "scores_averaged" in run.retrieval.get(row.decoder, xr.Dataset())
+        if row.queries == "averaged" and row.decoder in run.retrieval and "averaged" in run.retrieval[row.decoder].scored
     ]
     if not names:
         return []
     ranks, sizes = {}, {}
     for name in dict.fromkeys(names):
-        scores, target = (run.retrieval[name][f"{word}_averaged"].to_numpy() for word in ("scores", "target"))
-        ranks[name], sizes[name] = target_ranks(scores, target.astype(np.int64)), scores.shape[1]
+        scored = run.retrieval[name].scored["averaged"]
+        ranks[name], sizes[name] = target_ranks(scored.scores, scored.target.astype(np.int64)), scored.scores.shape[1]
     steps = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= max(sizes.values())]
     table = Table(
         "Fraction of averaged queries whose image is among the best k.",

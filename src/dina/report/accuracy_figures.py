@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.style import COLOURS, DecoderStyle, style_of
 from dina.figures.words import percent
-from dina.report.read_run import DecodingRow
+from dina.retrieval.evaluate import DecodingRow
 
 ROW_MM = 8.0
 

@@ -14,7 +14,7 @@ from dina.figures.style import COLOURS, style_of
 from dina.figures.words import percent, signed
 from dina.report.accuracy import QUERIES, accuracy_table, p_words, reasons
 from dina.report.accuracy_figures import draw_directions
-from dina.report.read_run import Run
+from dina.study.run_directory import Run
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from dina.retrieval.ranks import target_ranks
+from dina.study.decoder_scores import Scored
 
 RULE = (
     "Queries are chosen by rule, not by beauty. Hits (right image first) are ordered by how clearly they were won: the score of"
@@ -67,19 +68,17 @@ def _at_quantiles(ordered: np.ndarray) -> list[int]:
     return [int(ordered[place]) for place in dict.fromkeys(places)]
 
 
-def make_examples(retrieval: xr.Dataset, queries: str, gallery: xr.Dataset) -> list[Example]:
+def make_examples(scored: Scored, gallery: xr.Dataset) -> list[Example]:
     """Return the examples of one decoder and one kind of query.
 
     Parameters
     ----------
-    retrieval
+    scored
         Scores and targets of the decoder.
-    queries
-        "averaged" or "single_trial".
     gallery
         Thumbnails, ids and labels of the images that the scores' gallery axis counts.
     """
-    scores, target = retrieval[f"scores_{queries}"].to_numpy(), retrieval[f"target_{queries}"].to_numpy().astype(np.int64)
+    scores, target = scored.scores, scored.target.astype(np.int64)
     rank = target_ranks(scores, target)
     chosen = choose_queries(scores, target)
     best = {query: np.argsort(-scores[query], kind="stable")[:N_BEST] for query in chosen}

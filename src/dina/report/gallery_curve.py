@@ -13,7 +13,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, style_of
 from dina.figures.words import DASH, interval, percent
 from dina.report.accuracy import QUERIES
-from dina.report.read_run import Run
+from dina.study.run_directory import Run
 
 
 @in_style

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dina.figures.style import style_of
 from dina.figures.words import interval, percent, signed
-from dina.report.read_run import DecodingRow, Run
+from dina.retrieval.evaluate import DecodingRow
+from dina.study.run_directory import Run
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from dina.analyses import ANALYSES
 from dina.figures.parts import Section, Table
-from dina.report.read_run import Run
+from dina.study.run_directory import Run
 
 ORDER = ("image", "neural")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from dina.figures.parts import Section, Table
 from dina.figures.style import style_of
-from dina.report.read_run import Run
+from dina.study.run_directory import Run
 
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."

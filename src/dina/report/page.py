@@ -20,10 +20,10 @@ from dina.report.gallery_curve import gallery_sizes
 from dina.report.headline import Tile, headline, tiles
 from dina.report.interpretation import interpretation_sections, verdicts_sections
 from dina.report.methods import commands, how_to_read, methods
-from dina.report.read_run import Run, read_run
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import training
+from dina.study.run_directory import Run, read_run
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,13 @@ def write_report(run: Path) -> Path:
         raise DataError(
             f"{folder} must be a folder inside the run; it is a link or a file. Remove it and write the report again."
         )
-    shown = _several_recordings(content) if "recordings" in content.summary else _one_recording(content)
+    shown = _several_recordings(content) if content.has_several_recordings else _one_recording(content)
     drawings = {part.name: svg_of(part.figure, part.name) for section in shown.sections for part in section.figures}
+    text = _render(shown, drawings)  # all is read before anything is written
     for name, drawing in drawings.items():
         write_text(folder / f"{name}.svg", drawing)
     page = content.path / "report.html"
-    write_text(page, _render(shown, drawings))
+    write_text(page, text)
     if (content.path / CHECKSUMS).is_file():
         write_checksums(content.path)
     return page
@@ -141,12 +142,8 @@ def _examples(run: Run) -> dict[str, list[Example]]:
     retrieval, gallery = run.retrieval.get("dina"), run.gallery
     if retrieval is None or gallery is None or "thumbnail" not in gallery:
         return {}
-    kinds = [
-        kind
-        for kind in QUERIES
-        if f"scores_{kind}" in retrieval and retrieval[f"scores_{kind}"].shape[1] == gallery.sizes["gallery"]
-    ]
-    return {kind: make_examples(retrieval, kind, gallery) for kind in kinds[:1]}
+    same = (kind for kind, one in retrieval.scored.items() if one.scores.shape[1] == gallery.sizes["gallery"])
+    return {kind: make_examples(retrieval.scored[kind], gallery) for kind in list(same)[:1]}
 
 
 def _render(page: _Page, drawings: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, number, percent
 from dina.report.accuracy import QUERIES
-from dina.report.read_run import Run
+from dina.study.run_directory import Run
 
 
 @in_style

@@ -1,6 +1,9 @@
 """From scores to a row of the table: accuracies beside chance, intervals over images and a permutation p-value."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,6 +11,7 @@ from jaxtyping import Float, Int
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.retrieval.decoder import Reads
+from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.ranks import ChanceLevels, Direction, Retrieval, retrieve
 from dina.shapes import Scores
 from dina.statistics.intervals import wilson_interval
@@ -15,85 +19,129 @@ from dina.statistics.p_values import permutation_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
 TOP_K = (1, 5, 10)
+TRAINING = ("epochs_done", "epochs_budget", "chosen_epoch", "stop_reason")
+COUNTS = ("n_gallery", "n_queries", "epochs_done", "epochs_budget", "chosen_epoch")
+
 PERMUTATION_CHUNK = 2_000_000
 """Largest number of table look-ups held at a time (16 MB)."""
 
-Row = dict[str, str | int | float | None]
+HUB_PLACES = 10
+"""Best places in which hubness counts how often each candidate stands."""
 
 
-@dataclass(frozen=True, eq=False)
-class RetrievalResult:
-    """How well one decoder retrieves in one direction from one kind of query.
+@dataclass(frozen=True)
+class DecodingRow:
+    """One row of the decoding table: how well one decoder retrieves in one direction from one kind of query.
+
+    A number is None where it could not be computed; ``reason`` then says why.
 
     Parameters
     ----------
     decoder, preset
-        As in tables; ``preset`` is "" for decoders without one.
-    reads
-        "images", "templates" (a reference level), "truth" (the ideal observer) or "queries" (a correction that sees all of
-        them at once).
+        Which decoder, and with which preset ("" where it has none).
     queries
         "averaged" or "single_trial".
     direction
         "image_from_response" or "response_from_image".
-    retrieval
-        Where the target of each query stands.
-    top, top_interval
-        By k: accuracy, and its Wilson interval with n = number of distinct images, because trials of one image are
-        not independent. Only the k up to the gallery size are there.
-    median_rank, median_rank_interval
-        Median mid-rank over queries, and its bootstrap interval over images.
+    n_gallery, n_queries
+        Number of candidates and of queries.
+    top1, top5, top10
+        Fraction of queries whose target is among the best 1, 5, 10. ``…_low`` and ``…_high`` are Wilson's interval with n = number
+        of distinct images, because trials of one image are not independent.
+    median_rank
+        Median mid-rank of the target, 1 is best; ``…_low`` and ``…_high`` are its bootstrap interval over images.
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
+    chance_top1, chance_top5, chance_top10
+        What guessing would reach.
     p_value
-        Of the mean log rank, under permutation of the assignment of queries to targets with the trials of an image
-        kept together.
+        Of the mean log rank, under permutation of the assignment of queries to targets with the trials of an image kept together.
     reason
         Why something is missing, or None.
+    hubness
+        Skewness of how often each candidate is among the ten best.
+    reads
+        "images", "templates" (a reference level), "truth" (the ideal observer) or "queries" (a correction that reads all
+        queries at once).
+    epochs_done, epochs_budget, chosen_epoch, stop_reason
+        The training of dina; None for other decoders.
+    retrieval
+        The ranks behind the numbers; None where there are none, and in a row that was read from a file.
     """
 
     decoder: str
     preset: str
-    reads: Reads
-    queries: QueryKind
-    direction: Direction
-    retrieval: Retrieval
-    top: dict[int, float]
-    top_interval: dict[int, tuple[float, float]]
-    median_rank: float
-    median_rank_interval: tuple[float, float]
-    mean_reciprocal_rank: float
-    two_way: float
-    p_value: float
-    reason: str | None
+    queries: str
+    direction: str
+    n_gallery: int | None = None
+    n_queries: int | None = None
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    top5: float | None = None
+    top5_low: float | None = None
+    top5_high: float | None = None
+    top10: float | None = None
+    top10_low: float | None = None
+    top10_high: float | None = None
+    median_rank: float | None = None
+    median_rank_low: float | None = None
+    median_rank_high: float | None = None
+    mean_reciprocal_rank: float | None = None
+    two_way: float | None = None
+    chance_top1: float | None = None
+    chance_top5: float | None = None
+    chance_top10: float | None = None
+    p_value: float | None = None
+    reason: str | None = None
+    hubness: float | None = None
+    reads: str = "images"
+    epochs_done: int | None = None
+    epochs_budget: int | None = None
+    chosen_epoch: int | None = None
+    stop_reason: str | None = None
+    retrieval: Retrieval | None = field(default=None, repr=False, compare=False)
 
-    @property
-    def chance(self) -> ChanceLevels:
-        """Chance levels of this gallery."""
-        return ChanceLevels(self.retrieval.n_gallery)
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as ``summary.json`` holds it: null for NaN, and nothing about training where nothing was trained."""
+        left_out = {"retrieval"} | (set(TRAINING) if self.epochs_done is None else set())
+        row = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in left_out}
+        return row | {"preset": self.preset or None}
 
-    def to_row(self) -> Row:
-        """Return the numbers as one flat row, ready for JSON; None where a number cannot be had."""
-        row: Row = {
-            "decoder": self.decoder,
-            "preset": self.preset or None,
-            "queries": self.queries,
-            "direction": self.direction,
-            "n_gallery": self.retrieval.n_gallery,
-            "n_queries": self.retrieval.n_queries,
-        }
-        for k in TOP_K:
-            low, high = self.top_interval.get(k, (None, None))
-            row |= {f"top{k}": self.top.get(k), f"top{k}_low": low, f"top{k}_high": high}
-        row |= {
-            "median_rank": self.median_rank,
-            "median_rank_low": self.median_rank_interval[0],
-            "median_rank_high": self.median_rank_interval[1],
-            "mean_reciprocal_rank": self.mean_reciprocal_rank,
-            "two_way": self.two_way,
-        }
-        row |= {f"chance_top{k}": self.chance.top(k) if k in self.top else None for k in TOP_K}
-        return row | {"p_value": self.p_value, "reason": self.reason}
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """Return the row that ``summary.json`` holds; columns that are absent or are no numbers become None.
+
+        Raises
+        ------
+        KeyError
+            If the entry names no decoder.
+        """
+        row: dict[str, Any] = {name: str(entry.get(name) or "") for name in ("preset", "queries", "direction")}
+        row |= {name: str(entry[name]) for name in ("reason", "stop_reason", "reads") if entry.get(name)}
+        done = {"decoder", "retrieval", "reason", "stop_reason", "reads", *row}
+        for name in (each.name for each in fields(cls) if each.name not in done):
+            value = _number(entry.get(name))
+            row[name] = int(value) if value is not None and name in COUNTS else value
+        return cls(decoder=str(entry["decoder"]), **row)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: Python's own types, None for NaN."""
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _number(cell: object) -> float | None:
+    """Return the finite number in a cell, None where there is none."""
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def evaluate(
@@ -106,13 +154,13 @@ def evaluate(
     direction: Direction,
     seed: int,
     n_resamples: int = 10_000,
-) -> RetrievalResult:
+) -> DecodingRow:
     """Judge a score matrix.
 
     Parameters
     ----------
     decoder, preset, reads, queries
-        Carried into the result; see `RetrievalResult`.
+        Carried into the result; see `DecodingRow`.
     scores, target, direction
         As in `retrieve`.
     seed
@@ -130,49 +178,41 @@ def evaluate(
     A collapsed decoder, whose scores are all equal, gets chance:
 
     >>> result = evaluate("flat", "", "images", np.zeros((20, 20)), np.arange(20), "averaged", "image_from_response", 0)
-    >>> round(result.top[1], 6), result.median_rank, result.two_way, result.p_value
+    >>> round(result.top1, 6), result.median_rank, result.two_way, result.p_value
     (0.05, 10.5, 0.5, 1.0)
     """
     found = retrieve(scores, target, direction)
+    n_images, chance = len(found.log_rank_sum), ChanceLevels(found.n_gallery)
     possible = [k for k in TOP_K if k <= found.n_gallery]
-    _, cluster = np.unique(found.image, return_inverse=True)
-    n_images = len(found.log_rank_sum)
-    counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    top = {k: float(found.top(k).mean()) for k in possible}
     missing = [str(k) for k in TOP_K if k not in possible]
-    return RetrievalResult(
+    top: dict[str, Any] = {}
+    for k in possible:
+        accuracy = float(found.top(k).mean())
+        low, high = wilson_interval(accuracy, n_images)
+        top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": chance.top(k)}
+    _, cluster = np.unique(found.image, return_inverse=True)
+    counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
+    median_low, median_high = percentile_interval(clustered_medians(found.rank(), cluster, counts))
+    candidates = scores if direction == "image_from_response" else scores.T
+    return DecodingRow(
         decoder=decoder,
         preset=preset,
-        reads=reads,
         queries=queries,
         direction=direction,
-        retrieval=found,
-        top=top,
-        top_interval={k: wilson_interval(value, n_images) for k, value in top.items()},
+        n_gallery=found.n_gallery,
+        n_queries=found.n_queries,
         median_rank=float(np.median(found.rank())),
-        median_rank_interval=percentile_interval(clustered_medians(found.rank(), cluster, counts)),
+        median_rank_low=median_low,
+        median_rank_high=median_high,
         mean_reciprocal_rank=float(found.reciprocal_rank().mean()),
         two_way=float(found.two_way().mean()),
         p_value=_permute_targets(found.log_rank_sum, generator_for(seed, "permutation"), n_resamples),
         reason=f"A gallery of {found.n_gallery} has no top {' or '.join(missing)}." if missing else None,
+        hubness=measure_hubness(candidates, min(HUB_PLACES, candidates.shape[1])) if min(scores.shape) > 1 else None,
+        reads=reads,
+        retrieval=found,
+        **top,
     )
-
-
-def unavailable_row(decoder: str, preset: str, queries: QueryKind, direction: Direction, reason: str) -> Row:
-    """Return the row of a number that cannot be had: the same keys, null everywhere, and the reason why.
-
-    Examples
-    --------
-    >>> row = unavailable_row("ideal_observer", "", "averaged", "image_from_response", "No truth is known.")
-    >>> row["top1"], row["reason"]
-    (None, 'No truth is known.')
-    """
-    row: Row = {"decoder": decoder, "preset": preset or None, "queries": queries, "direction": direction}
-    row |= dict.fromkeys(("n_gallery", "n_queries"))
-    for k in TOP_K:
-        row |= dict.fromkeys((f"top{k}", f"top{k}_low", f"top{k}_high"))
-    row |= dict.fromkeys(("median_rank", "median_rank_low", "median_rank_high", "mean_reciprocal_rank", "two_way"))
-    return row | dict.fromkeys(f"chance_top{k}" for k in TOP_K) | {"p_value": None, "reason": reason}
 
 
 def _permute_targets(

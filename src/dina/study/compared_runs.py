@@ -13,17 +13,17 @@ from dina.checks import DataError
 from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.progress import track
 from dina.retrieval.compare import compare
+from dina.retrieval.evaluate import HUB_PLACES
 from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.ranks import Retrieval, retrieve
 from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import control_false_discoveries
-from dina.study.analysis import HUB_PLACES
+from dina.study.decoder_scores import DecoderScores, Scored
 from dina.study.decoders import read_scores
 from dina.study.dina_step import BEFORE_TRAINING
-from dina.study.finished import check_finished
-from dina.study.retrieval_file import DecoderScores, Scored
-from dina.study.run_directory import IDENTITY, differences
+from dina.study.run_directory import SETTINGS, read_finished
 from dina.study.settings import read_settings
+from dina.study.unfinished_run import differences
 
 MEASURES = ("top1", "mean_log_rank")
 OWN = ("dina", BEFORE_TRAINING)
@@ -118,13 +118,10 @@ def compare_runs(
 
 
 def _read(run: Path) -> _Told:
-    check_finished(run)
-    identity = json.loads((run / IDENTITY).read_text(encoding="utf-8"))
-    split = json.loads((run / "split.json").read_text(encoding="utf-8"))
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    scores = read_scores(run, read_settings(run / "study.toml"))
-    task = (str(identity["recording"]), str(split["sha256"]))
-    return _Told(run.name, task, str(summary["recording"]["name"]), identity, scores)
+    content = read_finished(run)
+    scores = read_scores(run, read_settings(run / SETTINGS))
+    task = (str(content.identity["recording"]), str(content.split["sha256"]))
+    return _Told(run.name, task, str(content.summary["recording"]["name"]), content.identity, scores)
 
 
 def _check(told: Sequence[_Told], *, mixed: bool) -> None:

@@ -6,10 +6,10 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.retrieval.decoder import Decoder
 from dina.rivals import BASELINES
+from dina.study.decoder_scores import DecoderScores
 from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
 from dina.study.fitting import Parts, fit_and_score
 from dina.study.image_features import read_image_features
-from dina.study.retrieval_file import DecoderScores
 from dina.study.settings import StudySettings
 
 

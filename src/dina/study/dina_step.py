@@ -15,8 +15,8 @@ from dina.artifacts import write_text
 from dina.checks import DataError, check_choice
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.shapes import Scores
+from dina.study.decoder_scores import DecoderScores
 from dina.study.fitting import Parts, fit_and_score, score_test
-from dina.study.retrieval_file import DecoderScores
 from dina.study.settings_file import check_settings
 from dina.training.decoder import DinaDecoder
 from dina.training.preset_settings import PresetSettings

@@ -1,6 +1,5 @@
 """A finished run as analyses take it: the same recording, the same split, and the towers that were fitted."""
 
-import json
 import logging
 from pathlib import Path
 
@@ -14,25 +13,13 @@ from dina.data.pairs import learn_standardiser, make_pairs
 from dina.recordings.recording import Recording
 from dina.study.dina_step import dina_settings
 from dina.study.image_features import read_image_features
-from dina.study.run_directory import IDENTITY, differences
+from dina.study.run_directory import SETTINGS, TOWERS, read_finished
 from dina.study.settings import StudySettings, read_settings
+from dina.study.unfinished_run import differences
 from dina.training.aligned_towers import AlignedTowers
 
 log = logging.getLogger("dina.study")
 RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
-
-
-def check_finished(run: Path) -> None:
-    """Refuse anything but the directory of a finished study.
-
-    Raises
-    ------
-    DataError
-        If ``run`` lacks what a study writes.
-    """
-    missing = [name for name in ("summary.json", "split.json", "study.toml", IDENTITY) if not (run / name).is_file()]
-    if missing:
-        raise DataError(f"{run} must be a finished run directory; it has no {missing[0]}. Give the --out of `dina study`.")
 
 
 def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Recording, ...] = ()) -> Decoded:
@@ -54,15 +41,14 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
     DataError
         If the run is not finished, or the recording is another one.
     """
-    check_finished(run)
-    identity = json.loads((run / IDENTITY).read_text(encoding="utf-8"))
+    content = read_finished(run)
+    identity = content.identity
     found = {"recording": recording.fingerprint()}
     if identity.get("recording") != found["recording"]:
         changes = differences({"recording": identity.get("recording")}, found)
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
-    settings = read_settings(run / "study.toml")
-    split = json.loads((run / "split.json").read_text(encoding="utf-8"))
-    ids = {name: np.array(split[name], dtype=np.int64) for name in ("train", "validation", "test")}
+    settings = read_settings(run / SETTINGS)
+    ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
     standardiser = learn_standardiser(recording, ids["train"])
     train, validation, test = (make_pairs(recording, ids[name], standardiser) for name in ("train", "validation", "test"))
     decoded = Decoded(
@@ -85,7 +71,7 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
 
 
 def _read_towers(run: Path, device: str) -> AlignedTowers | None:
-    path = run / "model.safetensors"
+    path = run / TOWERS
     return AlignedTowers.load(path).to(device) if path.is_file() else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dina.checks import DataError
 from dina.data.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_template_tasks
 from dina.retrieval.decoder import Decoder, Reads
-from dina.study.retrieval_file import DecoderScores, Scored
+from dina.study.decoder_scores import DecoderScores, Scored
 
 READS: dict[str, Reads] = {
     "nearest_repeat_zscored": "templates",

@@ -16,14 +16,15 @@ from dina import __version__
 from dina.analyses import ANALYSES, RULES, Decoded
 from dina.analyses.kept_parts import KeptParts
 from dina.analyses.verdict import Verdict, judge
-from dina.artifacts import write_checksums, write_json
+from dina.artifacts import write_json
 from dina.checks import DataError, check_choice
 from dina.recordings.recording import Recording
+from dina.study.analysis_record import AnalysisRecord
 from dina.study.environment import fixed_threads
-from dina.study.finished import check_finished, read_decoded
-from dina.study.interpretation_file import Interpreted, read_interpreted, write_reason, write_result
-from dina.study.run_directory import locked
+from dina.study.finished import read_decoded
+from dina.study.run_directory import TIMINGS, read_finished, update_summary
 from dina.study.settings_file import check_settings
+from dina.study.unfinished_run import locked
 
 PARTS = ".parts"  # hidden: no part of the results, and gone when the analysis is finished
 log = logging.getLogger("dina.study")
@@ -40,7 +41,7 @@ def interpret_run(
     *,
     is_slow_wanted: bool = False,
     force: bool = False,
-) -> dict[str, Interpreted]:
+) -> dict[str, AnalysisRecord]:
     """Carry out analyses of a finished run and keep what they found in it.
 
     An analysis that is already there is not repeated, unless it reads other recordings and was given different ones; one
@@ -77,7 +78,7 @@ def interpret_run(
         If a name is unknown, the run is not finished, the recording is another one, nothing asked for reads ``others``, or
         ``settings`` are given for none or several analyses or are not allowed.
     """
-    check_finished(run)
+    read_finished(run)
     chosen = [check_choice("analysis", name, ANALYSES) for name in names] or [
         name for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow or (others and row.reads_others)
     ]
@@ -102,9 +103,9 @@ def interpret_run(
     return found
 
 
-def read_all(run: Path) -> dict[str, Interpreted]:
+def read_all(run: Path) -> dict[str, AnalysisRecord]:
     """Return what every analysis found that the run holds, in the order of the table of analyses."""
-    read = {name: read_interpreted(run, name) for name in ANALYSES}
+    read = {name: AnalysisRecord.read(run, name) for name in ANALYSES}
     return {name: one for name, one in read.items() if one is not None}
 
 
@@ -116,7 +117,7 @@ def judge_run(run: Path) -> dict[str, Verdict]:
     DataError
         If the run is not finished or a file in it is damaged.
     """
-    check_finished(run)
+    read_finished(run)
     found = read_all(run)
     findings = {name: {finding.name: finding for finding in one.findings} for name, one in found.items() if one.reason is None}
     missing = {name: one.reason for name, one in found.items() if one.reason is not None}
@@ -143,7 +144,7 @@ def _changed(settings: BaseModel | None) -> dict[str, Any]:
 
 def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
     """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings or recordings."""
-    known = read_interpreted(run, name)
+    known = AnalysisRecord.read(run, name)
     if known is None or known.settings != settings:
         return True
     if not ANALYSES[name].reads_others:
@@ -164,13 +165,13 @@ def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], 
     try:
         kept = KeptParts(parts / _digest(decoded, settings))
         result = row.run(replace(decoded, parts=kept), _settings_of(name, settings))
-        write_result(run, name, result, others, settings)
+        AnalysisRecord(result.findings(), None, others, settings).write(run, name, result)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
-        write_reason(run, name, str(error), others, settings)
+        AnalysisRecord((), str(error), others, settings).write(run, name)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
-    timings = json.loads((run / "timings.json").read_text(encoding="utf-8")) if (run / "timings.json").is_file() else {}
-    write_json(run / "timings.json", {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
+    timings = json.loads((run / TIMINGS).read_text(encoding="utf-8")) if (run / TIMINGS).is_file() else {}
+    write_json(run / TIMINGS, {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
 
 
 def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
@@ -180,10 +181,8 @@ def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _update_summary(run: Path, found: dict[str, Interpreted]) -> None:
+def _update_summary(run: Path, found: dict[str, AnalysisRecord]) -> None:
     """Put the findings into ``summary.json`` and write the checksums last."""
-    summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    summary["interpretation"] = {name: one.to_json() for name, one in found.items()}
-    summary["verdicts"] = {name: verdict.to_json() for name, verdict in judge_run(run).items()}
-    write_json(run / "summary.json", summary)
-    write_checksums(run)
+    interpretation = {name: one.to_json() for name, one in found.items()}
+    verdicts = {name: verdict.to_json() for name, verdict in judge_run(run).items()}
+    update_summary(run, {"interpretation": interpretation, "verdicts": verdicts})

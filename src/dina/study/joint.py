@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from dina import __version__
 from dina.analyses.across_recordings import explain_guesses, mouse_of
-from dina.artifacts import verify_checksums, write_dataset, write_json, write_text
+from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.near_duplicates import group_near_identical, merge_groups
 from dina.data.splits import split_by_stimulus
@@ -26,8 +26,9 @@ from dina.study.joint_rounds import Round, read_rounds
 from dina.study.joint_settings import JointSettings
 from dina.study.joint_statistics import JointStatistics, RecordingRounds, joint_statistics
 from dina.study.joint_updates import describe_updates
-from dina.study.run_directory import is_finished, open_run
+from dina.study.run_directory import check_whole
 from dina.study.settings_file import to_toml
+from dina.study.unfinished_run import is_finished, open_run
 
 log = logging.getLogger("dina.study")
 
@@ -80,7 +81,7 @@ def run_joint_study(
         "environment": describe_environment(device, n_threads),
     }
     if is_finished(out, identity) and not force:
-        _check_whole(out)
+        check_whole(out)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
         return summary
@@ -108,14 +109,6 @@ def _check(recordings: Sequence[Recording]) -> None:
             f"A joint study needs at least two recordings with different names; got {', '.join(names) or 'none'}."
             " Give further recordings that show the same images."
         )
-
-
-def _check_whole(run: Path) -> None:
-    """Refuse a finished run whose numbers are not as they were written; what a report added is no concern here."""
-    faults = verify_checksums(run)
-    bad = [f"{name} is {f}" for name, f in faults.items() if f != "not listed" and name.startswith(("summary", "results"))]
-    if bad:
-        raise DataError(f"{run} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
 
 
 def _rounds(recordings: Sequence[Recording], settings: JointSettings, folder: Path) -> list[Round]:

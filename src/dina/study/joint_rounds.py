@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from dina.data.splits import Split
-from dina.study.run_directory import safe_name
+from dina.study.unfinished_run import safe_name
 
 
 @dataclass(frozen=True, eq=False)

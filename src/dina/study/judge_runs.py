@@ -1,6 +1,5 @@
 """Verdicts of several runs: each by itself, and all recordings together with the mouse as the unit."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from dina.analyses.across_recordings import (
 )
 from dina.analyses.verdict import Verdict, judge
 from dina.checks import DataError
-from dina.study.finished import check_finished
 from dina.study.interpret import judge_run, read_all
+from dina.study.run_directory import SETTINGS, read_finished
 from dina.study.settings import read_settings
 
 
@@ -68,7 +67,7 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
 
 def _combine(runs: Sequence[Path], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
     recordings = [name for name, _ in animals]
-    presets = {read_settings(run / "study.toml").preset for run in runs}
+    presets = {read_settings(run / SETTINGS).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
     told = []
@@ -80,7 +79,6 @@ def _combine(runs: Sequence[Path], animals: Sequence[tuple[str, str | None]]) ->
 
 def _animal_of(run: Path) -> tuple[str, str | None]:
     """Return the recording of a run, and its animal as stated."""
-    check_finished(run)
-    recording = json.loads((run / "summary.json").read_text(encoding="utf-8"))["recording"]
+    recording = read_finished(run).summary["recording"]
     animal = recording.get("animal")  # runs of older versions do not know
     return str(recording["name"]), None if animal is None else str(animal)

@@ -19,8 +19,8 @@ from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
 from dina.study.finished import read_decoded
 from dina.study.run import run_study
-from dina.study.run_directory import safe_name
 from dina.study.settings import read_settings
+from dina.study.unfinished_run import safe_name
 from dina.training.objectives import OBJECTIVES
 
 PRESET = "scratch"

@@ -10,26 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from dina.artifacts import sha256_of, verify_checksums, write_dataset, write_json, write_text
-from dina.checks import DataError
+from dina.artifacts import sha256_of, write_dataset, write_json, write_text
 from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import learn_standardiser, make_pairs
-from dina.data.splits import Split, split_by_stimulus
+from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
-from dina.retrieval.evaluate import RetrievalResult
-from dina.study.analysis import Analysis, analyse
+from dina.retrieval.evaluate import DecodingRow
 from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.fitting import Parts
 from dina.study.gallery_file import gallery_dataset
 from dina.study.image_features import read_image_features
+from dina.study.judged_decoders import JudgedDecoders, judge_decoders
 from dina.study.quality import assess_quality
-from dina.study.run_directory import is_finished, open_run, safe_name
+from dina.study.run_directory import ENVIRONMENT, LOG, RESULTS, SETTINGS, SPLIT, SUMMARY, TIMINGS, Run, check_whole, split_to_json
 from dina.study.settings import StudySettings, resolve, settings_to_toml
 from dina.study.summary import compose_summary, note_animal
+from dina.study.unfinished_run import is_finished, open_run, safe_name
 
 log = logging.getLogger("dina.study")
 
@@ -50,7 +49,7 @@ class StudyResult:
 
     path: Path | None
     summary: dict[str, Any]
-    results: tuple[RetrievalResult, ...]
+    results: tuple[DecodingRow, ...]
 
 
 def run_study(
@@ -102,17 +101,18 @@ def run_study(
         return StudyResult(None, result.summary, result.results)
     identity = _identify(recording, settings, device, n_threads)
     if is_finished(out, identity) and not force:
-        _check_whole(out)
+        check_whole(out)
         note_animal(out, recording)
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         with fixed_threads(n_threads):
-            analysis = analyse(read_scores(out, settings), settings.seed, *_judging(settings))
+            judged = judge_decoders(read_scores(out, settings), settings.seed, *_judging(settings))
     else:
         with open_run(out, identity, force=force) as folder, _kept_log(folder), fixed_threads(n_threads):
-            write_text(folder / "study.toml", settings_to_toml(settings))
-            write_json(folder / "environment.json", identity["environment"])
-            analysis = _carry_out(recording, settings, device, folder)
-    return StudyResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")), analysis.results)
+            write_text(folder / SETTINGS, settings_to_toml(settings))
+            write_json(folder / ENVIRONMENT, identity["environment"])
+            judged = _carry_out(recording, settings, device, folder)
+    results = tuple(row for row in judged.rows if row.retrieval is not None)
+    return StudyResult(out, Run(out).summary, results)
 
 
 def _identify(recording: Recording, settings: StudySettings, device: str, n_threads: int) -> dict[str, Any]:
@@ -132,27 +132,15 @@ def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
     return settings.evaluation.n_resamples, settings.evaluation.transductive
 
 
-def _check_whole(run: Path) -> None:
-    """Refuse a finished run whose numbers are not as they were written; what a report added is no concern here."""
-    faults = verify_checksums(run)
-    bad = [
-        f"{name} is {fault}"
-        for name, fault in faults.items()
-        if fault != "not listed" and name.startswith(("summary", "results"))
-    ]
-    if bad:
-        raise DataError(f"{run} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
-
-
 def default_run_name(recording: Recording, settings: StudySettings) -> str:
     """Return the name of a run directory, safe on every system: recording, preset and seed."""
     return f"{safe_name(recording.name)}-{settings.preset}-seed{settings.seed}"
 
 
-def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> Analysis:
+def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> JudgedDecoders:
     """Do the whole study in ``folder``; each step reads top to bottom as the Methods of a paper."""
-    timings = Timings(folder / "timings.json")
-    results = folder / "results"
+    timings = Timings(folder / TIMINGS)
+    results = folder / RESULTS
 
     # How good are the data? Repeats, reliability, signal variance, spectrum; no decoder sees these numbers.
     with timings.of("quality"):
@@ -164,7 +152,7 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
         group = group_near_identical(recording.images, settings.split.near_identical)
         fractions = (settings.split.validation_fraction, settings.split.test_fraction)
         split = split_by_stimulus([recording], group, settings.seed, *fractions)
-        write_json(folder / "split.json", _describe(split))
+        write_json(folder / SPLIT, split_to_json(split))
 
     # Mean and deviation of each neuron come from training trials alone.
     standardiser = learn_standardiser(recording, split.train)
@@ -179,25 +167,18 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
         scores = read_scores(folder, settings)
-        analysis = analyse(scores, settings.seed, *_judging(settings))
-        _write_analysis(analysis, results)
-        summary = compose_summary(recording, settings, split, quality, scores, analysis)
-        write_json(folder / "summary.json", summary)
-    return analysis
+        judged = judge_decoders(scores, settings.seed, *_judging(settings))
+        _write_judged(judged, results)
+        summary = compose_summary(recording, split, quality, scores, judged)
+        write_json(folder / SUMMARY, summary)
+    return judged
 
 
-def _write_analysis(analysis: Analysis, results: Path) -> None:
-    if analysis.gallery_size is not None:
-        write_dataset(results / "gallery_size.nc", analysis.gallery_size)
-    if analysis.comparisons is not None:
-        write_dataset(results / "comparisons.nc", analysis.comparisons)
-
-
-def _describe(split: Split) -> dict[str, Any]:
-    ids = {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
-    numbers, counts = np.unique(split.group, return_counts=True)
-    twins = [np.flatnonzero(split.group == number).tolist() for number in numbers[counts > 1]]
-    return {"seed": split.seed, "sha256": split.sha256(), **ids, "near_identical_groups": twins}
+def _write_judged(judged: JudgedDecoders, results: Path) -> None:
+    if judged.gallery_size is not None:
+        write_dataset(results / "gallery_size.nc", judged.gallery_size)
+    if judged.comparisons is not None:
+        write_dataset(results / "comparisons.nc", judged.comparisons)
 
 
 class Timings:
@@ -227,7 +208,7 @@ class Timings:
 def _kept_log(folder: Path) -> Iterator[None]:
     """Add the lines of the package's log to ``log.txt`` while a study runs."""
     logger = logging.getLogger("dina")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     try:

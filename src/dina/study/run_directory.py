@@ -1,231 +1,276 @@
-"""The folder of one study: begun as RUN.partial, locked, gone on with after a crash, and put in place at the end."""
+"""What a run directory holds: the name of every file, and its content as studies, comparisons and reports read it."""
 
+import csv
 import json
-import os
-import re
-import shutil
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dina.artifacts import CHECKSUMS, flush_folder, write_checksums, write_json
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from dina.artifacts import verify_checksums, write_checksums, write_json
 from dina.checks import DataError
+from dina.data.splits import Split
+from dina.retrieval.evaluate import DecodingRow
+from dina.study.analysis_record import FOLDER, AnalysisRecord
+from dina.study.decoder_scores import DecoderScores
 
 IDENTITY = "identity.json"
-LOCK = ".lock"
-MOST_LISTED = 6  # entries of a list that are named
+"""What decides the numbers of a run: recording, settings, versions, device and threads."""
+
+SETTINGS = "study.toml"
+SUMMARY = "summary.json"
+SPLIT = "split.json"
+ENVIRONMENT = "environment.json"
+HISTORY = "history.csv"
+TOWERS = "model.safetensors"
+TOWERS_DESCRIBED = "model.json"
+TIMINGS = "timings.json"
+LOG = "log.txt"
+RESULTS = "results"
+MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
 
 
-def safe_name(text: str) -> str:
-    """Turn any name into one that is safe as a file name on every system, at most 80 characters long.
-
-    Examples
-    --------
-    >>> safe_name("../../M17 <b>day 2</b>"), safe_name("CON"), safe_name("…")
-    ('M17_b_day_2_b', '_CON', 'recording')
-    """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80].rstrip("._-") or "recording"
-    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    return f"_{name}" if reserved else name
-
-
-def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
-    """Say whether ``run`` is the finished study of this very recording, settings and environment."""
-    return (run / CHECKSUMS).is_file() and _read_identity(run) == identity
-
-
-@contextmanager
-def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator[Path]:
-    """Give the folder to work in, ``RUN.partial``; on success rename it to ``RUN``, checksums written last.
-
-    If an unfinished study of the same identity is there, its folder is given as it was left.
+@dataclass(frozen=True)
+class Run:
+    """A run directory, read file by file as it is asked for; what is absent stays absent, and no model is touched.
 
     Parameters
     ----------
-    run
-        Where the finished study is to be.
-    identity
-        What decides the results: recording, settings, versions, device, threads.
-    force
-        Whether an existing run, or an unfinished one of another identity, may be replaced.
+    path
+        The run directory.
+    """
+
+    path: Path
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Content of ``summary.json``."""
+        return _read_json(self.path / SUMMARY)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Content of ``identity.json``; empty where absent."""
+        return _read_json(self.path / IDENTITY, optional=True)
+
+    @cached_property
+    def split(self) -> dict[str, Any]:
+        """Content of ``split.json``: ids of the images of each part, seed and checksum; empty where absent."""
+        return _read_json(self.path / SPLIT, optional=True)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Content of ``environment.json``; empty where absent."""
+        return _read_json(self.path / ENVIRONMENT, optional=True)
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """Content of ``model.json``, the description of the towers; empty where absent."""
+        return _read_json(self.path / TOWERS_DESCRIBED, optional=True)
+
+    @cached_property
+    def settings(self) -> str:
+        """Text of ``study.toml``; "" where absent."""
+        return _read_text(self.path / SETTINGS) if (self.path / SETTINGS).is_file() else ""
+
+    @cached_property
+    def rows(self) -> tuple[DecodingRow, ...]:
+        """The decoding table of the summary; empty in a run of several recordings."""
+        rows = []
+        for number, entry in enumerate(self.summary.get("decoding", [])):
+            if not isinstance(entry, dict) or not isinstance(entry.get("decoder"), str):
+                raise DataError(f"Row {number} of decoding in {SUMMARY} must be an object with a decoder. Run the study again.")
+            rows.append(DecodingRow.from_json(entry))
+        return tuple(rows)
+
+    @cached_property
+    def retrieval(self) -> dict[str, DecoderScores]:
+        """Decoder name → its scores of the test images."""
+        files = sorted((self.path / RESULTS).glob("retrieval_*.nc"))
+        return {file.stem.removeprefix("retrieval_"): DecoderScores.read(file) for file in files}
+
+    @cached_property
+    def interpretation(self) -> dict[str, AnalysisRecord]:
+        """Analysis name → what it found, with its arrays."""
+        try:
+            return {
+                str(name): AnalysisRecord.from_json(one, _read_dataset(self.path / FOLDER / f"{Path(name).name}.nc"))
+                for name, one in self.summary.get("interpretation", {}).items()
+            }
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
+
+    @cached_property
+    def history(self) -> dict[str, Float[np.ndarray, "epoch"]]:
+        """Column → one value per epoch (NaN where the cell is empty); empty where there was no training."""
+        path = self.path / HISTORY
+        records = list(csv.DictReader(_read_text(path).splitlines())) if path.is_file() else []
+        names = [str(name) for name in records[0] if name] if records else []
+        columns = {name: np.array([_number(record.get(name)) for record in records]) for name in names}
+        return {name: values for name, values in columns.items() if np.isfinite(values).any()}
+
+    @cached_property
+    def quality(self) -> xr.Dataset | None:
+        """Quality of the recording by neuron, stimulus and rank."""
+        return self._dataset("quality")
+
+    @cached_property
+    def gallery(self) -> xr.Dataset | None:
+        """Thumbnails of the test images."""
+        return self._dataset("gallery")
+
+    @cached_property
+    def gallery_size(self) -> xr.Dataset | None:
+        """Accuracy against gallery size."""
+        return self._dataset("gallery_size")
+
+    @cached_property
+    def comparisons(self) -> xr.Dataset | None:
+        """Paired differences dina − rival."""
+        return self._dataset("comparisons")
+
+    @cached_property
+    def alignment(self) -> xr.Dataset | None:
+        """Similarity of the maps of several recordings."""
+        return self._dataset("alignment")
+
+    def _dataset(self, name: str) -> xr.Dataset | None:
+        return _read_dataset(self.path / RESULTS / f"{name}.nc")
+
+    @property
+    def has_several_recordings(self) -> bool:
+        """Whether the study was of several recordings together."""
+        return "recordings" in self.summary
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the recording came with the truth of a simulation."""
+        said = self.summary.get("recording", {}).get("is_simulated")
+        if said is not None:
+            return bool(said)
+        return any(row.decoder == "ideal_observer" and row.top1 is not None for row in self.rows)
+
+    def reads(self, decoder: str) -> str:
+        """Return what of the gallery a decoder reads: "images", "templates", "truth" or "queries"."""
+        return next((row.reads for row in self.rows if row.decoder == decoder), "images")
+
+    def select(self, queries: str, direction: str = "image_from_response") -> list[DecodingRow]:
+        """Return the rows of one kind of query and one direction, in the order of the summary."""
+        return [row for row in self.rows if row.queries == queries and row.direction == direction]
+
+
+def read_run(path: Path) -> Run:
+    """Open a run directory; each file is read when it is first asked for, and anything but ``summary.json`` may be absent.
+
+    Only files at fixed places below ``path`` are opened. A file that cannot be read as what its name says raises
+    `dina.checks.DataError` then.
 
     Raises
     ------
     DataError
-        If the place is taken, is not ours to replace, or another process is working in it.
+        If ``summary.json`` is absent.
     """
-    partial = run.with_name(run.name + ".partial")
-    for folder in (run, partial):
-        _refuse_foreign(folder)
-    if run.exists() and not force:
-        changes = differences(_read_identity(run) or {}, identity)
-        raise DataError(f"{run} already holds a study ({changes}). Choose another --out, or replace it with --force.")
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{partial} cannot be made: {error.strerror}. Choose another place with --out.") from error
-    with locked(partial):
-        found = _read_identity(partial)
-        if found is not None and found != identity:
-            if not force:
-                raise DataError(
-                    f"{partial} holds an unfinished study that differs in {differences(found, identity)}."
-                    " Give the same settings to go on with it, choose another --out, or start afresh with --force."
-                )
-            _empty(partial)
-        _remove_halves(partial)
-        write_json(partial / IDENTITY, identity)
-        yield partial
-        write_checksums(partial)
-        _put_in_place(partial, run)
+    if not (Path(path) / SUMMARY).is_file():
+        raise DataError(
+            f"A run directory must hold {SUMMARY}; {path} does not. Give the directory that `dina study` wrote (its --out)."
+        )
+    return Run(Path(path))
 
 
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Name what differs between two identities, in a few words.
+def read_finished(path: Path) -> Run:
+    """Open the directory of a finished study of one recording.
 
-    Examples
-    --------
-    >>> differences({"settings": {"seed": 0}}, {"settings": {"seed": 1}})
-    'settings.seed: 0 there, 1 now'
-
-    Of lists only what is in one of them:
-
-    >>> differences({"decoders": ["dina", "ridge"]}, {"decoders": ["dina", "cebra", "kay2008"]})
-    'decoders: ridge only there, cebra and kay2008 only now'
+    Raises
+    ------
+    DataError
+        If ``path`` lacks a file that every study writes, or is a study of several recordings.
     """
-    old, new = _flat(found), _flat(wanted)
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    words = [f"{key}: {_changed(old.get(key), new.get(key))}" for key in changed[:3]]
-    more = [f"and {len(changed) - 3} more"] if len(changed) > 3 else []
-    return "; ".join(words + more) or "nothing: it is the same study"
+    run = Run(Path(path))
+    missing = [name for name in (SUMMARY, SETTINGS, IDENTITY) if not (run.path / name).is_file()]
+    if not missing and run.has_several_recordings:
+        raise DataError(
+            f"{path} must be a run of one recording to be interpreted, judged or compared; it holds {len(run.summary['recordings'])}"
+            " recordings together, whose report compares them. Study each recording by itself with `dina study` and give those runs."
+        )
+    missing += [] if (run.path / SPLIT).is_file() else [SPLIT]
+    if missing:
+        raise DataError(f"{path} must be a finished run directory; it has no {missing[0]}. Give the --out of `dina study`.")
+    return run
 
 
-def _changed(old: Any, new: Any) -> str:
-    if isinstance(old, list) and isinstance(new, list):
-        only = {"there": [one for one in old if one not in new], "now": [one for one in new if one not in old]}
-        told = [f"{_listed(some)} only {where}" for where, some in only.items() if some]
-        return ", ".join(told) or "the same in another order"
-    words = [_short(old), _short(new)]
-    if words[0] == words[1]:  # both cut before the place where they differ
-        words = [_text(old), _text(new)]
-        first = next((i for i, pair in enumerate(zip(*words, strict=False)) if len(set(pair)) > 1), min(map(len, words)))
-        words = ["…" * (first > 4) + _cut(text[max(0, first - 4) :]) for text in words]
-    return f"{words[0]} there, {words[1]} now"
+def check_whole(path: Path) -> None:
+    """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.
+
+    Raises
+    ------
+    DataError
+        If the summary or a result was changed or is missing.
+    """
+    bad = [
+        f"{name} is {fault}"
+        for name, fault in verify_checksums(path).items()
+        if fault != "not listed" and name.startswith(("summary", "results"))
+    ]
+    if bad:
+        raise DataError(f"{path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
 
 
-def _listed(some: Sequence[Any]) -> str:
-    words = [_short(one) for one in some]
-    words = words if len(words) <= MOST_LISTED else [*words[:MOST_LISTED], f"{len(words) - MOST_LISTED} more"]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def update_summary(path: Path, changes: Mapping[str, Any]) -> None:
+    """Replace entries of the summary of a finished run, and write its checksums last."""
+    write_json(path / SUMMARY, {**_read_json(path / SUMMARY), **changes})
+    write_checksums(path)
 
 
-def _text(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+def split_to_json(split: Split) -> dict[str, Any]:
+    """Return what ``split.json`` holds: seed, checksum, and the ids of the images of each part."""
+    ids = {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
+    numbers, counts = np.unique(split.group, return_counts=True)
+    groups = [np.flatnonzero(split.group == number).tolist() for number in numbers[counts > 1]]
+    return {"seed": split.seed, "sha256": split.sha256(), **ids, "near_identical_groups": groups}
 
 
-def _short(value: Any) -> str:
-    return _cut(_text(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 24 else text[:12] + "…"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
-
-
-def _read_identity(folder: Path) -> dict[str, Any] | None:
+def _read_text(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_TEXT_BYTES:
+        raise DataError(f"{path.name} must be smaller than {MAX_TEXT_BYTES} bytes; it has {size}. Run the study again.")
     try:
-        content = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} must be text in UTF-8; byte {error.start} is not. Run the study again.") from error
+
+
+def _read_json(path: Path, optional: bool = False) -> dict[str, Any]:
+    if optional and not path.is_file():
+        return {}
+    try:
+        content = json.loads(_read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path.name} must be JSON; it is not ({error}). Run the study again.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} must hold an object; it holds a {type(content).__name__}. Run the study again.")
+    return content
+
+
+def _read_dataset(path: Path) -> xr.Dataset | None:
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / IDENTITY} is damaged ({error}). Remove {folder} and run the study again.") from error
-    return content if isinstance(content, dict) else None
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Refuse what we did not make: a link, a file, a folder with other things in it."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise DataError(f"{folder} must be a folder or not exist yet; it is a link or a file. Choose another --out.")
-    if folder.is_dir() and not (folder / IDENTITY).is_file():
-        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-        if others:
-            raise DataError(f"{folder} is not the folder of a study (it holds {others[0]!r}). Choose another --out.")
-
-
-def _empty(folder: Path) -> None:
-    """Remove all but the lock; the identity goes last, so that a crash midway leaves a folder known as ours."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == IDENTITY):
-        if path.name == LOCK:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _remove_halves(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote them."""
-    for path in folder.rglob(".*.tmp*"):
-        path.unlink()
-
-
-def _put_in_place(partial: Path, run: Path) -> None:
-    old = run.with_name(run.name + ".replaced")
-    if old.is_dir() and (old / IDENTITY).is_file():
-        shutil.rmtree(old)
-    if run.exists():
-        run.rename(old)
-    partial.rename(run)
-    flush_folder(run.parent)
-    if old.is_dir():
-        shutil.rmtree(old)
-    (run / LOCK).unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go when the process ends, however it ends.
-
-    Raises
-    ------
-    DataError
-        If another process holds it.
-    """
-    if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
-        yield
-        return
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _acquire(handle) or not _same_file(handle, folder / LOCK):
-            raise DataError(f"Another process is working in {folder}. Wait for it to end, or choose another --out.")
-        yield
-    finally:
-        os.close(handle)
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise DataError(
+            f"results/{path.name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."
+        ) from error
 
 
-def _same_file(handle: int, path: Path) -> bool:
-    """Say whether the locked file is still the one at ``path``: the other process may just have finished."""
+def _number(cell: str | None) -> float:
+    """Return the number in a cell of a table, NaN where there is none."""
     try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _acquire(handle: int) -> bool:
-    import fcntl  # imported here: it does not exist on Windows
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a network file system without locks
-        return True
-    return True
+        return float(cell or "nan")
+    except ValueError:
+        return math.nan

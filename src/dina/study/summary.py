@@ -1,6 +1,5 @@
 """The table of all numbers, ``summary.json``: null with a reason where something cannot be computed."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,13 @@ from typing import Any
 import numpy as np
 
 from dina import __version__
-from dina.artifacts import write_checksums, write_json
 from dina.data.splits import Split
 from dina.recordings.recording import Recording
-from dina.study.analysis import Analysis
+from dina.retrieval.evaluate import TRAINING
+from dina.study.decoder_scores import DecoderScores
+from dina.study.judged_decoders import JudgedDecoders
 from dina.study.quality import Quality
-from dina.study.retrieval_file import DecoderScores
-from dina.study.settings import StudySettings
-
-TRAINING = ("epochs_done", "epochs_budget", "chosen_epoch", "stop_reason")
-"""What every row of dina repeats of its training."""
+from dina.study.run_directory import Run, update_summary
 
 NOT_CHANCE = 0.01
 """p-value below which a decoder is taken to beat chance, in warnings."""
@@ -25,21 +21,20 @@ NOT_CHANCE = 0.01
 
 def compose_summary(
     recording: Recording,
-    settings: StudySettings,
     split: Split,
     quality: Quality,
     scores: Sequence[DecoderScores],
-    analysis: Analysis,
+    judged: JudgedDecoders,
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``; the same study gives the same, times are kept elsewhere.
 
     Parameters
     ----------
-    recording, settings, split, quality
+    recording, split, quality
         What was studied and how.
     scores
         Of every decoder, for what its fit reported.
-    analysis
+    judged
         The table and the comparisons.
     """
     fitted = next((one.chosen for one in scores if one.decoder == "dina"), {})
@@ -56,10 +51,10 @@ def compose_summary(
             "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
         },
         "quality": quality.numbers,
-        "decoding": [row | training if row["decoder"] == "dina" else row for row in analysis.rows],
+        "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
-        "warnings": _warnings(split, quality, analysis),
+        "warnings": _warnings(split, quality, judged),
     }
 
 
@@ -73,13 +68,9 @@ def note_animal(run: Path, recording: Recording) -> None:
     recording
         The one that it studied, perhaps described better since.
     """
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    told = summary["recording"]
-    if told.get("animal") == recording.animal:
-        return
-    summary["recording"] = {"name": told["name"], **told, "animal": recording.animal}
-    write_json(run / "summary.json", summary)
-    write_checksums(run)
+    known = Run(run).summary["recording"]
+    if known.get("animal") != recording.animal:
+        update_summary(run, {"recording": {"name": known["name"], **known, "animal": recording.animal}})
 
 
 def _describe_recording(recording: Recording) -> dict[str, Any]:
@@ -102,16 +93,16 @@ def _describe_recording(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _warnings(split: Split, quality: Quality, analysis: Analysis) -> list[str]:
+def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[str]:
     """Say what a careful reader should look at before believing the numbers."""
     warnings = list(quality.warnings)
     twins = int((np.bincount(split.group) > 1).sum())
     if twins:
         warnings.append(f"{twins} groups of near-identical images were found; each was kept on one side of the split.")
-    judged = [row for row in analysis.rows if row["top1"] is not None]
-    at_chance = [row for row in judged if row["reads"] == "images" and float(row["p_value"] or 0.0) > NOT_CHANCE]
-    if at_chance and len(at_chance) == sum(row["reads"] == "images" for row in judged):
-        repeats = any(row["reads"] == "templates" and float(row["p_value"] or 1.0) < NOT_CHANCE for row in judged)
+    rows = [row for row in judged.rows if row.top1 is not None]
+    of_images = [row for row in rows if row.reads == "images"]
+    if of_images and all((row.p_value or 0.0) > NOT_CHANCE for row in of_images):
+        repeats = any(row.reads == "templates" and (row.p_value or 1.0) < NOT_CHANCE for row in rows)
         warnings.append(
             "No decoder that reads images beats chance although responses repeat: check that images are in the order of"
             " stimulus_id, and that there are enough to learn from."

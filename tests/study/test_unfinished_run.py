@@ -9,7 +9,7 @@ import pytest
 
 from dina.artifacts import verify_checksums, write_text
 from dina.checks import DataError
-from dina.study.run_directory import differences, is_finished, open_run, safe_name
+from dina.study.unfinished_run import differences, is_finished, open_run, safe_name
 
 IDENTITY = {"recording": "abc", "settings": {"seed": 0}}
 OTHER = {"recording": "abc", "settings": {"seed": 1}}
@@ -89,7 +89,7 @@ def test_a_link_or_a_file_at_the_place_of_the_output_is_refused(tmp_path: Path) 
 def test_two_processes_do_not_work_in_one_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     code = (
-        "import sys; from pathlib import Path; from dina.study.run_directory import open_run\n"
+        "import sys; from pathlib import Path; from dina.study.unfinished_run import open_run\n"
         "try:\n"
         "    with open_run(Path(sys.argv[1]), {'recording': 'abc', 'settings': {'seed': 0}}, force=True): pass\n"
         "except ValueError as error: print(error)\n"

@@ -1,4 +1,4 @@
-"""The scores of one decoder on disk: all that later analyses, figures and a resumed study read of it."""
+"""The scores of one decoder, in memory and in ``results/retrieval_<decoder>.nc``."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Int
 
 from dina.artifacts import write_dataset
+from dina.checks import DataError
 from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.retrieval.decoder import Reads
 from dina.shapes import Scores
@@ -72,9 +73,21 @@ class DecoderScores:
 
     @classmethod
     def read(cls, path: Path) -> "DecoderScores":
-        """Read what `write` wrote."""
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            dataset = opened.load()
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file is not as it was written.
+        """
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                return cls._from_dataset(opened.load())
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise DataError(f"results/{path.name} is damaged ({error}). Run the study again.") from error
+
+    @classmethod
+    def _from_dataset(cls, dataset: xr.Dataset) -> "DecoderScores":
         attributes = dataset.attrs
         scored: dict[QueryKind, Scored] = {}
         for kind in QUERY_KINDS:
