@@ -7,7 +7,7 @@ import torch
 from dina.analyses.semantics.category_retrieval import LAPSE, LikelihoodDecoder, fit_likelihood
 from dina.analyses.semantics.response_partition import exchange_within
 from dina.analyses.semantics.semantic_galleries import best_distractors, compare_galleries, low_level_distances
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.noise import LowRankNoise
 
 
 def loops(scores: np.ndarray, distances: np.ndarray, category: np.ndarray) -> tuple[float, float]:
@@ -85,7 +85,7 @@ def test_the_best_distractor_is_never_the_target() -> None:
 
 def test_low_level_distances_are_in_units_of_noise() -> None:
     expected = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
-    noise = SharedNoise(torch.tensor([1.0, 4.0]), torch.zeros(2, 1))
+    noise = LowRankNoise(torch.tensor([1.0, 4.0]), torch.zeros(2, 1))
 
     distances = low_level_distances(expected, noise, torch.zeros(3, 1))
 
@@ -94,7 +94,7 @@ def test_low_level_distances_are_in_units_of_noise() -> None:
 
 
 def test_bits_are_those_of_the_gallery_for_a_sure_decoder_and_none_for_a_flat_one() -> None:
-    decoder = LikelihoodDecoder(SharedNoise(torch.ones(2), torch.zeros(2, 1)), 1.0)
+    decoder = LikelihoodDecoder(LowRankNoise(torch.ones(2), torch.zeros(2, 1)), 1.0)
 
     sure, flat = decoder.information(1000 * np.eye(16)), decoder.information(np.zeros((16, 16)))
 

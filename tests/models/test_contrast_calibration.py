@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dina.models.contrast_calibration import calibrate_by_contrast
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.encoding import calibrate_by_contrast
+from dina.models.noise import LowRankNoise
 
 
 def drawn(*shape, seed=0):
@@ -12,7 +12,7 @@ def drawn(*shape, seed=0):
 
 
 def independent(n_neurons):
-    return SharedNoise(torch.ones(n_neurons), torch.zeros(n_neurons, 1))
+    return LowRankNoise(torch.ones(n_neurons), torch.zeros(n_neurons, 1))
 
 
 def weights_of(position, n_knots):
@@ -31,7 +31,7 @@ def test_planted_gains_are_found():
 
 def test_a_single_knot_gives_the_generalised_least_squares_gain():
     responses, predicted = drawn(50, 6), drawn(50, 6, seed=1) + drawn(50, 6)
-    noise = SharedNoise(torch.rand(6, generator=torch.Generator().manual_seed(2)) + 0.2, drawn(6, 2, seed=3))
+    noise = LowRankNoise(torch.rand(6, generator=torch.Generator().manual_seed(2)) + 0.2, drawn(6, 2, seed=3))
     inverse = torch.linalg.inv(torch.diag(noise.private) + noise.loadings @ noise.loadings.T)
     agreement = torch.einsum("in,nm,im->", predicted, inverse, responses)
     power = torch.einsum("in,nm,im->", predicted, inverse, predicted)

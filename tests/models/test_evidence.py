@@ -2,7 +2,7 @@
 
 import torch
 
-from dina.models.evidence import N_TYPICAL, choose_typical, log_evidence
+from dina.models.encoding import N_TYPICAL, choose_typical, log_evidence
 
 
 def test_evidence_averages_likelihoods_not_their_logarithms():

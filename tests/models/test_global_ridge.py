@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dina.models.global_ridge import PENALTIES, fit_global_ridge, multiply_maps
+from dina.models.encoding_weights import GLOBAL_PENALTIES, fit_global_ridge, multiply_maps
 
 
 def planted(n_stimuli=60, n_train=40, noise=0.5):
@@ -22,7 +22,7 @@ def test_predictions_are_those_of_weights_fitted_without_the_image():
     flat = maps.flatten(1).double()
     centred = (responses - responses.mean(0)).double()
     kernel = flat @ flat.T
-    ridges = [penalty * float(kernel.diagonal().mean()) for penalty in PENALTIES]
+    ridges = [penalty * float(kernel.diagonal().mean()) for penalty in GLOBAL_PENALTIES]
 
     for image in (0, 13, 39):
         kept = torch.arange(40) != image
@@ -43,7 +43,7 @@ def test_the_penalty_with_the_lowest_leave_one_out_error_is_taken():
     flat = maps.flatten(1).double()
     centred = (responses - responses.mean(0)).double()
     errors = []
-    for penalty in PENALTIES:
+    for penalty in GLOBAL_PENALTIES:
         ridge = penalty * float(flat.square().sum(1).mean())
         left_out = []
         for image in range(40):

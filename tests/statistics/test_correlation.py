@@ -6,7 +6,7 @@ from scipy.stats import pearsonr
 
 from dina.checks import DataError
 from dina.data.pairs import learn_standardiser, make_pairs
-from dina.models.noise_covariance import repeat_differences
+from dina.models.noise import repeat_differences
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.statistics.correlation import (

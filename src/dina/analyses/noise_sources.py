@@ -6,14 +6,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.pair_interactions import LARGEST_COUPLING, ScaledPrecision
-from dina.models.noise_covariance import decompose_residuals, repeat_differences
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.noise import LowRankNoise, decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns
 
@@ -116,18 +115,9 @@ def _choose_model(rows: Float32[np.ndarray, "row neuron"]) -> tuple[int, float]:
     return tried[best] if gain[best].mean() > 2 * error else (0, 1.0)
 
 
-def _log_likelihood(noise: SharedNoise, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row"]:
-    """Return the Gaussian log likelihood of each row, up to a constant."""
-    private, loadings = noise.private.double(), noise.loadings.double()
-    distance = np.einsum("rn,rn->r", Precision.of(private.numpy(), loadings.numpy()).multiply(rows), rows)
-    result: np.ndarray = -0.5 * (distance + _log_determinant(private, loadings))
-    return result
-
-
-def _log_determinant(private: Float64[Tensor, "neuron"], loadings: Float64[Tensor, "neuron component"]) -> float:
-    """Return the logarithm of the determinant of private plus shared noise, by the determinant lemma."""
-    inner = torch.eye(loadings.shape[1], dtype=loadings.dtype) + loadings.T @ (loadings / private[:, None])
-    return float(private.log().sum() + torch.linalg.slogdet(inner).logabsdet)
+def _log_likelihood(noise: LowRankNoise, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row"]:
+    """Return the Gaussian log density of each row."""
+    return np.asarray(noise.double().log_density(torch.from_numpy(rows)).numpy())
 
 
 @dataclass(frozen=True, eq=False)

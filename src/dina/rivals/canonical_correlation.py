@@ -12,9 +12,9 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.eigenvectors import eigenvectors_of
 from dina.randomness import seed_for
+from dina.retrieval.choice import mean_log_rank
 from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.response_components import ResponseComponents
-from dina.rivals.validation_rank import mean_log_rank
 from dina.shapes import Scores
 
 COMPONENT_COUNTS = (100, 400)

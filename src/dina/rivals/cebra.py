@@ -16,9 +16,9 @@ from jaxtyping import Float32
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import generator_for, seed_for
+from dina.retrieval.choice import mean_log_rank
 from dina.rivals.gabor_components import GaborComponents
 from dina.rivals.ridge import Ridge
-from dina.rivals.validation_rank import mean_log_rank
 from dina.shapes import Scores
 
 INTERPRETER = "DINA_CEBRA_PYTHON"

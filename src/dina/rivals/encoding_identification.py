@@ -1,24 +1,21 @@
 """Encoding models turned round: the image that would best explain the response, given noise shared by neurons."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
-from dina.models.evidence import choose_typical, log_evidence
-from dina.models.global_ridge import GlobalWeights, fit_global_ridge
-from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
-from dina.models.noise_covariance import repeat_differences
-from dina.models.receptive_fields import estimate_centres
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.encoding import EncodingModel, Windows
+from dina.models.encoding_weights import GlobalWeights, LocalWeights
+from dina.models.noise import repeat_differences
+from dina.retrieval.choice import Candidate, choose_by_rank
 from dina.rivals.front_ends import FRONT_ENDS, FrontEnd
 from dina.rivals.noise_candidates import NoiseKind, noise_candidates
-from dina.rivals.validation_rank import mean_log_rank
-from dina.shapes import Scores
+from dina.shapes import ContrastImages, Scores
 
 WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
 """Widths of the receptive-field window tried by leave-one-out, in places of the map."""
@@ -34,6 +31,8 @@ NAMES: dict[tuple[bool, str, str], str] = {
     (True, "network", "shared"): "encoding_network",
 }
 """Whether weights are local, front end, and noise model → name in tables; other combinations are named after them."""
+
+_Model = EncodingModel[LocalWeights] | EncodingModel[GlobalWeights]
 
 
 class EncodingIdentification:
@@ -63,7 +62,7 @@ class EncodingIdentification:
     -----
     The score is :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`, the log likelihood of a response
     :math:`r` given the prediction :math:`\mu` up to a term of :math:`r` alone, less its average over the predictions
-    for training images, each made without that image (`dina.models.evidence.log_evidence`).
+    for training images, each made without that image (`dina.models.encoding.EncodingModel.information`).
 
     References
     ----------
@@ -96,18 +95,23 @@ class EncodingIdentification:
         self.chosen |= self._front.chosen
         responses = torch.from_numpy(train.averaged())
         if self.is_local:
-            centre = estimate_centres(maps, responses)
-            window = choose_width(maps, responses, centre, WIDTHS, FIELD_ORDER)
-            self.chosen["window_width"] = window
-            self._weights: LocalWeights | GlobalWeights = fit_local_ridge(maps, responses, centre[:, None], window, FIELD_ORDER)
+            windows = Windows.find(maps, responses, WIDTHS, FIELD_ORDER)
+            self.chosen["window_width"] = windows.width
+            model: _Model = EncodingModel.fit(maps, responses, windows)
         else:
-            self._weights = fit_global_ridge(maps, responses)
-        residuals = {"left_out_images": responses - self._weights.predicted}
+            model = EncodingModel.fit_everywhere(maps, responses)
+        residuals = {"left_out_images": responses - model.weights.predicted}
         differences = repeat_differences(train)
         if differences is not None:
             residuals["repeats"] = differences
-        self._choose_noise(residuals, validation)
-        self._typical = choose_typical(self._weights.predicted)
+        expected = _expect(model, self._front, validation.images)
+        measured = torch.from_numpy(validation.averaged())
+        best = choose_by_rank(
+            Candidate(noise, setting, noise.log_likelihood(measured, expected).numpy())
+            for noise, setting in noise_candidates(self.noise, residuals)
+        )
+        self._model = replace(model, noise=best.model)
+        self.chosen |= best.setting
         self._typical_presentations = float(train.total_presentations().mean())
         return self
 
@@ -122,29 +126,11 @@ class EncodingIdentification:
         """
         if self._front is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        asked = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
+        responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
         relative = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32)) / self._typical_presentations
-        evidence = log_evidence(_compare(asked, self._typical, self._noise), relative)
-        return (_compare(asked, self._predict(gallery.images), self._noise) - evidence[:, None]).numpy()
-
-    def _predict(self, images: np.ndarray) -> Tensor:
-        assert self._front is not None  # set in fit; tells the type checker
-        return torch.cat([self._weights.predict(maps) for maps in self._front.encode(images)])
-
-    def _choose_noise(self, residuals: dict[str, Tensor], validation: Pairs) -> None:
-        """Take the noise model with the lowest mean log rank of the averaged validation responses."""
-        evoked = self._predict(validation.images)
-        asked = torch.from_numpy(validation.averaged())
-        lowest = np.inf
-        for noise, setting in noise_candidates(self.noise, residuals):
-            loss = mean_log_rank(_compare(asked, evoked, noise).numpy())
-            if loss < lowest:
-                lowest, self._noise = loss, noise
-                self.chosen |= setting
+        return self._model.information(responses, _expect(self._model, self._front, gallery.images), relative).numpy()
 
 
-def _compare(
-    responses: Float[Tensor, "query neuron"], evoked: Float[Tensor, "gallery neuron"], noise: SharedNoise
-) -> Float[Tensor, "query gallery"]:
-    whitened = noise.divide(evoked)
-    return responses @ whitened.T - 0.5 * (whitened * evoked).sum(1)
+def _expect(model: _Model, front_end: FrontEnd, images: ContrastImages) -> Tensor:
+    """Return the response that every image is expected to evoke."""
+    return torch.cat([model.weights.predict(maps) for maps in front_end.encode(images)])

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from dina.checks import check_count
 from dina.models.eigenvectors import eigenvectors_of
-from dina.models.global_ridge import multiply_maps
+from dina.models.encoding_weights import multiply_maps
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.rivals.image_components import ImageComponents
 from dina.shapes import ContrastImages

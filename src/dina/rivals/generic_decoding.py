@@ -11,7 +11,7 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
-from dina.rivals.validation_rank import mean_log_rank
+from dina.retrieval.choice import mean_log_rank
 from dina.shapes import ContrastImages, Scores
 from dina.statistics.correlation import correlate_all_rows
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
-from dina.models.global_ridge import fit_global_ridge
+from dina.models.encoding_weights import fit_global_ridge
+from dina.retrieval.choice import mean_log_rank
 from dina.rivals.gabor_pyramid import GaborPyramid
-from dina.rivals.validation_rank import mean_log_rank
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_all_rows
 

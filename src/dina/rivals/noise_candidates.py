@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.noise_covariance import ResidualComponents, decompose_residuals
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
 
 NoiseKind = Literal["shared", "independent", "shrinkage"]
 
@@ -27,7 +26,7 @@ EQUALISATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def noise_candidates(
     kind: NoiseKind, residuals: dict[str, Float[Tensor, "row neuron"]]
-) -> Iterator[tuple[SharedNoise, dict[str, str | float]]]:
+) -> Iterator[tuple[LowRankNoise, dict[str, str | float]]]:
     """Yield noise models and the settings that made them.
 
     Parameters
@@ -55,7 +54,7 @@ def noise_candidates(
         for count, shrinkage in settings:
             noise = components.noise(count, shrinkage)
             if kind == "independent":
-                noise = SharedNoise(noise.private.lerp(noise.private.mean(), shrinkage), noise.loadings)
+                noise = LowRankNoise(noise.private.lerp(noise.private.mean(), shrinkage), noise.loadings)
             yield noise, {"noise_from": source, "noise_components": count, "noise_shrinkage": shrinkage}
 
 

@@ -11,10 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.retrieval.choice import mean_log_rank
 from dina.rivals.cosine import cosine_all_rows
 from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.response_components import ResponseComponents
-from dina.rivals.validation_rank import mean_log_rank
 from dina.shapes import Scores
 
 N_RESPONSE_COMPONENTS, N_IMAGE_COMPONENTS = 400, 100

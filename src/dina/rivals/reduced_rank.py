@@ -10,10 +10,10 @@ from jaxtyping import Float32
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.eigenvectors import eigenvectors_of
+from dina.retrieval.choice import mean_log_rank
 from dina.rivals.cosine import cosine_all_rows
 from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.response_components import ResponseComponents
-from dina.rivals.validation_rank import mean_log_rank
 from dina.shapes import Scores
 
 N_COMPONENTS = 400

@@ -3,10 +3,8 @@
 import torch
 
 from dina.data.pairs import Pairs
-from dina.models.contrast_calibration import shift_by_contrast
-from dina.models.evidence import choose_typical
-from dina.models.local_ridge import choose_width, fit_local_ridge, learn_prior
-from dina.models.receptive_fields import estimate_centres
+from dina.models.encoding import EncodingModel, Windows, choose_typical, shift_by_contrast
+from dina.models.encoding_weights import learn_prior
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.encoding_candidates import contrast_candidate, judge_candidate, steady_candidate
@@ -49,21 +47,19 @@ def start_at_encoding_model(
     maps = image_tower.learn_statistics(torch.from_numpy(train.images))
     knots = contrast.knot_weights(torch.from_numpy(train.images).to(maps.device))
     responses = torch.from_numpy(train.averaged()).to(maps.device)
-    order = neural_tower.order
     expected = contrast.expected.clone()
     contrast.expected.zero_()
     shift_by_contrast(maps, knots, expected)
-    centre = estimate_centres(maps, responses)
-    width = choose_width(maps, responses, centre, widths, order)
-    ignorant = fit_local_ridge(maps, responses, centre[:, None], width, order)
-    prior = learn_prior(ignorant)
-    learnt = fit_local_ridge(maps, responses, centre[:, None], width, order, prior)
+    windows = Windows.find(maps, responses, widths, neural_tower.order)
+    flat = EncodingModel.fit(maps, responses, windows)
+    prior = learn_prior(flat.weights)
+    learnt = EncodingModel.fit(maps, responses, windows, prior)
     candidates = [
-        steady_candidate(weights, responses, knots.shape[1], name)
-        for name, weights in (("ignorant", ignorant), ("learnt", learnt))
+        steady_candidate(model.weights, responses, knots.shape[1], name)
+        for name, model in (("ignorant", flat), ("learnt", learnt))
     ]
     shift_by_contrast(maps, knots, -expected)
-    candidates.append(contrast_candidate(maps, responses, knots, centre, width, order, prior))
+    candidates.append(contrast_candidate(maps, responses, knots, windows, prior))
     judged = []
     for candidate in candidates:
         contrast.expected.copy_(expected * (0.0 if candidate.is_contrast_free else 1.0))
@@ -77,7 +73,7 @@ def start_at_encoding_model(
     neural_tower.keep_typical(choose_typical(winner.predicted), float(train.total_presentations().mean()))
     return {
         **best.chosen,
-        "window_width": width,
+        "window_width": windows.width,
         "prior": winner.prior,
         "follows_contrast": "no" if winner.is_contrast_free else "yes",
     }

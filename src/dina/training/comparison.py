@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.checks import DataError
-from dina.models.evidence import log_evidence
+from dina.models.encoding import log_evidence
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0

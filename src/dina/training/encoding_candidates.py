@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dina.data.pairs import Pairs
-from dina.models.contrast_calibration import calibrate_by_contrast
-from dina.models.local_ridge import LocalWeights, fit_local_ridge
-from dina.models.noise_covariance import ResidualComponents, decompose_residuals
+from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast
+from dina.models.encoding_weights import LocalWeights
+from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import keep_components, solve_knots
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
-from dina.models.towers.neural.shared_noise import SharedNoise
-from dina.retrieval.ranks import target_ranks
+from dina.retrieval.choice import Candidate, choose_by_rank
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
@@ -72,7 +70,7 @@ class JudgedCandidate:
     """
 
     candidate: EncodingCandidate
-    noise: SharedNoise
+    noise: LowRankNoise
     loss: float
     chosen: dict[str, str | float]
 
@@ -97,9 +95,7 @@ def contrast_candidate(
     maps: Float[Tensor, "stimulus channel height width"],
     responses: Float[Tensor, "stimulus neuron"],
     knots: Float[Tensor, "stimulus knot"],
-    centre: Float[Tensor, "neuron 2"],
-    width: float,
-    order: int,
+    windows: Windows,
     prior: Float[Tensor, "feature feature"],
 ) -> EncodingCandidate:
     """Fit what is left when mean responses and mean maps follow contrast, and calibrate it at every contrast.
@@ -112,12 +108,12 @@ def contrast_candidate(
         To the same images.
     knots
         From `ContrastGain.knot_weights`.
-    centre, width, order, prior
-        As in `dina.models.local_ridge.fit_local_ridge`.
+    windows, prior
+        As in `dina.models.encoding.EncodingModel.fit`.
     """
     at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
     deviation = responses - knots @ at_knot
-    weights = fit_local_ridge(maps, deviation, centre[:, None], width, order, prior)
+    weights = EncodingModel.fit(maps, deviation, windows, prior).weights
     gain = torch.ones(knots.shape[1], device=maps.device)
     components = decompose_residuals(deviation - weights.predicted)
     for _ in range(N_CALIBRATIONS):
@@ -137,16 +133,11 @@ def judge_candidate(
     _install(neural_tower, candidate.weights, candidate.at_knot)
     evoked = _evoked(image_tower, neural_tower, validation)
     responses = torch.from_numpy(validation.averaged()).to(evoked.device)
-    best: JudgedCandidate | None = None
-    for n_components in COMPONENT_COUNTS:
-        for shrinkage in SHRINKAGES:
-            noise = candidate.residuals.noise(min(n_components, neural_tower.loadings.shape[1]), shrinkage)
-            loss = _mean_log_rank(responses, evoked, noise)
-            if best is None or loss < best.loss:
-                chosen: dict[str, str | float] = {"noise_components": n_components, "noise_shrinkage": shrinkage}
-                best = JudgedCandidate(candidate, noise, loss, chosen)
-    assert best is not None  # there are six settings; tells the type checker
-    return best
+    noises = candidate.residuals.noises(COMPONENT_COUNTS, SHRINKAGES, most=neural_tower.loadings.shape[1])
+    best = choose_by_rank(
+        Candidate(noise, setting, noise.log_likelihood(responses, evoked).cpu().numpy()) for noise, setting in noises
+    )
+    return JudgedCandidate(candidate, best.model, best.loss, best.setting)
 
 
 def _install(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:
@@ -168,10 +159,3 @@ def _evoked(image_tower: GaborEnergy, neural_tower: ProjectiveFields, pairs: Pai
     """Return what every neuron is expected to answer to the images of ``pairs``."""
     images = torch.from_numpy(pairs.images).to(neural_tower.weights.device)
     return torch.cat([neural_tower.predict(image_tower(images[i : i + chunk])) for i in range(0, len(images), chunk)])
-
-
-def _mean_log_rank(responses: Tensor, evoked: Tensor, noise: SharedNoise) -> float:
-    """Return the mean log rank of each image for its own response; lower is better."""
-    whitened = noise.divide(evoked)
-    scores = responses @ whitened.T - 0.5 * (whitened * evoked).sum(1)
-    return float(np.log(target_ranks(scores.cpu().numpy(), np.arange(len(scores)))).mean())

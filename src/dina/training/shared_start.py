@@ -10,10 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.data.pairs import Pairs
-from dina.models.contrast_calibration import shift_by_contrast
-from dina.models.evidence import choose_typical
-from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge, learn_prior
-from dina.models.receptive_fields import estimate_centres
+from dina.models.encoding import EncodingModel, Windows, choose_typical, shift_by_contrast
+from dina.models.encoding_weights import LocalWeights, learn_prior
 from dina.models.towers.image.contrast_gain import ContrastGain
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -50,7 +48,7 @@ class _Data:
 
     rows: Tensor
     responses: Tensor
-    centre: Tensor
+    windows: Windows
 
 
 @torch.no_grad()
@@ -90,23 +88,22 @@ def start_sharing_images(
     expected = contrast.expected.clone()
     contrast.expected.zero_()
     shift_by_contrast(maps, knots, expected)
-    order = neural_towers[0].order
     data = []
     for own, recording in zip(rows, recordings, strict=True):
         responses = torch.from_numpy(recording.train.averaged()).to(maps.device)
-        data.append(_Data(own, responses, estimate_centres(_at(maps, own), responses)))
-    chosen = [choose_width(_at(maps, one.rows), one.responses, one.centre, widths, order) for one in data]
-    width = sorted(chosen)[(len(chosen) - 1) // 2]
-    ignorant = [fit_local_ridge(_at(maps, one.rows), one.responses, one.centre[:, None], width, order) for one in data]
-    shared = SharedFields(width, learn_prior(_pooled(ignorant)))
+        data.append(_Data(own, responses, Windows.find(_at(maps, own), responses, widths, neural_towers[0].order)))
+    width = sorted(one.windows.width for one in data)[(len(data) - 1) // 2]
+    data = [replace(one, windows=replace(one.windows, width=width)) for one in data]
+    flat = [EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows).weights for one in data]
+    shared = SharedFields(width, learn_prior(_pooled(flat)))
     candidates: list[list[EncodingCandidate]] = []
-    for one, weights in zip(data, ignorant, strict=True):
-        learnt = fit_local_ridge(_at(maps, one.rows), one.responses, one.centre[:, None], width, order, shared.prior)
+    for one, weights in zip(data, flat, strict=True):
+        learnt = EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, shared.prior).weights
         both = (("ignorant", weights), ("learnt", learnt))
         candidates.append([steady_candidate(each, one.responses, knots.shape[1], name) for name, each in both])
     shift_by_contrast(maps, knots, -expected)
     for one, models in zip(data, candidates, strict=True):
-        found = contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.centre, width, order, shared.prior)
+        found = contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, shared.prior)
         models.append(found)
     winners = _choose_together(image_tower, neural_towers, recordings, candidates, expected)
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
@@ -143,15 +140,14 @@ def start_new_recording(
     knots = contrast.knot_weights(images)
     maps = _standard_maps(image_tower, images)
     responses = torch.from_numpy(train.averaged()).to(maps.device)
-    order = neural_tower.order
     is_free = not bool(contrast.expected.any())
-    centre = estimate_centres(maps, responses)
+    windows = Windows.find(maps, responses, (shared.width,), neural_tower.order)
     candidates = []
     for name, prior in (("ignorant", None), ("learnt", shared.prior)):
-        weights = fit_local_ridge(maps, responses, centre[:, None], shared.width, order, prior)
+        weights = EncodingModel.fit(maps, responses, windows, prior).weights
         candidates.append(steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
     if not is_free:
-        candidates.append(contrast_candidate(maps, responses, knots, centre, shared.width, order, shared.prior))
+        candidates.append(contrast_candidate(maps, responses, knots, windows, shared.prior))
     judged = [judge_candidate(image_tower, neural_tower, candidate, validation) for candidate in candidates]
     best = min(judged, key=lambda each: each.loss)  # the first of equals
     _install(neural_tower, best, train)

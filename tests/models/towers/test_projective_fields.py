@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from dina.models.noise import LowRankNoise
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.neural import projective_fields
 from dina.models.towers.neural.projective_fields import ProjectiveFields
-from dina.models.towers.neural.shared_noise import SharedNoise
 from dina.models.towers.tower import initialise
 
 MAP_SHAPE = (3, 5, 8)
@@ -35,7 +35,7 @@ def test_the_inner_product_with_a_map_is_the_data_term_of_the_likelihood(order):
     responses, maps = drawn(4, 11), drawn(6, *MAP_SHAPE, seed=2)
     with torch.no_grad():
         inner = tower(responses).flatten(1) @ maps.flatten(1).T
-        expected = SharedNoise(tower.private, tower.loadings).divide(responses) @ tower.predict(maps).T
+        expected = LowRankNoise(tower.private, tower.loadings).divide(responses) @ tower.predict(maps).T
     # single precision, sums of 120 terms of order 1
     torch.testing.assert_close(inner, expected, atol=1e-3, rtol=1e-4)
 

@@ -13,7 +13,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.global_ridge import fit_global_ridge
+from dina.models.encoding_weights import fit_global_ridge
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding

@@ -20,7 +20,7 @@ from dina.analyses.couplings.coupling_statistics import (
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.noise_covariance import repeat_differences
+from dina.models.noise import repeat_differences
 from dina.randomness import generator_for
 from dina.statistics.correlation import noise_correlations, signal_correlations, standardise_columns
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs

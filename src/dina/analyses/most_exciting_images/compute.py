@@ -17,8 +17,8 @@ from dina.analyses.most_exciting_images.exciting_images import Drive, at_contras
 from dina.analyses.neuron_strength import measure_strength
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
-from dina.models.receptive_fields import estimate_centres
+from dina.models.encoding import EncodingModel, Windows
+from dina.models.encoding_weights import LocalWeights
 from dina.models.towers.tower import ImageTower
 from dina.randomness import generator_for
 from dina.statistics.correlation import correlate_all_rows, correlate_columns
@@ -211,22 +211,17 @@ def _choose(maps: Tensor, responses: Tensor, train: Pairs, settings: InceptionLo
     strength = measure_strength(train)
     worth = strength.mean_response if strength.reason else np.nan_to_num(strength.signal_to_noise)
     candidates = np.argsort(-worth, kind="stable")[: settings.n_candidates]
-    explained = _regress(maps, responses[:, candidates]).explained.cpu().numpy()
+    explained = _regress(maps, responses[:, candidates]).weights.explained.cpu().numpy()
     return np.sort(candidates[np.argsort(-explained, kind="stable")[: settings.n_neurons]])
 
 
-def _regress(maps: Tensor, responses: Tensor) -> LocalWeights:
-    """Fit local weights; a map without places is one place, over which there is a single pattern."""
-    has_places = maps.shape[2] * maps.shape[3] > 1
-    centre = estimate_centres(maps, responses)
-    order = FIELD_ORDER if has_places else 0
-    width = choose_width(maps, responses, centre, WIDTHS, order) if has_places else WIDTHS[0]
-    return fit_local_ridge(maps, responses, centre[:, None], width, order)
+def _regress(maps: Tensor, responses: Tensor) -> EncodingModel[LocalWeights]:
+    return EncodingModel.fit(maps, responses, Windows.find(maps, responses, WIDTHS, FIELD_ORDER))
 
 
 @torch.no_grad()
 def _fit(tower: ImageTower, maps: Tensor, responses: Tensor) -> Drive:
-    weights = _regress(maps, responses)
+    weights = _regress(maps, responses).weights
     n = maps.shape[1]
     return lambda images: weights.predict(tower(images)[:, :n].float())
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.data.pairs import Pairs
-from dina.models.noise_covariance import decompose_residuals
-from dina.retrieval.ranks import target_ranks
+from dina.models.noise import decompose_residuals
+from dina.retrieval.choice import mean_log_rank
 from dina.statistics.repeats import shuffle_repeats
 from dina.training.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
 
@@ -57,7 +57,7 @@ def learn_noise(
             noise = components.noise(n_components, shrinkage)
             private, loadings = noise.private.double(), noise.loadings.double()
             scores = replace(for_validation, private=private, loadings=loadings).scores(torch.from_numpy(responses).double())
-            loss = float(np.log(target_ranks(scores.numpy(), validation.stimulus_index)).mean())
+            loss = mean_log_rank(scores.numpy(), validation.stimulus_index)
             if loss < best:
                 best, winner = loss, replace(for_test, private=private, loadings=loadings)
     return winner

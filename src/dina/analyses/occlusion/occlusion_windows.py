@@ -12,6 +12,7 @@ from torch import Tensor
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.separable_fields import SeparableFields
+from dina.models.noise import LowRankNoise
 from dina.models.receptive_fields import estimate_centres
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -191,9 +192,7 @@ def _information(tower: ProjectiveFields, channel_gain: Tensor) -> Float[np.ndar
     """Return the Fisher information at each place, summed over the channels of structure, each in its own unit."""
     fields = SeparableFields(tower)
     n_channels, height, width = len(channel_gain), *tower.map_shape[1:]
-    weighted = tower.loadings / tower.private[:, None]
-    inner = torch.eye(weighted.shape[1], device=weighted.device) + tower.loadings.T @ weighted
-    factor = torch.linalg.cholesky(inner)
+    noise = LowRankNoise(tower.private, tower.loadings)
     neuron_gain = tower.log_gain.exp()
     single = torch.diag(channel_gain)[:, :, None, None]  # as many maps as channels, each with one channel at one place
     result = np.zeros((height, width))
@@ -204,8 +203,5 @@ def _information(tower: ProjectiveFields, channel_gain: Tensor) -> Float[np.ndar
             if not len(reached):
                 continue
             drive = drive[:, reached]
-            gained = drive * neuron_gain[reached]
-            shared = [part @ weighted[reached] for part in (gained, drive)]
-            alone = (gained * drive / tower.private[reached]).sum()
-            result[row, column] = float(alone - (shared[0].T * torch.cholesky_solve(shared[1].T, factor)).sum())
+            result[row, column] = float(noise.total_product(drive * neuron_gain[reached], drive, reached))
     return result.clip(0)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from dina.analyses.semantics.category_effects import fit_category_effects
 from dina.analyses.semantics.category_models import CategoryModels, one_hot
-from dina.models.noise_covariance import decompose_residuals
+from dina.models.noise import decompose_residuals
 from dina.statistics.resampling import percentile_interval
 
 NOISE_COMPONENTS = 128

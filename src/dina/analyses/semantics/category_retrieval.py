@@ -12,8 +12,7 @@ from torch import Tensor
 from dina.analyses.semantics.category_effects import fit_category_effects, left_out_effects
 from dina.analyses.semantics.category_models import CategoryModels, ModelledImages
 from dina.analyses.semantics.response_partition import exchange_within
-from dina.models.noise_covariance import decompose_residuals
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.shapes import Scores
 
 COMPONENT_COUNTS = (0, 32, 128)
@@ -34,7 +33,7 @@ class LikelihoodDecoder:
         The log likelihood is multiplied by it before it is read as a probability, in (0, 1]; chosen on validation images.
     """
 
-    noise: SharedNoise
+    noise: LowRankNoise
     sharpness: float
 
     def score(self, responses: Float[Tensor, "query neuron"], evoked: Float[Tensor, "gallery neuron"]) -> Scores:
@@ -93,7 +92,7 @@ class CategoryRetrieval:
         Mean bits that the low-level structure of other images of the same category adds to category.
     """
 
-    low_level_noise: SharedNoise
+    low_level_noise: LowRankNoise
     joint: LikelihoodDecoder
     decoders: tuple[str, ...]
     scores: Float[np.ndarray, "decoder query gallery"]
@@ -196,10 +195,8 @@ def _exchanged(
     return np.array(found)
 
 
-def _score(responses: Tensor, evoked: Tensor, noise: SharedNoise) -> Scores:
-    whitened = noise.divide(evoked)
-    scores: np.ndarray = (responses @ whitened.T - 0.5 * (whitened * evoked).sum(1)).double().numpy()
-    return scores
+def _score(responses: Tensor, evoked: Tensor, noise: LowRankNoise) -> Scores:
+    return np.asarray(noise.log_likelihood(responses, evoked).double().numpy())
 
 
 def _bits(logits: Scores) -> Float[np.ndarray, "query gallery"]:

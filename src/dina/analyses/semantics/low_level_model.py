@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
-from dina.models.receptive_fields import estimate_centres
+from dina.models.encoding import EncodingModel, Windows
+from dina.models.encoding_weights import LocalWeights
 from dina.models.towers.image.contrast_gain import log_contrast
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages
@@ -56,7 +56,7 @@ class LowLevelModel:
     tower
         Gives the Gabor channels; holds statistics of training images only.
     local
-        Weights of the channels inside each neuron's field.
+        Encoding model on the channels inside each neuron's field.
     whole
         Weights of whole-image statistics for what the local part leaves.
     statistics
@@ -67,7 +67,7 @@ class LowLevelModel:
     """
 
     tower: GaborEnergy
-    local: LocalWeights
+    local: EncodingModel[LocalWeights]
     whole: LinearPart
     statistics: Float[Tensor, "train_image statistic"]
     left_out: Float[Tensor, "train_image column"]
@@ -80,7 +80,7 @@ class LowLevelModel:
             chunk = torch.from_numpy(images[first : first + IMAGES_AT_ONCE])
             maps = self.tower(chunk)
             statistics.append(_whole_image_statistics(maps, chunk))
-            predicted.append(self.local.predict(maps) + self.whole.predict(statistics[-1]))
+            predicted.append(self.local.weights.predict(maps) + self.whole.predict(statistics[-1]))
         return torch.cat(predicted), torch.cat(statistics)
 
 
@@ -111,11 +111,10 @@ def fit_low_level(images: ContrastImages, columns: Float[Tensor, "train_image co
             for i in range(0, len(images), IMAGES_AT_ONCE)
         ]
     )
-    centre = estimate_centres(maps, columns)
-    width = choose_width(maps, columns, centre, WIDTHS, FIELD_ORDER)
-    local = fit_local_ridge(maps, columns, centre[:, None], width, FIELD_ORDER)
-    whole = fit_linear_part(statistics, columns - local.predicted)
-    return LowLevelModel(tower, local, whole, statistics, local.predicted + whole.left_out)
+    local = EncodingModel.fit(maps, columns, Windows.find(maps, columns, WIDTHS, FIELD_ORDER))
+    left_out = local.weights.predicted
+    whole = fit_linear_part(statistics, columns - left_out)
+    return LowLevelModel(tower, local, whole, statistics, left_out + whole.left_out)
 
 
 def fit_linear_part(

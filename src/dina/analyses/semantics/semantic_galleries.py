@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dina.models.towers.neural.shared_noise import SharedNoise
+from dina.models.noise import LowRankNoise
 from dina.shapes import Scores
 
 Distances = Float[np.ndarray, "image image"]
@@ -50,7 +50,7 @@ class GalleryWins:
 
 
 def low_level_distances(
-    expected: Float[Tensor, "image neuron"], noise: SharedNoise, statistics: Float[Tensor, "image statistic"]
+    expected: Float[Tensor, "image neuron"], noise: LowRankNoise, statistics: Float[Tensor, "image statistic"]
 ) -> Distances:
     """Return how different images are in low-level structure, as these neurons would see it and as a whole.
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dina.models.noise import LowRankNoise
 from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
-from dina.models.towers.neural.shared_noise import SharedNoise
 from dina.models.towers.neuron_dropout import NeuronDropout
 from dina.models.towers.tower import MapShape, NeuralTower
 
@@ -47,7 +47,7 @@ class ProjectiveFields(NeuralTower):
     centre, width
         Row and column of each field in places of the map, shape ``(n_neurons, 2)``, and the common window width.
     private, loadings
-        The noise, see `SharedNoise`.
+        The noise, see `LowRankNoise`.
     typical
         Expected responses to training images, each predicted from the others, in half precision; the first
         ``n_typical`` rows are in use.
@@ -103,7 +103,7 @@ class ProjectiveFields(NeuralTower):
 
     def whiten(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
         """Divide responses by the noise covariance and multiply them by the neurons' gains."""
-        return SharedNoise(self.private, self.loadings).divide(responses) * self.log_gain.exp()
+        return LowRankNoise(self.private, self.loadings).divide(responses) * self.log_gain.exp()
 
     def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
         """Return the sum of all neurons' fields, each times its whitened response."""

@@ -6,7 +6,7 @@ import torch
 
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
-from dina.models.noise_covariance import decompose_residuals, repeat_differences
+from dina.models.noise import decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 
 N_NEURONS = 12

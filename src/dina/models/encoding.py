@@ -1,0 +1,240 @@
+"""Encoding models: the response that an image is expected to evoke, and how probable a measured response then is."""
+
+import math
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.models.encoding_weights import GlobalWeights, LocalWeights, choose_width, fit_global_ridge, fit_local_ridge
+from dina.models.noise import LowRankNoise
+from dina.models.receptive_fields import estimate_centres
+
+N_TYPICAL = 2048
+"""Most images that evidence is averaged over; with a quarter of them, responses are found noticeably less well."""
+
+Weights = TypeVar("Weights", LocalWeights, GlobalWeights)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Where on the map each neuron's weights may lie.
+
+    Parameters
+    ----------
+    centre
+        Row and column of each receptive field in places of the map, shape ``(n_neurons, 2)``.
+    width
+        Standard deviation of the window, the same for all neurons, in places.
+    order
+        Highest order of the patterns inside (`dina.models.towers.field_basis.hermite_fields`).
+    """
+
+    centre: Float[Tensor, "neuron 2"]
+    width: float
+    order: int
+
+    @classmethod
+    def find(
+        cls,
+        maps: Float[Tensor, "stimulus channel height width"],
+        responses: Float[Tensor, "stimulus neuron"],
+        widths: tuple[float, ...],
+        order: int,
+    ) -> Self:
+        """Estimate the centres, and choose the width that predicts left-out training images best.
+
+        A map of a single place has a single pattern; there the first width and order 0 are taken.
+
+        Parameters
+        ----------
+        maps
+            Feature maps of the training images.
+        responses
+            Averaged responses to the same images.
+        widths
+            To choose from, in places.
+        order
+            Highest order of the patterns.
+        """
+        centre = estimate_centres(maps, responses)
+        if maps.shape[2] * maps.shape[3] == 1:
+            return cls(centre, widths[0], 0)
+        width = choose_width(maps, responses, centre, widths, order) if len(widths) > 1 else widths[0]
+        return cls(centre, width, order)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodingModel(Generic[Weights]):
+    r"""What drives every neuron, and the noise about it: feature maps in, expected responses and their likelihood out.
+
+    Parameters
+    ----------
+    weights
+        Of every neuron on the feature maps.
+    noise
+        About the expected responses; after `fit` that of each neuron alone.
+
+    Examples
+    --------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> maps = torch.randn(50, 1, 5, 5, generator=generator)
+    >>> responses = maps[:, 0, 2, 2:4].clone()
+    >>> windows = Windows.find(maps, responses, (0.5, 1.0), 1)
+    >>> model = EncodingModel.fit(maps, responses, windows)
+    >>> bool((model.weights.explained > 0.9).all())
+    True
+    >>> model.log_likelihood(responses, model.weights.predict(maps[:3])).shape
+    torch.Size([50, 3])
+    """
+
+    weights: Weights
+    noise: LowRankNoise
+
+    @staticmethod
+    def fit(
+        maps: Float[Tensor, "stimulus channel height width"],
+        responses: Float[Tensor, "stimulus neuron"],
+        windows: Windows,
+        prior: Float[Tensor, "feature feature"] | None = None,
+    ) -> "EncodingModel[LocalWeights]":
+        """Fit ridge weights of every neuron inside its window.
+
+        Parameters
+        ----------
+        maps
+            Feature maps of the training images.
+        responses
+            Averaged responses to the same images.
+        windows
+            Where weights may lie.
+        prior
+            From `dina.models.encoding_weights.learn_prior`; None for independent weights.
+        """
+        weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
+        return EncodingModel(weights, _independent_noise(responses - weights.predicted))
+
+    @staticmethod
+    def fit_everywhere(
+        maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
+    ) -> "EncodingModel[GlobalWeights]":
+        """Fit ridge weights of every neuron over the whole map; parameters as in `fit`."""
+        weights = fit_global_ridge(maps, responses)
+        return EncodingModel(weights, _independent_noise(responses - weights.predicted))
+
+    def log_likelihood(
+        self, responses: Float[Tensor, "query neuron"], expected: Float[Tensor, "image neuron"]
+    ) -> Float[Tensor, "query image"]:
+        """Return the log likelihood of responses given the responses that images are expected to evoke.
+
+        Up to a term of the response alone, as `LowRankNoise.log_likelihood`.
+        """
+        return self.noise.log_likelihood(responses, expected)
+
+    def information(
+        self,
+        responses: Float[Tensor, "query neuron"],
+        expected: Float[Tensor, "image neuron"],
+        relative_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query image"]:
+        """Return log p(response | image) − log p(response), the second averaged over the training images.
+
+        Parameters
+        ----------
+        responses, expected
+            As in `log_likelihood`.
+        relative_presentations
+            As in `log_evidence`.
+        """
+        typical = self.log_likelihood(responses, choose_typical(self.weights.predicted))
+        evidence = log_evidence(typical, relative_presentations)
+        return self.log_likelihood(responses, expected) - evidence[:, None]
+
+
+def _independent_noise(residuals: Tensor) -> LowRankNoise:
+    variance = residuals.square().mean(0)
+    return LowRankNoise(torch.where(variance > 0, variance, 1.0), variance.new_zeros(len(variance), 0))
+
+
+def log_evidence(
+    log_likelihood: Float[Tensor, "query typical"], relative_presentations: Float[Tensor, "query"]
+) -> Float[Tensor, "query"]:
+    r"""Return log p(response), averaged over typical images, in the units of the scores.
+
+    Subtracted from scores it leaves pointwise mutual information, by which an image finds its own response as well as
+    a response finds its image. It is the same for all candidates, so the order of candidates stays.
+
+    Parameters
+    ----------
+    log_likelihood
+        Of each response given each typical image, for the noise of a training average.
+    relative_presentations
+        Presentations behind each response ÷ those behind a training average; the noise variance falls with it.
+
+    Notes
+    -----
+    :math:`\frac1a \log \frac1n \sum_j e^{a \ell_j}` with :math:`a` the relative number of presentations.
+
+    Examples
+    --------
+    >>> log_evidence(torch.full((1, 4), 3.0), torch.ones(1))
+    tensor([3.])
+    """
+    weight = relative_presentations[:, None]
+    total = torch.logsumexp(weight * log_likelihood.double(), dim=1) - math.log(log_likelihood.shape[1])
+    return (total / relative_presentations).to(log_likelihood.dtype)
+
+
+def choose_typical(expected: Float[Tensor, "stimulus neuron"]) -> Float[Tensor, "typical neuron"]:
+    """Return the expected responses to at most `N_TYPICAL` images, evenly spaced."""
+    rows = torch.linspace(0, len(expected) - 1, min(len(expected), N_TYPICAL)).round().long()
+    return expected[rows.to(expected.device)]
+
+
+def calibrate_by_contrast(
+    responses: Float[Tensor, "stimulus neuron"],
+    predicted: Float[Tensor, "stimulus neuron"],
+    noise: LowRankNoise,
+    knot_weights: Float[Tensor, "stimulus knot"],
+) -> Float[Tensor, "knot"]:
+    r"""Return the gain of the predictions at each knot of contrast, at least 0.
+
+    Ridge weights are shrunk for the average image. Predictions for faint images, whose responses are small, are then
+    too large, and those for strong ones too small.
+
+    Parameters
+    ----------
+    responses
+        Averaged training responses less what their contrast lets expect.
+    predicted
+        The same, predicted from other images (leave-one-out).
+    noise
+        By which the population is whitened, so that reliable neurons count.
+    knot_weights
+        From `ContrastGain.knot_weights`.
+
+    Notes
+    -----
+    Minimises :math:`\sum_i \lVert y_i - g_i p_i \rVert^2_{\Sigma^{-1}}` over :math:`g_i` piecewise linear in the
+    logarithm of contrast.
+    """
+    whitened = noise.divide(predicted)
+    agreement, power = (whitened * responses).sum(1), (whitened * predicted).sum(1)
+    gram = knot_weights.T @ (knot_weights * power[:, None])
+    ridge = 1e-4 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+    # the pull is towards 1: where no image tells, predictions are taken as they are
+    right = knot_weights.T @ agreement + ridge.diagonal()
+    return torch.linalg.solve(gram + ridge, right).clamp_min(0.0)
+
+
+def shift_by_contrast(
+    maps: Float[Tensor, "stimulus channel height width"],
+    knots: Float[Tensor, "stimulus knot"],
+    expected: Float[Tensor, "knot channel height width"],
+    chunk: int = 64,
+) -> None:
+    """Add to every map, in place, what its contrast lets expect."""
+    for first in range(0, len(maps), chunk):
+        maps[first : first + chunk] += torch.einsum("bk,kchw->bchw", knots[first : first + chunk], expected).to(maps.dtype)

@@ -1,0 +1,225 @@
+"""Noise shared by many neurons plus noise of each one's own: how to estimate it, and how to divide by it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dina.data.pairs import Pairs
+from dina.models.eigenvectors import eigenvectors_of
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankNoise:
+    r"""A covariance between neurons, :math:`\Sigma = D + L L^T`.
+
+    Nothing larger than (n_neurons, n_components) is ever made.
+
+    Parameters
+    ----------
+    private
+        Diagonal :math:`D`: variance that a neuron shares with nobody, positive, shape ``(n_neurons,)``.
+    loadings
+        :math:`L`: how much each shared component moves each neuron, shape ``(n_neurons, n_components)``.
+    """
+
+    private: Float[Tensor, "neuron"]
+    loadings: Float[Tensor, "neuron component"]
+
+    @cached_property
+    def _woodbury(self) -> tuple[Tensor, Tensor]:
+        """Return :math:`D^{-1} L` and the Cholesky factor of :math:`I + L^T D^{-1} L`."""
+        weighted = self.loadings / self.private[:, None]
+        inner = torch.eye(self.loadings.shape[1], device=weighted.device) + self.loadings.T @ weighted
+        return weighted, torch.linalg.cholesky(inner)
+
+    @property
+    def variance(self) -> Float[Tensor, "neuron"]:
+        """Variance of each neuron, shared and private together."""
+        return self.private + self.loadings.square().sum(1)
+
+    def double(self) -> "LowRankNoise":
+        """Return the same in double precision."""
+        return LowRankNoise(self.private.double(), self.loadings.double())
+
+    def divide(self, rows: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
+        r"""Return :math:`\Sigma^{-1} r` for every row, by Woodbury's identity.
+
+        Examples
+        --------
+        >>> noise = LowRankNoise(torch.ones(2), torch.ones(2, 1))
+        >>> noise.divide(torch.eye(2)).mul(3).round()
+        tensor([[ 2., -1.],
+                [-1.,  2.]])
+        """
+        weighted, factor = self._woodbury
+        scaled = rows / self.private
+        return scaled - torch.cholesky_solve((scaled @ self.loadings).T, factor).T @ weighted.T
+
+    def precision(self) -> Float[Tensor, "neuron"]:
+        r"""Return the diagonal of :math:`\Sigma^{-1}`: one over each neuron's variance given all other neurons.
+
+        To remove neuron j from :math:`r^T \Sigma^{-1} x` subtract :math:`(\Sigma^{-1} r)_j (\Sigma^{-1} x)_j / \Sigma^{-1}_{jj}`.
+
+        Examples
+        --------
+        >>> LowRankNoise(torch.ones(2), torch.ones(2, 1)).precision().mul(3).round()
+        tensor([2., 2.])
+        """
+        weighted, factor = self._woodbury
+        return 1 / self.private - torch.linalg.solve_triangular(factor, weighted.T, upper=False).square().sum(0)
+
+    def total_product(
+        self, first: Float[Tensor, "batch reached"], second: Float[Tensor, "batch reached"], neurons: Int[Tensor, "reached"]
+    ) -> Float[Tensor, ""]:
+        r"""Return the sum of :math:`a^T \Sigma^{-1} b` over pairs of rows that are 0 for all but some neurons.
+
+        Parameters
+        ----------
+        first, second
+            Rows at those neurons.
+        neurons
+            Their indices.
+        """
+        weighted, factor = self._woodbury
+        shared = [part @ weighted[neurons] for part in (first, second)]
+        alone = (first * second / self.private[neurons]).sum()
+        return alone - (shared[0].T * torch.cholesky_solve(shared[1].T, factor)).sum()
+
+    def log_density(self, rows: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch"]:
+        """Return the Gaussian log density of every row about zero, in nats."""
+        _, factor = self._woodbury
+        # torch.distributions.LowRankMultivariateNormal says the same, but needs at least one shared component
+        log_determinant = self.private.log().sum() + 2 * factor.diagonal().log().sum()
+        return -0.5 * ((self.divide(rows) * rows).sum(1) + log_determinant + rows.shape[1] * math.log(2 * math.pi))
+
+    def log_likelihood(
+        self, responses: Float[Tensor, "query neuron"], expected: Float[Tensor, "image neuron"]
+    ) -> Float[Tensor, "query image"]:
+        r"""Return the Gaussian log likelihood of every response given every image, up to a term of the response alone.
+
+        Parameters
+        ----------
+        responses
+            Measured.
+        expected
+            Mean response to each image.
+
+        Notes
+        -----
+        :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`.
+        """
+        whitened = self.divide(expected)
+        return responses @ whitened.T - 0.5 * (whitened * expected).sum(1)
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualComponents:
+    """The largest correlated components of some residuals, from which noise models of any size can be made.
+
+    Parameters
+    ----------
+    variance
+        Of each neuron, shape ``(n_neurons,)``; 1 for a neuron that never varies, so that it can be divided by.
+    directions
+        Orthonormal components of the correlation matrix, the largest last, shape ``(n_neurons, n_components)``.
+    strength
+        Their eigenvalues, shape ``(n_components,)``.
+    """
+
+    variance: Float[Tensor, "neuron"]
+    directions: Float[Tensor, "neuron component"]
+    strength: Float[Tensor, "component"]
+
+    def noise(self, n_components: int, shrinkage: float) -> LowRankNoise:
+        """Return the largest components as shared noise, and what they leave of each neuron's variance as private.
+
+        The variance of every neuron is kept.
+
+        Parameters
+        ----------
+        n_components
+            Number of shared components, columns of the loadings; those beyond what the residuals hold are 0.
+        shrinkage
+            Of the correlations towards none, in [0, 1]: 0 trusts them as they are, 1 ignores them.
+
+        References
+        ----------
+        Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
+        """
+        kept = min(n_components, len(self.strength))
+        loadings = self.directions.new_zeros(len(self.variance), n_components)
+        if kept:
+            scale = (self.strength[-kept:] * (1 - shrinkage)).sqrt()
+            loadings[:, :kept] = self.directions[:, -kept:] * scale * self.variance.sqrt()[:, None]
+        private = self.variance - loadings.square().sum(1)
+        return LowRankNoise(torch.maximum(private, 0.02 * self.variance), loadings)
+
+    def noises(
+        self, counts: tuple[int, ...], shrinkages: tuple[float, ...], most: int | None = None
+    ) -> Iterator[tuple[LowRankNoise, dict[str, str | float]]]:
+        """Yield the noise of every number of components with every shrinkage, and both by name.
+
+        Parameters
+        ----------
+        counts, shrinkages
+            As in `noise`.
+        most
+            Number of components that there is room for; None for any.
+        """
+        for n_components in counts:
+            for shrinkage in shrinkages:
+                noise = self.noise(n_components if most is None else min(n_components, most), shrinkage)
+                yield noise, {"noise_components": n_components, "noise_shrinkage": shrinkage}
+
+
+def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
+    """Find all components of the residuals' correlation matrix, by the smaller of its two Gram matrices.
+
+    Parameters
+    ----------
+    residuals
+        Rows with zero mean (dimensionless standardised responses) of training trials, shape ``(n_rows, n_neurons)``.
+    """
+    n_rows, n_neurons = residuals.shape
+    variance = residuals.square().mean(0)
+    variance = torch.where(variance > 0, variance, torch.ones_like(variance))
+    scaled = residuals / variance.sqrt() / n_rows**0.5
+    if n_rows > n_neurons:
+        values, vectors = eigenvectors_of(scaled.T @ scaled)
+        return ResidualComponents(variance, vectors, values.clamp_min(0))
+    values, rows = eigenvectors_of(scaled @ scaled.T)
+    values = values.clamp_min(1e-12)
+    return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
+
+
+def repeat_differences(pairs: Pairs) -> Float[Tensor, "row neuron"] | None:
+    r"""Return differences between trials of the same image, scaled to the variance of a single presentation.
+
+    No image model is needed: the signal cancels. The j-th trial is compared with the mean of those before it and
+    multiplied by :math:`\sqrt{j / (j + 1)}` (Helmert contrasts), so that rows are independent.
+
+    Returns
+    -------
+    differences
+        One row for every trial but the first of its image, shape ``(n_rows, n_neurons)``; None if no image has two.
+    """
+    number = pairs.repeat_number()
+    if number.max() < 1:
+        return None
+    weight = np.sqrt(pairs.n_presentations).astype(np.float32)[:, None]
+    total = np.zeros((pairs.n_stimuli, pairs.n_neurons), dtype=np.float32)
+    rows = []
+    for repeat in range(int(number.max()) + 1):
+        trials = np.flatnonzero(number == repeat)
+        images = pairs.stimulus_index[trials]
+        if repeat:
+            difference = pairs.responses[trials] - total[images] / repeat
+            rows.append(difference * np.float32(np.sqrt(repeat / (repeat + 1))) * weight[trials])
+        total[images] += pairs.responses[trials]
+    return torch.from_numpy(np.concatenate(rows))
