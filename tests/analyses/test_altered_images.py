@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from dina.analyses.shape_texture.altered_images import ALTERATIONS, mean_amplitude, swap_amplitude
-from dina.analyses.shape_texture.matched_texture import match_texture, steerable_filters
+from dina.analyses.shape_texture.altered_images import (
+    ALTERATIONS,
+    match_texture,
+    mean_amplitude,
+    steerable_filters,
+    swap_amplitude,
+)
 from dina.recordings.recording import Recording
 
 

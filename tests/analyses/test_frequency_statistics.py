@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from dina.analyses.paired_galleries import PairedResampling, first_places
-from dina.analyses.resampled_finding import curve_variables, resampled_finding
-from dina.analyses.shares import kept
-from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves, frequency_findings
-from dina.analyses.spatial_frequency.frequency_statistics import frequency_reaching, upper_edge
+from dina.analyses.altered_gallery import first_places
+from dina.analyses.paired_resampling import PairedResampling, curve_variables, kept
+from dina.analyses.spatial_frequency.compute import SpatialFrequencyResult
+from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves, frequency_reaching, upper_edge
 from dina.analyses.verdict import place_of
+from dina.statistics.finding import Finding
 
 FREQUENCY = 0.5 * 2.0 ** (-np.arange(18, -1, -1) / 3)
 
@@ -43,7 +43,7 @@ def test_value_interval_and_null_come_from_the_same_formula() -> None:
     scores = 3.0 * np.eye(n) + np.random.default_rng(0).standard_normal((n, n))
     table = first_places(scores)
     rows = PairedResampling.draw(n, 500, seed=0).over_tables(table[None])[:, 0]
-    finding = resampled_finding("top1", rows, "1", n, "shuffled")
+    finding = Finding.from_rows("top1", rows, "1", n, "shuffled")
     assert finding.value == pytest.approx(np.mean(scores.argmax(1) == np.arange(n)))
     assert finding.low < finding.value < finding.high
     # one image of forty is expected by chance; four or more have a probability of 0.02
@@ -55,7 +55,7 @@ def test_value_interval_and_null_come_from_the_same_formula() -> None:
 def test_an_interval_needs_nearly_all_resamples(n_defined: int, has_interval: bool) -> None:
     resamples = np.where(np.arange(2000) < n_defined, np.linspace(0.4, 0.6, 2000), np.nan)
     rows = np.concatenate([[0.5], resamples, np.linspace(0.0, 0.1, 2000)])
-    finding = resampled_finding("edge", rows, "1", 40, "shuffled")
+    finding = Finding.from_rows("edge", rows, "1", 40, "shuffled")
     curve = curve_variables("edge", "place", rows[:, None], "edge")
     assert finding.value == 0.5
     assert np.isfinite(finding.low) == np.isfinite(finding.high) == np.isfinite(curve["edge_low"][1][0]) == has_interval
@@ -66,7 +66,7 @@ def test_an_interval_needs_nearly_all_resamples(n_defined: int, has_interval: bo
 
 def test_a_null_holds_where_the_statistic_is_defined() -> None:
     chance = np.where(np.arange(2000) < 50, 0.1, np.nan)
-    finding = resampled_finding("edge", np.concatenate([[0.5], np.full(2000, 0.5), chance]), "1", 40, "where defined")
+    finding = Finding.from_rows("edge", np.concatenate([[0.5], np.full(2000, 0.5), chance]), "1", 40, "where defined")
     assert (finding.null_low, finding.null_high) == (0.1, 0.1)
 
 
@@ -92,7 +92,7 @@ def test_what_foreign_images_find_is_not_kept() -> None:
     kept = fabricated(image < 12, image < 20, image < 36).kept(draw)[0]
     # rounding of a few sums
     np.testing.assert_allclose(kept[[0, -2, -1]], [1 / 3, 1.0, 1 / 3], atol=1e-12)
-    only_contrast = frequency_findings(fabricated(image < 12, image < 12, image < 12), draw, "cycles/pixel")
+    only_contrast = SpatialFrequencyResult(fabricated(image < 12, image < 12, image < 12), draw, "cycles/pixel").findings()
     found = {finding.name: finding for finding in only_contrast}
     assert np.isnan(found["kept_lowest_octaves"].value)
     assert "foreign images of the same contrast" in found["kept_lowest_octaves"].reason
@@ -106,6 +106,6 @@ def test_a_gallery_that_keeps_nothing_but_contrast_lies_inside_its_null() -> Non
     for _ in range(n_sessions):
         by_contrast = generator.random((2, n)) < 0.4  # donors differ, and with them the images that contrast finds
         kept = fabricated(*by_contrast, generator.random(n) < 0.9).kept(draw)[:, 0]
-        inside += not resampled_finding("kept", kept, "1", n, "exchanged").beats_null
+        inside += not Finding.from_rows("kept", kept, "1", n, "exchanged").beats_null
     # 95 % are; of 200, 190 with a standard deviation of 3, and few resamples and whole images blur the ends
     assert 180 <= inside <= 199

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.paired_galleries import PairedResampling
+from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.pathways.pathway_refits import PathwayRefitsResult, analyse_pathway_refits, fit_without_pathways
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import GaborEnergy

@@ -7,8 +7,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration
-from dina.analyses.shape_texture.compute import ShapeTextureResult, analyse_shape_texture
-from dina.analyses.shape_texture_refit.compute import analyse_shape_texture_refit
+from dina.analyses.shape_texture.compute import ShapeTextureResult, analyse_shape_texture, analyse_shape_texture_refit
 from dina.statistics.finding import Finding
 
 

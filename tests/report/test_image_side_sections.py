@@ -9,17 +9,16 @@ import xarray as xr
 from matplotlib.text import Text
 
 from dina.analyses import ANALYSES
+from dina.analyses.altered_gallery import first_places, margins
 from dina.analyses.conditions.compute import ConditionsResult
 from dina.analyses.conditions.matched_conditions import MatchedConditions
 from dina.analyses.map_capacity.compute import MapCapacityResult
-from dina.analyses.paired_galleries import PairedResampling, first_places, margins
+from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
-from dina.analyses.shape_texture.compute import ShapeTextureResult
-from dina.analyses.shape_texture_refit.compute import ShapeTextureRefitResult
-from dina.analyses.spatial_frequency.compute import SpatialFrequencyResult
-from dina.analyses.spatial_frequency.drawing import draw_spatial_frequency
-from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves
-from dina.analyses.spatial_frequency_refit.compute import SpatialFrequencyRefitResult
+from dina.analyses.shape_texture.compute import ShapeTextureRefitResult, ShapeTextureResult
+from dina.analyses.spatial_frequency.compute import SpatialFrequencyRefitResult, SpatialFrequencyResult
+from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
+from dina.analyses.spatial_frequency.page import draw_spatial_frequency
 from dina.figures.parts import Section
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding

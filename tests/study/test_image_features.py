@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina.analyses.refitted_towers import refit_first_places, unchanged_first_places
+from dina.analyses.altered_gallery import first_places_unaltered, refit_altered
 from dina.checks import DataError
 from dina.cli import main
 from dina.recordings.recording import Recording
@@ -77,15 +77,15 @@ def test_analyses_that_fit_towers_again_are_told_features(
     run = features.parent / "run"
     run_study(small_session, read_settings(overrides=[*TOLD, *FEW, f'image_features="{features}"']), run, n_threads=1)
     decoded = read_decoded(run, small_session, "cpu")
-    again = refit_first_places(decoded, "as they are", lambda images: images)
-    np.testing.assert_allclose(again, unchanged_first_places(decoded), atol=1e-5)
+    (again,) = refit_altered(decoded, {"as they are": lambda images: images}, "Fitting")
+    np.testing.assert_allclose(again, first_places_unaltered(decoded), atol=1e-5)
 
     np.save(features, np.load(features)[::-1])
     changed = read_decoded(run, small_session, "cpu")
     assert changed.image_features is None
     assert "lost or changed" in caplog.text
     with pytest.raises(DataError, match="needs features of the images"):
-        refit_first_places(changed, "as they are", lambda images: images)
+        refit_altered(changed, {"as they are": lambda images: images}, "Fitting")
 
 
 def test_features_that_do_not_fit_stop_a_study_before_anything_is_fitted(small_session: Recording, tmp_path: Path) -> None:

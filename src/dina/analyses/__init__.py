@@ -27,11 +27,9 @@ from dina.analyses.pathways.pathway_refits import analyse_pathway_refits
 from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
 from dina.analyses.shape_texture import rules as shape_texture_rules
-from dina.analyses.shape_texture.compute import analyse_shape_texture
-from dina.analyses.shape_texture_refit.compute import analyse_shape_texture_refit
+from dina.analyses.shape_texture.compute import analyse_shape_texture, analyse_shape_texture_refit
 from dina.analyses.spatial_frequency import rules as spatial_frequency_rules
-from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
-from dina.analyses.spatial_frequency_refit.compute import analyse_spatial_frequency_refit
+from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency, analyse_spatial_frequency_refit
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
 
@@ -108,14 +106,14 @@ ANALYSES: dict[str, Analysis] = {
         "image",
         "Which spatial frequencies suffice for towers fitted on them alone?",
         is_slow=True,
-        page="dina.analyses.spatial_frequency_refit.page:spatial_frequency_refit_section",
+        page="dina.analyses.spatial_frequency.page:spatial_frequency_refit_section",
     ),
     "shape_texture_refit": Analysis(
         analyse_shape_texture_refit,
         "image",
         "Does shape or texture suffice for towers fitted on it alone?",
         is_slow=True,
-        page="dina.analyses.shape_texture_refit.page:shape_texture_refit_section",
+        page="dina.analyses.shape_texture.page:shape_texture_refit_section",
     ),
     "map_capacity": Analysis(
         analyse_map_capacity,

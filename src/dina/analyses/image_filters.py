@@ -1,4 +1,4 @@
-"""Images split by spatial frequency: low-pass parts, octave bands and hybrids of two images, without border artefacts."""
+"""Filters of images by spatial frequency without border artefacts, hybrids of two images, and their RMS contrast."""
 
 import numpy as np
 from jaxtyping import Float
@@ -89,16 +89,15 @@ def filter_images(images: ContrastImages, gain: Float[np.ndarray, "height width"
     return np.asarray(idctn(spectrum, axes=(2, 3), norm="ortho", overwrite_x=True), dtype=np.float32)
 
 
-def make_hybrids(own: ContrastImages, other: ContrastImages, cutoff: float) -> ContrastImages:
-    """Put the content of ``own`` below the cut-off together with that of ``other`` above it.
+def make_hybrids(low: ContrastImages, high: ContrastImages, cutoff: float) -> ContrastImages:
+    """Put the content of one image below the cut-off together with that of another above it.
 
-    Unlike a filtered image a hybrid has natural contrast at every frequency, so that whatever looks at it meets what
-    it knows from unfiltered images; only whose content it is depends on the frequency.
+    Unlike a filtered image, a hybrid has natural contrast at every frequency, so that it resembles unfiltered images.
 
     Parameters
     ----------
-    own, other
-        In units of contrast, of one shape.
+    low, high
+        Images that give the content below and above the cut-off; in units of contrast, of one shape.
     cutoff
         Cycles per pixel.
 
@@ -106,4 +105,32 @@ def make_hybrids(own: ContrastImages, other: ContrastImages, cutoff: float) -> C
     ----------
     Oliva, Torralba & Schyns (2006), ACM Trans. Graph. 25:527. https://doi.org/10.1145/1141911.1141919
     """
-    return other + filter_images(own - other, low_pass_gain(own.shape[2], own.shape[3], cutoff))
+    return high + filter_images(low - high, low_pass_gain(low.shape[2], low.shape[3], cutoff))
+
+
+def rms_contrast(images: ContrastImages) -> Float[np.ndarray, "stimulus"]:
+    """Return the standard deviation of each image about its own mean, in units of contrast.
+
+    Examples
+    --------
+    >>> rms_contrast(np.array([[[[-1.0, 1.0]]]], dtype=np.float32))
+    array([1.])
+    """
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    return flat.std(axis=1)
+
+
+def match_contrast(images: ContrastImages, like: ContrastImages) -> ContrastImages:
+    """Bring each image to the mean, channel by channel, and the RMS contrast of another; blank images stay blank.
+
+    Examples
+    --------
+    >>> dark, light = np.array([[[[-1.0, 1.0]]]], dtype=np.float32), np.array([[[[5.0, 9.0]]]], dtype=np.float32)
+    >>> match_contrast(dark, light).tolist()
+    [[[[5.0, 9.0]]]]
+    """
+    mean = images.mean(axis=(2, 3), keepdims=True)
+    spread = (images - mean).reshape(len(images), -1).std(axis=1)
+    goal = (like - like.mean(axis=(2, 3), keepdims=True)).reshape(len(like), -1).std(axis=1)
+    factor = np.where(spread > 1e-9, goal / np.where(spread > 1e-9, spread, 1.0), 0.0)[:, None, None, None]
+    return np.asarray(like.mean(axis=(2, 3), keepdims=True) + factor * (images - mean), dtype=np.float32)

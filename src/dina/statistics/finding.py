@@ -124,6 +124,35 @@ class Finding:
             why.append(no_null)
         return cls(name, value, units, n, low, high, null_low, null_high, null, " ".join(why))
 
+    @classmethod
+    def from_rows(
+        cls,
+        name: str,
+        rows: Float[np.ndarray, "row"],
+        units: str,
+        n: int,
+        null: str,
+        reason: str = "It is not defined for these data.",
+    ) -> Self:
+        """Make a finding from one array: the value, then its resamples, then as many draws where there is nothing to find.
+
+        Parameters
+        ----------
+        name, units, n, null, reason
+            As in `from_draws`.
+        rows
+            NaN where the statistic is not defined, for example from `dina.analyses.paired_resampling.PairedResampling`.
+
+        Examples
+        --------
+        >>> rows = np.concatenate([[0.5], np.linspace(0.4, 0.6, 41), np.linspace(0.0, 0.1, 41)])
+        >>> finding = Finding.from_rows("top1", rows, "1", 40, "shuffled pairs")
+        >>> round(finding.low, 3), round(finding.null_high, 4), finding.beats_null
+        (0.405, 0.0975, True)
+        """
+        resamples, null_draws = np.split(rows[1:], 2)
+        return cls.from_draws(name, float(rows[0]), units, n, resamples, null_draws, null, reason)
+
     @property
     def beats_null(self) -> bool:
         """Whether the statistic lies outside the central 95 % of its null; False where either is unknown."""

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
+from dina.analyses.altered_gallery import EncodedQueries, first_places
 from dina.analyses.conditions.matched_conditions import MatchedConditions, match_conditions
 from dina.analyses.decoded import Decoded
-from dina.analyses.paired_galleries import PairedResampling, TestQueries, first_places
-from dina.analyses.resampled_finding import curve_variables, resampled_finding
-from dina.analyses.shares import EXCHANGED, NULL
+from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling, curve_variables
 from dina.checks import DataError
 from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
@@ -107,19 +106,19 @@ class ConditionsResult:
             rows["ideal"] = over(self.ideal)
         found = []
         for place, name in enumerate(self.conditions):
-            found.append(resampled_finding(f"top1_within_{name}", rows["within"][:, place], "1", n, NULL))
+            found.append(Finding.from_rows(f"top1_within_{name}", rows["within"][:, place], "1", n, NULL))
             if self.ideal is not None:
-                found.append(resampled_finding(f"ideal_top1_{name}", rows["ideal"][:, place], "1", n, NULL))
+                found.append(Finding.from_rows(f"ideal_top1_{name}", rows["ideal"][:, place], "1", n, NULL))
             if place == 0:
                 continue
             loss, change = differences(np.stack([own[place] - moved[place], own[place] - own[0]])).T
             moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, EXCHANGED)
             for finding, values, null in moves:
                 if self.matched.has_same_neurons[place]:
-                    found.append(resampled_finding(finding, values, "1", n, null))
+                    found.append(Finding.from_rows(finding, values, "1", n, null))
                 else:
                     found.append(Finding(finding, math.nan, "1", n, reason=OTHER_NEURONS))
-            found.append(resampled_finding(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED))
+            found.append(Finding.from_rows(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED))
         return tuple(found)
 
 
@@ -211,7 +210,7 @@ def _ask(
 
 
 def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
-    queries = TestQueries(towers, pairs, np.arange(pairs.n_stimuli))
+    queries = EncodedQueries(towers, pairs, np.arange(pairs.n_stimuli))
     return first_places(queries.score(queries.images))
 
 

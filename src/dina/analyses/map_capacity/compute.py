@@ -8,20 +8,12 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
+from dina.analyses.altered_gallery import choose_test_images
 from dina.analyses.decoded import Decoded
 from dina.analyses.map_capacity.capacities import Capacity, list_capacities
-from dina.analyses.paired_galleries import PairedResampling, choose_test_images
-from dina.analyses.resampled_finding import curve_variables, resampled_finding
-from dina.analyses.shares import NULL
-from dina.analyses.spatial_frequency.compute import (
-    FEWEST_IMAGES,
-    SpatialFrequencySettings,
-    frequency_units,
-    measure_curves,
-)
-from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves, where_read
-from dina.analyses.spatial_frequency.frequency_statistics import density_per_octave, upper_edge
-from dina.checks import DataError
+from dina.analyses.paired_resampling import NULL, PairedResampling, curve_variables
+from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, frequency_units, measure_curves
+from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves, density_per_octave, upper_edge, where_read
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -126,10 +118,10 @@ class MapCapacityResult:
         found = []
         for name, values, size in (*asked, ("top1_per_capacity", top1, numbers)):
             rows, reason = self._slopes(size[swept], values[:, swept], ceiling if values is edge else np.inf)
-            found.append(resampled_finding(name, rows, "1", n, PERMUTED, reason))
+            found.append(Finding.from_rows(name, rows, "1", n, PERMUTED, reason))
         for place in np.flatnonzero(~swept):
             rows = self._difference(int(place), self.names.index(PUBLISHED_SIZE))
-            found.append(resampled_finding("stage_edge_difference", rows, "1", n, EXCHANGED, NOT_BOTH))
+            found.append(Finding.from_rows("stage_edge_difference", rows, "1", n, EXCHANGED, NOT_BOTH))
         return tuple(found)
 
     def _slopes(self, size: np.ndarray, values: np.ndarray, ceiling: float) -> tuple[Float[np.ndarray, "row"], str]:
@@ -200,10 +192,6 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
         If there are too few test images, or the preset's maps cannot be changed.
     """
     chosen = choose_test_images(decoded, settings.frequency.n_images, "frequency images")
-    if len(chosen) < FEWEST_IMAGES:
-        raise DataError(
-            f"Map capacity is judged on at least {FEWEST_IMAGES} test images; there are {len(chosen)}. Keep more for testing."
-        )
     height, width = decoded.test.images.shape[2:]
     swept = list_capacities(decoded.settings, (height, width), settings.n_epochs)
     fitted = []

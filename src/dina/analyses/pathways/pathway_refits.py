@@ -10,10 +10,9 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.analyses.altered_gallery import first_places
 from dina.analyses.decoded import Decoded
-from dina.analyses.paired_galleries import PairedResampling, first_places
-from dina.analyses.resampled_finding import resampled_finding
-from dina.analyses.shares import EXCHANGED, NULL
+from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling
 from dina.checks import DataError
 from dina.data.pairs import RetrievalTask, make_task
 from dina.models.towers.image.gabor_energy import GaborEnergy
@@ -68,10 +67,10 @@ class PathwayRefitsResult:
         """Return ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each."""
         n, top1 = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
         rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(top1[:1] - top1)
-        found = [resampled_finding("top1_all", rows[:, 0], "1", n, NULL)]
+        found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
         for place, name in enumerate(self.pathways, 1):
-            found.append(resampled_finding(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
-            found.append(resampled_finding(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
+            found.append(Finding.from_rows(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
+            found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
         return tuple(found)
 
 

@@ -1,1 +1,1 @@
-"""Shape and texture: which of the two carries the decoding."""
+"""Shape and texture: which of them carries the decoding, and which suffices for towers fitted on it alone."""

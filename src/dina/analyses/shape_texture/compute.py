@@ -1,4 +1,4 @@
-"""Whether shape or texture carries the decoding: retrieval from galleries, and with queries, of altered images."""
+"""Whether shape or texture carries the decoding: altered images as galleries or queries, for towers as they are or fitted anew."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,37 @@ import xarray as xr
 from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
+from dina.analyses.altered_gallery import (
+    FEWEST_IMAGES,
+    Alter,
+    EncodedQueries,
+    choose_test_images,
+    first_places,
+    first_places_unaltered,
+    refit_altered,
+    score_altered,
+)
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
-from dina.analyses.image_contrast import match_contrast
-from dina.analyses.paired_galleries import PairedResampling, TestQueries, choose_test_images, first_places
-from dina.analyses.resampled_finding import curve_variables, resampled_finding
-from dina.analyses.shape_texture.altered_images import ALTERATIONS, mean_amplitude, swap_amplitude
-from dina.analyses.shares import EXCHANGED, NOTHING_READ, NULL, kept, share_of_above_chance
-from dina.checks import DataError
+from dina.analyses.image_filters import match_contrast
+from dina.analyses.paired_resampling import (
+    EXCHANGED,
+    NOTHING_READ,
+    NULL,
+    PairedResampling,
+    curve_variables,
+    kept,
+    share_of_above_chance,
+)
+from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, mean_amplitude, swap_amplitude
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages
 from dina.statistics.finding import Finding
 
-FEWEST_IMAGES = 10
 N_EXAMPLES = 3
+DIRECTIONS: tuple[Direction, ...] = ("image_from_response", "response_from_image")
 TEXTURE_SOURCE = (
     "textures match histograms of pixels and of a steerable decomposition (Heeger & Bergen 1995), a simpler texture than"
     " that of Portilla & Simoncelli (2000)"
@@ -58,7 +74,7 @@ class ShapeTextureResult:
     other
         The same with altered images of other images that were given each image's contrast; images for responses only.
     prefers_phase
-        For each query 1 if it fits own phases with another's amplitudes better than the reverse, ½ if as well, else 0.
+        For each query 1 if it fits the phases of its image with another's amplitudes better than the reverse, ½ if as well, else 0.
     example_id
         Their identities.
     examples
@@ -95,8 +111,7 @@ class ShapeTextureResult:
                 "examples": (("shown", "example", "height", "width"), self.examples, {"units": "contrast"}),
             },
             coords={
-                "alteration": list(ALTERATIONS),
-                "keeps": ("alteration", [alteration.keeps for alteration in ALTERATIONS.values()]),
+                **_alteration_axis(),
                 "shown": ["original", *ALTERATIONS],
                 **stimulus_coordinates({"example": self.example_id}),
                 **place_coordinates(self.examples.shape[2:]),
@@ -109,37 +124,77 @@ class ShapeTextureResult:
         over, n = self.resampling.over_tables, self.n_images
         full = [over(tables[None])[:, 0] for tables in self.full]
         images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
-        own = np.diagonal(self.altered[0], axis1=1, axis2=2)
-        beyond = self._share_of_differences(own - np.diagonal(self.other, axis1=1, axis2=2), full[0])
-        found = [resampled_finding("top1_full", full[0], "1", n, NULL)]
+        correct = np.diagonal(self.altered[0], axis1=1, axis2=2)
+        by_contrast = np.diagonal(self.other, axis1=1, axis2=2)
+        beyond = share_of_above_chance(self.resampling.over_differences(correct - by_contrast), full[0], n)
+        found = [Finding.from_rows("top1_full", full[0], "1", n, NULL)]
         for place, name in enumerate(ALTERATIONS):
             found += [
-                resampled_finding(f"kept_{name}", images[:, place], "1", n, NULL, NOTHING_READ),
-                resampled_finding(f"kept_{name}_beyond_contrast", beyond[:, place], "1", n, EXCHANGED, NOTHING_READ),
-                resampled_finding(f"kept_{name}_response_from_image", responses[:, place], "1", n, NULL, NOTHING_READ),
+                Finding.from_rows(f"kept_{name}", images[:, place], "1", n, NULL, NOTHING_READ),
+                Finding.from_rows(f"kept_{name}_beyond_contrast", beyond[:, place], "1", n, EXCHANGED, NOTHING_READ),
+                Finding.from_rows(f"kept_{name}_response_from_image", responses[:, place], "1", n, NULL, NOTHING_READ),
             ]
         preferred = 0.5 + self.resampling.over_differences(self.prefers_phase[None] - 0.5)[:, 0]
+        contrast = _shape_minus_texture(self.altered[0], full[0], self.resampling)
         return (
             *found,
-            resampled_finding("phase_over_amplitude", preferred, "1", n, EXCHANGED),
-            resampled_finding("shape_minus_texture", self._shape_minus_texture(own, full[0]), "1", n, EXCHANGED, NOTHING_READ),
+            Finding.from_rows("phase_over_amplitude", preferred, "1", n, EXCHANGED),
+            Finding.from_rows("shape_minus_texture", contrast, "1", n, EXCHANGED, NOTHING_READ),
         )
 
-    def _shape_minus_texture(self, own: np.ndarray, full: np.ndarray) -> Float[np.ndarray, "row"]:
-        keeps_shape = np.array([alteration.keeps == "shape" for alteration in ALTERATIONS.values()])
-        difference = own[keeps_shape].mean(axis=0) - own[~keeps_shape].mean(axis=0)
-        return self._share_of_differences(difference[None], full)[:, 0]
 
-    def _share_of_differences(self, differences: np.ndarray, full: np.ndarray) -> Float[np.ndarray, "row place"]:
-        return share_of_above_chance(self.resampling.over_differences(differences), full, self.n_images)
+@dataclass(frozen=True, eq=False)
+class ShapeTextureRefitResult:
+    """Retrieval by towers fitted on altered images.
+
+    Parameters
+    ----------
+    full
+        Chance of each candidate to come first, towers and images as they were.
+    altered
+        The same for towers fitted and tested on altered images, by alteration in the order of `ALTERATIONS`.
+    resampling
+        Bootstrap and permutations of the test images.
+    """
+
+    full: Float[np.ndarray, "image candidate"]
+    altered: Float[np.ndarray, "alteration image candidate"]
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the kept shares with intervals and nulls over ``alteration``."""
+        _, shares = self._rows()
+        return xr.Dataset(
+            curve_variables("refit_kept", "alteration", shares, "share of top-1 accuracy above chance"),
+            coords=_alteration_axis(),
+            attrs={"n_images": len(self.full), "null": NULL, "texture": TEXTURE_SOURCE},
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return kept shares, and shape less texture; see `docs/image-side.md`."""
+        n, (full, shares) = len(self.full), self._rows()
+        contrast = _shape_minus_texture(self.altered, full, self.resampling)
+        return (
+            Finding.from_rows("refit_top1_full", full, "1", n, NULL),
+            *(
+                Finding.from_rows(f"refit_kept_{name}", shares[:, place], "1", n, NULL, NOTHING_READ)
+                for place, name in enumerate(ALTERATIONS)
+            ),
+            Finding.from_rows("refit_shape_minus_texture", contrast, "1", n, EXCHANGED, NOTHING_READ),
+        )
+
+    def _rows(self) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row alteration"]]:
+        """Return the accuracy on unaltered images, and the share of it that each alteration keeps."""
+        full = self.resampling.over_tables(self.full[None])[:, 0]
+        return full, kept(self.resampling.over_tables(self.altered), full, len(self.full))
 
 
 def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEFAULTS) -> ShapeTextureResult:
-    """Alter the test images, each in six ways, and see how much of the retrieval is left.
+    """Alter the test images, each in six ways, and measure how much of the retrieval is left.
 
     The towers stay as they are and the responses are those to the original images: nobody recorded responses to
-    altered ones. Every altered image has mean and RMS contrast of its original; what contrast alone finds is measured by
-    altered images of *other* images that were given the contrast of the right ones.
+    altered ones. Every altered image has mean and RMS contrast of its original. Altered images of *other* images with the
+    contrast of the right ones measure how many are found by contrast alone.
 
     Parameters
     ----------
@@ -154,37 +209,83 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
         If there are fewer than ten test images.
     """
     chosen = choose_test_images(decoded, settings.n_images, "altered images")
-    if len(chosen) < FEWEST_IMAGES:
-        raise DataError(
-            f"Retrieval from altered images needs at least {FEWEST_IMAGES} test images; there are {len(chosen)}. Keep more"
-            " images for testing."
-        )
-    queries = TestQueries(decoded.towers, decoded.test, chosen)
+    queries = EncodedQueries(decoded.towers, decoded.test, chosen)
     images, n = queries.images, len(chosen)
     other = _assign_others(n, generator_for(decoded.seed, "other images"))
     amplitude = mean_amplitude(decoded.train.images)
-    full, shown = queries.score(images), [images[:N_EXAMPLES]]
-    altered, foreign = [], []
-    for name, alteration in track(ALTERATIONS.items(), "Altered galleries", total=len(ALTERATIONS)):
-        changed = alteration.alter(images, amplitude, generator_for(decoded.seed, f"alteration {name}"))
-        own = match_contrast(changed, images)
-        altered.append(queries.score(own))
-        foreign.append(first_places(queries.score(match_contrast(changed[other], images))))
-        shown.append(own[:N_EXAMPLES])
+    changed = {
+        name: alteration.alter(images, amplitude, generator_for(decoded.seed, f"alteration {name}"))
+        for name, alteration in track(ALTERATIONS.items(), "Altering images", total=len(ALTERATIONS))
+    }
+    matched = {name: match_contrast(of, images) for name, of in changed.items()}
+    altered = score_altered(queries, {name: _replace_by(of) for name, of in matched.items()}, "Altered galleries")
+    foreign = score_altered(
+        queries,
+        {name: _replace_by(match_contrast(of[other], images)) for name, of in changed.items()},
+        "Altered galleries of other images",
+    )
+    full, shown = queries.score(images), [part[:N_EXAMPLES] for part in (images, *matched.values())]
     return ShapeTextureResult(
-        full=np.stack([first_places(full, "image_from_response"), first_places(full, "response_from_image")]),
+        full=np.stack([first_places(full, direction) for direction in DIRECTIONS]),
         altered=np.stack(
-            [
-                np.stack([first_places(scores, "image_from_response") for scores in altered]),
-                np.stack([first_places(scores, "response_from_image") for scores in altered]),
-            ]
+            [np.stack([first_places(scores, direction) for scores in altered.values()]) for direction in DIRECTIONS]
         ),
-        other=np.stack(foreign),
+        other=np.stack([first_places(scores) for scores in foreign.values()]),
         prefers_phase=_resolve_conflict(queries, images, images[other]),
         example_id=decoded.test.stimulus_id[chosen][:N_EXAMPLES],
         examples=np.stack(shown).mean(axis=2).astype(np.float32),
         resampling=PairedResampling.draw(n, decoded.n_resamples, decoded.seed),
     )
+
+
+def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
+    """Fit towers on altered images, once for each alteration, and test them on images altered in the same way.
+
+    The responses are those to the originals, so that the accuracy left is what they tell about the content that an altered
+    image still shows. Each altered image has mean and RMS contrast of its original.
+
+    Parameters
+    ----------
+    decoded
+        What to fit again.
+
+    Raises
+    ------
+    DataError
+        If there are no towers, or none can be fitted on altered images.
+    """
+    amplitude = mean_amplitude(decoded.train.images)
+    full = first_places_unaltered(decoded)
+    alterations = {
+        name: _alter_all_parts(alteration, amplitude, generator_for(decoded.seed, f"refit {name}"))
+        for name, alteration in ALTERATIONS.items()
+    }
+    altered = refit_altered(decoded, alterations, "Fitting on altered images")
+    return ShapeTextureRefitResult(full, altered, PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed))
+
+
+def _alter_all_parts(alteration: Alteration, amplitude: np.ndarray, generator: np.random.Generator) -> Alter:
+    return lambda images: match_contrast(alteration.alter(images, amplitude, generator), images)
+
+
+def _replace_by(images: ContrastImages) -> Alter:
+    return lambda _: images
+
+
+def _alteration_axis() -> dict[str, object]:
+    """Return the coordinates of the alterations: their names, and whether they keep shape or texture."""
+    keeps = [alteration.keeps for alteration in ALTERATIONS.values()]
+    return {"alteration": list(ALTERATIONS), "keeps": ("alteration", keeps)}
+
+
+def _shape_minus_texture(
+    altered: Float[np.ndarray, "alteration image candidate"], full: Float[np.ndarray, "row"], resampling: PairedResampling
+) -> Float[np.ndarray, "row"]:
+    """Return how much more of the accuracy above chance the alterations keep that keep shape, on average."""
+    correct = np.diagonal(altered, axis1=1, axis2=2)
+    keeps_shape = np.array([alteration.keeps == "shape" for alteration in ALTERATIONS.values()])
+    difference = correct[keeps_shape].mean(axis=0) - correct[~keeps_shape].mean(axis=0)
+    return share_of_above_chance(resampling.over_differences(difference[None]), full, correct.shape[1])[:, 0]
 
 
 def _assign_others(n: int, generator: np.random.Generator) -> np.ndarray:
@@ -195,14 +296,14 @@ def _assign_others(n: int, generator: np.random.Generator) -> np.ndarray:
     return other
 
 
-def _resolve_conflict(queries: TestQueries, images: ContrastImages, other: ContrastImages) -> Float[np.ndarray, "image"]:
-    """Ask each response whether it fits own phases with another's amplitudes, or own amplitudes with another's phases."""
+def _resolve_conflict(queries: EncodedQueries, images: ContrastImages, other: ContrastImages) -> Float[np.ndarray, "image"]:
+    """Return whether each response fits phases of its image with another's amplitudes better than the reverse."""
 
     def amplitude(of: ContrastImages) -> np.ndarray:
         return np.abs(np.fft.fft2(of - of.mean(axis=(2, 3), keepdims=True)))
 
-    own_phase = queries.score(match_contrast(swap_amplitude(images, amplitude(other)), images))
-    own_amplitude = queries.score(match_contrast(swap_amplitude(other, amplitude(images)), images))
-    difference = np.diagonal(own_phase) - np.diagonal(own_amplitude)
+    by_phase = queries.score(match_contrast(swap_amplitude(images, amplitude(other)), images))
+    by_amplitude = queries.score(match_contrast(swap_amplitude(other, amplitude(images)), images))
+    difference = np.diagonal(by_phase) - np.diagonal(by_amplitude)
     preferred: np.ndarray = 0.5 + 0.5 * np.sign(difference.astype(np.float64))
     return preferred

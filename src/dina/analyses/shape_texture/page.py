@@ -1,20 +1,19 @@
-"""Whether shape or texture carries the decoding, on the page."""
+"""Whether shape or texture carries the decoding, on the page: figures, words and tables of both analyses."""
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dina.analyses.shape_texture.drawing import draw_shape_texture
+from dina.analyses.shape_texture.altered_images import ALTERATIONS
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
 from dina.statistics.finding import Finding
 
-WORDS = {
-    "phase_only": "phases only",
-    "silhouette": "silhouette",
-    "contours": "contours",
-    "amplitude_only": "amplitudes only",
-    "texture": "texture",
-    "local_texture": "texture in place",
-}
+SHOWN_CONTRAST = 2.5  # deviations from grey that reach black and white
+WORDS = {name: alteration.words for name, alteration in ALTERATIONS.items()}
 
 
 def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -33,7 +32,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         for name in names
     ]
     table = Table(
-        "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not give.",
+        "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain.",
         (
             "kept",
             "share",
@@ -49,7 +48,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     spoken = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
     part = FigurePart(
         "shape_texture",
-        draw_shape_texture(dataset, WORDS),
+        _draw(dataset),
         f"Share of the accuracy above chance that is left when {n} test images are altered. Filled: altered images as gallery for the"
         " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the"
         " same with queries assigned to other images; orange: altered images of other images with the contrast of the right ones;"
@@ -61,14 +60,140 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         "shape-texture",
         "Shape and texture",
         paragraphs=(
-            "Responses are those to the original images; none to altered ones were recorded, in simulated sessions neither. The towers"
-            " were fitted on originals, so that an alteration may also fail because it looks like nothing they know.",
-            f"In conflict, own phases with another's amplitudes win against the reverse for {percent(conflict.value)} of the queries"
-            f" ({interval(conflict.low, conflict.high)}; {interval(conflict.null_low, conflict.null_high)} where there is no preference)."
+            "The responses are those to the original images; responses to altered images were not recorded, nor simulated. The towers"
+            " were fitted on originals, so that an alteration may also fail because it looks unlike all images that they know.",
+            f"When phases and amplitudes come from two images, {percent(conflict.value)} of the queries prefer the phases of the right"
+            f" image ({interval(conflict.low, conflict.high)}; {interval(conflict.null_low, conflict.null_high)} without a preference)."
             f" Alterations that keep shape keep {_points(difference)} more of the accuracy than those that keep texture.",
         ),
         figures=(part,),
     )
+
+
+def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show what towers fitted on altered images keep of the accuracy."""
+    found = {finding.name: finding for finding in findings}
+    names = [str(name) for name in dataset["alteration"].to_numpy()]
+    kept = [(WORDS[name], found[f"refit_kept_{name}"]) for name in names]
+    table = Table(
+        "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
+        ("kept", "share", "95\u202f% interval", "null"),
+        tuple((words, percent(f.value), interval(f.low, f.high), interval(f.null_low, f.null_high)) for words, f in kept),
+    )
+    summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {percent(f.value)}" for words, f in kept) + "."
+    part = FigurePart(
+        "shape_texture_refit",
+        _draw_refit(dataset),
+        "Share of the accuracy above chance that towers keep after they were fitted on altered images and tested on"
+        f" {int(dataset.attrs['n_images'])} images altered in the same way. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with"
+        f" queries assigned to other images; dotted: originals. Here {dataset.attrs['texture']}.",
+        summary,
+        table,
+    )
+    return Section(
+        "shape-texture-refit",
+        "Towers fitted on shape or texture",
+        paragraphs=(
+            "These towers were fitted on altered images, so that no image looks unlike those they know. The responses are those to the"
+            " original images; the accuracy lost is what they do not tell about the content that an altered image still shows.",
+        ),
+        figures=(part,),
+    )
+
+
+@in_style
+def _draw(dataset: xr.Dataset) -> Figure:
+    """Draw one row per alteration: two examples, then the accuracy kept in both directions."""
+    names = [str(name) for name in dataset["alteration"].to_numpy()]
+    figure = new_figure(180, 14 + 12.5 * (len(names) + 1))
+    grid = figure.add_gridspec(len(names) + 1, 3, width_ratios=(1, 1, 2))
+    examples = dataset["examples"].to_numpy()
+    for column in range(2):
+        spread = SHOWN_CONTRAST * max(float(examples[0, column].std()), 1e-6)
+        middle = float(examples[0, column].mean())
+        for row in range(len(names) + 1):
+            axes = figure.add_subplot(grid[row, column])
+            axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if column == 0:
+                label = "original" if row == 0 else WORDS[names[row - 1]]
+                axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
+    _draw_shares(figure.add_subplot(grid[:, 2]), dataset, names)
+    return figure
+
+
+@in_style
+def _draw_refit(dataset: xr.Dataset) -> Figure:
+    """Draw the accuracy that towers fitted on altered images keep, one row per alteration."""
+    names = [str(name) for name in dataset["alteration"].to_numpy()]
+    figure = new_figure(120, 18 + 7.0 * len(names))
+    axes = figure.add_subplot()
+    place = np.arange(len(names))
+    value, low, high, null_low, null_high = (
+        100 * dataset["refit_kept" + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
+    )
+    axes.barh(place, null_high - null_low, left=null_low, height=0.5, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=4.5, zorder=3)
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    axes.set_yticks(place, [WORDS[name] for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
+    """Draw the kept shares as dots with intervals, level with the examples."""
+    place = np.arange(1, len(names) + 1)
+    styles = {
+        "kept": (-0.14, COLOURS["dina"][0], "altered gallery, for responses"),
+        "kept_response_from_image": (0.14, COLOURS["paper"][0], "altered query, for the response"),
+    }
+    for name, (shift, face, label) in styles.items():
+        value, low, high, null_low, null_high = (
+            100 * dataset[name + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
+        )
+        axes.barh(
+            place + shift, null_high - null_low, left=null_low, height=0.26, color=COLOURS["chance"][0], alpha=0.3, linewidth=0
+        )
+        axes.hlines(place + shift, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
+        axes.plot(
+            value, place + shift, "o", color=COLOURS["dina"][0], markerfacecolor=face, markersize=4.5, zorder=3, label=label
+        )
+    axes.plot(
+        100 * dataset["kept_other"].to_numpy(),
+        place - 0.14,
+        "|",
+        color=COLOURS["rival"][0],
+        markersize=9,
+        markeredgewidth=1.6,
+        label="contrast alone, for responses",
+    )
+    axes.legend(loc="upper left", bbox_to_anchor=(0.12, 1.02), fontsize=7, labelspacing=0.25, handletextpad=0.3)
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    axes.set_ylim(len(names) + 0.5, -0.5)
+    axes.set_yticks([])
+    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
+    n_shape = int((dataset["keeps"].to_numpy() == "shape").sum())
+    axes.axhline(n_shape + 0.5, color=COLOURS["muted"][0], linewidth=0.6)
+    for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
+        axes.annotate(
+            words,
+            (0.94, level),
+            xycoords=axes.get_yaxis_transform(),
+            color=COLOURS["muted"][0],
+            fontsize=7.5,
+            ha="right",
+            va="top",
+        )
+    finish_axes(axes, "x")
+    axes.spines["left"].set_visible(False)
 
 
 def _points(one: Finding) -> str:

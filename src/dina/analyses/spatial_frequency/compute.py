@@ -1,41 +1,51 @@
-"""Which spatial frequencies carry the decoding: retrieval from filtered galleries by towers that stay as they are."""
+"""Which spatial frequencies carry the decoding: galleries of filtered images, for towers as they are and for towers fitted anew."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.analyses.decoded import Decoded
-from dina.analyses.image_filters import NYQUIST, make_hybrids
-from dina.analyses.paired_galleries import (
-    PairedResampling,
-    TestQueries,
+from dina.analyses.altered_gallery import (
+    FEWEST_IMAGES,
+    EncodedQueries,
     choose_test_images,
     first_places,
+    first_places_unaltered,
     margins,
+    refit_altered,
+    score_altered,
 )
-from dina.analyses.resampled_finding import curve_variables
-from dina.analyses.shares import NULL
-from dina.analyses.spatial_frequency.frequency_findings import FrequencyCurves, frequency_findings
-from dina.analyses.spatial_frequency.frequency_galleries import (
+from dina.analyses.decoded import Decoded
+from dina.analyses.image_filters import NYQUIST, make_hybrids
+from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept
+from dina.analyses.spatial_frequency.filtered_galleries import (
     Equaliser,
+    FrequencyGrid,
     draw_donors,
-    low_passed,
+    foreign_above,
+    low_passes,
     octave_bands,
-    replaced_above,
 )
-from dina.analyses.spatial_frequency.frequency_grid import FrequencyGrid
-from dina.checks import DataError
-from dina.progress import track
+from dina.analyses.spatial_frequency.frequency_curves import (
+    FrequencyCurves,
+    frequency_reaching,
+    kept_below,
+    upper_edge,
+    where_read,
+)
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.shapes import ContrastImages, Scores
 from dina.statistics.finding import Finding
 
-FEWEST_IMAGES = 10
+NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
+FOREIGN_EXCHANGED = "the gallery and one of foreign images alone exchanged at random, image by image"
+NO_FREQUENCY = "The full gallery is searched no better than chance, so that no frequency can be said to carry the decoding."
+ONLY_CONTRAST = (
+    "The unaltered gallery is searched no better than one of foreign images of the same contrast, so that no share of its"
+    " accuracy can be given."
+)
 
 
 class SpatialFrequencySettings(BaseModel):
@@ -48,7 +58,7 @@ class SpatialFrequencySettings(BaseModel):
     cutoffs_per_octave
         Density of cut-off frequencies.
     n_donors
-        Training images lent to each test image, one after the other, for what is replaced above a cut-off.
+        Training images lent to each test image, one after the other, to replace its content above a cut-off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +68,22 @@ class SpatialFrequencySettings(BaseModel):
     n_donors: int = Field(1, ge=1)
 
 
+class SpatialFrequencyRefitSettings(BaseModel):
+    """At which frequencies.
+
+    Parameters
+    ----------
+    cutoffs_per_octave
+        Density of cut-off frequencies; each costs a fit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cutoffs_per_octave: int = Field(1, ge=1)
+
+
 DEFAULTS = SpatialFrequencySettings()
+REFIT_DEFAULTS = SpatialFrequencyRefitSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +107,18 @@ class SpatialFrequencyResult:
     def to_dataset(self) -> xr.Dataset:
         """Return the curves with intervals and nulls over ``cutoff`` and ``band``, and what they need to be drawn."""
         curves, over = self.curves, self.resampling.over_tables
-        replaced = over(curves.replaced)
+        replaced, matched = over(curves.replaced), curves.matched_signal(self.resampling)
+        band = (curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"})
         return xr.Dataset(
             {
                 **curve_variables(
                     "low_pass_top1", "cutoff", over(curves.low_pass), "top-1 accuracy from images below the cut-off"
                 ),
                 **curve_variables("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with foreign content above"),
-                **curve_variables(
-                    "matched_signal", "cutoff", curves.matched_signal(self.resampling), "share of the matched signal below"
-                ),
+                **curve_variables("matched_signal", "cutoff", matched, "share of the matched signal below"),
                 **curve_variables("band_top1", "band", over(curves.bands), "top-1 accuracy from one octave alone"),
             },
-            coords={
-                "cutoff": ("cutoff", curves.frequency, {"units": self.units, "long_name": "cut-off frequency"}),
-                "band": ("band", curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"}),
-            },
+            coords={"cutoff": _cutoff_axis(curves.frequency, self.units), "band": ("band", *band)},
             attrs={
                 "nyquist": curves.nyquist,
                 "n_images": curves.n_images,
@@ -108,13 +129,86 @@ class SpatialFrequencyResult:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return cut-offs, edge, best band and kept shares; see `docs/image-side.md`."""
-        return frequency_findings(self.curves, self.resampling, self.units)
+        curves, draw, units = self.curves, self.resampling, self.units
+        n, frequency = curves.n_images, curves.frequency
+        low_pass, bands, replaced = (draw.over_tables(part) for part in (curves.low_pass, curves.bands, curves.replaced))
+        shares, full = curves.kept(draw), low_pass[:, -1]
+        named = {
+            "frequency_edge": upper_edge(frequency, curves.matched_signal(draw)),
+            "median_frequency": curves.median_frequency(draw),
+            "best_band_frequency": curves.band_frequency[np.argmax(bands, axis=1)],
+        }
+        return (
+            Finding.from_rows("top1_full", full, "1", n, NULL),
+            *_cutoff_findings("low_pass_cutoff", frequency, low_pass, draw, units, np.full_like(full, 1 / n)),
+            *_cutoff_findings("replaced_cutoff", frequency, replaced[:, 1:], draw, units, replaced[:, 0]),
+            *(
+                Finding.from_rows(name, where_read(rows, full, draw), units, n, NULL_WHERE_DEFINED, NO_FREQUENCY)
+                for name, rows in named.items()
+            ),
+            Finding.from_rows("best_band_top1", bands.max(axis=1), "1", n, NULL + ", best octave of each"),
+            *(
+                Finding.from_rows(name, rows, "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST)
+                for name, rows in kept_below(frequency, curves.nyquist, shares[:, :-1]).items()
+            ),
+            Finding.from_rows("kept_highest_octave", shares[:, -1], "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SpatialFrequencyRefitResult:
+    """Retrieval by towers fitted on filtered images.
+
+    Parameters
+    ----------
+    frequency
+        Cut-offs, rising; nothing is removed at the last.
+    low_pass
+        Chance of each candidate to come first, for towers fitted below each cut-off.
+    highest
+        The same for towers fitted on the content above half the Nyquist limit.
+    nyquist, units
+        Highest frequency along an axis; "cycles/degree" or "cycles/pixel".
+    resampling
+        Bootstrap and permutations of the test images.
+    """
+
+    frequency: Float[np.ndarray, "cutoff"]
+    low_pass: Float[np.ndarray, "cutoff image candidate"]
+    highest: Float[np.ndarray, "image candidate"]
+    nyquist: float
+    units: str
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracy against cut-off with interval and null."""
+        rows = self.resampling.over_tables(self.low_pass)
+        return xr.Dataset(
+            curve_variables("refit_top1", "cutoff", rows, "top-1 accuracy of towers fitted below the cut-off"),
+            coords={"cutoff": _cutoff_axis(self.frequency, self.units)},
+            attrs={"nyquist": self.nyquist, "n_images": len(self.highest), "null": NULL},
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return cut-offs and kept shares; see `docs/image-side.md`."""
+        n, rows = len(self.highest), self.resampling.over_tables(self.low_pass)
+        full = rows[:, -1]
+        shares = {
+            **kept_below(self.frequency, self.nyquist, kept(rows, full, n)),
+            "kept_highest_octave": kept(self.resampling.over_tables(self.highest[None]), full, n)[:, 0],
+        }
+        chance = np.full_like(full, 1 / n)
+        return (
+            Finding.from_rows("refit_top1_full", full, "1", n, NULL),
+            *_cutoff_findings("refit_low_pass_cutoff", self.frequency, rows, self.resampling, self.units, chance),
+            *(Finding.from_rows(f"refit_{name}", share, "1", n, NULL, NOTHING_READ) for name, share in shares.items()),
+        )
 
 
 def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettings = DEFAULTS) -> SpatialFrequencyResult:
-    """Ask the test queries of galleries that hold only some spatial frequencies.
+    """Search galleries that hold only some spatial frequencies with the test responses.
 
-    The towers stay as they are, so that what is found is what *they* read. Filtered images are unlike those the towers
+    The towers stay as they are, so that the result is about what *they* read. Filtered images are unlike those the towers
     learnt from; galleries in which only the content above a cut-off is foreign are not, and the edge is read from them.
 
     Parameters
@@ -130,14 +224,45 @@ def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettin
         If there are fewer than ten test images.
     """
     chosen = choose_test_images(decoded, settings.n_images, "frequency images")
-    if len(chosen) < FEWEST_IMAGES:
-        raise DataError(
-            f"Retrieval by spatial frequency needs at least {FEWEST_IMAGES} test images; there are {len(chosen)}. Keep more"
-            " images for testing."
-        )
     curves = measure_curves(decoded, chosen, settings)
     resampling = PairedResampling.draw(len(chosen), decoded.n_resamples, decoded.seed)
     return SpatialFrequencyResult(curves, resampling, frequency_units(decoded.recording))
+
+
+def analyse_spatial_frequency_refit(
+    decoded: Decoded, settings: SpatialFrequencyRefitSettings = REFIT_DEFAULTS
+) -> SpatialFrequencyRefitResult:
+    """Fit towers on low-passed images, once for each cut-off, and once on the highest octave alone.
+
+    The towers know filtered images here, so that the accuracy lost is what the responses tell about the missing
+    frequencies. It takes as many fits as there are cut-offs, and one more.
+
+    Parameters
+    ----------
+    decoded
+        What to fit again.
+    settings
+        How many cut-offs.
+
+    Raises
+    ------
+    DataError
+        If there are no towers, or none can be fitted on filtered images.
+    """
+    height, width = decoded.test.images.shape[2:]
+    grid = FrequencyGrid.of(height, width, settings.cutoffs_per_octave)
+    equaliser = Equaliser.learn(decoded.train.images)
+    highest = {"highest": equaliser.alteration(1 - grid.low_pass(NYQUIST / 2))}
+    full = first_places_unaltered(decoded)
+    tables = refit_altered(decoded, low_passes(grid, equaliser) | highest, "Fitting on filtered images")
+    return SpatialFrequencyRefitResult(
+        frequency=_scale(decoded.recording) * grid.ends,
+        low_pass=np.stack([*tables[:-1], full]),
+        highest=tables[-1],
+        nyquist=NYQUIST * _scale(decoded.recording),
+        units=frequency_units(decoded.recording),
+        resampling=PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed),
+    )
 
 
 def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings: SpatialFrequencySettings) -> FrequencyCurves:
@@ -152,34 +277,58 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
     settings
         As in `analyse_spatial_frequency`.
     """
-    queries = TestQueries(decoded.towers, decoded.test, chosen)
+    queries = EncodedQueries(decoded.towers, decoded.test, chosen)
     images, train = queries.images, decoded.train.images
     grid = FrequencyGrid.of(images.shape[2], images.shape[3], settings.cutoffs_per_octave)
     equaliser = Equaliser.learn(train)
     full = queries.score(images)
-    n_cutoffs, n_bands = len(grid.cutoffs), len(grid.edges) + 1
     generator = generator_for(decoded.seed, "frequency donors")
     donors = [draw_donors(images, train, generator) for _ in range(settings.n_donors)]
-
-    def score_all(galleries: Iterator[ContrastImages], what: str, n: int) -> list[Scores]:
-        return [queries.score(gallery) for gallery in track(galleries, what, total=n)]
-
-    low = score_all(low_passed(images, grid, equaliser), "Low-passed galleries", n_cutoffs)
-    bands = score_all(octave_bands(images, grid, equaliser), "Octave bands", n_bands)
-    lent = [score_all(replaced_above(images, other, grid), "Hybrid galleries", n_cutoffs + 1) for other in donors]
-    scale = 1.0 if decoded.recording.deg_per_pixel is None else 1 / decoded.recording.deg_per_pixel
+    low = score_altered(queries, low_passes(grid, equaliser), "Low-passed galleries").values()
+    bands = score_altered(queries, octave_bands(grid, equaliser), "Octave bands").values()
+    replaced = [[*score_altered(queries, foreign_above(grid, foreign), "Hybrid galleries").values(), full] for foreign in donors]
+    scale = _scale(decoded.recording)
     return FrequencyCurves(
         frequency=scale * grid.ends,
         band_frequency=scale * grid.band_centres,
         nyquist=NYQUIST * scale,
         low_pass=np.stack([first_places(scores) for scores in [*low, full]]),
         bands=np.stack([first_places(scores) for scores in bands]),
-        highest=np.mean([first_places(queries.score(make_hybrids(other, images, NYQUIST / 2))) for other in donors], axis=0),
-        replaced=np.mean([[first_places(scores) for scores in [*each, full]] for each in lent], axis=0),
-        margin=np.mean([[margins(scores) for scores in [*each, full]] for each in lent], axis=0),
+        highest=np.mean([first_places(queries.score(make_hybrids(foreign, images, NYQUIST / 2))) for foreign in donors], axis=0),
+        replaced=np.mean([[first_places(scores) for scores in each] for each in replaced], axis=0),
+        margin=np.mean([[margins(scores) for scores in each] for each in replaced], axis=0),
     )
 
 
 def frequency_units(recording: Recording) -> str:
     """Return the unit of spatial frequency that a recording allows."""
     return "cycles/pixel" if recording.deg_per_pixel is None else "cycles/degree"
+
+
+def _scale(recording: Recording) -> float:
+    return 1.0 if recording.deg_per_pixel is None else 1 / recording.deg_per_pixel
+
+
+def _cutoff_axis(frequency: Float[np.ndarray, "cutoff"], units: str) -> tuple[str, np.ndarray, dict[str, str]]:
+    return "cutoff", frequency, {"units": units, "long_name": "cut-off frequency"}
+
+
+def _cutoff_findings(
+    name: str,
+    frequency: Float[np.ndarray, "cutoff"],
+    accuracy: Float[np.ndarray, "row cutoff"],
+    resampling: PairedResampling,
+    units: str,
+    floor: Float[np.ndarray, "row"],
+) -> list[Finding]:
+    """Return from where on a curve keeps half, and 90 %, of what the full gallery's accuracy has above a floor.
+
+    The last cut-off removes nothing; the floor is the accuracy, in the same rows, of a gallery that shows nothing.
+    """
+    n, full = resampling.counts.shape[1], accuracy[:, -1]
+    found = []
+    for ending, share in (("half", 0.5), ("ninety", 0.9)):
+        level = floor + share * (full - floor)
+        rows = where_read(frequency_reaching(frequency, accuracy, level), full, resampling)
+        found.append(Finding.from_rows(f"{name}_{ending}", rows, units, n, NULL_WHERE_DEFINED, NO_FREQUENCY))
+    return found

@@ -1,15 +1,21 @@
-"""Which spatial frequencies carry the decoding, on the page."""
+"""Which spatial frequencies carry the decoding, on the page: figures, words and tables of both analyses."""
 
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
-from dina.analyses.spatial_frequency.drawing import draw_spatial_frequency
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, number, percent
 from dina.statistics.finding import Finding
 
+DASHED = (0.0, (3.0, 1.5))
 WORDS = {
     "top1_full": "top-1 accuracy, unfiltered",
     "frequency_edge": "edge of the matched signal",
@@ -22,16 +28,16 @@ WORDS = {
     "best_band_top1": "top-1 accuracy of the best octave",
     "kept_without_highest_octave": "accuracy kept if all above half the Nyquist limit is foreign",
     "kept_lowest_octaves": "accuracy kept if all above a quarter of it is foreign",
-    "kept_highest_octave": "accuracy kept by what lies above half the Nyquist limit",
+    "kept_highest_octave": "accuracy kept by the content above half the Nyquist limit",
 }
 
 
 def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
-    """Show accuracy against spatial frequency, the edge of what is read, and each octave alone."""
+    """Show accuracy against spatial frequency, the upper edge of the matched signal, and each octave alone."""
     found = {finding.name: finding for finding in findings}
     edge = found["frequency_edge"]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
-    told = (
+    summary = (
         f"The towers read little above {number(edge.value)} {units} (95\u202f% interval {number(edge.low)} to {number(edge.high)})."
         if math.isfinite(edge.value)
         else f"No frequency can be named: {edge.reason}"
@@ -45,14 +51,14 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands: 95\u202f% intervals over"
         " images; grey: 95\u202f% of the same with queries assigned to other images; purple: where the signal ends, with interval; dotted:"
         f" Nyquist limit of the pixels, above which the files hold nothing.{unknown}",
-        f"{told} Half of the matched signal lies below {number(found['median_frequency'].value)} {units}; the numbers are in the table.",
-        spatial_frequency_table(found),
+        f"{summary} Half of the matched signal lies below {number(found['median_frequency'].value)} {units}; the numbers are in the table.",
+        _table(found),
     )
     return Section(
         "spatial-frequency",
         "Spatial frequencies that carry the decoding",
         paragraphs=(
-            told + " Detail is what is left above half the Nyquist limit: alone it keeps"
+            summary + " Detail means the content above half the Nyquist limit: alone it keeps"
             f" {percent(found['kept_highest_octave'].value)} of the accuracy above chance, and without it"
             f" {percent(found['kept_without_highest_octave'].value)} are left.",
         ),
@@ -60,7 +66,115 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     )
 
 
-def spatial_frequency_table(found: Mapping[str, Finding], prefix: str = "") -> Table:
+def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show the accuracy of towers fitted on low-passed images against the cut-off."""
+    found = {finding.name: finding for finding in findings}
+    without, alone = found["refit_kept_without_highest_octave"], found["refit_kept_highest_octave"]
+    summary = (
+        f"Towers fitted on images without the content above half the Nyquist limit keep {percent(without.value)} of the accuracy above chance,"
+        f" and towers fitted on that content alone {percent(alone.value)}."
+    )
+    part = FigurePart(
+        "spatial_frequency_refit",
+        draw_spatial_frequency_refit(dataset),
+        f"Top-1 accuracy of towers that were fitted, and tested on {int(dataset.attrs['n_images'])} images, below each cut-off. Blue"
+        " band: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to other images; dotted: Nyquist limit"
+        " of the pixels. The last point is the decoding itself.",
+        summary,
+        _table(found, "refit_"),
+    )
+    return Section("spatial-frequency-refit", "Towers fitted on part of the frequencies", paragraphs=(summary,), figures=(part,))
+
+
+@in_style
+def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]) -> Figure:
+    """Draw accuracy and matched signal against the cut-off, and accuracy by octave.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``spatial_frequency``.
+    edge
+        Frequency above which hardly anything is matched, and its interval; NaN where unknown.
+    """
+    figure = new_figure(180, 72)
+    first, second, third = figure.subplots(1, 3)
+    _draw_curve(first, dataset, "cutoff", "replaced_top1", 100)
+    cutoff = dataset["cutoff"].to_numpy()
+    low_pass, low, high = (100 * dataset[f"low_pass_top1{end}"].to_numpy() for end in ("", "_low", "_high"))
+    first.fill_between(cutoff, low, high, color=COLOURS["rival"][0], alpha=0.12, linewidth=0, zorder=2)
+    first.plot(cutoff, low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3)
+    first.set_ylabel("top-1 accuracy (% of queries)")
+    first.set_title("a  below the cut-off")
+    end = float(dataset["cutoff"][-1])
+    first.annotate("foreign above", (0.04, 0.93), xycoords="axes fraction", color=COLOURS["dina"][0], fontsize=7.5)
+    first.annotate("nothing above", (0.04, 0.85), xycoords="axes fraction", color=COLOURS["rival"][0], fontsize=7.5)
+    _draw_curve(second, dataset, "cutoff", "matched_signal", 1)
+    second.set_ylabel("share of the matched signal below")
+    second.set_title("b  matched signal")
+    _draw_curve(third, dataset, "band", "band_top1", 100)
+    third.set_ylabel("top-1 accuracy (% of queries)")
+    third.set_title("c  one octave alone")
+    lowest = min(float(dataset["band"][0]), float(dataset["cutoff"][0]))
+    for axes, axis in ((first, "cut-off"), (second, "cut-off"), (third, "octave's centre")):
+        _finish(axes, dataset, lowest, end)
+        axes.set_xlabel(f"{axis} ({dataset['cutoff'].attrs['units']})")
+    if np.isfinite(edge[0]):
+        for axes in (first, second):
+            axes.axvspan(edge[1], edge[2], color=COLOURS["reference"][0], alpha=0.18, linewidth=0, zorder=1)
+            axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2)
+    second.set_ylim(-0.1, 1.15)
+    ticks = [tick for tick in first.get_yticks() if tick <= 100]
+    first.set_ylim(0, 1.28 * first.get_ylim()[1])  # room for the names of the curves
+    first.set_yticks(ticks)
+    return figure
+
+
+@in_style
+def draw_spatial_frequency_refit(dataset: xr.Dataset) -> Figure:
+    """Draw accuracy of towers fitted on low-passed images against the cut-off.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``spatial_frequency_refit``.
+    """
+    figure = new_figure(100, 72)
+    axes = figure.add_subplot()
+    _draw_curve(axes, dataset, "cutoff", "refit_top1", 100)
+    axes.set_ylabel("top-1 accuracy (% of queries)")
+    axes.set_xlabel(f"cut-off ({dataset['cutoff'].attrs['units']})")
+    _finish(axes, dataset, float(dataset["cutoff"][0]), float(dataset["cutoff"][-1]))
+    return figure
+
+
+def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: float) -> None:
+    """Draw one curve with its interval, above the range of its null."""
+    place = dataset[axis].to_numpy()
+    value, low, high, null_low, null_high = (
+        scale * dataset[name + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
+    )
+    # the null of a share has no bounds: where it leaves the panel it is cut off
+    axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
+    axes.fill_between(place, low, high, color=COLOURS["dina"][0], alpha=0.15, linewidth=0, zorder=2)
+    axes.plot(place, value, color=COLOURS["dina"][0], linewidth=1.6, marker="o", markersize=2.8, zorder=4)
+
+
+def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> None:
+    """Give the axis its octaves and the Nyquist limit."""
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(lowest / 1.15, highest * 1.15)
+    ticks = dataset.attrs["nyquist"] / 2.0 ** np.arange(0, 12, 2)
+    axes.set_xticks(ticks[ticks >= lowest / 1.15])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.axvline(dataset.attrs["nyquist"], color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    if "signal" not in axes.get_ylabel():
+        axes.set_ylim(bottom=0)
+    finish_axes(axes, "y")
+
+
+def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
     rows = []
     for name, words in WORDS.items():
@@ -68,7 +182,7 @@ def spatial_frequency_table(found: Mapping[str, Finding], prefix: str = "") -> T
             one = found[prefix + name]
             rows.append((words, *_cells(one), _null(one)))
     return Table(
-        "Statistics by spatial frequency, with 95\u202f% intervals over images and the range of the same with queries assigned to other images.",
+        "Statistics by spatial frequency, with 95\u202f% intervals over images and the range of the same numbers with queries assigned to other images.",
         ("statistic", "value", "95\u202f% interval", "null"),
         tuple(rows),
     )

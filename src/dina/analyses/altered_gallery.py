@@ -1,0 +1,164 @@
+"""Retrieval from galleries of altered images, by the towers as they are or by towers fitted anew on altered images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from dina.analyses.decoded import Decoded
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.retrieval.ranks import Direction
+from dina.shapes import ContrastImages, Scores
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.decoder import DinaDecoder
+
+FEWEST_IMAGES = 10
+"""Test images that a gallery needs."""
+
+Alter = Callable[[ContrastImages], ContrastImages]
+"""What is done to images; for a refit to those of any part of the split."""
+
+
+class EncodedQueries:
+    """The averaged responses to some images, encoded once and compared with many galleries.
+
+    Parameters
+    ----------
+    towers
+        Fitted.
+    pairs
+        Their averaged responses are the queries.
+    chosen
+        Which images of ``pairs``; all galleries hold as many, in this order.
+    """
+
+    def __init__(self, towers: AlignedTowers, pairs: Pairs, chosen: Int[np.ndarray, "image"]) -> None:
+        self.towers = towers
+        self.images = pairs.images[chosen]
+        responses = torch.from_numpy(pairs.averaged()[chosen]).to(towers.device)
+        self._presentations = torch.from_numpy(pairs.total_presentations()[chosen].astype(np.float32)).to(towers.device)
+        with torch.inference_mode():
+            self._maps = towers.eval().neural_tower(responses).float()
+            self._evidence = towers.comparison.evidence(responses, self._presentations)
+
+    @torch.inference_mode()
+    def score(self, images: ContrastImages) -> Scores:
+        """Return the score of each gallery image for each query, shape ``(n_queries, n_gallery)``."""
+        gallery = torch.from_numpy(self.towers.encode_images(images)).to(self.towers.device)
+        scores = self.towers.comparison(self._maps, gallery, self._presentations) - self._evidence[:, None]
+        return np.asarray(scores.float().cpu().numpy())
+
+
+def choose_test_images(decoded: Decoded, most: int, purpose: str) -> Int[np.ndarray, "image"]:
+    """Choose at most so many test images at random, in order: the cost of galleries grows with their number.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than ten test images.
+    """
+    n = decoded.test.n_stimuli
+    if n < FEWEST_IMAGES:
+        raise DataError(
+            f"Galleries of altered images need at least {FEWEST_IMAGES} test images; there are {n}. Keep more images for testing."
+        )
+    return np.sort(generator_for(decoded.seed, purpose).permutation(n)[: min(n, most)])
+
+
+def score_altered(queries: EncodedQueries, alterations: Mapping[str, Alter], what: str) -> dict[str, Scores]:
+    """Score one gallery of altered images after the other with the towers as they are.
+
+    Parameters
+    ----------
+    queries
+        Their images are altered, their responses are not.
+    alterations
+        By name; each gets the images of the queries.
+    what
+        Words for the progress bar.
+    """
+    shown = track(alterations.items(), what, total=len(alterations))
+    return {name: queries.score(alter(queries.images)) for name, alter in shown}
+
+
+def refit_altered(
+    decoded: Decoded, alterations: Mapping[str, Alter], what: str
+) -> Float[np.ndarray, "alteration image candidate"]:
+    """Fit towers anew for each alteration of all images, and search the altered test images with the test responses.
+
+    Responses, split, preset, settings and seed are those of the decoding.
+
+    Parameters
+    ----------
+    decoded
+        The decoding to repeat; tables already made are kept in its ``parts`` under the names of the alterations.
+    alterations
+        By name; each gets training, validation and test images alike and learns from nothing but training images.
+    what
+        Words for the progress bar.
+
+    Returns
+    -------
+    first
+        Chance of each candidate to come first (`first_places`), in the order of the alterations.
+
+    Raises
+    ------
+    DataError
+        If the towers cannot be fitted on the altered images.
+    """
+    shown = track(alterations.items(), what, total=len(alterations))
+    return np.stack([decoded.parts.get(name, partial(_refit, decoded, alter))["first"] for name, alter in shown])
+
+
+def _refit(decoded: Decoded, alter: Alter) -> dict[str, np.ndarray]:
+    train, validation, test = (
+        replace(pairs, images=alter(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
+    )
+    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
+    towers = decoder.fit(train, validation).towers
+    assert towers is not None  # set by fit; tells the type checker
+    return {"first": first_places_unaltered(replace(decoded, fitted=towers, test=test))}
+
+
+def first_places_unaltered(decoded: Decoded) -> Float[np.ndarray, "image candidate"]:
+    """Search all test images as they are with the towers at hand; see `first_places`."""
+    queries = EncodedQueries(decoded.towers, decoded.test, np.arange(decoded.test.n_stimuli))
+    return first_places(queries.score(queries.images))
+
+
+def first_places(scores: Scores, direction: Direction = "image_from_response") -> Float[np.ndarray, "image candidate"]:
+    """Return for each image and candidate the chance that the candidate comes first, ties divided.
+
+    Query i belongs to gallery image i; the diagonal is top-1 accuracy image by image. In the direction
+    ``response_from_image`` the rows are gallery images used as queries and the columns responses.
+
+    Examples
+    --------
+    >>> first_places(np.array([[2.0, 1.0], [3.0, 3.0]])).tolist()
+    [[1.0, 0.0], [0.5, 0.5]]
+    """
+    table = scores if direction == "image_from_response" else scores.T
+    is_best = table == table.max(axis=1, keepdims=True)
+    shares: np.ndarray = is_best / is_best.sum(axis=1, keepdims=True)
+    return shares
+
+
+def margins(scores: Scores) -> Float[np.ndarray, "image candidate"]:
+    """Return how far each candidate's score lies above the mean of the other candidates of the same query.
+
+    Examples
+    --------
+    >>> margins(np.array([[3.0, 1.0, 2.0]])).tolist()
+    [[1.5, -1.5, 0.0]]
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    n = table.shape[1]
+    centred: np.ndarray = (table - table.mean(axis=1, keepdims=True)) * n / (n - 1)
+    return centred

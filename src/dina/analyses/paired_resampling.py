@@ -1,0 +1,156 @@
+"""One bootstrap and one null for all galleries of the same images, and the shares of accuracy that galleries keep."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dina.randomness import generator_for
+from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
+
+NULL = "queries assigned to other images at random"
+EXCHANGED = "the two exchanged at random, image by image"
+NOTHING_READ = "The unaltered gallery is searched no better than chance, so that no share of its accuracy can be given."
+
+Variables = dict[str, tuple[str, np.ndarray, dict[str, str]]]
+
+
+@dataclass(frozen=True, eq=False)
+class PairedResampling:
+    """One set of resamples and permutations of the images, used for every gallery, so that differences are paired.
+
+    Parameters
+    ----------
+    counts
+        How often each image was drawn in each bootstrap resample, shape ``(n_resamples, n_images)``.
+    permutations
+        The image that each query is assigned to in each permutation, shape ``(n_resamples, n_images)``.
+    signs
+        ±1 for each image: which members of a pair are exchanged, shape ``(n_resamples, n_images)``.
+    """
+
+    counts: Int[np.ndarray, "resample image"]
+    permutations: Int[np.ndarray, "resample image"]
+    signs: Int[np.ndarray, "resample image"]
+
+    @classmethod
+    def draw(cls, n_images: int, n_resamples: int, seed: int) -> Self:
+        """Draw everything from one seed."""
+        counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
+        rows = np.broadcast_to(np.arange(n_images), (n_resamples, n_images))
+        permutations = generator_for(seed, "permutation").permuted(rows, axis=1)
+        signs = generator_for(seed, "exchange").choice(np.array([-1, 1]), size=(n_resamples, n_images))
+        return cls(counts, permutations, signs)
+
+    @property
+    def n_resamples(self) -> int:
+        """Number of resamples, and of permutations."""
+        return len(self.counts)
+
+    def over_tables(self, tables: Float[np.ndarray, "place image candidate"]) -> Float[np.ndarray, "row place"]:
+        """Return the mean of the diagonal of each table: as it is, in every resample, then in every permutation.
+
+        Row 0 is the value, then come ``n_resamples`` resamples, then as many permutations, in which queries are assigned
+        to other images, the same ones at every place. A statistic computed from all rows has a value, an interval and a
+        null by the same formula; `dina.statistics.finding.Finding.from_rows` reads them.
+        """
+        diagonal = np.diagonal(tables, axis1=1, axis2=2)
+        queries = np.arange(self.counts.shape[1])
+        permuted = np.stack([table[queries, self.permutations].mean(axis=1) for table in tables], axis=1)
+        return np.concatenate([diagonal.mean(axis=1)[None], self._bootstrap(diagonal), permuted])
+
+    def over_differences(self, differences: Float[np.ndarray, "place image"]) -> Float[np.ndarray, "row place"]:
+        """Return the mean paired difference: as it is, in every resample, then with the members of pairs exchanged."""
+        exchanged = self.signs @ differences.T / self.signs.shape[1]
+        return np.concatenate([differences.mean(axis=1)[None], self._bootstrap(differences), exchanged])
+
+    def _bootstrap(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(self.counts @ values.T / self.counts.shape[1])
+
+
+def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], meaning: str) -> Variables:
+    """Return the variables of a dataset for a dimensionless curve: value, interval and null along one axis.
+
+    Parameters
+    ----------
+    name
+        Of the curve; its interval is ``<name>_low`` and ``<name>_high``, its null ``<name>_null_low`` and so on.
+    axis
+        Along which it runs.
+    rows
+        The values, then the resamples, then as many values under the null.
+    meaning
+        What it is, for ``long_name``.
+    """
+    resamples, null_draws = np.split(rows[1:], 2)
+    interval = np.array([central_range(column, WELL_DEFINED) for column in resamples.T])
+    null = np.array([central_range(column, 0.0) for column in null_draws.T])
+    parts = {"": rows[0], "_low": interval[:, 0], "_high": interval[:, 1], "_null_low": null[:, 0], "_null_high": null[:, 1]}
+    return {name + end: (axis, values, {"units": "1", "long_name": meaning}) for end, values in parts.items()}
+
+
+def share_of_above_chance(
+    above: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
+) -> Float[np.ndarray, "row place"]:
+    """Divide accuracies above chance, or differences of accuracies, by the unaltered gallery's accuracy above chance.
+
+    Parameters
+    ----------
+    above
+        Rows as in `PairedResampling.over_tables`.
+    full
+        Top-1 accuracy of the unaltered gallery in the same rows.
+    n_images
+        Number of candidates: chance is one over it.
+
+    Returns
+    -------
+    share
+        As `share_of` with the accuracy above chance as the whole.
+
+    Examples
+    --------
+    >>> full = np.array([0.6, 0.35, 0.1])
+    >>> share_of_above_chance(np.array([[0.25], [0.25], [0.1]]), full, 10).round(2).ravel().tolist()
+    [0.5, 1.0, 0.2]
+    """
+    return share_of(above, full - 1 / n_images)
+
+
+def kept(
+    accuracy: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
+) -> Float[np.ndarray, "row place"]:
+    """Return the share of the unaltered gallery's accuracy above chance that other galleries keep.
+
+    Parameters
+    ----------
+    accuracy
+        Top-1 accuracy of other galleries; rows as in `PairedResampling.over_tables`.
+    full, n_images
+        As in `share_of_above_chance`.
+    """
+    return share_of_above_chance(accuracy - 1 / n_images, full, n_images)
+
+
+def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row place"]:
+    """Divide what galleries find beyond some floor by what the unaltered gallery finds beyond it.
+
+    Rows under the null are divided by the value of the whole itself: only the numerator has a null.
+
+    Parameters
+    ----------
+    above
+        Rows as in `PairedResampling.over_tables`.
+    whole
+        The same of the unaltered gallery.
+
+    Returns
+    -------
+    share
+        NaN in rows in which the unaltered gallery finds nothing beyond the floor.
+    """
+    first_of_null = 1 + (len(whole) - 1) // 2
+    whole = np.where(np.arange(len(whole)) < first_of_null, whole, whole[0])
+    shares: np.ndarray = above / np.where(whole > 1e-12, whole, np.nan)[:, None]
+    return shares

@@ -1,1 +1,0 @@
-"""Shape and texture, refitted: does either suffice for towers fitted on it alone."""

@@ -1,0 +1,186 @@
+"""Retrieval against spatial frequency: what each gallery finds, and single frequencies that stand for a curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dina.analyses.paired_resampling import PairedResampling, share_of
+
+SOMETHING = 0.975
+"""Quantile of the null that the full gallery must pass for a frequency to be given."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyCurves:
+    """What queries found in each gallery, image by image.
+
+    Parameters
+    ----------
+    frequency
+        Cut-offs, rising, then the corner of the frequency plane, where nothing is removed; unit as the recording allows.
+    band_frequency
+        Centres of the octaves, rising, same unit.
+    nyquist
+        Highest frequency that the pixels show along an axis, same unit.
+    low_pass
+        Chance of each candidate to come first at each cut-off (`first_places`), the last one unfiltered.
+    bands
+        The same for each octave alone.
+    replaced
+        The same with foreign content everywhere, above each cut-off, and nowhere: one more than there are cut-offs.
+    highest
+        The same with foreign content everywhere but in the highest octave, shape ``(n_images, n_images)``.
+    margin
+        Score of each candidate above the mean of the others in the galleries of ``replaced``; unit of the scores.
+    """
+
+    frequency: Float[np.ndarray, "cutoff"]
+    band_frequency: Float[np.ndarray, "band"]
+    nyquist: float
+    low_pass: Float[np.ndarray, "cutoff image candidate"]
+    bands: Float[np.ndarray, "band image candidate"]
+    replaced: Float[np.ndarray, "condition image candidate"]
+    highest: Float[np.ndarray, "image candidate"]
+    margin: Float[np.ndarray, "condition image candidate"]
+
+    @property
+    def n_images(self) -> int:
+        """Number of queries, and of candidates."""
+        return int(self.low_pass.shape[1])
+
+    def matched_signal(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff"]:
+        """Return the share of the matched signal below each cut-off, in the rows of `PairedResampling.over_tables`.
+
+        It is 0 where all content is foreign (donors share only contrast) and 1 where none is.
+        """
+        rows = resampling.over_tables(self.margin)
+        whole = rows[:, -1:] - rows[:, :1]
+        shares: np.ndarray = (rows[:, 1:] - rows[:, :1]) / np.where(np.abs(whole) > 1e-12, whole, np.nan)
+        return shares
+
+    def kept(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff_and_highest"]:
+        """Return the share of accuracy kept below each cut-off, then in the highest octave alone, with all else foreign.
+
+        It is the share of what the full gallery finds beyond the gallery in which everything is foreign: donors share
+        contrast with the true images, and contrast alone may find many. Rows as in `PairedResampling.over_differences`:
+        under the null a gallery and the foreign one are exchanged, because both find only what contrast finds.
+        """
+        correct = np.diagonal(np.concatenate([self.replaced, self.highest[None]]), axis1=1, axis2=2)
+        beyond = resampling.over_differences(correct[1:] - correct[0])
+        return share_of(beyond, beyond[:, -2])
+
+    def median_frequency(self, resampling: PairedResampling) -> Float[np.ndarray, "row"]:
+        """Return the frequency below which half of the matched signal lies; rows as in `matched_signal`."""
+        matched = self.matched_signal(resampling)
+        return frequency_reaching(self.frequency, matched, np.full(len(matched), 0.5))
+
+    def profile(self, resampling: PairedResampling) -> dict[str, Float[np.ndarray, "row"]]:
+        """Return shares kept and median frequency, by the names of their findings, in the rows of `PairedResampling.over_tables`."""
+        full = resampling.over_tables(self.low_pass[-1:])[:, 0]
+        shares = kept_below(self.frequency, self.nyquist, self.kept(resampling)[:, :-1])
+        return {**shares, "median_frequency": where_read(self.median_frequency(resampling), full, resampling)}
+
+
+def kept_below(
+    frequency: Float[np.ndarray, "cutoff"], nyquist: float, shares: Float[np.ndarray, "row cutoff"]
+) -> dict[str, Float[np.ndarray, "row"]]:
+    """Return the share kept below half and below a quarter of the Nyquist limit, by the names of their findings."""
+    ends = {"kept_without_highest_octave": nyquist / 2, "kept_lowest_octaves": nyquist / 4}
+    return {name: shares[:, int(np.argmin(np.abs(np.log2(frequency / end))))] for name, end in ends.items()}
+
+
+def where_read(
+    rows: Float[np.ndarray, "row"], full: Float[np.ndarray, "row"], resampling: PairedResampling
+) -> Float[np.ndarray, "row"]:
+    """Return a statistic only in those rows in which the full gallery is searched better than chance, else NaN."""
+    threshold = np.quantile(full[1 + resampling.n_resamples :], SOMETHING)
+    chosen: np.ndarray = np.where(full > threshold, rows, np.nan)
+    return chosen
+
+
+def frequency_reaching(
+    frequency: Float[np.ndarray, "cutoff"], curve: Float[np.ndarray, "*resample cutoff"], level: Float[np.ndarray, "*resample"]
+) -> Float[np.ndarray, "*resample"]:
+    """Return the lowest frequency from which on a curve stays at its level or above, interpolated on a logarithmic axis.
+
+    Parameters
+    ----------
+    frequency
+        Rising, any unit.
+    curve
+        Along its last axis; the other axes are resamples.
+    level
+        One for each resample.
+
+    Returns
+    -------
+    frequency
+        Unit as given; the lowest one where the curve never lies below the level; NaN where it ends below.
+
+    Examples
+    --------
+    >>> float(frequency_reaching(np.array([1.0, 4.0, 16.0]), np.array([0.0, 1.0, 1.0]), np.array(0.5)).round(3))
+    2.0
+    """
+    below = curve < level[..., None]
+    n = len(frequency)
+    last = n - 1 - np.argmax(below[..., ::-1], axis=-1)  # the last point below the level
+    before = np.minimum(last, n - 2)
+    low, high = (np.take_along_axis(curve, place[..., None], axis=-1)[..., 0] for place in (before, before + 1))
+    step = np.where(high > low, (level - low) / np.where(high > low, high - low, 1.0), 1.0)
+    octave = np.log(frequency)
+    found = np.exp(octave[before] + step * (octave[before + 1] - octave[before]))
+    found = np.where(below.any(axis=-1), found, frequency[0])
+    result: np.ndarray = np.where(below[..., -1], np.nan, found)
+    return result
+
+
+def density_per_octave(
+    frequency: Float[np.ndarray, "cutoff"], gathered: Float[np.ndarray, "*resample cutoff"]
+) -> Float[np.ndarray, "*resample cutoff"]:
+    """Return how fast a curve rises per octave, smoothed with its neighbours (¼, ½, ¼).
+
+    Examples
+    --------
+    >>> density_per_octave(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.0, 0.25, 0.5, 0.75])).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    slope = np.gradient(gathered, np.log2(frequency), axis=-1)
+    padded = np.concatenate([slope[..., :1], slope, slope[..., -1:]], axis=-1)
+    smooth: np.ndarray = 0.25 * padded[..., :-2] + 0.5 * padded[..., 1:-1] + 0.25 * padded[..., 2:]
+    return smooth
+
+
+def upper_edge(
+    frequency: Float[np.ndarray, "cutoff"], gathered: Float[np.ndarray, "*resample cutoff"]
+) -> Float[np.ndarray, "*resample"]:
+    """Return the frequency above which a curve that gathers something with frequency gathers at less than half its best rate.
+
+    It is the upper flank, at half height, of `density_per_octave`. Where the tuning of neurons ends at a sharp limit
+    the flank lies at that limit, however much was gathered below it.
+
+    Returns
+    -------
+    frequency
+        Unit as given; NaN where the rate never falls to half, or nothing is gathered.
+
+    Examples
+    --------
+    >>> frequency = 2.0 ** np.arange(8)
+    >>> float(upper_edge(frequency, np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0])).round(3))
+    16.0
+    """
+    rate = density_per_octave(frequency, gathered)
+    peak = np.argmax(rate, axis=-1)
+    half = 0.5 * np.take_along_axis(rate, peak[..., None], axis=-1)[..., 0]
+    place = np.arange(len(frequency))
+    has_fallen = (rate < half[..., None]) & (place > peak[..., None])
+    after = np.argmax(has_fallen, axis=-1)
+    before = np.maximum(after - 1, 0)
+    high, low = (np.take_along_axis(rate, at[..., None], axis=-1)[..., 0] for at in (before, after))
+    step = (high - half) / np.where(high > low, high - low, 1.0)
+    octave = np.log(frequency)
+    found = np.exp(octave[before] + step * (octave[after] - octave[before]))
+    result: np.ndarray = np.where(has_fallen.any(axis=-1) & (half > 0), found, np.nan)
+    return result

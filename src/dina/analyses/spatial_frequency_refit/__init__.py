@@ -1,1 +1,0 @@
-"""Spatial frequency, refitted: which spatial frequencies suffice for towers fitted on them alone."""
