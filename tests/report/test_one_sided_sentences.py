@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 from dina.analyses.feature_maps import page as feature_maps
 from dina.analyses.image_reconstruction import page as image_reconstruction
-from dina.analyses.most_exciting_images import page as inception_loop
+from dina.analyses.most_exciting_images import page as most_exciting_images
 from dina.statistics.finding import Finding
 
 ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
 SECTIONS = {
     "feature_maps": (feature_maps, feature_maps.feature_maps_section, "is not more like"),
     "image_reconstruction": (image_reconstruction, image_reconstruction.image_reconstruction_section, "is not more like"),
-    "inception_loop": (inception_loop, inception_loop.inception_loop_section, "do not agree"),
+    "most_exciting_images": (most_exciting_images, most_exciting_images.most_exciting_images_section, "do not agree"),
 }
 
 

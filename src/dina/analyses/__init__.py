@@ -11,7 +11,7 @@ from dina.analyses.feature_maps.compute import analyse_feature_maps
 from dina.analyses.functional_interactions.compute import analyse_functional_interactions
 from dina.analyses.image_reconstruction.compute import analyse_image_reconstruction
 from dina.analyses.map_capacity.compute import analyse_map_capacity
-from dina.analyses.most_exciting_images.compute import analyse_inception_loop
+from dina.analyses.most_exciting_images.compute import analyse_most_exciting_images
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
 from dina.analyses.neuron_subsets import rules as neuron_subsets_rules
 from dina.analyses.neuron_subsets.attention_subsets import analyse_attention_subsets
@@ -135,12 +135,13 @@ ANALYSES: dict[str, Analysis] = {
         "How does each neuron respond, and to what?",
         page="dina.analyses.neuron_profiles.page:neuron_profiles_section",
     ),
-    "inception_loop": Analysis(
-        analyse_inception_loop,
+    "most_exciting_images": Analysis(
+        analyse_most_exciting_images,
         "neural",
-        "Which image would excite a neuron most, and do two models agree on it?",
+        "Which image excites a neuron most, and do two models agree on it?",
         is_slow=True,
-        page="dina.analyses.most_exciting_images.page:inception_loop_section",
+        page="dina.analyses.most_exciting_images.page:most_exciting_images_section",
+        former_name="inception_loop",
     ),
     "contributions": Analysis(
         analyse_contributions,

@@ -55,6 +55,8 @@ class Analysis:
         Whether it fits towers again or synthesises images; done only on request.
     reads_others
         Whether it reads recordings under other conditions, so that its answer holds for these only.
+    former_name
+        Under which runs of earlier versions hold it; "" where it never changed.
     """
 
     compute: Callable[..., AnalysisResult]
@@ -64,6 +66,7 @@ class Analysis:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     is_slow: bool = False
     reads_others: bool = False
+    former_name: str = ""
 
     @property
     def settings_type(self) -> type[BaseModel] | None:

@@ -49,7 +49,7 @@ def interpretation_sections(run: Run) -> list[Section]:
     """Return one section for each analysis that the run holds; one that could not be carried out says why."""
     sections = []
     for name, row in ANALYSES.items():
-        found = run.interpretation.get(name)
+        found = run.interpretation.get(name) or run.interpretation.get(row.former_name)
         if found is None:
             continue
         if found.dataset is None:

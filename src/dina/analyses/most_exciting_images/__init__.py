@@ -1,1 +1,1 @@
-"""Most exciting images: which image would excite a neuron most, and do two models agree on it."""
+"""Most exciting images: which image excites a neuron most, and do two models agree on it."""

@@ -1,10 +1,12 @@
-"""The image that would excite a neuron most, according to an encoding model, and whether a second model agrees."""
+"""The image that excites a neuron most according to an encoding model, and whether a second model agrees."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +15,6 @@ from torch import Tensor
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates
-from dina.analyses.most_exciting_images.exciting_images import Drive, at_contrast, most_exciting_images
 from dina.analyses.neuron_strength import measure_strength
 from dina.checks import DataError
 from dina.data.pairs import Pairs
@@ -23,16 +24,22 @@ from dina.models.towers.tower import ImageTower
 from dina.randomness import generator_for
 from dina.statistics.correlation import correlate_all_rows, correlate_columns
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.resampling import resample_counts
 
 NULL = "images of other neurons, permuted over neurons"
 WIDTHS = (0.75, 1.5, 2.5)
 FIELD_ORDER = 2
 IMAGES_AT_ONCE = 64
 FEWEST_NEURONS = 3
+DARKEST, BRIGHTEST = -2.0, 2.0
+"""Range of contrast of 8-bit pixels about mid grey, 64 levels to a unit."""
+N_PROJECTIONS = 3
+
+Drive = Callable[[Tensor], Tensor]
+"""From images to the response of every neuron, shape ``(n_images, n_neurons)``, differentiable."""
 
 
-class InceptionLoopSettings(BaseModel):
+class MostExcitingImagesSettings(BaseModel):
     """Which neurons, and how their images are made.
 
     Parameters
@@ -61,11 +68,11 @@ class InceptionLoopSettings(BaseModel):
     blur_px: float = Field(1.0, ge=0)
 
 
-DEFAULTS = InceptionLoopSettings()
+DEFAULTS = MostExcitingImagesSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class InceptionLoopResult:
+class MostExcitingImagesResult:
     """Most exciting images of some neurons, from two models that share no image.
 
     Parameters
@@ -115,25 +122,26 @@ class InceptionLoopResult:
         return xr.Dataset(variables, coordinates, {"contrast": self.contrast})
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return agreement of the two models' images, and the share of images that they beat, beside other neurons'."""
-        return (self._own("mei_agreement", self.agreement), self._own("mei_beats_images", self.beaten))
+        """Return agreement of the two models' images, and the share of test images that they beat.
 
-    def _own(self, name: str, pairs: Float[np.ndarray, "neuron other"]) -> Finding:
-        """Average the diagonal, with a bootstrap interval over neurons and the same over permuted neurons."""
-        n = len(pairs)
-        own = pairs.diagonal()
-        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
-        permuted = generator_for(self.seed, f"neurons {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
-        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1))
-        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=NULL)
+        Both are means over neurons, with bootstrap intervals over neurons and the same with neurons permuted.
+        """
+        n, found = len(self.neurons), []
+        for name, pairs in (("mei_agreement", self.agreement), ("mei_beats_images", self.beaten)):
+            same = pairs.diagonal()
+            counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
+            order = generator_for(self.seed, f"neurons {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
+            null = pairs[np.arange(n), order].mean(axis=1)
+            found.append(Finding.from_draws(name, float(same.mean()), "1", n, counts @ same / n, null, NULL))
+        return tuple(found)
 
 
-def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = DEFAULTS) -> InceptionLoopResult:
+def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesSettings = DEFAULTS) -> MostExcitingImagesResult:
     """Make most exciting images of the best-predicted neurons, with two encoding models on disjoint training images.
 
     An encoding model is a ridge regression from the image tower's map to the neuron, around its field where the map has
-    places. An image is made by one model and judged by the other, which has seen none of the same images: an image that
-    only exploits a model's errors does not excite the second one. No animal has seen these images; the loop is not closed.
+    places. An image is made with one model and rated by the other, which was fitted on other images: an image that only
+    exploits errors of the first model does not excite the second one. No animal has seen these images.
 
     Parameters
     ----------
@@ -178,22 +186,95 @@ def analyse_inception_loop(decoded: Decoded, settings: InceptionLoopSettings = D
     rated = _rate(models[1], at_contrast(torch.from_numpy(test.images), contrast), decoded)
     by_second = _rate(models[1], exciting[0].cpu(), decoded)
     flat = [images.flatten(1).cpu().numpy() for images in exciting]
-    own_contrast = _rate(models[0], torch.from_numpy(test.images), decoded)
-    return InceptionLoopResult(
+    predicted = _rate(models[0], torch.from_numpy(test.images), decoded)
+    return MostExcitingImagesResult(
         neurons=neurons,
         exciting=torch.stack(exciting).mean(2).cpu().numpy(),
         best_natural=natural[torch.from_numpy(best)].mean(1).numpy(),
         agreement=np.nan_to_num(correlate_all_rows(flat[0], flat[1])),
         beaten=(rated[:, :, None] < by_second.T[None]).mean(axis=0),
-        test_correlation=np.nan_to_num(correlate_columns(own_contrast, test.averaged()[:, neurons].astype(np.float64))),
+        test_correlation=np.nan_to_num(correlate_columns(predicted, test.averaged()[:, neurons].astype(np.float64))),
         contrast=contrast,
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
 
 
-def _make_images(model: Drive, begin: Tensor, contrast: float, settings: InceptionLoopSettings) -> dict[str, np.ndarray]:
-    made = most_exciting_images(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px)
+def excite(
+    drive: Drive,
+    start: Float[Tensor, "neuron channel height width"],
+    contrast: float,
+    n_steps: int,
+    step: float,
+    blur_px: float,
+) -> Float[Tensor, "neuron channel height width"]:
+    """Change the n-th image step by step, so that the n-th neuron responds more and more strongly.
+
+    Parameters
+    ----------
+    drive
+        The model neurons.
+    start
+        Images to begin from, one for each neuron.
+    contrast
+        Root mean square of every image about its mean of 0, at every step.
+    n_steps
+        Number of steps.
+    step
+        Length of each step, as a fraction of the length of the image; it falls linearly to a tenth.
+    blur_px
+        Standard deviation of the Gaussian by which gradients are blurred, against fine noise; 0 for none.
+
+    References
+    ----------
+    Walker et al. (2019), Nat. Neurosci. 22:2060. https://doi.org/10.1038/s41593-019-0517-x
+    """
+    images = at_contrast(start, contrast)
+    for number in range(n_steps):
+        seen = images.detach().requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(drive(seen).diagonal().sum(), seen)
+        gradient = blur(torch.nan_to_num(gradient), blur_px)
+        length = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+        size = step * (1 - 0.9 * number / max(1, n_steps - 1)) * images.flatten(1).norm(dim=1)[:, None, None, None]
+        images = at_contrast(images + size * gradient / length, contrast)
+    return images.detach()
+
+
+def at_contrast(
+    images: Float[Tensor, "image channel height width"], contrast: float
+) -> Float[Tensor, "image channel height width"]:
+    """Return images with mean 0 and a root mean square of ``contrast``, as nearly as pixels between black and white allow.
+
+    Examples
+    --------
+    >>> at_contrast(torch.tensor([[[[1.0, 3.0]]]]), 0.5).flatten().tolist()
+    [-0.5, 0.5]
+    """
+    for _ in range(N_PROJECTIONS):  # clipping changes mean and contrast a little
+        images = images - images.mean((1, 2, 3), keepdim=True)
+        deviation = images.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+        images = (images * (contrast / deviation)).clamp(DARKEST, BRIGHTEST)
+    return images
+
+
+def blur(images: Float[Tensor, "image channel height width"], deviation: float) -> Float[Tensor, "image channel height width"]:
+    """Blur images by a Gaussian; nothing comes from beyond the border."""
+    if deviation <= 0:
+        return images
+    reach = max(1, round(3 * deviation))
+    place = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    weights = torch.exp(-0.5 * (place / deviation) ** 2)
+    weights = weights / weights.sum()
+    planes = images.flatten(0, 1)[:, None]
+    planes = F.conv2d(
+        F.conv2d(planes, weights[None, None, :, None], padding=(reach, 0)), weights[None, None, None], padding=(0, reach)
+    )
+    return planes.view_as(images)
+
+
+def _make_images(model: Drive, begin: Tensor, contrast: float, settings: MostExcitingImagesSettings) -> dict[str, np.ndarray]:
+    made = excite(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px)
     return {"images": made.cpu().numpy()}
 
 
@@ -206,7 +287,7 @@ def _read_maps(tower: ImageTower, images: np.ndarray, decoded: Decoded) -> Float
 
 
 @torch.no_grad()
-def _choose(maps: Tensor, responses: Tensor, train: Pairs, settings: InceptionLoopSettings) -> Int[np.ndarray, "neuron"]:
+def _choose(maps: Tensor, responses: Tensor, train: Pairs, settings: MostExcitingImagesSettings) -> Int[np.ndarray, "neuron"]:
     """Return the neurons that the first model predicts best, among those with the largest signal-to-noise ratio."""
     strength = measure_strength(train)
     worth = strength.mean_response if strength.reason else np.nan_to_num(strength.signal_to_noise)
@@ -228,6 +309,6 @@ def _fit(tower: ImageTower, maps: Tensor, responses: Tensor) -> Drive:
 
 @torch.no_grad()
 def _rate(model: Drive, images: Tensor, decoded: Decoded) -> Float[np.ndarray, "image neuron"]:
-    """Return what a model expects of images."""
+    """Return the responses that a model predicts."""
     chunks = torch.split(images, IMAGES_AT_ONCE)
     return np.asarray(torch.cat([model(chunk.to(decoded.towers.device)) for chunk in chunks]).double().cpu().numpy())

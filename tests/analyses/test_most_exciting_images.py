@@ -1,16 +1,24 @@
 """Most exciting images: the filter of a linear neuron, agreement of two models where there is signal, none without."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from dina.analyses.decoded import Decoded, decode
-from dina.analyses.most_exciting_images.compute import InceptionLoopSettings, analyse_inception_loop
-from dina.analyses.most_exciting_images.exciting_images import at_contrast, blur, most_exciting_images
+from dina.analyses.most_exciting_images.compute import (
+    MostExcitingImagesSettings,
+    analyse_most_exciting_images,
+    at_contrast,
+    blur,
+    excite,
+)
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
+from dina.report.interpretation import interpretation_sections
+from dina.report.read_run import ReadAnalysis, Run
 from dina.statistics.correlation import correlate_rows
 from dina.training.fit import FitSettings
 from dina.training.preset_settings import DefaultSettings
@@ -25,7 +33,7 @@ def rich() -> Decoded:
     return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300)
 
 
-QUICK = InceptionLoopSettings(n_neurons=5, n_candidates=20, n_steps=20)
+QUICK = MostExcitingImagesSettings(n_neurons=5, n_candidates=20, n_steps=20)
 
 
 def draw(*shape, seed=0):
@@ -42,7 +50,7 @@ def filters(n=3, side=16):
 
 def test_the_most_exciting_image_of_a_linear_neuron_is_its_filter() -> None:
     fields = torch.from_numpy(filters())
-    found = most_exciting_images(
+    found = excite(
         lambda images: images[:, 0].flatten(1) @ fields.flatten(1).T, draw(3, 1, 16, 16), 0.3, n_steps=60, step=0.2, blur_px=0.0
     )
     # steps of a tenth of the first remain at the end, and pixels are clipped at ±2
@@ -59,7 +67,7 @@ def test_an_energy_neuron_is_excited_by_its_filters_in_any_phase() -> None:
     def energy(images):
         return (images[:, 0].flatten(1) @ pair.flatten(1).T).square().sum(1, keepdim=True)
 
-    found = most_exciting_images(energy, draw(1, 1, 16, 16), 0.3, n_steps=60, step=0.2, blur_px=0.0)
+    found = excite(energy, draw(1, 1, 16, 16), 0.3, n_steps=60, step=0.2, blur_px=0.0)
     basis = torch.linalg.qr(pair.flatten(1).T).Q
     own = found.flatten(1)
     assert float((own @ basis).norm() / own.norm()) > 0.95
@@ -85,31 +93,31 @@ def test_blurring_spreads_a_point_by_the_gaussian_and_keeps_its_sum() -> None:
 
 
 def test_two_models_agree_on_neurons_with_signal_and_not_on_shuffled_ones(rich: Decoded) -> None:
-    found = {finding.name: finding for finding in analyse_inception_loop(rich, QUICK).findings()}
+    found = {finding.name: finding for finding in analyse_most_exciting_images(rich, QUICK).findings()}
     assert found["mei_agreement"].value > found["mei_agreement"].null_high
     assert found["mei_beats_images"].value > 0.9
     order = np.random.default_rng(0).permutation(rich.train.n_stimuli)
     shuffled = replace(rich.train, stimulus_index=order[rich.train.stimulus_index])
-    nothing = {finding.name: finding for finding in analyse_inception_loop(replace(rich, train=shuffled), QUICK).findings()}
+    nothing = {finding.name: finding for finding in analyse_most_exciting_images(replace(rich, train=shuffled), QUICK).findings()}
     assert not nothing["mei_agreement"].beats_null
     assert not nothing["mei_beats_images"].beats_null
 
 
 def test_towers_from_scratch_have_most_exciting_images_too_and_the_seed_decides_them(decoded_scratch: Decoded) -> None:
-    first, again = (analyse_inception_loop(decoded_scratch, QUICK) for _ in range(2))
+    first, again = (analyse_most_exciting_images(decoded_scratch, QUICK) for _ in range(2))
     np.testing.assert_array_equal(first.exciting, again.exciting)
     assert first.exciting.shape == (2, 5, 24, 48)
-    other = analyse_inception_loop(replace(decoded_scratch, seed=9), QUICK)
+    other = analyse_most_exciting_images(replace(decoded_scratch, seed=9), QUICK)
     assert not np.allclose(first.exciting, other.exciting[: len(first.exciting)])
 
 
 def test_what_is_shown_is_written_with_units_and_drawn(decoded: Decoded) -> None:
-    from dina.analyses.most_exciting_images.page import inception_loop_section
+    from dina.analyses.most_exciting_images.page import most_exciting_images_section
 
-    result = analyse_inception_loop(decoded, QUICK)
+    result = analyse_most_exciting_images(decoded, QUICK)
     dataset = result.to_dataset()
     assert dataset["exciting"].attrs["units"] == "contrast"
-    section = inception_loop_section(dataset, result.findings())
+    section = most_exciting_images_section(dataset, result.findings())
     assert len(section.figures) == 1
     assert section.figures[0].table.rows
 
@@ -127,4 +135,11 @@ def test_too_few_images_are_refused(decoded: Decoded) -> None:
         labels=None,
     )
     with pytest.raises(DataError, match="at least 20 training images and 3 neurons; there are 10 and 80"):
-        analyse_inception_loop(replace(decoded, train=few))
+        analyse_most_exciting_images(replace(decoded, train=few))
+
+
+def test_a_run_that_holds_the_images_under_the_former_name_shows_them(decoded: Decoded) -> None:
+    result = analyse_most_exciting_images(decoded, QUICK)
+    held = {"inception_loop": ReadAnalysis(result.to_dataset(), result.findings(), None)}
+    run = Run(Path(), {}, (), None, None, None, None, {}, held, {}, {}, {}, {}, "")
+    assert [section.anchor for section in interpretation_sections(run)] == ["most-exciting-images"]
