@@ -64,13 +64,13 @@ def draw_most_exciting_images(dataset: xr.Dataset) -> Figure:
     above, below = (figure.add_subfigure(parts[part]) for part in range(2))
     panels = above.subplots(n_neurons, 3, squeeze=False)
     limit = 2.5 * float(dataset.attrs["contrast"])
-    for number, row in enumerate(panels):
-        for axes, image in zip(row, (exciting[0, number], exciting[1, number], natural[number]), strict=True):
+    for neuron, row in enumerate(panels):
+        for axes, image in zip(row, (exciting[0, neuron], exciting[1, neuron], natural[neuron]), strict=True):
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
             axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit, aspect="equal")
-        label = f"neuron {int(dataset['neuron_index'][number])}\nr = {float(dataset['test_correlation'][number]):.2f}"
+        label = f"neuron {int(dataset['neuron_index'][neuron])}\nr = {float(dataset['test_correlation'][neuron]):.2f}"
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=3, fontsize=7)
     for axes, heading in zip(panels[0], HEADINGS, strict=True):
         axes.set_title(heading)
