@@ -15,11 +15,13 @@ from dina.analyses.most_exciting_images.compute import (
     blur,
     excite,
 )
+from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.report.interpretation import interpretation_sections
-from dina.report.read_run import ReadAnalysis, Run
 from dina.statistics.correlation import correlate_rows
+from dina.study.analysis_record import AnalysisRecord
+from dina.study.run_directory import Run
 from dina.training.fit import FitSettings
 from dina.training.preset_settings import DefaultSettings
 
@@ -138,8 +140,9 @@ def test_too_few_images_are_refused(decoded: Decoded) -> None:
         analyse_most_exciting_images(replace(decoded, train=few))
 
 
-def test_a_run_that_holds_the_images_under_the_former_name_shows_them(decoded: Decoded) -> None:
+def test_a_run_that_holds_the_images_under_the_former_name_shows_them(decoded: Decoded, tmp_path: Path) -> None:
     result = analyse_most_exciting_images(decoded, QUICK)
-    held = {"inception_loop": ReadAnalysis(result.to_dataset(), result.findings(), None)}
-    run = Run(Path(), {}, (), None, None, None, None, {}, held, {}, {}, {}, {}, "")
-    assert [section.anchor for section in interpretation_sections(run)] == ["most-exciting-images"]
+    record = AnalysisRecord(result.findings())
+    record.write(tmp_path, "inception_loop", result)
+    write_json(tmp_path / "summary.json", {"interpretation": {"inception_loop": record.to_json()}})
+    assert [section.anchor for section in interpretation_sections(Run(tmp_path))] == ["most-exciting-images"]
