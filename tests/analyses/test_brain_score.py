@@ -9,11 +9,11 @@ from torch import nn
 
 from dina.analyses.brain_score.compute import (
     BrainScoreSettings,
-    _permuted_correlation,
-    _weighted_correlation,
     analyse_brain_score,
+    permuted_correlation,
+    read_layers,
+    weighted_correlation,
 )
-from dina.analyses.brain_score.tower_layers import read_layers
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
 from dina.data.pairs import Pairs
@@ -113,13 +113,13 @@ def test_weighted_and_permuted_correlations_are_those_of_the_repeated_and_reorde
     measured[:, 3] = 1.0
     counts = np.array([[1] * 9, [2, 0, 1, 1, 1, 1, 1, 1, 1]])
     rows = np.repeat(np.arange(9), counts[1])
-    found = _weighted_correlation(predicted, measured, counts)
+    found = weighted_correlation(predicted, measured, counts)
     np.testing.assert_allclose(found[0, :3], correlate_columns(predicted, measured)[:3])
     np.testing.assert_allclose(found[1, :3], correlate_columns(predicted[rows], measured[rows])[:3])
     assert (found[:, 3] == 0).all()
     order = generator.permutation(9)[None]
     expected = correlate_columns(predicted, measured[order[0]])[:3]
-    np.testing.assert_allclose(_permuted_correlation(predicted, measured, order)[0, :3], expected)
+    np.testing.assert_allclose(permuted_correlation(predicted, measured, order)[0, :3], expected)
 
 
 def test_without_repeats_the_score_is_not_corrected_and_says_so(decoded: Decoded) -> None:
@@ -138,5 +138,5 @@ def test_without_repeats_the_score_is_not_corrected_and_says_so(decoded: Decoded
 
 
 def test_without_a_reliable_neuron_it_is_refused(decoded: Decoded) -> None:
-    with pytest.raises(DataError, match="of none do images explain 99 %"):
+    with pytest.raises(DataError, match="explain at least 99 %; there is none"):
         analyse_brain_score(decoded, BrainScoreSettings(least_signal=0.99))

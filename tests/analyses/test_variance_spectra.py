@@ -63,7 +63,7 @@ def test_every_source_has_both_exponents_or_a_reason(decoded: Decoded) -> None:
     assert all(np.isfinite(finding.value) or finding.reason for finding in found.values())
     # the map of a Gabor tower is the same before training but for gains: no control
     assert np.isnan(found["exponent_image_maps"].null_low)
-    assert "nothing but gains" in found["exponent_image_maps"].reason
+    assert "changes only the gains" in found["exponent_image_maps"].reason
     maps, bare = found["exponent_neural_maps"], found["exponent_untrained_neural_maps"]
     assert (maps.null_low, maps.null_high) == (bare.low, bare.high)
     # shares of the whole variance; the last component of centred rows is rounding

@@ -1,1 +1,1 @@
-"""Brain score: which layer of the image tower predicts the neurons best."""
+"""Which layer of the image tower predicts the neurons best."""

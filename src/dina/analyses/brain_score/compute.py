@@ -1,27 +1,42 @@
-"""How well every layer of the image tower predicts the neurons, as a fraction of what their noise allows."""
+"""Brain score: how well every layer of the image tower predicts the neurons, as a fraction of their noise ceiling."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
 
-from dina.analyses.brain_score.tower_layers import MAP, UNTRAINED, read_layers
+from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.encoding_weights import fit_global_ridge
+from dina.models.towers.image.frozen_encoder import FrozenEncoder
+from dina.models.towers.image.frozen_network import GaborFeatures
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.tower import ImageTower
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.shapes import ContrastImages
 from dina.statistics.finding import Finding
 from dina.statistics.reliability import noise_ceiling, signal_variance_fraction
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.resampling import resample_counts
+from dina.training.aligned_towers import AlignedTowers
 
 NULL = "predictions compared with the responses to other test images, permuted over images"
 MOST_RESAMPLES = 500
+MOST_LAYERS = 6
+MOST_FEATURES = 20_000
+IMAGES_AT_ONCE = 32
+
+PIXELS, MAP, UNTRAINED = "pixels", "whole map", "whole map, untrained"
 
 Scores = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "resample"], Float[np.ndarray, "permutation"]]
 
@@ -106,8 +121,8 @@ class BrainScoreResult:
         scores = self.correlation / (self.ceiling if not self.reason else np.ones_like(self.ceiling))
         for number, layer in enumerate(self.layers):
             name = f"{corrected}_{layer.replace(',', '').replace(' ', '_')}"
-            interval, null = (percentile_interval(values[number]) for values in (self.resampled, self.permuted))
-            found.append(Finding(name, float(np.median(scores[number])), "1", self.n_images, *interval, *null, null=NULL))
+            value, draws = float(np.median(scores[number])), (self.resampled[number], self.permuted[number])
+            found.append(Finding.from_draws(name, value, "1", self.n_images, *draws, NULL))
         return tuple(found)
 
 
@@ -142,8 +157,8 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULT
     reliable = np.flatnonzero(fraction >= settings.least_signal) if not reason else np.arange(len(fraction))
     if not len(reliable):
         raise DataError(
-            f"A score needs reliable neurons; of none do images explain {100 * settings.least_signal:g} % of the variance. Lower"
-            " least_signal, or record more repeats."
+            f"A score needs neurons of whose variance images explain at least {100 * settings.least_signal:g} %; there is none."
+            " Lower least_signal, or record more repeats."
         )
     neurons = np.sort(generator.permutation(reliable)[: settings.n_neurons])
     rows = np.sort(generator.permutation(decoded.train.n_stimuli)[: settings.n_train])
@@ -157,8 +172,8 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULT
     scale = np.ones(len(neurons)) if reason else ceiling
     compare = _Comparison(responses, measured, counts, order, scale)
     both = (decoded.train.images[rows], test.images)
-    known, asked = (read_layers(decoded.towers, images) for images in both)
-    found = {name: compare(known[name], asked[name]) for name in track(list(known), "Predicting neurons")}
+    train, held_out = (read_layers(decoded.towers, images) for images in both)
+    found = {name: compare(train[name], held_out[name]) for name in track(list(train), "Predicting neurons")}
     if is_image_map_learnt(decoded.towers):
         found[UNTRAINED] = _pool_untrained(decoded, both, compare, settings.n_untrained)
     correlation, resampled, permuted = zip(*found.values(), strict=True)
@@ -187,18 +202,18 @@ def _signal_fraction(train: Pairs) -> tuple[Float[np.ndarray, "neuron"], str]:
 class _Comparison:
     """Predicts neurons from a layer, and scores the predictions over images as they are, resampled, and permuted."""
 
-    responses: torch.Tensor
+    responses: Tensor
     measured: Float[np.ndarray, "image neuron"]
     counts: Int[np.ndarray, "resample image"]
     order: Int[np.ndarray, "resample image"]
     scale: Float[np.ndarray, "neuron"]
 
-    def __call__(self, known: torch.Tensor, asked: torch.Tensor, some: slice = slice(None)) -> Scores:
-        predicted = _predict(known, asked, self.responses)
+    def __call__(self, train: Tensor, test: Tensor, some: slice = slice(None)) -> Scores:
+        predicted = _predict(train, test, self.responses)
         return (
-            _weighted_correlation(predicted, self.measured, np.ones((1, len(self.measured))))[0],
-            np.median(_weighted_correlation(predicted, self.measured, self.counts[some]) / self.scale, axis=1),
-            np.median(_permuted_correlation(predicted, self.measured, self.order[some]) / self.scale, axis=1),
+            weighted_correlation(predicted, self.measured, np.ones((1, len(self.measured))))[0],
+            np.median(weighted_correlation(predicted, self.measured, self.counts[some]) / self.scale, axis=1),
+            np.median(permuted_correlation(predicted, self.measured, self.order[some]) / self.scale, axis=1),
         )
 
 
@@ -206,26 +221,39 @@ def _pool_untrained(decoded: Decoded, both: tuple[np.ndarray, np.ndarray], compa
     """Return the scores of the map of untrained towers: mean over draws of weights, each with its part of the resamples."""
     draws = []
     for draw, bare in enumerate(draw_untrained(decoded.towers, decoded.seed, n_draws)):
-        known, asked = (read_layers(bare, images)[MAP] for images in both)
-        draws.append(compare(known, asked, slice(draw, None, n_draws)))
+        train, test = (read_layers(bare, images)[MAP] for images in both)
+        draws.append(compare(train, test, slice(draw, None, n_draws)))
     correlations, resampled, permuted = zip(*draws, strict=True)
     return np.mean(correlations, axis=0), np.concatenate(resampled), np.concatenate(permuted)
 
 
 @torch.no_grad()
-def _predict(known: torch.Tensor, asked: torch.Tensor, responses: torch.Tensor) -> Float[np.ndarray, "image neuron"]:
+def _predict(train: Tensor, test: Tensor, responses: Tensor) -> Float[np.ndarray, "image neuron"]:
     """Predict test responses from a layer, z-scored number by number over the training images."""
-    mean = known.float().mean(0)
-    deviation = known.float().std(0, correction=0)
+    mean = train.float().mean(0)
+    deviation = train.float().std(0, correction=0)
     deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
-    standard = [((maps.float() - mean) / deviation).half() for maps in (known, asked)]
+    standard = [((maps.float() - mean) / deviation).half() for maps in (train, test)]
     return np.asarray(fit_global_ridge(standard[0], responses).predict(standard[1]).double().numpy())
 
 
-def _weighted_correlation(
+def weighted_correlation(
     predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], counts: np.ndarray
 ) -> Float[np.ndarray, "resample neuron"]:
-    """Correlate over images that count several times or not at all; 0 where nothing varies."""
+    """Correlate each neuron's predictions with its responses over images that count several times or not at all.
+
+    Parameters
+    ----------
+    predicted, measured
+        Responses in any unit, shape ``(n_images, n_neurons)``.
+    counts
+        How often each image counts, shape ``(n_resamples, n_images)``.
+
+    Returns
+    -------
+    correlation
+        Shape ``(n_resamples, n_neurons)``; 0 where nothing varies.
+    """
     one, other = predicted - predicted.mean(axis=0), measured - measured.mean(axis=0)
     weight = counts / counts.sum(axis=1, keepdims=True)
     mean_one, mean_other = weight @ one, weight @ other
@@ -234,13 +262,110 @@ def _weighted_correlation(
     return np.divide(shared, np.sqrt(np.maximum(spread, 0)), out=np.zeros_like(shared), where=spread > 1e-18)
 
 
-def _permuted_correlation(
+def permuted_correlation(
     predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], order: np.ndarray
 ) -> Float[np.ndarray, "resample neuron"]:
-    """Correlate predictions with responses to other images, one permutation after the other."""
+    """Correlate each neuron's predictions with its responses to other images, one permutation after the other.
+
+    Parameters
+    ----------
+    predicted, measured
+        As in `weighted_correlation`.
+    order
+        The image whose response each prediction is compared with, shape ``(n_permutations, n_images)``.
+
+    Returns
+    -------
+    correlation
+        Shape ``(n_permutations, n_neurons)``; 0 where nothing varies.
+    """
     units = []
     for values in (predicted, measured):
         centred = values - values.mean(axis=0)
         length = np.sqrt((centred**2).sum(axis=0))
         units.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9))
     return np.array([np.einsum("in,in->n", units[0], units[1][rows]) for rows in order])
+
+
+@torch.no_grad()
+def read_layers(towers: AlignedTowers, images: ContrastImages) -> dict[str, Float[Tensor, "image channel height width"]]:
+    """Return pixels, layers and map of images, each averaged over places until it has at most 20,000 numbers, in half precision.
+
+    The layers of a Gabor tower are its kinds of channel. Those of a frozen network are the parts of its longest sequence, such
+    as the layers of a transformer. Those of any other tower are its direct parts that give maps. At most six are taken, evenly
+    spaced.
+
+    Parameters
+    ----------
+    towers
+        Whose image tower is read.
+    images
+        In units of contrast.
+    """
+    found: dict[str, list[Tensor]] = {}
+    for first in range(0, len(images), IMAGES_AT_ONCE):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[first : first + IMAGES_AT_ONCE])).to(towers.device)
+        for name, maps in _layers_of(towers, chunk):
+            found.setdefault(name, []).append(_pool(maps).half().cpu())
+    return {name: torch.cat(chunks) for name, chunks in found.items()}
+
+
+def _layers_of(towers: AlignedTowers, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+    tower = towers.image_tower
+    yield PIXELS, images
+    if isinstance(tower, GaborEnergy):
+        maps = tower(images)[:, : len(channel_names(tower))]
+        for name, kinds in {
+            "luminance": ("pooled",),
+            "energies": ("energy",),
+            "phases": ("even+", "even-", "odd+", "odd-"),
+        }.items():
+            rows = [number for number, channel in enumerate(tower.channels) if channel.kind in kinds]
+            if rows:
+                yield name, maps[:, rows]
+    else:
+        maps = tower(images)
+        given = [(name, output) for name, output in _run_parts(tower, images) if not torch.equal(output, maps)]
+        spaced = np.unique(np.linspace(0, max(0, len(given) - 1), min(len(given), MOST_LAYERS)).round().astype(int))
+        yield from (given[number] for number in spaced if len(given))
+    yield MAP, maps
+
+
+def _run_parts(tower: ImageTower, images: Tensor) -> list[tuple[str, Tensor]]:
+    """Run the tower and note what its parts give; of a frozen network, the parts of its longest sequence."""
+    module: nn.Module = tower.encoder if isinstance(tower, FrozenEncoder) else tower
+    parts = _longest_sequence(module) if isinstance(tower, FrozenEncoder) else list(tower.named_children())
+    given: list[tuple[str, Tensor]] = []
+    hooks = [part.register_forward_hook(_note(given, name)) for name, part in parts]
+    try:
+        module(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return given
+
+
+def _longest_sequence(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    if isinstance(network, GaborFeatures):
+        return []
+    sequences = [list(part) for part in network.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
+    longest = max(sequences, key=len, default=[])
+    return [(f"layer {number + 1}", part) for number, part in enumerate(longest)]
+
+
+def _note(given: list[tuple[str, Tensor]], name: str) -> Callable[[nn.Module, Any, Any], None]:
+    def keep(part: nn.Module, taken: Any, output: Any) -> None:
+        found = output if isinstance(output, Tensor) else output[0] if isinstance(output, tuple) else None
+        if isinstance(found, Tensor) and found.ndim in (3, 4):
+            # tokens of a transformer, (image, token, channel), count as places
+            maps = found if found.ndim == 4 else found.transpose(1, 2)[..., None]
+            given.append((name.strip("_").replace("_", " "), maps))
+
+    return keep
+
+
+def _pool(maps: Tensor) -> Tensor:
+    n_channels, height, width = maps.shape[1:]
+    while n_channels * height * width > MOST_FEATURES and height * width > 1:
+        height, width = -(-height // 2), -(-width // 2)
+    return F.adaptive_avg_pool2d(maps.float(), (height, width))

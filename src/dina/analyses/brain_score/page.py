@@ -1,12 +1,21 @@
-"""How well the layers of the image tower predict the neurons, on the page."""
+"""The page of the brain score: how well each layer of the image tower predicts the neurons, beside their noise ceilings."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dina.analyses.brain_score.drawing import draw_brain_score
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number
 from dina.statistics.finding import Finding
+
+MOST_POINTS = 500
+SPREADS = ((0.05, 0.95, 1.0), (0.25, 0.75, 3.0))  # quantiles over neurons, and width of their line
 
 
 def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -16,9 +25,9 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     best = max(of_layer, key=lambda layer: of_layer[layer].value)
     reason = str(dataset.attrs["reason"])
     n_neurons = dataset.sizes["neuron"]
-    what = "of what their noise allows" if not reason else "(correlation, not corrected for noise)"
-    told = (
-        f"The highest median score, over {n_neurons:,} neurons, is that of “{best}”: {number(of_layer[best].value)} {what}"
+    unit = "of the noise ceiling" if not reason else "(correlation, not corrected for noise)"
+    answer = (
+        f"“{best}” has the highest median score over {n_neurons:,} neurons: {number(of_layer[best].value)} {unit}"
         f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}); pixels reach {number(of_layer['pixels'].value)}."
         " Differences between layers were not tested."
     )
@@ -26,7 +35,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     if not reason:
         divided = ", divided by the ceiling that each neuron's repeats set"
         against_ceiling = (
-            f" b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed: as good as noise allows."
+            f" b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed: the noise ceiling."
             " Points above it are possible, since ceilings are estimates."
         )
     part = FigurePart(
@@ -36,8 +45,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         " neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
         f"{against_ceiling} An untrained map is the mean over several draws of its weights; it is left out where training changes"
-        " nothing but gains.",
-        told,
+        " only gains.",
+        answer,
         finding_table(
             "Score of each layer, median over neurons.",
             {one.name: layer for layer, one in of_layer.items()},
@@ -46,4 +55,57 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     )
     missing = (reason,) if reason else ()
     title = "Neurons predicted from the layers of the image tower"
-    return Section("brain-score", title, paragraphs=(told,), figures=(part,), missing=missing)
+    return Section("brain-score", title, paragraphs=(answer,), figures=(part,), missing=missing)
+
+
+@in_style
+def draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw one line per layer, and correlation against ceiling for the layer with the best median.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``brain_score``.
+    found
+        Name of a layer → its finding.
+    """
+    is_corrected = not dataset.attrs["reason"]
+    layers = list(found)
+    figure = new_figure(170, 30 + 8.0 * max(len(layers), 5))
+    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    values = dataset["score" if is_corrected else "correlation"].to_numpy()
+    _draw_layers(left, values, found)
+    left.set_xlabel("correlation / ceiling" if is_corrected else "correlation, not corrected for noise")
+    left.set_title("a")
+    best = int(np.argmax([found[layer].value for layer in layers]))
+    if is_corrected:
+        _draw_ceilings(right, dataset["ceiling"].to_numpy(), dataset["correlation"].to_numpy()[best], layers[best])
+    else:
+        right.axis("off")
+    return figure
+
+
+def _draw_layers(axes: Axes, values: np.ndarray, found: Mapping[str, Finding]) -> None:
+    for place, (row, one) in enumerate(zip(values, found.values(), strict=True)):
+        axes.fill_betweenx([place - 0.4, place + 0.4], one.null_low, one.null_high, color=COLOURS["chance"][0], alpha=0.35, lw=0)
+        for low, high, width in SPREADS:
+            ends = np.quantile(row, [low, high])
+            axes.plot(ends, [place + 0.18] * 2, color=COLOURS["muted"][0], alpha=0.5, linewidth=width, solid_capstyle="butt")
+        axes.plot([one.low, one.high], [place - 0.12] * 2, color=COLOURS["dina"][0], linewidth=1.6)
+        axes.plot(one.value, place - 0.12, "o", color=COLOURS["dina"][0], markersize=5)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.axvline(0.0, color=COLOURS["muted"][0], linewidth=0.6)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_ceilings(axes: Axes, ceiling: np.ndarray, correlation: np.ndarray, layer: str) -> None:
+    rows = np.unique(np.linspace(0, len(ceiling) - 1, min(len(ceiling), MOST_POINTS)).round().astype(int))
+    axes.plot([0, 1], [0, 1], color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)))
+    axes.plot(ceiling[rows], correlation[rows], "o", color=COLOURS["dina"][0], markersize=2.2, alpha=0.5, markeredgewidth=0)
+    axes.set_xlabel("ceiling")
+    axes.set_ylabel(f"correlation, {layer}")
+    axes.set_title("b")
+    axes.set_xlim(0, 1.02)
+    finish_axes(axes, "both")

@@ -1,1 +1,1 @@
-"""Feature maps: is the map made of a response the map of its image."""
+"""Is the map made of a response the map of its image."""

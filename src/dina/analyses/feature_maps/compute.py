@@ -16,7 +16,7 @@ from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.resampling import resample_matched_pairs
 
 NULL = "maps of responses paired with maps of other images, permuted over images"
 QUANTILES = (0.9, 0.5, 0.1)
@@ -45,7 +45,7 @@ DEFAULTS = FeatureMapsSettings()
 
 @dataclass(frozen=True, eq=False)
 class FeatureMapsResult:
-    """How alike the maps of responses and of images are, for matched and for mismatched pairs.
+    """How similar the maps of responses and of images are, for matched and for mismatched pairs.
 
     Parameters
     ----------
@@ -107,16 +107,10 @@ class FeatureMapsResult:
             "example_image": (("example",), np.array(self.examples), {"units": "1", "long_name": "position along image"}),
         }
         ids, compared = self.stimulus_id
-        own = {
-            "image": ids,
-            "response": ids,
-            "compared_response": compared,
-            "compared_image": compared,
-            "example": ids[list(self.examples)],
-        }
+        axes = {"image": ids, "response": ids, "compared_response": compared, "compared_image": compared}
         extent, maps = self.pixels.shape[1:], self.image_maps.shape[2:]
         coordinates = {
-            **stimulus_coordinates(own),
+            **stimulus_coordinates(axes | {"example": ids[list(self.examples)]}),
             **place_coordinates(extent),
             **place_coordinates(maps, extent, ("map_height", "map_width")),
             "channel": list(self.channels),
@@ -129,21 +123,14 @@ class FeatureMapsResult:
     def findings(self) -> tuple[Finding, ...]:
         """Return ``map_correlation``, ``map_ssim`` and ``map_two_way``, matched, beside the same of permuted pairs."""
         beaten = (len(self.correlation) - all_ranks(self.correlation)) / (len(self.correlation) - 1)
-        return (
-            self._matched("map_correlation", self.correlation),
-            self._matched("map_ssim", self.similarity),
-            self._matched("map_two_way", beaten),
-        )
-
-    def _matched(self, name: str, pairs: Float[np.ndarray, "response image"]) -> Finding:
-        """Average the diagonal, with a bootstrap interval over images and the same over permuted pairs."""
-        n = len(pairs)
-        own = pairs.diagonal().astype(np.float64)
-        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
-        permuted = generator_for(self.seed, f"pairing {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
-        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64))
-        interval = percentile_interval(counts @ own / n)
-        return Finding(name, float(own.mean()), "1", n, *interval, *null, null=NULL)
+        tables = {"map_correlation": self.correlation, "map_ssim": self.similarity, "map_two_way": beaten}
+        found = []
+        for name, pairs in tables.items():
+            generators = (generator_for(self.seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
+            draws = resample_matched_pairs(pairs, self.n_resamples, *generators)
+            value = float(pairs.diagonal().astype(np.float64).mean())
+            found.append(Finding.from_draws(name, value, "1", len(pairs), *draws, NULL))
+        return tuple(found)
 
 
 def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAULTS) -> FeatureMapsResult:
@@ -169,7 +156,7 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
     best = _best_channels(reader, decoded, settings.n_channels_shown)
     image, neural = reader.of_images(test.images), reader.of_responses(test.averaged())
     correlation = correlate_all_rows(neural.reshape(len(neural), -1), image.reshape(len(image), -1))
-    correlation = np.nan_to_num(correlation)  # a map without any structure is like no other
+    correlation = np.nan_to_num(correlation)  # a map without any structure correlates with no other
     compared = np.sort(generator_for(decoded.seed, "compared maps").permutation(len(image))[: settings.n_similarity])
     ranges = np.full(len(reader.channels), RANGE_DEVIATIONS)
     similarity = structural_similarity_of_all_pairs(neural[compared], image[compared], ranges)
@@ -196,7 +183,7 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
 
 
 def _best_channels(reader: ComparableMaps, decoded: Decoded, n: int) -> list[int]:
-    """Return the channels whose maps of validation images and responses are most alike."""
+    """Return the channels whose maps of validation images and responses correlate best."""
     validation = decoded.validation
     matched = _by_channel(reader.of_responses(validation.averaged()), reader.of_images(validation.images))[:, 0]
     return [int(channel) for channel in np.argsort(-matched, kind="stable")[:n]]

@@ -1,1 +1,1 @@
-"""Image reconstruction: how much of the image can be rebuilt from the map of a response."""
+"""How much of the image can be rebuilt from the map of a response."""

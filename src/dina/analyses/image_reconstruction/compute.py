@@ -24,7 +24,7 @@ from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.resampling import resample_matched_pairs
 
 NULL = "reconstructions compared with other test images, permuted over images"
 OF_IMAGES = "reconstructions from images' own maps compared with other test images, permuted over images"
@@ -64,7 +64,7 @@ DEFAULTS = ImageReconstructionSettings()
 
 @dataclass(frozen=True, eq=False)
 class ImageReconstructionResult:
-    """Rebuilt test images beside the true ones.
+    """Reconstructed test images beside the true ones.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ class ImageReconstructionResult:
             "quantile": (("example",), np.array(QUANTILES), {"units": "1"}),
         }
         ids, compared = self.stimulus_id
-        own = {"test_image": ids, "other_image": ids, "compared_image": compared, "other_compared_image": compared}
+        axes = {"test_image": ids, "other_image": ids, "compared_image": compared, "other_compared_image": compared}
         coordinates = {
-            **stimulus_coordinates(own | {"example": ids[list(self.examples)]}),
+            **stimulus_coordinates(axes | {"example": ids[list(self.examples)]}),
             **place_coordinates(self.pixels.shape[1:], self.image_shape),
             "method": list(METHODS),
         }
@@ -127,32 +127,27 @@ class ImageReconstructionResult:
         """Return pixel correlation, structural similarity and two-way identification of each method, with their nulls."""
         found = []
         for number, method in enumerate(METHODS):
-            pairs, words = self.correlation[number], OF_IMAGES if method == FROM_IMAGE_MAP else NULL
-            beaten = (len(pairs) - all_ranks(np.nan_to_num(pairs))) / (len(pairs) - 1)
-            found += [
-                self._matched(f"pixel_correlation_{method}", pairs, words),
-                self._matched(f"ssim_{method}", self.similarity[number], words),
-                self._matched(f"two_way_{method}", np.where(np.isnan(pairs), np.nan, beaten), words),
-            ]
+            correlation, null = self.correlation[number], OF_IMAGES if method == FROM_IMAGE_MAP else NULL
+            beaten = (len(correlation) - all_ranks(np.nan_to_num(correlation))) / (len(correlation) - 1)
+            tables = {"pixel_correlation": correlation, "ssim": self.similarity[number], "two_way": beaten}
+            for measure, pairs in tables.items():
+                name = f"{measure}_{method}"
+                if np.isnan(correlation).any():
+                    found.append(Finding(name, np.nan, "1", len(pairs), reason=self.reason))
+                    continue
+                generators = (generator_for(self.seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
+                draws = resample_matched_pairs(pairs, self.n_resamples, *generators)
+                value = float(pairs.diagonal().astype(np.float64).mean())
+                found.append(Finding.from_draws(name, value, "1", len(pairs), *draws, null))
         return tuple(found)
-
-    def _matched(self, name: str, pairs: Float[np.ndarray, "image other"], words: str) -> Finding:
-        """Average the diagonal, with a bootstrap interval over images and the same over permuted pairs."""
-        n = len(pairs)
-        if np.isnan(pairs).any():
-            return Finding(name, np.nan, "1", n, reason=self.reason)
-        own = pairs.diagonal().astype(np.float64)
-        counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
-        permuted = generator_for(self.seed, f"pairing {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
-        null = percentile_interval(pairs[np.arange(n), permuted].mean(axis=1, dtype=np.float64))
-        return Finding(name, float(own.mean()), "1", n, *percentile_interval(counts @ own / n), *null, null=words)
 
 
 def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstructionSettings = DEFAULTS) -> ImageReconstructionResult:
     """Rebuild test images from the maps of the averaged responses to them.
 
-    Both reconstructions are learnt from training images and their own maps, without any response: what they rebuild from the
-    map of a response is in that map. Validation responses choose the ridge penalty, and the epoch of the network.
+    Both reconstructions are learnt from training images and their own maps, without any response, so that everything they
+    rebuild from the map of a response is in that map. Validation responses choose the ridge penalty, and the epoch of the
+    network.
 
     Parameters
     ----------
@@ -176,23 +171,23 @@ def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstruction
     pixels = coarse_pixels(known, (maps.shape[2], maps.shape[3]), settings.most_pixels)
     mean = pixels.mean(axis=0)
     train = Examples(maps, pixels - mean)
-    own = _with_pixels(_image_maps(reader, decoded.validation.images), decoded.validation, mean, settings.most_pixels)
-    validation = Examples(_response_maps(reader, decoded.validation), own.pixels)
-    asked = _with_pixels(_response_maps(reader, test), test, mean, settings.most_pixels)
+    from_image = _with_pixels(_image_maps(reader, decoded.validation.images), decoded.validation, mean, settings.most_pixels)
+    validation = Examples(_response_maps(reader, decoded.validation), from_image.pixels)
+    queries = _with_pixels(_response_maps(reader, test), test, mean, settings.most_pixels)
     linear = LinearReconstruction.learn(train, validation)
-    rebuilt = [linear.apply(asked.maps)]
+    rebuilt = [linear.apply(queries.maps)]
     chosen = {"penalty": linear.penalty}
     n_places = train.maps.shape[2] * train.maps.shape[3]
     if n_places < FEWEST_PLACES:
         reason = f"The map has {n_places} places: a convolutional network needs at least {FEWEST_PLACES} to put pixels anywhere."
-        rebuilt.append(np.full_like(asked.pixels, np.nan))
+        rebuilt.append(np.full_like(queries.pixels, np.nan))
     else:
         reason = ""
         network = ConvolutionalReconstruction.learn(train, validation, settings.n_epochs, decoded.seed)
-        rebuilt.append(network.apply_to(asked.maps))
+        rebuilt.append(network.apply_to(queries.maps))
         chosen["epochs"] = network.n_epochs
-    rebuilt.append(LinearReconstruction.learn(train, own).apply(_image_maps(reader, test.images)))
-    return _compare(decoded, settings, np.stack(rebuilt), asked.pixels, mean, chosen, reason)
+    rebuilt.append(LinearReconstruction.learn(train, from_image).apply(_image_maps(reader, test.images)))
+    return _compare(decoded, settings, np.stack(rebuilt), queries.pixels, mean, chosen, reason)
 
 
 def _compare(
@@ -214,8 +209,8 @@ def _compare(
     for number in np.flatnonzero(known):
         flat = rebuilt[number].reshape(n, -1)
         correlation[number] = np.nan_to_num(correlate_all_rows(flat, pixels.reshape(n, -1)))
-        mine = (rebuilt[number] + mean)[compared, None]
-        similarity[number] = structural_similarity_of_all_pairs(mine, shown, np.array([FULL_RANGE]))[0]
+        whole = (rebuilt[number] + mean)[compared, None]
+        similarity[number] = structural_similarity_of_all_pairs(whole, shown, np.array([FULL_RANGE]))[0]
     order = np.argsort(correlation[0].diagonal(), kind="stable")
     examples = tuple(int(order[round(q * (n - 1))]) for q in QUANTILES)
     return ImageReconstructionResult(

@@ -1,1 +1,1 @@
-"""Variance spectra: how fast does variance fall with rank in images, responses and maps."""
+"""How fast does variance fall with rank in images, responses and maps."""

@@ -1,4 +1,4 @@
-"""How fast variance falls with rank in images, responses and the maps of both towers, by two estimators."""
+"""Variance spectra: how fast variance falls with rank in images, responses and the maps of both towers."""
 
 from dataclasses import dataclass
 
@@ -34,10 +34,10 @@ SOURCES = (
 NULLS = {"image_maps": "untrained_image_maps", "neural_maps": "untrained_neural_maps"}
 ESTIMATORS = ("rank", "moment")
 N_RANDOM_FILTERS = 16
-ROUNDING = 1e-6  # share of the variance below which single precision knows nothing
+ROUNDING = 1e-6  # shares of the variance below this are rounding errors of single precision
 FEWEST_IMAGES = 40
 N_QUANTILES = 1000  # by which the error of each draw of weights enters the pooled interval
-NO_REPEATS = "Signal variance needs images shown twice; none of validation and test was. Record repeats."
+NO_REPEATS = "Signal variance needs images shown twice; no validation or test image was. Record repeats."
 
 Halves = tuple[Float32[np.ndarray, "stimulus variable"], Float32[np.ndarray, "stimulus variable"]]
 
@@ -77,13 +77,13 @@ class VarianceSpectraResult:
         Fraction of the signal variance by rank, shape ``(n_sources, n_ranks)``; NaN where the source has no such rank
         or is missing; negative where there is no signal.
     exponent
-        With its interval, by each estimator, shape ``(n_sources, 2, 3)``; NaN where it could not be had.
+        With its interval, by each estimator, shape ``(n_sources, 2, 3)``; NaN where it could not be estimated.
     ranks
         First and last rank that the rank estimator fitted, shape ``(n_sources, 2)``; 0 where it could not.
     reasons
         By source and estimator, why an exponent or its null is missing.
     n_images
-        On which all this rests.
+        Number of images used.
     form
         What the neural maps are.
     """
@@ -122,11 +122,8 @@ class VarianceSpectraResult:
                 reason = self.reasons.get((source, estimator), "")
                 null = NULLS.get(source) if reason != NOT_LEARNT else None
                 null_low, null_high = self.exponent[SOURCES.index(null), column, 1:] if null else (np.nan, np.nan)
-                finding = Finding(
-                    f"{prefix}exponent_{source}", value, "1", self.n_images, low, high, float(null_low), float(null_high),
-                    NULL if null else "", reason,
-                )  # fmt: skip
-                found.append(finding)
+                ends, words = (low, high, float(null_low), float(null_high)), NULL if null else ""
+                found.append(Finding(f"{prefix}exponent_{source}", value, "1", self.n_images, *ends, words, reason))
         return tuple(found)
 
 
@@ -202,7 +199,7 @@ class _Spectrum:
 
 
 def _measure(source: str, halves: Halves | None, ranks: tuple[int, int], decoded: Decoded) -> _Spectrum:
-    """Fit both power laws to one source; what cannot be had is NaN and says why."""
+    """Fit both power laws to one source; an exponent that cannot be estimated is NaN, with a reason."""
     exponent, fitted = np.full((2, 3), np.nan), np.zeros(2, dtype=np.int64)
     if halves is None:
         return _Spectrum(np.full(1, np.nan), exponent, fitted, dict.fromkeys(ESTIMATORS, NO_REPEATS))

@@ -1,12 +1,17 @@
-"""How fast variance falls with rank in images, responses and maps, on the page."""
+"""The page of variance spectra: variance by rank of images, responses and maps, and power-law exponents by two estimators."""
 
 import math
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from dina.analyses.variance_spectra.drawing import draw_variance_spectra
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number
 from dina.statistics.finding import Finding
 
@@ -21,6 +26,18 @@ SOURCES = {
 }
 WORDS = {f"exponent_{source}": f"exponent by rank: {words}" for source, words in SOURCES.items()}
 WORDS |= {f"moment_exponent_{source}": f"exponent by moments: {words}" for source, words in SOURCES.items()}
+LOWEST = 1e-5  # shares of variance below are rounding and noise
+
+LINES: dict[str, tuple[str, str | tuple[float, tuple[float, ...]]]] = {
+    "images": ("ink", "-"),
+    "responses": ("reference", "-"),
+    "image_maps": ("dina", "-"),
+    "neural_maps": ("rival", "-"),
+    "untrained_image_maps": ("dina", (0.0, (1.0, 1.5))),
+    "untrained_neural_maps": ("rival", (0.0, (1.0, 1.5))),
+    "random_filters": ("chance", (0.0, (4.0, 1.5))),
+}
+"""Source → colour and line."""
 
 
 def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -31,21 +48,82 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         for source, words in SOURCES.items()
         if math.isfinite(found[f"exponent_{source}"].value)
     ]
-    told = f"Variance falls as a power of rank, with exponents: {'; '.join(known)}." if known else "No power law could be fitted."
+    answer = (
+        f"Variance falls as a power of rank, with exponents: {'; '.join(known)}." if known else "No power law could be fitted."
+    )
     part = FigurePart(
         "variance_spectra",
-        draw_variance_spectra(dataset, SOURCES),
+        draw_variance_spectra(dataset),
         f"a, variance along principal components, as a share of the whole, on {dataset.attrs['n_images']} images of validation and"
-        " test; responses and their maps cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line ends"
-        " where variance is no longer positive. b, exponents: dots, least squares over the shaded ranks; open squares, from moments"
-        " that need no components and are not biased by few images. Vertical line: 1. Colours as in b; dotted: towers whose weights"
-        " are random.",
-        told,
+        " test; responses and their maps are cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line"
+        " ends where variance is no longer positive. b, exponents: dots, least squares over the shaded ranks; open squares, from"
+        " moments, which need no components and are not biased by few images. Vertical line: 1. Colours as in b; dotted: towers with"
+        " random weights.",
+        answer,
         finding_table("Power-law exponents; those of maps beside the interval of untrained towers.", WORDS, found),
     )
     missing = tuple(f"{WORDS[name]}: {one.reason}" for name, one in found.items() if name in WORDS and one.reason)
     paragraphs = (
-        told + " With few images the fit over ranks comes out too low for slowly falling spectra; where the two estimators"
-        " disagree, believe neither without more images.",
+        answer + " With few images the fit over ranks underestimates the exponent of slowly falling spectra; where the two"
+        " estimators disagree, believe neither without more images.",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=missing)
+
+
+@in_style
+def draw_variance_spectra(dataset: xr.Dataset) -> Figure:
+    """Draw spectra on logarithmic axes beside the exponents with their intervals.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``variance_spectra``.
+    """
+    sources = [str(source) for source in dataset["source"].to_numpy()]
+    figure = new_figure(180, 78)
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
+    rank = dataset["rank"].to_numpy()
+    for source in sources:
+        variance = dataset["variance"].sel(source=source).to_numpy()
+        # the first rank without positive variance ends the line: beyond it there is only noise about 0
+        end = int(np.argmax(~(variance > 0))) if (~(variance > 0)).any() else len(variance)
+        colour, line = LINES[source]
+        left.plot(rank[:end], variance[:end], color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
+    fitted = dataset["fitted_ranks"].to_numpy()
+    if fitted.any():
+        left.axvspan(fitted[fitted > 0].min(), fitted.max(), color=COLOURS["band"][0], linewidth=0, zorder=0)
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_ylim(bottom=max(LOWEST, left.get_ylim()[0]))
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    left.set_xlabel("rank of component (logarithmic)")
+    left.set_ylabel("share of signal variance (logarithmic)")
+    left.set_title("a")
+    finish_axes(left, "both")
+    _draw_exponents(right, dataset, sources)
+    return figure
+
+
+def _draw_exponents(axes: Axes, dataset: xr.Dataset, sources: list[str]) -> None:
+    """Draw both estimates of every source: by rank filled, by moments hollow."""
+    for place, source in enumerate(sources):
+        colour, line = LINES[source]
+        for offset, estimator, marker, face in (
+            (-0.14, "rank", "o", COLOURS[colour][0]),
+            (0.14, "moment", "s", COLOURS["paper"][0]),
+        ):
+            value, low, high = dataset["exponent"].sel(source=source, estimator=estimator).to_numpy()
+            if not np.isfinite(value):
+                continue
+            axes.plot([low, high], [place + offset] * 2, color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
+            axes.plot(value, place + offset, marker, color=COLOURS[colour][0], markerfacecolor=face, markersize=4.5, zorder=3)
+    axes.axvline(1.0, color=COLOURS["muted"][0], linewidth=0.8, linestyle=(0.0, (2.0, 1.5)))
+    axes.set_yticks(range(len(sources)), [SOURCES[source] for source in sources])
+    axes.set_ylim(len(sources) - 0.4, -0.6)
+    axes.set_xlabel("power-law exponent α (95\u202f% interval)")
+    axes.set_title("b")
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
