@@ -1,1 +1,1 @@
-"""Stimulus conditions: does decoding depend on the set of images shown."""
+"""Does decoding depend on the stimulus set."""

@@ -1,10 +1,12 @@
-"""How decoding depends on the stimulus set, on the page."""
+"""The page of conditions: how decoding depends on the stimulus set, within conditions, between them, and for the ideal observer."""
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
-from dina.analyses.conditions.drawing import draw_conditions
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, percent
 from dina.statistics.finding import Finding
 
@@ -14,12 +16,48 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
     found = {finding.name: finding for finding in findings}
     names = [str(name) for name in dataset["condition"].to_numpy()]
     first, caveat = names[0], str(dataset.attrs["caveat"])
+    has_same = dataset["has_same_neurons"].to_numpy().astype(bool)
+    whose = "the same" if has_same.all() else "each time"
+    n, n_train, n_neurons = (int(dataset.attrs[key]) for key in ("n_images", "n_train", "n_neurons"))
+    part = FigurePart(
+        "conditions",
+        draw_conditions(dataset),
+        f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
+        f" neurons, {n_train:,} training identities and numbers of repeats for all. Filled: towers fitted within the condition; hollow:"
+        f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to"
+        f" other images.{f' {caveat}.' if caveat else ''}",
+        "Top-1 accuracy within each condition: "
+        + ", ".join(f"{name} {percent(found[f'top1_within_{name}'].value)}" for name in names)
+        + ".",
+        _table(dataset, found),
+    )
+    matching = (
+        "Noise was added to all recordings but the poorest, so that all have the mean signal variance fraction of the poorest."
+        if np.isfinite(dataset["signal_before"].to_numpy()).all()
+        else "Without repeats, signal variance could not be estimated and was not matched."
+    )
+    return Section(
+        "conditions",
+        "Stimulus conditions",
+        paragraphs=(
+            f"Identities, repeats and {'neurons' if has_same.all() else 'number of neurons'} are the same for all conditions."
+            f" {matching}",
+            *dict.fromkeys(found[f"transfer_loss_{name}"].reason for name, same in zip(names, has_same, strict=True) if not same),
+            *((f"{caveat}; a high accuracy there says little about images in general.",) if caveat else ()),
+        ),
+        figures=(part,),
+    )
+
+
+def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:
+    names = [str(name) for name in dataset["condition"].to_numpy()]
+    first = names[0]
     before, after = (dataset[f"signal_{when}"].to_numpy() for when in ("before", "after"))
     rows = []
     for place, name in enumerate(names):
         several = (f"top1_within_{name}", f"top1_{first}_to_{name}", f"transfer_loss_{name}", f"ideal_top1_{name}")
         rows.append((name, *(_words(found.get(key)) for key in several), f"{percent(before[place])} → {percent(after[place])}"))
-    table = Table(
+    return Table(
         "Top-1 accuracy by condition (95\u202f% intervals over images); the loss is within minus transferred, paired over images.",
         (
             "condition",
@@ -31,41 +69,46 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         ),
         tuple(rows),
     )
-    has_same = dataset["has_same_neurons"].to_numpy().astype(bool)
-    is_same = bool(has_same.all())
-    whose = "the same" if is_same else "each time"
-    n, n_train, n_neurons = (int(dataset.attrs[key]) for key in ("n_images", "n_train", "n_neurons"))
-    warned = f" {caveat}." if caveat else ""
-    part = FigurePart(
-        "conditions",
-        draw_conditions(dataset),
-        f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
-        f" neurons, {n_train:,} training identities and numbers of repeats for all. Filled: towers fitted within the condition; hollow:"
-        f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to"
-        f" other images.{warned}",
-        "Top-1 accuracy within each condition: "
-        + ", ".join(f"{name} {percent(found[f'top1_within_{name}'].value)}" for name in names)
-        + ".",
-        table,
-    )
-    return Section(
-        "conditions",
-        "Stimulus conditions",
-        paragraphs=(
-            f"Identities, repeats and {'neurons' if is_same else 'number of neurons'} are the same for all conditions."
-            f" {_matching(bool(np.isfinite(before).all()))}",
-            *dict.fromkeys(found[f"transfer_loss_{name}"].reason for name, same in zip(names, has_same, strict=True) if not same),
-            *((f"{caveat}; a high accuracy there says little about images in general.",) if caveat else ()),
-        ),
-        figures=(part,),
-    )
-
-
-def _matching(is_matched: bool) -> str:
-    if is_matched:
-        return "Noise was added to all recordings but the poorest, so that the neurons' mean signal variance fraction is that of the poorest."
-    return "Signal variance could not be estimated for want of repeats, and was not matched."
 
 
 def _words(one: Finding | None) -> str:
     return DASH if one is None else f"{percent(one.value)}\n({interval(one.low, one.high)})"
+
+
+@in_style
+def draw_conditions(dataset: xr.Dataset) -> Figure:
+    """Draw top-1 accuracy by condition, side by side for each kind of decoder.
+
+    Parameters
+    ----------
+    dataset
+        From the analysis ``conditions``.
+    """
+    names = [str(name) for name in dataset["condition"].to_numpy()]
+    place = np.arange(len(names), dtype=float)
+    figure = new_figure(130, 78)
+    axes = figure.add_subplot()
+    low, high = (100 * dataset[f"within_null_{end}"].to_numpy() for end in ("low", "high"))
+    axes.bar(place, high - low, bottom=low, width=0.8, color=COLOURS["chance"][0], alpha=0.3, linewidth=0, zorder=1)
+    blue, purple = COLOURS["dina"][0], COLOURS["reference"][0]
+    shown = [
+        ("within", -0.2, blue, blue, "o", "trained and tested within"),
+        ("transferred", 0.0, blue, COLOURS["paper"][0], "o", f"trained on {names[0]}"),
+    ]
+    if "ideal" in dataset:
+        shown.append(("ideal", 0.2, purple, purple, "v", "ideal observer"))
+    for name, shift, colour, face, marker, label in shown:
+        value, low, high = (100 * dataset[name + end].to_numpy() for end in ("", "_low", "_high"))
+        axes.vlines(place + shift, low, high, color=colour, linewidth=1.2, zorder=2)
+        axes.plot(
+            place + shift, value, marker, color=colour, markerfacecolor=face, markersize=5, linestyle="", label=label, zorder=3
+        )
+    axes.set_xticks(place, names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("stimulus condition")
+    axes.set_ylabel("top-1 accuracy (% of queries)")
+    figure.legend(loc="outside upper center", ncols=len(shown), fontsize=7.5, handletextpad=0.2, columnspacing=1.5)
+    finish_axes(axes, "y")
+    axes.tick_params(axis="x", length=0)
+    return figure

@@ -1,1 +1,1 @@
-"""Map capacity: does what is read depend on the size of the maps."""
+"""Does what the towers read depend on the size of their maps."""
