@@ -132,4 +132,4 @@ def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
 
 def test_an_option_that_means_nothing_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="screens cannot be chosen for"):
-        read(write_folder(tmp_path), screens="left")
+        read(write_folder(tmp_path), options={"screens": "left"})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dina.recordings.oddities import find_oddities
+from dina.recordings.reading import find_oddities
 from dina.recordings.recording import Recording
 
 

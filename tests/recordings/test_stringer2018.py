@@ -7,8 +7,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings import Recording, read
-from dina.recordings.stringer2018 import CONDITIONS, stimulus_set_of
-from dina.recordings.stringer2018_stimuli import IMAGE_FILES
+from dina.recordings.formats.stringer2018 import CONDITIONS, IMAGE_FILES, stimulus_set_of
 from stringer_files import Version, write_images, write_labels, write_session
 
 N, NEURONS, GREY = 6, 5, 7
@@ -76,7 +75,7 @@ def test_nan_responses_become_zero_as_in_the_original_analysis(tmp_path: Path) -
 def test_screens_are_columns_of_the_images(screens: str, columns: tuple[int, int], tmp_path: Path) -> None:
     path = write(tmp_path)
     write_images(tmp_path / "images_natimg2800_all.mat", IMAGES)
-    recording = read(path, screens=screens)  # type: ignore[arg-type]
+    recording = read(path, options={"screens": screens})
     np.testing.assert_array_equal(recording.images[:, 0], IMAGES[:, :, slice(*columns)])
 
 

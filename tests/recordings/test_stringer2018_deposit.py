@@ -10,7 +10,8 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings import read
-from dina.recordings.stringer2018_deposit import ARTICLE_URL, LABELS_URL, fetch_stringer2018, list_stringer2018
+from dina.recordings.formats import stringer2018
+from dina.recordings.formats.stringer2018 import ARTICLE_URL, LABELS_URL, list_recordings
 from file_server import FileServer, Served, serving
 from stringer_files import write_images, write_labels, write_session
 
@@ -44,15 +45,15 @@ def entry(server: FileServer, file: str, /, **changes: Any) -> dict[str, Any]:
 
 
 def fetch(server: FileServer, cache: Path, *names: str) -> tuple[Path, ...]:
-    return fetch_stringer2018(names, cache, f"{server.url}/article", f"{server.url}/labels.mat")
+    return stringer2018.fetch(names, cache, f"{server.url}/article", f"{server.url}/labels.mat")
 
 
 def test_recordings_are_listed_without_the_other_files(server: FileServer) -> None:
-    assert list_stringer2018(f"{server.url}/article") == (EIGHT, NATURAL)
+    assert list_recordings(f"{server.url}/article") == (EIGHT, NATURAL)
 
 
 def test_a_long_list_is_read_to_its_last_page(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dina.recordings.stringer2018_deposit._PAGE", 2)
+    monkeypatch.setattr("dina.recordings.download.FILES_PER_PAGE", 2)
     entries = [entry(server, name) for name in FILES]
 
     def answer_page(path: str) -> None:
@@ -61,7 +62,7 @@ def test_a_long_list_is_read_to_its_last_page(server: FileServer, monkeypatch: p
 
     plain = server.answer
     monkeypatch.setattr(server, "answer", lambda handler: (answer_page(handler.path), plain(handler)))
-    assert list_stringer2018(f"{server.url}/article") == (EIGHT, NATURAL)
+    assert list_recordings(f"{server.url}/article") == (EIGHT, NATURAL)
     assert [path for path, _ in server.requests] == [f"/article/files?page={page}&page_size=2" for page in (1, 2, 3)]
 
 
@@ -69,7 +70,7 @@ def test_a_recording_comes_with_its_images_and_labels_and_can_be_read_by_name(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DINA_DATA", str(tmp_path / "data"))
-    (path,) = fetch_stringer2018([EIGHT], base_url=f"{server.url}/article", labels_url=f"{server.url}/labels.mat")
+    (path,) = stringer2018.fetch([EIGHT], base_url=f"{server.url}/article", labels_url=f"{server.url}/labels.mat")
     folder = tmp_path / "data" / "stringer2018"
     assert path == folder / f"{EIGHT}.mat"
     fetched = sorted(p.name for p in folder.iterdir() if p.suffix == ".mat")
@@ -129,21 +130,21 @@ def test_images_that_the_deposit_lacks_are_named(server: FileServer, tmp_path: P
 def test_a_list_that_cannot_be_trusted_is_refused(changes: dict[str, Any], message: str, server: FileServer) -> None:
     server.list_files([entry(server, FILES[0], **changes)])
     with pytest.raises(DataError, match=message):
-        list_stringer2018(f"{server.url}/article")
+        list_recordings(f"{server.url}/article")
 
 
 def test_a_deposit_that_does_not_answer_as_it_should_is_named(server: FileServer) -> None:
     with pytest.raises(DataError, match="The deposit answered 404"):
-        list_stringer2018(f"{server.url}/elsewhere")
+        list_recordings(f"{server.url}/elsewhere")
     server.files["/article/files"] = Served(b"<html>down</html>")
     with pytest.raises(DataError, match="sent no JSON"):
-        list_stringer2018(f"{server.url}/article")
+        list_recordings(f"{server.url}/article")
     server.files["/article/files"] = Served(b'{"message": "moved"}')
     with pytest.raises(DataError, match="must send a list of files"):
-        list_stringer2018(f"{server.url}/article")
+        list_recordings(f"{server.url}/article")
     server.files["/article/files"] = Served(b"[]")
     with pytest.raises(DataError, match="lists no files"):
-        list_stringer2018(f"{server.url}/article")
+        list_recordings(f"{server.url}/article")
 
 
 def test_the_real_addresses_are_https_and_the_labels_are_pinned_to_a_commit() -> None:

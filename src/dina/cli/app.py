@@ -228,7 +228,7 @@ def simulate(
 
 @app.command()
 def fetch(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="stringer2018.")],
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="Where from; by default lists the sources.")] = None,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Files to fetch; by default lists them.")] = None,
 ) -> None:
     """Download published recordings into the cache.

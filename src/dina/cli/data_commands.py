@@ -10,8 +10,6 @@ from dina.cli.process import set_threads
 
 log = logging.getLogger("dina.cli")
 
-SOURCES = ("stringer2018",)
-
 
 def carry_out_simulation(
     session: str, out: Path, condition: str | None, overrides: Sequence[str], seed: int | None, threads: int | None, force: bool
@@ -44,17 +42,13 @@ def carry_out_simulation(
     )
 
 
-def carry_out_fetch(source: str, names: Sequence[str]) -> None:
-    """Fetch files of a deposit into the cache and print where they lie; without names list what can be fetched."""
-    check_choice("source", source, SOURCES)
-    from dina.recordings.stringer2018_deposit import (
-        fetch_stringer2018,
-        list_stringer2018,
-    )  # imported here: `dina --help` stays quick
+def carry_out_fetch(source: str | None, names: Sequence[str]) -> None:
+    """Fetch recordings into the cache and print where they lie; without names list what a source has, without one the sources."""
+    from dina.recordings.formats import FORMATS  # imported here: `dina --help` stays quick
 
-    if not names:
-        for line in list_stringer2018():
-            print(line)
+    deposits = {name: known.deposit for name, known in FORMATS.items() if known.deposit is not None}
+    if source is None:
+        print(*deposits, sep="\n")
         return
-    for path in fetch_stringer2018(names):
-        print(path)
+    deposit = deposits[check_choice("source", source, deposits)]
+    print(*(deposit.fetch(names) if names else deposit.list_recordings()), sep="\n")

@@ -53,7 +53,7 @@ def _memory_gb() -> tuple[float | None, float | None]:
 
 
 def _cache_facts(advice: list[str]) -> dict[str, str]:
-    from dina.recordings.cache import data_folder  # imported here: see above
+    from dina.recordings.download import data_folder  # imported here: see above
 
     folder = data_folder("stringer2018").parent
     if not folder.is_dir():

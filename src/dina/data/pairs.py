@@ -129,7 +129,6 @@ def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], s
     position = np.full(recording.n_stimuli, -1, dtype=np.int64)
     position[shown] = np.arange(len(shown))
     trials = np.flatnonzero(position[recording.stimulus_id] >= 0)
-    assert recording.n_presentations is not None  # set by Recording; tells the type checker
     return Pairs(
         images=recording.contrast(shown),
         stimulus_id=shown,

@@ -1,6 +1,7 @@
 """What was measured: recordings in any format, read into one validated object."""
 
-from dina.recordings.reading import RECORDINGS, read
+from dina.recordings.formats import FORMATS
+from dina.recordings.reading import read
 from dina.recordings.recording import Recording
 
-__all__ = ["RECORDINGS", "Recording", "read"]
+__all__ = ["FORMATS", "Recording", "read"]

@@ -1,8 +1,9 @@
-"""Download one large file so that it can be interrupted, goes on where it stopped, and is never wrong in silence."""
+"""Fetch published files into the cache: listed by a deposit, resumed where a download stopped, verified by checksum."""
 
 import hashlib
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -14,9 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import platformdirs
+import pooch
+
+from dina.artifacts import sha256_of, write_text
 from dina.checks import DataError
 from dina.progress import track
 
+DATA_VARIABLE = "DINA_DATA"
 CHUNK_BYTES = 2**20
 TIMEOUT_S = 30.0
 MIN_BYTES_PER_S = 1024  # averaged over STALL_S; slower than this is a stalled connection
@@ -24,6 +30,27 @@ STALL_S = 60.0
 MAX_BYTES = 2**30  # of a file whose size nobody states
 ATTEMPTS = 5
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+FILES_PER_PAGE = 100  # the deposit lists ten files at a time unless asked for more
+_MAX_LIST_BYTES = 2**23
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def data_folder(deposit: str) -> Path:
+    """Return the folder in which the files of one deposit are kept; it need not exist yet.
+
+    Parameters
+    ----------
+    deposit
+        Name of the deposit, for example ``stringer2018``.
+
+    Returns
+    -------
+    folder
+        ``$DINA_DATA/deposit`` where that variable is set, else the platform's cache folder for dina.
+    """
+    chosen = os.environ.get(DATA_VARIABLE)
+    root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("dina", appauthor=False))
+    return root / deposit
 
 
 @dataclass(frozen=True)
@@ -60,24 +87,6 @@ def check_url(url: str) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return url
     raise DataError(f"Data are fetched over https only; got {url!r}. Check the address of the deposit.")
-
-
-def open_url(url: str, headers: dict[str, str] | None = None) -> HTTPResponse:
-    """Open an address with a time limit; every redirect must satisfy `check_url` too.
-
-    Raises
-    ------
-    DataError
-        If the address or one it redirects to may not be opened.
-    OSError
-        If the server cannot be reached or answers with an error.
-    """
-    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects()]
-    if urlsplit(check_url(url)).hostname in _LOOPBACK:
-        handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
-    request = urllib.request.Request(url, headers={"User-Agent": "dina", "Accept-Encoding": "identity", **(headers or {})})
-    response: HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_S)
-    return response
 
 
 def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 2.0) -> None:
@@ -128,6 +137,73 @@ def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 
         _remove(part)
 
 
+def list_figshare(article_url: str) -> dict[str, RemoteFile]:
+    """Return all files of a Figshare deposit by name.
+
+    Parameters
+    ----------
+    article_url
+        The article in the interface of Figshare, for example ``https://api.figshare.com/v2/articles/6845348``.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be had, is not what it should be, or names a file or an address that is not safe.
+    """
+    files: dict[str, RemoteFile] = {}
+    for page in range(1, 51):
+        entries = _read_page(f"{article_url.rstrip('/')}/files?page={page}&page_size={FILES_PER_PAGE}")
+        new = [_remote(entry) for entry in entries]
+        known = len(files)
+        files.update({remote.name: remote for remote in new})
+        if len(new) < FILES_PER_PAGE or len(files) == known:  # the last page, or a server that always sends the same one
+            break
+    if not files:
+        raise DataError(f"The deposit at {article_url} lists no files. Check the address, or try again later.")
+    return files
+
+
+def fetch_file(remote: RemoteFile, folder: Path) -> None:
+    """Fetch a file into a folder, verify it, and write its SHA-256 beside it (``NAME.sha256``).
+
+    What is in the folder already is checked and not fetched again; an interrupted download goes on where it stopped.
+
+    Parameters
+    ----------
+    remote
+        What to fetch.
+    folder
+        Where to put it; made if need be.
+
+    Raises
+    ------
+    DataError
+        As `download_file`.
+    """
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says the same and more
+    md5 = None if remote.md5 is None else f"md5:{remote.md5}"
+    sidecar = folder / f"{remote.name}.sha256"
+    store = pooch.create(path=folder, base_url="", registry={remote.name: md5}, urls={remote.name: remote.url})
+
+    def download(url: str, output_file: str, _: Any) -> None:
+        sidecar.unlink(missing_ok=True)  # an old sum must not vouch for a new file
+        download_file(remote, Path(output_file), folder / f"{remote.name}.part")
+
+    path = Path(store.fetch(remote.name, downloader=download))
+    if not sidecar.is_file():
+        write_text(sidecar, f"{sha256_of(path)}  {remote.name}\n")
+
+
+def _open_url(url: str, headers: dict[str, str] | None = None) -> HTTPResponse:
+    """Open an address with a time limit; every redirect must satisfy `check_url` too."""
+    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects()]
+    if urlsplit(check_url(url)).hostname in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
+    request = urllib.request.Request(url, headers={"User-Agent": "dina", "Accept-Encoding": "identity", **(headers or {})})
+    response: HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_S)
+    return response
+
+
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -150,7 +226,7 @@ def _receive(remote: RemoteFile, part: Path) -> None:
                 return
             headers = {"Range": f"bytes={begin}-", "If-Range": known["etag"]}
     try:
-        response = open_url(remote.url, headers)
+        response = _open_url(remote.url, headers)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # our part does not fit the file any more
             _remove(part)
@@ -267,3 +343,35 @@ def _only_one(lock: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _read_page(url: str) -> list[Any]:
+    try:
+        with _open_url(url, {"Accept": "application/json"}) as response:
+            text = response.read(_MAX_LIST_BYTES)
+    except urllib.error.HTTPError as error:
+        raise DataError(f"The deposit answered {error.code} to {url}. Try again later.") from error
+    except OSError as error:
+        raise DataError(f"The deposit at {url} could not be reached: {error}. Check the connection.") from error
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise DataError(
+            f"The deposit sent no JSON from {url}, but {text[:30]!r}. Open the address in a browser to see what it says."
+        ) from error
+    if not isinstance(entries, list):
+        raise DataError(
+            f"The deposit must send a list of files from {url}; got {type(entries).__name__}. Its interface may have changed."
+        )
+    return entries
+
+
+def _remote(entry: Any) -> RemoteFile:
+    expected = {"name": str, "size": int, "computed_md5": str, "download_url": str}
+    if not isinstance(entry, dict) or any(not isinstance(entry.get(key), kind) for key, kind in expected.items()):
+        raise DataError(
+            f"The deposit must state {', '.join(expected)} of each file; got {str(entry)[:100]}. Its interface may have changed."
+        )
+    if not _SAFE_NAME.fullmatch(entry["name"]):
+        raise DataError(f"The deposit names a file {entry['name']!r}, which is not safe to write. Nothing was fetched.")
+    return RemoteFile(entry["name"], check_url(entry["download_url"]), entry["size"], entry["computed_md5"])

@@ -15,7 +15,7 @@ import xarray as xr
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.recordings.hdf5_contents import check_hdf5_contents
+from dina.recordings.stored_numbers import check_hdf5_contents
 
 _CHECKSUM = "content_sha256"
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list

@@ -49,7 +49,8 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     ----------
     Stringer et al. (2019), Nature 571:361. https://doi.org/10.1038/s41586-019-1346-5
     """
-    if recording.spontaneous is None:
+    silence = recording.spontaneous
+    if silence is None:
         raise DataError(
             f"The original preprocessing needs spontaneous activity; {recording.name} has none. Leave the preprocessing out, or add it."
         )
@@ -64,18 +65,17 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
                 f"All {len(keep)} neurons of {recording.name} are marked red; dropping them leaves none. Correct is_red."
             )
         notes.append(f"{int((~keep).sum())} red (GAD+) neurons were dropped.")
-        recording = recording.select_neurons(keep, notes[-1])
-    assert recording.spontaneous is not None  # checked above; tells the type checker
-    smaller = min(recording.spontaneous.shape)
+        recording, silence = recording.select_neurons(keep, notes[-1]), silence[:, keep]
+    smaller = min(silence.shape)
     check_count("n_components", n_components, 0, smaller - 1, "one less than the number of spontaneous time points and neurons,")
-    mean = recording.spontaneous.mean(axis=0, dtype=np.float64)
-    silent = int((recording.spontaneous.min(axis=0) == recording.spontaneous.max(axis=0)).sum())
+    mean = silence.mean(axis=0, dtype=np.float64)
+    silent = int((silence.min(axis=0) == silence.max(axis=0)).sum())
     if silent:
         notes.append(
             f"{silent} neurons never changed during spontaneous activity; the floor of {_FLOOR:g} makes their responses huge."
         )
-    scale = 1.0 / (recording.spontaneous.std(axis=0, dtype=np.float64) + _FLOOR)
-    spontaneous = _standardised(recording.spontaneous, mean, scale)
+    scale = 1.0 / (silence.std(axis=0, dtype=np.float64) + _FLOOR)
+    spontaneous = _standardised(silence, mean, scale)
     responses = _standardised(recording.responses, mean, scale)
     notes.append("Responses are in units of spontaneous standard deviation.")
     if n_components:

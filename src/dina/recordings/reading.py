@@ -1,46 +1,26 @@
-"""The one door: read a recording in whichever format it comes, recognised by what lies at the path."""
+"""Read a recording in whichever format it comes, and say what is odd about it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dina.checks import DataError
-from dina.recordings.arrays import read_arrays
-from dina.recordings.cache import data_folder
-from dina.recordings.native import read_groups
-from dina.recordings.oddities import find_oddities
+from dina.recordings.formats import FORMATS
 from dina.recordings.recording import Recording
-from dina.recordings.stringer2018 import read_stringer2018
-from dina.recordings.stringer2018_stimuli import Screens
-from dina.recordings.truth import Truth
 
-
-@dataclass(frozen=True)
-class RecordingFormat:
-    """One format that `read` knows.
-
-    Parameters
-    ----------
-    accepts
-        What may be given, in words, for the message when nothing fits.
-    recognises
-        Whether a path, which exists, is of this format; looks at names only.
-    read
-        Reads it: (path, images, labels, screens) → recording.
-    takes
-        Which of the options "images", "labels", "screens" mean something here.
-    """
-
-    accepts: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path, Path | None, Path | None, Screens], Recording]
-    takes: tuple[str, ...]
+_OUTLIER_FACTOR = 1e3  # standard deviation against the median neuron's; log-normal populations stay below 100
 
 
 def read(
-    path: Path | str, images: Path | str | None = None, labels: Path | str | None = None, screens: Screens = "all"
+    path: Path | str,
+    images: Path | str | None = None,
+    labels: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Recording:
-    """Read a recording: a Stringer 2018 ``.mat``, a folder of arrays, a ``recording.toml``, or our own ``.nc`` or ``.zarr``.
+    """Read a recording in any format that is known: a published recording, a folder of arrays, or our own file.
 
     Parameters
     ----------
@@ -50,8 +30,9 @@ def read(
         File or folder of images that takes the place of the recording's own.
     labels
         File of image categories that takes the place of the recording's own.
-    screens
-        For Stringer 2018 only: "all", "left_centre", "left", "centre" or "right".
+    options
+        What else the format lets be chosen, by name, for example ``{"screens": "left"}``; each file of
+        `dina.recordings.formats` states the options of its ``read``.
 
     Returns
     -------
@@ -61,73 +42,112 @@ def read(
     Raises
     ------
     DataError
-        If there is nothing at the path, it is of no known format, or its content cannot be used.
+        If there is nothing at the path, it is of no known format, an option means nothing there, or its content cannot be
+        used.
     """
     found = _locate(Path(path).expanduser())
-    name = next((name for name, known in RECORDINGS.items() if known.recognises(found)), None)
-    if name is None:
-        accepted = "; ".join(known.accepts for known in RECORDINGS.values())
+    known = next((known for known in FORMATS.values() if known.recognises(found)), None)
+    if known is None:
+        accepted = "; ".join(known.accepts for known in FORMATS.values())
         raise DataError(f"{found} is no recording in a known format. Accepted are: {accepted}.")
-    given = {"images": images, "labels": labels, "screens": None if screens == "all" else screens}
-    surplus = [option for option, value in given.items() if value is not None and option not in RECORDINGS[name].takes]
+    given: dict[str, Path | str] = dict(options or {})
+    given |= {name: Path(file).expanduser() for name, file in (("images", images), ("labels", labels)) if file is not None}
+    surplus = [option for option in given if option not in known.options()]
     if surplus:
-        raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {RECORDINGS[name].accepts}. Leave it out.")
-    recording = RECORDINGS[name].read(found, _as_path(images), _as_path(labels), screens)
+        choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
+        raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {known.accepts}. {choices}")
+    recording = known.read(found, **given)
     news = tuple(sentence for sentence in find_oddities(recording) if sentence not in recording.notes)
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 
 
-def _as_path(value: Path | str | None) -> Path | None:
-    return None if value is None else Path(value).expanduser()
+def find_oddities(recording: Recording) -> tuple[str, ...]:
+    """Return one sentence for each thing worth knowing before a recording is analysed.
+
+    Constant neurons stay in (they are 0 after standardising and carry nothing); so do duplicates and outliers,
+    since choosing neurons is the experimenter's business. Nothing is changed.
+
+    Parameters
+    ----------
+    recording
+        Any valid recording.
+
+    Returns
+    -------
+    sentences
+        Empty if there is nothing to say.
+    """
+    return (*_odd_neurons(recording), *_odd_images(recording))
+
+
+def _odd_neurons(recording: Recording) -> list[str]:
+    responses, n = recording.responses, recording.n_neurons
+    constant = responses.min(axis=0) == responses.max(axis=0)
+    sentences = []
+    if constant.any():
+        silent = int((constant & (responses[0] == 0)).sum())
+        sentences.append(f"{int(constant.sum())} of {n} neurons never change ({silent} are always 0); they carry nothing.")
+    pairs = _duplicates(responses, constant)
+    if pairs:
+        a, b = pairs[0]
+        sentences.append(
+            f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
+            " What one of them contributes cannot be told from the other."
+        )
+    deviation = responses.std(axis=0, dtype=np.float64)
+    typical = float(np.median(deviation[~constant]))
+    huge = np.flatnonzero(deviation > _OUTLIER_FACTOR * typical)
+    if len(huge):
+        sentences.append(
+            f"{len(huge)} neurons vary more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron {huge[0]});"
+            " check their units."
+        )
+    negative = float((responses < 0).mean())
+    if negative > 0:
+        sentences.append(
+            f"{100 * negative:.1f} % of the responses are negative; deconvolved activity and spike counts never are."
+        )
+    return sentences
+
+
+def _duplicates(responses: np.ndarray, skip: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (first, copy) of equal columns; sums that agree exactly name the candidates, so that few are compared."""
+    candidates: dict[float, list[int]] = defaultdict(list)
+    total = responses.sum(axis=0, dtype=np.float64)
+    for neuron in np.flatnonzero(~skip):
+        candidates[float(total[neuron])].append(int(neuron))
+    pairs = []
+    for group in candidates.values():
+        for i, copy in enumerate(group):
+            first = next((other for other in group[:i] if np.array_equal(responses[:, other], responses[:, copy])), None)
+            if first is not None:
+                pairs.append((first, copy))
+    return sorted(pairs, key=lambda pair: pair[1])
+
+
+def _odd_images(recording: Recording) -> list[str]:
+    sentences = []
+    flat = recording.images.reshape(recording.n_stimuli, -1)
+    blank = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
+    if len(blank):
+        sentences.append(
+            f"{len(blank)} of {recording.n_stimuli} images are blank, one grey level throughout (first: image {blank[0]})."
+        )
+    unseen = int((recording.repeats_per_stimulus() == 0).sum())
+    if unseen:
+        sentences.append(f"{unseen} of {recording.n_stimuli} images were never shown.")
+    return sentences
 
 
 def _locate(path: Path) -> Path:
     if path.exists():
         return path
-    fetched = data_folder("stringer2018") / f"{path.name.removesuffix('.mat')}.mat"
-    if len(path.parts) == 1 and fetched.is_file():
-        return fetched
-    raise DataError(
-        f"{path} does not exist, and no recording of that name has been fetched into {fetched.parent}. Check the path."
-    )
-
-
-def _read_native(path: Path, images: Path | None, labels: Path | None, screens: Screens) -> Recording:
-    groups = read_groups(path)
-    truth = Truth.from_dataset(groups["truth"]) if "truth" in groups else None
-    return Recording.from_dataset(groups[""], truth)
-
-
-def _read_arrays(path: Path, images: Path | None, labels: Path | None, screens: Screens) -> Recording:
-    return read_arrays(path, images, labels)
-
-
-RECORDINGS: dict[str, RecordingFormat] = {
-    "stringer2018": RecordingFormat(
-        accepts="a .mat file of the Stringer 2018 deposit",
-        recognises=lambda path: path.is_file() and path.suffix == ".mat",
-        read=read_stringer2018,
-        takes=("images", "labels", "screens"),
-    ),
-    "netcdf": RecordingFormat(
-        accepts="a .nc file written by Recording.write",
-        recognises=lambda path: path.is_file() and path.suffix == ".nc",
-        read=_read_native,
-        takes=(),
-    ),
-    "zarr": RecordingFormat(
-        accepts="a .zarr folder written by Recording.write",
-        recognises=lambda path: path.is_dir() and (path / "zarr.json").is_file(),
-        read=_read_native,
-        takes=(),
-    ),
-    "arrays": RecordingFormat(
-        accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",
-        recognises=lambda path: (
-            path.suffix == ".toml"
-            or any((path / name).is_file() for name in ("recording.toml", "responses.npy", "stimulus_id.npy"))
-        ),
-        read=_read_arrays,
-        takes=("images", "labels"),
-    ),
-}
+    folders = []
+    if len(path.parts) == 1:
+        for deposit in (known.deposit for known in FORMATS.values() if known.deposit is not None):
+            fetched = deposit.locate(path.name)
+            if fetched.is_file():
+                return fetched
+            folders.append(str(fetched.parent))
+    where = f", and no recording of that name has been fetched into {' or '.join(folders)}" if folders else ""
+    raise DataError(f"{path} does not exist{where}. Check the path.")

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.checks import DataError
-from dina.recordings.npy_file import read_npy
 from dina.recordings.recording import Recording
+from dina.recordings.stored_numbers import read_npy
 
 
 def read_image_features(path: Path, recording: Recording) -> Float[np.ndarray, "image feature"]:

@@ -87,7 +87,7 @@ def _describe_recording(recording: Recording) -> dict[str, Any]:
         "n_trials": recording.n_trials,
         "n_repeats": int(shown[0]) if same else None,
         "n_repeats_range": [int(shown.min()), int(shown.max())],
-        "n_presentations": int(recording.n_presentations.sum()) if recording.n_presentations is not None else None,
+        "n_presentations": int(recording.n_presentations.sum()),
         "notes": list(recording.notes),
         "sha256": recording.fingerprint(),
     }

@@ -123,16 +123,16 @@ class GaborSubunits:
             drive = flat @ even
             drive[:, is_complex] = torch.sqrt(drive[:, is_complex] ** 2 + (flat @ odd) ** 2)
             drive[:, ~is_complex] = drive[:, ~is_complex].clamp_min(0)
-            local = (images - blur(images, CENTRE_POOL_DEG / self.deg_per_pixel)) ** 2
-            centre = blur(local, CENTRE_POOL_DEG / self.deg_per_pixel)[:, rows, columns]
-            surround = blur(local, SURROUND_POOL_DEG / self.deg_per_pixel)[:, rows, columns]
+            local = (images - _blur(images, CENTRE_POOL_DEG / self.deg_per_pixel)) ** 2
+            centre = _blur(local, CENTRE_POOL_DEG / self.deg_per_pixel)[:, rows, columns]
+            surround = _blur(local, SURROUND_POOL_DEG / self.deg_per_pixel)[:, rows, columns]
             # the norm of a filter grows with its area: the same contrast drives all sizes alike
             drive /= _float(self.size) * 3.5
             result[start : start + GABOR_CHUNK] = drive / torch.sqrt(SEMI_SATURATION**2 + centre + SURROUND_WEIGHT * surround)
         return result
 
 
-def blur(images: torch.Tensor, deviation: float) -> torch.Tensor:
+def _blur(images: torch.Tensor, deviation: float) -> torch.Tensor:
     """Blur (stimulus, height, width) by a Gaussian of this standard deviation in pixels; weights sum to 1 at the borders."""
 
     def weights(length: int) -> torch.Tensor:

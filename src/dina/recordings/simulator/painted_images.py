@@ -147,8 +147,8 @@ def _plant_duplicates(
 def derive_images(
     contrast: Float32[np.ndarray, "stimulus height width"],
     condition: Condition,
-    reference: Float32[np.ndarray, "stimulus neuron"] | None = None,
-    field_mask: Float32[np.ndarray, "height width"] | None = None,
+    reference: Float32[np.ndarray, "stimulus neuron"],
+    fields: tuple[Float[np.ndarray, "field"], Float[np.ndarray, "field"], float],
 ) -> Float32[np.ndarray, "stimulus height width"]:
     """Return the images of one condition, under the same identities.
 
@@ -160,9 +160,10 @@ def derive_images(
         "natural": as they are. "white": amplitudes multiplied by frequency to the power 1. "8D", "4D": projected on the first
         8 or 4 dimensions of the reverse correlation between images and ``reference``. "small": grey outside the fields.
     reference
-        Responses of a reference population to the natural images; 8D and 4D only.
-    field_mask
-        1 inside the receptive fields and 0 outside; small only.
+        Responses of a reference population to the natural images; read for 8D and 4D only.
+    fields
+        Rows and columns of the centres of the receptive fields, and how far around them images stay, in pixels; read for
+        small only.
 
     Notes
     -----
@@ -171,13 +172,8 @@ def derive_images(
     if condition == "natural":
         return contrast
     if condition == "small":
-        assert field_mask is not None  # the session passes it for this condition
-        return contrast * field_mask
-    if condition == "white":
-        derived = _whiten(contrast)
-    else:
-        assert reference is not None  # the session passes it for these conditions
-        derived = _project(contrast, reference, 8 if condition == "8D" else 4)
+        return contrast * _field_mask(*fields, *contrast.shape[1:])
+    derived = _whiten(contrast) if condition == "white" else _project(contrast, reference, 8 if condition == "8D" else 4)
     derived *= contrast.std() / derived.std()
     return np.clip(derived, -GREATEST_CONTRAST, GREATEST_CONTRAST)
 
@@ -190,7 +186,7 @@ def low_pass(
     return np.concatenate([_filtered(chunk, (frequency <= limit).astype(np.float32)) for chunk in _chunks(contrast)])
 
 
-def make_field_mask(
+def _field_mask(
     row: Float[np.ndarray, "neuron"], column: Float[np.ndarray, "neuron"], radius: float, height: int, width: int
 ) -> Float32[np.ndarray, "height width"]:
     """Return 1 within ``radius`` pixels of the middle 90 % of the field centres (as a rectangle), 0 elsewhere."""

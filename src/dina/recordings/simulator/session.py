@@ -19,7 +19,6 @@ from dina.recordings.simulator.painted_images import (
     SimulatedImages,
     derive_images,
     low_pass,
-    make_field_mask,
     paint_images,
     to_contrast,
     to_pixels,
@@ -230,9 +229,8 @@ def _derive(
     generator = generator_for(seed, "reference population")
     other = draw_population(reference_settings, sources.subunits.row, sources.subunits.column, generator)
     reference = natural @ _scale_weights(other, np.cov(natural.T.astype(np.float64)))
-    margin = FIELD_MARGIN_DEG / settings.deg_per_pixel
-    mask = make_field_mask(population.field_row, population.field_column, margin, settings.height, settings.width)
-    return derive_images(contrast, settings.condition, np.maximum(reference, 0), mask)
+    fields = population.field_row, population.field_column, FIELD_MARGIN_DEG / settings.deg_per_pixel
+    return derive_images(contrast, settings.condition, np.maximum(reference, 0), fields)
 
 
 def _draw_trials(

@@ -21,7 +21,7 @@ from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.models.towers.neural.perceptron import Perceptron
 from dina.models.towers.tower import MapShape, NeuralTower, initialise
 from dina.randomness import seed_for
-from dina.recordings.cache import data_folder
+from dina.recordings.download import data_folder
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import CosineComparison
 from dina.training.preset import RecordingShape

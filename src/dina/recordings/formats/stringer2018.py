@@ -1,17 +1,20 @@
-"""Read the recordings of Stringer et al. 2018: ten thousand neurons of mouse V1 and 2,800 natural images."""
+"""The recordings of Stringer et al. 2018: ten thousand neurons of mouse V1 and 2,800 natural images, read and fetched."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+from jaxtyping import Shaped
 
 from dina.artifacts import sha256_of
-from dina.checks import DataError
-from dina.recordings.conversion import to_float32, to_index
+from dina.checks import DataError, check_choice
+from dina.recordings.download import RemoteFile, check_url, data_folder, fetch_file, list_figshare
 from dina.recordings.mat_file import field, read_mat
 from dina.recordings.recording import Recording
-from dina.recordings.stringer2018_stimuli import IMAGE_FILES, LABEL_FILE, Screens, find_file, read_images, read_labels
+from dina.recordings.stored_numbers import to_float32, to_index
+from dina.shapes import Images
 
 CONDITIONS: dict[str, str] = {
     "natimg2800_white": "white",
@@ -24,8 +27,43 @@ CONDITIONS: dict[str, str] = {
 }
 """Condition of each stimulus set; longer names first, so that the first match is the right one."""
 
+Screens = Literal["all", "left", "centre", "right", "left_centre"]
+SCREEN_COLUMNS: dict[Screens, slice] = {
+    "all": slice(0, 270),
+    "left": slice(0, 90),
+    "centre": slice(90, 180),
+    "right": slice(180, 270),
+    "left_centre": slice(0, 180),
+}
+"""Columns of each choice of screens; receptive fields lie on the left and centre one (Stringer et al. 2019)."""
 
-def read_stringer2018(path: Path, images: Path | None = None, labels: Path | None = None, screens: Screens = "all") -> Recording:
+IMAGE_FILES: dict[str, str] = {
+    "natimg2800": "images_natimg2800_all.mat",
+    "natimg2800_white": "images_natimg2800_white_all.mat",
+    "natimg2800_8D": "images_{recording}.mat",
+    "natimg2800_4D": "images_{recording}.mat",
+    "natimg2800_small": "images_{recording}.mat",
+    "ori32": "images_ori_all.mat",
+    "natimg32": "images_natimg32_all.mat",
+}
+"""Name of the image file of each stimulus set: shared by all mice, or belonging to one recording."""
+
+SOURCE = "stringer2018"
+LABEL_FILE = "stimuli_class_assignment_confident.mat"
+ARTICLE_URL = "https://api.figshare.com/v2/articles/6845348"
+"""The deposit, doi:10.25378/janelia.6845348 (CC BY-NC 4.0 according to third parties: see there)."""
+
+LABELS_COMMIT = "2fb388085acd5fee305e9cf82569b5c50b215689"
+LABELS_URL = f"https://raw.githubusercontent.com/MouseLand/stringer-pachitariu-et-al-2018b/{LABELS_COMMIT}/classes/{LABEL_FILE}"
+"""The manual image classes, in the authors' repository at a commit that cannot change."""
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether the path is a ``.mat`` file."""
+    return path.is_file() and path.suffix == ".mat"
+
+
+def read(path: Path, images: Path | str | None = None, labels: Path | str | None = None, screens: Screens = "all") -> Recording:
     """Read ``<stimulus set>_<mouse>_<date>.mat`` and its images.
 
     Two-photon calcium imaging, deconvolved and averaged over two time bins, of about 10,000 neurons in primary
@@ -64,11 +102,11 @@ def read_stringer2018(path: Path, images: Path | None = None, labels: Path | Non
         raise DataError(
             f"{path.name}: stim.resp has {len(responses)} rows and stim.istim {len(istim)} entries; they must be equal."
         )
-    pixels = read_images(_image_file(path, stimulus_set, images), screens)
+    pixels = _read_images(_image_file(path, stimulus_set, images), screens)
     notes: list[str] = []
     responses, stimulus_id = _image_trials(responses, istim, len(pixels), path, notes)
     is_2800 = stimulus_set.startswith("natimg2800")
-    label_file = find_file([LABEL_FILE], path.parent, labels, "labels") if is_2800 or labels is not None else None
+    label_file = _find_file([LABEL_FILE], path.parent, labels, "labels") if is_2800 or labels is not None else None
     return Recording(
         name=path.stem,
         images=pixels,
@@ -81,9 +119,82 @@ def read_stringer2018(path: Path, images: Path | None = None, labels: Path | Non
         neuron_position_um=_positions(content, responses.shape[1], path),
         is_red=_red_cells(content, responses.shape[1], path, notes),
         spontaneous=_spontaneous(content, responses.shape[1], path, notes),
-        labels=None if label_file is None else read_labels(label_file, len(pixels)),
+        labels=None if label_file is None else _read_labels(label_file, len(pixels)),
         notes=tuple(notes),
     )
+
+
+def list_recordings(base_url: str = ARTICLE_URL) -> tuple[str, ...]:
+    """Return the names of all recordings in the deposit, sorted (``natimg2800_M170714_MP032_2017-09-14``, for example).
+
+    Parameters
+    ----------
+    base_url
+        The article in the deposit's interface; another one only for a mirror.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be had, or is not what it should be.
+    """
+    return _recordings(list_figshare(base_url))
+
+
+def fetch(
+    names: Sequence[str],
+    cache: Path | None = None,
+    base_url: str = ARTICLE_URL,
+    labels_url: str = LABELS_URL,
+) -> tuple[Path, ...]:
+    """Fetch recordings, the images each was shown, and the manual image classes.
+
+    Every file is checked against the MD5 that the deposit states, and its SHA-256 is written beside it, which
+    `read` verifies. What is in the cache already is checked and not fetched again; an interrupted download goes
+    on where it stopped.
+
+    Parameters
+    ----------
+    names
+        Names as `list_recordings` gives them.
+    cache
+        Folder to put the files into; by default that in which `read` looks.
+    base_url, labels_url
+        Where the deposit and the classes lie; others only for a mirror.
+
+    Returns
+    -------
+    paths
+        The ``.mat`` file of each recording, in the order of ``names``.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown, the deposit lacks a file, or a download fails or is not what the deposit states.
+    """
+    files = list_figshare(base_url)
+    known = _recordings(files)
+    wanted: dict[str, RemoteFile] = {}
+    for name in names:
+        check_choice("recording", name.removesuffix(".mat"), known)
+        recording = name.removesuffix(".mat")
+        image_file = IMAGE_FILES[stimulus_set_of(recording)].format(recording=recording)
+        for file in (f"{recording}.mat", image_file):
+            if file not in files:
+                raise DataError(
+                    f"{recording} needs {file}, which the deposit does not hold. Get it from the authors and put it beside the recording."
+                )
+            wanted[file] = files[file]
+    if any(stimulus_set_of(name).startswith("natimg2800") for name in names):
+        wanted[LABEL_FILE] = RemoteFile(LABEL_FILE, check_url(labels_url))
+    folder = cache or data_folder(SOURCE)
+    for remote in wanted.values():
+        fetch_file(remote, folder)
+    return tuple(folder / f"{name.removesuffix('.mat')}.mat" for name in names)
+
+
+def locate(name: str) -> Path:
+    """Return where the recording of that name lies once it has been fetched."""
+    return data_folder(SOURCE) / f"{name.removesuffix('.mat')}.mat"
 
 
 def stimulus_set_of(name: str) -> str:
@@ -127,7 +238,7 @@ def _check_sidecar(path: Path) -> None:
 
 def _image_file(path: Path, stimulus_set: str, chosen: Path | None) -> Path:
     name = IMAGE_FILES[stimulus_set].format(recording=path.stem)
-    found = find_file([name], path.parent, chosen, "images")
+    found = _find_file([name], path.parent, chosen, "images")
     if found is None:
         raise DataError(
             f"The images of {path.stem} were not found: {name} is neither beside it nor in the cache."
@@ -209,3 +320,66 @@ def _spontaneous(content: dict[str, Any], n_neurons: int, path: Path, notes: lis
         notes.append(f"{n_nan} NaN in spontaneous activity were set to 0.")
         spontaneous = np.where(np.isnan(spontaneous), np.float32(0), spontaneous)
     return spontaneous
+
+
+def _find_file(names: list[str], beside: Path, chosen: Path | None, what: str) -> Path | None:
+    """Find a companion file: the one the user names, which must be there, else beside the recording, else in the cache."""
+    folders = [beside, data_folder(SOURCE)]
+    if chosen is not None:
+        if chosen.is_file():
+            return chosen
+        folders = [chosen]
+    for folder in folders:
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    if chosen is not None:
+        raise DataError(f"{what} must be a file, or a folder that holds {' or '.join(names)}; got {chosen}. Check the path.")
+    return None
+
+
+def _read_images(path: Path, screens: Screens) -> Images:
+    """Read ``imgs`` (68 degrees by 270 degrees by number of images), shape ``(n, 1, 68, width)``.
+
+    Whole numbers from 0 to 255 come as uint8; anything else in that range of values as float32.
+    """
+    check_choice("screens", screens, get_args(Screens))
+    stored = field(read_mat(path, ["imgs"]), "imgs", path)
+    if not isinstance(stored, np.ndarray) or stored.ndim != 3 or stored.shape[1] != 270 or stored.shape[0] == 270:
+        shape = getattr(stored, "shape", type(stored).__name__)
+        raise DataError(
+            f"{path.name}: imgs must be (68, 270, number of images), image number last; got {shape}. Move the axes before saving."
+        )
+    pixels = np.moveaxis(stored[:, SCREEN_COLUMNS[screens], :], -1, 0)[:, None]
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    pixels = np.ascontiguousarray(to_float32("imgs", pixels, ("image", "channel", "row", "column")))
+    low, high = float(pixels.min()), float(pixels.max())
+    if low >= -1 and high <= 1:
+        raise DataError(
+            f"{path.name}: imgs must be 0 to 255 with grey at 128; got {low:g} to {high:g}. Bring them to that range before saving."
+        )
+    is_8_bit = low >= 0 and high <= 255 and bool((pixels == np.round(pixels)).all())
+    return pixels.astype(np.uint8) if is_8_bit else pixels
+
+
+def _read_labels(path: Path, n_stimuli: int) -> Shaped[np.ndarray, "stimulus"]:
+    """Read the manual class of each image as a word, "" where unknown."""
+    content = read_mat(path, ["class_assignment", "class_names"])
+    numbers = np.ravel(field(content, "class_assignment", path)).astype(np.int64)
+    names = field(content, "class_names", path)
+    names = [names] if isinstance(names, str) else [str(name) for name in names]
+    if len(numbers) != n_stimuli:
+        raise DataError(
+            f"{path.name} must name a class for each of {n_stimuli} images; it holds {len(numbers)}. Leave labels out or give the right file."
+        )
+    if numbers.min() < 0 or numbers.max() >= len(names):
+        raise DataError(
+            f"{path.name}: classes must be 0 to {len(names) - 1}, one per name; got {numbers.min()} to {numbers.max()}. Fetch it again."
+        )
+    return np.array(["" if number == 0 else names[number] for number in numbers])
+
+
+def _recordings(files: dict[str, RemoteFile]) -> tuple[str, ...]:
+    stems = (name.removesuffix(".mat") for name in files if name.endswith(".mat"))
+    return tuple(sorted(stem for stem in stems if any(stem.startswith(f"{known}_") for known in CONDITIONS)))

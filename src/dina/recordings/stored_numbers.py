@@ -1,0 +1,217 @@
+"""Read numbers as stored: what a .npy or HDF5 file may hold, and how its values become the types of every later step."""
+
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from jaxtyping import Float32, Int, Shaped
+
+from dina.checks import DataError, check_numeric
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+_LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
+MAX_BYTES = 64 * 2**30
+"""Largest array accepted, far above any recording and far below what exhausts a disk."""
+
+_BUILT_IN_FILTERS = {1, 2, 3, 5, 6}  # deflate, shuffle, fletcher32, nbit, scale-offset: no plug-in is loaded for these
+_MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
+
+
+def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...]) -> Float32[np.ndarray, "..."]:
+    """Return numbers as float32; NaN and infinity pass unchanged, to be judged by whoever knows what they mean.
+
+    Parameters
+    ----------
+    name
+        What the array is called in a message.
+    array
+        Integers or floats of any width, of any shape.
+    axes
+        Name of each axis, for the message ("trial", "neuron").
+
+    Raises
+    ------
+    DataError
+        If the values are not real numbers, or a finite value is too large for float32.
+
+    Examples
+    --------
+    >>> to_float32("responses", np.array([[-128, 127]], dtype=np.int8), ("trial", "neuron"))
+    array([[-128.,  127.]], dtype=float32)
+    """
+    check_numeric(name, array)
+    if array.dtype == np.float32:
+        return array
+    with np.errstate(over="ignore"):  # an overflow is found below and named
+        converted = array.astype(np.float32)
+    if array.dtype.itemsize > 4 and not np.isfinite(_extreme(converted)):
+        overflow = np.isinf(converted) & np.isfinite(array)
+        if overflow.any():
+            first = np.unravel_index(int(np.argmax(overflow)), array.shape)
+            where = ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes, first, strict=False))
+            raise DataError(
+                f"{name} must fit into float32 (up to {FLOAT32_MAX:.1e}); got {array[first]:.3g} at {where} and"
+                f" {int(overflow.sum()) - 1} more such values. Rescale them before reading."
+            )
+    return converted
+
+
+def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """Return whole numbers as int64; 3.0 is a whole number, 3.5 and NaN are not.
+
+    Raises
+    ------
+    DataError
+        If the values are not real numbers, not whole, or too large to count anything.
+
+    Examples
+    --------
+    >>> to_index("stimulus_id", np.array([3.0, 1.0]))
+    array([3, 1])
+    """
+    check_numeric(name, array)
+    if array.dtype.kind == "f":
+        fractional = ~np.isfinite(array) | (array != np.round(array))
+        if fractional.any():
+            first = int(np.argmax(fractional))
+            raise DataError(
+                f"{name} must be whole numbers; got {array.flat[first]} at position {first}"
+                f" ({int(fractional.sum())} of {array.size} are not whole). Check that this is the right array."
+            )
+    if array.size and (array.max() > _LARGEST_ID or array.min() < -_LARGEST_ID):  # before any cast can wrap around
+        raise DataError(f"{name} must be below 2**31; got {array.max()}. Check that this is the right array.")
+    return array.astype(np.int64, copy=False)
+
+
+def to_text(name: str, array: Any) -> Shaped[np.ndarray, "..."]:
+    """Return words as a text array; None and NaN become "", the word for unknown.
+
+    Raises
+    ------
+    DataError
+        If an entry is neither text nor a number.
+    """
+    words = []
+    for value in np.asarray(array, dtype=object).ravel():
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            words.append("")
+        elif isinstance(value, str | int | float | np.generic):
+            words.append(str(value))
+        else:
+            raise DataError(
+                f"{name} must be words; got {type(value).__name__} at position {len(words)}. Give one word per entry."
+            )
+    return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
+
+
+def _extreme(array: np.ndarray) -> float:
+    """Return a number that is finite only if all of ``array`` is, without allocating a mask."""
+    return float(np.abs(array.min()) + np.abs(array.max())) if array.size else 0.0
+
+
+def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
+    """Return the array of a .npy file, mapped from disk and read-only.
+
+    The header is read first, and its claim compared with the size of the file, before anything is allocated.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, it is no .npy file, holds Python objects or records, or was cut off.
+    """
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.npy")) if path.parent.is_dir() else []
+        raise DataError(f"{path} not found; {path.parent} holds {', '.join(near) or 'no .npy file'}. Check the name.")
+    if path.suffix == ".npz":
+        raise DataError(f"{path.name} is a .npz archive; one array per .npy file is expected. Save each array with np.save.")
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        shape, dtype = _read_header(path, stream)
+        begin = stream.tell()
+    if dtype.hasobject:
+        raise DataError(
+            f"{path.name} contains Python objects; they are refused, since loading them runs code. Save numbers, as float32."
+        )
+    if dtype.kind not in "biufcUS":
+        raise DataError(f"{path.name} has dtype {dtype}; plain numbers are expected. Save each field as an array of its own.")
+    claimed = begin + prod(shape) * dtype.itemsize
+    if claimed != size:
+        verb = "was cut off" if claimed > size else "holds more than it claims"
+        raise DataError(
+            f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, the file has {size}. Save or copy it again."
+        )
+    if not prod(shape):
+        raise DataError(f"{path.name} is empty: shape {shape}. Check what was saved.")
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        version = np.lib.format.read_magic(stream)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(stream, max_header_size=10_000)
+    except Exception as error:  # numpy answers a broken header with errors of many kinds
+        raise DataError(f"{path.name} is no .npy file: its header cannot be read. Save the array again with np.save.") from error
+    return tuple(int(n) for n in shape), dtype
+
+
+def check_hdf5_contents(content: h5py.Group | h5py.Dataset, path: Path) -> None:
+    """Refuse links out of the file, virtual and external data, plug-in filters and sizes not backed by bytes.
+
+    An external link could make a recording "contain" any file of the reader's disk; a declared size without data
+    could exhaust memory.
+
+    Parameters
+    ----------
+    content
+        A dataset, or a group with everything in it.
+    path
+        The file, for messages.
+
+    Raises
+    ------
+    DataError
+        At the first such entry, with its name.
+    """
+    if isinstance(content, h5py.Dataset):
+        _check_dataset(content, path)
+        return
+    if content.name.count("/") > 20:
+        raise DataError(f"{path.name}: groups are nested more than 20 deep at {content.name}. This is no recording.")
+    for name in content:
+        check_hdf5_entry(content, name, path)
+        if isinstance(content[name], h5py.Group):
+            check_hdf5_contents(content[name], path)
+
+
+def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
+    """Refuse one entry of a group if it is a link, or a dataset that `check_hdf5_contents` refuses.
+
+    Raises
+    ------
+    DataError
+        In these cases.
+    """
+    where = f"{group.name.rstrip('/')}/{name}"
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise DataError(f"{path.name}: {where} is a link, and links are not followed. Store the data itself in the file.")
+    if isinstance(group[name], h5py.Dataset):
+        _check_dataset(group[name], path)
+
+
+def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
+    where = dataset.name
+    if dataset.is_virtual or dataset.external:
+        raise DataError(f"{path.name}: {where} keeps its data in another file. Store the data itself in the file.")
+    plan = dataset.id.get_create_plist()
+    plug_ins = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())} - _BUILT_IN_FILTERS
+    if plug_ins:
+        raise DataError(f"{path.name}: {where} is compressed by a plug-in (filter {min(plug_ins)}). Use gzip, or none.")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > MAX_BYTES or (dataset.nbytes > 2**20 and stored * _MAX_DEFLATE_RATIO < dataset.nbytes):
+        raise DataError(
+            f"{path.name}: {where} claims {dataset.nbytes / 2**30:.1f} GiB, but the file holds {stored} bytes of it."
+            " The file is damaged or unfinished."
+        )
