@@ -63,7 +63,7 @@ def recognises(path: Path) -> bool:
     return path.is_file() and path.suffix == ".mat"
 
 
-def read(path: Path, images: Path | str | None = None, labels: Path | str | None = None, screens: Screens = "all") -> Recording:
+def read(path: Path, images: Path | None = None, labels: Path | None = None, screens: Screens = "all") -> Recording:
     """Read ``<stimulus set>_<mouse>_<date>.mat`` and its images.
 
     Two-photon calcium imaging, deconvolved and averaged over two time bins, of about 10,000 neurons in primary
