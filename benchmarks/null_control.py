@@ -21,7 +21,8 @@ from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, PaperSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
 
 SMALL: dict[str, object] = {**QUICK, "n_neurons": 60, "n_stimuli": 240, "n_categories": 5, "n_spontaneous": 0}
 FAILS_BY_CHANCE = 0.0015  # of an exact test of one finding: fewer than 88 of 100 seeds inside a 95 % null

@@ -1,7 +1,7 @@
 """Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
 
-``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``,
-``JOINT_PRESETS`` and ``OBJECTIVES`` (a row that is added there is fitted here) and controls that learnt nothing, keeps each in a folder of its own below ``--runs``, and writes
+``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``
+and ``OBJECTIVES`` (a row that is added there is fitted here) and controls that learnt nothing, keeps each in a folder of its own below ``--runs``, and writes
 ``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside the training
 of a preset or an objective from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
 ``benchmark:semantic_fraction=0.5``), or the path of a recording, whose seed makes the split. A row that needs what is not there
@@ -16,8 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from rivals_rows import ALONE, EPOCHS, OBJECTIVES_ON, Row, all_rows, encoding_pr
 from rivals_table import write_table
 from rivals_time import DONE, TimeLeft
 
-from dina.artifacts import write_json, write_text
+from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
 from dina.data.near_duplicates import group_near_identical
@@ -43,7 +42,6 @@ from dina.study.fitting import Parts, fit_and_score
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
 from dina.study.unfinished_run import locked, safe_name
-from dina.training.joint_preset_decoder import JointPresetDecoder
 from dina.training.presets import PRESETS
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "docs" / "rivals-table.json"
@@ -110,9 +108,7 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     device = str(identity["environment"]["device"])
     try:
         path = folder / row.scores
-        if row.preset in ALONE:
-            fit_alone(row, seed, session.parts, device, folder, path)
-        elif row.preset:
+        if row.preset:
             carry_out_dina(row.preset, row.preset_settings(), seed, session.parts, device, folder, path)
         else:
             truth = session.recording.truth
@@ -127,16 +123,6 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
         write_json(begun, kept)
     (folder / "failed.json").unlink(missing_ok=True)
     write_json(folder / DONE, {**kept, "is_empty": not DecoderScores.read(path).scored})
-
-
-def fit_alone(row: Row, seed: int, parts: Parts, device: str, folder: Path, path: Path) -> None:
-    """Fit a recipe for several recordings to this one; keep its history and, last, its scores."""
-    make = partial(JointPresetDecoder, row.preset, row.preset_settings(), seed, device)
-    scores, decoder = fit_and_score("dina", row.preset, make, parts)
-    if isinstance(decoder, JointPresetDecoder) and decoder.history is not None:
-        write_text(folder / "history.csv", decoder.history.to_frame().to_csv(index=False, lineterminator="\n"))
-        scores = replace(scores, chosen={**scores.chosen, **decoder.history.summary()})
-    scores.write(path)
 
 
 def is_done(row: Row, session: Session, folder: Path, *, keep_older: bool = False) -> bool:

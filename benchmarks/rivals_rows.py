@@ -7,18 +7,17 @@ from typing import Any
 
 from dina.rivals import BASELINES
 from dina.study.dina_step import dina_settings, merge_settings
-from dina.study.settings_file import apply_overrides, check_settings
+from dina.study.settings_file import apply_overrides
 from dina.study.unfinished_run import safe_name
-from dina.training.joint_presets import JOINT_PRESETS
 from dina.training.objectives import OBJECTIVES
-from dina.training.preset_settings import PresetSettings
-from dina.training.presets import PRESETS
+from dina.training.presets import PRESETS, PresetSettings
+from dina.training.presets.adapted_trunk import TrunkPreset
 
 OBJECTIVES_ON = "scratch"  # the preset that learns its maps from the objective alone, and quickly
 EPOCHS = {"paper": 3, "objectives": 12}  # what fits, with all other rows, into 40 minutes of two cores at benchmark size
 RANDOM = "random"  # the frozen network with random weights, which needs no download either
 ENCODER = {"encoder": "gabor"}  # in place of a frozen network, for presets that need one: nothing is downloaded
-ALONE = [name for name in JOINT_PRESETS if name not in PRESETS]  # recipes for several recordings, fitted to one
+ALONE = [name for name, row in PRESETS.items() if isinstance(row, TrunkPreset)]  # recipes for several recordings, fitted to one
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,7 @@ class Row:
 
     def preset_settings(self) -> PresetSettings:
         """Return the settings of its preset, checked."""
-        if self.preset not in ALONE:
-            return dina_settings(self.preset, self.settings)
-        settings_type = JOINT_PRESETS[self.preset].settings_type
-        return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), self.settings), self.preset)
+        return dina_settings(self.preset, self.settings)
 
 
 def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
@@ -65,9 +61,9 @@ def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
     # by retrieval, an objective that rewards none would keep an accidental epoch
     by_loss = merge_settings({"fit": {"select_by": "loss"}}, stated["objectives"])
     on = apply_overrides(by_loss, _told(OBJECTIVES_ON, changes))
-    rows = [_resolved("preset", preset, preset, told[preset]) for preset in PRESETS]
+    rows = [_resolved("preset", preset, preset, told[preset]) for preset in PRESETS if preset not in ALONE]
     rows.sort(key=lambda row: row.name != "default")
-    rows += [_resolved("joint_preset", preset, preset, apply_overrides({}, _told(preset, changes))) for preset in ALONE]
+    rows += [_resolved("joint_preset", preset, preset, told[preset]) for preset in ALONE]
     rows += [Row("baseline", name) for name in BASELINES]
     rows += _controls(told)
     for name in OBJECTIVES:

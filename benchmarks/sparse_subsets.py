@@ -16,7 +16,7 @@ from dina.analyses import ANALYSES, decode
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 SESSIONS = {
     "benchmark": ("`benchmark`: log-normal signal-to-noise ratios, no special tuning", "benchmark", "unequal_neurons"),

@@ -20,7 +20,7 @@ from dina.analyses import ANALYSES, decode
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 
 def plant(control: Control, name: str, session: str, seed: int, quick: bool) -> Recording:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dina.recordings.simulator import simulate
     from dina.study import StudyResult, StudySettings, run_study
     from dina.training.aligned_towers import AlignedTowers
+    from dina.training.saved import load_towers, save_towers
 
 __version__ = "0.1.0"
 
@@ -26,8 +27,10 @@ _PLACES = {
     "Split": "dina.data.splits",
     "StudyResult": "dina.study",
     "StudySettings": "dina.study",
+    "load_towers": "dina.training.saved",
     "read": "dina.recordings",
     "run_study": "dina.study",
+    "save_towers": "dina.training.saved",
     "simulate": "dina.recordings.simulator",
     "split_by_stimulus": "dina.data.splits",
 }
@@ -39,8 +42,10 @@ __all__ = [
     "StudyResult",
     "StudySettings",
     "__version__",
+    "load_towers",
     "read",
     "run_study",
+    "save_towers",
     "simulate",
     "split_by_stimulus",
 ]

@@ -6,7 +6,8 @@ from dina.analyses.decoded import Decoded, decode
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, ScratchSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.scratch import ScratchSettings
 
 SMALL = {"n_neurons": 80, "n_stimuli": 200, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
 """A session that decodes well above chance and is simulated in a second."""

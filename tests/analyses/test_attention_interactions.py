@@ -15,7 +15,7 @@ from dina.analyses.decoded import Decoded, decode
 from dina.checks import DataError
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import PaperSettings
+from dina.training.presets.paper import PaperSettings
 
 FEW = AttentionInteractionsSettings(n_training_trials=8, n_shown=30, n_permutations=40)
 

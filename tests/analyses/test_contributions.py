@@ -20,7 +20,8 @@ from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, PaperSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
 
 FAST = ContributionSettings(n_permutations=6, n_shuffles=10, n_ranking_images=60)
 

@@ -17,7 +17,7 @@ from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.statistics.correlation import standardise_columns
 from dina.statistics.finding import Finding
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 SMALL = {"n_neurons": 150, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
 INDEPENDENT = {"information_limit": 0.0, "broad_noise": 0.0, "gain_deviation": 0.0}

@@ -14,7 +14,7 @@ from dina.analyses.functional_interactions.compute import (
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 ADDITIVE = {"information_limit": 0.0, "broad_noise": 0.0, "gain_deviation": 0.0}
 SMALL = {"n_neurons": 80, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 60, "signal_to_noise": 2.0}

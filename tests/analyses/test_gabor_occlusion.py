@@ -6,8 +6,8 @@ import torch
 
 from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
 from dina.analyses.occlusion.occlusion_windows import Sweep, blur, occlude_image_by_image, place_windows
-from dina.training.preset_settings import DefaultSettings
 from dina.training.presets import RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
 
 
 def towers_and_images(n_channels: int, size: tuple[int, int], *, has_phases: bool):

@@ -12,8 +12,10 @@ from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
 from dina.checks import DataError
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, PaperSettings, PresetSettings, ScratchSettings
-from dina.training.presets import RecordingShape, build_towers
+from dina.training.presets import PresetSettings, RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
+from dina.training.presets.scratch import ScratchSettings
 
 FREQUENCY = 0.5 * 2.0 ** (-np.arange(15, -1, -1) / 3)
 

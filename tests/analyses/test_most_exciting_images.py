@@ -23,7 +23,7 @@ from dina.statistics.correlation import correlate_rows
 from dina.study.analysis_record import AnalysisRecord
 from dina.study.run_directory import Run
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dina.analyses.verdict import judge
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 TOWERS = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
 SMALL = {"n_neurons": 200, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 100, "n_spontaneous": 0}

@@ -14,7 +14,7 @@ from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.statistics.repeats import shuffle_repeats
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 
 def decode_repeats(seed: int, **planted: float) -> Decoded:

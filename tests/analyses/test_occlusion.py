@@ -24,7 +24,7 @@ from dina.recordings.simulator import simulate
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import Comparison
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 ROW, COLUMN = 7, 30
 

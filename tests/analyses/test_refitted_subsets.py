@@ -13,7 +13,8 @@ from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.statistics.map_similarity import structural_similarity
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, PaperSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
 
 SMALL = {"height": 24, "width": 48, "n_subunits": 80, "n_broad_factors": 10}
 

@@ -19,7 +19,7 @@ from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 CLAIMS = ("low_level_not_semantic", "semantic", "low_level")
 SESSION: dict[str, object] = {

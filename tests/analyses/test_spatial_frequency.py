@@ -11,7 +11,7 @@ from dina.checks import DataError
 from dina.data.pairs import make_pairs
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 SESSION = {"n_neurons": 120, "n_stimuli": 360, "height": 34, "width": 72, "n_subunits": 80, "n_broad_factors": 10}
 TOWERS = DefaultSettings(stride=3, widths=(1.0,), n_orientations=3, fit=FitSettings(n_epochs=0))

@@ -16,7 +16,8 @@ from dina.figures.svg import svg_of
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, PaperSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
 
 QUICK = [name for name, row in ANALYSES.items() if not row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}

@@ -11,7 +11,7 @@ from dina.analyses import ANALYSES, Decoded, decode
 from dina.analyses.kept_parts import Arrays, KeptParts
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings
+from dina.training.presets.default import DefaultSettings
 
 SLOW = [name for name, row in ANALYSES.items() if row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 100, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}

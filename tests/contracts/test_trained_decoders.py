@@ -1,4 +1,4 @@
-"""What holds for every preset, every recipe for several recordings and every objective: signal, null, file, seed."""
+"""What holds for every preset and every objective: signal, null, file, seed."""
 
 from dataclasses import replace
 from functools import cache
@@ -14,16 +14,15 @@ from dina.recordings.recording import Recording
 from dina.retrieval.ranks import retrieve
 from dina.shapes import Scores
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.decoder import DinaDecoder
-from dina.training.joint_preset_decoder import JointPresetDecoder
-from dina.training.joint_presets import JOINT_PRESETS
+from dina.training.dina_decoder import DinaDecoder
 from dina.training.objectives import OBJECTIVES
-from dina.training.optimisers import OptimiserSettings
 from dina.training.presets import PRESETS
+from dina.training.saved import load_towers, save_towers
+from dina.training.state import OptimiserSettings
 
 
 class Row(NamedTuple):
-    """A row of one of the three tables."""
+    """A row of one of the two tables."""
 
     table: str
     name: str
@@ -31,7 +30,6 @@ class Row(NamedTuple):
 
 ROWS = [
     *(Row("preset", name) for name in PRESETS),
-    *(Row("joint_preset", name) for name in JOINT_PRESETS if name not in PRESETS),
     *(Row("objective", name) for name in OBJECTIVES),
 ]
 SMALL = {
@@ -70,11 +68,10 @@ def recording_of(*, is_shuffled: bool) -> Recording:
 
 
 @cache
-def fit(row: Row, seed: int = 0, n_epochs: int | None = None, *, is_shuffled: bool = False) -> DinaDecoder | JointPresetDecoder:
+def fit(row: Row, seed: int = 0, n_epochs: int | None = None, *, is_shuffled: bool = False) -> DinaDecoder:
     """Fit a row, made small and quick, to the toy session."""
     preset = "scratch" if row.table == "objective" else row.name
-    table = JOINT_PRESETS if row.table == "joint_preset" else PRESETS
-    settings_type = table[preset].settings_type
+    settings_type = PRESETS[preset].settings_type
     changes = {name: value for name, value in SMALL.items() if name in settings_type.model_fields}
     fitting = {"n_epochs": N_EPOCHS.get(row.name, 15) if n_epochs is None else n_epochs, "batch_size": 40, "select_by": "loss"}
     if row.name == "paper":
@@ -86,12 +83,10 @@ def fit(row: Row, seed: int = 0, n_epochs: int | None = None, *, is_shuffled: bo
     settings = settings_type(**changes, fit=settings_type().fit.model_copy(update=fitting))
     recording = recording_of(is_shuffled=is_shuffled)
     train, validation, _ = split(recording)
-    if row.table == "joint_preset":
-        return JointPresetDecoder(preset, settings, seed).fit(train, validation)
     return DinaDecoder(preset, settings, seed, image_features=patches(recording)).fit(train, validation)
 
 
-def score(decoder: DinaDecoder | JointPresetDecoder | AlignedTowers, *, is_shuffled: bool = False) -> tuple[Scores, np.ndarray]:
+def score(decoder: DinaDecoder | AlignedTowers, *, is_shuffled: bool = False) -> tuple[Scores, np.ndarray]:
     """Score the averaged test responses."""
     task = make_task(split(recording_of(is_shuffled=is_shuffled))[2], "averaged")
     return decoder.score(task.queries, task.gallery), task.target
@@ -103,7 +98,7 @@ def two_way(scores: Scores, target: np.ndarray) -> tuple[float, float]:
     return float(found.mean()) - 0.5, 4 * np.sqrt(1 / 12 / len(found))  # ranks are uniform at chance
 
 
-def lowest_loss(decoder: DinaDecoder | JointPresetDecoder) -> float:
+def lowest_loss(decoder: DinaDecoder) -> float:
     """Return the loss on validation images at the epoch that was kept."""
     assert decoder.history is not None
     return min(row.validation_loss for row in decoder.history.rows[1:])
@@ -137,8 +132,8 @@ def test_the_same_seed_gives_the_same_course_and_another_one_another(row: Row) -
 @pytest.mark.parametrize("row", ROWS, ids="-".join)
 def test_saved_after_training_and_loaded_it_scores_as_before(row: Row, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    towers, other = fit(row).towers, fit(row, 1, 2).towers
+    towers = fit(row).towers
     assert towers is not None
-    towers.save(path)
-    loaded = AlignedTowers.load(path, other if row.table == "joint_preset" else None)  # these are not built by name
+    save_towers(towers, path)
+    loaded = load_towers(path)
     np.testing.assert_allclose(score(loaded)[0], score(fit(row))[0], rtol=1e-5, atol=1e-5)

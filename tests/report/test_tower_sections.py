@@ -12,7 +12,8 @@ from dina.figures.parts import Section
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
-from dina.training.preset_settings import DefaultSettings, ScratchSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.scratch import ScratchSettings
 
 SETTINGS = {
     "default": DefaultSettings(stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),

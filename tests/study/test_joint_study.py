@@ -20,7 +20,7 @@ from dina.study.joint import run_joint_study
 from dina.study.joint_fits import fit_together
 from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, read_joint_settings
-from dina.training.aligned_towers import AlignedTowers
+from dina.training.saved import load_towers
 
 SESSION = {
     "n_neurons": 24,
@@ -73,7 +73,7 @@ def test_saved_towers_decode_as_the_study_says(run: Path, recordings: list[Recor
     split = json.loads((run / "split_fold0.json").read_text())
     for recording in recordings:
         (path,) = (run / "results").glob(f"joint_{file_name_of(recording.name)}_fold0_seed0.nc")
-        towers = AlignedTowers.load(run / "models" / f"{file_name_of(recording.name)}.safetensors")
+        towers = load_towers(run / "models" / f"{file_name_of(recording.name)}.safetensors")
         task = make_task(make_pairs(recording, np.array(split["test"]), towers.standardiser), "averaged")
         found = retrieve(towers.score(task.queries, task.gallery), task.target, "image_from_response")
         with xr.open_dataset(path, engine="h5netcdf") as opened:
@@ -156,7 +156,7 @@ def test_a_fit_together_is_done_when_the_files_of_all_are_there(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(joint_fits, "fit_jointly", stop)
+    monkeypatch.setattr(joint_fits, "fit_recordings", stop)
     one = Round(0, 0, joint_study.split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2), 0)
     for number, recording in enumerate(reversed(recordings)):
         path = one.path(tmp_path, "joint", recording.name)

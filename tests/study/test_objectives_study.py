@@ -12,7 +12,7 @@ from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.study import objectives_study
 from dina.study.objectives_study import study_objectives
-from dina.training import decoder
+from dina.training import dina_decoder
 from dina.training.fit import FitSettings
 
 NAMES = ["contrastive", "classification", "privileged_regression"]
@@ -86,11 +86,11 @@ def test_every_fit_is_told_to_keep_the_epoch_with_the_lowest_loss(
 ) -> None:
     told = []
 
-    def refuse(towers: object, train: object, validation: object, settings: FitSettings, *_: object, **__: object) -> None:
+    def refuse(towers: object, recordings: object, settings: FitSettings, *_: object) -> None:
         told.append((settings.objective, settings.select_by))
         raise DataError("That is all that was asked.")
 
-    monkeypatch.setattr(decoder, "fit_towers", refuse)
+    monkeypatch.setattr(dina_decoder, "fit_towers", refuse)
     with pytest.raises(DataError, match="That is all"):
         study_objectives(labelled_session, tmp_path / "out", NAMES[:2], (0,), 1, overrides=FEW)
 

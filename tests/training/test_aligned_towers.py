@@ -15,8 +15,10 @@ from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.low_rank import LowRank
 from dina.training import aligned_towers
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.saved import load_towers, save_towers
 
 
 def settings_of(preset):
@@ -74,11 +76,11 @@ def test_saved_towers_come_back_from_the_file_alone(preset, make_toy_pairs, tmp_
     train, validation = make_toy_pairs(n_train=8, n_validation=5)
     towers = build_towers(preset, settings_of(preset), SHAPE, 3)
     row = PRESETS[preset]
-    row.start(towers, settings_of(preset), train, validation, 0)
+    row.start([towers], settings_of(preset), [RecordingPairs(train, validation)])
     towers.standardiser = train.standardiser
-    towers.save(tmp_path / "model.safetensors")
+    save_towers(towers, tmp_path / "model.safetensors")
 
-    loaded = AlignedTowers.load(tmp_path / "model.safetensors")
+    loaded = load_towers(tmp_path / "model.safetensors")
 
     task = make_task(validation, "averaged")
     np.testing.assert_array_equal(loaded.score(task.queries, task.gallery), towers.score(task.queries, task.gallery))
@@ -95,10 +97,10 @@ def test_towers_of_ones_own_are_saved_and_need_to_be_passed_to_load(tmp_path):
         return AlignedTowers(tower, LowRank(5, tower.map_shape), CosineComparison())
 
     first = build(0)
-    first.save(tmp_path / "own.safetensors")
+    save_towers(first, tmp_path / "own.safetensors")
     with pytest.raises(DataError, match="towers of no preset; pass towers="):
-        AlignedTowers.load(tmp_path / "own.safetensors")
-    loaded = AlignedTowers.load(tmp_path / "own.safetensors", towers=build(1))
+        load_towers(tmp_path / "own.safetensors")
+    loaded = load_towers(tmp_path / "own.safetensors", towers=build(1))
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), loaded.state_dict().values(), strict=True))
 
 
@@ -106,11 +108,11 @@ def test_weights_of_other_neurons_are_refused(make_toy_pairs, tmp_path):
     train, validation = make_toy_pairs(n_train=8, n_validation=5)
     towers = build_towers("scratch", None, SHAPE, 3)
     towers.standardiser = train.standardiser
-    towers.save(tmp_path / "model.safetensors")
+    save_towers(towers, tmp_path / "model.safetensors")
 
     other = build_towers("scratch", None, replace(SHAPE, n_neurons=59), 3)
     with pytest.raises(DataError, match="was trained on 60 neurons; these towers take 59"):
-        AlignedTowers.load(tmp_path / "model.safetensors", towers=other)
+        load_towers(tmp_path / "model.safetensors", towers=other)
     swapped = Standardiser(train.standardiser.mean[::-1].copy(), train.standardiser.deviation)
     with pytest.raises(DataError, match=r"trained on 60 neurons \(hash [0-9a-f]{8}\); the data have 60 \(hash"):
         towers.check_pairs(replace(validation, standardiser=swapped))
@@ -119,6 +121,6 @@ def test_weights_of_other_neurons_are_refused(make_toy_pairs, tmp_path):
 def test_a_recipe_from_another_version_is_named(tmp_path):
     towers = build_towers("scratch", None, SHAPE, 3)
     towers.recipe["settings"]["colour"] = "blue"
-    towers.save(tmp_path / "model.safetensors")
+    save_towers(towers, tmp_path / "model.safetensors")
     with pytest.raises(DataError, match="settings of preset 'scratch' in this file are not those of this version"):
-        AlignedTowers.load(tmp_path / "model.safetensors")
+        load_towers(tmp_path / "model.safetensors")

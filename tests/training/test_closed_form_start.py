@@ -12,11 +12,11 @@ from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
 from dina.retrieval.ranks import DIRECTIONS, retrieve
-from dina.training.aligned_towers import AlignedTowers
-from dina.training.closed_form_start import start_at_encoding_model
-from dina.training.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
-from dina.training.preset_settings import DefaultSettings
+from dina.training.batches import RecordingPairs
 from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
+from dina.training.saved import load_towers, save_towers
+from dina.training.start import COMPONENT_COUNTS, SHRINKAGES, start_at_encoding_models
 
 TRAIN, VALIDATION, TEST = np.arange(50), np.arange(50, 62), np.arange(62, 80)
 SETTINGS = DefaultSettings(n_orientations=2, n_contrasts=3, order=1, widths=(1.0, 2.0), n_noise_components=20)
@@ -29,7 +29,7 @@ def parts_of(recording):
 
 def started(train, validation, seed=0):
     towers = build_towers("default", SETTINGS, RecordingShape.of(train), seed)
-    chosen = PRESETS["default"].start(towers, SETTINGS, train, validation, seed)
+    _, chosen = PRESETS["default"].start([towers], SETTINGS, [RecordingPairs(train, validation)])
     towers.standardiser = train.standardiser
     return towers, chosen
 
@@ -146,8 +146,8 @@ def test_validation_pairs_choose_but_fit_nothing(small_session, start):
 
 def test_saving_and_loading_gives_the_same_scores(start, tmp_path):
     towers, _, test = start
-    towers.save(tmp_path / "towers.safetensors")
-    loaded = AlignedTowers.load(tmp_path / "towers.safetensors")
+    save_towers(towers, tmp_path / "towers.safetensors")
+    loaded = load_towers(tmp_path / "towers.safetensors")
     task = make_task(test, "single_trial")
     np.testing.assert_array_equal(loaded.score(task.queries, task.gallery), towers.score(task.queries, task.gallery))
     assert bytes_of(loaded) == bytes_of(towers)
@@ -158,4 +158,4 @@ def test_a_tower_without_contrast_is_refused(small_session):
     image_tower = GaborEnergy((1, 24, 48), n_contrasts=0)
     neural_tower = ProjectiveFields(60, image_tower.map_shape, 1, 4)
     with pytest.raises(ValueError, match="n_contrasts"):
-        start_at_encoding_model(image_tower, neural_tower, (1.0,), train, validation)
+        start_at_encoding_models(image_tower, [neural_tower], [RecordingPairs(train, validation)], (1.0,))

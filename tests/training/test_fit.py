@@ -6,11 +6,13 @@ import torch
 
 from dina.checks import DataError
 from dina.data.pairs import make_task
-from dina.training.decoder import DinaDecoder
+from dina.training.batches import RecordingPairs
+from dina.training.dina_decoder import DinaDecoder
 from dina.training.fit import FitSettings, fit_towers
-from dina.training.optimisers import OptimiserSettings, PlateauRule
-from dina.training.preset_settings import PaperSettings, ScratchSettings
 from dina.training.presets import RecordingShape, build_towers
+from dina.training.presets.paper import PaperSettings
+from dina.training.presets.scratch import ScratchSettings
+from dina.training.state import OptimiserSettings, PlateauRule
 
 QUICK = FitSettings(
     n_epochs=4, batch_size=60, image=OptimiserSettings(learning_rate=3e-3), neural=OptimiserSettings(learning_rate=3e-3)
@@ -29,7 +31,7 @@ def top1(scores, target):
 def test_a_few_epochs_find_held_out_images_far_above_chance(make_toy_pairs):
     train, rest = make_toy_pairs(n_validation=120)
     towers = small_towers(train)
-    history = fit_towers(towers, train, rest, QUICK.model_copy(update={"batch_size": 40}), seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"batch_size": 40}), seed=0)
     task = make_task(rest, "averaged")
     # chance is 1 / 120; choosing the best of five epochs adds a few hits at most
     assert top1(towers.score(task.queries, task.gallery), task.target) > 0.3
@@ -40,7 +42,7 @@ def test_shuffled_pairs_stay_at_chance_on_images_never_used(make_toy_pairs):
     train, rest = make_toy_pairs(n_validation=60, is_shuffled=True)
     _, unseen = make_toy_pairs(n_validation=100, seed=1, is_shuffled=True)
     towers = small_towers(train)
-    fit_towers(towers, train, rest, QUICK, seed=0)
+    fit_towers([towers], [RecordingPairs(train, rest)], QUICK, seed=0)
     task = make_task(unseen, "averaged")
     # at chance the number of hits of 100 is binomial with mean 1: six or more come up once in 2,000 times
     assert top1(towers.score(task.queries, task.gallery), task.target) < 0.06
@@ -52,7 +54,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(make_toy_p
     for seed in (0, 0, 1):
         towers = small_towers(train)
         torch.rand(3)  # the global generator plays no part
-        fit_towers(towers, train, rest, QUICK.model_copy(update={"n_epochs": 2, "select_by": "loss"}), seed=seed)
+        fit_towers(
+            [towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 2, "select_by": "loss"}), seed=seed
+        )
         weights.append(torch.cat([p.detach().flatten() for p in towers.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -62,7 +66,7 @@ def test_no_epochs_leave_the_towers_as_they_were(make_toy_pairs):
     train, rest = make_toy_pairs(n_train=20, n_validation=5)
     towers = small_towers(train)
     before = {name: tensor.clone() for name, tensor in towers.state_dict().items()}
-    history = fit_towers(towers, train, rest, QUICK.model_copy(update={"n_epochs": 0}), seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 0}), seed=0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in towers.state_dict().items())
     assert history.n_epochs_done == 0
     assert history.best_epoch == 0
@@ -71,12 +75,12 @@ def test_no_epochs_leave_the_towers_as_they_were(make_toy_pairs):
 def test_training_that_only_harms_keeps_epoch_zero_and_stops_early(make_toy_pairs):
     train, rest = make_toy_pairs(n_train=60, n_validation=30)
     towers = small_towers(train)
-    fit_towers(towers, train, rest, QUICK, seed=0)
+    fit_towers([towers], [RecordingPairs(train, rest)], QUICK, seed=0)
     good = {name: tensor.clone() for name, tensor in towers.state_dict().items()}
 
     awful = OptimiserSettings(learning_rate=1.0, weight_decay=0.0)
     settings = QUICK.model_copy(update={"image": awful, "neural": awful, "patience": 2, "n_epochs": 50})
-    history = fit_towers(towers, train, rest, settings, seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], settings, seed=0)
 
     assert history.best_epoch == 0
     assert history.n_epochs_done == 2
@@ -97,7 +101,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_the_last_good_weights(make
     towers.neural_tower.register_forward_hook(poison)
     settings = QUICK.model_copy(update={"batch_size": 30, "select_by": "loss"})
     with pytest.warns(UserWarning, match=r"stopped being finite in epoch 2 .*weights of epoch 1; use a lower learning rate"):
-        history = fit_towers(towers, train, rest, settings, seed=0)
+        history = fit_towers([towers], [RecordingPairs(train, rest)], settings, seed=0)
     assert history.n_epochs_done == 1
     assert history.best_epoch == 1
     assert all(tensor.isfinite().all() for tensor in towers.state_dict().values())
@@ -106,7 +110,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_the_last_good_weights(make
 def test_bfloat16_learns_as_well(make_toy_pairs):
     train, rest = make_toy_pairs(n_validation=100)
     towers = small_towers(train)
-    history = fit_towers(towers, train, rest, QUICK.model_copy(update={"precision": "bfloat16"}), seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"precision": "bfloat16"}), seed=0)
     assert history.rows[history.best_epoch].validation_top1 > 0.2  # chance is 1 / 100
     assert all(p.dtype == torch.float32 for p in towers.parameters())
 
@@ -118,7 +122,7 @@ def test_test_responses_cannot_reach_the_weights(make_toy_pairs):
         towers = small_towers(train)
         poisoned = rest.__class__(**{**vars(rest), "responses": rest.responses + np.float32(poison)})
         settings = QUICK.model_copy(update={"n_epochs": 1, "patience": None})
-        history = fit_towers(towers, train, poisoned, settings, seed=0)
+        history = fit_towers([towers], [RecordingPairs(train, poisoned)], settings, seed=0)
         weights.append(history.rows[1].train_loss)
     assert weights[0] == weights[1]
 
@@ -136,7 +140,9 @@ def test_learning_rates_are_halved_after_a_plateau():
 
 def test_the_history_is_a_table(make_toy_pairs):
     train, rest = make_toy_pairs(n_train=20, n_validation=5)
-    frame = fit_towers(small_towers(train), train, rest, QUICK.model_copy(update={"n_epochs": 2}), seed=0).to_frame()
+    frame = fit_towers(
+        [small_towers(train)], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 2}), seed=0
+    ).to_frame()
     assert frame["epoch"].tolist() == [0, 1, 2]
     assert np.isnan(frame["train_loss"][0])
     assert (frame["learning_rate_neural"] == 3e-3).all()
@@ -147,7 +153,7 @@ def test_a_collapsed_model_scores_chance_on_validation(make_toy_pairs):
     towers = small_towers(train)
     for parameter in (*towers.image_tower.parameters(), *towers.neural_tower.parameters()):
         parameter.data.zero_()
-    history = fit_towers(towers, train, rest, QUICK.model_copy(update={"n_epochs": 0}), seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 0}), seed=0)
     assert history.rows[0].validation_top1 == pytest.approx(1 / 8)
     assert history.rows[0].validation_loss == pytest.approx(np.log(8))
 
@@ -162,7 +168,7 @@ def test_every_epoch_silences_other_neurons(make_toy_pairs):
             silenced.append(output == 0)
 
     towers.neural_tower.dropout.register_forward_hook(note)
-    fit_towers(towers, train, rest, QUICK.model_copy(update={"n_epochs": 2}), seed=0)
+    fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 2}), seed=0)
     assert len(silenced) == 2
     # two independent masks of probability 1/2 agree in half of 1,200 entries
     assert 0.4 < float((silenced[0] == silenced[1]).float().mean()) < 0.6

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from dina.checks import DataError
+from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
 from dina.training.objectives import OBJECTIVES
 from dina.training.objectives.classification import Classification
 from dina.training.objectives.contrastive import Contrastive
 from dina.training.objectives.multi_positive import MultiPositive
-from dina.training.optimisers import OptimiserSettings
-from dina.training.preset_settings import ScratchSettings
 from dina.training.presets import RecordingShape, build_towers
+from dina.training.presets.scratch import ScratchSettings
+from dina.training.state import OptimiserSettings
 
 QUICK = FitSettings(
     n_epochs=3,
@@ -47,7 +48,7 @@ def told(make_toy_pairs):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_trains_both_towers_and_falls_on_images_left_out(name, told):
     train, rest, features = told
-    history = fit_towers(small_towers(train), train, rest, asking(name, 8), seed=0, image_features=features)
+    history = fit_towers([small_towers(train)], [RecordingPairs(train, rest, image_features=features)], asking(name, 8), seed=0)
     assert history.best_epoch > 0
     assert history.rows[history.best_epoch].validation_loss < history.rows[0].validation_loss
 
@@ -55,7 +56,9 @@ def test_every_objective_trains_both_towers_and_falls_on_images_left_out(name, t
 def test_categories_are_learnt_by_both_towers(told):
     train, rest, _ = told
     objective, towers = Classification(), small_towers(train)
-    fit_towers(towers, train, rest, asking("classification", 10), seed=0, objective=objective)
+    fit_towers(
+        [towers], [RecordingPairs(train, rest)], asking("classification", 10), seed=0, objective=lambda made=objective: made
+    )
     with torch.no_grad():
         for maps in (towers.encode_images(rest.images), towers.encode_responses(rest.averaged())):
             found = np.array(["left", "right"])[objective.head(torch.from_numpy(maps)).argmax(1).numpy()]
@@ -70,7 +73,7 @@ def test_without_categories_it_is_said_what_to_do(name, told):
         with pytest.raises(
             DataError, match=r"at least 2 semantic categories among the training images; this recording has [01]\."
         ):
-            fit_towers(small_towers(train), replace(train, labels=labels), rest, asking(name), seed=0)
+            fit_towers([small_towers(train)], [RecordingPairs(replace(train, labels=labels), rest)], asking(name), seed=0)
 
 
 def test_without_features_of_every_image_it_is_said_what_to_do(told):
@@ -82,7 +85,12 @@ def test_without_features_of_every_image_it_is_said_what_to_do(told):
     ]
     for given, words in cases:
         with pytest.raises(DataError, match=words):
-            fit_towers(small_towers(train), train, rest, asking("privileged_regression"), seed=0, image_features=given)
+            fit_towers(
+                [small_towers(train)],
+                [RecordingPairs(train, rest, image_features=given)],
+                asking("privileged_regression"),
+                seed=0,
+            )
 
 
 @pytest.mark.parametrize("name", ["siglip", "bimixco", "multi_positive", "classification", "privileged_contrastive"])
@@ -93,7 +101,15 @@ def test_resuming_equals_never_having_stopped_also_for_heads_blends_and_trials(n
         for n_epochs in budgets:
             towers, objective = small_towers(train), OBJECTIVES[name]()
             settings = asking(name, n_epochs)
-            fit_towers(towers, train, rest, settings, 0, "cpu", tmp_path / folder, image_features=features, objective=objective)
+            fit_towers(
+                [towers],
+                [RecordingPairs(train, rest, image_features=features)],
+                settings,
+                0,
+                "cpu",
+                tmp_path / folder,
+                objective=lambda made=objective: made,
+            )
         weights.append([tensor.clone() for tensor in (*towers.state_dict().values(), *objective.state_dict().values())])
     assert all(torch.equal(first, second) for first, second in zip(*weights, strict=True))
     last = "checkpoint_000003.safetensors"
@@ -103,9 +119,11 @@ def test_resuming_equals_never_having_stopped_also_for_heads_blends_and_trials(n
 def test_checkpoints_of_other_features_are_refused(told, tmp_path):
     train, rest, features = told
     settings = asking("privileged_regression", 1)
-    fit_towers(small_towers(train), train, rest, settings, 0, "cpu", tmp_path, image_features=features)
+    fit_towers([small_towers(train)], [RecordingPairs(train, rest, image_features=features)], settings, 0, "cpu", tmp_path)
     with pytest.raises(DataError, match=r"checkpoints of another fit \(different: objective\)"):
-        fit_towers(small_towers(train), train, rest, settings, 0, "cpu", tmp_path, image_features=features[::-1])
+        fit_towers(
+            [small_towers(train)], [RecordingPairs(train, rest, image_features=features[::-1])], settings, 0, "cpu", tmp_path
+        )
 
 
 @pytest.mark.parametrize(("temperature", "moves"), [("fixed", False), ("learnt", True), ("preset", True)])
@@ -114,7 +132,7 @@ def test_the_temperature_is_learnt_or_left_as_the_objective_says(temperature, mo
     towers = small_towers(train)
     before = float(towers.comparison.temperature.detach())
     # the last epoch is kept, whatever validation says: one epoch, lower training loss than none
-    fit_towers(towers, train, rest, asking("contrastive"), seed=0, objective=Contrastive(temperature))
+    fit_towers([towers], [RecordingPairs(train, rest)], asking("contrastive"), seed=0, objective=lambda: Contrastive(temperature))
     assert (float(towers.comparison.temperature.detach()) != before) == moves
 
 
@@ -122,7 +140,9 @@ def test_labels_of_validation_images_reach_no_weight(told):
     train, rest, _ = told
     losses = []
     for labels in (rest.labels, np.where(rest.labels == "left", "right", "never seen")):
-        history = fit_towers(small_towers(train), train, replace(rest, labels=labels), asking("classification"), seed=0)
+        history = fit_towers(
+            [small_towers(train)], [RecordingPairs(train, replace(rest, labels=labels))], asking("classification"), seed=0
+        )
         losses.append([row.train_loss for row in history.rows])
     assert losses[0] == losses[1]
 
@@ -140,7 +160,7 @@ def test_repeats_as_right_answers_visit_every_image_once_an_epoch(told, monkeypa
         return forward(self, batch)
 
     monkeypatch.setattr(MultiPositive, "forward", note)
-    history = fit_towers(towers, train, rest, asking("multi_positive", 1), seed=0)
+    history = fit_towers([towers], [RecordingPairs(train, rest)], asking("multi_positive", 1), seed=0)
     assert torch.bincount(torch.cat(seen)).tolist() == [2] * 80
     # the mean over images, however many rows a batch has: with two right answers near log(2 × 40) before much is learnt
     assert 3.0 < history.rows[1].train_loss < 5.5
@@ -155,7 +175,9 @@ def test_a_head_ends_with_the_weights_of_the_best_epoch_as_the_towers_do(told):
         asking("classification", 2).model_copy(update={"image": awful, "neural": awful}),
     ):
         objective = Classification()
-        history = fit_towers(small_towers(train), train, rest, settings, seed=0, objective=objective)
+        history = fit_towers(
+            [small_towers(train)], [RecordingPairs(train, rest)], settings, seed=0, objective=lambda made=objective: made
+        )
         assert history.best_epoch == 0
         heads.append(objective.head.linear.weight.detach().clone())
     assert torch.equal(heads[0], heads[1])

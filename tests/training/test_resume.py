@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.training import training_state
+from dina.training import state
+from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
-from dina.training.optimisers import OptimiserSettings
-from dina.training.preset_settings import ScratchSettings
 from dina.training.presets import RecordingShape, build_towers
+from dina.training.presets.scratch import ScratchSettings
+from dina.training.state import OptimiserSettings
 
 SETTINGS = FitSettings(
     n_epochs=6,
@@ -27,7 +28,9 @@ def new_towers(pairs):
 
 def fit(pairs, folder, n_epochs=6, settings=SETTINGS):
     towers = new_towers(pairs[0])
-    history = fit_towers(towers, *pairs, settings.model_copy(update={"n_epochs": n_epochs}), seed=0, folder=folder)
+    history = fit_towers(
+        [towers], [RecordingPairs(*pairs)], settings.model_copy(update={"n_epochs": n_epochs}), seed=0, folder=folder
+    )
     return {name: tensor.clone() for name, tensor in towers.state_dict().items()}, history
 
 
@@ -54,7 +57,7 @@ def test_resuming_equals_never_having_stopped(pairs, tmp_path, n_before, precisi
 def test_forgetting_any_part_of_the_state_would_be_noticed(pairs, tmp_path, monkeypatch, forgotten):
     fit(pairs, tmp_path / "whole")
     fit(pairs, tmp_path / "broken", n_epochs=4)
-    read = training_state.read_weights
+    read = state.read_weights
 
     def forget(path):
         tensors, content = read(path)
@@ -69,7 +72,7 @@ def test_forgetting_any_part_of_the_state_would_be_noticed(pairs, tmp_path, monk
             content["best_epoch"] = content["rows"][-1]["epoch"]
         return tensors, content
 
-    monkeypatch.setattr(training_state, "read_weights", forget)
+    monkeypatch.setattr(state, "read_weights", forget)
     fit(pairs, tmp_path / "broken")
     last = "checkpoint_000006.safetensors"
     assert (tmp_path / "whole" / last).read_bytes() != (tmp_path / "broken" / last).read_bytes()

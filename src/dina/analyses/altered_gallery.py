@@ -16,7 +16,7 @@ from dina.randomness import generator_for
 from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages, Scores
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.decoder import DinaDecoder
+from dina.training.dina_decoder import DinaDecoder
 
 FEWEST_IMAGES = 10
 """Test images that a gallery needs."""

@@ -12,8 +12,8 @@ from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.decoder import DinaDecoder
-from dina.training.preset_settings import PresetSettings
+from dina.training.dina_decoder import DinaDecoder
+from dina.training.presets import PresetSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Decoded:
     fitted
         The towers, or None where too few images allowed no fit; analyses ask for `towers`.
     preset, settings
-        How the towers were made; `dina.training.decoder.DinaDecoder` makes others alike.
+        How the towers were made; `dina.training.dina_decoder.DinaDecoder` makes others alike.
     seed
         Of every random choice.
     device
@@ -40,7 +40,7 @@ class Decoded:
     others
         Further recordings with the same image ids under other conditions, best of the same neurons; usually none.
     image_features
-        What the objective was told of every image, as `dina.training.decoder.DinaDecoder` takes it; None where it was told
+        What the objective was told of every image, as `dina.training.dina_decoder.DinaDecoder` takes it; None where it was told
         nothing.
     parts
         Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.

@@ -18,9 +18,9 @@ from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores
 from dina.study.fitting import Parts, fit_and_score, score_test
 from dina.study.settings_file import check_settings
-from dina.training.decoder import DinaDecoder
-from dina.training.preset_settings import PresetSettings
-from dina.training.presets import PRESETS
+from dina.training.dina_decoder import DinaDecoder
+from dina.training.presets import PRESETS, PresetSettings
+from dina.training.saved import save_towers
 
 log = logging.getLogger("dina.study")
 
@@ -106,7 +106,7 @@ def carry_out_dina(
             )
         history = decoder.history
         write_text(folder / "history.csv", history.to_frame().to_csv(index=False, lineterminator="\n"))
-        decoder.towers.save(folder / "model.safetensors")
+        save_towers(decoder.towers, folder / "model.safetensors")
         scores = replace(scores, chosen={**scores.chosen, **history.summary()})
     scores.write(path)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

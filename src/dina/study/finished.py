@@ -17,6 +17,7 @@ from dina.study.run_directory import SETTINGS, TOWERS, read_finished
 from dina.study.settings import StudySettings, read_settings
 from dina.study.unfinished_run import differences
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.saved import load_towers
 
 log = logging.getLogger("dina.study")
 RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
@@ -72,7 +73,7 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
 
 def _read_towers(run: Path, device: str) -> AlignedTowers | None:
     path = run / TOWERS
-    return AlignedTowers.load(path).to(device) if path.is_file() else None
+    return load_towers(path).to(device) if path.is_file() else None
 
 
 def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:

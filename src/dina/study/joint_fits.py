@@ -19,11 +19,11 @@ from dina.statistics.resampling import percentile_interval
 from dina.study.joint_rounds import Round, file_name_of
 from dina.study.joint_settings import JointSettings, joint_preset_settings
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.joint_decoder import build_untrained, fit_jointly, join_recording
-from dina.training.joint_presets import JOINT_PRESETS
-from dina.training.preset_settings import PresetSettings
-from dina.training.shared_towers import RecordingPairs
-from dina.training.updates import updates_per_epoch, with_updates
+from dina.training.batches import RecordingPairs, updates_per_epoch
+from dina.training.dina_decoder import build_untrained, fit_recordings, join_recording
+from dina.training.fit import with_updates
+from dina.training.presets import PRESETS, PresetSettings
+from dina.training.saved import save_towers
 
 N_PERMUTATIONS = 2000
 FEWEST_VALIDATION = 6
@@ -37,11 +37,11 @@ def fit_together(recordings: Sequence[Recording], settings: JointSettings, of: R
         return
     pairs = [_pairs_of(recording, of.split) for recording in recordings]
     sizes = [_n_train(recording, of.split) for recording in recordings]
-    joint = fit_jointly(settings.preset, _trained(settings, sizes, sizes), [each for each, _ in pairs], of.seed, device)
+    joint = fit_recordings(settings.preset, _trained(settings, sizes, sizes), [each for each, _ in pairs], of.seed, device)
     for recording, (_, test), path in zip(recordings, pairs, paths, strict=True):
-        towers = joint.towers.of(recording.name)
+        towers = joint.towers[recording.name]
         if of.fold == of.repeat == 0:
-            towers.save(folder / "models" / f"{file_name_of(recording.name)}.safetensors")
+            save_towers(towers, folder / "models" / f"{file_name_of(recording.name)}.safetensors")
         told = {**joint.chosen, "best_epoch": joint.history.best_epoch, **joint.history.updates()}
         write_dataset(path, _judge(towers, test, of.seed).assign_attrs(told))
 
@@ -72,9 +72,9 @@ def fit_alone(
     pairs, test = _pairs_of(recording, of.split)
     preset = _trained(settings, [pairs.train.n_stimuli], [_n_train(each, of.split) for each in together])
     seed = _own_seed(recording, of)
-    alone = fit_jointly(settings.preset, preset, [pairs], seed, device)
+    alone = fit_recordings(settings.preset, preset, [pairs], seed, device)
     untrained = _grams(build_untrained(settings.preset, preset, pairs, seed, device), test, "_untrained")
-    found = _judge(alone.towers.of(recording.name), test, of.seed)
+    found = _judge(alone.towers[recording.name], test, of.seed)
     write_dataset(path, found.assign(untrained).assign_attrs(alone.history.updates()))
 
 
@@ -107,15 +107,15 @@ def fit_joining(
         return
     theirs = [_n_train(other, of.split) for other in others]
     taught = [_pairs_of(other, of.split)[0] for other in others]
-    shared = fit_jointly(settings.preset, _trained(settings, theirs, theirs), taught, of.seed, device)
+    shared = fit_recordings(settings.preset, _trained(settings, theirs, theirs), taught, of.seed, device)
     found = []
     for size in sizes:
         few = _pairs_of(recording, of.split, _few(orders, size))
         preset = _trained(settings, [few[0].train.n_stimuli], theirs)
-        alone = fit_jointly(settings.preset, preset, [few[0]], _own_seed(recording, of), device)
+        alone = fit_recordings(settings.preset, preset, [few[0]], _own_seed(recording, of), device)
         both = {
             "shared": join_recording(shared, few[0], of.seed, device, preset.fit),
-            "alone": (alone.towers.of(recording.name), alone.history),
+            "alone": (alone.towers[recording.name], alone.history),
         }
         values = {f"top1_{name}": _judge(towers, few[1], of.seed)["top1"] for name, (towers, _) in both.items()}
         counts = {f"{part}_{name}": n for name, (_, history) in both.items() for part, n in history.updates().items()}
@@ -133,7 +133,7 @@ def _trained(settings: JointSettings, own: Sequence[int], together: Sequence[int
     Fits that are compared may make as many updates, see `with_updates`.
     """
     preset = joint_preset_settings(settings)
-    if JOINT_PRESETS[settings.preset].has_closed_form_start:
+    if PRESETS[settings.preset].has_closed_form_start:
         return preset
     n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
     return preset.model_copy(update={"fit": with_updates(preset.fit, own, max(n_updates, settings.fewest_updates))})
@@ -151,7 +151,7 @@ def _pairs_of(
     train, validation = (split.train, split.validation) if few is None else few
     standardiser = learn_standardiser(recording, train)
     parts = [make_pairs(recording, ids, standardiser) for ids in (train, validation, split.test)]
-    return RecordingPairs(recording.name, parts[0], parts[1]), parts[2]
+    return RecordingPairs(parts[0], parts[1], recording.name), parts[2]
 
 
 def _orders(recording: Recording, of: Round) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:

@@ -10,8 +10,7 @@ from dina.checks import check_choice
 from dina.study.dina_step import merge_settings
 from dina.study.settings import EvaluationSettings, SplitSettings
 from dina.study.settings_file import apply_overrides, check_settings, read_toml
-from dina.training.joint_presets import JOINT_PRESETS
-from dina.training.preset_settings import PresetSettings
+from dina.training.presets import SHARED_PRESETS, PresetSettings
 
 
 class JointSettings(BaseModel):
@@ -26,7 +25,7 @@ class JointSettings(BaseModel):
     n_seeds
         Trainings for each fold; two or more say how much it depends on the seed.
     preset
-        A name in `dina.training.joint_presets.JOINT_PRESETS`.
+        A name in `dina.training.presets.SHARED_PRESETS`.
     sizes
         Numbers of images (training and validation together) with which a left-out recording joins; those that are not there
         are left out, none for no such curve.
@@ -92,6 +91,6 @@ def joint_preset_settings(settings: JointSettings) -> PresetSettings:
     DataError
         If the preset or one of its settings is unknown, or a value does not fit.
     """
-    row = JOINT_PRESETS[check_choice("joint preset", settings.preset, JOINT_PRESETS)]
+    row = SHARED_PRESETS[check_choice("joint preset", settings.preset, SHARED_PRESETS)]
     merged = merge_settings(row.settings_type().model_dump(mode="json"), settings.dina)
     return check_settings(row.settings_type, merged, prefix="dina")

@@ -1,28 +1,30 @@
 """An image tower and a neural tower with the comparison that lets responses find images."""
 
 import hashlib
-from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import nn
+from typing_extensions import TypeVar
 
-from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.data.standardise import Standardiser
 from dina.models.towers.tower import ImageTower, NeuralTower
 from dina.shapes import ContrastImages, Scores
 from dina.training.comparison import Comparison
-from dina.weights import read_weights, write_weights
 
 IMAGES_AT_ONCE = 64
 RESPONSES_AT_ONCE = 2048
 
 
-class AlignedTowers(nn.Module):
+Image = TypeVar("Image", bound=ImageTower, default=ImageTower, covariant=True)
+Neural = TypeVar("Neural", bound=NeuralTower, default=NeuralTower, covariant=True)
+
+
+class AlignedTowers(nn.Module, Generic[Image, Neural]):
     """Two towers whose feature maps meet in one comparison.
 
     Parameters
@@ -33,7 +35,7 @@ class AlignedTowers(nn.Module):
         Turns two sets of maps into scores.
     recipe
         How to build these towers again: ``{"preset": …, "settings": …, "shape": …}``, stored when they are saved.
-        None for towers of one's own, which `load` then asks for.
+        None for towers of your own, which must be given to `dina.training.saved.load_towers`.
 
     Raises
     ------
@@ -42,7 +44,7 @@ class AlignedTowers(nn.Module):
     """
 
     def __init__(
-        self, image_tower: ImageTower, neural_tower: NeuralTower, comparison: Comparison, recipe: dict[str, Any] | None = None
+        self, image_tower: Image, neural_tower: Neural, comparison: Comparison, recipe: dict[str, Any] | None = None
     ) -> None:
         super().__init__()
         if image_tower.map_shape != neural_tower.map_shape:
@@ -128,53 +130,6 @@ class AlignedTowers(nn.Module):
                 f" {pairs.n_neurons} (hash {neuron_hash(pairs.standardiser)[:8]}), or were standardised by other training"
                 " trials. Make the pairs with the towers' own standardiser from the same neurons in the same order."
             )
-
-    def save(self, path: Path | str) -> None:
-        """Write all weights and the recipe to ``path`` (.safetensors), atomically, with a readable .json beside it.
-
-        The safetensors file alone is enough for `load`; the JSON repeats what it says about itself, and its checksum.
-        """
-        target = Path(path)
-        tensors = {f"towers.{name}": tensor for name, tensor in self.state_dict().items()}
-        content: dict[str, Any] = {"recipe": self.recipe, "map_shape": list(self.image_tower.map_shape)}
-        content |= {"n_neurons": self.neural_tower.n_neurons, "image_shape": list(self.image_tower.image_shape)}
-        if self.standardiser is not None:
-            mean, deviation = (torch.from_numpy(a) for a in (self.standardiser.mean, self.standardiser.deviation))
-            tensors |= {"standardiser.mean": mean, "standardiser.deviation": deviation}
-            content["neuron_hash"] = neuron_hash(self.standardiser)
-        sha256 = write_weights(target, tensors, content)
-        write_json(target.with_suffix(".json"), {**content, "weights_file": target.name, "weights_sha256": sha256})
-
-    @classmethod
-    def load(cls, path: Path | str, towers: "AlignedTowers | None" = None) -> "AlignedTowers":
-        """Read towers written by `save`; ``towers`` of the same build are needed if they came from no preset.
-
-        Raises
-        ------
-        DataError
-            If the file is damaged, pickled or newer than this version, or does not fit the towers.
-        """
-        from dina.training.presets import build_from_recipe  # imported here: presets build AlignedTowers
-
-        source = Path(path)
-        tensors, content = read_weights(source)
-        recipe = content.get("recipe")
-        built: AlignedTowers | None = towers if recipe is None or towers is not None else build_from_recipe(recipe)
-        if built is None:
-            raise DataError(f"{source.name} holds towers of no preset; pass towers= built as they were when saved.")
-        own = built.neural_tower.n_neurons
-        if own != content.get("n_neurons"):
-            raise DataError(f"{source.name} was trained on {content.get('n_neurons')} neurons; these towers take {own}.")
-        state = {name.removeprefix("towers."): tensor for name, tensor in tensors.items() if name.startswith("towers.")}
-        try:
-            built.load_state_dict(state)
-        except RuntimeError as error:
-            raise DataError(
-                f"{source.name} does not fit these towers; build them with the settings they were saved with."
-            ) from error
-        if "standardiser.mean" in tensors:
-            built.standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.deviation"].numpy())
-        return built.eval()
 
 
 def neuron_hash(standardiser: Standardiser) -> str:

@@ -1,6 +1,7 @@
-"""Training batches on the device: each epoch every image once, with a fresh mixture of its trials as its response."""
+"""What training sees of a recording: its pairs, and batches with every image once an epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,27 @@ from torch import Tensor
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingPairs:
+    """The pairs by which towers of one recording are trained.
+
+    Parameters
+    ----------
+    train, validation
+        Pairs of two parts of one split, standardised alike.
+    name
+        Of the recording; recordings that are trained together need different ones.
+    image_features
+        A fixed row of numbers for every image of the recording, in the order of stimulus ids, for objectives that need
+        them; None for none.
+    """
+
+    train: Pairs
+    validation: Pairs
+    name: str = ""
+    image_features: Float[np.ndarray, "image feature"] | None = None
 
 
 class Batch(NamedTuple):
@@ -40,15 +62,27 @@ class Batch(NamedTuple):
     row: Int[Tensor, "batch"] | None = None
 
 
-def count_batches(n_images: int, batch_size: int) -> int:
-    """Return how many batches an epoch of so many images has: full ones but for the last, never one of a single image.
+def updates_per_epoch(n_images: Sequence[int], batch_size: int) -> int:
+    """Return how many updates of what is shared an epoch makes; one recording shares with none.
+
+    Parameters
+    ----------
+    n_images
+        Training images of each recording.
+    batch_size
+        Images per batch, at most.
 
     Examples
     --------
-    >>> count_batches(300, 128), count_batches(3, 2)
-    (3, 1)
+    >>> updates_per_epoch([400, 400, 40], 128)
+    9
+
+    No batch has a single image, whose response would have no wrong answer:
+
+    >>> updates_per_epoch([3], 2)
+    1
     """
-    return min(-(-n_images // batch_size), n_images // 2)
+    return sum(_count_batches(n, batch_size) for n in n_images)
 
 
 class TrainingBatches:
@@ -85,7 +119,7 @@ class TrainingBatches:
         self.seed = seed
         self.device = device
         self.n_images = train.n_stimuli
-        self.n_batches = count_batches(self.n_images, batch_size)
+        self.n_batches = _count_batches(self.n_images, batch_size)
         self.images = torch.from_numpy(train.images).to(device)
         self.responses = torch.from_numpy(np.ascontiguousarray(train.responses, dtype=np.float32)).to(device)
         self.group = torch.from_numpy(np.asarray(group, dtype=np.int64)).to(device)
@@ -135,3 +169,8 @@ class TrainingBatches:
             responses, group = self.responses.index_select(0, trial), self.group.index_select(0, index)
             images = self.images.index_select(0, image)
             yield Batch(images, responses, worth, group, index, torch.from_numpy(row).to(self.device))
+
+
+def _count_batches(n_images: int, batch_size: int) -> int:
+    """Count the batches of an epoch: full ones but for the last, never one of a single image."""
+    return min(-(-n_images // batch_size), n_images // 2)

@@ -11,6 +11,7 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.towers.tower import MapShape, initialise
 from dina.randomness import seed_for
+from dina.training.batches import RecordingPairs
 from dina.training.objectives import Objective
 
 
@@ -33,18 +34,16 @@ class ImageFacts:
         """Return category and target (single precision) of some images."""
         return self.category.index_select(0, position), self.target.index_select(0, position).float()
 
-    def told(self) -> dict[str, Tensor]:
-        """Return what was told, by name; empty if nothing was."""
-        told = {"category": self.category} if bool((self.category >= 0).any()) else {}
-        return {**told, "target": self.target} if self.target.shape[1] else told
+    def known(self) -> dict[str, Tensor]:
+        """Return what is known beside the pairs, by name; empty for most objectives."""
+        known = {"category": self.category} if bool((self.category >= 0).any()) else {}
+        return {**known, "target": self.target} if self.target.shape[1] else known
 
 
 def prepare_objective(
     objective: Objective,
     map_shape: MapShape,
-    train: Pairs,
-    validation: Pairs,
-    image_features: Float[np.ndarray, "image feature"] | None,
+    recording: RecordingPairs,
     seed: int,
     device: torch.device,
 ) -> tuple[ImageFacts, ImageFacts]:
@@ -56,10 +55,8 @@ def prepare_objective(
         Made ready in place, on ``device``.
     map_shape
         Of the towers.
-    train, validation
-        Pairs of two parts of one split.
-    image_features
-        A row for every image of the recording, in the order of stimulus ids; None if there are none.
+    recording
+        Training and validation pairs, and features of the images if there are any.
     seed
         Of the head's weights.
     device
@@ -75,10 +72,11 @@ def prepare_objective(
     DataError
         If the objective needs categories or features and there are none.
     """
+    train, validation = recording.train, recording.validation
     categories = _categories(objective, train, validation)
     targets = []
     for pairs in (train, validation):
-        rows = _rows(objective, image_features, pairs)
+        rows = _rows(objective, recording.image_features, pairs)
         targets.append(objective.describe(pairs.images, rows, map_shape))
     objective.start(map_shape, targets[0], categories[0])
     initialise(objective, torch.Generator().manual_seed(seed_for(seed, "objective weights")))

@@ -8,7 +8,7 @@ from dina.models.towers.image.feature_store import IMAGES_AT_ONCE, FeatureStore
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.frozen_network import FrozenNetwork
 from dina.models.towers.tower import initialise
-from dina.training.recipes.frozen_encoders import feature_store
+from dina.training.presets.frozen_encoders import feature_store
 
 SHAPE = (1, 24, 40)
 IMAGES = torch.randn(40, *SHAPE, generator=torch.Generator().manual_seed(0))

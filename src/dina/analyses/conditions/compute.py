@@ -22,7 +22,7 @@ from dina.recordings.recording import Recording
 from dina.rivals.ideal_observer import IdealObserver
 from dina.statistics.finding import Finding
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.decoder import DinaDecoder
+from dina.training.dina_decoder import DinaDecoder
 
 NEURALLY_DERIVED = ("8D", "4D")
 CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import PLACES_ALONG
-from dina.training.preset_settings import DefaultSettings, PaperSettings, PresetSettings, ScratchSettings
+from dina.training.presets import PresetSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
+from dina.training.presets.scratch import ScratchSettings
 
 PAPER_PLACES = ((4, 16), (8, 32), (16, 64), (32, 128))
 CHANNELS = (1, 4, 16)

@@ -18,7 +18,7 @@ from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import central_range
-from dina.training.decoder import DinaDecoder
+from dina.training.dina_decoder import DinaDecoder
 
 PUBLISHED_SIZE = "16 × 64"
 FEWEST_FITS, FEWEST_SIZES = 5, 3

@@ -21,7 +21,7 @@ from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import rank_correlation
 from dina.statistics.resampling import resample_counts
-from dina.training.decoder import DinaDecoder
+from dina.training.dina_decoder import DinaDecoder
 
 SEQUENCES = ("top", "random", "bottom")
 N_RANKING_IMAGES = 500

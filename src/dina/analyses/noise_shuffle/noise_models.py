@@ -11,7 +11,7 @@ from dina.data.pairs import Pairs
 from dina.models.noise import decompose_residuals
 from dina.retrieval.choice import mean_log_rank
 from dina.statistics.repeats import shuffle_repeats
-from dina.training.encoding_candidates import COMPONENT_COUNTS, SHRINKAGES
+from dina.training.start import COMPONENT_COUNTS, SHRINKAGES
 
 MOST_TRIALS = 3000
 """Single trials that a noise model is fitted to, at most: the cost grows with their cube."""

@@ -18,7 +18,7 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.randomness import generator_for
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.response_weights import reliability_weights
+from dina.training.presets.scratch import reliability_weights
 
 Fill = Literal["mean", "blur"]
 REACH = 3.0  # a window ends at this many deviations from its centre

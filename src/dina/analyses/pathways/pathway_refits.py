@@ -21,11 +21,12 @@ from dina.models.towers.tower import ImageTower
 from dina.progress import track
 from dina.statistics.finding import Finding
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.closed_form_start import start_at_encoding_model
+from dina.training.batches import RecordingPairs
 from dina.training.comparison import LikelihoodComparison
 from dina.training.fit import fit_towers
-from dina.training.preset_settings import DefaultSettings
 from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
+from dina.training.start import start_at_encoding_models
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +142,9 @@ def _score_without(decoded: Decoded, absent: tuple[str, ...], task: RetrievalTas
 
 def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
     """Fit towers of the decoding's preset, in which the pathways ``absent`` never contribute."""
-    settings, train, validation = decoded.settings, decoded.train, decoded.validation
-    built = build_towers(decoded.preset, settings, RecordingShape.of(train), decoded.seed)
+    settings = decoded.settings
+    pairs = RecordingPairs(decoded.train, decoded.validation, image_features=decoded.image_features)
+    built = build_towers(decoded.preset, settings, RecordingShape.of(pairs.train), decoded.seed)
     neural = built.neural_tower
     if (
         isinstance(built.image_tower, GaborEnergy)
@@ -157,10 +159,10 @@ def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTo
             has_phases=settings.has_phases,
         )
         image.absent = absent
-        towers = AlignedTowers(image, neural, LikelihoodComparison(neural))
-        start_at_encoding_model(image, neural, settings.widths, train, validation)
+        towers: AlignedTowers = AlignedTowers(image, neural, LikelihoodComparison(neural))
+        start_at_encoding_models(image, [neural], [pairs], settings.widths)
     else:
         towers = AlignedTowers(_WithoutPathways(built.image_tower, absent), neural, built.comparison)
-        PRESETS[decoded.preset].start(towers, settings, train, validation, decoded.seed)
-    fit_towers(towers, train, validation, settings.fit, decoded.seed, decoded.device, image_features=decoded.image_features)
+        PRESETS[decoded.preset].start([towers], settings, [pairs])
+    fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device)
     return towers

@@ -1,9 +1,8 @@
-"""The recipe of BrainCLIP: a linear map from responses to a frozen CLIP space, by contrast and by regression."""
+"""Preset `brainclip`: a linear map from responses to a frozen CLIP space, after BrainCLIP (Liu et al. 2023)."""
 
 from dina.training.fit import FitSettings
-from dina.training.optimisers import OptimiserSettings
-from dina.training.preset import Preset
-from dina.training.recipes.frozen_encoders import FrozenEncoderSettings, build_frozen, start_frozen
+from dina.training.presets.frozen_encoders import FrozenEncoderSettings, FrozenPreset
+from dina.training.state import OptimiserSettings
 
 
 class BrainClipSettings(FrozenEncoderSettings):
@@ -33,5 +32,7 @@ class BrainClipSettings(FrozenEncoderSettings):
     )
 
 
-BRAINCLIP = Preset(BrainClipSettings, build_frozen, start_frozen)
-"""Row of the table of presets."""
+class BrainClip(FrozenPreset[BrainClipSettings]):
+    """Frozen features, a linear neural tower, contrast and regression."""
+
+    settings_type = BrainClipSettings

@@ -12,10 +12,11 @@ from dina.data.pairs import make_task
 from dina.models.towers.neural import Linear, LowRank, NeuronAttention, Perceptron
 from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.statistics.intervals import wilson_interval
-from dina.training.aligned_towers import AlignedTowers
-from dina.training.decoder import DinaDecoder
-from dina.training.optimisers import OptimiserSettings
+from dina.training.batches import RecordingPairs
+from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.saved import load_towers, save_towers
+from dina.training.state import OptimiserSettings
 
 RECIPES = [name for name, row in PRESETS.items() if "encoder" in row.settings_type.model_fields]
 SHAPE = RecordingShape(n_channels=1, height=24, width=32, n_neurons=60)
@@ -93,7 +94,7 @@ def test_the_image_side_without_a_head_does_not_learn_and_with_a_head_does(make_
     for preset, learns in (("brainclip", False), ("vna", True)):
         settings = settings_of(preset, n_epochs=1)
         towers = build_towers(preset, settings, SHAPE, 0)
-        PRESETS[preset].start(towers, settings, train, validation, 0)
+        PRESETS[preset].start([towers], settings, [RecordingPairs(train, validation)])
         before = towers.encode_images(validation.images)
         decoder = DinaDecoder(preset, settings, 0).fit(train, train)
         assert np.allclose(decoder.towers.encode_images(validation.images), before) is not learns
@@ -134,9 +135,9 @@ def test_a_saved_transformer_and_its_control_are_fitted_saved_and_found_again(ma
     for has_random_weights in (False, True):
         told = {"encoder": str(tmp_path / "vit"), "output": "map", "has_random_weights": has_random_weights}
         decoder = DinaDecoder("human_aligned", settings_of("human_aligned", n_epochs=1, **told), 0).fit(*pairs)
-        decoder.towers.save(tmp_path / "model.safetensors")
+        save_towers(decoder.towers, tmp_path / "model.safetensors")
         scores.append(decoder.score(task.queries, task.gallery))
-        loaded = AlignedTowers.load(tmp_path / "model.safetensors")
+        loaded = load_towers(tmp_path / "model.safetensors")
         # features are computed in batches of other sizes: rounding
         np.testing.assert_allclose(loaded.score(task.queries, task.gallery), scores[-1], atol=1e-3)
     assert not np.allclose(*scores, atol=1e-2)

@@ -1,15 +1,14 @@
-"""What recipes with a frozen image encoder can be told, and how that encoder is found."""
+"""What presets with a frozen image encoder have in common: their settings, and how the encoder is found."""
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from dina.checks import DataError
-from dina.data.pairs import Pairs
 from dina.models.towers.image.feature_store import FeatureStore
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.frozen_network import GaborFeatures, permute_weights
@@ -23,9 +22,10 @@ from dina.models.towers.tower import MapShape, NeuralTower, initialise
 from dina.randomness import seed_for
 from dina.recordings.download import data_folder
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
-from dina.training.preset import RecordingShape
-from dina.training.preset_settings import PresetSettings
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.start import Chosen, NeuronPrior
 
 FEATURES_VARIABLE = "DINA_FEATURES"
 NeuralName = Literal["linear", "low_rank", "perceptron", "attention"]
@@ -71,35 +71,41 @@ class FrozenEncoderSettings(PresetSettings):
     temperature: float = 0.07
 
 
-def build_frozen(
-    settings: FrozenEncoderSettings, shape: RecordingShape, generator: torch.Generator, n_outputs: int = 0
-) -> AlignedTowers:
-    """Build towers that meet in a cosine with a learnt temperature.
+FrozenSettings = TypeVar("FrozenSettings", bound=FrozenEncoderSettings)
+Towers = AlignedTowers[FrozenEncoder, NeuralTower]
 
-    Parameters
-    ----------
-    settings
-        Of the recipe.
-    shape
-        Of the recording.
-    generator
-        Draws the weights of heads and of the neural tower.
-    n_outputs
-        Length of the vector that a trained head makes of the features of an image; 0 for no head.
 
-    Raises
-    ------
-    DataError
-        If no encoder is named, it cannot be read, or a control is asked of an encoder without weights.
-    """
-    image_shape = (shape.n_channels, shape.height, shape.width)
-    encoder = _find_encoder(settings, image_shape)
-    store = None if settings.encoder == "gabor" else feature_store()
-    image_tower = FrozenEncoder(image_shape, encoder, settings.n_components, settings.n_places, n_outputs, store)
-    neural_tower = _build_neural_tower(settings, shape.n_neurons, image_tower.map_shape)
-    towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True))
-    initialise(towers, generator)
-    return towers
+class FrozenPreset(Preset[FrozenSettings, FrozenEncoder, NeuralTower]):
+    """A frozen encoder of images meets a neural tower in a cosine with a learnt temperature."""
+
+    def build(self, settings: FrozenSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+        """Build both towers.
+
+        Raises
+        ------
+        DataError
+            If no encoder is named, it cannot be read, or an encoder without weights is to be a control.
+        """
+        image_shape = (shape.n_channels, shape.height, shape.width)
+        encoder = _find_encoder(settings, image_shape)
+        store = None if settings.encoder == "gabor" else feature_store()
+        n_outputs = self.n_outputs(settings)
+        image_tower = FrozenEncoder(image_shape, encoder, settings.n_components, settings.n_places, n_outputs, store)
+        neural_tower = _build_neural_tower(settings, shape.n_neurons, image_tower.map_shape)
+        towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True))
+        initialise(towers, generator)
+        return towers
+
+    def join(self, towers: Towers, settings: FrozenSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
+        """Learn statistics of the features, and the range of responses for attention."""
+        towers.image_tower.learn_statistics(torch.from_numpy(recording.train.images))
+        if isinstance(towers.neural_tower, NeuronAttention):
+            towers.neural_tower.learn_scaling(torch.from_numpy(recording.train.responses))
+        return {}
+
+    def n_outputs(self, settings: FrozenSettings) -> int:
+        """Return the length of the vector that a trained head makes of the features of an image; 0 for no head."""
+        return 0
 
 
 def feature_store() -> FeatureStore | None:
@@ -135,14 +141,3 @@ def _build_neural_tower(settings: FrozenEncoderSettings, n_neurons: int, map_sha
     if settings.neural == "low_rank":
         return LowRank(n_neurons, map_shape, settings.rank, settings.dropout)
     return Linear(n_neurons, map_shape, settings.dropout)
-
-
-def start_frozen(
-    towers: AlignedTowers, settings: FrozenEncoderSettings, train: Pairs, validation: Pairs, seed: int
-) -> dict[str, str | float]:
-    """Learn statistics of the features, and the range of responses for attention, from training pairs alone."""
-    if isinstance(towers.image_tower, FrozenEncoder):
-        towers.image_tower.learn_statistics(torch.from_numpy(train.images))
-    if isinstance(towers.neural_tower, NeuronAttention):
-        towers.neural_tower.learn_scaling(torch.from_numpy(train.responses))
-    return {}

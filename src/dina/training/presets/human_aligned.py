@@ -1,9 +1,8 @@
-"""The recipe of human-aligned decoding: responses meet a frozen encoder trained on human similarity judgements."""
+"""Preset `human_aligned`: responses meet a frozen encoder trained on human similarity judgements (Rajabi et al. 2025)."""
 
 from dina.training.fit import FitSettings
-from dina.training.optimisers import OptimiserSettings
-from dina.training.preset import Preset
-from dina.training.recipes.frozen_encoders import FrozenEncoderSettings, NeuralName, build_frozen, start_frozen
+from dina.training.presets.frozen_encoders import FrozenEncoderSettings, FrozenPreset, NeuralName
+from dina.training.state import OptimiserSettings
 
 
 class HumanAlignedSettings(FrozenEncoderSettings):
@@ -36,5 +35,7 @@ class HumanAlignedSettings(FrozenEncoderSettings):
     )
 
 
-HUMAN_ALIGNED = Preset(HumanAlignedSettings, build_frozen, start_frozen)
-"""Row of the table of presets."""
+class HumanAligned(FrozenPreset[HumanAlignedSettings]):
+    """Frozen features, a perceptron, contrast alone."""
+
+    settings_type = HumanAlignedSettings

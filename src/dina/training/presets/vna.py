@@ -1,14 +1,11 @@
-"""The recipe of visual–neural alignment: images and responses meet in one learnt vector space, both sides by a trained map."""
+"""Preset `vna`: images and responses meet in one learnt vector space, after Gao, Rong & He (2025)."""
 
-import torch
 from pydantic import Field
 
 from dina.models.towers.image.vision_models import Output
-from dina.training.aligned_towers import AlignedTowers
 from dina.training.fit import FitSettings
-from dina.training.optimisers import OptimiserSettings
-from dina.training.preset import Preset, RecordingShape
-from dina.training.recipes.frozen_encoders import FrozenEncoderSettings, NeuralName, build_frozen, start_frozen
+from dina.training.presets.frozen_encoders import FrozenEncoderSettings, FrozenPreset, NeuralName
+from dina.training.state import OptimiserSettings
 
 
 class VnaSettings(FrozenEncoderSettings):
@@ -50,9 +47,11 @@ class VnaSettings(FrozenEncoderSettings):
     )
 
 
-def _build(settings: VnaSettings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers:
-    return build_frozen(settings, shape, generator, settings.n_outputs)
+class Vna(FrozenPreset[VnaSettings]):
+    """A trained head on frozen features and a perceptron meet in one vector space."""
 
+    settings_type = VnaSettings
 
-VNA = Preset(VnaSettings, _build, start_frozen)
-"""Row of the table of presets."""
+    def n_outputs(self, settings: VnaSettings) -> int:
+        """Return the length of the shared vectors."""
+        return settings.n_outputs

@@ -2,11 +2,10 @@
 
 import torch
 
-from dina.training.batches import TrainingBatches
-from dina.training.fit import FitSettings, fit_towers
-from dina.training.preset_settings import ScratchSettings
+from dina.training.batches import RecordingPairs, TrainingBatches, updates_per_epoch
+from dina.training.fit import FitSettings, fit_towers, with_updates
 from dina.training.presets import RecordingShape, build_towers
-from dina.training.updates import updates_per_epoch, with_updates
+from dina.training.presets.scratch import ScratchSettings
 
 
 def test_updates_are_counted_as_batches_are_made(make_toy_pairs):
@@ -32,5 +31,7 @@ def test_few_images_get_more_epochs_and_as_much_more_patience():
 def test_a_history_tells_the_updates_that_were_made(make_toy_pairs):
     train, validation = make_toy_pairs(60, 20, 12)
     towers = build_towers("scratch", ScratchSettings(pathway_width=4, rank=4), RecordingShape.of(train), 0)
-    history = fit_towers(towers, train, validation, FitSettings(n_epochs=3, batch_size=20, patience=None), seed=0)
+    history = fit_towers(
+        [towers], [RecordingPairs(train, validation)], FitSettings(n_epochs=3, batch_size=20, patience=None), seed=0
+    )
     assert history.updates() == {"n_updates": 9, "kept_updates": 3 * history.best_epoch}

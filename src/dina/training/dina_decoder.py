@@ -1,0 +1,258 @@
+"""dina as a decoder: towers of a preset, fitted to one or several recordings, and to one that joins others."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from dina.checks import DataError, check_choice
+from dina.data.pairs import Gallery, Pairs, Queries
+from dina.randomness import seed_for
+from dina.shapes import Scores
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
+from dina.training.fit import FitSettings, fit_towers
+from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings, RecordingShape, build_towers
+from dina.training.start import NeuronPrior
+from dina.training.state import FitHistory
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRecordings:
+    """Towers of one or several recordings after training.
+
+    Parameters
+    ----------
+    preset, settings
+        Of `PRESETS`.
+    towers
+        Of every recording by name, all with one image tower.
+    before_training
+        The same after the closed-form start; empty if the preset has none.
+    prior
+        With which a further recording can be started; None if the preset has no closed form.
+    history
+        The course of training.
+    chosen
+        What the closed-form start chose by validation.
+    """
+
+    preset: str
+    settings: PresetSettings
+    towers: dict[str, AlignedTowers]
+    before_training: dict[str, AlignedTowers]
+    prior: NeuronPrior | None
+    history: FitHistory
+    chosen: dict[str, str | float]
+
+
+def fit_recordings(
+    preset: str,
+    settings: PresetSettings | None,
+    recordings: Sequence[RecordingPairs],
+    seed: int,
+    device: str = "cpu",
+    folder: Path | None = None,
+) -> FittedRecordings:
+    """Build the towers of a preset, start them in closed form, and train them: one image tower for all recordings.
+
+    Parameters
+    ----------
+    preset
+        Name in `PRESETS`.
+    settings
+        Of the preset; None for those that it prescribes.
+    recordings
+        Training and validation pairs of one split by image identity. Several need different names, and a preset that
+        can be shared.
+    seed
+        Of weights, batch order, mixtures and dropout.
+    device
+        "cpu", "cuda" …
+    folder
+        Where checkpoints go, and are taken up again; None for none.
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown or not for several recordings, names repeat, or images differ in size.
+    """
+    known = PRESETS if len(recordings) == 1 else SHARED_PRESETS
+    row = known[check_choice("preset", preset, known)]
+    settings = row.settings_type() if settings is None else settings
+    _check_sizes(recordings)
+    built: list[AlignedTowers] = []
+    for each in recordings:
+        weight_seed = seed_for(seed, f"towers of {each.name}") if built else seed
+        built.append(build_towers(preset, settings, RecordingShape.of(each.train), weight_seed, built[0] if built else None))
+    prior, chosen = row.start(built, settings, recordings)
+    names = [each.name for each in recordings]
+    started = deepcopy(built) if row.has_closed_form_start else []  # one copy of the image tower
+    history = fit_towers(built, recordings, settings.fit, seed, device, folder, row.plan(settings))
+    before_training = {name: towers.to(device).eval() for name, towers in zip(names, started)}
+    return FittedRecordings(preset, settings, dict(zip(names, built, strict=True)), before_training, prior, history, chosen)
+
+
+def _check_sizes(recordings: Sequence[RecordingPairs]) -> None:
+    shapes = {tuple(each.train.images.shape[1:]) for each in recordings}
+    if len(shapes) != 1:
+        found = " and ".join(str(shape) for shape in sorted(shapes)) or "none"
+        raise DataError(f"One image tower needs images of one size; got {found}. Resize the images of all recordings alike.")
+
+
+def build_untrained(
+    preset: str, settings: PresetSettings | None, recording: RecordingPairs, seed: int, device: str = "cpu"
+) -> AlignedTowers:
+    """Build the towers with which `fit_recordings` begins for one recording; nothing is learnt from its pairs.
+
+    Parameters
+    ----------
+    preset
+        Name in `PRESETS`.
+    settings
+        Of the preset; None for those that it prescribes.
+    recording
+        For the shapes of images and responses, and how they were standardised.
+    seed
+        The one of `fit_recordings`.
+    device
+        "cpu", "cuda" …
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown.
+    """
+    towers = build_towers(preset, settings, RecordingShape.of(recording.train), seed).to(torch.device(device))
+    towers.standardiser = recording.train.standardiser
+    return towers.eval()
+
+
+def join_recording(
+    others: FittedRecordings, recording: RecordingPairs, seed: int, device: str = "cpu", fit: FitSettings | None = None
+) -> tuple[AlignedTowers, FitHistory]:
+    """Fit a neural tower for a recording that took no part in training; everything that is shared stays as it is.
+
+    Parameters
+    ----------
+    others
+        Of other recordings; not changed.
+    recording
+        Training and validation pairs of the new one; they may be few.
+    seed
+        Of weights, batch order, mixtures and dropout.
+    device
+        "cpu", "cuda" …
+    fit
+        How to train; None as the others were trained.
+
+    Returns
+    -------
+    towers
+        With a copy of the shared image tower.
+    history
+        The course of training.
+    """
+    row = PRESETS[others.preset]
+    first = deepcopy(next(iter(others.towers.values()))).cpu().requires_grad_(False)
+    shape = RecordingShape.of(recording.train)
+    towers = build_towers(others.preset, others.settings, shape, seed_for(seed, f"towers of {recording.name}"), first)
+    row.join(towers, others.settings, others.prior, recording)
+    fit = others.settings.fit if fit is None else fit
+    later = row.plan(others.settings).later
+    if later is not None:  # few images: the objective that training ends with
+        fit = fit.model_copy(update={"objective": later})
+    pairs = replace(recording, name="")
+    return towers, fit_towers([towers], [pairs], fit, seed, device)
+
+
+class DinaDecoder:
+    """Two aligned towers that pick the image whose maps fit the response's maps best.
+
+    Parameters
+    ----------
+    preset
+        Name in `PRESETS`.
+    settings
+        Settings of that preset; None for what it prescribes.
+    seed
+        Of initial weights, batch order, mixtures and dropout.
+    device
+        "cpu", "cuda" …
+    folder
+        Where checkpoints go, and are taken up again; None for none.
+    image_features
+        A fixed row of numbers for every image of the recording, in the order of stimulus ids; for objectives that are
+        told more than the pairs.
+
+    Attributes
+    ----------
+    towers
+        The trained towers, after `fit`.
+    towers_before_training
+        The closed-form start, where the preset has one, after `fit`.
+    history
+        The course of training, after `fit`.
+    chosen
+        What the closed-form start chose by validation, after `fit`.
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown or the settings are those of another one.
+    """
+
+    name: str = "dina"
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
+
+    def __init__(
+        self,
+        preset: str,
+        settings: PresetSettings | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        folder: Path | None = None,
+        image_features: Float[np.ndarray, "image feature"] | None = None,
+    ) -> None:
+        expected = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+        if settings is not None and not isinstance(settings, expected):
+            raise DataError(f"Preset {preset!r} takes {expected.__name__}; got {type(settings).__name__}.")
+        self.preset = preset
+        self.settings = expected() if settings is None else settings
+        self.seed = seed
+        self.device = device
+        self.folder = folder
+        self.image_features = image_features
+        self.towers: AlignedTowers | None = None
+        self.towers_before_training: AlignedTowers | None = None
+        self.history: FitHistory | None = None
+        self.chosen: dict[str, str | float] = {}
+
+    def fit(self, train: Pairs, validation: Pairs) -> Self:
+        """Build the towers, start them in closed form, and train them; validation chooses the epoch."""
+        pairs = RecordingPairs(train, validation, image_features=self.image_features)
+        found = fit_recordings(self.preset, self.settings, [pairs], self.seed, self.device, self.folder)
+        self.towers, self.history, self.chosen = found.towers[pairs.name], found.history, found.chosen
+        self.towers_before_training = found.before_training.get(pairs.name)
+        return self
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        """Return how well each gallery image fits each query.
+
+        Raises
+        ------
+        DataError
+            If the decoder has not been fitted.
+        """
+        if self.towers is None:
+            raise DataError("The decoder must be fitted before it can score; call fit(train, validation) first.")
+        return self.towers.score(queries, gallery)
+
+    def score_before_training(self, queries: Queries, gallery: Gallery) -> Scores | None:
+        """Return the scores of the closed-form start, or None if the preset has none."""
+        return None if self.towers_before_training is None else self.towers_before_training.score(queries, gallery)

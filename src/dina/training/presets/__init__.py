@@ -1,0 +1,73 @@
+"""The presets: one class and one file each, and the table of all."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from dina.checks import check_choice
+from dina.randomness import seed_for
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.presets.brainclip import BrainClip
+from dina.training.presets.default import Default
+from dina.training.presets.human_aligned import HumanAligned
+from dina.training.presets.mindbridge import MindBridge
+from dina.training.presets.mindeye2 import MindEye2
+from dina.training.presets.paper import Paper
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.scratch import Scratch
+from dina.training.presets.vna import Vna
+
+PRESETS: dict[str, Preset[Any, Any, Any]] = {
+    "default": Default(),  # V1-like channels and local fields, started in closed form
+    "paper": Paper(),  # the published model (Wang et al. 2026)
+    "scratch": Scratch(),  # both towers trained from random weights
+    "brainclip": BrainClip(),  # after Liu et al. (2023)
+    "human_aligned": HumanAligned(),  # after Rajabi et al. (2025)
+    "vna": Vna(),  # after Gao, Rong & He (2025)
+    "mindeye2": MindEye2(),  # after Scotti et al. (2024), for several recordings
+    "mindbridge": MindBridge(),  # after Wang et al. (2024), for several recordings
+}
+"""Every preset by name."""
+
+SHARED_PRESETS = {name: preset for name, preset in PRESETS.items() if preset.is_shared}
+"""Presets whose image tower several recordings can share."""
+
+
+def build_towers(
+    preset: str, settings: PresetSettings | None, shape: RecordingShape, seed: int, first: AlignedTowers | None = None
+) -> AlignedTowers:
+    """Build the towers of a preset with random weights.
+
+    Parameters
+    ----------
+    preset
+        Name in `PRESETS`.
+    settings
+        Of the preset; None for those that it prescribes.
+    shape
+        Of the recording.
+    seed
+        Of the weights.
+    first
+        Towers of another recording whose image tower these are to share; None for an image tower of their own.
+
+    Returns
+    -------
+    towers
+        With ``recipe``, from which `dina.training.saved.load_towers` builds them again.
+
+    Raises
+    ------
+    DataError
+        If the preset is unknown or its towers cannot take the images.
+    """
+    row = PRESETS[check_choice("preset", preset, PRESETS)]
+    chosen = row.settings_type() if settings is None else settings
+    generator = torch.Generator().manual_seed(seed_for(seed, "initial weights"))
+    towers = row.build(chosen, shape, generator) if first is None else row.build_beside(first, chosen, shape, generator)
+    towers.recipe = {"preset": preset, "settings": chosen.model_dump(mode="json"), "shape": asdict(shape)}
+    return towers
+
+
+__all__ = ["PRESETS", "SHARED_PRESETS", "Preset", "PresetSettings", "RecordingShape", "build_towers"]

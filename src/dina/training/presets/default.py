@@ -1,0 +1,98 @@
+"""Preset `default`: V1-like channels, local fields and shared noise, started in closed form."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import initialise
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
+from dina.training.comparison import LikelihoodComparison
+from dina.training.fit import FitSettings
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.start import Chosen, NeuronPrior, start_at_encoding_models, start_new_recording
+from dina.training.state import OptimiserSettings
+
+Towers = AlignedTowers[GaborEnergy, ProjectiveFields]
+
+
+class DefaultSettings(PresetSettings):
+    """V1-like channels, local fields, shared noise: started in closed form, then trained together.
+
+    Parameters
+    ----------
+    stride
+        Pixels between places of the map; None for 17 places along the shorter side of the image.
+    n_orientations
+        Orientations of the Gabor filters.
+    n_contrasts
+        Knots of the contrast gain.
+    has_phases
+        Whether rectified phases (simple cells) are among the channels.
+    order
+        Order of the local patterns that make up a field.
+    widths
+        Widths of the field window to choose from by leave-one-out over training images, in places of the map.
+    n_noise_components
+        Largest number of shared noise components.
+    dropout
+        Probability of silencing a neuron while training.
+    fit
+        Training of what has no closed form: gains of channels, of contrasts and of neurons, and the scale.
+    """
+
+    stride: int | None = Field(None, ge=1)
+    n_orientations: int = Field(4, ge=2)
+    n_contrasts: int = Field(8, ge=2)
+    has_phases: bool = True
+    order: int = Field(2, ge=0, le=4)
+    widths: tuple[float, ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
+    n_noise_components: int = Field(512, ge=1)
+    dropout: float = Field(0.25, ge=0, lt=1)
+    fit: FitSettings = FitSettings(
+        n_epochs=2,
+        batch_size=256,
+        image=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
+        neural=OptimiserSettings(learning_rate=3e-3, weight_decay=0.0),
+        patience=1,
+    )
+
+
+class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
+    """Gabor channels meet the projective fields of the neurons in the likelihood of an encoding model."""
+
+    settings_type = DefaultSettings
+    has_closed_form_start: ClassVar[bool] = True
+    is_shared: ClassVar[bool] = True
+
+    def build(self, settings: DefaultSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+        """Build both towers; neither decodes before `start`."""
+        image_tower = GaborEnergy(
+            (shape.n_channels, shape.height, shape.width),
+            settings.stride,
+            settings.n_orientations,
+            settings.n_contrasts,
+            has_phases=settings.has_phases,
+        )
+        n_components = min(settings.n_noise_components, shape.n_neurons)
+        neural_tower = ProjectiveFields(shape.n_neurons, image_tower.map_shape, settings.order, n_components, settings.dropout)
+        towers = AlignedTowers(image_tower, neural_tower, LikelihoodComparison(neural_tower))
+        initialise(towers, generator)
+        return towers
+
+    def start(
+        self, towers: Sequence[Towers], settings: DefaultSettings, recordings: Sequence[RecordingPairs]
+    ) -> tuple[NeuronPrior | None, Chosen]:
+        """Set all towers to encoding models of the training pairs."""
+        neural_towers = [each.neural_tower for each in towers]
+        return start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
+
+    def join(self, towers: Towers, settings: DefaultSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
+        """Set the neural tower to an encoding model with the prior that other recordings have learnt."""
+        if prior is None:
+            raise ValueError("A recording joins with the prior of others; got none. Start the others first.")
+        return start_new_recording(towers.image_tower, towers.neural_tower, prior, recording.train, recording.validation)

@@ -1,0 +1,129 @@
+"""The contract of presets: how towers are built from settings, and what they learn in closed form before training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from dina.data.pairs import Pairs
+from dina.training.aligned_towers import AlignedTowers, Image, Neural
+from dina.training.batches import RecordingPairs
+from dina.training.epoch import TrainingPlan
+from dina.training.fit import FitSettings
+from dina.training.start import Chosen, NeuronPrior
+
+
+class PresetSettings(BaseModel):
+    """Settings that every preset has; each preset adds more.
+
+    Parameters
+    ----------
+    fit
+        How the towers are trained.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fit: FitSettings = FitSettings()
+
+
+@dataclass(frozen=True)
+class RecordingShape:
+    """Sizes for which towers are built.
+
+    Parameters
+    ----------
+    n_channels, height, width
+        Of the images, in pixels.
+    n_neurons
+        Number of neurons.
+    """
+
+    n_channels: int
+    height: int
+    width: int
+    n_neurons: int
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> "RecordingShape":
+        """Return the sizes of some pairs."""
+        n_channels, height, width = (int(extent) for extent in pairs.images.shape[1:])
+        return cls(n_channels, height, width, pairs.n_neurons)
+
+
+Settings = TypeVar("Settings", bound=PresetSettings)
+
+
+class Preset(Generic[Settings, Image, Neural]):
+    """One way to build and start a pair of towers for each recording.
+
+    A preset of your own derives from this class with its settings, image tower and neural tower, writes `build`, and
+    `join` where its towers learn anything in closed form, and becomes a row of `dina.training.presets.PRESETS`.
+
+    Attributes
+    ----------
+    settings_type
+        Its settings; without arguments, those that the preset prescribes.
+    has_closed_form_start
+        Whether the towers can decode before any training by gradients.
+    is_shared
+        Whether several recordings can share its image tower.
+    """
+
+    settings_type: type[Settings]
+    has_closed_form_start: ClassVar[bool] = False
+    is_shared: ClassVar[bool] = False
+
+    def build(self, settings: Settings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers[Image, Neural]:
+        """Build towers with random weights; saved weights are put into towers built in this way.
+
+        Raises
+        ------
+        DataError
+            If the towers cannot take the images.
+        """
+        raise NotImplementedError
+
+    def build_beside(
+        self, first: AlignedTowers[Image, Neural], settings: Settings, shape: RecordingShape, generator: torch.Generator
+    ) -> AlignedTowers[Image, Neural]:
+        """Build towers for a further recording around the image tower of the first one."""
+        towers = self.build(settings, shape, generator)
+        return AlignedTowers(first.image_tower, towers.neural_tower, towers.comparison)
+
+    def start(
+        self, towers: Sequence[AlignedTowers[Image, Neural]], settings: Settings, recordings: Sequence[RecordingPairs]
+    ) -> tuple[NeuronPrior | None, Chosen]:
+        """Learn from all recordings, in place, whatever has a closed form; called once before training.
+
+        Parameters
+        ----------
+        towers
+            Of each recording, with one image tower.
+        settings
+            Of the preset.
+        recordings
+            Training pairs teach; validation pairs may choose between settings.
+
+        Returns
+        -------
+        prior
+            With which a further recording can be started; None where there is no closed form.
+        chosen
+            What validation chose.
+        """
+        for each, recording in zip(towers, recordings, strict=True):
+            self.join(each, settings, None, recording)
+        return None, {}
+
+    def join(
+        self, towers: AlignedTowers[Image, Neural], settings: Settings, prior: NeuronPrior | None, recording: RecordingPairs
+    ) -> Chosen:
+        """Do the same for one further recording; leaves everything that is shared as it is. Returns what validation chose."""
+        return {}
+
+    def plan(self, settings: Settings) -> TrainingPlan:
+        """Return how training differs from one objective throughout."""
+        return TrainingPlan()

@@ -1,0 +1,117 @@
+"""Preset `scratch`: two image pathways and a linear neural tower, trained from random weights."""
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from pydantic import Field
+
+from dina.data.pairs import Pairs
+from dina.models.towers.image.two_pathway import TwoPathway
+from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.tower import initialise
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
+from dina.training.comparison import CosineComparison
+from dina.training.fit import FitSettings
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.start import Chosen, NeuronPrior
+from dina.training.state import OptimiserSettings
+
+Towers = AlignedTowers[TwoPathway, LowRank]
+HIGHEST_RELIABILITY = 0.95
+
+
+class ScratchSettings(PresetSettings):
+    """Two trained pathways and a linear neural tower of low rank.
+
+    Parameters
+    ----------
+    map_channels
+        Channels of the feature maps.
+    pathway_width
+        Channels inside each pathway.
+    rank
+        Components of the neural tower.
+    dropout
+        Probability of silencing a neuron while training.
+    is_reliability_weighted
+        Whether responses are weighted by their reliability over training repeats.
+    temperature
+        At the start; it is learnt.
+    fit
+        Training.
+    """
+
+    map_channels: int = Field(8, ge=1)
+    pathway_width: int = Field(32, ge=4, multiple_of=4)
+    rank: int = Field(256, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    is_reliability_weighted: bool = True
+    temperature: float = 0.05
+    fit: FitSettings = FitSettings(
+        n_epochs=40,
+        batch_size=128,
+        image=OptimiserSettings(learning_rate=2e-3, weight_decay=0.01),
+        neural=OptimiserSettings(learning_rate=1e-3, weight_decay=0.1),
+        patience=12,
+    )
+
+
+class Scratch(Preset[ScratchSettings, TwoPathway, LowRank]):
+    """A convolutional image tower meets a low-rank neural tower in a correlation with a learnt temperature."""
+
+    settings_type = ScratchSettings
+    is_shared: ClassVar[bool] = True
+
+    def build(self, settings: ScratchSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+        """Build both towers."""
+        image_tower = TwoPathway((shape.n_channels, shape.height, shape.width), settings.map_channels, settings.pathway_width)
+        neural_tower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
+        comparison = CosineComparison(settings.temperature, is_learnt=True, is_centred=True)
+        towers = AlignedTowers(image_tower, neural_tower, comparison)
+        initialise(towers, generator)
+        return towers
+
+    def join(self, towers: Towers, settings: ScratchSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
+        """Weight responses by their reliability."""
+        if settings.is_reliability_weighted:
+            towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(recording.train)))
+        return {}
+
+
+def reliability_weights(train: Pairs) -> Float32[np.ndarray, "neuron"]:
+    r"""Return √(ρ / (1 − ρ)) of each neuron, scaled to a mean square of 1.
+
+    ρ is the correlation over images between the first and the second trial: the fraction of a neuron's variance that
+    the image explains. Divided by the noise deviation, a standardised response has this signal-to-noise ratio.
+
+    Parameters
+    ----------
+    train
+        Training pairs. Without at least three images with two trials all weights are 1.
+
+    Returns
+    -------
+    weights
+        Dimensionless, shape ``(n_neurons,)``; 0 for neurons whose trials do not correlate.
+    """
+    number = train.repeat_number()
+    counts = np.bincount(train.stimulus_index, minlength=train.n_stimuli)
+    repeated = np.flatnonzero(counts >= 2)
+    if len(repeated) < 3:
+        return np.ones(train.n_neurons, dtype=np.float32)
+    halves = []
+    for repeat in (0, 1):
+        row = np.zeros(train.n_stimuli, dtype=np.int64)
+        trials = np.flatnonzero(number == repeat)
+        row[train.stimulus_index[trials]] = trials
+        half = train.responses[row[repeated]].astype(np.float64)
+        halves.append(half - half.mean(0))
+    spread = np.sqrt((halves[0] ** 2).sum(0) * (halves[1] ** 2).sum(0))
+    reliability = np.divide((halves[0] * halves[1]).sum(0), spread, out=np.zeros_like(spread), where=spread > 0)
+    reliability = np.clip(reliability, 0.0, HIGHEST_RELIABILITY)
+    weights = np.sqrt(reliability / (1 - reliability))
+    scale = np.sqrt(np.mean(weights**2))
+    return (weights / scale if scale > 0 else np.ones_like(weights)).astype(np.float32)

@@ -1,1 +1,0 @@
-"""Decoding recipes of the literature as presets; each says what it takes from its source and what it leaves out."""

@@ -1,0 +1,351 @@
+"""The closed-form start: towers begin at encoding models, of one or several recordings, or of one that joins others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.data.pairs import Pairs
+from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
+from dina.models.encoding_weights import LocalWeights, learn_prior
+from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
+from dina.models.towers.field_basis import hermite_fields
+from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.retrieval.choice import Candidate, choose_by_rank
+from dina.shapes import ContrastImages
+from dina.training.batches import RecordingPairs
+
+N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
+N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
+COMPONENT_COUNTS = (32, 128, 512)
+SHRINKAGES = (0.3, 0.6)
+
+Chosen = dict[str, str | float]
+"""What validation chose, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronPrior:
+    """What the neurons of all recordings say about a neuron not yet seen.
+
+    Parameters
+    ----------
+    width
+        Of the receptive-field window, in places of the map.
+    weights
+        Square root of the covariance of weights over patterns and channels, from the neurons of all recordings.
+    """
+
+    width: float
+    weights: Float[Tensor, "feature feature"]
+
+
+@torch.no_grad()
+def start_at_encoding_models(
+    image_tower: GaborEnergy,
+    neural_towers: Sequence[ProjectiveFields],
+    recordings: Sequence[RecordingPairs],
+    widths: tuple[float, ...],
+) -> tuple[NeuronPrior, Chosen]:
+    """Set one image tower, and a neural tower for each recording, to encoding models in place.
+
+    Five steps read training pairs alone: statistics of the maps; receptive-field centres; one width of the
+    receptive-field window; ridge weights of every neuron, first with a flat prior and then with the prior learnt from all
+    neurons; the noise that predictions of left-out images leave unexplained. A third model lets each neuron's mean
+    response, the expected maps and the gain of predictions follow the contrast of the image, which takes many images to
+    learn. Validation images then choose among these three models, with three numbers of noise components and two
+    shrinkages each.
+
+    Recordings share the statistics of the maps over all training images, the width (the middle one of those that recordings
+    would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else belongs to
+    each recording.
+
+    Parameters
+    ----------
+    image_tower, neural_towers
+        Set in place.
+    recordings
+        In the order of the neural towers.
+    widths
+        To choose from, in places of the map.
+
+    Returns
+    -------
+    prior
+        With which a further recording can be started.
+    chosen
+        What was chosen for all recordings, by name; with one recording also what was chosen for it.
+
+    Raises
+    ------
+    ValueError
+        If the image tower has no channels of contrast.
+    """
+    contrast = _contrast_of(image_tower)
+    images, rows = _union([each.train for each in recordings])
+    maps = image_tower.learn_statistics(torch.from_numpy(images))
+    knots = contrast.knot_weights(torch.from_numpy(images).to(maps.device))
+    expected = contrast.expected.clone()
+    contrast.expected.zero_()
+    shift_by_contrast(maps, knots, expected)
+    data = []
+    for of_recording, recording in zip(rows, recordings, strict=True):
+        responses = torch.from_numpy(recording.train.averaged()).to(maps.device)
+        windows = Windows.find(_at(maps, of_recording), responses, widths, neural_towers[0].order)
+        data.append(_TrainingResponses(of_recording, responses, windows))
+    width = sorted(one.windows.width for one in data)[(len(data) - 1) // 2]
+    data = [replace(one, windows=replace(one.windows, width=width)) for one in data]
+    flat = [EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows).weights for one in data]
+    prior = NeuronPrior(width, learn_prior(_pooled(flat)))
+    candidates: list[list[_Candidate]] = []
+    for one, weights in zip(data, flat, strict=True):
+        learnt = EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, prior.weights).weights
+        both = (("ignorant", weights), ("learnt", learnt))
+        candidates.append([_steady_candidate(each, one.responses, knots.shape[1], name) for name, each in both])
+    shift_by_contrast(maps, knots, -expected)
+    for one, models in zip(data, candidates, strict=True):
+        models.append(_contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights))
+    winners = _choose_together(image_tower, neural_towers, recordings, candidates, expected)
+    for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
+        winner.install(tower, recording.train)
+    follows = "no" if winners[0].candidate.is_contrast_free else "yes"
+    if len(winners) > 1:
+        return prior, {"window_width": width, "follows_contrast": follows}
+    of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior}
+    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows}
+
+
+@torch.no_grad()
+def start_new_recording(
+    image_tower: GaborEnergy, neural_tower: ProjectiveFields, prior: NeuronPrior, train: Pairs, validation: Pairs
+) -> Chosen:
+    """Set the neural tower of a new recording to an encoding model, with an image tower and a prior that others have learnt.
+
+    Parameters
+    ----------
+    image_tower
+        Left as it is.
+    neural_tower
+        Set in place.
+    prior
+        From `start_at_encoding_models`.
+    train, validation
+        Pairs of the new recording; they may be few. Validation chooses the prior (learnt or ignorant), whether mean responses
+        follow contrast, and the noise model.
+
+    Returns
+    -------
+    chosen
+        What was chosen, by name.
+    """
+    contrast = _contrast_of(image_tower)
+    images = torch.from_numpy(train.images).to(contrast.knot.device)
+    knots = contrast.knot_weights(images)
+    maps = _standard_maps(image_tower, images)
+    responses = torch.from_numpy(train.averaged()).to(maps.device)
+    is_free = not bool(contrast.expected.any())
+    windows = Windows.find(maps, responses, (prior.width,), neural_tower.order)
+    candidates = []
+    for name, covariance in (("ignorant", None), ("learnt", prior.weights)):
+        weights = EncodingModel.fit(maps, responses, windows, covariance).weights
+        candidates.append(_steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
+    if not is_free:
+        candidates.append(_contrast_candidate(maps, responses, knots, windows, prior.weights))
+    choices = [_choose_noise(image_tower, neural_tower, candidate, validation) for candidate in candidates]
+    best = min(choices, key=lambda each: each.loss)  # the first of equals
+    best.install(neural_tower, train)
+    steady = best.candidate.at_knot.std(0, correction=0).max() == 0
+    return {**best.noise_settings, "prior": best.candidate.prior, "mean_follows_contrast": "no" if bool(steady) else "yes"}
+
+
+@dataclass(frozen=True, eq=False)
+class _TrainingResponses:
+    """Averaged training responses of one recording."""
+
+    rows: Tensor  # of its images among those of all recordings
+    responses: Tensor
+    windows: Windows
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """One encoding model of the training images, before the size of its noise model is chosen."""
+
+    weights: LocalWeights  # of every neuron on the maps
+    at_knot: Float[Tensor, "knot neuron"]  # mean response at each knot of contrast
+    gain: Float[Tensor, "knot"]  # of predictions at each knot of contrast
+    predicted: Float[Tensor, "stimulus neuron"]  # responses to the training images, each predicted from the others
+    prior: str  # "ignorant" or "learnt"
+    is_contrast_free: bool  # whether neither mean responses nor maps follow the contrast of the image
+    residuals: ResidualComponents  # responses less predictions
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A candidate with the noise model under which it finds validation images best."""
+
+    candidate: _Candidate
+    noise: LowRankNoise
+    loss: float  # mean log rank of the validation images
+    noise_settings: Chosen
+
+    def install(self, neural_tower: ProjectiveFields, train: Pairs) -> None:
+        """Put weights, mean responses, noise and typical responses into the neural tower."""
+        _install_weights(neural_tower, self.candidate.weights, self.candidate.at_knot)
+        neural_tower.private.copy_(self.noise.private)
+        neural_tower.loadings.zero_()
+        neural_tower.loadings[:, : self.noise.loadings.shape[1]] = self.noise.loadings
+        neural_tower.keep_typical(choose_typical(self.candidate.predicted), float(train.total_presentations().mean()))
+
+
+def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
+    if image_tower.contrast is None:
+        raise ValueError("The closed-form start needs an image tower with n_contrasts of at least 2.")
+    return image_tower.contrast
+
+
+def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
+    """Return every image that is a training image of any recording once, and the rows of each recording's own."""
+    position: dict[tuple[int, bytes], int] = {}
+    images: list[np.ndarray] = []
+    rows = []
+    for part in parts:
+        own = []
+        for identity, image in zip(part.stimulus_id, part.images, strict=True):
+            # under another condition the same identity has other pixels
+            key = (int(identity), image[:, ::4, ::4].tobytes())
+            if key not in position:
+                position[key] = len(images)
+                images.append(image)
+            own.append(position[key])
+        rows.append(torch.tensor(own))
+    return np.stack(images), rows
+
+
+def _at(maps: Tensor, rows: Tensor) -> Tensor:
+    """Return some maps, without a copy where all are wanted in order: maps of a whole recording take hundreds of megabytes."""
+    if len(rows) == len(maps) and bool((rows == torch.arange(len(maps))).all()):
+        return maps
+    return maps[rows.to(maps.device)]
+
+
+def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:
+    """Return the weights of all recordings as if they were of one, for `learn_prior`, which reads weights and fit alone."""
+    names = ("centre", "weights", "intercept", "explained", "penalty")
+    together: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
+    # recordings may have seen different images: their predictions cannot stand side by side
+    return replace(found[0], predicted=torch.cat([each.predicted[:0] for each in found], dim=1), **together)
+
+
+def _choose_together(
+    image_tower: GaborEnergy,
+    neural_towers: Sequence[ProjectiveFields],
+    recordings: Sequence[RecordingPairs],
+    candidates: Sequence[Sequence[_Candidate]],
+    expected: Tensor,
+) -> list[_Choice]:
+    """Choose for all recordings together whether contrast is followed, and for each what else there is to choose."""
+    contrast = _contrast_of(image_tower)
+    sizes = torch.tensor([float(tower.n_neurons) for tower in neural_towers], device=expected.device)
+    following = torch.stack([own[-1].gain for own in candidates])
+    gain = (following * (sizes / sizes.sum())[:, None]).sum(0)
+    best: dict[bool, list[_Choice]] = {}
+    for is_free in (True, False):
+        contrast.expected.copy_(expected * (0.0 if is_free else 1.0))
+        contrast.gain.copy_(torch.ones_like(gain) if is_free else gain)
+        best[is_free] = [
+            min(
+                (_choose_noise(image_tower, tower, c, r.validation) for c in own if c.is_contrast_free == is_free),
+                key=lambda each: each.loss,
+            )
+            for tower, r, own in zip(neural_towers, recordings, candidates, strict=True)
+        ]
+    is_free = sum(each.loss for each in best[True]) <= sum(each.loss for each in best[False])
+    contrast.expected.copy_(expected * (0.0 if is_free else 1.0))
+    contrast.gain.copy_(torch.ones_like(gain) if is_free else gain)
+    return best[is_free]
+
+
+def _standard_maps(image_tower: GaborEnergy, images: Tensor, chunk: int = 64) -> Tensor:
+    """Return maps with the tower's statistics, less what it expects of their contrast, before any gain; half precision."""
+    contrast = _contrast_of(image_tower)
+    maps = []
+    for first in range(0, len(images), chunk):
+        part = images[first : first + chunk]
+        standard = (image_tower.raw_maps(part) - image_tower.mean) / image_tower.deviation
+        maps.append((standard - torch.einsum("bk,kchw->bchw", contrast.knot_weights(part), contrast.expected)).half())
+    return torch.cat(maps)
+
+
+def _steady_candidate(
+    weights: LocalWeights, responses: Float[Tensor, "stimulus neuron"], n_knots: int, prior: str, *, is_contrast_free: bool = True
+) -> _Candidate:
+    """Return the model whose mean responses do not follow contrast."""
+    same, ones = weights.intercept.expand(n_knots, -1), torch.ones(n_knots, device=responses.device)
+    residuals = decompose_residuals(responses - weights.predicted)
+    return _Candidate(weights, same, ones, weights.predicted, prior, is_contrast_free, residuals)
+
+
+def _contrast_candidate(
+    maps: Float[Tensor, "stimulus channel height width"],
+    responses: Float[Tensor, "stimulus neuron"],
+    knots: Float[Tensor, "stimulus knot"],
+    windows: Windows,
+    prior: Float[Tensor, "feature feature"],
+) -> _Candidate:
+    """Fit the part of responses and maps that contrast does not predict, and calibrate it at every contrast.
+
+    ``maps`` are already without the part that contrast predicts.
+    """
+    at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
+    deviation = responses - knots @ at_knot
+    weights = EncodingModel.fit(maps, deviation, windows, prior).weights
+    gain = torch.ones(knots.shape[1], device=maps.device)
+    components = decompose_residuals(deviation - weights.predicted)
+    for _ in range(N_CALIBRATIONS):
+        gain = calibrate_by_contrast(deviation, weights.predicted, components.noise(512, 0.5), knots)
+        components = decompose_residuals(deviation - (knots @ gain)[:, None] * weights.predicted)
+    predicted = knots @ at_knot + (knots @ gain)[:, None] * weights.predicted
+    return _Candidate(weights, at_knot + weights.intercept, gain, predicted, "learnt", False, components)
+
+
+def _choose_noise(image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, validation: Pairs) -> _Choice:
+    """Choose size and shrinkage of the noise model by validation; both towers are left with the candidate's means.
+
+    The image tower must already expect of contrast what the candidate does.
+    """
+    _install_weights(neural_tower, candidate.weights, candidate.at_knot)
+    evoked = _evoked(image_tower, neural_tower, validation)
+    responses = torch.from_numpy(validation.averaged()).to(evoked.device)
+    noises = candidate.residuals.noises(COMPONENT_COUNTS, SHRINKAGES, most=neural_tower.loadings.shape[1])
+    best = choose_by_rank(
+        Candidate(noise, setting, noise.log_likelihood(responses, evoked).cpu().numpy()) for noise, setting in noises
+    )
+    return _Choice(candidate, best.model, best.loss, best.setting)
+
+
+def _install_weights(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:
+    """Put weights and mean responses at each contrast into the neural tower."""
+    n_channels = weights.weights.shape[2]
+    tower.centre.copy_(weights.centre)
+    tower.width.fill_(weights.width)
+    tower.weights.zero_()
+    tower.weights[:, :, :n_channels] = weights.weights
+    # the channels of contrast are constant planes: read by the Gaussian alone, divided by its sum inside the map
+    _, height, width = tower.map_shape
+    centres, number = torch.unique(weights.centre, dim=0, return_inverse=True)
+    inside = hermite_fields((height, width), centres, weights.width, 0).sum(dim=(1, 2, 3))[number]
+    tower.weights[:, 0, n_channels:] = (at_knot / inside).T
+    tower.log_gain.zero_()
+
+
+def _evoked(image_tower: GaborEnergy, neural_tower: ProjectiveFields, pairs: Pairs, chunk: int = 64) -> Tensor:
+    """Return what every neuron is expected to answer to the images of ``pairs``."""
+    images = torch.from_numpy(pairs.images).to(neural_tower.weights.device)
+    return torch.cat([neural_tower.predict(image_tower(images[i : i + chunk])) for i in range(0, len(images), chunk)])
