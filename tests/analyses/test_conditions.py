@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dina.analyses.conditions.compute import ConditionsResult, analyse_conditions
-from dina.analyses.conditions.matched_conditions import have_same_neurons, match_conditions
+from dina.analyses.conditions.compute import ConditionsResult, analyse_conditions, have_same_neurons, match_conditions
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
 from dina.recordings.recording import Recording

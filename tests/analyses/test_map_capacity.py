@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.map_capacity.capacities import list_capacities
-from dina.analyses.map_capacity.compute import MapCapacityResult, analyse_map_capacity, slope_per_octave
+from dina.analyses.map_capacity.compute import MapCapacityResult, analyse_map_capacity, list_capacities, slope_per_octave
 from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
 from dina.checks import DataError

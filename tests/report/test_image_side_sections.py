@@ -10,8 +10,7 @@ from matplotlib.text import Text
 
 from dina.analyses import ANALYSES
 from dina.analyses.altered_gallery import first_places, margins
-from dina.analyses.conditions.compute import ConditionsResult
-from dina.analyses.conditions.matched_conditions import MatchedConditions
+from dina.analyses.conditions.compute import ConditionsResult, MatchedConditions
 from dina.analyses.map_capacity.compute import MapCapacityResult
 from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.shape_texture.altered_images import ALTERATIONS

@@ -1,8 +1,8 @@
-"""Whether decoding depends on the stimulus set: within natural, white, 8D, 4D and small images, and from one to the others."""
+"""Conditions: whether decoding depends on the stimulus set, within natural, white, 8D, 4D and small images and between them."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -10,7 +10,6 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from dina.analyses.altered_gallery import EncodedQueries, first_places
-from dina.analyses.conditions.matched_conditions import MatchedConditions, match_conditions
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling, curve_variables
 from dina.checks import DataError
@@ -18,21 +17,51 @@ from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
 from dina.data.standardise import Standardiser
 from dina.progress import track
+from dina.randomness import generator_for
 from dina.recordings.recording import Recording
+from dina.recordings.truth import Truth
 from dina.rivals.ideal_observer import IdealObserver
 from dina.statistics.finding import Finding
+from dina.statistics.reliability import signal_variance_fraction
+from dina.statistics.repeats import count_within_group
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
 
 NEURALLY_DERIVED = ("8D", "4D")
-CAVEAT = "8D and 4D images are projections on patterns found from neural responses: what is decoded there was put in by neurons"
+CAVEAT = (
+    "8D and 4D images are projections on patterns found from neural responses, so part of what is decoded was put in by neurons"
+)
 OTHER_NEURONS = (
-    "The recordings do not say that their neurons are the same (neuron_position_um, known and equal in both), and towers cannot be"
-    " asked about other neurons."
+    "The recordings do not say that their neurons are the same (neuron_position_um, known and equal in both), and towers cannot"
+    " decode other neurons."
 )
 FEWEST_IMAGES = 10
 Fitted = tuple[AlignedTowers, Standardiser]
 """Towers, and the means and deviations by which they know responses."""
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedConditions:
+    """Recordings that differ in their images' pixels and in nothing else that can be helped.
+
+    Parameters
+    ----------
+    recordings
+        With the same identities, trials per identity, number of neurons, and the same mean signal variance fraction.
+    stimulus_id
+        Identities that were shown in all of them.
+    fraction_before, fraction_after
+        Mean over neurons of the signal variance fraction of each recording's training trials; NaN where no image was
+        shown twice, in which case no noise was added.
+    has_same_neurons
+        Whether the neurons of each recording are known to be those of the first one, in the same order.
+    """
+
+    recordings: tuple[Recording, ...]
+    stimulus_id: Int[np.ndarray, "stimulus"]
+    fraction_before: Float[np.ndarray, "condition"]
+    fraction_after: Float[np.ndarray, "condition"]
+    has_same_neurons: Bool[np.ndarray, "condition"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +73,7 @@ class ConditionsResult:
     conditions
         Their names; the first is the one of the decoding, from which the towers are taken to the others.
     within
-        Chance of each candidate to come first, towers fitted within each condition.
+        Probability of each candidate to come first, for towers fitted within each condition.
     transferred
         The same for towers fitted on the first condition; its own entry equals that of ``within``. NaN where the neurons
         are not known to be the same.
@@ -161,7 +190,7 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
         fit_own = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
         taken = fit_first if matched.has_same_neurons[place] else None
-        tables.append(decoded.parts.get(recording.condition, partial(_ask, recording, test, fit_own, taken)))
+        tables.append(decoded.parts.get(recording.condition, partial(_decode_condition, recording, test, fit_own, taken)))
     return ConditionsResult(
         conditions=tuple(recording.condition for recording in matched.recordings),
         within=np.stack([table["within"] for table in tables]),
@@ -172,6 +201,128 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
         n_dropped=int(is_alike.sum()),
         resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
     )
+
+
+def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_train"], seed: int) -> MatchedConditions:
+    r"""Make recordings equal in number of neurons, identities, repeats and signal variance.
+
+    Neurons count as the same only where their positions are known and agree. If one recording has other neurons than the
+    first, as many neurons are drawn at random from every recording as the smallest has; recordings of the same neurons keep
+    the same ones. Identities that one of the recordings lacks are dropped from all. Of every identity the first trials are
+    kept, as many as the recording with the fewest has. Then Gaussian noise, private to each neuron, is added to all
+    recordings but the poorest.
+
+    Parameters
+    ----------
+    recordings
+        With one ``image_set`` and one condition each.
+    train
+        Training identities; signal variance is estimated from their trials only.
+    seed
+        Of the noise, and of the choice of neurons.
+
+    Raises
+    ------
+    DataError
+        If image sets or conditions do not allow it, or a recording has no signal.
+
+    Notes
+    -----
+    With a mean signal variance fraction :math:`f` of a recording and :math:`f_0` of the poorest, a neuron of variance
+    :math:`V` gets noise of variance :math:`V (f / f_0 - 1)`, which multiplies every neuron's fraction by :math:`f_0 / f`.
+    """
+    _check_comparable(recordings)
+    is_same = np.array([have_same_neurons(recordings[0], other) for other in recordings])
+    if not is_same.all():
+        recordings = _draw_neurons(recordings, is_same, seed)
+    counts = np.stack([recording.repeats_per_stimulus() for recording in recordings]).min(axis=0)
+    equal = [_first_trials(recording, counts) for recording in recordings]
+    shown = np.flatnonzero(counts)
+    before = np.array([_mean_fraction(recording, train) for recording in equal])
+    if np.isfinite(before).all():
+        if before.min() <= 0:
+            poorest = equal[int(np.argmin(before))]
+            raise DataError(
+                f"Signal variance can be matched only where there is some; that of condition {poorest.condition!r} is estimated"
+                f" at {before.min():.3f} of the variance. Leave this recording out, or record more repeats."
+            )
+        equal = [
+            _add_noise(recording, train, float(fraction / before.min() - 1), seed)
+            for recording, fraction in zip(equal, before, strict=True)
+        ]
+    after = np.array([_mean_fraction(recording, train) for recording in equal])
+    return MatchedConditions(tuple(equal), shown, before, after, is_same)
+
+
+def have_same_neurons(one: Recording, other: Recording) -> bool:
+    """Tell whether two recordings have the same neurons in the same order: their positions are known and agree.
+
+    An equal number of neurons is no evidence: two sessions of one size hold different neurons.
+
+    Parameters
+    ----------
+    one, other
+        Positions that are NaN in both agree; at least one must be known.
+    """
+    first, second = one.neuron_position_um, other.neuron_position_um
+    if one is other:
+        return True
+    if first is None or second is None or first.shape != second.shape or not np.isfinite(first).all(axis=1).any():
+        return False
+    return np.array_equal(first, second, equal_nan=True)
+
+
+def _draw_neurons(recordings: Sequence[Recording], is_same: Bool[np.ndarray, "condition"], seed: int) -> list[Recording]:
+    """Draw as many neurons of each recording as the smallest has, the same ones of recordings of the same neurons."""
+    fewest = min(recording.n_neurons for recording in recordings)
+    drawn = []
+    for recording, same in zip(recordings, is_same, strict=True):
+        purpose = "neurons" if same else f"neurons {recording.condition}"
+        order = generator_for(seed, purpose).permutation(recording.n_neurons)
+        keep = np.isin(np.arange(recording.n_neurons), order[:fewest])
+        note = f"{fewest} neurons were drawn at random, as many as the smallest recording has."
+        drawn.append(recording if keep.all() else recording.select_neurons(keep, note))
+    return drawn
+
+
+def _check_comparable(recordings: Sequence[Recording]) -> None:
+    sets = sorted({recording.image_set for recording in recordings})
+    if len(sets) > 1:
+        raise DataError(
+            f"Conditions are compared on the same image identities; got the image sets {', '.join(sets)}. Give recordings of one set."
+        )
+    conditions = [recording.condition for recording in recordings]
+    if len(set(conditions)) < len(conditions):
+        raise DataError(f"Each condition may be given once; got {', '.join(conditions)}. Leave the repeated one out.")
+
+
+def _first_trials(recording: Recording, counts: Int[np.ndarray, "stimulus"]) -> Recording:
+    number = count_within_group(recording.stimulus_id)
+    keep: Bool[np.ndarray, "trial"] = number < counts[recording.stimulus_id]
+    return recording.select_trials(keep, "Trials beyond those that every condition has were dropped.")
+
+
+def _mean_fraction(recording: Recording, train: np.ndarray) -> float:
+    trials = np.isin(recording.stimulus_id, train)
+    counts = np.bincount(recording.stimulus_id[trials], minlength=1)
+    if counts.max() < 2:
+        return float("nan")
+    return float(np.nanmean(signal_variance_fraction(recording.responses[trials], recording.stimulus_id[trials])))
+
+
+def _add_noise(recording: Recording, train: np.ndarray, excess: float, seed: int) -> Recording:
+    """Add noise of ``excess`` times each neuron's variance; the truth of a simulation is updated."""
+    if excess <= 1e-9:
+        return recording
+    variance = recording.responses[np.isin(recording.stimulus_id, train)].var(axis=0) * np.float32(excess)
+    noise = generator_for(seed, f"matching noise {recording.condition}").standard_normal(
+        recording.responses.shape, dtype=np.float32
+    )
+    truth = recording.truth
+    known = None if truth is None else replace(truth, private_variance=truth.private_variance + variance)
+    noisy = recording.responses + noise * np.sqrt(variance)
+    note = "Noise was added so that its signal variance fraction is that of the poorest condition."
+    return replace(recording, responses=noisy, truth=known, notes=(*recording.notes, note))
 
 
 def _look_like(
@@ -194,10 +345,10 @@ def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: 
     return decoder.towers, own
 
 
-def _ask(
+def _decode_condition(
     recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
 ) -> dict[str, np.ndarray]:
-    """Return what the condition's own towers, those of the first condition (if any) and the ideal observer find."""
+    """Decode a condition by towers fitted on it, by those of the first condition (if any) and by the ideal observer."""
     own, standardiser = fit_own()
     pairs = make_pairs(recording, test, standardiser)
     found = {"within": _search(own, pairs)}
@@ -206,7 +357,7 @@ def _ask(
         first, of_first = fit_first()
         # the first condition's towers know responses by its own means and deviations
         found["transferred"] = _search(first, make_pairs(recording, test, of_first))
-    return found if recording.truth is None else found | {"ideal": _observe(recording, pairs)}
+    return found if recording.truth is None else found | {"ideal": _observe(recording.truth, pairs)}
 
 
 def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
@@ -214,8 +365,7 @@ def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image can
     return first_places(queries.score(queries.images))
 
 
-def _observe(recording: Recording, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
-    """Ask the ideal observer the same queries."""
-    assert recording.truth is not None  # asked before; tells the type checker
+def _observe(truth: Truth, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
+    """Decode the same queries by the ideal observer."""
     task = make_task(pairs, "averaged")
-    return first_places(IdealObserver(recording.truth).fit(pairs, pairs).score(task.queries, task.gallery))
+    return first_places(IdealObserver(truth).fit(pairs, pairs).score(task.queries, task.gallery))

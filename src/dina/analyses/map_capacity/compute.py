@@ -1,5 +1,6 @@
-"""Whether what towers read follows from the size of their maps: retrieval and frequency edge against capacity."""
+"""Map capacity: whether the spatial frequencies that towers read depend on the size of their maps."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -10,20 +11,30 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.altered_gallery import choose_test_images
 from dina.analyses.decoded import Decoded
-from dina.analyses.map_capacity.capacities import Capacity, list_capacities
 from dina.analyses.paired_resampling import NULL, PairedResampling, curve_variables
 from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, frequency_units, measure_curves
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves, density_per_octave, upper_edge, where_read
+from dina.checks import DataError
+from dina.models.towers.image.gabor_energy import PLACES_ALONG
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import central_range
 from dina.training.dina_decoder import DinaDecoder
+from dina.training.presets import PresetSettings
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
+from dina.training.presets.scratch import ScratchSettings
 
+PAPER_PLACES = ((4, 16), (8, 32), (16, 64), (32, 128))
+CHANNELS = (1, 4, 16)
+SCRATCH_CHANNELS = (1, 2, 4, 8, 16)
+STRIDE_FACTORS = (4.0, 2.0, 1.0, 0.5)
+ORIENTATIONS = (2, 8)
 PUBLISHED_SIZE = "16 × 64"
 FEWEST_FITS, FEWEST_SIZES = 5, 3
 NOT_BOTH = "One of the two stages finds no more than chance."
-ALL_OPEN = "Every fit reads up to the Nyquist limit, so that no edge could follow the size of the maps."
+ALL_OPEN = "Every fit reads up to the Nyquist limit, so no edge could follow the size of the maps."
 PERMUTED = "capacities permuted over the fits"
 EXCHANGED = "the two stages exchanged at random, image by image"
 
@@ -36,7 +47,7 @@ class MapCapacitySettings(BaseModel):
     n_epochs
         Most epochs of each fit; the preset's own number if that is lower.
     frequency
-        How each fit is asked about spatial frequency.
+        How spatial frequency is tested for each fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +57,25 @@ class MapCapacitySettings(BaseModel):
 
 
 DEFAULTS = MapCapacitySettings()
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """One member of a sweep.
+
+    Parameters
+    ----------
+    name
+        Unique within the sweep.
+    settings
+        Of the preset, with the map changed.
+    is_in_slope
+        Whether it belongs to the line through capacities; a first stage differs in more than capacity.
+    """
+
+    name: str
+    settings: PresetSettings
+    is_in_slope: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +142,11 @@ class MapCapacityResult:
         n, edge, top1 = self.curves[0].n_images, np.log2(self._edges()), self._accuracies()
         numbers, places = self.map_shape.prod(axis=1), self.map_shape[:, 1:].prod(axis=1)
         swept = np.array(self.is_in_slope)
-        asked, ceiling = [("edge_per_capacity", edge, numbers)], float(np.log2(self.curves[0].nyquist))
+        sizes, ceiling = [("edge_per_capacity", edge, numbers)], float(np.log2(self.curves[0].nyquist))
         if len(np.unique(places[swept])) > 1:
-            asked.append(("edge_per_places", edge, places))
+            sizes.append(("edge_per_places", edge, places))
         found = []
-        for name, values, size in (*asked, ("top1_per_capacity", top1, numbers)):
+        for name, values, size in (*sizes, ("top1_per_capacity", top1, numbers)):
             rows, reason = self._slopes(size[swept], values[:, swept], ceiling if values is edge else np.inf)
             found.append(Finding.from_rows(name, rows, "1", n, PERMUTED, reason))
         for place in np.flatnonzero(~swept):
@@ -127,11 +157,11 @@ class MapCapacityResult:
     def _slopes(self, size: np.ndarray, values: np.ndarray, ceiling: float) -> tuple[Float[np.ndarray, "row"], str]:
         """Return slopes of the data, the resamples and permuted capacities, and why there are none if so."""
         is_known, n_resamples = np.isfinite(values[0]), self.resampling.n_resamples
-        can_be = f"{is_known.sum()} of {len(size)} can be used (an edge only where more than chance is found)"
+        usable = f"{is_known.sum()} of {len(size)} can be used (an edge only where more than chance is found)"
         size, values = size[is_known], values[:, is_known]
         none, n_sizes = np.full(1 + 2 * n_resamples, np.nan), len(np.unique(size))
         if len(size) < FEWEST_FITS:
-            return none, f"A line needs {FEWEST_FITS} fits; {can_be}."
+            return none, f"A line needs {FEWEST_FITS} fits; {usable}."
         if n_sizes < FEWEST_SIZES:
             return none, f"A line needs maps of {FEWEST_SIZES} sizes; the fits that can be used have {n_sizes}."
         if (values[0] == ceiling).all():
@@ -174,10 +204,10 @@ class MapCapacityResult:
 
 
 def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAULTS) -> MapCapacityResult:
-    """Fit towers with maps of other sizes and ask each which spatial frequencies it reads.
+    """Fit towers with maps of other sizes and measure which spatial frequencies each reads.
 
-    Split, seed and all other settings are those of the decoding. Every fit gets the same number of epochs at most, so that
-    larger maps may be further from their best; the accuracies beside say how far each got.
+    Split, seed and all other settings are those of the decoding. Every fit gets at most the same number of epochs, so larger
+    maps may be further from their best; compare their accuracies.
 
     Parameters
     ----------
@@ -278,3 +308,61 @@ def slope_per_octave(size: Int[np.ndarray, "fit"], values: Float[np.ndarray, "ro
         return np.full(len(values), np.nan)
     slopes: np.ndarray = values @ octave / spread
     return slopes
+
+
+def list_capacities(settings: PresetSettings, image_size: tuple[int, int], n_epochs: int) -> list[Capacity]:
+    """List the settings of a sweep: more and fewer places, more and fewer channels.
+
+    ``paper``: 4 × 16 to 32 × 128 places with one channel, 4 and 16 channels at 16 × 64, and the first stage of the image
+    tower. ``default``: four distances between places, with windows of fields that keep their size on the screen, and two
+    more numbers of orientations. ``scratch``: 1 to 16 channels; its number of places is set by the image.
+
+    Parameters
+    ----------
+    settings
+        Of the decoding; all else stays as it is there.
+    image_size
+        (height, width) in pixels.
+    n_epochs
+        Most epochs of each fit.
+
+    Raises
+    ------
+    DataError
+        If the preset is none of these three.
+    """
+    budget = {"fit": settings.fit.model_copy(update={"n_epochs": min(n_epochs, settings.fit.n_epochs)})}
+    if isinstance(settings, PaperSettings):
+        return _paper(settings.model_copy(update={**budget, "image_stage": 2}))
+    if isinstance(settings, DefaultSettings):
+        return _default(settings.model_copy(update=budget), min(image_size))
+    if isinstance(settings, ScratchSettings):
+        return [Capacity(f"{n} channels", settings.model_copy(update={**budget, "map_channels": n})) for n in SCRATCH_CHANNELS]
+    raise DataError(
+        f"Map capacity is swept for the presets default, scratch and paper; these settings are {type(settings).__name__}."
+        " Fit one of these presets."
+    )
+
+
+def _paper(settings: PaperSettings) -> list[Capacity]:
+    def of(height: int, width: int, channels: int, stage: int = 2) -> PresetSettings:
+        size = {"map_height": height, "map_width": width, "map_channels": channels, "image_stage": stage}
+        return settings.model_copy(update=size)
+
+    swept = [Capacity(f"{h} × {w}", of(h, w, 1)) for h, w in PAPER_PLACES]
+    swept += [Capacity(f"16 × 64, {n} channels", of(16, 64, n)) for n in CHANNELS[1:]]
+    return [*swept, Capacity("16 × 64, first stage", of(16, 64, 1, stage=1), is_in_slope=False)]
+
+
+def _default(settings: DefaultSettings, shorter_side: int) -> list[Capacity]:
+    usual = max(1, round(shorter_side / PLACES_ALONG)) if settings.stride is None else settings.stride
+    # at least three places along the shorter side; two factors may give the same stride
+    largest = max(1, shorter_side // 3)
+    strides = sorted({min(largest, max(1, math.floor(usual * factor + 0.5))) for factor in STRIDE_FACTORS}, reverse=True)
+    swept = []
+    for stride in strides:
+        # widths are in units of places: a window of one size on the screen takes more of the finer places
+        widths = tuple(width * usual / stride for width in settings.widths)
+        swept.append(Capacity(f"every {stride} px", settings.model_copy(update={"stride": stride, "widths": widths})))
+    others = [n for n in ORIENTATIONS if n != settings.n_orientations]
+    return swept + [Capacity(f"{n} orientations", settings.model_copy(update={"n_orientations": n})) for n in others]
