@@ -1,4 +1,4 @@
-"""Maps of images and of responses brought into one form, so that they can be laid side by side and compared."""
+"""Maps of images and of responses in one form, so that they can be compared."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,19 +62,19 @@ class ComparableMaps:
     r"""Maps of both towers as deviations from what is common to all images, in units of each channel's deviation.
 
     The mean over **training** images is subtracted at every place of each tower's maps, so that a mean map that both
-    towers share counts for nothing. Towers that meet in a cosine give maps that can be compared as they are. Where they
+    towers share counts for nothing. Maps of towers that meet in a cosine can be compared as they are. Where the towers
     meet in a likelihood, the neural map :math:`\Psi(r) = W^\top\Sigma^{-1}r` is evidence about the image's map
-    :math:`\varphi`, in other units: there the neural map shown is the **posterior mean** of :math:`\varphi`.
+    :math:`\varphi`, in other units. The **posterior mean** of :math:`\varphi` is then compared instead.
 
     Parameters
     ----------
     towers
         Fitted or not.
     train
-        What means, and the prior, are learnt from.
+        Means and the prior are learnt from these pairs.
     validation
-        What the deviation of neural maps is learnt from: on training responses, which the towers were fitted on, it
-        would come out too large.
+        The deviation of neural maps is learnt from these pairs; on training responses, which the towers were fitted on, it
+        would be too large.
     seed
         Of the choice among the training images.
     n_images
@@ -85,7 +85,7 @@ class ComparableMaps:
     channels
         Names of the channels kept, see `channel_names`.
     form
-        What the neural maps are, in words.
+        The form of the neural maps, in words.
 
     Notes
     -----
@@ -100,13 +100,14 @@ class ComparableMaps:
         chosen = np.sort(generator_for(seed, "images of comparable maps").permutation(train.n_stimuli)[:n_images])
         self._towers = towers
         self._images = train.images[chosen]
-        self._posterior: Tensor | None = None
+        self._fields: ProjectiveFields | None = None
         self.channels = channel_names(towers.image_tower)
         self.form = "maps as the neural tower gives them"
         n = len(self.channels)
         neural, comparison = towers.neural_tower, towers.comparison
         if isinstance(comparison, LikelihoodComparison) and isinstance(neural, ProjectiveFields):
             self.form = "posterior mean of the image's map, given the response"
+            self._fields = neural
             fields = SeparableFields(neural)
             variance, evoked = self._read_training_maps(
                 lambda maps: fields.predict(torch.from_numpy(maps).to(towers.device), slice(None))
@@ -145,7 +146,7 @@ class ComparableMaps:
             yield self._towers.encode_images(self._images[first : first + IMAGES_AT_ONCE])
 
     def _read_training_maps(self, look: Callable[[np.ndarray], Found]) -> tuple[Float[np.ndarray, "channel"], list[Found]]:
-        """Learn the mean map; return the variance of each channel about it, and what ``look`` finds in every batch."""
+        """Learn the mean map; return the variance of each channel about it, and the result of ``look`` for every batch."""
         total, square = np.zeros(self._towers.image_tower.map_shape), np.zeros(self._towers.image_tower.map_shape)
         found = []
         for maps in self._training_maps():
@@ -157,10 +158,9 @@ class ComparableMaps:
         return (square / len(self._images) - mean**2).clip(0).mean(axis=(1, 2)), found
 
     def _raw_neural(self, responses: StimulusResponses) -> Maps:
-        if self._posterior is None:
+        neural = self._fields
+        if neural is None:
             return self._towers.encode_responses(responses)
-        neural = self._towers.neural_tower
-        assert isinstance(neural, ProjectiveFields)  # else there is no posterior; tells the type checker
         with torch.no_grad():
             deviation = torch.from_numpy(responses - self._rest).to(self._evoked.device)
             evidence = self._evoked @ neural.whiten(deviation).T

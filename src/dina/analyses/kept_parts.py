@@ -1,4 +1,4 @@
-"""Parts of a long analysis, each kept in a file as soon as it is computed, so that a stopped analysis goes on from there."""
+"""Parts of a long analysis, each kept in a file as soon as it is computed, so that a stopped analysis resumes from there."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,8 +20,8 @@ class KeptParts:
     Parameters
     ----------
     folder
-        Where parts are kept; None to keep nothing. Whoever gives it sees to it that it holds parts of the very same
-        analysis of the same decoding, and empties it when the analysis is finished.
+        Where parts are kept; None to keep nothing. The caller makes sure that it holds only parts of the same analysis of the
+        same decoding, and empties it when the analysis is finished.
 
     Examples
     --------
@@ -32,19 +32,18 @@ class KeptParts:
     folder: Path | None = None
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays of a part: those that are kept or, if there are none, computed and kept.
+        """Return the arrays of a part: read them where they are kept, else compute and keep them.
 
         Parameters
         ----------
         name
             Of the part, unique within the analysis.
         compute
-            Gives its arrays by name; called only where they are not kept.
+            Gives its arrays by name; called only where they are not kept, or their file cannot be read.
 
         Notes
         -----
-        Numbers are stored as they are, so that an analysis that was stopped ends with the same ones. A file that cannot be
-        read is computed again.
+        Numbers are stored exactly, so that a resumed analysis ends with the same ones.
         """
         if self.folder is None:
             return compute()

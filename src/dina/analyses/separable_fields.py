@@ -1,4 +1,4 @@
-"""What every neuron is expected to answer, channel by channel or to a part of a map, from the rows and columns of its field."""
+"""Expected responses of all neurons, channel by channel or to a part of a map, from separable receptive fields."""
 
 import torch
 from jaxtyping import Float, Int
@@ -13,9 +13,9 @@ MAPS_AT_ONCE = 32
 class SeparableFields:
     r"""The fields of a `ProjectiveFields` tower as products of a pattern along rows and one along columns.
 
-    Gives what ``tower.predict`` gives, and two things that it does not: the contribution of each channel, and the
-    contribution of a block of places. Hermite patterns are products of one-dimensional ones, so that a
-    map is first reduced along its rows and then along its columns by plain matrix products.
+    Its sums are those of ``tower.predict``. It also gives the contribution of each channel, and of a block of places.
+    Hermite patterns are products of one-dimensional ones, so a map is reduced first along its rows and then along its
+    columns by plain matrix products.
 
     Parameters
     ----------
