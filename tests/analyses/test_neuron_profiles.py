@@ -7,8 +7,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_profiles import compute as neuron_profiles
-from dina.analyses.neuron_profiles.compute import NeuronProfilesResult, analyse_neuron_profiles
-from dina.analyses.neuron_profiles.profile_findings import describe_profiles
+from dina.analyses.neuron_profiles.compute import NeuronProfilesResult, analyse_neuron_profiles, describe_profiles
 from dina.analyses.query_trials import mean_contributions
 from dina.data.pairs import learn_standardiser, make_pairs
 from dina.models.field_profiles import FieldProfiles

@@ -7,7 +7,6 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t as student
 
 from dina.analyses.attention_matrices import asymmetry, attention_matrices, received_attention
 from dina.analyses.decoded import Decoded
@@ -15,11 +14,11 @@ from dina.checks import DataError
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import percentile_interval
+from dina.statistics.intervals import jackknife_interval
 
 NAMES = ("P", "Q", "R", "T", "G", "H")
 NULL = "neurons permuted among the asked"
-FEWEST = 4  # neurons from which an asymmetry is told
+FEWEST = 4  # neurons needed to measure an asymmetry
 
 
 class AttentionInteractionsSettings(BaseModel):
@@ -75,14 +74,14 @@ def analyse_attention_interactions(
 ) -> AttentionInteractionsResult:
     """Read off the published tower how neurons gate and read one another.
 
-    Matrices are weights of the fitted tower: they say what it computes, not whether that is needed. No test image is read.
+    The matrices are weights of the fitted tower. They say what it computes, not whether decoding needs that. No test image is read.
 
     Parameters
     ----------
     decoded
         A finished decoding.
     settings
-        How much is shown; None for the defaults.
+        How much is shown.
 
     Raises
     ------
@@ -118,8 +117,6 @@ def _asymmetry(
     for neuron in range(n):
         others = torch.arange(n) != neuron
         without[neuron] = asymmetry(weights[others][:, others])
-    error = np.sqrt((n - 1) * without.var())
-    reach = float(student.ppf(0.975, n - 1) * error)
-    null = [asymmetry(weights[:, torch.from_numpy(generator.permutation(n))]) for _ in range(n_permutations)]
-    limits = (max(value - reach, 0.0), min(value + reach, 1.0))
-    return Finding(name, value, "1", n, *limits, *percentile_interval(np.array(null)), NULL)
+    low, high = jackknife_interval(value, without)
+    null = np.array([asymmetry(weights[:, torch.from_numpy(generator.permutation(n))]) for _ in range(n_permutations)])
+    return Finding.from_draws(name, value, "1", n, null_draws=null, null=NULL, interval=(max(low, 0.0), min(high, 1.0)))

@@ -1,13 +1,29 @@
 """How neurons gate and read one another in a tower with attention, on the page."""
 
-import xarray as xr
+from collections.abc import Mapping
 
-from dina.analyses.attention_interactions.drawing import draw_attention_interactions
+import numpy as np
+import xarray as xr
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import in_style, new_figure
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
+TITLES = {
+    "P": "P  both respond",
+    "Q": "Q  asking responds",
+    "R": "R  asked responds",
+    "T": "T  no response",
+    "G": "G  read, response",
+    "H": "H  read, constant",
+}
+CUT = 99  # percentile of the size of weights at which colours end
 WORDS = {
     "asymmetry_P": "asymmetry of P (gate: product of both responses)",
     "asymmetry_Q": "asymmetry of Q (gate: response of the asking neuron)",
@@ -26,22 +42,18 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
     share = float(attention[dataset["asked"].to_numpy()].sum())
     known = [one for one in findings if one.value == one.value]
     outside = [one.name[-1] for one in known if one.low > one.null_high or one.high < one.null_low]
-    one_sided = (
-        f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "No matrix differs"
-    )
-    told = (
-        f"{one_sided} in asymmetry from the same weights with the asked neurons permuted." if known else "No asymmetry is known."
-    )
+    who = f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "No matrix differs"
+    words = f"{who} in asymmetry from the same weights with the asked neurons permuted." if known else "No asymmetry is known."
     part = FigurePart(
         "attention_interactions",
-        draw_attention_interactions(dataset, found),
+        _draw(dataset, found),
         f"Weights among the {n_shown:,} of {n_neurons:,} neurons that receive most attention in training trials ({percent(share)} of"
         " all attention), the most attended first. P, Q, R and T add up to how strongly one neuron (row) attends to another"
         " (column): weights for the product of their responses, for the response of either, and without any response. G and H are"
         " what it then reads from the other: in proportion to the other's response, and whatever that is. Blue weights are"
         " positive, orange ones negative; each matrix has colours of its own. Asymmetry: 0 if every pair acts both ways alike,"
         " 0.5 for unrelated directions, 1 if they are opposed.",
-        told,
+        words,
         finding_table("Asymmetry of the interaction matrices.", WORDS, found),
     )
     typical = ", ".join(f"{one.name[-1]} {number(one.value)}" for one in known)
@@ -49,9 +61,33 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
         "attention-interactions",
         "How neurons gate and read one another",
         paragraphs=(
-            "These are weights of the tower: they say what it computes from pairs of neurons. Whether decoding needs that, only an"
-            f" intervention says. {told}" + (f" Asymmetries: {typical}." if typical else ""),
+            "These are weights of the tower. They say what it computes from pairs of neurons; only an intervention can show whether"
+            f" decoding needs that. {words}" + (f" Asymmetries: {typical}." if typical else ""),
         ),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw the matrices, the most attended neuron first, each in its own colours, with the asymmetry below."""
+    colours = LinearSegmentedColormap.from_list("signed", [COLOURS["rival"][0], COLOURS["paper"][0], COLOURS["dina"][0]])
+    figure = new_figure(180, 116)
+    panels = figure.subplots(2, 3)
+    n_shown = dataset.sizes["asking"]
+    for axes, (name, words) in zip(panels.flat, TITLES.items(), strict=True):
+        matrix = dataset[name].to_numpy()
+        most = float(np.percentile(np.abs(matrix), CUT)) or 1.0
+        norm = Normalize(-most, most)
+        axes.imshow(matrix, cmap=colours, norm=norm, aspect="auto", interpolation="nearest",
+                    extent=(0.5, n_shown + 0.5, n_shown + 0.5, 0.5))  # fmt: skip
+        figure.colorbar(ScalarMappable(norm, colours), ax=axes, pad=0.03, extend="both", label="weight")
+        axes.set_title(words, fontsize=8.5)
+        one = found.get(f"asymmetry_{name}")
+        if one is not None and np.isfinite(one.value):
+            axes.set_xlabel(f"asked neuron\nasymmetry {one.value:.2f}")
+        else:
+            axes.set_xlabel("asked neuron")
+        axes.set_ylabel("asking neuron")
+    return figure

@@ -1,6 +1,7 @@
-"""One row for every neuron: how it responds, where it looks, what it prefers, where it lies, what it contributes."""
+"""A table of neurons: how each responds, its receptive field, its place in cortex, and what it contributes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,20 +10,31 @@ from jaxtyping import Float, Int
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
-from dina.analyses.neuron_profiles.profile_findings import compare_with_planted, describe_profiles
 from dina.analyses.neuron_readout import margin_units
 from dina.analyses.neuron_strength import measure_strength
 from dina.analyses.query_trials import mean_contributions, rank_on_training
 from dina.checks import DataError
-from dina.models.field_profiles import FieldProfiles
+from dina.models.field_profiles import WELL_FITTED, FieldProfiles
 from dina.models.fit_fields import fit_field_profiles
+from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.rank_association import spearman_with_interval
+from dina.statistics.resampling import resample_counts
 from dina.statistics.sparseness import treves_rolls_sparseness
 
 N_RANKING_IMAGES = 500
 CONTRIBUTIONS = ("contribution", "training_contribution")
 FIELD_COLUMNS = ("field_row", "field_column", "field_size", "orientation_deg", "frequency", "is_at_bound", "n_gabors")
 SINGLE = "Every field is a single Gabor, whose envelope is fixed: neither its size nor its selectivity is measured."
+MEDIANS = ("reliability", "signal_to_noise", "lifetime_sparseness", "field_size_deg", "frequency_cpd", "fit_correlation")
+OF_WAVELENGTHS = ("field_size_deg", "frequency_cpd")  # not known where the wavelength is the longest or shortest tried
+STRONG = 1.0  # signal-to-noise ratio from which on a field is expected to be found
+MOST_RESAMPLES = 500
+FEWEST = 20  # neurons needed to measure retinotopy
+N_PERMUTATIONS = 200
+CHUNK = 50  # resamples held at a time
+
+Columns = Mapping[str, Float[np.ndarray, "neuron"]]
 
 UNITS = {
     "mean_response": "arbitrary",
@@ -72,7 +84,7 @@ class NeuronProfilesResult:
     stimulus_id: Int[np.ndarray, "image"]
     image_shape: tuple[int, int]
     margin_units: str = "1"
-    statistics: tuple[Finding, ...] = field(default=())
+    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return the table with one variable per column, and population sparseness by training image."""
@@ -102,8 +114,8 @@ class NeuronProfilesResult:
 def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     """Describe every neuron by its responses to training images; contributions alone come from the decoder.
 
-    Receptive fields are fitted anew on training images, the same way whatever the towers are, and judged by validation
-    images. Without towers, contributions are NaN; without repeats, reliability and signal-to-noise ratio.
+    Receptive fields are fitted anew on training images, in the same way for all towers, and tested on validation images.
+    Contributions are NaN without towers; reliability and signal-to-noise ratio are NaN without repeats.
 
     Parameters
     ----------
@@ -124,7 +136,7 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     }
     if strength.reason:
         reasons |= dict.fromkeys(("reliability", "signal_to_noise"), strength.reason)
-    columns |= compare_with_planted(columns, decoded)
+    columns |= _compare_with_planted(columns, decoded)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
     height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)
@@ -196,3 +208,99 @@ def _contributions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.nd
         reasons |= dict.fromkeys(CONTRIBUTIONS, "There are no fitted towers.")
         return {name: np.full(decoded.train.n_neurons, np.nan) for name in CONTRIBUTIONS}
     return dict(zip(CONTRIBUTIONS, (mean_contributions(decoded), rank_on_training(decoded, N_RANKING_IMAGES)), strict=True))
+
+
+def describe_profiles(columns: Columns, reasons: Mapping[str, str], decoded: Decoded) -> tuple[Finding, ...]:
+    """Return the findings on the table of neurons.
+
+    Parameters
+    ----------
+    columns
+        The table.
+    reasons
+        Why columns are NaN.
+    decoded
+        Read for seed, number of resamples, and the truth of a simulation.
+    """
+    inside = columns["is_at_bound"] != 1
+    known = {name: np.where(inside | (name not in OF_WAVELENGTHS), columns[name], np.nan) for name in MEDIANS}
+    found = [_median(f"median_{name}", known[name], decoded, reasons.get(name, "")) for name in MEDIANS]
+    found += [_retinotopy(columns, place, reasons, decoded.seed) for place in ("azimuth", "elevation")]
+    return (*found, *_against_truth(columns, decoded))
+
+
+def _median(
+    name: str, values: np.ndarray, decoded: Decoded, reason: str, null_draws: np.ndarray | None = None, null: str = ""
+) -> Finding:
+    known = values[np.isfinite(values)]
+    units = UNITS.get(name.removeprefix("median_"), "1")
+    if len(known) < 2:
+        return Finding(name, np.nan, units, len(known), reason=reason or "It is known of fewer than two neurons.")
+    generator = generator_for(decoded.seed, "bootstrap over neurons")
+    ranked = np.sort(known)
+    medians = []
+    for _ in range(max(1, min(decoded.n_resamples, MOST_RESAMPLES) // CHUNK)):
+        below = np.cumsum(resample_counts(len(ranked), CHUNK, generator), axis=1)
+        medians.append(ranked[np.argmax(below >= len(ranked) / 2, axis=1)])
+    return Finding.from_draws(name, float(np.median(known)), units, len(known), np.concatenate(medians), null_draws, null)
+
+
+def _retinotopy(columns: Columns, place: str, reasons: Mapping[str, str], seed: int) -> Finding:
+    """Rank correlation of a field's place on the screen with its place predicted from the cortical position.
+
+    The prediction is a linear regression on all other neurons, so the orientation of the cortex under the microscope does not matter.
+    """
+    name, pixel = f"retinotopy_{place}", {"azimuth": "field_column", "elevation": "field_row"}[place]
+    cortex = np.stack([columns["position_x_um"], columns["position_y_um"]], axis=1)
+    usable = np.isfinite(cortex).all(axis=1) & (columns["fit_correlation"] > WELL_FITTED)
+    n = int(usable.sum())
+    if n < FEWEST:
+        reason = reasons.get("position_x_um") or "Too few neurons have a field that predicts responses to other images."
+        return Finding(name, np.nan, "1", n, reason=reason)
+    design = np.column_stack([np.ones(n), cortex[usable] - cortex[usable].mean(axis=0)])
+    field = columns[pixel][usable]
+    value, *ends = spearman_with_interval(_left_out(design, field), field)
+    generator = generator_for(seed, f"permuted {name}")
+    permuted = (generator.permutation(field) for _ in range(N_PERMUTATIONS))
+    null = np.array([spearman_with_interval(_left_out(design, other), other)[0] for other in permuted])
+    return Finding.from_draws(name, value, "1", n, null_draws=null, null="neurons permuted", interval=(ends[0], ends[1]))
+
+
+def _left_out(design: Float[np.ndarray, "neuron term"], values: Float[np.ndarray, "neuron"]) -> Float[np.ndarray, "neuron"]:
+    """Predict every value by linear regression on all others."""
+    basis, _ = np.linalg.qr(design)
+    leverage = np.minimum(np.einsum("nt,nt->n", basis, basis), 0.999)
+    predicted: np.ndarray = (basis @ (basis.T @ values) - leverage * values) / (1 - leverage)
+    return predicted
+
+
+def _compare_with_planted(columns: Columns, decoded: Decoded) -> dict[str, Float[np.ndarray, "neuron"]]:
+    """Return the distance (degrees) of every field's centre from the planted one, and the planted ratio, where they are known."""
+    truth, scale = decoded.recording.truth, decoded.recording.deg_per_pixel
+    if truth is None or scale is None or "field_row" not in truth.planted:
+        return {}
+    rows, places = (columns[f"field_{axis}"] - truth.planted[f"field_{axis}"] for axis in ("row", "column"))
+    return {
+        "planted_centre_error_deg": scale * np.hypot(rows, places),
+        "planted_signal_to_noise": truth.planted["signal_to_noise"],
+    }
+
+
+def _against_truth(columns: Columns, decoded: Decoded) -> tuple[Finding, ...]:
+    """Median distance between estimated and planted centres of strongly tuned neurons, where a simulation knows them."""
+    name, truth, scale = "planted_centre_error_deg", decoded.recording.truth, decoded.recording.deg_per_pixel
+    if truth is None or scale is None or name not in columns:
+        return ()
+    error, strong = columns[name], truth.planted["signal_to_noise"] >= STRONG
+    rows = np.flatnonzero(strong & np.isfinite(error))
+    if len(rows) < 2:
+        reason = f"No neuron has a signal-to-noise ratio of {STRONG:g}." if not strong.any() else ""
+        return (_median(name, error[strong], decoded, reason),)
+    # the same neurons' fields taken for one another's: the error of a guess that knows only the region
+    generator = generator_for(decoded.seed, "exchanged fields")
+    (found_rows, true_rows), (found_columns, true_columns) = (
+        (columns[f"field_{axis}"][rows], truth.planted[f"field_{axis}"]) for axis in ("row", "column")
+    )
+    orders = (generator.permutation(rows) for _ in range(MOST_RESAMPLES))
+    null = [np.median(scale * np.hypot(found_rows - true_rows[one], found_columns - true_columns[one])) for one in orders]
+    return (_median(name, error[strong], decoded, "", np.array(null), "fields of other neurons"),)
