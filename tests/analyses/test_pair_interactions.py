@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.likelihood_readout import LikelihoodReadout
-from dina.analyses.pair_interactions import (
+from dina.analyses.functional_interactions.pair_interactions import (
     PairForms,
     ScaledPrecision,
     sample_pairs,
 )
+from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.score_changes import margins
+from dina.models.noise import LowRankNoise
 from dina.statistics.coupling import Precision
 
 
@@ -23,8 +24,7 @@ def make_readout(n_neurons: int = 12, n_components: int = 3, seed: int = 0) -> L
     return LikelihoodReadout(
         evoked=draw(9, n_neurons),
         gain=draw(n_neurons).mul(0.3).exp(),
-        private=draw(n_neurons).mul(0.3).exp(),
-        loadings=draw(n_neurons, n_components),
+        noise=LowRankNoise(draw(n_neurons).mul(0.3).exp(), draw(n_neurons, n_components)),
         scale=0.7,
     )
 
@@ -32,15 +32,17 @@ def make_readout(n_neurons: int = 12, n_components: int = 3, seed: int = 0) -> L
 def forms_of(readout: LikelihoodReadout, responses: torch.Tensor, target: torch.Tensor) -> PairForms:
     """Express noise in units that differ from neuron to neuron, which must change nothing."""
     deviation = torch.linspace(0.5, 2, readout.n_neurons, dtype=torch.float64)
-    precision = Precision.of((readout.private / deviation**2).numpy(), (readout.loadings / deviation[:, None]).numpy())
+    precision = Precision.of(
+        (readout.noise.private / deviation**2).numpy(), (readout.noise.loadings / deviation[:, None]).numpy()
+    )
     return PairForms.of(readout, ScaledPrecision(precision, deviation), responses, target)
 
 
 def margins_without(readout: LikelihoodReadout, responses: torch.Tensor, target: torch.Tensor, gone: list[int]) -> torch.Tensor:
     """Compute margins from a dense covariance that never held the neurons ``gone``."""
     kept = [j for j in range(readout.n_neurons) if j not in gone]
-    loadings = readout.loadings[kept]
-    precision = torch.linalg.inv(torch.diag(readout.private[kept]) + loadings @ loadings.T)
+    loadings = readout.noise.loadings[kept]
+    precision = torch.linalg.inv(torch.diag(readout.noise.private[kept]) + loadings @ loadings.T)
     evoked = readout.evoked[:, kept]
     weight = readout.scale * (evoked * readout.gain[kept]) @ precision
     return margins(responses[:, kept] @ weight.T - 0.5 * (evoked * weight).sum(1), target)
@@ -81,8 +83,7 @@ def test_a_neuron_that_hears_only_the_others_noise_is_synergistic_with_it() -> N
     readout = LikelihoodReadout(
         evoked=torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64),
         gain=torch.ones(2, dtype=torch.float64),
-        private=torch.full((2,), 0.1, dtype=torch.float64),
-        loadings=torch.ones(2, 1, dtype=torch.float64),
+        noise=LowRankNoise(torch.full((2,), 0.1, dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64)),
         scale=1.0,
     )
     forms = forms_of(readout, readout.evoked, torch.tensor([0, 1]))
@@ -94,7 +95,7 @@ def test_a_neuron_that_hears_only_the_others_noise_is_synergistic_with_it() -> N
 
 def test_couplings_are_partial_correlations_of_the_noise(queries: tuple[torch.Tensor, torch.Tensor]) -> None:
     readout = make_readout()
-    inverse = torch.linalg.inv(torch.diag(readout.private) + readout.loadings @ readout.loadings.T)
+    inverse = torch.linalg.inv(torch.diag(readout.noise.private) + readout.noise.loadings @ readout.noise.loadings.T)
     expected = -inverse / (inverse.diagonal()[:, None] * inverse.diagonal()).sqrt()
     forms, pairs = forms_of(readout, *queries), sample_pairs(12, 1000, np.random.default_rng(0))
     np.testing.assert_allclose(forms.couplings(pairs), expected.numpy()[pairs[:, 0], pairs[:, 1]], atol=1e-12)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.analyses.score_changes import Products, ScoreChanges, Treatment, cut
+from dina.models.noise import LowRankNoise
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import LikelihoodComparison
@@ -31,8 +32,8 @@ class LikelihoodReadout:
         :math:`\mu`, standardised responses, shape ``(n_gallery, n_neurons)``.
     gain
         Of each neuron, shape ``(n_neurons,)``.
-    private, loadings
-        Noise :math:`\Sigma = \mathrm{diag}(d) + LL^\top`; shapes ``(n_neurons,)`` and ``(n_neurons, n_components)``.
+    noise
+        :math:`\Sigma = D + LL^\top`.
     scale
         :math:`s`.
 
@@ -50,8 +51,7 @@ class LikelihoodReadout:
 
     evoked: Float[Tensor, "gallery neuron"]
     gain: Float[Tensor, "neuron"]
-    private: Float[Tensor, "neuron"]
-    loadings: Float[Tensor, "neuron component"]
+    noise: LowRankNoise
     scale: float
 
     @classmethod
@@ -68,33 +68,14 @@ class LikelihoodReadout:
         return cls(
             evoked=evoked.cpu().double(),
             gain=tower.log_gain.exp().cpu().double(),
-            private=tower.private.cpu().double(),
-            loadings=tower.loadings[:, used].cpu().double(),
+            noise=LowRankNoise(tower.private.cpu().double(), tower.loadings[:, used].cpu().double()),
             scale=float(comparison.log_scale.exp()),
         )
 
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        return len(self.private)
-
-    def _divide(self, responses: Tensor) -> Tensor:
-        r"""Return :math:`\Sigma^{-1} r` for every row, in double precision."""
-        weighted, factor = self._woodbury
-        scaled = responses / self.private
-        return scaled - torch.cholesky_solve((responses @ weighted).T, factor).T @ weighted.T
-
-    def _precision_diagonal(self) -> Tensor:
-        r"""Return the diagonal of :math:`\Sigma^{-1}`: one over each neuron's noise variance given all other neurons."""
-        weighted, factor = self._woodbury
-        explained = torch.linalg.solve_triangular(factor, weighted.T, upper=False)
-        return 1 / self.private - explained.square().sum(0)
-
-    @cached_property
-    def _woodbury(self) -> tuple[Tensor, Tensor]:
-        weighted = self.loadings / self.private[:, None]
-        identity = torch.eye(self.loadings.shape[1], dtype=weighted.dtype)
-        return weighted, torch.linalg.cholesky(identity + self.loadings.T @ weighted)
+        return self.evoked.shape[1]
 
     @cached_property
     def _evoked_by_neuron(self) -> Tensor:
@@ -105,12 +86,12 @@ class LikelihoodReadout:
     @cached_property
     def _weight(self) -> Float[Tensor, "gallery neuron"]:
         """What every neuron's response adds to the score of every candidate."""
-        return self.scale * self._divide(self.evoked * self.gain)
+        return self.scale * self.noise.divide(self.evoked * self.gain)
 
     @cached_property
     def _removal(self) -> tuple[Tensor, Tensor]:
-        weight = self._weight / self._precision_diagonal()
-        return weight, 0.5 * self._divide(self.evoked) * weight
+        weight = self._weight / self.noise.precision()
+        return weight, 0.5 * self.noise.divide(self.evoked) * weight
 
     def scores(self, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query gallery"]:
         """Return the score of every candidate for every response."""
@@ -124,7 +105,7 @@ class LikelihoodReadout:
         shared noise and gains are learnt from all neurons together.
         """
         if treatment == "removed":
-            return Products(self._divide(responses), *self._removal)
+            return Products(self.noise.divide(responses), *self._removal)
         return Products(responses, self._weight, torch.zeros_like(self._weight))
 
     def changes(
@@ -148,12 +129,13 @@ class LikelihoodReadout:
         """Yield blocks of the sequence that end at all sizes, with whitened innovations of responses, evoked and scaled evoked."""
         n_queries, n_gallery = len(responses), len(self.evoked)
         rows = torch.cat([responses.T, self._evoked_by_neuron], dim=1)  # neurons first: a block is read in one piece
-        uncertainty = torch.eye(self.loadings.shape[1], dtype=rows.dtype)
-        known = torch.zeros(self.loadings.shape[1], rows.shape[1], dtype=rows.dtype)
+        n_components = self.noise.loadings.shape[1]
+        uncertainty = torch.eye(n_components, dtype=rows.dtype)
+        known = torch.zeros(n_components, rows.shape[1], dtype=rows.dtype)
         for block in _blocks(order, sizes):
-            loadings = self.loadings[block]
+            loadings = self.noise.loadings[block]
             spread = loadings @ uncertainty
-            factor = torch.linalg.cholesky(spread @ loadings.T + torch.diag(self.private[block]))
+            factor = torch.linalg.cholesky(spread @ loadings.T + torch.diag(self.noise.private[block]))
             fresh = torch.linalg.solve_triangular(factor, torch.addmm(rows[block], loadings, known, alpha=-1), upper=False)
             step = torch.linalg.solve_triangular(factor, spread, upper=False)
             known.addmm_(step.T, fresh)

@@ -1,1 +1,1 @@
-"""Functional interactions: do pairs of neurons carry more, or less, than the sum of both."""
+"""Functional interactions: do pairs of neurons carry more, or less, than the sum of what each carries."""

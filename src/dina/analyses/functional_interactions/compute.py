@@ -1,6 +1,7 @@
 """Do neurons carry more, or less, in pairs than alone? Interactions of all strength, and the pairs that interact."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,35 +13,35 @@ from scipy.stats import t as student
 
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
-from dina.analyses.functional_interactions.coupled_pairs import (
-    NO_WIDTH,
-    OF_COUPLED_PAIRS,
-    judge_coupled_pairs,
-    summarise_coupled_pairs,
+from dina.analyses.functional_interactions.noise_sources import DecoderNoise, RepeatNoise, training_residuals
+from dina.analyses.functional_interactions.pair_interactions import (
+    PairForms,
+    PairTests,
+    ScaledPrecision,
+    evaluate_coupled_pairs,
+    interactions_by_silencing,
+    sample_pairs,
 )
-from dina.analyses.functional_interactions.interaction_statistics import (
-    summarise_interactions,
-    with_nulls,
-)
-from dina.analyses.functional_interactions.silenced_pairs import interactions_by_silencing
 from dina.analyses.likelihood_readout import LikelihoodReadout
-from dina.analyses.noise_sources import (
-    DecoderNoise,
-    NoiseSource,
-    RepeatNoise,
-    has_repeats,
-    training_residuals,
-)
-from dina.analyses.pair_interactions import PairForms, ScaledPrecision, sample_pairs
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.statistics.coupling import CoupledPairs
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import jackknife_interval, prediction_range
 from dina.training.comparison import LikelihoodComparison
 
 N_ATTENDING = 16  # trials over which attention is averaged
 NULL = "noise model fitted to training noise that was permuted, each neuron by itself"
-NO_REPEATS = "No training image was shown twice, so noise cannot be told from what the image model leaves unexplained."
+NO_REPEATS = "No training image was shown twice, so noise cannot be separated from what the image model leaves unexplained."
+NO_WIDTH = "Neurons that add up have no interaction at all, a null without width: compare the interval with 0."
+ONLY_SAMPLED = "Only towers with a noise model allow every pair to be tested; a sample of neurons was silenced."
+MOST_AVERAGED = 20_000  # coupled pairs, the surest, whose interactions are averaged
+OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "coupled_pairs_interaction")
+ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
+
+Measured = Mapping[str, Float[np.ndarray, "query_and_all"]]
+"""Name → statistic from all queries (first) and without each query in turn."""
 
 
 class FunctionalInteractionsSettings(BaseModel):
@@ -141,16 +142,23 @@ class FunctionalInteractionsResult:
         return xr.Dataset(variables, attrs={"removal": self.removal})
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return size and sign of interactions, and how many pairs interact."""
+        """Return size, sign and sum of interactions, and how many pairs interact.
+
+        ``interaction_size`` is the root mean square of the mean interactions of pairs relative to that of the mean contributions
+        of neurons. ``net_interaction`` is the sum of the interactions of all pairs relative to the sum of all contributions:
+        positive if neurons replace each other, negative if they need each other. ``summed_contributions`` is the sum of what
+        each neuron alone takes away relative to what all take away together: 1 if neurons add up, below 1 if redundancy
+        prevails, above 1 if synergy does.
+        """
         return self.statistics
 
 
 def analyse_functional_interactions(
     decoded: Decoded, settings: FunctionalInteractionsSettings = FunctionalInteractionsSettings()
 ) -> FunctionalInteractionsResult:
-    """Ask whether pairs of neurons carry more or less about the image than the sum of what each carries.
+    """Measure whether pairs of neurons carry more or less about the image than the sum of what each carries.
 
-    For the likelihood decoder the removal of any two neurons has a closed form, and all pairs are looked at; for other
+    For the likelihood decoder the removal of any two neurons has a closed form, and all pairs are examined; for other
     towers a sample of neurons is silenced, one by one and in pairs.
 
     Parameters
@@ -158,7 +166,7 @@ def analyse_functional_interactions(
     decoded
         Towers and test images; training images for the null.
     settings
-        How to look; None for what is usual.
+        How much is sampled and tested.
 
     Raises
     ------
@@ -168,19 +176,19 @@ def analyse_functional_interactions(
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return _by_silencing(decoded, settings)
     readout = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
-    residuals = training_residuals(decoded)
-    as_fitted = _examine(readout, DecoderNoise(readout, residuals, decoded.seed), decoded, settings)
+    as_fitted = _examine(readout, DecoderNoise(readout, training_residuals(decoded), decoded.seed), decoded, settings)
     prefixed = tuple(replace(finding, name=f"decoder_{finding.name}") for finding in as_fitted.statistics)
-    if not has_repeats(decoded):
+    noise = RepeatNoise.of(decoded, settings.n_tested_pairs, settings.false_discovery_rate)
+    if noise is None:
         names = [*(finding.name for finding in as_fitted.statistics), *OF_COUPLED_PAIRS]
         unknown = tuple(Finding(name, math.nan, "1", decoded.test.n_stimuli, reason=NO_REPEATS) for name in names)
         return replace(as_fitted, statistics=(*unknown, *prefixed))
-    noise = RepeatNoise.of(decoded, settings.n_tested_pairs, settings.false_discovery_rate)
     main = _examine(readout, noise, decoded, settings)
     forms = _forms(readout, noise.observed(), decoded)
-    tested = judge_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
+    tested = evaluate_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
     listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
     pairs = noise.coupled.select(listed)
+    about_pairs = _describe_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate)
     return replace(
         main,
         listed_pairs=pairs.pairs,
@@ -190,28 +198,24 @@ def analyse_functional_interactions(
         coupling=pairs.coupling,
         coupling_p=pairs.adjusted_p,
         interaction_p=tested.adjusted_p[listed],
-        statistics=(
-            *main.statistics,
-            *summarise_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate),
-            *prefixed,
-        ),
+        statistics=(*main.statistics, *about_pairs, *prefixed),
     )
 
 
 def _examine(
-    readout: LikelihoodReadout, source: NoiseSource, decoded: Decoded, settings: FunctionalInteractionsSettings
+    readout: LikelihoodReadout, source: DecoderNoise | RepeatNoise, decoded: Decoded, settings: FunctionalInteractionsSettings
 ) -> FunctionalInteractionsResult:
     """Measure interactions under one noise model and under models of permuted noise; no single pair is tested yet."""
     forms = _forms(readout, source.observed(), decoded)
     pairs = sample_pairs(forms.n_neurons, settings.n_sampled_pairs, generator_for(decoded.seed, "sampled pairs"))
     sampled, contribution = forms.interactions(pairs), forms.contributions().numpy()
-    observed = summarise_interactions(sampled, contribution, forms.margin.numpy())
+    observed = _measure(sampled, contribution, forms.margin.numpy())
     nulls, null_mean = [], np.full(len(pairs), np.nan)
     for chance in track(source.by_chance(settings.n_null_models), "Interactions by chance", total=settings.n_null_models):
         null_forms = _forms(readout, chance, decoded)
         null_sampled = null_forms.interactions(pairs)
         null_mean = null_sampled.mean(0)
-        nulls.append(summarise_interactions(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
+        nulls.append(_measure(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
     nothing = np.empty(0)
     return FunctionalInteractionsResult(
         sampled_pairs=pairs,
@@ -225,13 +229,13 @@ def _examine(
         coupling_p=nothing,
         interaction_p=nothing,
         contribution=contribution.mean(0),
-        statistics=with_nulls(observed, nulls, NULL),
+        statistics=_describe(observed, nulls),
         removal="removed",
     )
 
 
 def _forms(readout: LikelihoodReadout, noise: ScaledPrecision, decoded: Decoded) -> PairForms:
-    """Ask with the average response to each image: margins are linear in the response, so this is the mean over trials."""
+    """Return the forms of the average response to each image: margins are linear in it, so this is the mean over trials."""
     responses = torch.from_numpy(decoded.test.averaged()).double()
     return PairForms.of(readout, noise, responses, torch.arange(decoded.test.n_stimuli))
 
@@ -245,14 +249,17 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     mean = silenced.interaction.mean(0)
     error = silenced.interaction.std(0, ddof=1) / math.sqrt(len(silenced.interaction))
     reach = student.ppf(0.975, len(silenced.interaction) - 1) * error
-    observed = summarise_interactions(silenced.interaction, silenced.contribution)
-    statistics = tuple(
-        replace(finding, reason=NO_WIDTH) if math.isfinite(finding.value) else finding for finding in observed.all()
+    n_neurons, sampled_only = decoded.test.n_neurons, "Only a sample of neurons was silenced."
+    statistics = (
+        *(
+            replace(one, reason=NO_WIDTH) if math.isfinite(one.value) else one
+            for one in _describe(_measure(silenced.interaction, silenced.contribution))
+        ),
+        Finding("summed_contributions", math.nan, "1", len(silenced.interaction), reason=sampled_only),
+        *(Finding(name, math.nan, "1", n_neurons, reason=ONLY_SAMPLED) for name in OF_COUPLED_PAIRS),
     )
     order = np.argsort(-np.abs(mean), kind="stable")[: settings.n_listed_pairs]
     nothing = np.full(len(order), np.nan)
-    reason = "Only towers with a noise model allow every pair to be tested; a sample of neurons was silenced."
-    unknown = tuple(Finding(name, math.nan, "1", decoded.test.n_neurons, reason=reason) for name in OF_COUPLED_PAIRS)
     return FunctionalInteractionsResult(
         sampled_pairs=silenced.pairs,
         sampled_interaction=mean,
@@ -264,8 +271,96 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
         coupling=nothing,
         coupling_p=nothing,
         interaction_p=nothing,
-        contribution=np.full(decoded.test.n_neurons, np.nan),
-        statistics=(*statistics, *unknown),
+        contribution=np.full(n_neurons, np.nan),
+        statistics=statistics,
         removal="silenced",
         received_attention=attention,
     )
+
+
+def _measure(
+    interaction: Float[np.ndarray, "query pair"],
+    contribution: Float[np.ndarray, "query neuron"],
+    margin: Float[np.ndarray, "query"] | None = None,
+) -> dict[str, Float[np.ndarray, "query_and_all"]]:
+    """Return size, sign and, where the margin of all neurons is known, sum of the interactions of a random sample of pairs."""
+    n_neurons = contribution.shape[1]
+    all_pairs = n_neurons * (n_neurons - 1) / 2 / interaction.shape[1]
+    measured = {
+        "interaction_size": _ratio(_root_mean_square(interaction), _root_mean_square(contribution)),
+        "net_interaction": _ratio(_sums(all_pairs * interaction.sum(1)), _sums(contribution.sum(1))),
+    }
+    if margin is not None:
+        measured["summed_contributions"] = _ratio(_sums(contribution.sum(1)), _sums(margin))
+    return measured
+
+
+def _describe(observed: Measured, nulls: Sequence[Measured] = ()) -> tuple[Finding, ...]:
+    """Give each statistic its interval over queries, and the range in which one more null model would fall."""
+    findings = []
+    for name, values in observed.items():
+        value, n_queries = float(values[0]), len(values) - 1
+        if not np.isfinite(values).all():
+            reason = "The contributions of neurons are too small to compare with."
+            findings.append(Finding(name, math.nan, "1", n_queries, reason=reason))
+            continue
+        ends = jackknife_interval(value, values[1:])
+        draws = np.array([one[name][0] for one in nulls if np.isfinite(one[name]).all()])
+        if len(draws) < 2:
+            findings.append(Finding.from_draws(name, value, "1", n_queries, interval=ends))
+            continue
+        low, high = prediction_range(draws)
+        null = (low - ROUNDING, high + ROUNDING)
+        findings.append(Finding.from_draws(name, value, "1", n_queries, interval=ends, null_range=null, null=NULL))
+    return tuple(findings)
+
+
+def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: PairTests, rate: float) -> tuple[Finding, ...]:
+    """Say how many pairs are coupled, how many of them interact, and what the coupled ones do on average.
+
+    The interval of the average is over test images; its n counts the pairs.
+    """
+    n_neurons = forms.n_neurons
+    n_pairs = n_neurons * (n_neurons - 1) // 2
+    is_coupled = coupled.adjusted_p <= rate
+    n_coupled, n_interacting = int(is_coupled.sum()), int((tested.adjusted_p <= rate).sum())
+    is_full = n_coupled == len(coupled.pairs) < n_pairs
+    reason = "All tested pairs are coupled; there may be more among the others." if is_full else ""
+    counts = (
+        Finding("coupled_pairs_fraction", n_coupled / n_pairs, "1", n_neurons, reason=reason),
+        Finding("interacting_pairs_fraction", n_interacting / n_pairs, "1", n_neurons, reason=reason),
+    )
+    name, n_queries = "coupled_pairs_interaction", len(forms.response)
+    if not n_coupled:
+        return (*counts, Finding(name, math.nan, "1", n_queries, reason="The noise of no pair is coupled beyond doubt."))
+    chosen = coupled.pairs[is_coupled][:MOST_AVERAGED]
+    contribution = forms.contributions()[:, np.unique(chosen)].numpy()
+    typical = np.abs(contribution.mean(0)).mean() + 0 * contribution[:, 0]
+    (ratio,) = _describe({name: _ratio(_sums(forms.interactions(chosen).mean(1)), _sums(typical))})
+    return (*counts, replace(ratio, n=len(chosen), reason=ratio.reason or NO_WIDTH))
+
+
+def _sums(values: Float[np.ndarray, "query"]) -> Float[np.ndarray, "query_and_all"]:
+    return np.concatenate([[values.sum()], values.sum() - values])
+
+
+def _root_mean_square(rows: Float[np.ndarray, "query column"]) -> Float[np.ndarray, "query_and_all"]:
+    """Return the root mean square of the columns' true means, from all queries (first) and without each in turn.
+
+    The mean square of noisy means is too large by their variance, which is subtracted.
+    """
+    n = len(rows)
+    total, squares = rows.sum(0), (rows**2).sum(0)
+    found = [_true_square(total, squares, n)]
+    found += [_true_square(total - row, squares - row**2, n - 1) for row in rows]
+    return np.sqrt(np.maximum(found, 0))
+
+
+def _true_square(total: np.ndarray, squares: np.ndarray, n: int) -> float:
+    """Return the mean over columns of the squared mean, less the variance of that mean."""
+    variance = (squares - total**2 / n) / (n - 1)
+    return float(((total / n) ** 2 - variance / n).mean())
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> Float[np.ndarray, "query_and_all"]:
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)

@@ -1,13 +1,26 @@
 """Whether pairs of neurons carry more, or less, than the sum of both, on the page."""
 
-import xarray as xr
+from collections.abc import Mapping
 
-from dina.analyses.functional_interactions.drawing import draw_functional_interactions
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
+SUMMARY = {
+    "summed_contributions": "noise of repeats",
+    "decoder_summed_contributions": "noise of the decoder",
+}
+DISCOVERY = 0.05
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
@@ -28,32 +41,32 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     removed = str(dataset.attrs["removal"]) == "removed"
     how = "removed from the decoder" if removed else "silenced at their mean response"
     summed = found["summed_contributions"] if removed else found["interaction_size"]
-    told = _told(found, removed)
+    summary = _summary(found, removed)
     part = FigurePart(
         "functional_interactions",
-        draw_functional_interactions(dataset, found),
+        _draw(dataset, found),
         f"Interaction: margin lost with two neurons {how}, less the sum of what each alone takes; mean over {summed.n} test images."
         " a: fraction of randomly drawn pairs whose interaction is larger in size than each value, and the same with noise permuted,"
         " each neuron by itself. b: the surest couplings; orange: beyond doubt at a false discovery rate of 5\u202f%, with 95\u202f%"
         " intervals over test images. Above zero one neuron can stand in for the other; below they need each other. c: sum of all"
         " single contributions relative to what all neurons carry together; 1: neurons add up.",
-        told,
+        summary,
         finding_table("Interactions between neurons.", WORDS, found),
     )
     return Section(
         "functional-interactions",
         "Interactions between neurons",
         paragraphs=(
-            told,
-            "Noise from repeats shows interactions of neurons; noise as the decoder fitted it also holds what its image model gets"
-            " wrong for many neurons at once, in which they look redundant without sharing any noise.",
+            summary,
+            "Noise from repeats shows interactions of neurons. Noise as the decoder fitted it also holds errors of its image model"
+            " that many neurons share; because of these, neurons look redundant without sharing any noise.",
         ),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
     )
 
 
-def _told(found: dict[str, Finding], removed: bool) -> str:
+def _summary(found: dict[str, Finding], removed: bool) -> str:
     size, net = found["interaction_size"], found["net_interaction"]
     if not removed:
         return f"A typical interaction of two silenced neurons is {percent(size.value)} of a typical contribution."
@@ -68,3 +81,67 @@ def _told(found: dict[str, Finding], removed: bool) -> str:
         f" {number(summed.null_high)}); over all pairs {kind}. The noise of {percent(coupled.value)} of the pairs is"
         f" coupled beyond doubt; {percent(found['interacting_pairs_fraction'].value)} also interact in what they tell."
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw how often interactions exceed a size, the coupled pairs, and the sum of contributions."""
+    figure = new_figure(180, 70)
+    first, second, third = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.0])
+    _draw_sizes(first, dataset)
+    _draw_coupled(second, dataset)
+    rows = [(words, found[name]) for name, words in SUMMARY.items() if name in found]
+    draw_dots(third, rows, "sum of contributions / all")
+    third.axvline(1, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    ends = [end for _, one in rows for end in (one.value, one.low, one.high, one.null_low, one.null_high) if np.isfinite(end)]
+    low, high = min([1.0, *ends]), max([1.0, *ends])
+    room = 0.15 * (high - low) + 0.01
+    third.set_xlim(low - room, high + room)  # sums near 1 are told apart; 0 is of no interest
+    third.set_title("c  adding up")
+    return figure
+
+
+def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw the fraction of pairs beyond each size, of either sign, beside that of permuted noise."""
+    smallest = np.inf
+    for name, colour, words in (("null_interaction", "chance", "by chance"), ("sampled_interaction", "dina", "observed")):
+        size = np.sort(np.abs(dataset[name].to_numpy()))[::-1]
+        size = size[np.isfinite(size) & (size > 0)]
+        if not len(size):
+            continue
+        rank = np.unique(np.geomspace(1, len(size), 200).astype(int)) - 1
+        axes.plot(size[rank], (rank + 1) / len(size), color=COLOURS[colour][0], label=words)
+        smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):  # plain numbers: mathematical text is switched off
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+    if axes.lines:
+        axes.set_xlim(left=smallest)
+        axes.legend(loc="lower left")
+    else:
+        axes.annotate("no pair interacts", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+    axes.set_xlabel("size of interaction (score)")
+    axes.set_ylabel("fraction of pairs beyond it")
+    axes.set_title("a  all pairs")
+    finish_axes(axes, "both")
+
+
+def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw interaction against coupling, with intervals for pairs whose coupling is beyond doubt."""
+    coupling, interaction = dataset["coupling"].to_numpy(), dataset["interaction"].to_numpy()
+    sure = dataset["coupling_p"].to_numpy() <= DISCOVERY
+    axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.plot(coupling[~sure], interaction[~sure], ".", color=COLOURS["chance"][0], markersize=2.5, zorder=2)
+    low, high = dataset["interaction_low"].to_numpy()[sure], dataset["interaction_high"].to_numpy()[sure]
+    axes.vlines(coupling[sure], low, high, color=COLOURS["rival"][0], linewidth=0.7, alpha=0.6, zorder=3)
+    axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
+    if not np.isfinite(coupling * interaction).any():
+        axes.annotate("not known", (0.5, 0.56), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+    axes.set_xlabel("coupling of noise (partial correlation)")
+    axes.set_ylabel("interaction (score)")
+    axes.set_title("b  surest couplings")
+    for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
+        axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])
+    finish_axes(axes, "both")

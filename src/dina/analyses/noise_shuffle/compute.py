@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,18 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.analyses.decoded import Decoded
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
-from dina.analyses.noise_shuffle.noise_models import forget_correlations, learn_noise
-from dina.analyses.noise_sources import has_repeats
 from dina.checks import DataError
 from dina.data.pairs import Pairs
+from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.retrieval.choice import mean_log_rank
 from dina.retrieval.ranks import count_better_and_tied
 from dina.statistics.finding import Finding
-from dina.statistics.intervals import prediction_reach
+from dina.statistics.intervals import prediction_range
 from dina.statistics.repeats import shuffle_repeats
-from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
+from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
+from dina.training.start import COMPONENT_COUNTS, SHRINKAGES
 
 Condition = tuple[str, str]
 """What the noise model was trained on, and what it was tested on."""
@@ -41,7 +41,10 @@ DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
 }
 """Name → first condition, the one taken off it, and what its null is."""
 
-NO_NOISE_MODEL = "These towers hold no noise model that could be learnt anew."
+MOST_TRIALS = 3000
+"""Single trials that a noise model is fitted to, at most: the cost grows with their cube."""
+
+NO_NOISE_MODEL = "These towers have no noise model that could be learnt anew."
 SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
 
 
@@ -91,24 +94,24 @@ class NoiseShuffleResult:
         return xr.Dataset(variables, coords={"trained": ("condition", trained), "tested": ("condition", tested)})
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return accuracy, how much correlation shuffling leaves in training and in test, and differences between conditions."""
+        """Return accuracy, the correlation that shuffling leaves in training and in test, and differences between conditions."""
         return self.statistics
 
 
 def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = NoiseShuffleSettings()) -> NoiseShuffleResult:
-    """Ask whether decoding single trials profits from knowing noise correlations, and whether it suffers from them.
+    """Measure whether decoding of single trials gains by knowing noise correlations, and whether it loses by having them.
 
-    Exchanging the repeats of an image, for each neuron by itself, leaves tuning as it is and removes noise correlations. A
-    decoder trained on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials
-    does not have them. For towers without a noise model, and where no training image was shown twice, only the test can be
-    shuffled. Test images shown once are candidates, but are not asked about.
+    Exchanging the repeats of an image, for each neuron by itself, keeps tuning and removes noise correlations. A decoder trained
+    on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials does not have
+    them. For towers without a noise model, and where no training image was shown twice, only the test can be shuffled. Test
+    images shown once are candidates, but not queries.
 
     Parameters
     ----------
     decoded
         Towers and all three parts of the split.
     settings
-        How often; None for what is usual.
+        How often.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     n_shuffles = settings.n_shuffles
     test = _repeated(decoded.test)
     why_not = _why_not_learnt(decoded)
-    readouts, conditions = _fit(decoded, n_shuffles)
+    readouts, conditions = _fit(decoded, n_shuffles, is_shuffled=not why_not)
     by_image: dict[tuple[str, Condition], list[np.ndarray]] = {}
     for number in track(range(n_shuffles), "Decoding shuffled trials"):
         shuffled = shuffle_repeats(test.responses, test.stimulus_index, generator_for(decoded.seed, f"test shuffle {number}"))
@@ -127,7 +130,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
                 continue  # one model, one set of trials
             model = readouts[trained][number if trained == "shuffled" else 0]
             queries = test.responses if tested == "intact" else shuffled
-            for name, values in _judge(model, queries, test.stimulus_index).items():
+            for name, values in _measure(model, queries, test.stimulus_index).items():
                 by_image.setdefault((name, (trained, tested)), []).append(values)
     left = (
         _left("correlations_left", decoded.train, why_not),
@@ -143,7 +146,7 @@ def _why_not_learnt(decoded: Decoded) -> str:
     """Say why no noise model of shuffled trials can be learnt; "" where one can."""
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return NO_NOISE_MODEL
-    return "" if has_repeats(decoded) else SHOWN_ONCE
+    return "" if decoded.train.repeat_number().max() >= 1 else SHOWN_ONCE
 
 
 def _left(name: str, pairs: Pairs, reason: str) -> Finding:
@@ -153,26 +156,50 @@ def _left(name: str, pairs: Pairs, reason: str) -> Finding:
     return Finding(name, value, "1", int((repeats > 1).sum()), reason=reason)
 
 
-def _fit(decoded: Decoded, n_shuffles: int) -> tuple[dict[str, list[NeuronReadout]], tuple[Condition, ...]]:
-    """Return the decoders by what they were trained on, and the conditions that can be had."""
+def _fit(decoded: Decoded, n_shuffles: int, *, is_shuffled: bool) -> tuple[dict[str, list[NeuronReadout]], tuple[Condition, ...]]:
+    """Return the decoders by what they were trained on, and the conditions that are possible."""
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return {"intact": [readout_of(decoded.towers, decoded.test.images)]}, (("intact", "intact"), ("intact", "shuffled"))
-    parts = (decoded.train, decoded.validation, decoded.test)
-    first, second, third = (LikelihoodReadout.of(decoded.towers, torch.from_numpy(part.images)) for part in parts)
-
-    def learn(purpose: str, kind: Literal["intact", "shuffled"]) -> NeuronReadout:
-        generator = generator_for(decoded.seed, purpose)
-        train, validation = decoded.train, decoded.validation
-        return learn_noise((first, second, third), train, validation, generator, is_shuffled=kind == "shuffled")
-
-    intact = learn("intact noise", "intact")
-    assert isinstance(intact, LikelihoodReadout)  # tells the type checker
-    readouts: dict[str, list[NeuronReadout]] = {"intact": [intact]}
-    if has_repeats(decoded):
-        numbers = track(range(n_shuffles), "Fitting noise of shuffled trials")
-        readouts["shuffled"] = [learn(f"shuffled noise {number}", "shuffled") for number in numbers]
-    readouts["independent"] = [forget_correlations(intact)]
+    train, validation, test = (
+        LikelihoodReadout.of(decoded.towers, torch.from_numpy(part.images))
+        for part in (decoded.train, decoded.validation, decoded.test)
+    )
+    intact = _learn_noise(decoded, train, validation, "intact noise", is_shuffled=False)
+    readouts: dict[str, list[NeuronReadout]] = {"intact": [replace(test, noise=intact)]}
+    if is_shuffled:
+        names = [f"shuffled noise {number}" for number in range(n_shuffles)]
+        readouts["shuffled"] = [
+            replace(test, noise=_learn_noise(decoded, train, validation, name, is_shuffled=True))
+            for name in track(names, "Fitting noise of shuffled trials")
+        ]
+    # the same variances, and no noise that is shared
+    readouts["independent"] = [replace(test, noise=LowRankNoise(intact.variance, intact.loadings[:, :0]))]
     return readouts, tuple((trained, tested) for trained in readouts for tested in ("intact", "shuffled"))
+
+
+def _learn_noise(
+    decoded: Decoded, for_train: LikelihoodReadout, for_validation: LikelihoodReadout, purpose: str, *, is_shuffled: bool
+) -> LowRankNoise:
+    """Fit a noise model to single training trials; validation trials choose the number of components and the shrinkage.
+
+    The expected response of each neuron stays: it was learnt from averages over trials, which shuffling between repeats
+    does not change.
+    """
+    train, validation, generator = decoded.train, decoded.validation, generator_for(decoded.seed, purpose)
+    chosen = np.sort(generator.permutation(len(train.responses))[:MOST_TRIALS])
+    shown = shuffle_repeats(train.responses, train.stimulus_index, generator) if is_shuffled else train.responses
+    residuals = shown[chosen] - for_train.evoked.float().numpy()[train.stimulus_index[chosen]]
+    components = decompose_residuals(torch.from_numpy(residuals - residuals.mean(0)))
+    responses = validation.responses
+    if is_shuffled:
+        responses = shuffle_repeats(responses, validation.stimulus_index, generator)
+    best, winner = np.inf, for_validation.noise
+    for noise, _ in components.noises(tuple(sorted({min(count, train.n_neurons) for count in COMPONENT_COUNTS})), SHRINKAGES):
+        scores = replace(for_validation, noise=noise.double()).scores(torch.from_numpy(responses).double())
+        loss = mean_log_rank(scores.numpy(), validation.stimulus_index)
+        if loss < best:
+            best, winner = loss, noise.double()
+    return winner
 
 
 def _repeated(pairs: Pairs) -> Pairs:
@@ -185,17 +212,15 @@ def _repeated(pairs: Pairs) -> Pairs:
             " and store single trials."
         )
     keep = single & (counts[pairs.stimulus_index] >= 2)
-    return Pairs(
-        pairs.images,
-        pairs.stimulus_id,
-        pairs.responses[keep],
-        pairs.stimulus_index[keep],
-        pairs.n_presentations[keep],
-        pairs.standardiser,
+    return replace(
+        pairs,
+        responses=pairs.responses[keep],
+        stimulus_index=pairs.stimulus_index[keep],
+        n_presentations=pairs.n_presentations[keep],
     )
 
 
-def _judge(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray, "query"]) -> dict[str, np.ndarray]:
+def _measure(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray, "query"]) -> dict[str, np.ndarray]:
     """Return the two measures of every query: ties are broken at random, in expectation."""
     n_better, n_tied = count_better_and_tied(model.scores(torch.from_numpy(responses).double()).numpy(), target)
     return {"top1": (n_better == 0) / (n_tied + 1.0), "log_rank": -np.log(1 + n_better + n_tied / 2)}
@@ -222,9 +247,10 @@ def _summarise(
             _difference(f"{what}_{name}", name, rows, *parts, image, counts, why_not) for what, parts in DIFFERENCES.items()
         ]
     top1, n_images = np.array(by_query["top1", ("intact", "intact")])[0], counts.shape[1]
-    low, high = percentile_interval(clustered_means(top1, image, counts))
-    chance = 1 / n_gallery
-    first = Finding("intact_top1", float(top1.mean()), "1", n_images, low, high, chance, chance, "chance level")
+    chance, resampled = 1 / n_gallery, clustered_means(top1, image, counts)
+    first = Finding.from_draws(
+        "intact_top1", float(top1.mean()), "1", n_images, resampled, null_range=(chance, chance), null="chance level"
+    )
     ranks = np.log(np.arange(1, n_gallery + 1))
     return NoiseShuffleResult(conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, (first, *left, *findings))
 
@@ -245,11 +271,9 @@ def _difference(
     if one not in rows or other not in rows:
         return Finding(name, math.nan, unit, n_images, reason=why_not)
     difference = rows[one].mean(0) - rows[other].mean(0)
-    low, high = percentile_interval(clustered_means(difference, image, counts))
-    value = float(difference.mean())
+    value, resampled = float(difference.mean()), clustered_means(difference, image, counts)
     # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
     candidates = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
     if not candidates:
-        return Finding(name, value, unit, n_images, low, high, reason=why_not)
-    reach = float(prediction_reach(candidates[0]))
-    return Finding(name, value, unit, n_images, low, high, -reach, reach, null)
+        return replace(Finding.from_draws(name, value, unit, n_images, resampled), reason=why_not)
+    return Finding.from_draws(name, value, unit, n_images, resampled, null_range=prediction_range(candidates[0], 0.0), null=null)

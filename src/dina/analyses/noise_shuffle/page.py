@@ -1,13 +1,27 @@
-"""Whether decoding profits from noise correlations, on the page."""
+"""Whether decoding gains by noise correlations, on the page."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dina.analyses.noise_shuffle.drawing import DIFFERENCES, draw_noise_shuffle
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
+DIFFERENCES = {
+    "knowing_correlations": "knowing correlations",
+    "knowing_covariance": "knowing all covariance",
+    "removing_correlations": "removing correlations",
+    "unexpected_removal": "removing in test alone",
+}
+TRAINED = {"intact": ("dina", "o"), "shuffled": ("rival", "s"), "independent": ("reference", "^")}
 UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
 WORDS = {
     "intact_top1": "top-1 accuracy, trained and tested on intact trials",
@@ -20,28 +34,28 @@ WORDS = {
 def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show what shuffling repeats in training and test does to single-trial decoding."""
     found = {finding.name: finding for finding in findings}
-    told = _told(found)
+    summary = _summary(found)
     part = FigurePart(
         "noise_shuffle",
-        draw_noise_shuffle(dataset, found),
+        _draw(dataset, found),
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
         " mark is one shuffle; dashed: chance. b, c: paired differences; more is better. Knowing: learnt from intact less learnt"
         " from shuffled trials (or from variances alone), both tested on intact ones. Removing: learnt and tested on shuffled trials"
         " less intact ones. Bars: 95\u202f% intervals over images; grey: how far one shuffle strays from others.",
-        told,
+        summary,
         finding_table("Decoding with and without noise correlations.", WORDS, found),
     )
     return Section(
         "noise-shuffle",
         "Do noise correlations matter?",
-        paragraphs=(told,),
+        paragraphs=(summary,),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
     )
 
 
-def _told(found: dict[str, Finding]) -> str:
+def _summary(found: dict[str, Finding]) -> str:
     left, knowing = found["correlations_left"], found["knowing_correlations_log_rank"]
     if knowing.value != knowing.value:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
@@ -50,6 +64,51 @@ def _told(found: dict[str, Finding]) -> str:
             f" of the right image changes by {number(change.value)} nats."
         )
     return (
-        f"Shuffling removes {percent(1 - left.value)} of the noise correlations that the noise model learns from. A decoder that knows them is better than one that does not by {number(knowing.value)} nats of rank"
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations that the noise model learns from. A decoder that"
+        f" knows them is better than one that does not by {number(knowing.value)} nats of rank"
         f" ({number(knowing.low)} to {number(knowing.high)}; chance: {number(knowing.null_low)} to {number(knowing.null_high)})."
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw accuracy by training and test condition, and paired differences in accuracy and log rank."""
+    figure = new_figure(180, 66)
+    first, second, third = figure.subplots(1, 3, width_ratios=[1.0, 1.45, 1.0])
+    _draw_conditions(first, dataset)
+    for axes, name, label, title in (
+        (second, "top1", "difference (fraction of trials)", "b  top-1 accuracy"),
+        (third, "log_rank", "difference (nats)", "c  log rank"),
+    ):
+        rows = [(words, found[f"{what}_{name}"]) for what, words in DIFFERENCES.items() if f"{what}_{name}" in found]
+        known = [(words, finding) for words, finding in rows if finding.value == finding.value]
+        draw_dots(axes, known, label)
+        axes.set_title(title)
+    third.set_yticklabels([])
+    return figure
+
+
+def _draw_conditions(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw mean accuracy of every shuffle, tested on intact and on shuffled trials."""
+    trained, tested = (dataset[name].to_numpy().astype(str) for name in ("trained", "tested"))
+    values = 100 * dataset["top1"].to_numpy()
+    for row, (name, (colour, marker)) in enumerate(TRAINED.items()):
+        means = []
+        for place, where in enumerate(("intact", "shuffled")):
+            rows = np.flatnonzero((trained == name) & (tested == where))
+            if not len(rows):
+                continue
+            x = np.full(values.shape[1], place + 0.12 * (row - 1))
+            axes.plot(x, values[rows[0]], marker, color=COLOURS[colour][0], markersize=3, alpha=0.5, linestyle="none")
+            means.append((x[0], values[rows[0]].mean()))
+        if means:
+            axes.plot(*zip(*means, strict=True), color=COLOURS[colour][0], marker=marker, markersize=4.5, label=name)
+    axes.axhline(100 * dataset["top1"].attrs["chance"], color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    axes.set_xticks([0, 1], ["intact", "shuffled"])
+    axes.set_xlim(-0.4, 1.4)
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.set_xlabel("tested on")
+    axes.set_ylabel("top-1 accuracy (% of trials)")
+    axes.set_title("a  single trials")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.04), title="noise learnt from", title_fontsize=7.5, fontsize=7.5)
+    finish_axes(axes, "y")

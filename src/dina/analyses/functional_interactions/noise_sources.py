@@ -1,17 +1,15 @@
-"""The noise that couples neurons, from repeats or as the decoder fitted it, and the same with nothing but chance in it."""
+"""The noise that couples neurons, from repeats or as the decoder fitted it, and the same noise by chance alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch import Tensor
 
 from dina.analyses.decoded import Decoded
+from dina.analyses.functional_interactions.pair_interactions import LARGEST_COUPLING, ScaledPrecision
 from dina.analyses.likelihood_readout import LikelihoodReadout
-from dina.analyses.pair_interactions import LARGEST_COUPLING, ScaledPrecision
 from dina.models.noise import LowRankNoise, decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns
@@ -21,24 +19,11 @@ SHRINKAGES = (0.1, 0.3, 0.6, 0.85)
 N_FOLDS = 5
 
 
-@runtime_checkable
-class NoiseSource(Protocol):
-    """A noise model for the likelihood decoder, the pairs that it couples, and what it would be by chance."""
-
-    def observed(self) -> ScaledPrecision:
-        """Return the noise."""
-        ...
-
-    def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
-        """Yield models of the same noise after it was permuted, each neuron by itself."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class RepeatNoise:
-    """Noise correlations proper: differences between repeats of training images, in which the image cancels.
+    """Noise correlations from differences between repeats of training images, in which the image cancels.
 
-    Shared components and private noise, as in the decoder's own noise model, and the pairs whose coupling is beyond doubt.
+    The model has shared components and private noise, as the decoder's noise model, and the pairs whose coupling is beyond doubt.
 
     Parameters
     ----------
@@ -65,10 +50,11 @@ class RepeatNoise:
     seed: int
 
     @classmethod
-    def of(cls, decoded: Decoded, n_tested: int, false_discovery_rate: float) -> "RepeatNoise":
-        """Learn from repeats of the training images; `has_repeats` says whether there are any."""
+    def of(cls, decoded: Decoded, n_tested: int, false_discovery_rate: float) -> "RepeatNoise | None":
+        """Learn from repeats of the training images; None where no image was shown twice."""
         differences = repeat_differences(decoded.train)
-        assert differences is not None  # the caller has asked has_repeats; tells the type checker
+        if differences is None:
+            return None
         rows = differences.numpy()
         estimate = CouplingEstimate.of(rows)
         spread = chance_spread(rows, estimate.shrinkage, generator_for(decoded.seed, "couplings by chance"))
@@ -122,14 +108,14 @@ def _log_likelihood(noise: LowRankNoise, rows: Float[np.ndarray, "row neuron"]) 
 
 @dataclass(frozen=True, eq=False)
 class DecoderNoise:
-    """The noise as the decoder fitted it: all that its image model leaves unexplained, shared model error included.
+    """The noise as the decoder fitted it: all that its image model leaves unexplained, including shared errors of that model.
 
     Parameters
     ----------
     readout
         The decoder.
     residuals
-        Averaged training responses less what their images are expected to evoke, shape ``(n_stimuli, n_neurons)``.
+        Averaged training responses less the responses expected for their images, shape ``(n_stimuli, n_neurons)``.
     seed
         Of the permutations.
     """
@@ -140,42 +126,37 @@ class DecoderNoise:
 
     def observed(self) -> ScaledPrecision:
         """Return the decoder's own noise."""
-        return self._scaled(self.readout.private, self.readout.loadings)
+        return _precision(self.readout.noise)
 
     def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
         """Yield models of residuals permuted over images, decomposed and shrunk as the decoder's were."""
-        readout, n_components = self.readout, self.readout.loadings.shape[1]
-        variance = readout.private + readout.loadings.square().sum(1)
+        decoder_noise = self.readout.noise
+        n_components, variance = decoder_noise.loadings.shape[1], decoder_noise.variance
         shrinkage = self._shrinkage()
         for number in range(n_models):
             permuted = generator_for(self.seed, f"permuted residuals {number}").permuted(self.residuals, axis=0)
             noise = decompose_residuals(torch.from_numpy(permuted)).noise(n_components, shrinkage)
             # these residuals were fitted; the decoder's variance, of left-out images, is put in their place
-            scale = (variance / (noise.private + noise.loadings.square().sum(1)).double()).nan_to_num(1.0)
-            yield self._scaled(noise.private * scale, noise.loadings * scale.sqrt()[:, None])
-
-    def _scaled(self, private: Tensor, loadings: Tensor) -> ScaledPrecision:
-        precision = Precision.of(private.double().numpy(), loadings.double().numpy())
-        return ScaledPrecision(precision, torch.ones(len(private), dtype=torch.float64))
+            scale = (variance / noise.variance.double()).nan_to_num(1.0)
+            yield _precision(LowRankNoise(noise.private * scale, noise.loadings * scale.sqrt()[:, None]))
 
     def _shrinkage(self) -> float:
-        """Find out by how much the decoder shrank its correlations: its shared variance over that of as many components."""
-        n_components = self.readout.loadings.shape[1]
+        """Estimate by how much the decoder shrank its correlations: its shared variance over that of as many components."""
+        noise, n_components = self.readout.noise, self.readout.noise.loadings.shape[1]
         if not n_components:
             return 1.0
-        shared = self.readout.loadings.square().sum(1)
-        kept = float((shared / (self.readout.private + shared)).sum())
+        kept = float((noise.loadings.square().sum(1) / noise.variance).sum())
         strength = decompose_residuals(torch.from_numpy(self.residuals)).strength
         return min(max(1 - kept / float(strength[-n_components:].sum()), 0.0), 1.0)
 
 
+def _precision(noise: LowRankNoise) -> ScaledPrecision:
+    precision = Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
+    return ScaledPrecision(precision, torch.ones(len(noise.private), dtype=torch.float64))
+
+
 def training_residuals(decoded: Decoded) -> Float32[np.ndarray, "stimulus neuron"]:
-    """Return averaged training responses less what the towers expect, each neuron with mean zero."""
+    """Return averaged training responses less the expected ones, each neuron with mean zero."""
     evoked = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.train.images)).evoked
     residuals = decoded.train.averaged() - evoked.float().numpy()
     return residuals - residuals.mean(0)
-
-
-def has_repeats(decoded: Decoded) -> bool:
-    """Whether some training image was shown twice."""
-    return bool(decoded.train.repeat_number().max() >= 1)

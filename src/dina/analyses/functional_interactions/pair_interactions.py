@@ -1,18 +1,28 @@
-"""What two neurons do together beyond what each does alone: the exact effect of removing both, less that of each."""
+"""What two neurons do together beyond what each does alone: the effect of removing both, less that of removing each."""
 
+import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.stats import false_discovery_control
+from scipy.stats import t as student
 from torch import Tensor
 
+from dina.analyses.decoded import Decoded
 from dina.analyses.likelihood_readout import LikelihoodReadout
+from dina.analyses.neuron_readout import TowerReadout
 from dina.analyses.score_changes import margins
-from dina.statistics.coupling import Precision
+from dina.progress import track
+from dina.randomness import generator_for
+from dina.statistics.coupling import CoupledPairs, Precision
 
 PAIRS_AT_ONCE = 4096
 LARGEST_COUPLING = 0.99
+TESTED_AT_ONCE = 8192  # images × pairs is large
+N_QUERIES = 64  # test images used at most: a tower with attention processes a few hundred responses a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +47,7 @@ class PairForms:
 
     Parameters
     ----------
-    asked
+    response
         :math:`(Pr_q)_j / \sqrt{P_{jj}}`, shape ``(n_queries, n_neurons)``, with the precision :math:`P` of the noise.
     contrast
         :math:`(Px)_j / \sqrt{P_{jj}}` of the target less its mean over all other candidates, same shape.
@@ -60,7 +70,7 @@ class PairForms:
     independent given all others.
     """
 
-    asked: Float[Tensor, "query neuron"]
+    response: Float[Tensor, "query neuron"]
     contrast: Float[Tensor, "query neuron"]
     half: Float[Tensor, "gallery neuron"]
     scaled: Float[Tensor, "gallery neuron"]
@@ -72,21 +82,21 @@ class PairForms:
     def of(
         cls,
         readout: LikelihoodReadout,
-        noise: "ScaledPrecision",
+        noise: ScaledPrecision,
         responses: Float[Tensor, "query neuron"],
         target: Int[Tensor, "query"],
     ) -> "PairForms":
         """Return the forms of standardised responses and the places of their images in the readout's gallery."""
         root = torch.from_numpy(1 / np.sqrt(noise.precision.diagonal()))
         evoked = readout.evoked / noise.deviation
-        asked, expected = (
+        measured, expected = (
             torch.from_numpy(noise.precision.multiply(rows.numpy())) for rows in (responses / noise.deviation, evoked)
         )
         weight = readout.scale * torch.from_numpy(noise.precision.multiply((evoked * readout.gain).numpy()))
         scores = (responses / noise.deviation) @ weight.T - 0.5 * (evoked * weight).sum(1)
         scaled = weight * root
         return cls(
-            asked=asked * root,
+            response=measured * root,
             contrast=scaled[target] - (scaled.sum(0) - scaled[target]) / (len(scaled) - 1),
             half=0.5 * expected * root,
             scaled=scaled,
@@ -98,7 +108,7 @@ class PairForms:
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        return self.asked.shape[1]
+        return self.response.shape[1]
 
     def contributions(self) -> Float[Tensor, "query neuron"]:
         """Return by how much the margin of each query falls without each neuron."""
@@ -115,19 +125,19 @@ class PairForms:
         Positive: one can stand in for the other (redundant). Negative: they need each other (synergistic).
         """
         rho = torch.from_numpy(self.couplings(pairs))
-        result = torch.empty(len(self.asked), len(pairs), dtype=self.asked.dtype)
-        own = self.contributions()
+        result = torch.empty(len(self.response), len(pairs), dtype=self.response.dtype)
+        alone = self.contributions()
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             part = slice(first, first + PAIRS_AT_ONCE)
             one, other = torch.from_numpy(pairs[part]).T
             both = self._form(one, other) + self._form(other, one)
-            result[:, part] = rho[part] * (rho[part] * (own[:, one] + own[:, other]) + both) / (1 - rho[part] ** 2)
+            result[:, part] = rho[part] * (rho[part] * (alone[:, one] + alone[:, other]) + both) / (1 - rho[part] ** 2)
         return result.numpy()
 
     def _form(self, one: Tensor | slice, other: Tensor | slice) -> Tensor:
         quadratic = self.half[:, one] * self.scaled[:, other]
-        own = quadratic[self.target]
-        return self.asked[:, one] * self.contrast[:, other] - own + (quadratic.sum(0) - own) / (len(self.half) - 1)
+        right = quadratic[self.target]
+        return self.response[:, one] * self.contrast[:, other] - right + (quadratic.sum(0) - right) / (len(self.half) - 1)
 
 
 def sample_pairs(n_neurons: int, n_pairs: int, generator: np.random.Generator) -> Int[np.ndarray, "pair 2"]:
@@ -146,3 +156,100 @@ def sample_pairs(n_neurons: int, n_pairs: int, generator: np.random.Generator) -
     start = np.arange(n_neurons) * (2 * n_neurons - np.arange(n_neurons) - 1) // 2
     first = np.searchsorted(start, chosen, side="right") - 1
     return np.stack([first, chosen - start[first] + first + 1], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class PairTests:
+    """Pairs tested one by one.
+
+    Parameters
+    ----------
+    mean
+        Mean interaction over test images, in units of the score, shape ``(n_tested,)``.
+    reach
+        Half its 95 % interval.
+    adjusted_p
+        Of no mean interaction, adjusted for the coupled pairs; NaN for pairs that are not coupled.
+    """
+
+    mean: Float[np.ndarray, "tested"]
+    reach: Float[np.ndarray, "tested"]
+    adjusted_p: Float[np.ndarray, "tested"]
+
+
+def evaluate_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) -> PairTests:
+    """Test whether coupled pairs change the margin: coupling is measured on training images, its effect on test images.
+
+    The two are independent, so only the coupled pairs count as tests of the second question; others get no p-value.
+
+    Parameters
+    ----------
+    forms
+        Margins of the test images.
+    coupled
+        From training images.
+    rate
+        Adjusted p-value up to which a pair counts as coupled.
+    """
+    mean, error = np.empty(len(coupled.pairs)), np.empty(len(coupled.pairs))
+    for first in range(0, len(mean), TESTED_AT_ONCE):
+        part = slice(first, first + TESTED_AT_ONCE)
+        values = forms.interactions(coupled.pairs[part])
+        mean[part], error[part] = values.mean(0), values.std(0, ddof=1) / math.sqrt(len(values))
+    freedom = len(forms.response) - 1
+    size = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
+    is_coupled = coupled.adjusted_p <= rate
+    adjusted = np.full(len(mean), np.nan)
+    if is_coupled.any():
+        adjusted[is_coupled] = false_discovery_control(2 * student.sf(size[is_coupled], freedom))
+    return PairTests(mean, student.ppf(0.975, freedom) * error, adjusted)
+
+
+@dataclass(frozen=True, eq=False)
+class SilencedPairs:
+    """What silencing takes from the margin of each query.
+
+    Parameters
+    ----------
+    pairs
+        Indices of neurons, shape ``(n_pairs, 2)``.
+    interaction
+        Margin lost without both less that lost without each, in units of the score, shape ``(n_queries, n_pairs)``.
+    contribution
+        Margin lost without each sampled neuron, shape ``(n_queries, n_sampled)``.
+    """
+
+    pairs: Int[np.ndarray, "pair 2"]
+    interaction: Float[np.ndarray, "query pair"]
+    contribution: Float[np.ndarray, "query sampled"]
+
+
+def interactions_by_silencing(decoded: Decoded, n_neurons: int) -> SilencedPairs:
+    """Silence (set to the mean response) a random sample of neurons, alone and in pairs, and measure the margin.
+
+    Parameters
+    ----------
+    decoded
+        Towers and test images.
+    n_neurons
+        Size of the sample; all if there are fewer.
+    """
+    generator = generator_for(decoded.seed, "silenced pairs")
+    n_all = decoded.test.n_neurons
+    chosen = np.sort(generator.choice(n_all, min(n_neurons, n_all), replace=False))
+    n_images = decoded.test.n_stimuli
+    images = np.sort(generator.choice(n_images, min(N_QUERIES, n_images), replace=False))
+    readout = TowerReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
+    responses = torch.from_numpy(decoded.test.averaged()[images]).double()
+    target = torch.from_numpy(images)
+    whole = margins(readout.scores(responses), target)
+
+    def lost(gone: list[int]) -> Tensor:
+        without = responses.clone()
+        without[:, gone] = 0
+        return whole - margins(readout.scores(without), target)
+
+    alone = {int(neuron): lost([int(neuron)]) for neuron in chosen}
+    pairs = list(combinations(alone, 2))
+    both = [lost(list(pair)) - alone[pair[0]] - alone[pair[1]] for pair in track(pairs, "Silencing pairs of neurons")]
+    return SilencedPairs(np.array(pairs), torch.stack(both, 1).numpy(), torch.stack(list(alone.values()), 1).numpy())
