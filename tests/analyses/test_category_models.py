@@ -1,4 +1,4 @@
-"""What category and low-level structure each let expect of responses is learnt from labelled training images alone."""
+"""Category and low-level structure predict responses from labelled training images alone."""
 
 from dataclasses import replace
 
@@ -7,10 +7,16 @@ import pytest
 import torch
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.semantics.category_effects import fit_category_effects, left_out_effects
-from dina.analyses.semantics.category_posterior import draw_categories, fit_posterior
-from dina.analyses.semantics.image_categories import categorise
-from dina.analyses.semantics.low_level_model import PENALTIES, fit_linear_part, fit_low_level
+from dina.analyses.semantics.category_models import (
+    PENALTIES,
+    categorise,
+    draw_categories,
+    fit_category_effects,
+    fit_linear_part,
+    fit_low_level,
+    fit_posterior,
+    left_out_effects,
+)
 from dina.checks import DataError
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from dina.analyses import RULES
 from dina.analyses.decoded import Decoded
-from dina.analyses.semantics.category_models import fit_category_models
+from dina.analyses.semantics.category_models import categorise, fit_category_models
 from dina.analyses.semantics.compute import SemanticsResult, SemanticsSettings, analyse_semantics
-from dina.analyses.semantics.image_categories import categorise
 from dina.analyses.verdict import judge
 from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import learn_standardiser, make_pairs

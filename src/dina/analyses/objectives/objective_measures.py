@@ -10,8 +10,7 @@ from jaxtyping import Float, Float32, Int
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.objectives.category_readout import CategoryReadout
-from dina.analyses.semantics.category_models import CategoryModels, fit_category_models
-from dina.analyses.semantics.image_categories import CategorisedPairs, categorise
+from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.checks import DataError
 from dina.data.pairs import Pairs, make_task

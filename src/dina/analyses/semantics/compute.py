@@ -1,28 +1,60 @@
 """Semantic or low-level: what category tells of responses and images beyond low-level structure, and the reverse."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
-from dina.analyses.semantics.category_decoding import CategoryAccuracy, decode_categories
-from dina.analyses.semantics.category_models import CategoryModels, fit_category_models
-from dina.analyses.semantics.category_retrieval import CategoryRetrieval, retrieve_by_category
-from dina.analyses.semantics.image_categories import CategorisedPairs, categorise
-from dina.analyses.semantics.response_partition import Partition, partition_responses
-from dina.analyses.semantics.semantic_findings import GalleryStatistics, compare_all_galleries, list_findings
+from dina.analyses.semantics.category_models import (
+    CategorisedPairs,
+    CategoryModels,
+    categorise,
+    exchange_within,
+    fit_category_effects,
+    fit_category_models,
+    one_hot,
+)
+from dina.analyses.semantics.category_retrieval import (
+    DRAWN,
+    ELSEWHERE,
+    EXCHANGED,
+    CategoryRetrieval,
+    GalleryStatistics,
+    compare_all_galleries,
+    retrieve_by_category,
+)
 from dina.data.pairs import make_task
+from dina.models.noise import decompose_residuals
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 
+PARTITION = {
+    "explained": "explained_variance",
+    "category_unique": "category_unique_share",
+    "low_level_unique": "low_level_unique_share",
+    "common": "common_share",
+    "category": "category_share",
+}
+"""Quantity in the dataset → finding, in this order."""
+
+ACCURACY = "category_accuracy_"
+SHUFFLED = "categories permuted over images"
+NOTHING_EXPLAINED = "Neither low-level structure nor category explains any variance of the test responses."
+NOISE_COMPONENTS = 128
+SHRINKAGE = 0.3
+N_PERMUTATIONS = 200
+
 
 class SemanticsSettings(BaseModel):
-    """What can be chosen about the analysis.
+    """How many draws the analysis makes.
 
     Parameters
     ----------
@@ -47,13 +79,13 @@ class SemanticsResult:
     models
         The categories and the three models; not written to disk.
     partition
-        Of the explained variance of the responses.
+        Of the explained variance of the responses (`partition_responses`).
     retrieval
         By decoders that can use category, low-level structure or both.
     accuracy
-        Of reading the category from responses and from images.
+        Of reading the category from responses and from images (`decode_categories`).
     galleries
-        Of own and of other categories at matched low-level distance.
+        Of the same and of other categories at matched low-level distance.
     stimulus_id
         Identities of the labelled test images.
     counts
@@ -61,60 +93,65 @@ class SemanticsResult:
     """
 
     models: CategoryModels
-    partition: Partition
+    partition: tuple[Finding, ...]
     retrieval: CategoryRetrieval
-    accuracy: CategoryAccuracy
+    accuracy: tuple[Finding, ...]
     galleries: GalleryStatistics
     stimulus_id: Int[np.ndarray, "query"]
     counts: np.ndarray
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return every statistic with interval and null."""
-        return list_findings(self.models, self.partition, self.retrieval, self.accuracy, self.galleries, self.counts)
+        """Return every statistic with interval and null.
+
+        - ``explained_variance``: fraction of the variance of averaged test responses that the best model explains.
+        - ``category_unique_share``, ``low_level_unique_share``, ``common_share``: of that; ``category_share``: of that, in
+          all, extrapolated from where low-level structure leaves category open.
+        - ``category_gain_bits``, ``low_level_gain_bits``: information about the image that one adds to the other;
+          ``low_level_bits``, ``category_bits``, ``joint_bits``: of each decoder.
+        - ``category_accuracy_…`` from ``responses``, ``partialled``, ``low_level``, ``luminance``: balanced accuracy.
+        - ``category_uncertainty``: fraction of the categories' entropy that low-level structure leaves open.
+        - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for ``towers``,
+          ``low_level`` and ``joint``.
+        """
+        bits, uncertainty = _bit_findings(self.retrieval, self.counts), _uncertainty(self.models, self.counts)
+        return (*self.partition, *bits, *self.accuracy, uncertainty, *self.galleries.findings)
 
     def to_dataset(self) -> xr.Dataset:
         """Return all numbers that the figures show."""
         share = {"units": "fraction of the explained variance", "long_name": "first entry: fraction of all variance"}
-        galleries, accuracy, partition = self.galleries, self.accuracy, self.partition
+        distractors = ("scored_by", "category", "distance")
+        galleries, retrieval = self.galleries, self.retrieval
         variables = {
-            "variance_share": ("quantity", partition.value, share),
-            "variance_share_low": ("quantity", partition.low, share),
-            "variance_share_high": ("quantity", partition.high, share),
-            "variance_share_null_low": ("quantity", partition.null_low, share),
-            "variance_share_null_high": ("quantity", partition.null_high, share),
-            "bits": (("decoder", "query"), self.retrieval.bits, {"units": "bit"}),
-            "bits_given_category": ("query", self.retrieval.low_level_bits_given_category, {"units": "bit"}),
-            "gain_null": ("draw", self.retrieval.gain_null, {"units": "bit"}),
-            "low_level_gain_null": ("draw", self.retrieval.low_level_gain_null, {"units": "bit"}),
-            "category_accuracy": ("source", accuracy.value, {"units": "1", "long_name": "balanced accuracy"}),
-            "category_accuracy_low": ("source", accuracy.low, {"units": "1"}),
-            "category_accuracy_high": ("source", accuracy.high, {"units": "1"}),
-            "category_accuracy_null_low": ("source", accuracy.null_low, {"units": "1"}),
-            "category_accuracy_null_high": ("source", accuracy.null_high, {"units": "1"}),
-            "two_way": (("scored_by", "category", "distance"), galleries.two_way, {"units": "1"}),
-            "two_way_low": (("scored_by", "category", "distance"), galleries.two_way_low, {"units": "1"}),
-            "two_way_high": (("scored_by", "category", "distance"), galleries.two_way_high, {"units": "1"}),
+            **_variables("variance_share", "quantity", self.partition, share),
+            "bits": (("decoder", "query"), retrieval.bits, {"units": "bit"}),
+            "bits_given_category": ("query", retrieval.low_level_bits_given_category, {"units": "bit"}),
+            "gain_null": ("draw", retrieval.gain_null, {"units": "bit"}),
+            "low_level_gain_null": ("draw", retrieval.low_level_gain_null, {"units": "bit"}),
+            **_variables("category_accuracy", "source", self.accuracy, {"units": "1", "long_name": "balanced accuracy"}),
+            "two_way": (distractors, galleries.two_way, {"units": "1"}),
+            "two_way_low": (distractors, galleries.two_way_low, {"units": "1"}),
+            "two_way_high": (distractors, galleries.two_way_high, {"units": "1"}),
         }
         coordinates = {
             **stimulus_coordinates({"query": self.stimulus_id}),
-            "quantity": list(partition.names),
-            "decoder": list(self.retrieval.decoders),
-            "source": list(accuracy.names),
+            "quantity": list(PARTITION),
+            "decoder": list(retrieval.decoders),
+            "source": [finding.name.removeprefix(ACCURACY) for finding in self.accuracy],
             "scored_by": list(galleries.names),
             "category": ["own", "other"],
             "distance": ["near", "far"],
         }
-        n_images = self.retrieval.bits.shape[1]
-        attributes = {"categories": ", ".join(self.models.names), "n_images": n_images, "n_categories": len(self.models.names)}
+        names = self.models.names
+        attributes = {"categories": ", ".join(names), "n_images": retrieval.bits.shape[1], "n_categories": len(names)}
         return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
 
 def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) -> SemanticsResult:
-    """Ask whether responses and their decoding know the category of an image beyond its low-level structure.
+    """Test whether responses and their decoding carry the category of an image beyond its low-level structure.
 
     Low-level structure is everything that Gabor channels at each place and whole-image statistics predict; category is
-    the label of the image. The decoders made here are able to use category, so that "not semantic" is an answer that
-    could have been otherwise; the towers being interpreted are asked beside them.
+    the label of the image. The decoders made here are able to use category, so that the answer could also be "semantic";
+    the fitted towers are measured beside them.
 
     Parameters
     ----------
@@ -126,7 +163,7 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
     Returns
     -------
     result
-        Four views of one question, with findings named in `list_findings`.
+        Four views of one question.
 
     Raises
     ------
@@ -159,3 +196,242 @@ def _tower_scores(decoded: Decoded, parts: CategorisedPairs) -> Float[np.ndarray
         return None
     task = make_task(parts.test, "averaged")
     return np.asarray(decoded.fitted.score(task.queries, task.gallery), dtype=np.float64)
+
+
+def _variables(
+    name: str, axis: str, findings: tuple[Finding, ...], attributes: dict[str, str]
+) -> dict[str, tuple[str, np.ndarray, dict[str, str]]]:
+    """Return values, intervals and nulls of findings as arrays along one axis."""
+    ends = {"": "value", "_low": "low", "_high": "high", "_null_low": "null_low", "_null_high": "null_high"}
+    return {name + end: (axis, np.array([getattr(one, part) for one in findings]), attributes) for end, part in ends.items()}
+
+
+def partition_responses(
+    models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
+) -> tuple[Finding, ...]:
+    r"""Split the explained variance of the test responses between low-level structure and category.
+
+    Each part is the gain in explained variance on test images when one description is added to the other. We regress
+    category on low-level features and add only the residual, so that category is credited with low-level structure only
+    where the encoding model and the classifier fail in the same way.
+
+    Parameters
+    ----------
+    models
+        Fitted on training images.
+    counts
+        Bootstrap resamples of the test images.
+    generator
+        Of the exchanges within categories.
+
+    Returns
+    -------
+    findings
+        In the order of `PARTITION`: the fraction of the variance that the best model explains (null: predictions for other
+        images); fractions of that, NaN where nothing is explained: unique to category, and to low-level structure, common
+        to both, and explained by category in all, extrapolated from where low-level structure leaves it open.
+
+    Notes
+    -----
+    With :math:`R^2_L, R^2_C` of one description and :math:`R^2_{LC}, R^2_{CL}` of both in either order, the unique
+    parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four; the rest of
+    that is common to both.
+    The first is doubly robust in the sense of Shah & Peters (2020), and small where low-level structure determines
+    category. It shows category effects through :math:`c - p` alone, category less its probability; neurons that depend on
+    :math:`c` explain :math:`\sum |c - \bar c|^2 / \sum |c - p|^2` times as much: the share of category in all.
+
+    References
+    ----------
+    Lescroart et al. (2015), Front. Comput. Neurosci. 9:135. https://doi.org/10.3389/fncom.2015.00135
+
+    Shah & Peters (2020), Ann. Stat. 48:1514. https://doi.org/10.1214/19-AOS1857
+    """
+    train, test = models.train, models.test
+    residuals = train.responses - train.low_level
+    effects = fit_category_effects(train.residual_category(), residuals)
+    total = _errors(test.responses, train.responses.mean(0).expand_as(test.responses))
+    predicted = {
+        "L": test.low_level,
+        "C": test.category_only,
+        "LC": test.low_level + effects.predict(test.residual_category()),
+        "CL": test.category_only + test.category_then_low_level,
+    }
+    # of each image over predicting the mean response
+    gains = {name: total - _errors(test.responses, expected) for name, expected in predicted.items()}
+    best = max(gains, key=lambda name: float(gains[name].sum()))
+    category, low_level = gains["LC"] - gains["L"], gains["CL"] - gains["C"]
+    parts = np.stack([gains[best], category, low_level, gains[best] - category - low_level, category])
+    whole = np.stack([total, *[gains[best]] * 4])
+    left_open, in_all = _squared_residuals(models)
+    # a row for each resample; the extrapolation varies with the images drawn, too
+    rows = np.concatenate([np.ones((1, len(total)), dtype=np.int64), counts])
+    shares = (rows @ parts.T) / (rows @ whole.T)
+    shares[:, 4] *= (rows @ in_all) / (rows @ left_open)
+    scale = gains[best].sum()
+    elsewhere = _shuffled_gains(models, predicted[best], total, generator) / total.sum()
+    drawn = _drawn_gains(models, residuals, gains["L"].sum(), total) / scale
+    exchanged = _exchanged_gains(models, gains["C"].sum(), total, generator) / scale
+    nulls = (elsewhere, drawn, exchanged, None, drawn * in_all.sum() / left_open.sum())
+    words = (ELSEWHERE, DRAWN, EXCHANGED, "", DRAWN)
+    found = [
+        Finding.from_draws(name, float(shares[0, k]), "1", len(total), shares[1:, k], nulls[k], words[k])
+        for k, name in enumerate(PARTITION.values())
+    ]
+    if not found[0].low > 0:  # nothing that could be shared
+        found[1:] = [Finding(one.name, math.nan, "1", one.n, null=one.null, reason=NOTHING_EXPLAINED) for one in found[1:]]
+    return tuple(found)
+
+
+def _errors(responses: Tensor, predicted: Tensor) -> Float[np.ndarray, "image"]:
+    return np.asarray((responses - predicted).square().sum(1).double().numpy())
+
+
+def _squared_residuals(models: CategoryModels) -> tuple[Float[np.ndarray, "image"], Float[np.ndarray, "image"]]:
+    """Return the squared deviation of each test image's category from its probability, and from the overall frequency."""
+    test = models.test
+    known = one_hot(test.category, len(models.names)).double().numpy()
+    frequency = np.bincount(models.train.category, minlength=len(models.names)) / len(models.train.category)
+    left_open: np.ndarray = ((known - test.probability) ** 2).sum(1)
+    in_all: np.ndarray = ((known - frequency) ** 2).sum(1)
+    return np.maximum(left_open, 1e-12), in_all
+
+
+def _shuffled_gains(
+    models: CategoryModels, predicted: Tensor, total: np.ndarray, generator: np.random.Generator
+) -> Float[np.ndarray, "draw"]:
+    """Return the gains by predictions for other images."""
+    agreement = (models.test.responses @ predicted.T).double().numpy()
+    squares = float(predicted.square().sum()) + float(models.test.responses.square().sum())
+    queries = np.arange(len(agreement))
+    orders = [generator.permutation(len(agreement)) for _ in range(len(models.test_draws))]
+    return np.array([total.sum() - squares + 2 * agreement[queries, order].sum() for order in orders])
+
+
+def _drawn_gains(models: CategoryModels, residuals: Tensor, alone: float, total: np.ndarray) -> Float[np.ndarray, "draw"]:
+    """Return the gains by categories drawn from low-level structure, their effects fitted anew each time."""
+    test = models.test
+    gains = []
+    for drawn_train, drawn_test in zip(models.train_draws, models.test_draws, strict=True):
+        effects = fit_category_effects(models.train.residual_category(drawn_train), residuals)
+        predicted = test.low_level + effects.predict(test.residual_category(drawn_test))
+        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
+    return np.array(gains)
+
+
+def _exchanged_gains(
+    models: CategoryModels, alone: float, total: np.ndarray, generator: np.random.Generator
+) -> Float[np.ndarray, "draw"]:
+    """Return the gains by the low-level structure of another test image of the same category."""
+    test = models.test
+    gains = []
+    for _ in range(len(models.test_draws)):
+        other = exchange_within(test.category, generator)
+        predicted = test.category_only + test.category_then_low_level[other]
+        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
+    return np.array(gains)
+
+
+@torch.no_grad()
+def decode_categories(
+    models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
+) -> tuple[Finding, ...]:
+    """Read the category of every test image from four sources.
+
+    Parameters
+    ----------
+    models
+        Fitted on training images.
+    counts
+        Bootstrap resamples of the test images.
+    generator
+        Of the permutations.
+
+    Returns
+    -------
+    findings
+        Balanced accuracy, each category counting the same, from "responses" by a linear decoder; "partialled", the same
+        without the responses that low-level structure predicts; "low_level" statistics of the image, without neurons; its
+        mean "luminance" and contrast alone. In the null, categories are permuted over test images; for "partialled" they
+        are drawn from low-level structure, and the decoder is fitted anew.
+    """
+    train, test = models.train, models.test
+    prior = np.bincount(train.category, minlength=len(models.names)) + 1.0
+    partialled = _LinearDecoder(train.responses - train.low_level, test.responses - test.low_level, train.category, len(prior))
+    plain = _LinearDecoder(train.responses, test.responses, train.category, len(prior))
+    guesses = {
+        "responses": plain.guess(train.category),
+        "partialled": partialled.guess(train.category),
+        "low_level": (test.probability / prior).argmax(1),
+        "luminance": (test.by_luminance / prior).argmax(1),
+    }
+    found = []
+    for name, guess in guesses.items():
+        if name == "partialled":
+            pairs = zip(models.train_draws, models.test_draws, strict=True)
+            null = [_balanced(partialled.guess(of_train), of_test)[0] for of_train, of_test in pairs]
+        else:
+            null = [_balanced(guess, generator.permutation(test.category))[0] for _ in range(N_PERMUTATIONS)]
+        value, resampled = float(_balanced(guess, test.category)[0]), _balanced(guess, test.category, counts)
+        words = DRAWN if name == "partialled" else SHUFFLED
+        found.append(Finding.from_draws(ACCURACY + name, value, "1", len(guess), resampled, np.array(null), words))
+    return tuple(found)
+
+
+class _LinearDecoder:
+    """Gaussian classes with one shared noise covariance: linear in the response, every category equally probable."""
+
+    def __init__(self, train: Tensor, test: Tensor, category: np.ndarray, n_categories: int) -> None:
+        self.train = train
+        self.n_categories = n_categories
+        effects = fit_category_effects(one_hot(category, n_categories), train)
+        residuals = train - effects.predict(one_hot(category, n_categories))
+        self.noise = decompose_residuals(residuals).noise(NOISE_COMPONENTS, SHRINKAGE)
+        self.whitened = self.noise.divide(test - train.mean(0))
+
+    def guess(self, category: Int[np.ndarray, "train_image"]) -> Int[np.ndarray, "image"]:
+        """Return the most probable category of every test image, class means learnt from these training categories."""
+        effects = fit_category_effects(one_hot(category, self.n_categories), self.train)
+        means = effects.predict(torch.eye(self.n_categories)) - effects.intercept
+        norms = 0.5 * (self.noise.divide(means) * means).sum(1)
+        return np.asarray((self.whitened @ means.T - norms).argmax(1).numpy())
+
+
+def _balanced(
+    guess: Int[np.ndarray, "image"], category: Int[np.ndarray, "image"], counts: Int[np.ndarray, "resample image"] | None = None
+) -> Float[np.ndarray, "resample"]:
+    """Return the mean over categories of the fraction of correct guesses; categories without images stay out."""
+    weight = np.ones((1, len(guess))) if counts is None else counts
+    members = np.eye(int(category.max()) + 1)[category]
+    shown = weight @ members
+    correct = weight @ (members * (guess == category)[:, None])
+    fraction = np.divide(correct, shown, out=np.full(shown.shape, np.nan), where=shown > 0)
+    balanced: np.ndarray = np.nanmean(fraction, axis=1)
+    return balanced
+
+
+def _bit_findings(retrieval: CategoryRetrieval, counts: np.ndarray) -> list[Finding]:
+    low_level, category, joint = retrieval.bits
+    rows = {
+        "category_gain_bits": (joint - low_level, retrieval.gain_null, DRAWN),
+        "low_level_gain_bits": (
+            retrieval.low_level_bits_given_category - category,
+            retrieval.low_level_gain_null,
+            EXCHANGED,
+        ),
+    }
+    for name, bits, null in zip(retrieval.decoders, retrieval.bits, retrieval.bits_null, strict=True):
+        rows[f"{name}_bits"] = bits, null, ELSEWHERE
+    return [
+        Finding.from_draws(name, float(bits.mean()), "bit", len(bits), counts @ bits / len(bits), null, words)
+        for name, (bits, null, words) in rows.items()
+    ]
+
+
+def _uncertainty(models: CategoryModels, counts: np.ndarray) -> Finding:
+    """Return the cross-entropy of the categories given low-level structure, as a share of that given their frequency."""
+    test = models.test
+    frequency = np.bincount(models.train.category, minlength=len(models.names)) + 1.0
+    surprise = -np.log(np.maximum(test.probability[np.arange(len(test.category)), test.category], 1e-12))
+    prior = -np.log((frequency / frequency.sum())[test.category])
+    value = float(surprise.sum() / prior.sum())
+    return Finding.from_draws("category_uncertainty", value, "1", len(prior), (counts @ surprise) / (counts @ prior))

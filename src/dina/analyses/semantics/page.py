@@ -1,14 +1,20 @@
 """Whether the decoding rests on low-level structure or on the category of images, on the page."""
 
-import xarray as xr
+from collections.abc import Mapping, Sequence
 
-from dina.analyses.semantics.drawing import draw_semantics
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
 NAMES = {
-    "explained_variance": "variance of the responses explained at all",
+    "explained_variance": "variance of the responses explained by the best model",
     "low_level_unique_share": "share of it: low-level structure alone",
     "category_unique_share": "share of it: category alone",
     "common_share": "share of it: either",
@@ -26,11 +32,35 @@ NAMES = {
 }
 DECODERS = {"towers": "these towers", "low_level": "decoder of low-level structure", "joint": "decoder of both"}
 BY_DECODER = {
-    "same_class_cost": "cost of distractors of the own category at equal low-level distance",
+    "same_class_cost": "cost of distractors of the same category at equal low-level distance",
     "low_level_cost": "cost of distractors near in low-level structure",
-    "same_class_rivals": "best wrong candidate of the own category",
-    "same_class_errors": "wrong retrievals of the own category",
+    "same_class_rivals": "best wrong candidate of the same category",
+    "same_class_errors": "wrong retrievals of the same category",
 }
+LOW_LEVEL, CATEGORY, BOTH = COLOURS["rival"][0], COLOURS["reference"][0], COLOURS["dina"][0]
+SHARES = (
+    ("low_level_unique_share", "low-level\nstructure alone", LOW_LEVEL, "s"),
+    ("category_unique_share", "category alone", CATEGORY, "D"),
+    ("common_share", "either", COLOURS["muted"][0], "o"),
+    ("category_share", "category in all,\nextrapolated", CATEGORY, "d"),
+)
+BITS = (
+    ("low_level_bits", "low-level structure", LOW_LEVEL, "s"),
+    ("category_bits", "category", CATEGORY, "D"),
+    ("joint_bits", "both", BOTH, "o"),
+)
+SOURCES = (
+    ("category_accuracy_responses", "responses", BOTH, "o"),
+    ("category_accuracy_partialled", "responses less\nlow-level part", CATEGORY, "D"),
+    ("category_accuracy_low_level", "image: low-level\nstructure", LOW_LEVEL, "s"),
+    ("category_accuracy_luminance", "image: luminance,\ncontrast", COLOURS["muted"][0], "^"),
+)
+SCORED_BY = {
+    "towers": ("these towers", COLOURS["ink"][0], "^"),
+    "low_level": ("low-level structure", LOW_LEVEL, "s"),
+    "joint": ("both", BOTH, "o"),
+}
+MARGIN = 10.0  # %, below which a share counts as none
 
 
 def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -40,11 +70,11 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     low_level, category = found["low_level_unique_share"], found["category_unique_share"]
     part = FigurePart(
         "semantics",
-        draw_semantics(dataset, found),
+        _draw(dataset, found),
         f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} of them),"
         f" {n} test images, averaged responses. Top left: variance that only one of them explains; dotted: a tenth, below which it"
-        " counts as none. Top right: what decoders that know one or both tell about the image. Bottom left: the category read from"
-        " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the own"
+        " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
+        " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
         " and, at equal low-level distance, of other categories. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same where there is"
         " nothing to find.",
         f"Of the explained variance, low-level structure alone explains {percent(low_level.value)}, category alone"
@@ -57,14 +87,80 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "semantics",
         "Low-level structure or semantic category",
         paragraphs=(
-            "Category is given to decoders that can use it, so that it could have mattered. It counts only where low-level structure"
-            " does not let expect it; its null draws categories anew from what low-level structure lets expect.",
-            f"Low-level structure leaves {percent(found['category_uncertainty'].value)} of the categories' entropy open. What no Gabor"
-            " channel describes, in place or averaged, would count as category if it went with it.",
+            "The decoders can use category, so that it could have mattered. We regress category on low-level features and add only the"
+            " residual; in the null, categories are drawn from the probabilities that low-level features give them.",
+            f"Low-level structure leaves {percent(found['category_uncertainty'].value)} of the categories' entropy open. Image structure"
+            " that no Gabor channel describes, in place or averaged, would count as category if it correlated with category.",
         ),
         figures=(part,),
         missing=reasons,
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw four panels: shares of variance, bits, accuracy for category, accuracy against matched distractors."""
+    figure = new_figure(180, 132)
+    axes = figure.subplots(2, 2)
+    _draw_rows(axes[0, 0], [(found[name], label, colour, marker) for name, label, colour, marker in SHARES], 100.0)
+    axes[0, 0].axvline(MARGIN, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    axes[0, 0].set_xlabel("share of the explained variance (%)")
+    axes[0, 0].set_title("What explains the responses")
+    _draw_rows(axes[0, 1], [(found[name], label, colour, marker) for name, label, colour, marker in BITS], 1.0)
+    axes[0, 1].set_xlabel("information about the image shown (bits)")
+    axes[0, 1].set_title("Information about the image")
+    _draw_rows(axes[1, 0], [(found[name], label, colour, marker) for name, label, colour, marker in SOURCES], 100.0)
+    axes[1, 0].set_xlabel("balanced accuracy (% of images)")
+    axes[1, 0].set_xlim(-2, 102)
+    axes[1, 0].set_title("Category read from")
+    _draw_distractors(axes[1, 1], dataset)
+    return figure
+
+
+def _draw_rows(axes: Axes, rows: Sequence[tuple[Finding, str, str, str]], scale: float) -> None:
+    """Draw one row per finding: dot, interval, and the range of its null as a grey bar, clipped to the panel."""
+    shown = [scale * value for one, *_ in rows for value in (one.value, one.low, one.high) if np.isfinite(value)]
+    left, right = min([0.0, *shown]), max([0.0, *shown])
+    pad = 0.06 * max(right - left, 1e-6)
+    for place, (one, _, colour, marker) in enumerate(rows):
+        null_low, null_high = (scale * float(np.clip(end, (left - pad) / scale, None)) for end in (one.null_low, one.null_high))
+        if np.isfinite(null_low) and null_high > null_low:
+            axes.barh(place, null_high - null_low, left=null_low, height=0.5, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+            right = max(right, null_high)
+        axes.hlines(place, scale * one.low, scale * one.high, color=colour, linewidth=1.4, zorder=2)
+        axes.plot(scale * one.value, place, marker, color=colour, markersize=4.5, zorder=3)
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.set_yticks(range(len(rows)), [label for _, label, *_ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(left - pad, right + pad)
+    finish_axes(axes, "x")
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_distractors(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw how often a single distractor wins: of the same category or another, near or far in low-level structure."""
+    names = [str(name) for name in dataset["scored_by"].to_numpy()]
+    highest = 0.0
+    for offset, name in zip(0.2 * (np.arange(len(names)) - (len(names) - 1) / 2), names, strict=True):
+        label, colour, marker = SCORED_BY[name]
+        cells = dataset.sel(scored_by=name).transpose("distance", "category", ...)
+        lost, high, low = (100 - 100 * cells["two_way" + end].to_numpy().ravel() for end in ("", "_low", "_high"))
+        place = np.arange(4) + offset
+        axes.vlines(place, low, high, color=colour, linewidth=1.2, zorder=2)
+        axes.plot(place, lost, marker, color=colour, markersize=4.5, zorder=3, label=label)
+        highest = max(highest, float(np.nanmax([*high, *lost, 1.0])))
+    axes.set_ylim(-0.02 * highest, 1.3 * highest)
+    if highest > 40:
+        axes.axhline(50, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, zorder=1)
+        axes.annotate("chance", (3.4, 50), (0, 2), textcoords="offset points", color=COLOURS["chance"][0], fontsize=7, ha="right")
+    axes.axvline(1.5, color=COLOURS["grid"][0], linewidth=0.8, zorder=0)
+    axes.set_xticks(range(4), ["near,\nsame", "near,\nother", "far,\nsame", "far,\nother"])
+    axes.set_xlim(-0.5, 3.5)
+    axes.set_xlabel("distance and category of the distractor")
+    axes.set_ylabel("lost to single distractors (%)")
+    axes.set_title("Distractors that win, by decoder")
+    axes.legend(loc="upper right", fontsize=7, labelspacing=0.25, handletextpad=0.3)
+    finish_axes(axes, "y")
 
 
 def _table(found: dict[str, Finding]) -> Table:

@@ -15,11 +15,11 @@ TOWER_NOTES = tuple(_category(f"{name}_towers") for name in ("same_class_cost", 
 
 
 def _category_answer(found: Found) -> tuple[Answer, str]:
-    """Decide whether responses follow category where low-level structure does not let expect it."""
+    """Decide whether responses follow the residual of category on low-level structure."""
     share = found[CATEGORY_SHARE]
     lines = {
         "the gain in bits": rises_above(found[CATEGORY_GAIN]),
-        "the accuracy of reading category from what low-level structure leaves": rises_above(found[PARTIALLED]),
+        "the accuracy of category read from the residuals of low-level structure": rises_above(found[PARTIALLED]),
     }
     agreeing = [name for name, is_above in lines.items() if is_above]
     where = f"Category accounts for {says(share)} of the explained variance, judged where low-level structure leaves it open"
@@ -32,7 +32,7 @@ def _category_answer(found: Found) -> tuple[Answer, str]:
 
 
 def _low_level_answer(found: Found) -> tuple[Answer, str]:
-    """Decide whether low-level structure tells something that category does not."""
+    """Decide whether low-level structure explains responses beyond category."""
     share, gain = found[LOW_LEVEL_SHARE], found[LOW_LEVEL_GAIN]
     where = f"Low-level structure alone explains {says(share)} of the explained variance"
     place = place_of(share, MARGIN)
@@ -58,13 +58,13 @@ RULES: dict[str, Rule] = {
     "low_level_not_semantic": Rule(
         "The decoding rests on low-level structure of the images, not on their semantic category.",
         "image",
-        "What each explains of the responses beyond the other, and adds to retrieval by a decoder that can use both.",
+        "Share of the responses that each explains beyond the other, and bits that each adds to retrieval by a decoder of both.",
         CATEGORY_NEEDS,
         _low_level_not_semantic,
         TOWER_NOTES,
     ),
     "semantic": Rule(
-        "Responses know the semantic category of images beyond their low-level structure.",
+        "Responses carry the semantic category of images beyond their low-level structure.",
         "image",
         "Share of the explained variance that category accounts for; bits it adds; its accuracy with low-level structure removed.",
         CATEGORY_NEEDS,
@@ -72,7 +72,7 @@ RULES: dict[str, Rule] = {
         TOWER_NOTES,
     ),
     "low_level": Rule(
-        "Responses know the low-level structure of images beyond their semantic category.",
+        "Responses carry the low-level structure of images beyond their semantic category.",
         "image",
         "Share of the explained variance that low-level structure alone explains, and the bits it adds to category.",
         CATEGORY_NEEDS,
