@@ -35,7 +35,7 @@ def some_batch(objective, agreement=0.5, scale=1.0):
     # other images have other categories, too
     foreign = foreign[torch.randperm(N, generator=torch.Generator().manual_seed(9))]
     neural_maps = agreement * image_maps + (1 - agreement) * foreign
-    target = objective.describe(images.numpy(), features.numpy(), MAP_SHAPE)
+    target = features if objective.needs == "features" else objective.describe(images.numpy(), MAP_SHAPE)
     objective.start(MAP_SHAPE, target, category)
     initialise(objective, torch.Generator().manual_seed(0))
     scores = CosineComparison(0.1, is_centred=True)(neural_maps, image_maps, torch.ones(N)).detach()

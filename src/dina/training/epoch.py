@@ -17,8 +17,7 @@ from dina.models.towers.neuron_dropout import seed_dropout
 from dina.randomness import generator_for, seed_for
 from dina.training.aligned_towers import IMAGES_AT_ONCE, AlignedTowers
 from dina.training.batches import Batch, RecordingPairs, TrainingBatches
-from dina.training.image_facts import ImageFacts, prepare_objective
-from dina.training.objectives import OBJECTIVES, EncodedBatch, Objective
+from dina.training.objectives import OBJECTIVES, EncodedBatch, ImageFacts, Objective, prepare_objective
 from dina.training.state import EpochRow, TrainingState
 
 

@@ -1,13 +1,12 @@
-"""Objectives: what training asks of a batch of pairs."""
+"""The objectives of training: one file for each family, and the table of all."""
 
 from collections.abc import Callable
 
 from dina.training.objectives.bimixco import BiMixCo
 from dina.training.objectives.classification import Classification
-from dina.training.objectives.contrastive import Contrastive, symmetric_info_nce
-from dina.training.objectives.contrastive_regression import ContrastiveRegression
+from dina.training.objectives.contrastive import Contrastive, ContrastiveRegression, symmetric_info_nce
 from dina.training.objectives.multi_positive import CategoryContrastive, MultiPositive
-from dina.training.objectives.objective import EncodedBatch, Objective
+from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
 from dina.training.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
 from dina.training.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
 from dina.training.objectives.siglip import SigLip
@@ -32,4 +31,4 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
 }
 """Every objective by name."""
 
-__all__ = ["OBJECTIVES", "EncodedBatch", "Objective", "symmetric_info_nce"]
+__all__ = ["OBJECTIVES", "EncodedBatch", "ImageFacts", "Objective", "prepare_objective", "symmetric_info_nce"]

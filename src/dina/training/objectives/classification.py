@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.models.towers.tower import MapShape
-from dina.training.objectives.head import MapHead
+from dina.training.objectives.heads import MapHead
 from dina.training.objectives.objective import EncodedBatch, Objective
 
 FLOOR = 1e-12

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.training.objectives.heads import scale_maps
 from dina.training.objectives.objective import EncodedBatch, Objective
 
 
@@ -11,7 +12,7 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
     r"""Mean cross-entropy of finding the partner over rows and over columns (symmetric InfoNCE).
 
     Pairs off the diagonal that show the same image, or a nearly identical one, are no negatives: they are left out of
-    the sums, since telling them apart cannot be asked.
+    the sums, since they cannot be told apart.
 
     Parameters
     ----------
@@ -56,3 +57,25 @@ class Contrastive(Objective):
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats; the logarithm of the number of pairs where all scores are equal."""
         return symmetric_info_nce(batch.scores, batch.group)
+
+
+class ContrastiveRegression(Objective):
+    r"""Symmetric InfoNCE, plus the squared distance of the response's map from its image's map.
+
+    Meant for frozen image towers, whose maps are fixed targets. The distance does not train the image tower, or maps could
+    shrink to one another.
+
+    Notes
+    -----
+    Maps are centred and scaled to a mean square of 1, so that the distance is :math:`2 - 2r` with their correlation
+    :math:`r`. Both terms have weight 1: the first is in nats, the second between 0 and 4.
+
+    References
+    ----------
+    Liu et al. (2023, BrainCLIP), https://doi.org/10.48550/arXiv.2302.12971
+    """
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the sum of both terms."""
+        distance = (scale_maps(batch.neural_maps) - scale_maps(batch.image_maps.detach())).square().mean()
+        return symmetric_info_nce(batch.scores, batch.group) + distance

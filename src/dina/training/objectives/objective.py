@@ -1,5 +1,6 @@
-"""What training may ask of a batch of pairs: the contract of objectives, and all that they are told."""
+"""The contract of objectives: from a batch of pairs to a loss, and what an objective knows about the images beside the pairs."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -7,8 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dina.models.towers.tower import MapShape
+from dina.checks import DataError
+from dina.data.pairs import Pairs
+from dina.models.towers.tower import MapShape, initialise
+from dina.randomness import seed_for
 from dina.shapes import ContrastImages
+from dina.training.batches import RecordingPairs
 
 
 class EncodedBatch(NamedTuple):
@@ -25,7 +30,7 @@ class EncodedBatch(NamedTuple):
     category
         Number of the image's semantic category; −1 where unknown.
     target
-        What `Objective.describe` made of the image; no columns if it makes nothing.
+        Numbers that training is to rebuild, see `Objective.describe`; no columns for most objectives.
     partner, share
         Response *i* is ``share[i]`` times the response to its own image plus the rest times the response to the image of
         row ``partner[i]`` (see `Objective.mix`); without mixing the row itself, and 1.
@@ -44,14 +49,14 @@ class EncodedBatch(NamedTuple):
 class Objective(nn.Module):
     """From a batch of pairs to a loss; may hold weights of its own (a head), which are trained along.
 
-    An objective of one's own derives from this class and writes `forward`; it needs no entry in a table to be given
-    to `dina.training.fit.fit_towers`. The loss is a mean over pairs and must not depend on their order.
+    An objective of your own derives from this class and writes `forward`; `dina.training.fit.fit_towers` takes it as
+    it is, and as a row of `OBJECTIVES` it has a name. The loss is a mean over pairs and must not depend on their order.
 
     Attributes
     ----------
     needs
-        What it must be told besides the pairs: "pairs" (nothing), "categories" or "features" (a fixed row of numbers
-        for each image, from the user).
+        "pairs" alone, "categories" too, or "features" (the user's fixed row of numbers for each image), which are then its
+        targets.
     repeats_apart
         Whether a batch holds single trials, up to two for each image, rather than one mixture of its trials.
     temperature
@@ -65,20 +70,8 @@ class Objective(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def describe(
-        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
-    ) -> Float[Tensor, "stimulus target"]:
-        """Return the fixed numbers of each image that training is to rebuild; none by default.
-
-        Parameters
-        ----------
-        images
-            In units of contrast.
-        features
-            The user's, where there are any.
-        map_shape
-            Of the towers.
-        """
+    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
+        """Return fixed numbers of each image (in units of contrast) that training is to rebuild; none by default."""
         return torch.zeros(len(images), 0)
 
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
@@ -94,3 +87,111 @@ class Objective(nn.Module):
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the mean loss of a batch."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFacts:
+    """Category and target of every image of one part of a split.
+
+    Parameters
+    ----------
+    category
+        Number of the semantic category among those of the training images; −1 where unknown, or in none of them.
+    target
+        See `EncodedBatch`.
+    """
+
+    category: Int[Tensor, "stimulus"]
+    target: Float[Tensor, "stimulus target"]
+
+    def at(self, position: Int[Tensor, "batch"]) -> tuple[Int[Tensor, "batch"], Float[Tensor, "batch target"]]:
+        """Return category and target (single precision) of some images."""
+        return self.category.index_select(0, position), self.target.index_select(0, position).float()
+
+    def known(self) -> dict[str, Tensor]:
+        """Return what is known beside the pairs, by name; empty for most objectives."""
+        known = {"category": self.category} if bool((self.category >= 0).any()) else {}
+        return {**known, "target": self.target} if self.target.shape[1] else known
+
+
+def prepare_objective(
+    objective: Objective,
+    map_shape: MapShape,
+    recording: RecordingPairs,
+    seed: int,
+    device: torch.device,
+) -> tuple[ImageFacts, ImageFacts]:
+    """Gather what the objective needs, make its head from training images, and draw the head's weights.
+
+    Parameters
+    ----------
+    objective
+        Made ready in place, on ``device``.
+    map_shape
+        Of the towers.
+    recording
+        Training and validation pairs, and features of the images if there are any.
+    seed
+        Of the head's weights.
+    device
+        Where everything goes.
+
+    Returns
+    -------
+    train_facts, validation_facts
+        What `EncodedBatch` is filled from.
+
+    Raises
+    ------
+    DataError
+        If the objective needs categories or features and there are none.
+    """
+    parts = (recording.train, recording.validation)
+    categories = _categories(objective, *parts)
+    if objective.needs == "features":
+        targets = [_features(recording.image_features, pairs) for pairs in parts]
+    else:
+        targets = [objective.describe(pairs.images, map_shape) for pairs in parts]
+    objective.start(map_shape, targets[0], categories[0])
+    initialise(objective, torch.Generator().manual_seed(seed_for(seed, "objective weights")))
+    objective.to(device)
+    first, second = (ImageFacts(c.to(device), t.to(device)) for c, t in zip(categories, targets, strict=True))
+    return first, second
+
+
+def _categories(objective: Objective, train: Pairs, validation: Pairs) -> list[Tensor]:
+    """Give every image the number of its category; those of the training images are numbered in alphabetical order."""
+    if objective.needs != "categories":
+        return [torch.full((pairs.n_stimuli,), -1) for pairs in (train, validation)]
+    known = [] if train.labels is None else sorted(set(train.labels.tolist()) - {""})
+    if len(known) < 2:
+        raise DataError(
+            f"This objective needs at least 2 semantic categories among the training images; this recording has {len(known)}."
+            " Give the recording labels, or choose an objective that needs none, such as 'contrastive'."
+        )
+    number = {label: position for position, label in enumerate(known)}
+    labels = ([] if pairs.labels is None else pairs.labels.tolist() for pairs in (train, validation))
+    return [torch.tensor([number.get(label, -1) for label in each], dtype=torch.int64) for each in labels]
+
+
+def _features(image_features: Float[np.ndarray, "image feature"] | None, pairs: Pairs) -> Float[Tensor, "stimulus feature"]:
+    """Return the user's features of the images of ``pairs``."""
+    if image_features is None:
+        raise DataError(
+            "This objective needs features of the images, one row for each; none were given. Give them, for example"
+            " from a frozen vision model, with --features FILE.npy or image_features=, or choose an objective that needs none,"
+            " such as 'contrastive'."
+        )
+    highest = int(pairs.stimulus_id.max())
+    if len(image_features) <= highest:
+        raise DataError(
+            f"image_features must have a row for every image of the recording; got {len(image_features)} rows, and image"
+            f" {highest} was shown. Compute the features of all images, in the order of the recording."
+        )
+    rows = image_features[pairs.stimulus_id]
+    if not np.isfinite(rows).all():
+        raise DataError(
+            f"image_features must be finite; {int((~np.isfinite(rows)).sum())} values are not. Leave such images out, or"
+            " compute their features again."
+        )
+    return torch.from_numpy(np.asarray(rows, dtype=np.float32))

@@ -1,41 +1,28 @@
-"""Objectives that are told more than the pairs: maps must predict features of the images from elsewhere."""
+"""Objectives with privileged information: maps must predict features of the images that the user gives."""
 
 import math
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dina.models.towers.tower import MapShape
-from dina.shapes import ContrastImages
 from dina.training.objectives.contrastive import symmetric_info_nce
-from dina.training.objectives.head import FLOOR, MapHead, standardise_targets
-from dina.training.objectives.objective import EncodedBatch, Objective
+from dina.training.objectives.heads import FLOOR, MapHead, TargetObjective
+from dina.training.objectives.objective import EncodedBatch
 
 FIRST_TEMPERATURE = 0.07
 
 
-class _Privileged(Objective):
+class _Privileged(TargetObjective):
     """Read features that the user gives for every image from both towers' maps by one linear head."""
 
     needs: ClassVar[Literal["pairs", "categories", "features"]] = "features"
-    mean: Tensor
-    deviation: Tensor
-
-    def describe(
-        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
-    ) -> Float[Tensor, "stimulus target"]:
-        """Return the user's features."""
-        assert features is not None  # checked where the fit begins; tells the type checker
-        return torch.from_numpy(np.asarray(features, dtype=np.float32))
 
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
         """Learn mean and deviation of the features from the training images and make the head."""
-        mean, deviation = standardise_targets(target)
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
+        self.learn_scale(target)
         self.head = MapHead(map_shape, target.shape[1])
 
 
@@ -55,7 +42,7 @@ class PrivilegedRegression(_Privileged):
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the unexplained fraction of the features' variance, averaged over both towers; 1 for their mean."""
-        target = (batch.target - self.mean) / self.deviation
+        target = self.scaled_target(batch)
         errors = [(self.head(maps) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
         return (errors[0] + errors[1]) / 2
 
@@ -87,7 +74,7 @@ class PrivilegedContrastive(_Privileged):
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats, averaged over both towers."""
-        target = _unit((batch.target - self.mean) / self.deviation)
+        target = _unit(self.scaled_target(batch))
         temperature = self.log_temperature.clamp(math.log(0.001), math.log(100.0)).exp()
         losses = [
             symmetric_info_nce(_unit(self.head(maps)) @ target.T / temperature, batch.group)

@@ -1,6 +1,5 @@
 """Reconstruction objectives: the maps must allow the image, or its features, to be rebuilt; no pair is a negative."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -8,28 +7,22 @@ from torch import Tensor, nn
 
 from dina.models.towers.tower import MapShape
 from dina.shapes import ContrastImages
-from dina.training.objectives.gabor_description import IMAGES_AT_ONCE, describe_by_gabors
-from dina.training.objectives.head import PlaceHead, scale_maps, standardise_targets
+from dina.training.objectives.heads import IMAGES_AT_ONCE, PlaceHead, TargetObjective, describe_by_gabors, scale_maps
 from dina.training.objectives.objective import EncodedBatch, Objective
 
 
-class _Reconstruction(Objective):
+class _Reconstruction(TargetObjective):
     """Rebuild, at every place of the map, the same numbers from the image's map and from the response's map."""
-
-    mean: Tensor
-    deviation: Tensor
 
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
         """Learn the scale of the targets from the training images and make the head."""
         n_places = map_shape[1] * map_shape[2]
-        mean, deviation = standardise_targets(target, n_places)
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
+        self.learn_scale(target, n_places)
         self.head = PlaceHead(map_shape[0], target.shape[1] // n_places)
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the unexplained fraction of the variance, averaged over both towers; 1 for the mean image."""
-        target = (batch.target - self.mean) / self.deviation
+        target = self.scaled_target(batch)
         errors = [(self.head(maps).flatten(1) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
         return (errors[0] + errors[1]) / 2
 
@@ -48,9 +41,7 @@ class ReconstructPixels(_Reconstruction):
     response is good if it holds what the map of the image holds, as far as the image can be rebuilt from it.
     """
 
-    def describe(
-        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
-    ) -> Float[Tensor, "stimulus target"]:
+    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
         """Return the pixels of each image, ordered as (pixel of the place, row of places, column of places)."""
         _, height, width = map_shape
         side = max(1, min(images.shape[2] // height, images.shape[3] // width))
@@ -70,9 +61,7 @@ class ReconstructFeatures(_Reconstruction):
         Reads the features from the map, after `start`.
     """
 
-    def describe(
-        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
-    ) -> Float[Tensor, "stimulus target"]:
+    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
         """Return the energies, ordered as (channel, row of places, column of places)."""
         return describe_by_gabors(images, map_shape)
 

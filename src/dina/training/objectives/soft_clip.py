@@ -1,14 +1,12 @@
 """SoftCLIP: other images count as right answers as far as they resemble the image truly shown."""
 
-import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.models.towers.tower import MapShape
 from dina.shapes import ContrastImages
-from dina.training.objectives.gabor_description import describe_by_gabors
-from dina.training.objectives.head import FLOOR, standardise_targets
-from dina.training.objectives.objective import EncodedBatch, Objective
+from dina.training.objectives.heads import FLOOR, TargetObjective, describe_by_gabors
+from dina.training.objectives.objective import EncodedBatch
 
 TEACHER_TEMPERATURE = 0.05
 
@@ -41,31 +39,24 @@ def soft_cross_entropy(scores: Float[Tensor, "batch batch"], teacher: Float[Tens
     return -(found + returned).mean() / 2
 
 
-class SoftClip(Objective):
-    """Symmetric cross-entropy against the likeness of the images to each other.
+class SoftClip(TargetObjective):
+    """Symmetric cross-entropy against the similarity of the images to each other.
 
     The teacher is the softmax of the cosine between fixed descriptions of the images (Gabor energies, standardised by
     training images), divided by 0.05. The source takes features of a frozen CLIP vision model.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
-    def describe(
-        self, images: ContrastImages, features: Float[np.ndarray, "stimulus feature"] | None, map_shape: MapShape
-    ) -> Float[Tensor, "stimulus target"]:
+    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
         """Return the energies, ordered as (channel, row of places, column of places)."""
         return describe_by_gabors(images, map_shape)
 
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
         """Learn mean and deviation of the descriptions from the training images."""
-        mean, deviation = standardise_targets(target, map_shape[1] * map_shape[2])
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
+        self.learn_scale(target, map_shape[1] * map_shape[2])
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats."""
-        described = (batch.target - self.mean) / self.deviation
+        described = self.scaled_target(batch)
         unit = described / described.norm(dim=1, keepdim=True).clamp_min(FLOOR)
         teacher = (unit @ unit.T / TEACHER_TEMPERATURE).softmax(1).to(batch.scores.dtype)
         return soft_cross_entropy(batch.scores, teacher)

@@ -1,13 +1,35 @@
-"""Heads that read numbers out of feature maps: what objectives other than contrastive ones train along."""
+"""Heads that read numbers out of feature maps, and the fixed numbers that they are trained to read."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.tower import MapShape
+from dina.shapes import ContrastImages
+from dina.training.objectives.objective import EncodedBatch, Objective
 
 MOST_INPUTS = 4096
 FLOOR = 1e-6
+IMAGES_AT_ONCE = 64
+
+
+class TargetObjective(Objective):
+    """An objective with targets that are standardised by the training images."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def learn_scale(self, target: Float[Tensor, "stimulus target"], n_per_scale: int = 1) -> None:
+        """Learn mean and deviation of the targets of training images, see `standardise_targets`."""
+        mean, deviation = standardise_targets(target, n_per_scale)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def scaled_target(self, batch: EncodedBatch) -> Float[Tensor, "batch target"]:
+        """Return the standardised targets of a batch."""
+        return (batch.target - self.mean) / self.deviation
 
 
 class MapHead(nn.Module):
@@ -90,3 +112,18 @@ def standardise_targets(
     deviation = variance.sqrt()
     typical = float(deviation.mean())
     return values.mean(0).float(), deviation.clamp_min(0.05 * typical if typical > 0 else 1.0).float()
+
+
+@torch.no_grad()
+def describe_by_gabors(images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
+    """Return Gabor energies and luminance of every image on the grid of the towers' maps, in half precision.
+
+    Columns are ordered as (channel, row of places, column of places).
+    """
+    shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+    tower = GaborEnergy(shape, n_contrasts=0, has_phases=False)
+    chunks = [
+        F.interpolate(tower.raw_maps(chunk), size=map_shape[1:], mode="bilinear", antialias=True).flatten(1).half()
+        for chunk in torch.split(torch.from_numpy(images), IMAGES_AT_ONCE)
+    ]
+    return torch.cat(chunks)
