@@ -104,9 +104,9 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
         scores = []
         for first in range(0, len(responses), RESPONSES_AT_ONCE):
             rows = slice(first, first + RESPONSES_AT_ONCE)
-            asked, shown = responses[rows].to(self.device), presentations[rows].to(self.device)
-            compared = self.comparison(self.neural_tower(asked).float(), image, shown)
-            scores.append((compared - self.comparison.evidence(asked, shown)[:, None]).cpu().numpy())
+            chunk, n_averaged = responses[rows].to(self.device), presentations[rows].to(self.device)
+            compared = self.comparison(self.neural_tower(chunk).float(), image, n_averaged)
+            scores.append((compared - self.comparison.evidence(chunk, n_averaged)[:, None]).cpu().numpy())
         result = np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
         if not np.isfinite(result).all():
             raise DataError(

@@ -1,4 +1,4 @@
-"""How the maps of a population response and of an image are compared, giving one number for every pair."""
+"""Comparisons: from the maps of responses and of images to one score for every pair."""
 
 import math
 
@@ -15,7 +15,7 @@ NORM_FLOOR = 1e-6
 
 
 class Comparison(nn.Module):
-    """What turns two sets of feature maps into the score matrix; may hold weights of its own."""
+    """Turns two sets of feature maps into the score matrix; may hold weights."""
 
     def forward(
         self,
@@ -33,11 +33,11 @@ class Comparison(nn.Module):
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
     ) -> Float[Tensor, "query"]:
-        """Return what each response scores whatever the image; subtracting it makes scores of responses comparable."""
+        """Return the part of each response's scores that no image changes; without it scores of responses are comparable."""
         return responses.new_zeros(len(responses))
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
-        """Say whether training adjusts the temperature, or scale, of the scores; nothing to say without one."""
+        """Choose whether training adjusts the temperature, or scale, of the scores; no effect without one."""
 
 
 class CosineComparison(Comparison):
@@ -81,7 +81,7 @@ class CosineComparison(Comparison):
         self.log_temperature.fill_(self.initial)
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
-        """Say whether training adjusts the temperature."""
+        """Choose whether training adjusts the temperature."""
         self.log_temperature.requires_grad_(is_learnt)
 
     @property
@@ -113,12 +113,12 @@ class LikelihoodComparison(Comparison):
 
     With a neural map :math:`\Psi(r) = W^T \Sigma^{-1} r` and an image map :math:`\varphi` it is
     :math:`\langle \Psi, \varphi \rangle - \tfrac12 \lVert W \varphi \rVert^2_{\Sigma^{-1}}`, times a scale.
-    Images that would drive the population strongly must be answered by a strong response.
+    An image that should drive the population strongly fits only a strong response.
 
     Parameters
     ----------
     neural_tower
-        Whose fields say what an image's map would evoke.
+        Its fields predict the response to an image from its map.
     """
 
     def __init__(self, neural_tower: ProjectiveFields) -> None:
@@ -131,7 +131,7 @@ class LikelihoodComparison(Comparison):
         self.log_scale.zero_()
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
-        """Say whether training adjusts the scale."""
+        """Choose whether training adjusts the scale."""
         self.log_scale.requires_grad_(is_learnt)
 
     def forward(
@@ -144,8 +144,8 @@ class LikelihoodComparison(Comparison):
         tower = self._tower[0]
         with torch.autocast(neural_maps.device.type, enabled=False):
             evoked = tower.predict(image_maps.float())
-            own = (evoked * tower.whiten(evoked)).sum(1)
-            return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * own)
+            norm = (evoked * tower.whiten(evoked)).sum(1)
+            return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * norm)
 
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
@@ -156,6 +156,6 @@ class LikelihoodComparison(Comparison):
         if n_typical == 0:
             return super().evidence(responses, n_presentations)
         typical = tower.typical[:n_typical].float()
-        own = (typical * tower.whiten(typical)).sum(1)
-        likelihood = tower.whiten(responses.float()) @ typical.T - 0.5 * own
+        norm = (typical * tower.whiten(typical)).sum(1)
+        likelihood = tower.whiten(responses.float()) @ typical.T - 0.5 * norm
         return self.log_scale.exp() * log_evidence(likelihood, n_presentations / tower.typical_presentations)

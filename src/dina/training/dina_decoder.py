@@ -179,16 +179,15 @@ class DinaDecoder:
     preset
         Name in `PRESETS`.
     settings
-        Settings of that preset; None for what it prescribes.
+        Of the preset; None for those that it prescribes.
     seed
         Of initial weights, batch order, mixtures and dropout.
     device
         "cpu", "cuda" …
     folder
-        Where checkpoints go, and are taken up again; None for none.
+        As in `fit_recordings`.
     image_features
-        A fixed row of numbers for every image of the recording, in the order of stimulus ids; for objectives that are
-        told more than the pairs.
+        See `RecordingPairs`.
 
     Attributes
     ----------
@@ -242,7 +241,7 @@ class DinaDecoder:
         return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return how well each gallery image fits each query.
+        """Return the score of each gallery image for each query, larger for a better fit.
 
         Raises
         ------

@@ -211,20 +211,20 @@ def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
 
 
 def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
-    """Return every image that is a training image of any recording once, and the rows of each recording's own."""
+    """Return every image that is a training image of any recording once, and the rows of the images of each recording."""
     position: dict[tuple[int, bytes], int] = {}
     images: list[np.ndarray] = []
     rows = []
     for part in parts:
-        own = []
+        of_part = []
         for identity, image in zip(part.stimulus_id, part.images, strict=True):
             # under another condition the same identity has other pixels
             key = (int(identity), image[:, ::4, ::4].tobytes())
             if key not in position:
                 position[key] = len(images)
                 images.append(image)
-            own.append(position[key])
-        rows.append(torch.tensor(own))
+            of_part.append(position[key])
+        rows.append(torch.tensor(of_part))
     return np.stack(images), rows
 
 
@@ -253,7 +253,7 @@ def _choose_together(
     """Choose for all recordings together whether contrast is followed, and for each what else there is to choose."""
     contrast = _contrast_of(image_tower)
     sizes = torch.tensor([float(tower.n_neurons) for tower in neural_towers], device=expected.device)
-    following = torch.stack([own[-1].gain for own in candidates])
+    following = torch.stack([models[-1].gain for models in candidates])
     gain = (following * (sizes / sizes.sum())[:, None]).sum(0)
     best: dict[bool, list[_Choice]] = {}
     for is_free in (True, False):
@@ -261,10 +261,10 @@ def _choose_together(
         contrast.gain.copy_(torch.ones_like(gain) if is_free else gain)
         best[is_free] = [
             min(
-                (_choose_noise(image_tower, tower, c, r.validation) for c in own if c.is_contrast_free == is_free),
+                (_choose_noise(image_tower, tower, c, r.validation) for c in models if c.is_contrast_free == is_free),
                 key=lambda each: each.loss,
             )
-            for tower, r, own in zip(neural_towers, recordings, candidates, strict=True)
+            for tower, r, models in zip(neural_towers, recordings, candidates, strict=True)
         ]
     is_free = sum(each.loss for each in best[True]) <= sum(each.loss for each in best[False])
     contrast.expected.copy_(expected * (0.0 if is_free else 1.0))

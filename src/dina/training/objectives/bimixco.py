@@ -29,7 +29,7 @@ def mixed_info_nce(
     group
         Of near-identical images; those of another pair of the same group are left out.
     partner
-        Whose response was blended in; its own row where none was.
+        Whose response was blended in; the same row where none was.
     share
         How much of blend *i* is the response to image *i*, in [0, 1].
 

@@ -67,7 +67,7 @@ class ReconstructFeatures(_Reconstruction):
 
 
 class ReconstructMaps(Objective):
-    """Rebuild the image tower's own maps from responses, by one gain and offset for each channel.
+    """Rebuild the maps of the image tower from responses, by one gain and offset for each channel.
 
     The image tower stays as it began: a tower trained for this would make all its maps equal.
     """

@@ -1,4 +1,4 @@
-"""The sigmoid objective: each image and each response are asked on their own whether they belong together."""
+"""The sigmoid objective: every pair of an image and a response is classified as right or wrong, independently of all others."""
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +33,9 @@ def sigmoid_pair_loss(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "
     >>> sigmoid_pair_loss(torch.zeros(2, 2), torch.arange(2)).round(decimals=3)
     tensor(1.3860)
     """
-    is_own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    is_kept = is_own | (group[:, None] != group[None, :])
-    sign = is_own.to(logits.dtype) * 2 - 1
+    is_pair = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    is_kept = is_pair | (group[:, None] != group[None, :])
+    sign = is_pair.to(logits.dtype) * 2 - 1
     return -(F.logsigmoid(sign * logits) * is_kept).sum() / len(logits)
 
 

@@ -50,7 +50,7 @@ def build_towers(
     seed
         Of the weights.
     first
-        Towers of another recording whose image tower these are to share; None for an image tower of their own.
+        Towers of another recording whose image tower these are to share; None for a new image tower.
 
     Returns
     -------
