@@ -113,8 +113,7 @@ def fit_towers(
     _check(towers, recordings)
     for each in towers:
         each.to(torch.device(device))
-        if not recordings[0].name:
-            each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     members = [
         Member.make(
             each,
