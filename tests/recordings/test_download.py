@@ -1,5 +1,6 @@
 """A download that is interrupted goes on, one that is wrong is refused, and none is spliced from two versions."""
 
+import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,11 +157,10 @@ def test_a_redirect_on_the_same_machine_is_followed(server: FileServer, tmp_path
 
 def test_two_processes_do_not_write_one_download(server: FileServer, tmp_path: Path) -> None:
     server.files["/a.mat"] = Served(CONTENT)
-    with (
-        download._only_one(tmp_path / "a.mat.part.lock"),
-        pytest.raises(DataError, match="Another process is fetching the same file"),
-    ):
-        fetch(remote(server), tmp_path)
+    with (tmp_path / "a.mat.part.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="Another process is fetching the same file"):
+            fetch(remote(server), tmp_path)
     assert fetch(remote(server), tmp_path) == CONTENT
 
 

@@ -133,26 +133,11 @@ def read_layout(path: Path) -> RecordingLayout:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
-    return parse_settings(RecordingLayout, content, path.name)
+    return _parse(RecordingLayout, content, path.name)
 
 
-def parse_settings(model: type[Settings], content: dict[str, object], source: str) -> Settings:
-    """Make settings from nested dictionaries, and say in one sentence what is wrong with the first wrong key.
-
-    Parameters
-    ----------
-    model
-        A pydantic model that forbids unknown keys.
-    content
-        Keys and values, as TOML gives them.
-    source
-        Name of the file, for the message.
-
-    Raises
-    ------
-    DataError
-        If a key is unknown or a value does not fit.
-    """
+def _parse(model: type[Settings], content: dict[str, object], source: str) -> Settings:
+    """Make settings from nested dictionaries, and say in one sentence what is wrong with the first wrong key."""
     try:
         return model.model_validate(content)
     except ValidationError as error:

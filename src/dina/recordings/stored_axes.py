@@ -24,18 +24,10 @@ _ARRANGEMENTS: tuple[tuple[ResponseAxis, ...], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class StoredImages:
-    """Images and the two numbers that turn their pixels into contrast.
+    """Images and the two numbers that turn their pixels into contrast."""
 
-    Parameters
-    ----------
-    images
-        Shape ``(n_stimuli, n_channels, height, width)``.
-    mid_grey, contrast_scale
-        Contrast is ``(pixel - mid_grey) / contrast_scale``.
-    """
-
-    images: Images
-    mid_grey: float
+    images: Images  # shape (n_stimuli, n_channels, height, width)
+    mid_grey: float  # contrast is (pixel - mid_grey) / contrast_scale
     contrast_scale: float
 
 
@@ -143,27 +135,13 @@ def _image_axes(stored: np.ndarray, table: ImagesTable, path: Path) -> tuple[Ima
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Responses with one row per trial.
+    """Responses with one row per trial."""
 
-    Parameters
-    ----------
-    responses
-        Shape ``(n_trials, n_kept_neurons)``, free of NaN.
-    stimulus_id
-        0-based position of each trial's image, shape ``(n_trials,)``.
-    n_presentations
-        How many presentations each row averages, shape ``(n_trials,)``.
-    kept_neurons
-        Which of the stored neurons are in ``responses``, shape ``(n_stored_neurons,)``.
-    notes
-        What was dropped or assumed, one sentence each.
-    """
-
-    responses: Responses
-    stimulus_id: Int[np.ndarray, "trial"]
-    n_presentations: Int[np.ndarray, "trial"]
-    kept_neurons: Bool[np.ndarray, "stored_neuron"]
-    notes: tuple[str, ...]
+    responses: Responses  # shape (n_trials, n_kept_neurons), free of NaN
+    stimulus_id: Int[np.ndarray, "trial"]  # 0-based position of each trial's image
+    n_presentations: Int[np.ndarray, "trial"]  # how many presentations each row averages
+    kept_neurons: Bool[np.ndarray, "stored_neuron"]  # which of the stored neurons are in responses
+    notes: tuple[str, ...]  # what was dropped or assumed, one sentence each
 
 
 def read_trials(folder: Path, table: ResponsesTable, stimulus: StimulusTable, n_images: int) -> Trials:

@@ -8,8 +8,8 @@ from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, SyntheticSettings, simulate
+from dina.recordings.simulator.neurons import Sources
 from dina.recordings.simulator.painted_images import low_pass, paint_images, to_contrast
-from dina.recordings.simulator.session import _Sources
 
 SMALL: dict[str, object] = {"n_neurons": 80, "n_stimuli": 60, "n_subunits": 40, "n_broad_factors": 10, "n_spontaneous": 50}
 
@@ -120,10 +120,10 @@ def test_neurons_see_nothing_above_their_frequency_limit_or_outside_their_region
     images = paint_images(settings, 0)
     contrast = to_contrast(images.pixels)
     free = settings.model_copy(update={"field_region": None})
-    sources, _ = _Sources.make(free, images, 0)
+    sources, _ = Sources.make(free, images, 0)
     # filtering twice is filtering once, up to float32
     np.testing.assert_allclose(sources.of(contrast), sources.of(low_pass(contrast, 0.05 * 2)), atol=2e-3)
-    confined, inside = _Sources.make(settings.model_copy(update={"frequency_limit_cpd": None}), images, 0)
+    confined, inside = Sources.make(settings.model_copy(update={"frequency_limit_cpd": None}), images, 0)
     outside = contrast.copy()
     outside[:, :, 50:] = generator_for(0, "test").standard_normal(outside[:, :, 50:].shape)
     np.testing.assert_allclose(confined.of(outside), inside, atol=1e-5)

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch.nn.functional import avg_pool2d, conv2d
 
+from dina.randomness import generator_for
+from dina.recordings.simulator.painted_images import SimulatedImages, low_pass, to_contrast
 from dina.recordings.simulator.session_settings import SyntheticSettings
 
 GABOR_CHUNK = 400  # images filtered together
@@ -23,54 +25,24 @@ RETINOTOPIC_SCATTER_DEG = 5.0
 MOST_SUBUNITS = 5  # mixed by one neuron
 
 
-def field_limits(settings: SyntheticSettings) -> tuple[float, float, float, float]:
-    """Return (top, bottom, left, right) in pixels: where the field centres lie.
-
-    By default the middle 70 % of the height, and the part of the width from 16 to 57 %, as in a recording from the
-    left hemisphere with three screens around the mouse.
-    """
-    if settings.field_region is not None:
-        top, bottom, left, right = settings.field_region
-        return float(top), float(bottom), float(left), float(right)
-    return 0.15 * settings.height, 0.85 * settings.height, 0.16 * settings.width, 0.57 * settings.width
-
-
 @dataclass(frozen=True, eq=False)
 class GaborSubunits:
-    """A pool of subunits that cover the field limits at random.
+    """A pool of subunits that cover the field limits at random."""
 
-    Parameters
-    ----------
-    row, column
-        Centre in pixels, shape ``(n_subunits,)``.
-    size
-        Standard deviation of the Gaussian envelope in pixels.
-    orientation
-        Of the bars, radians in [0, π).
-    frequency
-        Cycles per pixel.
-    phase
-        Radians; simple subunits only.
-    is_complex
-        True: energy of two phases; False: rectified.
-    deg_per_pixel
-        Scale of the image.
-    """
-
-    row: Float[np.ndarray, "subunit"]
+    row: Float[np.ndarray, "subunit"]  # centre in pixels
     column: Float[np.ndarray, "subunit"]
-    size: Float[np.ndarray, "subunit"]
-    orientation: Float[np.ndarray, "subunit"]
-    frequency: Float[np.ndarray, "subunit"]
-    phase: Float[np.ndarray, "subunit"]
-    is_complex: Bool[np.ndarray, "subunit"]
-    deg_per_pixel: float
+    size: Float[np.ndarray, "subunit"]  # standard deviation of the Gaussian envelope in pixels
+    orientation: Float[np.ndarray, "subunit"]  # of the bars, radians in [0, π)
+    frequency: Float[np.ndarray, "subunit"]  # cycles per pixel
+    phase: Float[np.ndarray, "subunit"]  # radians; simple subunits only
+    is_complex: Bool[np.ndarray, "subunit"]  # True: energy of two phases; False: rectified
+    deg_per_pixel: float  # scale of the image
 
     @classmethod
     def draw(cls, settings: SyntheticSettings, generator: np.random.Generator) -> "GaborSubunits":
         """Draw the pool."""
         n, scale = settings.n_subunits, settings.deg_per_pixel
-        top, bottom, left, right = field_limits(settings)
+        top, bottom, left, right = _field_limits(settings)
         highest = 0.12 if settings.frequency_limit_cpd is None else min(0.12, 0.8 * settings.frequency_limit_cpd)
         frequency_cpd = settings.spatial_frequency_cpd * np.exp(0.4 * generator.standard_normal(n))
         frequency_cpd = frequency_cpd.clip(min(0.02, highest), highest)
@@ -132,49 +104,22 @@ class GaborSubunits:
         return result
 
 
-def _blur(images: torch.Tensor, deviation: float) -> torch.Tensor:
-    """Blur (stimulus, height, width) by a Gaussian of this standard deviation in pixels; weights sum to 1 at the borders."""
-
-    def weights(length: int) -> torch.Tensor:
-        place = torch.arange(length, dtype=torch.float32)
-        kernel = torch.exp(-((place[:, None] - place) ** 2) / (2 * deviation**2))
-        return kernel / kernel.sum(1, keepdim=True)
-
-    return weights(images.shape[1]) @ (images @ weights(images.shape[2]).T)
-
-
-def _float(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))
-
-
 @dataclass(frozen=True, eq=False)
 class NetworkSubunits:
-    """Units of the second layer of a random network, at places drawn at random.
+    """Units of the second layer of a random network, at places drawn at random."""
 
-    Parameters
-    ----------
-    row, column
-        Centre of each unit's field in pixels, shape ``(n_subunits,)``.
-    channel
-        Its channel, shape ``(n_subunits,)``.
-    first, second
-        Kernels of the two layers, shape ``(channel, input channel, height, width)``.
-    pool
-        Pooling between the layers, in pixels.
-    """
-
-    row: Float[np.ndarray, "subunit"]
+    row: Float[np.ndarray, "subunit"]  # centre of each unit's field in pixels
     column: Float[np.ndarray, "subunit"]
-    channel: Int[np.ndarray, "subunit"]
-    first: Float32[np.ndarray, "first 1 kernel kernel"]
+    channel: Int[np.ndarray, "subunit"]  # its channel
+    first: Float32[np.ndarray, "first 1 kernel kernel"]  # kernels of the two layers
     second: Float32[np.ndarray, "second first 3 3"]
-    pool: int
+    pool: int  # pooling between the layers, in pixels
 
     @classmethod
     def draw(cls, settings: SyntheticSettings, generator: np.random.Generator) -> "NetworkSubunits":
         """Draw the network and the places of its units."""
         n = settings.n_subunits
-        top, bottom, left, right = field_limits(settings)
+        top, bottom, left, right = _field_limits(settings)
         kernel = max(3, 2 * round(KERNEL_DEG / settings.deg_per_pixel / 2) + 1)
         pool = max(1, round(POOL / settings.deg_per_pixel))
         place = np.linspace(-1, 1, kernel)
@@ -215,46 +160,54 @@ class NetworkSubunits:
 
 
 @dataclass(frozen=True, eq=False)
+class Sources:
+    """What drives the neurons: a pool of subunits and the categories, standardised over the natural images."""
+
+    settings: SyntheticSettings
+    subunits: GaborSubunits | NetworkSubunits
+    mean: Float32[np.ndarray, "subunit"]
+    deviation: Float32[np.ndarray, "subunit"]
+    categories: Float32[np.ndarray, "stimulus category"]
+
+    @classmethod
+    def make(cls, settings: SyntheticSettings, images: SimulatedImages, seed: int) -> tuple["Sources", np.ndarray]:
+        """Draw the pool; return it and its values for the natural images."""
+        generator = generator_for(seed, "subunits")
+        family = GaborSubunits if settings.family == "gabor_mixture" else NetworkSubunits
+        subunits = family.draw(settings, generator)
+        raw = subunits.respond(_seen(settings, to_contrast(images.pixels)))
+        mean, deviation = raw.mean(0), raw.std(0)
+        deviation[deviation < 1e-6] = np.inf
+        one_hot = np.eye(settings.n_categories, dtype=np.float32)[images.category]
+        sources = cls(settings, subunits, mean, deviation, one_hot - one_hot.mean(0))
+        return sources, sources._values(raw)
+
+    def of(self, contrast: Float32[np.ndarray, "stimulus height width"]) -> Float32[np.ndarray, "stimulus source"]:
+        """Return the values for other images with the same identities."""
+        return self._values(self.subunits.respond(_seen(self.settings, contrast)))
+
+    def _values(self, raw: np.ndarray) -> np.ndarray:
+        return np.concatenate([(raw - self.mean) / self.deviation, self.categories], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
 class Population:
-    """Everything about the neurons that does not depend on the images shown.
+    """Everything about the neurons that does not depend on the images shown."""
 
-    Parameters
-    ----------
-    position_um
-        On the cortex: x, y, depth, shape ``(n_neurons, 3)``.
-    weights
-        Of subunits (and, after them, of categories) in a neuron's drive, shape ``(n_subunits + n_categories,
-        n_neurons)``.
-    field_row, field_column
-        Centre of the receptive field, weighted over its subunits, pixels; NaN for a neuron without one.
-    main_subunit
-        The subunit with the largest weight, or -1, shape ``(n_neurons,)``.
-    signal_to_noise
-        Ratio of signal to noise variance of the potential; 0 for an uninformative neuron.
-    resting
-        Mean potential in units of the noise, above threshold where positive.
-    amplitude
-        Response per unit of rectified potential; arbitrary units.
-    missed
-        Probability that a response is recorded as zero.
-    is_informative, is_semantic
-        Planted classes of neurons.
-    synergistic_pairs
-        Indices (carrier, noise monitor) of each planted pair, shape ``(n_pairs, 2)``.
-    """
-
-    position_um: Float32[np.ndarray, "neuron 3"]
-    weights: Float32[np.ndarray, "source neuron"]
+    position_um: Float32[np.ndarray, "neuron 3"]  # on the cortex: x, y, depth
+    weights: Float32[np.ndarray, "source neuron"]  # of subunits (and, after them, of categories) in a neuron's drive
+    # centre of the receptive field, weighted over its subunits, pixels; NaN for a neuron without one
     field_row: Float[np.ndarray, "neuron"]
     field_column: Float[np.ndarray, "neuron"]
-    main_subunit: Int[np.ndarray, "neuron"]
+    main_subunit: Int[np.ndarray, "neuron"]  # the subunit with the largest weight, or -1
+    # ratio of signal to noise variance of the potential; 0 for an uninformative neuron
     signal_to_noise: Float[np.ndarray, "neuron"]
-    resting: Float[np.ndarray, "neuron"]
-    amplitude: Float[np.ndarray, "neuron"]
-    missed: Float[np.ndarray, "neuron"]
-    is_informative: Bool[np.ndarray, "neuron"]
+    resting: Float[np.ndarray, "neuron"]  # mean potential in units of the noise, above threshold where positive
+    amplitude: Float[np.ndarray, "neuron"]  # response per unit of rectified potential; arbitrary units
+    missed: Float[np.ndarray, "neuron"]  # probability that a response is recorded as zero
+    is_informative: Bool[np.ndarray, "neuron"]  # planted classes of neurons
     is_semantic: Bool[np.ndarray, "neuron"]
-    synergistic_pairs: Int[np.ndarray, "pair 2"]
+    synergistic_pairs: Int[np.ndarray, "pair 2"]  # indices (carrier, noise monitor) of each planted pair
 
 
 def draw_population(
@@ -316,7 +269,7 @@ def _draw_mixtures(
 ) -> np.ndarray:
     """Return weights (subunit, neuron): the subunits nearest to places scattered about each field centre."""
     n = len(position)
-    top, bottom, left, right = field_limits(settings)
+    top, bottom, left, right = _field_limits(settings)
     scatter = RETINOTOPIC_SCATTER_DEG / settings.deg_per_pixel
     row = (top + (bottom - top) * position[:, 1] / CORTEX_UM + scatter * generator.standard_normal(n)).clip(top, bottom)
     column = (left + (right - left) * position[:, 0] / CORTEX_UM + scatter * generator.standard_normal(n)).clip(left, right)
@@ -337,3 +290,42 @@ def _draw_pairs(n_pairs: int, is_eligible: np.ndarray, generator: np.random.Gene
     eligible = generator.permutation(np.flatnonzero(is_eligible))
     n_possible = min(n_pairs, len(eligible) // 2)
     return eligible[: 2 * n_possible].reshape(-1, 2).astype(np.int64)
+
+
+def _seen(settings: SyntheticSettings, contrast: np.ndarray) -> np.ndarray:
+    """Return what the neurons see of the images: below their frequency limit, inside their region."""
+    if settings.frequency_limit_cpd is not None:
+        contrast = low_pass(contrast, settings.frequency_limit_cpd * settings.deg_per_pixel)
+    if settings.field_region is not None:
+        top, bottom, left, right = settings.field_region
+        inside = np.zeros_like(contrast)
+        inside[:, top:bottom, left:right] = contrast[:, top:bottom, left:right]
+        contrast = inside
+    return contrast
+
+
+def _field_limits(settings: SyntheticSettings) -> tuple[float, float, float, float]:
+    """Return (top, bottom, left, right) in pixels: where the field centres lie.
+
+    By default the middle 70 % of the height, and the part of the width from 16 to 57 %, as in a recording from the
+    left hemisphere with three screens around the mouse.
+    """
+    if settings.field_region is not None:
+        top, bottom, left, right = settings.field_region
+        return float(top), float(bottom), float(left), float(right)
+    return 0.15 * settings.height, 0.85 * settings.height, 0.16 * settings.width, 0.57 * settings.width
+
+
+def _blur(images: torch.Tensor, deviation: float) -> torch.Tensor:
+    """Blur (stimulus, height, width) by a Gaussian of this standard deviation in pixels; weights sum to 1 at the borders."""
+
+    def weights(length: int) -> torch.Tensor:
+        place = torch.arange(length, dtype=torch.float32)
+        kernel = torch.exp(-((place[:, None] - place) ** 2) / (2 * deviation**2))
+        return kernel / kernel.sum(1, keepdim=True)
+
+    return weights(images.shape[1]) @ (images @ weights(images.shape[2]).T)
+
+
+def _float(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

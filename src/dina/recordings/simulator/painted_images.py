@@ -20,24 +20,12 @@ GREATEST_CONTRAST = 1.9  # clipped there: 8-bit pixels end at 1.98
 
 @dataclass(frozen=True, eq=False)
 class SimulatedImages:
-    """Images with their categories.
+    """Images with their categories."""
 
-    Parameters
-    ----------
-    pixels
-        8-bit, shape ``(n_stimuli, 1, height, width)``.
-    category
-        Number of the category of each image, shape ``(n_stimuli,)``.
-    labels
-        Its name, shape ``(n_stimuli,)``.
-    duplicate_of
-        Image of which this one is a slightly changed copy, or -1, shape ``(n_stimuli,)``.
-    """
-
-    pixels: UInt8[np.ndarray, "stimulus 1 height width"]
-    category: Int[np.ndarray, "stimulus"]
-    labels: Shaped[np.ndarray, "stimulus"]
-    duplicate_of: Int[np.ndarray, "stimulus"]
+    pixels: UInt8[np.ndarray, "stimulus 1 height width"]  # 8-bit
+    category: Int[np.ndarray, "stimulus"]  # number of the category of each image
+    labels: Shaped[np.ndarray, "stimulus"]  # its name
+    duplicate_of: Int[np.ndarray, "stimulus"]  # image of which this one is a slightly changed copy, or -1
 
 
 def to_contrast(pixels: UInt8[np.ndarray, "stimulus 1 height width"]) -> Float32[np.ndarray, "stimulus height width"]:

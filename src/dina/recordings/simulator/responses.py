@@ -20,24 +20,13 @@ LEAST_VARIANCE = 1e-3  # of a neuron's average variance: what remains under an i
 
 @dataclass(frozen=True, eq=False)
 class NoiseModel:
-    """Noise of the potential, in units of a typical neuron's noise.
+    """Noise of the potential, in units of a typical neuron's noise."""
 
-    Parameters
-    ----------
-    signal_loadings
-        Noise in the directions of the population signal, shape ``(n_neurons, n_directions)``.
-    broad_loadings
-        Noise spread over the cortex, also present without stimulus, and that of pairs, ``(n_neurons, n_broad)``.
-    drift_loadings
-        Change of each neuron's potential per standard deviation of time, shape ``(n_neurons, 1)``.
-    private_deviation
-        Of the noise that no other neuron shares, shape ``(n_neurons,)``.
-    """
-
-    signal_loadings: Float32[np.ndarray, "neuron direction"]
+    signal_loadings: Float32[np.ndarray, "neuron direction"]  # noise in the directions of the population signal
+    # noise spread over the cortex, also present without stimulus, and that of pairs, (n_neurons, n_broad)
     broad_loadings: Float32[np.ndarray, "neuron broad"]
-    drift_loadings: Float32[np.ndarray, "neuron 1"]
-    private_deviation: Float32[np.ndarray, "neuron"]
+    drift_loadings: Float32[np.ndarray, "neuron 1"]  # change of each neuron's potential per standard deviation of time
+    private_deviation: Float32[np.ndarray, "neuron"]  # of the noise that no other neuron shares
 
     def shared_loadings(self) -> Float32[np.ndarray, "neuron factor"]:
         """Return all shared noise as one matrix; independent factors of unit variance drive its columns."""
@@ -148,45 +137,22 @@ def rectified_moment(level: Float[np.ndarray, "grid"], power: float) -> Float[np
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean and noise of single trials given the image.
+    """Mean and noise of single trials given the image."""
 
-    Parameters
-    ----------
-    mean
-        Expected response, shape ``(n_stimuli, n_neurons)``.
-    private_variance
-        Variance shared with no other neuron, same shape.
-    shared_gain
-        Response per unit of shared noise of the potential, same shape.
-    """
-
-    mean: Float32[np.ndarray, "stimulus neuron"]
-    private_variance: Float32[np.ndarray, "stimulus neuron"]
-    shared_gain: Float32[np.ndarray, "stimulus neuron"]
+    mean: Float32[np.ndarray, "stimulus neuron"]  # expected response
+    private_variance: Float32[np.ndarray, "stimulus neuron"]  # variance shared with no other neuron
+    shared_gain: Float32[np.ndarray, "stimulus neuron"]  # response per unit of shared noise of the potential
 
 
 @dataclass(frozen=True, eq=False)
 class ResponseModel:
-    """``response = kept · gain · amplitude · max(potential, 0) ** exponent``.
+    """``response = kept · gain · amplitude · max(potential, 0) ** exponent``."""
 
-    Parameters
-    ----------
-    exponent
-        Of the power law.
-    amplitude
-        Shape ``(n_neurons,)``, arbitrary units.
-    missed
-        Probability that a response is recorded as zero, shape ``(n_neurons,)``.
-    gain_deviation
-        Of the gain common to all neurons of a trial, which is log-normal with mean 1.
-    shared_variance, noise_variance
-        Of the potential given the image: the part shared with other neurons, and all, shape ``(n_neurons,)``.
-    """
-
-    exponent: float
-    amplitude: Float[np.ndarray, "neuron"]
-    missed: Float[np.ndarray, "neuron"]
-    gain_deviation: float
+    exponent: float  # of the power law
+    amplitude: Float[np.ndarray, "neuron"]  # shape (n_neurons,), arbitrary units
+    missed: Float[np.ndarray, "neuron"]  # probability that a response is recorded as zero
+    gain_deviation: float  # of the gain common to all neurons of a trial, which is log-normal with mean 1
+    # of the potential given the image: the part shared with other neurons, and all
     shared_variance: Float[np.ndarray, "neuron"]
     noise_variance: Float[np.ndarray, "neuron"]
 

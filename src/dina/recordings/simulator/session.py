@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,13 +11,12 @@ from pydantic import ValidationError
 from dina.checks import DataError, check_choice
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
-from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, draw_population
+from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, Sources, draw_population
 from dina.recordings.simulator.painted_images import (
     CONTRAST_SCALE,
     MID_GREY,
     SimulatedImages,
     derive_images,
-    low_pass,
     paint_images,
     to_contrast,
     to_pixels,
@@ -30,37 +28,6 @@ from dina.recordings.truth import Truth
 CHUNK = 400  # trials drawn together
 FIELD_MARGIN_DEG = 12.0  # kept around the field centres by the condition "small"
 N_REFERENCE_NEURONS = 300  # of the population whose reverse correlation gives 8D and 4D
-
-
-@dataclass(frozen=True, eq=False)
-class _Sources:
-    """What drives the neurons: a pool of subunits and the categories, standardised over the natural images."""
-
-    settings: SyntheticSettings
-    subunits: GaborSubunits | NetworkSubunits
-    mean: Float32[np.ndarray, "subunit"]
-    deviation: Float32[np.ndarray, "subunit"]
-    categories: Float32[np.ndarray, "stimulus category"]
-
-    @classmethod
-    def make(cls, settings: SyntheticSettings, images: SimulatedImages, seed: int) -> tuple["_Sources", np.ndarray]:
-        """Draw the pool; return it and its values for the natural images."""
-        generator = generator_for(seed, "subunits")
-        family = GaborSubunits if settings.family == "gabor_mixture" else NetworkSubunits
-        subunits = family.draw(settings, generator)
-        raw = subunits.respond(_seen(settings, to_contrast(images.pixels)))
-        mean, deviation = raw.mean(0), raw.std(0)
-        deviation[deviation < 1e-6] = np.inf
-        one_hot = np.eye(settings.n_categories, dtype=np.float32)[images.category]
-        sources = cls(settings, subunits, mean, deviation, one_hot - one_hot.mean(0))
-        return sources, sources._values(raw)
-
-    def of(self, contrast: Float32[np.ndarray, "stimulus height width"]) -> Float32[np.ndarray, "stimulus source"]:
-        """Return the values for other images with the same identities."""
-        return self._values(self.subunits.respond(_seen(self.settings, contrast)))
-
-    def _values(self, raw: np.ndarray) -> np.ndarray:
-        return np.concatenate([(raw - self.mean) / self.deviation, self.categories], axis=1)
 
 
 def simulate(
@@ -110,7 +77,7 @@ def simulate(
     images = paint_images(chosen, seed)
     image_set = _name(session, chosen, seed)
     seed = seed if mouse == 0 else seed_for(seed, f"mouse {mouse}")
-    sources, natural = _Sources.make(chosen, images, seed)
+    sources, natural = Sources.make(chosen, images, seed)
     population = draw_population(chosen, sources.subunits.row, sources.subunits.column, generator_for(seed, "population"))
     covariance = np.cov(natural.T.astype(np.float64))
     weights = _scale_weights(population, covariance)
@@ -181,18 +148,6 @@ def _name(session: str, settings: SyntheticSettings, seed: int) -> str:
     return f"simulated-{session}{mark}-seed{seed}"
 
 
-def _seen(settings: SyntheticSettings, contrast: np.ndarray) -> np.ndarray:
-    """Return what the neurons see of the images: below their frequency limit, inside their region."""
-    if settings.frequency_limit_cpd is not None:
-        contrast = low_pass(contrast, settings.frequency_limit_cpd * settings.deg_per_pixel)
-    if settings.field_region is not None:
-        top, bottom, left, right = settings.field_region
-        inside = np.zeros_like(contrast)
-        inside[:, top:bottom, left:right] = contrast[:, top:bottom, left:right]
-        contrast = inside
-    return contrast
-
-
 def _scale_weights(population: Population, covariance: np.ndarray) -> Float32[np.ndarray, "source neuron"]:
     """Scale each neuron's weights so that its drive has the variance of its signal, in units of noise."""
     weights = population.weights.astype(np.float64)
@@ -216,7 +171,7 @@ def _response_model(settings: SyntheticSettings, population: Population, noise: 
 def _derive(
     settings: SyntheticSettings,
     images: SimulatedImages,
-    sources: _Sources,
+    sources: Sources,
     natural: np.ndarray,
     population: Population,
     seed: int,
