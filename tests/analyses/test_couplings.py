@@ -8,7 +8,7 @@ import pytest
 
 import dina
 from dina.analyses.couplings.compute import CouplingsSettings, analyse_couplings
-from dina.analyses.couplings.coupling_network import TuningHalves, like_to_like
+from dina.analyses.couplings.coupling_statistics import TuningHalves, like_to_like
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
 from dina.data.pairs import learn_standardiser, make_pairs

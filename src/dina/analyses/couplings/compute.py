@@ -1,4 +1,4 @@
-"""Which neurons vary together, and is it tuning, place on the cortex, or contamination? Correlations of pairs."""
+"""Which neurons vary together, and is the cause tuning, place on the cortex, or contamination? Correlations of pairs."""
 
 from dataclasses import dataclass, replace
 
@@ -7,13 +7,14 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
-from dina.analyses.couplings.coupling_network import TuningHalves, like_to_like
 from dina.analyses.couplings.coupling_statistics import (
     NO_POSITIONS,
     DistanceDependence,
     NoiseAndSignal,
     PairTable,
+    TuningHalves,
     distance_dependence,
+    like_to_like,
     mean_over_pairs,
     signal_noise_agreement,
 )
@@ -25,7 +26,7 @@ from dina.randomness import generator_for
 from dina.statistics.correlation import noise_correlations, signal_correlations, standardise_columns
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
 from dina.statistics.finding import Finding
-from dina.statistics.intervals import prediction_reach
+from dina.statistics.intervals import prediction_range
 from dina.statistics.repeats import average_halves
 
 ROWS_AT_ONCE = 256
@@ -40,7 +41,7 @@ class CouplingsSettings(BaseModel):
     Parameters
     ----------
     n_sampled_neurons
-        Neurons drawn at random, of which all pairs are looked at for everything that is about pairs in general.
+        Neurons drawn at random; all their pairs serve the statistics about pairs in general.
     n_tested_pairs
         Pairs of surest coupling that are kept.
     n_rewired
@@ -48,8 +49,8 @@ class CouplingsSettings(BaseModel):
     false_discovery_rate
         Expected fraction of wrong pairs among those called coupled.
     nearest_um
-        Pairs closer than this are left out of everything that is about distance: they share neuropil, light and, between
-        planes, the very neuron.
+        Pairs closer than this are left out of all statistics about distance: they share neuropil and light and may, between
+        planes, be the same neuron.
     duplicate_um, duplicate_correlation
         Pairs closer than this (in the plane) and correlated more than that over all trials may be one neuron twice.
     """
@@ -138,12 +139,12 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
     decoded
         Training trials, and positions of neurons where they are known.
     settings
-        How to look; None for what is usual.
+        How pairs are sampled and tested.
 
     Raises
     ------
     DataError
-        If too few training images have two trials: then tuning and noise cannot be told apart.
+        If too few training images have two trials: tuning and noise cannot be separated then.
     """
     rows = _differences(decoded)
     generator = generator_for(decoded.seed, "couplings")
@@ -233,18 +234,15 @@ def _tuning(validation: Pairs) -> TuningHalves | None:
 
 
 def _noise_mean(table: PairTable, rows: np.ndarray, generator: np.random.Generator) -> Finding:
-    """Return the mean noise correlation; without any, the signs of one neuron's differences tell nothing of another's."""
-    found = mean_over_pairs("noise_correlation_mean", table.noise, table)
+    """Return the mean noise correlation; without any, the signs of two neurons' differences are independent."""
     unit = np.nan_to_num(standardise_columns(rows[:, table.neurons]))
     n = max(2, int((unit**2).sum() + 0.5))
     null = np.empty(N_FLIPS)
     for number in range(N_FLIPS):
         flipped = unit * (2 * generator.integers(0, 2, unit.shape, dtype=np.int8) - 1)
         null[number] = (np.sum(flipped.sum(1, dtype=np.float64) ** 2) - n) / (n * (n - 1))
-    mean, reach = float(null.mean()), float(prediction_reach(null))
-    return replace(
-        found, null_low=mean - reach, null_high=mean + reach, null="signs of each neuron's differences drawn at random"
-    )
+    words = "signs of each neuron's differences drawn at random"
+    return mean_over_pairs("noise_correlation_mean", table.noise, table, prediction_range(null), words)
 
 
 def _apart(

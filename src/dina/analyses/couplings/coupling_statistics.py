@@ -1,4 +1,4 @@
-"""Statistics over pairs of neurons, with errors that count neurons, not pairs, and nulls that permute neurons."""
+"""Statistics over pairs of neurons, with errors that count neurons instead of pairs, and nulls that permute or rewire neurons."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,24 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.stats import t as student
 
+from dina.data.pairs import Pairs
 from dina.progress import track
+from dina.statistics.correlation import standardise_columns
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import percentile_interval
+from dina.statistics.intervals import jackknife_interval, prediction_range
+from dina.statistics.repeats import average_halves
+from dina.statistics.rewiring import rewire
 
 NO_POSITIONS = "Positions of neurons are not known."
-N_BINS = 8
+NO_PAIR = "No pair of neurons is left for it."
+N_BINS = 8  # of distance
 N_PERMUTATIONS = 200
-
+MOST_PAIRS = 5000  # of the network, the surest
+FEWEST_PAIRS = 20
+N_STRATA = 10  # of distance, within which networks are rewired
+N_RESAMPLES = 1000
+PAIRS_AT_ONCE = 2000
 
 NoiseAndSignal = tuple[Float32[np.ndarray, "chosen chosen"], Float32[np.ndarray, "chosen chosen"]]
 """Noise correlations and signal correlations of the same neurons, from different images."""
@@ -62,10 +70,31 @@ class PairTable:
         return {"noise_correlation": self.noise, "signal_correlation": self.signal, "coupling": self.coupling}
 
 
-def mean_over_pairs(name: str, values: Float32[np.ndarray, "chosen chosen"], table: PairTable) -> Finding:
-    """Return the mean over all pairs with its interval over neurons (jackknife, leaving out one neuron at a time)."""
-    known = np.isfinite(values)
-    return _as_finding(name, _means_without(np.nan_to_num(values), known, table), len(table.neurons))
+def mean_over_pairs(
+    name: str,
+    values: Float32[np.ndarray, "chosen chosen"],
+    table: PairTable,
+    null_range: tuple[float, float] | None = None,
+    null: str = "",
+) -> Finding:
+    """Return the mean over all pairs with its interval over neurons (jackknife, leaving out one neuron at a time).
+
+    Parameters
+    ----------
+    name
+        Of the finding.
+    values
+        One of the measures of the table.
+    table
+        The pairs.
+    null_range, null
+        Of the finding, if it has a null.
+    """
+    means = _means_without(np.nan_to_num(values), np.isfinite(values), table)
+    value, ends = float(means[0]), jackknife_interval(float(means[0]), means[1:])
+    return Finding.from_draws(
+        name, value, "1", len(table.neurons), reason=NO_PAIR, interval=ends, null_range=null_range, null=null
+    )
 
 
 def signal_noise_agreement(halves: Sequence[NoiseAndSignal], generator: np.random.Generator) -> Finding:
@@ -75,8 +104,8 @@ def signal_noise_agreement(halves: Sequence[NoiseAndSignal], generator: np.rando
     ----------
     halves
         Noise correlations of some images with signal correlations of other images, and the reverse; shapes
-        ``(n_neurons, n_neurons)``. From the same trials the two would seem opposed: what is in the difference of two repeats
-        by chance is missing in their product.
+        ``(n_neurons, n_neurons)``. From the same trials the two would seem opposed: chance adds to the difference of two repeats
+        what it takes from their product.
     generator
         Of the permutations.
     """
@@ -84,9 +113,11 @@ def signal_noise_agreement(halves: Sequence[NoiseAndSignal], generator: np.rando
         return Finding("signal_noise_agreement", math.nan, "1", 0, reason="Half of the training images hold no repeats.")
     found = [_agreement(noise, signal, generator) for noise, signal in halves]
     values, null = (np.mean([part[position] for part in found], axis=0) for position in (0, 1))
-    low, high = percentile_interval(null)
-    words = "neurons of one of the two permuted"
-    return _as_finding("signal_noise_agreement", values, len(values) - 1, low, high, words)
+    value, without = float(values[0]), values[1:]
+    ends, words = jackknife_interval(value, without), "neurons of one of the two permuted"
+    return Finding.from_draws(
+        "signal_noise_agreement", value, "1", len(without), null_draws=null, null=words, reason=NO_PAIR, interval=ends
+    )
 
 
 def _agreement(
@@ -156,15 +187,15 @@ def distance_dependence(table: PairTable, nearest_um: float, generator: np.rando
         filled, known = np.nan_to_num(values), np.isfinite(values)
         without = [_means_without(filled, known & (bins == number), table) for number in range(N_BINS + 1)]
         for number, each in enumerate(without):
-            found = _as_finding("", each, n_neurons)
-            means[row, number] = found.value, found.low, found.high
+            means[row, number] = each[0], *jackknife_interval(float(each[0]), each[1:])
         observed.append((without[1] + without[2]) / 2 - (without[-2] + without[-1]) / 2)
-    null = _permute_positions(table, bins, generator)
-    words = "positions permuted over neurons"
-    findings = [
-        _as_finding(f"{name}_near_minus_far", values, n_neurons, *percentile_interval(null[row]), words)
-        for row, (name, values) in enumerate(zip(names, observed, strict=True))
-    ]
+    findings = []
+    for name, values, null in zip(names, observed, _permute_positions(table, bins, generator), strict=True):
+        title, value, words = f"{name}_near_minus_far", float(values[0]), "positions permuted over neurons"
+        ends = jackknife_interval(value, values[1:])
+        findings.append(
+            Finding.from_draws(title, value, "1", n_neurons, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
+        )
     return DistanceDependence(edges, means, tuple(findings))
 
 
@@ -207,21 +238,91 @@ def _correlation(sums: Float[np.ndarray, "moment all_and_without"]) -> Float[np.
     return correlation
 
 
-def _as_finding(
-    name: str,
-    values: Float[np.ndarray, "all_and_without"],
-    n_neurons: int,
-    null_low: float = math.nan,
-    null_high: float = math.nan,
-    null: str = "",
+@dataclass(frozen=True, eq=False)
+class TuningHalves:
+    """Tuning of all neurons from two halves of the repeats, as columns of unit length.
+
+    Parameters
+    ----------
+    first, second
+        Shape ``(n_stimuli, n_neurons)``.
+    """
+
+    first: Float32[np.ndarray, "stimulus neuron"]
+    second: Float32[np.ndarray, "stimulus neuron"]
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> "TuningHalves":
+        """Average odd and even repeats of some images: others than those in which couplings were looked for.
+
+        Differences of repeats and products of repeats share their chance errors, with opposite signs.
+        """
+        first, second, _ = average_halves(pairs.responses, pairs.stimulus_index)
+        return cls(standardise_columns(first), standardise_columns(second))
+
+    def correlate(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
+        """Return the signal correlation of single pairs; NaN where a neuron is constant."""
+        found = [np.empty(0)]
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            one, other = pairs[start : start + PAIRS_AT_ONCE].T
+            forth = np.einsum("sp,sp->p", self.first[:, one], self.second[:, other])
+            back = np.einsum("sp,sp->p", self.second[:, one], self.first[:, other])
+            found.append((forth + back) / 2)
+        return np.concatenate(found)
+
+
+def like_to_like(
+    coupled: Int[np.ndarray, "pair 2"],
+    tuning: TuningHalves | None,
+    position_um: Float[np.ndarray, "neuron 3"] | None,
+    n_networks: int,
+    generator: np.random.Generator,
 ) -> Finding:
-    """Turn a value and the values without each neuron into a finding with its jackknife interval."""
-    value, without = float(values[0]), values[1:]
-    if not np.isfinite(values).all():
-        low = high = math.nan
-        reason = "" if math.isfinite(value) else "No pair of neurons is left for it."
-    else:
-        error = math.sqrt((n_neurons - 1) * float(((without - without.mean()) ** 2).mean()))
-        reach = float(student.ppf(0.975, n_neurons - 1)) * error
-        low, high, reason = value - reach, value + reach, ""
-    return Finding(name, value, "1", n_neurons, low, high, null_low, null_high, null, reason)
+    """Return the mean signal correlation of coupled pairs beside that of rewired networks.
+
+    Parameters
+    ----------
+    coupled
+        Coupled pairs, the surest first; those that may be one neuron twice taken out.
+    tuning
+        Of all neurons, from other images than the couplings; None where these were not repeated.
+    position_um
+        Their places; None where not known, and then rewired networks keep only the number of partners.
+    n_networks
+        Rewired networks.
+    generator
+        Of the rewiring.
+    """
+    name, pairs = "coupled_signal_correlation", coupled[:MOST_PAIRS]
+    if len(pairs) < FEWEST_PAIRS:
+        reason = f"Only {len(pairs)} pairs are coupled beyond doubt; a network needs at least {FEWEST_PAIRS}."
+        return Finding(name, math.nan, "1", len(pairs), reason=reason)
+    if tuning is None:
+        return Finding(name, math.nan, "1", len(pairs), reason="Too few validation images were shown twice.")
+    values = tuning.correlate(pairs)
+    edges = np.empty(0)
+    words = "networks rewired with the same numbers of partners"
+    if position_um is not None:
+        distance = np.linalg.norm(position_um[pairs[:, 0]] - position_um[pairs[:, 1]], axis=1)
+        edges = np.quantile(distance, np.arange(1, N_STRATA) / N_STRATA)
+        words += " and the same distances"
+    networks = rewire(pairs, position_um, edges, n_networks, generator)
+    null = prediction_range(np.array([np.nanmean(tuning.correlate(network)) for network in networks]))
+    neurons, member = np.unique(pairs, return_inverse=True)
+    resampled = _resample_neurons(values, member.reshape(pairs.shape), len(neurons), generator)
+    value = float(np.nanmean(values))
+    return Finding.from_draws(name, value, "1", len(neurons), resampled, null_range=null, null=words)
+
+
+def _resample_neurons(
+    values: np.ndarray, member: np.ndarray, n_neurons: int, generator: np.random.Generator
+) -> Float[np.ndarray, "resample"]:
+    """Bootstrap neurons: a pair counts as often as both its members were drawn."""
+    known = np.isfinite(values)
+    means = []
+    for _ in range(N_RESAMPLES):
+        drawn = np.bincount(generator.integers(n_neurons, size=n_neurons), minlength=n_neurons)
+        weight = (drawn[member[:, 0]] * drawn[member[:, 1]])[known]
+        if weight.any():
+            means.append(float(weight @ values[known] / weight.sum()))
+    return np.array(means)

@@ -1,13 +1,25 @@
 """How pairs of neurons vary together, on the page."""
 
-import xarray as xr
+from collections.abc import Mapping
 
-from dina.analyses.couplings.drawing import draw_couplings
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_dots import draw_dots
 from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section
+from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
+MEASURES = {
+    "noise_correlation": ("noise correlation", "dina", "o"),
+    "signal_correlation": ("signal correlation", "rival", "s"),
+    "coupling": ("coupling", "reference", "^"),
+}
 WORDS = {
     "noise_correlation_mean": "mean noise correlation",
     "signal_correlation_mean": "mean signal correlation",
@@ -17,7 +29,7 @@ WORDS = {
     "signal_correlation_near_minus_far": "signal correlation, near less far",
     "coupling_near_minus_far": "coupling, near less far",
     "coupled_signal_correlation": "mean signal correlation of coupled pairs",
-    "possible_duplicates_fraction": "fraction of neurons that may be another one again",
+    "possible_duplicates_fraction": "fraction of neurons that are possible duplicate ROIs",
 }
 
 
@@ -27,12 +39,12 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     mean, coupled, agreement = (
         found[name] for name in ("noise_correlation_mean", "coupled_pairs_fraction", "signal_noise_agreement")
     )
-    told = (
+    summary = (
         f"Noise correlations are {number(mean.value)} on average ({number(mean.low)} to {number(mean.high)}). The noise of"
         f" {percent(coupled.value)} of the pairs is coupled beyond doubt, given all other neurons."
     )
     if agreement.value == agreement.value:
-        told += f" Noise and signal correlations of pairs correlate by {number(agreement.value)}."
+        summary += f" Noise and signal correlations of pairs correlate by {number(agreement.value)}."
     where = ""
     if dataset.sizes["bin"]:
         nearest = float(dataset["distance_edges"][1])
@@ -44,17 +56,90 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         )
     part = FigurePart(
         "couplings",
-        draw_couplings(dataset, found),
+        _draw(dataset, found),
         f"Pairs of {mean.n} neurons in training images. Noise correlation: of differences between repeats; signal correlation: of"
         f" tuning from different repeats; coupling: partial correlation of noise given all other neurons.{where} Bars: 95\u202f%"
         " intervals over neurons.",
-        told,
+        summary,
         finding_table("Correlations of pairs of neurons.", WORDS, found),
     )
     return Section(
         "couplings",
         "How pairs of neurons vary together",
-        paragraphs=(told,),
+        paragraphs=(summary,),
         figures=(part,),
         missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
     )
+
+
+@in_style
+def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw the measures against distance, noise against signal correlation, and near less far beside permuted positions."""
+    figure = new_figure(180, 72)
+    has_distance = dataset.sizes["bin"] > 0
+    panels = figure.subplots(1, 3 if has_distance else 1, squeeze=False)[0]
+    if has_distance:
+        _draw_distance(panels[0], dataset)
+    _draw_agreement(panels[1 if has_distance else 0], dataset, found["signal_noise_agreement"])
+    if has_distance:
+        rows = [(words, found[f"{name}_near_minus_far"]) for name, (words, _, _) in MEASURES.items()]
+        draw_dots(panels[2], rows, "nearest − farthest quarter")
+        panels[2].set_title("c  near − far")
+    return figure
+
+
+def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
+    edges, found = dataset["distance_edges"].to_numpy(), dataset["by_distance"].sel(measure=list(MEASURES)).to_numpy()
+    middle = (edges[:-1] + edges[1:]) / 2
+    width = 1.06 * middle[-1]
+    bottom, top = _reach(found)
+    for row, (words, colour, marker) in enumerate(MEASURES.values()):
+        mean, low, high = found[row].T
+        shown = np.isfinite(mean)
+        shade = COLOURS[colour][0]
+        place = np.append(width * (0.015 * row - 0.03), middle[1:])  # the nearest beside one another, before the others
+        axes.vlines(place[shown], np.maximum(low, bottom)[shown], np.minimum(high, top)[shown], color=shade, linewidth=0.8)
+        axes.plot(place[1:], mean[1:], color=shade, marker=marker, markersize=3.2, label=words)
+        axes.plot(place[:1], mean[:1], marker, color=shade, markersize=3.2, markerfacecolor=COLOURS["paper"][0])
+        for end, is_cut, tip in ((top, high[0] > top, "^"), (bottom, low[0] < bottom, "v")):
+            if is_cut:
+                axes.plot(place[0], end, tip, color=shade, markersize=3.0, markeredgewidth=0)
+    axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
+    axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.35 * (top - bottom))  # room for the names
+    axes.set_xlim(-0.05 * width, width)
+    axes.set_xlabel("distance between neurons (µm)")
+    axes.set_ylabel("mean over pairs")
+    axes.set_title("a  distance")
+    axes.legend(loc="upper right", fontsize=7.5)
+    finish_axes(axes, "y")
+
+
+def _reach(found: np.ndarray) -> tuple[float, float]:
+    """Return how far intervals are drawn: those of the few nearest pairs at most twice as far as all others."""
+    others = np.append(found[:, 1:].ravel(), [0.0, *found[:, 0, 0]])
+    low, high = float(np.nanmin(others)), float(np.nanmax(others))
+    nearest = found[:, 0][np.isfinite(found[:, 0])]
+    span = high - low
+    return max(min([low, *nearest]), low - span / 2), min(max([high, *nearest]), high + span / 2)
+
+
+def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None:
+    """Draw pairs as dots, both correlations from different images, as the agreement has them."""
+    signal, noise = (dataset[name].to_numpy() for name in ("signal_correlation_of_other_half", "noise_correlation_of_half"))
+    known = np.isfinite(signal) & np.isfinite(noise)
+    signal, noise = signal[known], noise[known]
+    axes.set_xlabel("signal correlation, one half of images")
+    axes.set_ylabel("noise correlation, other half")
+    axes.set_title("b  tuning and noise")
+    if not len(signal):
+        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        return
+    x, y = (np.quantile(values, [0.002, 0.998]) for values in (signal, noise))
+    axes.plot(signal, noise, ".", color=COLOURS["chance"][0], markersize=1.0, alpha=0.25, rasterized=True)
+    axes.set_xlim(*x)
+    axes.set_ylim(*y)
+    axes.axhline(float(noise.mean()), color=COLOURS["muted"][0], linewidth=0.8)
+    words = f"agreement {agreement.value:.2f}".replace("-", "−")
+    axes.annotate(words, (0.03, 0.95), xycoords="axes fraction", va="top", fontsize=7.5, color=COLOURS["ink"][0])
+    finish_axes(axes, "both")
