@@ -98,7 +98,7 @@ def test_what_cannot_be_told_is_missing_and_says_why() -> None:
     noise = np.random.default_rng(3).standard_normal((24, 64))
     for patterns, words in (
         (-EVEN + 0.1 * noise, "total is not above 0"),
-        (0.2 + 9 * noise, "hides their mean"),
+        (0.2 + 9 * noise, "vary too much"),
         (noise[:3], "At least 4"),
     ):
         found = estimate_participation(patterns, EVEN)

@@ -22,7 +22,7 @@ def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.nda
 
     Two images are near-identical if the correlation of their pixels is at least ``threshold``: the same picture,
     also brighter, darker, with more or less contrast, or with a few pixels changed. Groups are closed under chains:
-    if A is like B and B like C, all three are one group. All blank images are one group.
+    if A is similar to B and B to C, all three are one group. All blank images are one group.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _find_pairs(
     for begin in range(0, len(other), CHUNK):
         part = other[begin : begin + CHUNK]
         two = _normalise(images[start + part]).reshape(len(part), -1)
-        alike = (one @ two.T >= limit) & close[np.ix_(first, part)]
-        row, column = np.nonzero(alike)
+        is_pair = (one @ two.T >= limit) & close[np.ix_(first, part)]
+        row, column = np.nonzero(is_pair)
         found.append(start + np.stack([first[row], part[column]], axis=1))
     return np.concatenate(found)

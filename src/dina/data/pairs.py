@@ -36,7 +36,7 @@ class Pairs:
         What was learnt from the training trials and applied here.
     labels
         Semantic category of each image, shape ``(n_stimuli,)``, "" where unknown; None if the recording has none. Only
-        objectives that are told categories read them.
+        objectives that use categories read them.
     """
 
     images: ContrastImages
@@ -72,7 +72,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Population responses to be decoded; nothing in here says which image was shown.
+    """Population responses to be decoded, without the image that was shown.
 
     Parameters
     ----------
@@ -184,13 +184,13 @@ def make_template_tasks(pairs: Pairs) -> list[RetrievalTask]:
     position[repeated] = np.arange(len(repeated))
     tasks = []
     for repeat in range(int(counts.max())):
-        asked = (number == repeat) & (position[pairs.stimulus_index] >= 0)
+        chosen = (number == repeat) & (position[pairs.stimulus_index] >= 0)
         other = (number != repeat) & (position[pairs.stimulus_index] >= 0)
         row = position[pairs.stimulus_index[other]]
         templates = _average(pairs.responses[other], pairs.n_presentations[other], row, len(repeated))
         gallery = Gallery(pairs.images[repeated], pairs.stimulus_id[repeated], templates)
-        queries = Queries(pairs.responses[asked], pairs.n_presentations[asked].astype(np.float64))
-        tasks.append(RetrievalTask(queries, gallery, position[pairs.stimulus_index[asked]]))
+        queries = Queries(pairs.responses[chosen], pairs.n_presentations[chosen].astype(np.float64))
+        tasks.append(RetrievalTask(queries, gallery, position[pairs.stimulus_index[chosen]]))
     return tasks
 
 

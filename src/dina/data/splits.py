@@ -53,7 +53,7 @@ def split_by_stimulus(
 
     Only images that were shown in at least one of the recordings take part. Groups are drawn whole, in random
     order, until the test set and then the validation set have reached their number; with a few large groups a
-    set may come out slightly larger than asked.
+    set may come out slightly larger than its fraction.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ def _odd_neurons(recording: Recording) -> list[str]:
         a, b = pairs[0]
         sentences.append(
             f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
-            " What one of them contributes cannot be told from the other."
+            " The contribution of one cannot be separated from that of the other."
         )
     deviation = responses.std(axis=0, dtype=np.float64)
     typical = float(np.median(deviation[~constant]))

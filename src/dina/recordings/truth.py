@@ -84,18 +84,18 @@ class Truth:
         B^\top D^{-1}B`, and :math:`\log\det\Sigma = \log\det D + 2\log\det L`: never neurons² per image.
         """
         presentations = torch.from_numpy(np.asarray(n_presentations, dtype=np.float64))[:, None]
-        asked = torch.from_numpy(np.ascontiguousarray(responses, dtype=np.float32))
+        values = torch.from_numpy(np.ascontiguousarray(responses, dtype=np.float32))
         if covariance == "pooled":
             private, loadings = self.pooled_covariance()
-            quadratic, _ = _gaussian(asked, torch.from_numpy(self.mean[stimulus_id]), private, loadings)
+            quadratic, _ = _gaussian(values, torch.from_numpy(self.mean[stimulus_id]), private, loadings)
             return (-0.5 * presentations * quadratic).numpy()
-        result = torch.empty((len(asked), len(stimulus_id)), dtype=torch.float64)
+        result = torch.empty((len(values), len(stimulus_id)), dtype=torch.float64)
         for position, stimulus in enumerate(stimulus_id):
             mean = self.mean[stimulus]
             factors = np.concatenate(
                 [self.shared_loadings * self.shared_gain[stimulus][:, None], self.gain_deviation * mean[:, None]], axis=1
             )
-            quadratic, log_determinant = _gaussian(asked, torch.from_numpy(mean)[None], self.private_variance[stimulus], factors)
+            quadratic, log_determinant = _gaussian(values, torch.from_numpy(mean)[None], self.private_variance[stimulus], factors)
             result[:, position] = -0.5 * (presentations * quadratic + log_determinant)[:, 0]
         return result.numpy()
 
@@ -173,12 +173,13 @@ def _gaussian(
     gram.diagonal().add_(1.0)
     factor = torch.linalg.cholesky(gram)
     centre = mean.mean(0)  # differences of small numbers: less rounding in float32
-    asked, known = (responses - centre) * root, (mean - centre) * root
-    asked_shared, known_shared = (
-        torch.linalg.solve_triangular(factor, (values @ whitened).double().T, upper=False).T for values in (asked, known)
+    response_rows, mean_rows = (responses - centre) * root, (mean - centre) * root
+    response_shared, mean_shared = (
+        torch.linalg.solve_triangular(factor, (values @ whitened).double().T, upper=False).T
+        for values in (response_rows, mean_rows)
     )
-    distance = -2 * ((asked @ known.T).double() - asked_shared @ known_shared.T)
-    for axis, values, shared in ((1, asked, asked_shared), (0, known, known_shared)):
+    distance = -2 * ((response_rows @ mean_rows.T).double() - response_shared @ mean_shared.T)
+    for axis, values, shared in ((1, response_rows, response_shared), (0, mean_rows, mean_shared)):
         distance += ((values**2).sum(1, dtype=torch.float64) - (shared**2).sum(1)).unsqueeze(axis)
     log_determinant = 2 * (factor.diagonal().log().sum() - root.double().log().sum())
     return distance, log_determinant

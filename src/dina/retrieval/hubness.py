@@ -28,7 +28,7 @@ def count_occurrences(scores: Scores, k: int = 10) -> Float[np.ndarray, "gallery
 
     Examples
     --------
-    The first item is everyone's favourite:
+    The first item is the best of every query:
 
     >>> count_occurrences(np.array([[3.0, 1.0, 0.0], [2.0, 0.0, 1.0]]), k=1)
     array([2., 0., 0.])
@@ -81,7 +81,7 @@ def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.nda
     -----
     :math:`2 s_{ij} - r_i - r_j` with :math:`r_i` the mean of the *k* best scores of query *i* and :math:`r_j` that of
     candidate *j* over all queries. The source compares cosines; here the decoder's own scores take their place. Because
-    :math:`r_j` is made from the other queries, accuracy depends on what else was asked.
+    :math:`r_j` is made from the other queries, accuracy depends on which other queries there are.
 
     References
     ----------
@@ -89,7 +89,7 @@ def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.nda
 
     Examples
     --------
-    The first candidate is everyone's favourite, though each query has a candidate that nobody else likes:
+    The first candidate scores high for every query, though each query has a candidate that no other query favours:
 
     >>> rescale_by_neighbours(np.array([[3.0, 0.0, 0.0], [3.0, 2.5, 0.0], [3.0, 0.0, 2.5]]), k=2).argmax(axis=1)
     array([0, 1, 2])
@@ -104,8 +104,8 @@ def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.nda
 def balance_by_sinkhorn(scores: Scores, temperature: float | None = None) -> Float[np.ndarray, "query gallery"]:
     r"""Turn scores into the logarithm of an assignment in which every candidate is the answer to equally many queries.
 
-    Where each image was asked for equally often that is true of the test set, and knowing it helps; of a single new
-    response nothing of the kind is known.
+    This holds for a test set in which each image was shown equally often, and using it raises accuracy. Nothing of the
+    kind is known about a single new response.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class ChanceLevels:
-    """What a decoder that knows nothing gets, by arithmetic.
+    """The chance levels: accuracies of a decoder whose scores carry no information.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def count_better_and_tied(
             f"Each query needs a target between 0 and {n_gallery - 1}, its position in the gallery; query"
             f" {outside[0]} has {target[outside[0]]}. Put the image truly shown into the gallery."
         )
-    own = scores[np.arange(len(scores)), target][:, None]
-    return np.count_nonzero(scores > own, axis=1), np.count_nonzero(scores == own, axis=1) - 1
+    of_target = scores[np.arange(len(scores)), target][:, None]
+    return np.count_nonzero(scores > of_target, axis=1), np.count_nonzero(scores == of_target, axis=1) - 1
 
 
 def target_ranks(scores: Scores, target: Int[np.ndarray, "query"]) -> Float[np.ndarray, "query"]:
@@ -189,12 +189,11 @@ def all_ranks(scores: Scores) -> Float[np.ndarray, "query gallery"]:
 def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direction) -> Retrieval:
     """Find the target of every query, from the response its image or from the image its response.
 
-    ``image_from_response`` ranks the gallery of images for each response. ``response_from_image`` asks with each
-    image: its candidates are the responses of *one repeat* (the n-th trial of every image), so that the gallery holds
-    one response per image and never two right answers; an image is asked once per repeat and the results are averaged.
-    Only complete repeats take part: with 6 to 10 trials per image the first six of each, so that every gallery has
-    the same size and chance level. Averaged responses are one repeat. Images without any response cannot be asked for
-    and stay out of this direction.
+    ``image_from_response`` ranks the gallery of images for each response. In ``response_from_image`` each image is a query.
+    Its candidates are the responses of *one repeat* (the n-th trial of every image), so the gallery holds one response per
+    image. Each image is a query once per repeat, and the results are averaged. Only complete repeats take part: with 6 to
+    10 trials per image the first six of each, so that every gallery has the same size and chance level. Averaged responses
+    are one repeat. Images without any response are left out of this direction.
 
     Parameters
     ----------
@@ -221,7 +220,7 @@ def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direct
         log_rank_sum = np.zeros((len(images), len(images)))
         np.add.at(log_rank_sum, query_image, log_ranks)
         return Retrieval(n_better, n_tied, target, n_candidates, log_rank_sum)
-    count_better_and_tied(scores, target)  # asks its questions of the whole matrix before a part is used
+    count_better_and_tied(scores, target)  # checks the whole matrix before a part is used
     blocks = [scores[np.ix_(rows, images)].T for rows in _complete_repeats(query_image, len(images))]
     itself = np.arange(len(images))
     counts = [count_better_and_tied(block, itself) for block in blocks]

@@ -66,7 +66,7 @@ class Precision:
     def with_pairs(self, pairs: Int[np.ndarray, "pair 2"], correlation: Float[np.ndarray, "pair"]) -> "Precision":
         r"""Return the precision in which some pairs have given partial correlations.
 
-        Each pair's block becomes what it would be if the two shared noise of their own: off the diagonal
+        Each pair's block becomes that of two neurons with noise that they share with no other: off the diagonal
         :math:`-\rho \sqrt{P_{ii} P_{jj}} / (1 - \rho^2)`, and the diagonal grows as :math:`1 / (1 - \rho^2)`; both relative to
         the partial correlation that they had. Neurons in several pairs grow by each, so that their partial correlations
         fall short of those given.
@@ -113,7 +113,7 @@ class Precision:
 
         Examples
         --------
-        Two neurons that hear one third neuron correlate, but not once it is known:
+        Two neurons driven by a third one correlate, but not once its response is known:
 
         >>> heard = np.array([[1.0], [1.0], [1.0]])
         >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), heard)
@@ -213,9 +213,9 @@ class CouplingEstimate:
             Same shape; 0 with itself.
         """
         n_rows = len(self.innovations)
-        own = self.innovations[:, chosen]
-        product = own.T @ self.innovations / n_rows
-        spread = (own**2).T @ self.innovations**2 / n_rows - product**2
+        chosen_innovations = self.innovations[:, chosen]
+        product = chosen_innovations.T @ self.innovations / n_rows
+        spread = (chosen_innovations**2).T @ self.innovations**2 / n_rows - product**2
         shared = self.precision.shared.astype(np.float32)
         estimate = -2 * (shared[chosen] @ shared.T) - product
         error = np.sqrt(np.maximum(spread, np.finfo(np.float32).tiny) / n_rows)

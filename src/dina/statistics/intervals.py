@@ -94,10 +94,9 @@ def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tupl
 
 
 def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVEL) -> Float[np.ndarray, "*more"]:
-    r"""Return how far from the mean of some draws one more draw lies at most, with the probability ``level``.
+    r"""Return the half width of the prediction interval of a few draws: one more draw lies in it with probability ``level``.
 
-    The outermost of n draws are passed by one more draw in 2 of n + 1 cases, so that quantiles of few draws make a null too
-    narrow: of four draws it would hold three fifths.
+    Quantiles of few draws are too narrow: one more draw lies outside all n of them in 2 of n + 1 cases, with four draws in 40 %.
 
     Parameters
     ----------

@@ -111,14 +111,14 @@ def structural_similarity_of_all_pairs(
     rows, others = (torch.from_numpy(np.ascontiguousarray(maps.transpose(1, 2, 0, 3))) for maps in (first, second))
     window = _Window(first.shape[2], first.shape[3], deviation, first.dtype)
     result = np.empty((first.shape[1], len(first), len(second)), dtype=first.dtype)
-    for channel, (asked, known) in enumerate(zip(rows, others, strict=True)):
-        mean, variance = window.moments(asked)
-        moments = window.moments(known)
+    for channel, (maps, other_maps) in enumerate(zip(rows, others, strict=True)):
+        mean, variance = window.moments(maps)
+        moments = window.moments(other_maps)
         for number in range(len(first)):  # one row of pairs of one channel stays within the processor's cache
-            own = slice(number, number + 1)
-            product = window.blur(known * asked[:, own])
+            one = slice(number, number + 1)
+            product = window.blur(other_maps * maps[:, one])
             result[channel, number] = _similarity(
-                (mean[:, own], variance[:, own]), moments, product, constants[:, channel]
+                (mean[:, one], variance[:, one]), moments, product, constants[:, channel]
             ).numpy()
     return result
 
@@ -242,8 +242,8 @@ def compare_by_cka(
 
     Notes
     -----
-    The interval comes from a jackknife over groups of images: a bootstrap would draw images twice, which are alike in both
-    descriptions.
+    The interval comes from a jackknife over groups of images: a bootstrap would draw an image twice, and its two copies
+    are equal in both descriptions.
     """
     _check(first, second)
     one, other = _centred(first), _centred(second)

@@ -15,7 +15,7 @@ MOST_EXACT = 14
 
 
 def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
-    r"""Return how often chance does as well as what was observed, never 0.
+    r"""Return the p-value of a statistic from its values under random permutation; never 0.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutatio
     permuted
         The statistic after each random permutation, shape ``(n_permutations,)``.
     extreme
-        Whether "small" or "large" values speak against chance.
+        Whether "small" or "large" values are evidence against chance.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from dina.statistics.resampling import LEVEL
 
 FEWEST = 4  # patterns: the jackknife leaves one out and still needs pairs of different ones
 NOT_POSITIVE = "The total is not above 0 beyond its noise."
-LOST_IN_NOISE = "What differs between patterns hides their mean: its sum of squares is not above 0, or could have any spread."
+LOST_IN_NOISE = "The patterns vary too much to estimate over how many places their mean is spread."
 TOO_FEW = f"At least {FEWEST} patterns are needed to tell a mean from its noise."
 Patterns = Float[np.ndarray, "pattern place"]
 Weight = Float[np.ndarray, "place"]
@@ -96,11 +96,11 @@ class Participation:
     Parameters
     ----------
     value
-        In (0, 1]; NaN where it cannot be told.
+        In (0, 1]; NaN where it cannot be estimated.
     low, high
         Ends of its 95 % interval, in [0, 1]; NaN likewise.
     reason
-        Why it cannot be told; "" where it can.
+        Why it cannot be estimated; "" where it can.
     """
 
     value: float
@@ -113,8 +113,8 @@ def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     r"""Return the fraction of places, each with its weight, over which the mean of some patterns is spread.
 
     It is 1 where the mean is proportional to the weight. With equal weights it is the fraction of the places if the mean is
-    the same at some of them and 0 at the others. A place with a mean below 0 counts against those above it: it takes from
-    the total and adds to the squares.
+    the same at some of them and 0 at the others. A place with a mean below 0 lowers the total and adds to the squares, and so
+    lowers the participation.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     -----
     With :math:`m` the expected pattern and :math:`w` the weights,
     :math:`\pi = (\sum_j m_j)^2 / (\sum_j w_j \sum_j m_j^2 / w_j)`, which is :math:`1 / (1 + \chi^2)` with :math:`\chi^2` the
-    divergence of :math:`m` from :math:`w`. Squares of a noisy mean are too large by its variance, which makes any mean look
-    confined. Here both squares are sums of products of *different* patterns, whose expectations are right (U-statistics).
+    divergence of :math:`m` from :math:`w`. The square of a noisy mean is too large by the variance of that mean, so any mean
+    would look confined. Both squares are therefore sums of products of *different* patterns, which are unbiased (U-statistics).
     With :math:`u` and :math:`l` the roots of the upper and of the lower part, the interval holds the squares of all
     :math:`c` for which :math:`u - c\,l` is 0 within its error (Fieller), by the jackknife over patterns with Student's
     quantile; what lies outside [0, 1] is cut off. Roots, because a pattern that comes at any strength multiplies both: the
@@ -177,10 +177,10 @@ def resample_participation(
         At most 1; NaN where the total is not above 0 or nothing is left of the squares.
     """
     sums = patterns.sum(axis=1)
-    own = np.square(counts)
+    paired_with_copies = np.square(counts)
     totals = counts @ sums
-    total = totals**2 - own @ sums**2
-    square = np.square(counts @ patterns) @ (1 / weight) - own @ (np.square(patterns) @ (1 / weight))
+    total = totals**2 - paired_with_copies @ sums**2
+    square = np.square(counts @ patterns) @ (1 / weight) - paired_with_copies @ (np.square(patterns) @ (1 / weight))
     is_known = (total > 0) & (totals > 0) & (square > 0)
     return np.minimum(1.0, np.divide(total, weight.sum() * square, out=np.full(len(counts), np.nan), where=is_known))
 

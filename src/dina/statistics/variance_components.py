@@ -71,32 +71,32 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
         squares.append(float(values.size / len(means) * ((means - values.mean()) ** 2).sum()))
     rest_freedom = values.size - 1 - sum(freedom)
     if rest_freedom < 1:
-        return _unknown(values, sources, "Fewer than two sources have two levels each; nothing is left to judge them by.")
+        return _unknown(values, sources, "Fewer than two sources have two levels each; no variance is left to compare them with.")
     rest = max(float(((values - values.mean()) ** 2).sum()) - sum(squares), 0.0) / rest_freedom
     found = [
-        _component(f"variance_{source}", square, own, rest, rest_freedom, values.size // n_levels)
-        if own
+        _component(f"variance_{source}", square, levels_freedom, rest, rest_freedom, values.size // n_levels)
+        if levels_freedom
         else Finding(f"variance_{source}", math.nan, "1", 1, reason=f"There is one {source} only.")
-        for source, square, own, n_levels in zip(sources, squares, freedom, values.shape, strict=True)
+        for source, square, levels_freedom, n_levels in zip(sources, squares, freedom, values.shape, strict=True)
     ]
     low, high = rest / _upper_of_many(TAIL, rest_freedom), rest / _upper_of_many(1 - TAIL, rest_freedom)
     return (*found, Finding("variance_rest", rest, "1", values.size, low, high))
 
 
-def _component(name: str, square: float, own: int, rest: float, rest_freedom: int, per_level: int) -> Finding:
-    mean_square = square / own
-    low, high = _difference_interval(mean_square, own, rest, rest_freedom)
-    null_low, null_high = ((float(fdtri(own, rest_freedom, p)) - 1) * rest / per_level for p in (TAIL, 1 - TAIL))
+def _component(name: str, square: float, levels_freedom: int, rest: float, rest_freedom: int, per_level: int) -> Finding:
+    mean_square = square / levels_freedom
+    low, high = _difference_interval(mean_square, levels_freedom, rest, rest_freedom)
+    null_low, null_high = ((float(fdtri(levels_freedom, rest_freedom, p)) - 1) * rest / per_level for p in (TAIL, 1 - TAIL))
     value = (mean_square - rest) / per_level
     words = "the source adds nothing"
-    return Finding(name, value, "1", own + 1, low / per_level, high / per_level, null_low, null_high, words)
+    return Finding(name, value, "1", levels_freedom + 1, low / per_level, high / per_level, null_low, null_high, words)
 
 
-def _difference_interval(first: float, own: int, second: float, other: int) -> tuple[float, float]:
+def _difference_interval(first: float, levels_freedom: int, second: float, other: int) -> tuple[float, float]:
     """Return the modified large-sample interval of the difference of two expected mean squares (Ting et al. 1990)."""
-    g1, h2 = 1 - 1 / _upper_of_many(TAIL, own), 1 / _upper_of_many(1 - TAIL, other) - 1
-    h1, g2 = 1 / _upper_of_many(1 - TAIL, own) - 1, 1 - 1 / _upper_of_many(TAIL, other)
-    high, low = float(fdtri(own, other, 1 - TAIL)), float(fdtri(own, other, TAIL))
+    g1, h2 = 1 - 1 / _upper_of_many(TAIL, levels_freedom), 1 / _upper_of_many(1 - TAIL, other) - 1
+    h1, g2 = 1 / _upper_of_many(1 - TAIL, levels_freedom) - 1, 1 - 1 / _upper_of_many(TAIL, other)
+    high, low = float(fdtri(levels_freedom, other, 1 - TAIL)), float(fdtri(levels_freedom, other, TAIL))
     g12 = ((high - 1) ** 2 - g1**2 * high**2 - h2**2) / high
     h12 = ((1 - low) ** 2 - h1**2 * low**2 - g2**2) / low
     below = g1**2 * first**2 + h2**2 * second**2 + g12 * first * second
