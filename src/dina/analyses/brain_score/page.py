@@ -40,7 +40,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         )
     part = FigurePart(
         "brain_score",
-        draw_brain_score(dataset, of_layer),
+        _draw_brain_score(dataset, of_layer),
         f"a, correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
         " neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
@@ -59,16 +59,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
 
 
 @in_style
-def draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
-    """Draw one line per layer, and correlation against ceiling for the layer with the best median.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``brain_score``.
-    found
-        Name of a layer → its finding.
-    """
+def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw one line per layer, and correlation against ceiling for the layer with the best median."""
     is_corrected = not dataset.attrs["reason"]
     layers = list(found)
     figure = new_figure(170, 30 + 8.0 * max(len(layers), 5))

@@ -21,7 +21,7 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
     n, n_train, n_neurons = (int(dataset.attrs[key]) for key in ("n_images", "n_train", "n_neurons"))
     part = FigurePart(
         "conditions",
-        draw_conditions(dataset),
+        _draw_conditions(dataset),
         f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
         f" neurons, {n_train:,} training identities and numbers of repeats for all. Filled: towers fitted within the condition; hollow:"
         f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to"
@@ -76,14 +76,8 @@ def _words(one: Finding | None) -> str:
 
 
 @in_style
-def draw_conditions(dataset: xr.Dataset) -> Figure:
-    """Draw top-1 accuracy by condition, side by side for each kind of decoder.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``conditions``.
-    """
+def _draw_conditions(dataset: xr.Dataset) -> Figure:
+    """Draw top-1 accuracy by condition, side by side for each kind of decoder."""
     names = [str(name) for name in dataset["condition"].to_numpy()]
     place = np.arange(len(names), dtype=float)
     figure = new_figure(130, 78)

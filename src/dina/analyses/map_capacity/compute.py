@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -226,7 +227,7 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
     swept = list_capacities(decoded.settings, (height, width), settings.n_epochs)
     fitted = []
     for capacity in track(swept, "Fitting maps of other sizes"):
-        arrays = decoded.parts.get(capacity.name, partial(_measure_arrays, decoded, capacity, chosen, settings))
+        arrays = decoded.parts.get(capacity.name, partial(_measure, decoded, capacity, chosen, settings))
         fitted.append((arrays["map_shape"], _curves_of(arrays)))
     return MapCapacityResult(
         names=tuple(capacity.name for capacity in swept),
@@ -240,48 +241,22 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
     )
 
 
-def measure_capacity(
+def _measure(
     decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
-) -> tuple[tuple[int, int, int], FrequencyCurves]:
-    """Fit one member of a sweep and return the shape of its maps and what it reads at each frequency.
-
-    Parameters
-    ----------
-    decoded
-        Pairs and seed.
-    capacity
-        Which member.
-    chosen
-        Test images.
-    settings
-        How it is asked.
-    """
+) -> dict[str, np.ndarray]:
+    """Fit one member of a sweep; return the shape of its maps and its frequency curves as arrays, which can be kept."""
     decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
     decoder.fit(decoded.train, decoded.validation)
     assert decoder.towers is not None  # set by fit; tells the type checker
     again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)
-    return decoder.towers.image_tower.map_shape, measure_curves(again, chosen, settings.frequency)
-
-
-def _measure_arrays(
-    decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
-) -> dict[str, np.ndarray]:
-    """Return what `measure_capacity` does as arrays by name, which can be kept."""
-    shape, curves = measure_capacity(decoded, capacity, chosen, settings)
-    return {"map_shape": np.array(shape)} | {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
+    curves = measure_curves(again, chosen, settings.frequency)
+    arrays = {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
+    return {"map_shape": np.array(decoder.towers.image_tower.map_shape), **arrays}
 
 
 def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:
-    return FrequencyCurves(
-        frequency=arrays["frequency"],
-        band_frequency=arrays["band_frequency"],
-        nyquist=float(arrays["nyquist"]),
-        low_pass=arrays["low_pass"],
-        bands=arrays["bands"],
-        replaced=arrays["replaced"],
-        highest=arrays["highest"],
-        margin=arrays["margin"],
-    )
+    stored: dict[str, Any] = {part.name: arrays[part.name] for part in fields(FrequencyCurves)}
+    return FrequencyCurves(**(stored | {"nyquist": float(arrays["nyquist"])}))
 
 
 def _edge_in_files(curves: FrequencyCurves, share: Float[np.ndarray, "row cutoff"]) -> Float[np.ndarray, "row"]:

@@ -30,7 +30,7 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         answer = f"There is no estimate of whether the edge follows the size of the map: {slope.reason}"
     part = FigurePart(
         "map_capacity",
-        draw_map_capacity(dataset),
+        _draw_map_capacity(dataset),
         f"Towers fitted with maps of other sizes, at most {epochs} epochs each, tested on {n} images. a, frequency above which"
         " hardly anything is matched; dotted: Nyquist limit, where triangles mark fits whose signal still rises there. b, top-1"
         " accuracy; grey: 95\u202f% of it with queries assigned to other images. Bars: 95\u202f% intervals over images; hollow:"
@@ -64,15 +64,10 @@ def _table_of_fits(dataset: xr.Dataset) -> Table:
 
 
 @in_style
-def draw_map_capacity(dataset: xr.Dataset) -> Figure:
+def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
     """Draw edge and accuracy of every fit against the numbers in its map.
 
     Hollow are fits that differ in more than size; triangles, fits whose matched signal still rises at the Nyquist limit.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``map_capacity``.
     """
     figure = new_figure(160, 76)
     first, second = figure.subplots(1, 2)

@@ -51,7 +51,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     )
     part = FigurePart(
         "occlusion",
-        draw_occlusion(dataset),
+        _draw_occlusion(dataset),
         f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place. Each pixel of a"
         " map is one position of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better."
         " The gain by contrast is held at that of the whole image unless a panel says otherwise. Coverage:"
@@ -71,15 +71,10 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
 
 
 @in_style
-def draw_occlusion(dataset: xr.Dataset) -> Figure:
+def _draw_occlusion(dataset: xr.Dataset) -> Figure:
     """Draw maps over the image: mean losses for each window, coverage and its quotient, change of maps, single images.
 
     Mean losses share one scale of colours whatever the window, and so do single images.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``occlusion``.
     """
     panels = _mean_panels(dataset)
     panels += _single_panels(dataset, max(2, N_SINGLE - len(panels) % 3))

@@ -44,7 +44,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     figures = [
         FigurePart(
             "pathway_masking",
-            draw_pathway_masking(dataset, words),
+            _draw_pathway_masking(dataset, words),
             f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), and"
             f" accuracy and log rank lost, paired over {n} test images, averaged responses as queries. A masked channel is replaced"
             f" by its mean over training images. Bars: 95\u202f% intervals over images. {band}",
@@ -57,7 +57,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         figures.append(
             FigurePart(
                 "pathway_shapley",
-                draw_shapley(dataset),
+                _draw_shapley(dataset),
                 "Dots: share of each pathway in the accuracy above that with all masked, averaged over all orders in which pathways can"
                 " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
                 " the other pathways masked; line: nothing masked.",
@@ -104,16 +104,8 @@ def _words(part: str) -> str:
 
 
 @in_style
-def draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figure:
-    """Draw one line per masked part and one panel per measure: dot with interval on the band of random parts.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``pathway_masking``.
-    words
-        Part → how it is called.
-    """
+def _draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figure:
+    """Draw one line per masked part and one panel per measure: dot with interval on the band of random parts."""
     parts = [str(part) for part in dataset["masked"].to_numpy()]
     family = [str(name) for name in dataset["family"].to_numpy()]
     place = np.arange(len(parts)) + 0.6 * np.cumsum([0, *(a != b for a, b in pairwise(family))])
@@ -128,14 +120,8 @@ def draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figur
 
 
 @in_style
-def draw_shapley(dataset: xr.Dataset) -> Figure:
-    """Draw each pathway's share of the accuracy beside what it reaches alone.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``pathway_masking``.
-    """
+def _draw_shapley(dataset: xr.Dataset) -> Figure:
+    """Draw each pathway's share of the accuracy beside what it reaches alone."""
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
     figure = new_figure(130, 24 + 9 * len(pathways))
     axes = figure.add_subplot()

@@ -53,7 +53,7 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     )
     part = FigurePart(
         "variance_spectra",
-        draw_variance_spectra(dataset),
+        _draw_variance_spectra(dataset),
         f"a, variance along principal components, as a share of the whole, on {dataset.attrs['n_images']} images of validation and"
         " test; responses and their maps are cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line"
         " ends where variance is no longer positive. b, exponents: dots, least squares over the shaded ranks; open squares, from"
@@ -71,14 +71,8 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
 
 
 @in_style
-def draw_variance_spectra(dataset: xr.Dataset) -> Figure:
-    """Draw spectra on logarithmic axes beside the exponents with their intervals.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``variance_spectra``.
-    """
+def _draw_variance_spectra(dataset: xr.Dataset) -> Figure:
+    """Draw spectra on logarithmic axes beside the exponents with their intervals."""
     sources = [str(source) for source in dataset["source"].to_numpy()]
     figure = new_figure(180, 78)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
