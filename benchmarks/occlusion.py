@@ -17,8 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
-from dina.analyses.occlusion.occlusion_windows import OccludedImages, Sweep, occlude_image_by_image, place_windows
+from dina.analyses.occlusion.occlusion_windows import (
+    GaborOcclusion,
+    OccludedImages,
+    Sweep,
+    occlude_image_by_image,
+    place_windows,
+)
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
-from dina.analyses.occlusion.occlusion_windows import Sweep, blur, occlude_image_by_image, place_windows
+from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, blur, occlude_image_by_image, place_windows
 from dina.training.presets import RecordingShape, build_towers
 from dina.training.presets.default import DefaultSettings
 

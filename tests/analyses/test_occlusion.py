@@ -8,14 +8,9 @@ import torch
 
 from described_axes import undescribed
 from dina.analyses.decoded import Decoded, decode
-from dina.analyses.occlusion.compute import (
-    OcclusionResult,
-    OcclusionSettings,
-    analyse_occlusion,
-    cover_windows,
-    measure_losses,
-)
-from dina.analyses.occlusion.occlusion_windows import Sweep, estimate_coverage, place_windows
+from dina.analyses.occlusion.compute import OcclusionResult, OcclusionSettings, analyse_occlusion
+from dina.analyses.occlusion.occlusion_losses import cover_windows, estimate_coverage, measure_losses
+from dina.analyses.occlusion.occlusion_windows import Sweep, place_windows
 from dina.analyses.untrained import draw_untrained
 from dina.data.pairs import make_task
 from dina.models.towers.tower import ImageTower, NeuralTower

@@ -2,25 +2,29 @@
 
 from dataclasses import dataclass
 from math import nextafter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import rankdata
 
-from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
-from dina.analyses.occlusion.gabor_occlusion import GaborOcclusion
-from dina.analyses.occlusion.occlusion_windows import Sweep, estimate_coverage, occlude_image_by_image, place_windows
+from dina.analyses.occlusion.occlusion_losses import (
+    Coverage,
+    Losses,
+    OcclusionLosses,
+    Place,
+    cover_windows,
+    mean_training_map,
+    measure_losses,
+)
+from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, place_windows
 from dina.analyses.untrained import NOT_LEARNT, draw_untrained, is_image_map_learnt
 from dina.analyses.untrained import NULL as UNTRAINED
 from dina.checks import DataError
-from dina.data.pairs import RetrievalTask, make_task
-from dina.models.towers.image.gabor_energy import GaborEnergy
-from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.data.pairs import make_task
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -33,12 +37,10 @@ from dina.statistics.sparseness import (
     mean_squares,
     resample_participation,
 )
-from dina.training.aligned_towers import AlignedTowers
 
 MAIN = "medium"
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
 COARSER = 2  # windows of untrained towers are as many times further apart in both directions: a quarter of them
-N_FOR_EXPECTED_LOSS = 24
 COVERED = 0.05  # of the largest coverage: below it, a quotient would be noise divided by nothing
 MORE_THAN_HALF = nextafter(0.5, 1.0)
 
@@ -53,9 +55,6 @@ NO_LOSS = (
     "No null: an untrained model predicts the responses at random, so hiding part of an image raises its score, and there is no"
     " loss to be spread."
 )
-
-Losses = Float[np.ndarray, "image row column"]
-Place = Float[np.ndarray, "row column"]
 
 
 class OcclusionSettings(BaseModel):
@@ -83,22 +82,6 @@ class OcclusionSettings(BaseModel):
 
 
 DEFAULTS = OcclusionSettings()
-
-
-class OcclusionLosses(NamedTuple):
-    """Change of the map relative to the whole map, loss of score and gain of log rank in nats, by image and window."""
-
-    map_change: Losses
-    score_loss: Losses
-    log_rank_loss: Losses
-
-
-class Coverage(NamedTuple):
-    """How much the population tells about what each window hides, in words how it was estimated, and its unit."""
-
-    value: Place
-    words: str
-    units: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +332,7 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
     if GaborOcclusion.applies(towers):
         sweeps.append(Sweep("contrast", deviation, "mean", *centres, is_contrast_held=False))
         no_null["participation_score"] = NO_LOSS
-    mean_map = _mean_training_map(decoded, towers)
+    mean_map = mean_training_map(decoded, towers)
     losses = [measure_losses(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
     wide = Sweep(MAIN, deviation, "mean", *place_windows(size, COARSER * spacing))
     bare = draw_untrained(towers, decoded.seed, 0 if len(no_null) == 2 else settings.n_untrained)
@@ -357,7 +340,7 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
         sweeps=tuple(sweeps),
         losses=tuple(losses),
         coverage=cover_windows(decoded, next(sweep for sweep in sweeps if sweep.name == MAIN)),
-        untrained=tuple(measure_losses(one, task, chosen, wide, _mean_training_map(decoded, one)) for one in bare),
+        untrained=tuple(measure_losses(one, task, chosen, wide, mean_training_map(decoded, one)) for one in bare),
         untrained_sweep=wide,
         no_null=no_null,
         stimulus_id=test.stimulus_id[chosen],
@@ -366,109 +349,6 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
-
-
-def measure_losses(
-    towers: AlignedTowers,
-    task: RetrievalTask,
-    chosen: Int[np.ndarray, "image"],
-    sweep: Sweep,
-    mean_map: Float[np.ndarray, "channel map_height map_width"],
-) -> OcclusionLosses:
-    """Measure change of the map, loss of score and gain of log rank for every image and window.
-
-    Parameters
-    ----------
-    towers
-        In evaluation mode.
-    task
-        Its gallery holds the distractors.
-    chosen
-        Positions of the images that are occluded.
-    sweep
-        Which windows.
-    mean_map
-        Of the training images, from which maps are measured.
-    """
-    n_channels = len(channel_names(towers.image_tower))
-    images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
-    neural = torch.from_numpy(towers.encode_responses(task.queries.responses[chosen])).to(towers.device)
-    presentations = torch.from_numpy(np.asarray(task.queries.n_presentations[chosen], dtype=np.float32)).to(towers.device)
-    if GaborOcclusion.applies(towers):
-        found = GaborOcclusion(towers, images, neural).occlude(sweep)
-    else:
-        found = occlude_image_by_image(towers, images, neural, presentations, sweep, n_channels)
-    gallery = towers.encode_images(task.gallery.images)
-    norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
-    with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank
-        compared = towers.comparison(neural, torch.from_numpy(gallery).to(towers.device), presentations)
-    scores = compared.double().cpu().numpy()
-    whole = scores[np.arange(len(chosen)), chosen]
-    log_rank = _log_ranks(found.score, scores, chosen) - _log_ranks(whole[:, None, None], scores, chosen)
-    change = np.divide(found.map_distance, norm, out=np.zeros_like(found.map_distance), where=norm > 0)
-    return OcclusionLosses(change, whole[:, None, None] - found.score, log_rank)
-
-
-def cover_windows(decoded: Decoded, sweep: Sweep) -> Coverage:
-    r"""Estimate how much the neurons tell about what each window hides, from training images alone.
-
-    Parameters
-    ----------
-    decoded
-        Only its towers and training images are read.
-    sweep
-        Which windows.
-
-    Notes
-    -----
-    Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
-    24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
-    away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
-    window takes together count together: the sum of what each tells alone follows losses less well. For other towers it is
-    `estimate_coverage` under the squared window.
-    """
-    towers = decoded.towers
-    neural = towers.neural_tower
-    if not GaborOcclusion.applies(towers) or not isinstance(neural, ProjectiveFields):
-        places, words = estimate_coverage(decoded)
-        return Coverage(_under_windows(places, sweep, decoded.train.images.shape[2:]), words, "arbitrary")
-    chosen = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)[:N_FOR_EXPECTED_LOSS]
-    images = torch.from_numpy(decoded.train.images[np.sort(chosen)]).to(towers.device)
-    with torch.inference_mode():
-        maps = towers.image_tower(images)
-        evidence = neural(neural.predict(maps))  # of the expected response: the loss is then the expected loss
-        whole = towers.comparison(evidence, maps, images.new_ones(len(images))).diagonal()
-    found = GaborOcclusion(towers, images, evidence).occlude(sweep)
-    loss = whole.double().cpu().numpy()[:, None, None] - found.score
-    return Coverage(loss.mean(axis=0).clip(0), "loss that the receptive fields predict, mean over training images", "nats")
-
-
-def _mean_training_map(decoded: Decoded, towers: AlignedTowers, n_images: int = 200) -> Float32[np.ndarray, "..."]:
-    """Return the mean map of some training images; Gabor channels are deviations from it already."""
-    tower = towers.image_tower
-    if isinstance(tower, GaborEnergy):
-        return np.zeros(tower.map_shape, dtype=np.float32)
-    return np.asarray(towers.encode_images(decoded.train.images[:n_images]).mean(axis=0, dtype=np.float64), dtype=np.float32)
-
-
-def _log_ranks(own: Losses, scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]) -> Losses:
-    """Return the logarithm of the mid-rank that each image would have with these scores among the other candidates."""
-    ranks = np.empty(own.shape)
-    for image, position in enumerate(chosen):
-        others = np.sort(np.delete(scores[image], position))
-        not_above = np.searchsorted(others, own[image], side="right")
-        n_tied = not_above - np.searchsorted(others, own[image], side="left")
-        ranks[image] = 1 + len(others) - not_above + n_tied / 2
-    return np.asarray(np.log(ranks))
-
-
-def _under_windows(coverage: Float[np.ndarray, "map_height map_width"], sweep: Sweep, size: tuple[int, int]) -> Place:
-    """Return the coverage of what each window hides: squared weights, as information about what is hidden is quadratic."""
-    along = []
-    for centres, n_pixels, n_places in zip((sweep.rows, sweep.columns), size, coverage.shape, strict=True):
-        pixel = ((np.arange(n_places) + 0.5) * n_pixels / n_places - 0.5).round().astype(int)
-        along.append(np.stack([sweep.weights(centre, n_pixels)[pixel] ** 2 for centre in centres]))
-    return np.asarray(along[0] @ coverage @ along[1].T)
 
 
 def _standard_ranks(rows: Float[np.ndarray, "row place"]) -> Float[np.ndarray, "row place"]:
