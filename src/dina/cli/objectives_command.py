@@ -47,19 +47,8 @@ def carry_out_objectives(
     found = study_objectives(
         opened, folder, names or None, seeds, epochs, choose_device(device), n_threads, overrides, force=force
     )
-    comparison, verdict = found.comparison, found.comparison.verdict
-    report = ObjectivesReport(
-        opened.name,
-        comparison.findings,
-        comparison.similarity,
-        verdict.claim,
-        verdict.verdict,
-        verdict.reason,
-        comparison.seeds,
-        found.learning,
-        found.reasons,
-    )
-    shown = objectives_table(report.findings)
+    report = ObjectivesReport(opened.name, found.comparison, found.learning, found.reasons)
+    shown = objectives_table(found.comparison.findings)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
     table = Table(title=shown.caption, title_justify="left")
     for number, heading in enumerate(shown.columns):
