@@ -48,16 +48,18 @@ def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
 
 RIVALS: dict[str, Rival] = {
     "ridge": Rival("ridge regression", lambda seed, truth: Ridge(seed), is_default=True),
-    "direct_decoding": Rival("direct decoding to Gabors", lambda seed, truth: Ridge(seed, predicts="gabors")),
-    "reduced_rank": Rival("reduced-rank regression", lambda seed, truth: ReducedRankRegression()),
-    "canonical_correlation": Rival("canonical correlation", lambda seed, truth: CanonicalCorrelation(seed)),
-    "partial_least_squares": Rival("partial least squares", lambda seed, truth: PartialLeastSquares()),
     "encoding_global": Rival(
         "global encoding model",
         lambda seed, truth: EncodingIdentification("encoding_global", is_local=False),
         is_default=True,
     ),
     "encoding_local": Rival("local encoding model", lambda seed, truth: EncodingIdentification(), is_default=True),
+    "direct_decoding": Rival("direct decoding to Gabors", lambda seed, truth: Ridge(seed, predicts="gabors")),
+    "generic_decoding": Rival("generic decoding", lambda seed, truth: GenericDecoding(seed)),
+    "reduced_rank": Rival("reduced-rank regression", lambda seed, truth: ReducedRankRegression()),
+    "canonical_correlation": Rival("canonical correlation", lambda seed, truth: CanonicalCorrelation(seed)),
+    "partial_least_squares": Rival("partial least squares", lambda seed, truth: PartialLeastSquares()),
+    "kay2008": Rival("Gabor pyramid (Kay et al.)", lambda seed, truth: Kay2008()),
     "encoding_independent": Rival(
         "encoding, independent noise", lambda seed, truth: EncodingIdentification("encoding_independent", noise="independent")
     ),
@@ -72,8 +74,6 @@ RIVALS: dict[str, Rival] = {
         lambda seed, truth: EncodingIdentification("encoding_network", front_end="network", seed=seed),
     ),
     "cebra": Rival("CEBRA", lambda seed, truth: Cebra(seed)),
-    "generic_decoding": Rival("generic decoding", lambda seed, truth: GenericDecoding(seed)),
-    "kay2008": Rival("Gabor pyramid (Kay et al.)", lambda seed, truth: Kay2008()),
     "nearest_repeat_zscored": Rival(
         "nearest repeat (z-scored)", lambda seed, truth: NearestRepeatZscored(), reads="templates", is_default=True
     ),

@@ -105,7 +105,7 @@ class OpponentFrontEnd(GaborFrontEnd):
             yield torch.cat([maps, (halves - self._mean) / self._deviation], dim=1)
 
 
-def on_off_halves(images: ContrastImages, grid: tuple[int, int]) -> Float[Tensor, "image half height width"]:
+def on_off_halves(images: ContrastImages, grid: tuple[int, int]) -> Float[Tensor, "stimulus half row column"]:
     """Return the on and off halves of luminance and of each opponent colour plane, averaged over the places of a grid."""
     values = torch.from_numpy(np.ascontiguousarray(images))
     planes = [values.mean(1)]
@@ -115,72 +115,51 @@ def on_off_halves(images: ContrastImages, grid: tuple[int, int]) -> Float[Tensor
     return F.adaptive_avg_pool2d(halves, grid)
 
 
-class NetworkFrontEnd:
-    """The last maps of a network that was trained to predict every neuron, standardised over the training images.
+class _Core(nn.Module):
+    """Three convolutions to maps on a grid of about 17 places along the shorter side of the image."""
 
-    Three layers of convolutions are shared by all neurons; each neuron reads one place, that of its receptive field. The
-    readout serves for training alone: the encoding model fits its own weights on the maps, with a window around
-    the field. Trained on averaged responses, mean squared error, for at most 32 epochs; the epoch with the lowest error
-    on the validation images is kept. When that error has not fallen for four epochs, training goes on from the best epoch
-    with a third of the rate, and after the third time it ends.
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        n_channels, height, width = image_shape
+        step = max(1, round(min(height, width) / PLACES_ALONG))
+        self.strides = (2 if step > 1 else 1, max(1, step // 2))
+        self.first = nn.Conv2d(n_channels, N_CHANNELS[0], FIRST_KERNEL, stride=self.strides[0], padding=FIRST_KERNEL // 2)
+        self.second = nn.Conv2d(N_CHANNELS[0], N_CHANNELS[1], 3, padding=1)
+        self.third = nn.Conv2d(N_CHANNELS[1], N_CHANNELS[2], 3, padding=1)
 
-    Attributes
-    ----------
-    chosen
-        How many epochs were done, of how many, which was kept, and how training ended, after `learn`.
+    def forward(self, images: Tensor) -> Tensor:
+        maps = F.avg_pool2d(F.elu(self.first(images)), self.strides[1], ceil_mode=True)
+        return F.elu(self.third(F.elu(self.second(maps))))
 
-    References
-    ----------
-    Klindt et al. (2017), https://doi.org/10.48550/arXiv.1711.02653 (shared core, factorised readout); Lurz et al. (2021),
-    https://doi.org/10.1101/2020.10.05.326256 (readout at one place). Here the place is not learnt but estimated.
-    """
 
-    def __init__(self) -> None:
-        self.chosen: dict[str, str | float] = {}
-        self._core: _Core
-        self._mean: Tensor
-        self._deviation: Tensor
+class _Readout(nn.Module):
+    """Each neuron reads the channels of the core at the one place where its receptive field is."""
 
-    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
-        """Train the network, keep its best epoch, and return the maps of the training images in half precision.
+    place: Tensor
 
-        Raises
-        ------
-        DataError
-            If the images are smaller than 16 × 16 pixels.
-        """
-        channels, height, width = (int(extent) for extent in train.images.shape[1:])
-        if min(height, width) < SMALLEST_IMAGE:
-            raise DataError(
-                f"The network front end needs images of at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels; got"
-                f" {height} x {width}. Enlarge the images."
-            )
-        images, responses = torch.from_numpy(train.images), torch.from_numpy(train.averaged())
-        training = NetworkTraining.start(images, responses, seed)
-        training.run((images, responses), (torch.from_numpy(validation.images), torch.from_numpy(validation.averaged())))
-        self._core = training.core
-        self.chosen = {
-            "epochs_done": len(training.errors),
-            "epochs_budget": N_EPOCHS,
-            "chosen_epoch": training.best_epoch,
-            "stop_reason": training.stop_reason,
-        }
-        return self._standardise(images)
+    def __init__(self, place: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("place", place)
+        self.weight = nn.Parameter(torch.zeros(N_CHANNELS[-1], len(place)))
+        self.bias = nn.Parameter(torch.zeros(len(place)))
 
-    @torch.no_grad()
-    def encode(self, images: ContrastImages) -> Iterator[Float[Tensor, "image channel height width"]]:
-        """Yield standardised maps."""
-        for first in range(0, len(images), IMAGES_AT_ONCE):
-            yield (self._core(torch.from_numpy(images[first : first + IMAGES_AT_ONCE])) - self._mean) / self._deviation
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        self.weight.normal_(0, N_CHANNELS[-1] ** -0.5, generator=generator)
+        self.bias.zero_()
 
-    @torch.no_grad()
-    def _standardise(self, images: Tensor) -> Tensor:
-        maps = torch.cat([self._core(chunk) for chunk in torch.split(images, IMAGES_AT_ONCE)])
-        self._mean = maps.mean(0)
-        deviation = maps.std(0, correction=0)
-        # a place that hardly varies is divided by a typical deviation, not by nothing
-        self._deviation = deviation.maximum(0.05 * deviation.mean(dim=(1, 2), keepdim=True) + 1e-6)
-        return ((maps - self._mean) / self._deviation).half()
+    def forward(self, maps: Tensor) -> Tensor:
+        return (maps.flatten(2).index_select(2, self.place) * self.weight).sum(1) + self.bias
+
+
+@torch.no_grad()
+def find_places(images: Tensor, responses: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Find the place of the grid where each neuron's receptive field is, by Gabor energies; counted row by row."""
+    channels, height, width = (int(extent) for extent in images.shape[1:])
+    tower = GaborEnergy((channels, height, width), n_contrasts=0, has_phases=False)
+    centre = estimate_centres(tower.learn_statistics(images), responses)
+    scale = torch.tensor([grid[0] / tower.map_shape[1], grid[1] / tower.map_shape[2]])
+    place = ((centre + 0.5) * scale).floor().long()
+    return place[:, 0].clamp_max(grid[0] - 1) * grid[1] + place[:, 1].clamp_max(grid[1] - 1)
 
 
 class NetworkTraining:
@@ -276,51 +255,72 @@ class NetworkTraining:
         return sum(float(self._error(*part)) * len(part[0]) for part in parts) / len(images)
 
 
-class _Core(nn.Module):
-    """Three convolutions to maps on a grid of about 17 places along the shorter side of the image."""
+class NetworkFrontEnd:
+    """The last maps of a network that was trained to predict every neuron, standardised over the training images.
 
-    def __init__(self, image_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        n_channels, height, width = image_shape
-        step = max(1, round(min(height, width) / PLACES_ALONG))
-        self.strides = (2 if step > 1 else 1, max(1, step // 2))
-        self.first = nn.Conv2d(n_channels, N_CHANNELS[0], FIRST_KERNEL, stride=self.strides[0], padding=FIRST_KERNEL // 2)
-        self.second = nn.Conv2d(N_CHANNELS[0], N_CHANNELS[1], 3, padding=1)
-        self.third = nn.Conv2d(N_CHANNELS[1], N_CHANNELS[2], 3, padding=1)
+    Three layers of convolutions are shared by all neurons; each neuron reads one place, that of its receptive field. The
+    readout serves for training alone: the encoding model fits its own weights on the maps, with a window around
+    the field. Trained on averaged responses, mean squared error, for at most 32 epochs; the epoch with the lowest error
+    on the validation images is kept. When that error has not fallen for four epochs, training goes on from the best epoch
+    with a third of the rate, and after the third time it ends.
 
-    def forward(self, images: Tensor) -> Tensor:
-        maps = F.avg_pool2d(F.elu(self.first(images)), self.strides[1], ceil_mode=True)
-        return F.elu(self.third(F.elu(self.second(maps))))
+    Attributes
+    ----------
+    chosen
+        How many epochs were done, of how many, which was kept, and how training ended, after `learn`.
 
+    References
+    ----------
+    Klindt et al. (2017), https://doi.org/10.48550/arXiv.1711.02653 (shared core, factorised readout); Lurz et al. (2021),
+    https://doi.org/10.1101/2020.10.05.326256 (readout at one place). Here the place is not learnt but estimated.
+    """
 
-class _Readout(nn.Module):
-    """Each neuron reads the channels of the core at the one place where its receptive field is."""
+    def __init__(self) -> None:
+        self.chosen: dict[str, str | float] = {}
+        self._core: _Core
+        self._mean: Tensor
+        self._deviation: Tensor
 
-    place: Tensor
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> Float[Tensor, "stimulus channel height width"]:
+        """Train the network, keep its best epoch, and return the maps of the training images in half precision.
 
-    def __init__(self, place: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("place", place)
-        self.weight = nn.Parameter(torch.zeros(N_CHANNELS[-1], len(place)))
-        self.bias = nn.Parameter(torch.zeros(len(place)))
+        Raises
+        ------
+        DataError
+            If the images are smaller than 16 × 16 pixels.
+        """
+        height, width = (int(extent) for extent in train.images.shape[2:])
+        if min(height, width) < SMALLEST_IMAGE:
+            raise DataError(
+                f"The network front end needs images of at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels; got"
+                f" {height} x {width}. Enlarge the images."
+            )
+        images, responses = torch.from_numpy(train.images), torch.from_numpy(train.averaged())
+        training = NetworkTraining.start(images, responses, seed)
+        training.run((images, responses), (torch.from_numpy(validation.images), torch.from_numpy(validation.averaged())))
+        self._core = training.core
+        self.chosen = {
+            "epochs_done": len(training.errors),
+            "epochs_budget": N_EPOCHS,
+            "chosen_epoch": training.best_epoch,
+            "stop_reason": training.stop_reason,
+        }
+        return self._standardise(images)
 
-    def draw_parameters(self, generator: torch.Generator) -> None:
-        self.weight.normal_(0, N_CHANNELS[-1] ** -0.5, generator=generator)
-        self.bias.zero_()
+    @torch.no_grad()
+    def encode(self, images: ContrastImages) -> Iterator[Float[Tensor, "image channel height width"]]:
+        """Yield standardised maps."""
+        for first in range(0, len(images), IMAGES_AT_ONCE):
+            yield (self._core(torch.from_numpy(images[first : first + IMAGES_AT_ONCE])) - self._mean) / self._deviation
 
-    def forward(self, maps: Tensor) -> Tensor:
-        return (maps.flatten(2).index_select(2, self.place) * self.weight).sum(1) + self.bias
-
-
-@torch.no_grad()
-def find_places(images: Tensor, responses: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Find the place of the grid where each neuron's receptive field is, by Gabor energies; counted row by row."""
-    channels, height, width = (int(extent) for extent in images.shape[1:])
-    tower = GaborEnergy((channels, height, width), n_contrasts=0, has_phases=False)
-    centre = estimate_centres(tower.learn_statistics(images), responses)
-    scale = torch.tensor([grid[0] / tower.map_shape[1], grid[1] / tower.map_shape[2]])
-    place = ((centre + 0.5) * scale).floor().long()
-    return place[:, 0].clamp_max(grid[0] - 1) * grid[1] + place[:, 1].clamp_max(grid[1] - 1)
+    @torch.no_grad()
+    def _standardise(self, images: Tensor) -> Tensor:
+        maps = torch.cat([self._core(chunk) for chunk in torch.split(images, IMAGES_AT_ONCE)])
+        self._mean = maps.mean(0)
+        deviation = maps.std(0, correction=0)
+        # a place that hardly varies is divided by a typical deviation, not by nothing
+        self._deviation = deviation.maximum(0.05 * deviation.mean(dim=(1, 2), keepdim=True) + 1e-6)
+        return ((maps - self._mean) / self._deviation).half()
 
 
 FRONT_ENDS: dict[str, type[GaborFrontEnd] | type[OpponentFrontEnd] | type[NetworkFrontEnd]] = {

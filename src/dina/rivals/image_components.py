@@ -148,6 +148,7 @@ class GaborComponents:
         ]
         return torch.cat(chunks).numpy()
 
+
 DESCRIPTIONS: dict[str, type[ImageComponents] | type[GaborComponents]] = {"pixels": ImageComponents, "gabors": GaborComponents}
 """Descriptions of images by name."""
 

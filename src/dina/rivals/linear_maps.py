@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -62,6 +62,7 @@ class ResponseComponents:
         return (responses.astype(np.float32) - self.mean) @ self.directions
 
 
+@runtime_checkable
 class LinearMap(Protocol):
     """A map between components of responses and components of images."""
 

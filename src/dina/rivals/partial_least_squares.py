@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32
-from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics.pairwise import cosine_similarity
 
 from dina.retrieval.choice import Setting
 from dina.rivals.linear_maps import LinearRival

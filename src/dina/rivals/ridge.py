@@ -152,7 +152,9 @@ class Ridge(ValidatedDecoder):
     def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate[_Weighted]]:
         """Yield one regression with every number and weighting of its components."""
         learn = DESCRIPTIONS[self.predicts].learn
-        regression = ComponentRegression.fit(train, learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1)), self.seed)
+        regression = ComponentRegression.fit(
+            train, learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1)), self.seed
+        )
         predicted, shown = regression.predict(validation.averaged()), regression.description.encode(validation.images)
         for count in sorted({min(count, shown.shape[1]) for count in COMPONENT_COUNTS}):
             for weighting in regression.weightings:

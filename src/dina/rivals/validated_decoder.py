@@ -1,7 +1,7 @@
 """What most rivals share: several settings are fitted, and validation images choose one of them."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
 
@@ -11,6 +11,7 @@ from dina.retrieval.choice import Candidate, Setting, choose_by_rank
 from dina.shapes import Scores
 
 
+@runtime_checkable
 class FittedModel(Protocol):
     """One setting of a rival, fitted to training pairs."""
 

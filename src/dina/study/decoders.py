@@ -5,7 +5,7 @@ from pathlib import Path
 from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.retrieval.decoder import Decoder
-from dina.rivals import BASELINES
+from dina.rivals import RIVALS
 from dina.study.decoder_scores import DecoderScores
 from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
 from dina.study.fitting import Parts, fit_and_score
@@ -60,6 +60,6 @@ def scores_path(folder: Path, name: str) -> Path:
 
 
 def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
-    if name not in BASELINES:
+    if name not in RIVALS:
         raise DataError(f"This version of dina cannot fit {name}.")
-    return BASELINES[name](seed, recording.truth)
+    return RIVALS[name].build(seed, recording.truth)

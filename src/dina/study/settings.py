@@ -2,46 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from dina.rivals import RIVALS
 from dina.study.dina_step import dina_settings
 from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml
 
-DecoderName = Literal[
-    "dina",
-    "ridge",
-    "direct_decoding",
-    "reduced_rank",
-    "canonical_correlation",
-    "partial_least_squares",
-    "encoding_global",
-    "encoding_local",
-    "encoding_independent",
-    "encoding_shrinkage",
-    "encoding_opponent",
-    "encoding_network",
-    "cebra",
-    "generic_decoding",
-    "kay2008",
-    "nearest_repeat_zscored",
-    "nearest_repeat_raw",
-    "ideal_observer",
-]
 CorrectionName = Literal["csls", "sinkhorn"]
-DECODER_NAMES: tuple[DecoderName, ...] = get_args(DecoderName)
+DECODERS: tuple[str, ...] = ("dina", *RIVALS)
+"""Every decoder that a study can fit."""
 
-DEFAULT_DECODERS: tuple[DecoderName, ...] = (
-    "dina",
-    "ridge",
-    "encoding_global",
-    "encoding_local",
-    "nearest_repeat_zscored",
-    "nearest_repeat_raw",
-    "ideal_observer",
-)
+DEFAULT_DECODERS: tuple[str, ...] = ("dina", *(name for name, rival in RIVALS.items() if rival.is_default))
 """What a study fits unless it is told otherwise: what fits into ten minutes; docs/rivals.md has the others."""
+
+
+def _known_decoder(name: str) -> str:
+    if name not in DECODERS:
+        raise ValueError(f"should be one of {', '.join(DECODERS)}")
+    return name
+
+
+DecoderName = Annotated[str, AfterValidator(_known_decoder)]
 
 
 class SplitSettings(BaseModel):
