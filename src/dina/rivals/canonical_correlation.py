@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
-from dina.models.eigenvectors import eigenvectors_of
+from dina.models.gram_matrices import eigenvectors_of
 from dina.randomness import seed_for
 from dina.retrieval.choice import Setting
 from dina.rivals.linear_maps import LinearRival

@@ -73,7 +73,7 @@ class GaborFrontEnd:
             yield self.tower(torch.from_numpy(images[first : first + IMAGES_AT_ONCE]))
 
 
-class OpponentFrontEnd(GaborFrontEnd):
+class _OpponentFrontEnd(GaborFrontEnd):
     """As `GaborFrontEnd`, and the on and off halves of luminance and of each opponent colour plane.
 
     A neuron that answers to red but not to green, or to dark but not to light, is not linear in the planes; in these
@@ -323,9 +323,9 @@ class NetworkFrontEnd:
         return ((maps - self._mean) / self._deviation).half()
 
 
-FRONT_ENDS: dict[str, type[GaborFrontEnd] | type[OpponentFrontEnd] | type[NetworkFrontEnd]] = {
+FRONT_ENDS: dict[str, type[GaborFrontEnd] | type[_OpponentFrontEnd] | type[NetworkFrontEnd]] = {
     "gabor": GaborFrontEnd,
-    "opponent": OpponentFrontEnd,
+    "opponent": _OpponentFrontEnd,
     "network": NetworkFrontEnd,
 }
 """Front ends by name."""
