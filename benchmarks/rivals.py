@@ -1,6 +1,6 @@
 """Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
 
-``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``RIVALS``, ``PRESETS``
+``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``
 and ``OBJECTIVES`` (a row that is added there is fitted here) and controls that learnt nothing, keeps each in a folder of its own below ``--runs``, and writes
 ``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside the training
 of a preset or an objective from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
@@ -29,18 +29,15 @@ from rivals_time import DONE, TimeLeft
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
-from dina.data.near_duplicates import group_near_identical
-from dina.data.pairs import learn_standardiser, make_pairs
-from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
-from dina.rivals import RIVALS
-from dina.study.decoder_scores import DecoderScores
-from dina.study.dina_step import carry_out_dina
+from dina.rivals import BASELINES
+from dina.study.decoder_scores import DecoderScores, fit_and_score
+from dina.study.decoders import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
-from dina.study.fitting import Parts, fit_and_score
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
+from dina.study.split_pairs import SplitPairs, draw_splits
 from dina.study.unfinished_run import locked, safe_name
 from dina.training.presets import PRESETS
 
@@ -53,7 +50,7 @@ class Session:
     """A recording, split, as every row gets it."""
 
     recording: Recording
-    parts: Parts
+    pairs: SplitPairs
     identity: dict[str, Any]
 
 
@@ -64,11 +61,8 @@ def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
         recording = simulate(name, seed, settings=apply_overrides({}, changes.split(",")))
     else:
         recording = open_recording(word, None, seed)
-    chosen = SplitSettings()
-    group = group_near_identical(recording.images, chosen.near_identical)
-    split = split_by_stimulus([recording], group, seed, chosen.validation_fraction, chosen.test_fraction)
-    standardiser = learn_standardiser(recording, split.train)
-    parts = Parts(*(make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test)))
+    (split,) = draw_splits([recording], SplitSettings(), [seed])
+    pairs = SplitPairs.of(recording, split.train, split.validation, split.test)
     shown = int((recording.repeats_per_stimulus() > 0).sum())
     identity = {
         "session": word,
@@ -84,7 +78,7 @@ def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
         "environment": describe_environment(device, n_threads),
         "source": source_digest(),
     }
-    return Session(recording, parts, identity)
+    return Session(recording, pairs, identity)
 
 
 def folder_of(words: argparse.Namespace, session: str, seed: int) -> Path:
@@ -109,10 +103,10 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     try:
         path = folder / row.scores
         if row.preset:
-            carry_out_dina(row.preset, row.preset_settings(), seed, session.parts, device, folder, path)
+            carry_out_dina(row.preset, row.preset_settings(), seed, session.pairs, device, folder, path)
         else:
             truth = session.recording.truth
-            scores, _ = fit_and_score(row.name, "", lambda: RIVALS[row.name].build(seed, truth), session.parts)
+            scores, _ = fit_and_score(row.name, "", lambda: BASELINES[row.name](seed, truth), session.pairs)
             scores.write(path)
     except Exception as error:  # one broken row must not cost the thirty others; it is tried again next time
         log.exception("%s failed", row.name)

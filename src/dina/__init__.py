@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dina.training.aligned_towers import AlignedTowers
     from dina.training.saved import load_towers, save_towers
 
-__version__ = "0.1.0"
+from dina.version import __version__
 
 # public name → where it lives; loaded when first asked for, so that `import dina` costs nothing
 _PLACES = {

@@ -20,8 +20,7 @@ from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.report.interpretation import interpretation_sections
 from dina.statistics.correlation import correlate_rows
-from dina.study.analysis_record import AnalysisRecord
-from dina.study.run_directory import Run
+from dina.study.run_directory import AnalysisRecord, Run
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 

@@ -11,7 +11,8 @@ NEVER_A_FILE_NAME = {"utils", "util", "base", "helpers", "helper", "common", "mi
 # More public names than six (most files have one to four), each with its reason.
 MAY_OFFER_MORE = {
     "src/dina/analyses/verdict.py": "claims, rules and the words that rules share are read together",
-    "src/dina/cli/app.py": "one function for each command",
+    "src/dina/cli/commands.py": "one function for each command",
+    "src/dina/study/settings.py": "one class for each table of study.toml, read and written together",
     "src/dina/data/pairs.py": "pairs, queries, gallery and the task made of them are read together",
     "src/dina/recordings/layout.py": "one class for each table of recording.toml",
     "src/dina/artifacts.py": "one short function for each kind of file that is written whole or not at all",

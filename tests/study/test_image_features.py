@@ -8,11 +8,11 @@ import pytest
 
 from dina.analyses.altered_gallery import first_places_unaltered, refit_altered
 from dina.checks import DataError
-from dina.cli import main
+from dina.cli.app import main
 from dina.recordings.recording import Recording
 from dina.study import read_settings, run_study
-from dina.study.finished import read_decoded
-from dina.study.image_features import read_image_features
+from dina.study.decoders import read_image_features
+from dina.study.interpret import read_decoded
 
 TOLD = ["preset=scratch", 'decoders=["dina"]', "dina.fit.objective=privileged_regression", "dina.fit.n_epochs=4"]
 FEW = ["evaluation.n_resamples=100", "dina.rank=4", "dina.pathway_width=8"]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses import Analysis, Decoded
 from dina.artifacts import verify_checksums
@@ -46,6 +47,18 @@ class Tabulated(Counted):
 
     def to_frame(self) -> pd.DataFrame:
         return pd.DataFrame({"twice": [0.0, 2.0]}, index=pd.Index([4, 7], name="neuron_index"))
+
+
+class Counting(BaseModel):
+    """What can be set of an analysis that counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factor: int = Field(1, ge=1)
+
+
+def count_times(decoded: Decoded, settings: Counting = Counting()) -> Counted:
+    return Counted(settings.factor * decoded.test.n_stimuli)
 
 
 def refuse(decoded: Decoded) -> Counted:
@@ -208,3 +221,42 @@ def test_a_table_keeps_the_numbers_of_its_rows(run: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "ANALYSES", {"table": Analysis(lambda _: Tabulated(3), "neural", "Which?")})
     interpret_run(run, small_session)
     assert (run / "results" / "interpretation" / "table.csv").read_text(encoding="utf-8") == "neuron_index,twice\n4,0.0\n7,2.0\n"
+
+
+def test_a_setting_is_part_of_what_a_result_is(run: Path, small_session: Recording, table: dict[str, Analysis]) -> None:
+    table["times"] = Analysis(count_times, "image", "How many times as many?")
+    assert interpret_run(run, small_session, ["times"])["times"].findings[0].value == 8
+
+    changed = interpret_run(run, small_session, ["times"], settings={"factor": 3})["times"]
+    assert (changed.findings[0].value, changed.settings) == (24, {"factor": 3})
+    kept = json.loads((run / "summary.json").read_text())["interpretation"]["times"]
+    assert kept["settings"] == {"factor": 3}
+
+    table["times"] = replace(table["times"], compute=lambda decoded, settings=Counting(): stop(decoded))
+    assert interpret_run(run, small_session, ["times"], settings={"factor": 3})["times"].findings[0].value == 24
+    with pytest.raises(KeyboardInterrupt):
+        interpret_run(run, small_session, ["times"])
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "says"),
+    [
+        (["times"], {"facter": 2}, r"^Unknown setting 'times\.facter'\. Did you mean 'factor'\? Known here: factor\.$"),
+        (["times"], {"factor": 0}, r"^The setting times\.factor should be greater than or equal to 1; got 0\.$"),
+        (["count"], {"factor": 2}, r"^The analysis count has no settings; got factor\. Leave out --set\.$"),
+        (["times", "count"], {"factor": 2}, r"^Settings are those of one analysis; 2 were asked for\. Name one"),
+        ([], {"factor": 2}, r"^Settings are those of one analysis; 3 were asked for\. Name one"),
+    ],
+)
+def test_settings_that_are_not_those_of_one_analysis_are_refused(
+    run: Path,
+    small_session: Recording,
+    table: dict[str, Analysis],
+    names: list[str],
+    settings: dict[str, int],
+    says: str,
+) -> None:
+    table["times"] = Analysis(count_times, "image", "How many times as many?")
+    with pytest.raises(DataError, match=says):
+        interpret_run(run, small_session, names, settings=settings)
+    assert not (run / "results" / "interpretation").exists()

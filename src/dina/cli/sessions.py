@@ -1,6 +1,7 @@
 """From the word RECORDING of the command line to a recording: a path, or the name of a simulated session."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +10,7 @@ from dina.recordings import Recording, read
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
 from dina.recordings.simulator.session_settings import Condition
 
-log = logging.getLogger("dina.cli")
+log = logging.getLogger(__name__)
 
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
@@ -20,7 +21,7 @@ def settle(word: str) -> str:
     Parameters
     ----------
     word
-        A path, the name of a fetched recording, or "demo", "benchmark" or "full".
+        A path, the name of a fetched recording, "demo", "benchmark" or "full", or one of its mice such as "demo:2".
 
     Returns
     -------
@@ -65,7 +66,8 @@ def open_settled(word: str, images: Path | None, seed: int) -> Recording:
     Parameters
     ----------
     word
-        A full path, or the name of a fetched recording or of a session.
+        A full path, or the name of a fetched recording or of a session; ``demo:2`` is another mouse that sees the images of
+        the session demo.
     images
         Where the images are, if not beside the recording.
     seed
@@ -76,12 +78,13 @@ def open_settled(word: str, images: Path | None, seed: int) -> Recording:
     DataError
         If there is no such path, fetched recording or session, or it cannot be used.
     """
-    path = Path(word)
-    if word in NAMED_SESSIONS:
+    session, _, mouse = word.partition(":")
+    if session in NAMED_SESSIONS and (mouse.isdigit() or word == session):
         if images is not None:
-            raise DataError(f"The simulated session {word} has images of its own. Leave --images out.")
-        log.info("Simulating the session %s …", word)
-        return simulate(word, seed=seed)
+            raise DataError(f"The simulated session {session} has images of its own. Leave --images out.")
+        log.info("Simulating the session %s%s …", session, f", mouse {mouse}" if mouse else "")
+        return simulate(session, seed=seed, mouse=int(mouse)) if mouse else simulate(session, seed=seed)
+    path = Path(word)
     log.info("Reading %s …", path)
     try:
         return read(path, images=images)
@@ -89,6 +92,25 @@ def open_settled(word: str, images: Path | None, seed: int) -> Recording:
         if path.exists():
             raise
         raise DataError(f"{error} Simulated sessions are: {', '.join(sorted(NAMED_SESSIONS))}.") from error
+
+
+def open_each(words: Sequence[str], images: Path | None, seed: int) -> list[Recording]:
+    """Open one or several recordings as `open_settled` does.
+
+    Raises
+    ------
+    DataError
+        If one cannot be opened; of several, the error names it.
+    """
+    if len(words) == 1:
+        return [open_settled(words[0], images, seed)]
+    opened = []
+    for word in words:
+        try:
+            opened.append(open_settled(word, images, seed))
+        except DataError as error:
+            raise DataError(f"{word}: {error}") from error
+    return opened
 
 
 def open_condition(word: str, first: str, seed: int) -> Recording:

@@ -46,10 +46,11 @@ class DecodingRow:
     n_gallery, n_queries
         Number of candidates and of queries.
     top1, top5, top10
-        Fraction of queries whose target is among the best 1, 5, 10. ``…_low`` and ``…_high`` are Wilson's interval with n = number
-        of distinct images, because trials of one image are not independent.
-    median_rank
-        Median mid-rank of the target, 1 is best; ``…_low`` and ``…_high`` are its bootstrap interval over images.
+        Fraction of queries whose target is among the best 1, 5, 10.
+    top1_low, top1_high, top5_low, top5_high, top10_low, top10_high
+        Wilson's interval with n = number of distinct images, because trials of one image are not independent.
+    median_rank, median_rank_low, median_rank_high
+        Median mid-rank of the target, 1 is best, and its bootstrap interval over images.
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
     chance_top1, chance_top5, chance_top10

@@ -45,6 +45,10 @@ class Retrieval:
         """Number of queries."""
         return len(self.n_better)
 
+    def is_paired_with(self, other: "Retrieval") -> bool:
+        """Return whether both answer the same queries among as many candidates, so that they can be compared query by query."""
+        return self.n_gallery == other.n_gallery and np.array_equal(self.image, other.image)
+
     def rank(self) -> Float[np.ndarray, "query"]:
         """Return the mid-rank of each target: 1 is best, ties count by half."""
         return 1 + self.n_better + self.n_tied / 2

@@ -1,6 +1,14 @@
-"""A study: every decoder fitted, judged and compared on one recording, and everything kept in one folder."""
+"""A study: every decoder fitted, judged and compared on one recording, or several recordings together, in one folder."""
 
 from dina.study.run import StudyResult, default_run_name, run_study
-from dina.study.settings import StudySettings, read_settings
+from dina.study.settings import StudySettings, TogetherSettings, read_settings, read_together_settings
 
-__all__ = ["StudyResult", "StudySettings", "default_run_name", "read_settings", "run_study"]
+__all__ = [
+    "StudyResult",
+    "StudySettings",
+    "TogetherSettings",
+    "default_run_name",
+    "read_settings",
+    "read_together_settings",
+    "run_study",
+]

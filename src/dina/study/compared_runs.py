@@ -1,7 +1,7 @@
 """Several finished studies in one table: who decodes best on the same queries, by how much, and whether that could be luck."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,36 +18,32 @@ from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.ranks import Retrieval, retrieve
 from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import control_false_discoveries
-from dina.study.decoder_scores import DecoderScores, Scored
-from dina.study.decoders import read_scores
-from dina.study.dina_step import BEFORE_TRAINING
-from dina.study.run_directory import SETTINGS, read_finished
+from dina.study.decoder_scores import DecoderScores
+from dina.study.decoders import BEFORE_TRAINING, read_scores
+from dina.study.run_directory import SETTINGS, Run, check_names, read_finished
 from dina.study.settings import read_settings
 from dina.study.unfinished_run import differences
 
 MEASURES = ("top1", "mean_log_rank")
-OWN = ("dina", BEFORE_TRAINING)
-"""What every run has of its own; other decoders that score alike in several runs are shown once."""
+COLUMNS = {"difference": "difference", "low": "difference_low", "high": "difference_high", "p_value": "p_value"}
+OF_EVERY_RUN = ("dina", BEFORE_TRAINING)
+"""Shown for every run; other decoders that score the same in several runs are shown once."""
 
-
-@dataclass(frozen=True, eq=False)
-class _Told:
-    """One finished study: what it was, and what its decoders said."""
-
-    name: str
-    task: tuple[str, str]
-    recording: str
-    identity: dict[str, Any]
-    scores: list[DecoderScores]
+Found = Mapping[tuple[int, QueryKind], Retrieval | None]
+"""Where targets stand, by entry of the table and kind of query."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
     """One decoder of one run."""
 
-    run: _Told
+    run: Run
     scores: DecoderScores
     label: str
+
+    @property
+    def task(self) -> tuple[str, str]:
+        return _task(self.run)
 
 
 def compare_runs(
@@ -63,7 +59,7 @@ def compare_runs(
         Finished run directories; one given twice counts once.
     reference
         The label in the table of the decoder with which all others are compared; None for dina of the first run (or the
-        first decoder there). With several recordings or splits each has its own reference.
+        first decoder there). With several recordings or splits, each has a reference.
     seed
         Of bootstraps and exchanges.
     n_resamples
@@ -86,75 +82,84 @@ def compare_runs(
         If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, or
         there is no such reference.
     """
-    told = [_read(path) for path in dict.fromkeys(Path(run).resolve() for run in runs)]
-    _check(told, mixed=mixed)
-    entries = _entries(told)
-    tasks = list(dict.fromkeys(entry.run.task for entry in entries))
+    opened = [read_finished(path) for path in dict.fromkeys(Path(run).resolve() for run in runs)]
+    _check(opened, mixed=mixed)
+    entries = _entries(opened)
+    tasks = list(dict.fromkeys(entry.task for entry in entries))
     found = {(i, kind): _retrieval(entry, kind) for i, entry in enumerate(entries) for kind in QUERY_KINDS}
     references = _references(entries, tasks, reference)
     values = _measure(found, entries)
-    values["reason"] = _reasons(found, entries)
-    values |= _compare(found, [references[tasks.index(entry.run.task)] for entry in entries], seed, n_resamples)
+    values |= _compare(found, [references[tasks.index(entry.task)] for entry in entries], seed, n_resamples)
     is_rival = np.array([entry.scores.reads == "images" for entry in entries])
     for measure in MEASURES:
         p_values = np.where(is_rival[:, None], values[f"{measure}_p_value"], np.nan)
         values[f"{measure}_q_value"] = control_false_discoveries(p_values)
-    coords: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "label": [entry.label for entry in entries],
-        "run": [entry.run.name for entry in entries],
+        "run": [entry.run.path.name for entry in entries],
         "decoder": [entry.scores.decoder for entry in entries],
         "preset": [entry.scores.preset for entry in entries],
         "reads": [entry.scores.reads for entry in entries],
-        "recording": [entry.run.recording for entry in entries],
-        "task": [tasks.index(entry.run.task) for entry in entries],
+        "recording": [_recording_name(entry.run) for entry in entries],
+        "task": [tasks.index(entry.task) for entry in entries],
         "is_reference": [i in references for i in range(len(entries))],
     }
-    variables = {name: (("entry", "queries"), array) for name, array in values.items()}
-    places = {
-        name: ("entry", np.array(column, dtype=object if isinstance(column[0], str) else None)) for name, column in coords.items()
+    coordinates = {
+        name: ("entry", np.array(column, dtype=object if isinstance(column[0], str) else None))
+        for name, column in columns.items()
     }
-    attributes = {"differs": json.dumps(_differences(told), ensure_ascii=False), "n_resamples": n_resamples, "seed": seed}
-    return xr.Dataset(variables, coords={**places, "queries": np.array(QUERY_KINDS, dtype=object)}, attrs=attributes)
+    return xr.Dataset(
+        {name: (("entry", "queries"), array) for name, array in values.items()},
+        coords={**coordinates, "queries": np.array(QUERY_KINDS, dtype=object)},
+        attrs={"differs": json.dumps(_differences(opened), ensure_ascii=False), "n_resamples": n_resamples, "seed": seed},
+    )
 
 
-def _read(run: Path) -> _Told:
-    content = read_finished(run)
-    scores = read_scores(run, read_settings(run / SETTINGS))
-    task = (str(content.identity["recording"]), str(content.split["sha256"]))
-    return _Told(run.name, task, str(content.summary["recording"]["name"]), content.identity, scores)
+def _task(run: Run) -> tuple[str, str]:
+    """Return recording and split: runs in which both are the same answered the same queries among the same images."""
+    return str(run.identity["recording"]), str(run.split["sha256"])
 
 
-def _check(told: Sequence[_Told], *, mixed: bool) -> None:
-    names = [run.name for run in told]
-    if len(set(names)) < len(names):
-        raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")
-    other = next((run for run in told if run.task != told[0].task), None)
+def _recording_name(run: Run) -> str:
+    return str(run.summary["recording"]["name"])
+
+
+def _preset(run: Run) -> str:
+    return str(run.identity["settings"]["preset"])
+
+
+def _check(runs: Sequence[Run], *, mixed: bool) -> None:
+    check_names([run.path for run in runs])
+    first = runs[0]
+    other = next((run for run in runs if _task(run) != _task(first)), None)
     if other is not None and not mixed:
-        what = "another split" if other.task[0] == told[0].task[0] else f"another recording ({other.recording})"
+        same_recording = _task(other)[0] == _task(first)[0]
+        what = "another split" if same_recording else f"another recording ({_recording_name(other)})"
         raise DataError(
-            f"Runs must share recording and split to be compared query by query; {other.name} has {what} than {told[0].name}."
-            " Leave it out, or give --mixed to see them side by side."
+            f"Runs must share recording and split to be compared query by query; {other.path.name} has {what} than"
+            f" {first.path.name}. Leave it out, or give --mixed to see them side by side."
         )
 
 
-def _entries(told: Sequence[_Told]) -> list[_Entry]:
-    """List what is shown: all that dina did in each run, then every other decoder once for each different answer."""
-    shown: list[tuple[_Told, DecoderScores]] = []
-    for run in told:
-        for scores in run.scores:
-            same = (one for one, two in shown if two.decoder == scores.decoder and one.task == run.task and _is_same(two, scores))
-            if scores.decoder in OWN or next(same, None) is None:
+def _entries(runs: Sequence[Run]) -> list[_Entry]:
+    """List what is shown: dina of each run, then every other decoder once for each different answer."""
+    shown: list[tuple[Run, DecoderScores]] = []
+    for run in runs:
+        for scores in read_scores(run.path, read_settings(run.path / SETTINGS)):
+            is_known = any(
+                two.decoder == scores.decoder and _task(one) == _task(run) and _is_same(two, scores) for one, two in shown
+            )
+            if scores.decoder in OF_EVERY_RUN or not is_known:
                 shown.append((run, scores))
-    tasks = list(dict.fromkeys(run.task for run in told))
-    shown.sort(key=lambda pair: (tasks.index(pair[0].task), pair[1].decoder not in OWN, pair[1].reads != "images"))
+    tasks = list(dict.fromkeys(_task(run) for run in runs))
+    shown.sort(key=lambda pair: (tasks.index(_task(pair[0])), pair[1].decoder not in OF_EVERY_RUN, pair[1].reads != "images"))
     decoders = [scores.decoder for _, scores in shown]
-    presets = [run.identity["settings"]["preset"] for run in told]
-    is_told_by_preset = len(set(presets)) == len(presets)
+    differ_in_preset = len({_preset(run) for run in runs}) == len(runs)
     entries = []
     for run, scores in shown:
         words = scores.decoder
         if decoders.count(scores.decoder) > 1:
-            words += f" ({run.identity['settings']['preset'] if is_told_by_preset and scores.decoder in OWN else run.name})"
+            words += f" ({_preset(run) if differ_in_preset and scores.decoder in OF_EVERY_RUN else run.path.name})"
         entries.append(_Entry(run, scores, words))
     return entries
 
@@ -165,7 +170,7 @@ def _is_same(one: DecoderScores, other: DecoderScores) -> bool:
 
 
 def _retrieval(entry: _Entry, kind: QueryKind) -> Retrieval | None:
-    scored: Scored | None = entry.scores.scored.get(kind)
+    scored = entry.scores.scored.get(kind)
     if scored is None or len(np.unique(scored.target)) < 2:
         return None
     return retrieve(scored.scores, scored.target, "image_from_response")
@@ -177,67 +182,56 @@ def _references(entries: Sequence[_Entry], tasks: Sequence[tuple[str, str]], wan
         raise DataError(f"The reference must be a decoder of the table; got {wanted!r}. Choose from: {', '.join(labels)}.")
     chosen = []
     for task in tasks:
-        own = [i for i, entry in enumerate(entries) if entry.run.task == task]
-        named = [i for i in own if labels[i] == wanted]
-        chosen.append((named or [i for i in own if entries[i].scores.decoder == "dina"] or own)[0])
+        candidates = [i for i, entry in enumerate(entries) if entry.task == task]
+        named = [i for i in candidates if labels[i] == wanted]
+        chosen.append((named or [i for i in candidates if entries[i].scores.decoder == "dina"] or candidates)[0])
     return chosen
 
 
-def _reasons(found: dict[tuple[int, QueryKind], Retrieval | None], entries: Sequence[_Entry]) -> np.ndarray:
-    reasons = np.full((len(entries), len(QUERY_KINDS)), "", dtype=object)
-    for (i, kind), one in found.items():
-        if one is None:
-            told = entries[i].scores.reason.get(kind, "Fewer than two images have such a query.")
-            reasons[i, QUERY_KINDS.index(kind)] = told
-    return reasons
-
-
-def _measure(found: dict[tuple[int, QueryKind], Retrieval | None], entries: Sequence[_Entry]) -> dict[str, np.ndarray]:
+def _measure(found: Found, entries: Sequence[_Entry]) -> dict[str, np.ndarray]:
+    """Return the numbers of every entry; where there are none, the reason why."""
     names = ("top1", "top1_low", "top1_high", "top5", "median_rank", "hubness", "chance_top1", "n_gallery")
-    values = {name: np.full((len(entries), len(QUERY_KINDS)), np.nan) for name in names}
+    shape = (len(entries), len(QUERY_KINDS))
+    values = {name: np.full(shape, np.nan) for name in names} | {"reason": np.full(shape, "", dtype=object)}
     for (i, kind), one in found.items():
+        place, scores = (i, QUERY_KINDS.index(kind)), entries[i].scores
         if one is None:
+            values["reason"][place] = scores.reason.get(kind, "Fewer than two images have such a query.")
             continue
-        place = (i, QUERY_KINDS.index(kind))
         top1 = float(one.top(1).mean())
-        low, high = wilson_interval(top1, len(np.unique(one.image)))
         top5 = float(one.top(5).mean()) if one.n_gallery >= 5 else np.nan
-        scores = entries[i].scores.scored[kind].scores
-        hubness = measure_hubness(scores, min(HUB_PLACES, scores.shape[1]))
-        told = (top1, low, high, top5, float(np.median(one.rank())), hubness, 1 / one.n_gallery, float(one.n_gallery))
-        for name, value in zip(names, told, strict=True):
+        hubness = measure_hubness(scores.scored[kind].scores, min(HUB_PLACES, one.n_gallery))
+        interval = wilson_interval(top1, len(np.unique(one.image)))
+        numbers = (top1, *interval, top5, float(np.median(one.rank())), hubness, 1 / one.n_gallery, float(one.n_gallery))
+        for name, value in zip(names, numbers, strict=True):
             values[name][place] = value
     return values
 
 
-def _compare(
-    found: dict[tuple[int, QueryKind], Retrieval | None], reference: Sequence[int], seed: int, n_resamples: int
-) -> dict[str, np.ndarray]:
-    columns = {"difference": "difference", "low": "difference_low", "high": "difference_high", "p_value": "p_value"}
+def _compare(found: Found, reference: Sequence[int], seed: int, n_resamples: int) -> dict[str, np.ndarray]:
+    """Return paired differences between every entry and its reference; NaN where the queries or the gallery differ."""
     shape = (len(reference), len(QUERY_KINDS))
-    values = {f"{measure}_{name}": np.full(shape, np.nan) for measure in MEASURES for name in columns.values()}
+    values = {f"{measure}_{name}": np.full(shape, np.nan) for measure in MEASURES for name in COLUMNS.values()}
     for i, k in track(list(np.ndindex(shape)), "Comparing runs"):
-        own, other = found[i, QUERY_KINDS[k]], found[reference[i], QUERY_KINDS[k]]
-        if own is None or other is None or i == reference[i]:
+        one, other = found[i, QUERY_KINDS[k]], found[reference[i], QUERY_KINDS[k]]
+        if one is None or other is None or i == reference[i] or not one.is_paired_with(other):
             continue
-        if own.n_gallery != other.n_gallery or not np.array_equal(own.image, other.image):
-            continue
-        for difference in compare(own, other, seed, n_resamples):
+        for difference in compare(one, other, seed, n_resamples):
             if difference.measure in MEASURES:
-                for field, name in columns.items():
+                for field, name in COLUMNS.items():
                     values[f"{difference.measure}_{name}"][i, k] = getattr(difference, field)
     return values
 
 
-def _differences(told: Sequence[_Told]) -> dict[str, str]:
-    """Say of every run in what it differs from the first one; where the preset does, its settings are no news."""
+def _differences(runs: Sequence[Run]) -> dict[str, str]:
+    """Name for every run the differences from the first; where the preset differs, its settings are left out."""
 
-    def described(run: _Told, *, with_settings: bool) -> dict[str, Any]:
+    def described(run: Run, *, with_settings: bool) -> dict[str, Any]:
         settings = {key: value for key, value in run.identity["settings"].items() if with_settings or key != "dina"}
-        return {**run.identity, "settings": settings, "split": run.task[1]}
+        return {**run.identity, "settings": settings, "split": _task(run)[1]}
 
     found = {}
-    for run in told[1:]:
-        alike = run.identity["settings"]["preset"] == told[0].identity["settings"]["preset"]
-        found[run.name] = differences(*(described(one, with_settings=alike) for one in (told[0], run)))
+    for run in runs[1:]:
+        is_same = _preset(run) == _preset(runs[0])
+        found[run.path.name] = differences(*(described(one, with_settings=is_same) for one in (runs[0], run)))
     return found

@@ -1,16 +1,34 @@
-"""Which decoders a study fits, how each is made, and what each leaves in the run directory."""
+"""The decoders of a study: how each is made and fitted, and which files it leaves in the run directory."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
+import numpy as np
+from jaxtyping import Float
+
+from dina.artifacts import write_text
 from dina.checks import DataError
+from dina.data.pairs import Gallery, Pairs, Queries
 from dina.recordings.recording import Recording
+from dina.recordings.stored_numbers import read_npy
 from dina.retrieval.decoder import Decoder
-from dina.rivals import RIVALS
-from dina.study.decoder_scores import DecoderScores
-from dina.study.dina_step import BEFORE_TRAINING, carry_out_dina, dina_settings
-from dina.study.fitting import Parts, fit_and_score
-from dina.study.image_features import read_image_features
-from dina.study.settings import StudySettings
+from dina.rivals import BASELINES
+from dina.shapes import Scores
+from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
+from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS
+from dina.study.settings import StudySettings, dina_settings
+from dina.study.split_pairs import SplitPairs
+from dina.training.dina_decoder import DinaDecoder
+from dina.training.presets import PresetSettings
+from dina.training.saved import save_towers
+
+BEFORE_TRAINING = "dina_before_training"
+"""Name in tables of dina's closed-form start, before any contrastive training."""
+
+MIN_TRAIN, MIN_VALIDATION = 50, 6
+"""Fewest images to train towers on and to choose the epoch by; with fewer, towers would only memorise them."""
 
 
 def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
@@ -18,7 +36,9 @@ def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
     return [name for name in settings.decoders if name != "ideal_observer" or recording.is_simulated]
 
 
-def carry_out_decoder(name: str, recording: Recording, settings: StudySettings, parts: Parts, device: str, folder: Path) -> None:
+def carry_out_decoder(
+    name: str, recording: Recording, settings: StudySettings, pairs: SplitPairs, device: str, folder: Path
+) -> None:
     """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone.
 
     Parameters
@@ -26,40 +46,152 @@ def carry_out_decoder(name: str, recording: Recording, settings: StudySettings, 
     name
         As in the tables.
     recording
-        For the truth of a simulation; decoders learn from ``parts`` alone.
+        For the truth of a simulation; decoders learn from ``pairs`` alone.
     settings, device
         As `dina.study.run_study` takes them.
-    parts
+    pairs
         The three parts of the split.
     folder
         The run directory.
     """
-    path = scores_path(folder, name)
+    path = _scores_path(folder, name)
     if path.is_file():
         return
     if name == "dina":
         prescribed = dina_settings(settings.preset, settings.dina)
         given = settings.image_features
         features = None if given is None else read_image_features(given, recording)
-        carry_out_dina(settings.preset, prescribed, settings.seed, parts, device, folder, path, features)
+        carry_out_dina(settings.preset, prescribed, settings.seed, pairs, device, folder, path, features)
         return
-    scores, _ = fit_and_score(name, "", lambda: _make_baseline(name, settings.seed, recording), parts)
+    scores, _ = fit_and_score(name, "", lambda: _make_baseline(name, settings.seed, recording), pairs)
     scores.write(path)
 
 
 def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
     """Read what all decoders of a study said, in the order of the table; dina's start comes after dina."""
     names = [each for name in settings.decoders for each in ((name, BEFORE_TRAINING) if name == "dina" else (name,))]
-    paths = [scores_path(folder, name) for name in names]
+    paths = [_scores_path(folder, name) for name in names]
     return [DecoderScores.read(path) for path in paths if path.is_file()]
 
 
-def scores_path(folder: Path, name: str) -> Path:
-    """Return where the scores of a decoder are kept in a run directory."""
-    return folder / "results" / f"retrieval_{name}.nc"
+def _scores_path(folder: Path, name: str) -> Path:
+    return folder / RESULTS / f"retrieval_{name}.nc"
 
 
 def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
-    if name not in RIVALS:
+    if name not in BASELINES:
         raise DataError(f"This version of dina cannot fit {name}.")
-    return RIVALS[name].build(seed, recording.truth)
+    return BASELINES[name](seed, recording.truth)
+
+
+def carry_out_dina(
+    preset: str,
+    settings: PresetSettings,
+    seed: int,
+    pairs: SplitPairs,
+    device: str,
+    folder: Path,
+    path: Path,
+    image_features: Float[np.ndarray, "image feature"] | None = None,
+) -> None:
+    """Train dina, score the test images before and after, and keep towers, history and scores; ``path`` comes last.
+
+    Parameters
+    ----------
+    preset, settings, seed, device
+        As `DinaDecoder` takes them.
+    pairs
+        The three parts of the split.
+    folder
+        The run directory; training goes on from the checkpoints in it.
+    path
+        Where the scores go.
+    image_features
+        As `DinaDecoder` takes them.
+    """
+
+    def make() -> DinaDecoder:
+        _check_numbers(pairs)
+        return DinaDecoder(preset, settings, seed, device, folder / CHECKPOINTS, image_features)
+
+    scores, decoder = fit_and_score("dina", preset, make, pairs)
+    if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
+        if decoder.towers_before_training is not None:
+            scored, reason = score_test(_BeforeTraining(decoder), pairs.test)
+            DecoderScores(BEFORE_TRAINING, preset, "images", scored, reason).write(
+                path.with_name(f"retrieval_{BEFORE_TRAINING}.nc")
+            )
+        history = decoder.history
+        write_text(folder / HISTORY, history.to_frame().to_csv(index=False, lineterminator="\n"))
+        save_towers(decoder.towers, folder / TOWERS)
+        scores = replace(scores, chosen={**scores.chosen, **history.summary()})
+    scores.write(path)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _check_numbers(pairs: SplitPairs) -> None:
+    n_train, n_validation = pairs.train.n_stimuli, pairs.validation.n_stimuli
+    if n_train < MIN_TRAIN or n_validation < MIN_VALIDATION:
+        raise DataError(
+            f"dina needs at least {MIN_TRAIN} images to train on and {MIN_VALIDATION} to choose by; this recording gives"
+            f" {n_train} and {n_validation}. Record more images."
+        )
+
+
+class _BeforeTraining:
+    """The closed-form start of a fitted decoder, as a decoder of its own."""
+
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
+
+    def __init__(self, decoder: DinaDecoder) -> None:
+        self.name = BEFORE_TRAINING
+        self._decoder = decoder
+
+    def fit(self, train: Pairs, validation: Pairs) -> "_BeforeTraining":
+        return self
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        scores = self._decoder.score_before_training(queries, gallery)
+        if scores is None:
+            raise DataError("This preset has no start that decodes before training.")
+        return scores
+
+
+def read_image_features(path: Path, recording: Recording) -> Float[np.ndarray, "image feature"]:
+    """Read a .npy file of features, and hold it against the recording whose images it describes.
+
+    Parameters
+    ----------
+    path
+        Real numbers, shape ``(n_stimuli, n_features)``, rows in the order of stimulus ids; images never shown may have NaN.
+    recording
+        Whose images they are.
+
+    Returns
+    -------
+    features
+        In single precision, in any unit: objectives z-score each column over the training images.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no table of real numbers, has another number of rows than the recording has images,
+        or is not finite for an image that was shown.
+    """
+    values = read_npy(path)
+    if values.dtype.kind not in "fiu":
+        raise DataError(f"Features of images must be real numbers; {path.name} holds {values.dtype}. Save them as float32.")
+    if values.ndim != 2 or len(values) != recording.n_stimuli:
+        raise DataError(
+            f"Features of images must have shape (n_stimuli, n_features), here ({recording.n_stimuli}, any), a row for each image"
+            f" in the order of stimulus ids; {path.name} has {values.shape}. Compute the features of all images of the recording."
+        )
+    with np.errstate(over="ignore"):  # what single precision cannot hold is named below
+        features = np.ascontiguousarray(values, dtype=np.float32)
+    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1) & (recording.repeats_per_stimulus() > 0))
+    if len(wrong):
+        raise DataError(
+            f"Features of images that were shown must be finite in single precision; in {path.name} those of {len(wrong)} images"
+            f" are not, the first of stimulus id {wrong[0]}. Compute their features again."
+        )
+    return features

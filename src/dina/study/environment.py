@@ -1,20 +1,28 @@
-"""The versions, threads and device on which a study ran: equal environment, settings and data give equal bytes."""
+"""The versions, threads and device on which a study runs, the time that its steps take, and its log."""
 
+import json
+import logging
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
-from dina import __version__
+from dina.artifacts import write_json
+from dina.study.run_directory import LOG, TIMINGS
+from dina.version import __version__
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "himalaya", "xarray", "h5netcdf")
 
 
 def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
-    """Return versions, machine, device and threads, ready for JSON.
+    """Return versions, machine, device and threads, ready for JSON: with these, settings and data alike, bytes are alike.
 
     Parameters
     ----------
@@ -41,3 +49,44 @@ def fixed_threads(n_threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+class Timings:
+    """Seconds that each step of a study took, kept apart from everything that is the same from run to run.
+
+    Parameters
+    ----------
+    folder
+        The run directory; its ``timings.json`` is written after each step, and a resumed study adds to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / TIMINGS
+        self.seconds: dict[str, float] = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        """Time one step, and say in the log that it begins."""
+        log.info("%s …", step[:1].upper() + step[1:])
+        began = time.perf_counter()
+        yield
+        self.note(step, self.seconds.get(step, 0.0) + time.perf_counter() - began)
+
+    def note(self, step: str, seconds: float) -> None:
+        """Write down how long a step took."""
+        self.seconds[step] = round(seconds, 3)
+        write_json(self.path, self.seconds)
+
+
+@contextmanager
+def kept_log(folder: Path) -> Iterator[None]:
+    """Add the lines of the package's log to ``log.txt`` while a study runs."""
+    logger = logging.getLogger("dina")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

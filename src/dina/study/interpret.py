@@ -10,24 +10,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel
 
-from dina import __version__
 from dina.analyses import ANALYSES, RULES, Decoded
 from dina.analyses.kept_parts import KeptParts
 from dina.analyses.verdict import Verdict, judge
-from dina.artifacts import write_json
+from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice
 from dina.recordings.recording import Recording
-from dina.study.analysis_record import AnalysisRecord
-from dina.study.environment import fixed_threads
-from dina.study.finished import read_decoded
-from dina.study.run_directory import TIMINGS, read_finished, update_summary
+from dina.study.decoders import read_image_features
+from dina.study.environment import Timings, fixed_threads
+from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, read_finished
+from dina.study.settings import dina_settings, read_settings
 from dina.study.settings_file import check_settings
-from dina.study.unfinished_run import locked
+from dina.study.split_pairs import SplitPairs
+from dina.study.unfinished_run import differences, locked
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.saved import load_towers
+from dina.version import __version__
 
 PARTS = ".parts"  # hidden: no part of the results, and gone when the analysis is finished
-log = logging.getLogger("dina.study")
+RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
+log = logging.getLogger(__name__)
 
 
 def interpret_run(
@@ -170,8 +176,7 @@ def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], 
         log.warning("%s cannot be answered: %s", name, error)
         AnalysisRecord((), str(error), others, settings).write(run, name)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
-    timings = json.loads((run / TIMINGS).read_text(encoding="utf-8")) if (run / TIMINGS).is_file() else {}
-    write_json(run / TIMINGS, {**timings, f"analysis {name}": round(time.perf_counter() - began, 3)})
+    Timings(run).note(f"analysis {name}", time.perf_counter() - began)
 
 
 def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
@@ -185,4 +190,66 @@ def _update_summary(run: Path, found: dict[str, AnalysisRecord]) -> None:
     """Put the findings into ``summary.json`` and write the checksums last."""
     interpretation = {name: one.to_json() for name, one in found.items()}
     verdicts = {name: verdict.to_json() for name, verdict in judge_run(run).items()}
-    update_summary(run, {"interpretation": interpretation, "verdicts": verdicts})
+    Run(run).update_summary({"interpretation": interpretation, "verdicts": verdicts})
+
+
+def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Recording, ...] = ()) -> Decoded:
+    """Read a finished study as analyses take it: the same recording, the same split, and the towers that were fitted.
+
+    Parameters
+    ----------
+    run
+        The directory of a finished study.
+    recording
+        The very recording that was studied.
+    device
+        "cpu" or "cuda".
+    others
+        Recordings of the same neurons under other conditions.
+
+    Raises
+    ------
+    DataError
+        If the run is not finished, or the recording is another one.
+    """
+    content = read_finished(run)
+    identity = content.identity
+    found = {"recording": recording.fingerprint()}
+    if identity.get("recording") != found["recording"]:
+        changes = differences({"recording": identity.get("recording")}, found)
+        raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
+    settings = read_settings(run / SETTINGS)
+    ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
+    pairs = SplitPairs.of(recording, **ids)
+    decoded = Decoded(
+        recording=recording,
+        train=pairs.train,
+        validation=pairs.validation,
+        test=pairs.test,
+        fitted=_read_towers(run, device),
+        preset=settings.preset,
+        settings=dina_settings(settings.preset, settings.dina),
+        seed=settings.seed,
+        device=device,
+        n_resamples=min(settings.evaluation.n_resamples, RESAMPLES_AT_MOST),
+        others=others,
+        image_features=_read_features(settings.image_features, identity.get("image_features"), recording),
+    )
+    if decoded.fitted is not None:
+        decoded.fitted.check_pairs(pairs.train)
+    return decoded
+
+
+def _read_towers(run: Path, device: str) -> AlignedTowers | None:
+    path = run / TOWERS
+    return load_towers(path).to(device) if path.is_file() else None
+
+
+def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:
+    """Return the features of images that the objective needs, if the file is unchanged."""
+    if path is None:
+        return None
+    if path.is_file() and sha256_of(path) == checksum:
+        return read_image_features(path, recording)
+    log.warning("Towers cannot be fitted again: %s, the features of the images, is lost or changed. Put it back.", path)
+    return None

@@ -13,9 +13,8 @@ from dina.analyses.across_recordings import (
     mouse_of,
 )
 from dina.analyses.verdict import Verdict, judge
-from dina.checks import DataError
 from dina.study.interpret import judge_run, read_all
-from dina.study.run_directory import SETTINGS, read_finished
+from dina.study.run_directory import SETTINGS, Run, check_names, read_finished
 from dina.study.settings import read_settings
 
 
@@ -28,7 +27,7 @@ class JudgedRuns:
     verdicts
         Run → claim → verdict; with several recordings also "all, n mice".
     across
-        The findings over recordings; None where the runs are not of different recordings decoded alike.
+        The findings over recordings; None where the runs are not of different recordings decoded with one preset.
     guessed
         Which animals were taken from names of recordings, in words; empty where all are stated, or nothing is combined.
     """
@@ -51,13 +50,11 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     DataError
         If a run is not finished, or two runs have the same name.
     """
-    chosen = list(dict.fromkeys(run.resolve() for run in runs))
-    names = [run.name for run in chosen]
-    if len(set(names)) < len(names):
-        raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")
-    verdicts = {run.name: judge_run(run) for run in chosen}
-    animals = [_animal_of(run) for run in chosen]
-    across = _combine(chosen, animals)
+    opened = [read_finished(path) for path in dict.fromkeys(run.resolve() for run in runs)]
+    check_names([run.path for run in opened])
+    verdicts = {run.path.name: judge_run(run.path) for run in opened}
+    animals = [_animal_of(run) for run in opened]
+    across = _combine(opened, animals)
     if across is not None:
         together = judge(tuple(RULES.values()), across.by_analysis())
         n_mice = len(set(across.mice))
@@ -65,20 +62,20 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)))
 
 
-def _combine(runs: Sequence[Path], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
+def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
     recordings = [name for name, _ in animals]
-    presets = {read_settings(run / SETTINGS).preset for run in runs}
+    presets = {read_settings(run.path / SETTINGS).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
-    told = []
+    found = []
     for run, (name, animal) in zip(runs, animals, strict=True):
-        by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run).items()}
-        told.append(RecordingFindings(name, mouse_of(name, animal), by_name))
-    return combine_recordings(told)
+        by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}
+        found.append(RecordingFindings(name, mouse_of(name, animal), by_name))
+    return combine_recordings(found)
 
 
-def _animal_of(run: Path) -> tuple[str, str | None]:
-    """Return the recording of a run, and its animal as stated."""
-    recording = read_finished(run).summary["recording"]
-    animal = recording.get("animal")  # runs of older versions do not know
+def _animal_of(run: Run) -> tuple[str, str | None]:
+    """Return the recording of a run, and its animal as stated; runs of older versions state none."""
+    recording = run.summary["recording"]
+    animal = recording.get("animal")
     return str(recording["name"]), None if animal is None else str(animal)

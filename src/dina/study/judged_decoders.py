@@ -128,10 +128,10 @@ def _comparisons(decoders: Sequence[DecoderScores], forwards: Forwards, seed: in
     shape = (len(rivals), len(QUERY_KINDS))
     values = {f"{measure}_{column}": np.full(shape, np.nan) for measure in MEASURES for column in columns}
     for place in track(list(np.ndindex(shape)), "Comparing decoders"):
-        own, other = (forwards.get((name, QUERY_KINDS[place[1]])) for name in (COMPARED, rivals[place[0]]))
-        if own is None or other is None or not _are_paired(own, other):
+        one, other = (forwards.get((name, QUERY_KINDS[place[1]])) for name in (COMPARED, rivals[place[0]]))
+        if one is None or other is None or not one.is_paired_with(other):
             continue
-        for difference in compare(own, other, seed, n_resamples):
+        for difference in compare(one, other, seed, n_resamples):
             for column in columns:
                 values[f"{difference.measure}_{column}"][place] = getattr(difference, column)
     # one family of tests for each measure: rivals that read images, both kinds of query
@@ -141,7 +141,3 @@ def _comparisons(decoders: Sequence[DecoderScores], forwards: Forwards, seed: in
     variables = {name: (("rival", "queries"), array) for name, array in (values | adjusted).items()}
     names = {"rival": np.array(rivals, dtype=object), "queries": np.array(QUERY_KINDS, dtype=object)}
     return xr.Dataset(variables, coords=names, attrs={"meaning": "dina minus rival, image from response, paired by query"})
-
-
-def _are_paired(first: Retrieval, second: Retrieval) -> bool:
-    return first.n_gallery == second.n_gallery and np.array_equal(first.image, second.image)

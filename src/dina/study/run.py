@@ -1,36 +1,44 @@
-"""A whole study, from a recording to the table of all decoders, as the Methods section of a paper would tell it."""
+"""A study of one or several recordings, from the recordings to a run directory, as the Methods of a paper would tell it."""
 
-import json
 import logging
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dina.artifacts import sha256_of, write_dataset, write_json, write_text
-from dina.data.near_duplicates import group_near_identical
-from dina.data.pairs import learn_standardiser, make_pairs
-from dina.data.splits import split_by_stimulus
+from dina.checks import DataError
+from dina.data.splits import Split
 from dina.recordings.recording import Recording
-from dina.retrieval.evaluate import DecodingRow
-from dina.study.decoders import carry_out_decoder, decoders_of, read_scores
-from dina.study.environment import describe_environment, fixed_threads
-from dina.study.fitting import Parts
-from dina.study.gallery_file import gallery_dataset
-from dina.study.image_features import read_image_features
+from dina.retrieval.evaluate import TRAINING, DecodingRow
+from dina.study.decoder_scores import DecoderScores
+from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores
+from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_decoders
-from dina.study.quality import assess_quality
-from dina.study.run_directory import ENVIRONMENT, LOG, RESULTS, SETTINGS, SPLIT, SUMMARY, TIMINGS, Run, check_whole, split_to_json
-from dina.study.settings import StudySettings, resolve, settings_to_toml
-from dina.study.summary import compose_summary, note_animal
+from dina.study.recording_facts import Quality, assess_quality, describe_recording, gallery_dataset
+from dina.study.run_directory import (
+    ENVIRONMENT,
+    RESULTS,
+    SETTINGS,
+    SPLIT,
+    SUMMARY,
+    Run,
+    split_to_json,
+)
+from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
+from dina.study.split_pairs import SplitPairs, draw_splits
+from dina.study.together_and_alone import study_together
 from dina.study.unfinished_run import is_finished, open_run, safe_name
+from dina.version import __version__
 
-log = logging.getLogger("dina.study")
+log = logging.getLogger(__name__)
+
+NOT_CHANCE = 0.01
+"""p-value below which a decoder is taken to beat chance, in warnings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ class StudyResult:
     summary
         Content of ``summary.json``.
     results
-        Every decoder, kind of query and direction that could be judged, with all ranks.
+        Every decoder, kind of query and direction that could be judged, with all ranks; empty for several recordings.
     """
 
     path: Path | None
@@ -53,25 +61,29 @@ class StudyResult:
 
 
 def run_study(
-    recording: Recording,
-    settings: StudySettings | None = None,
+    recordings: Recording | Sequence[Recording],
+    settings: StudySettings | TogetherSettings | None = None,
     out: Path | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
     *,
     force: bool = False,
 ) -> StudyResult:
-    """Decode a recording with dina and all rivals, each judged once on the same held-out images.
+    """Decode a recording with dina and all rivals, each judged once on the same held-out images; or several together.
+
+    Several recordings are fitted together with one image tower, each alone beside it, and each joining the others with few
+    images, see `dina.study.together_and_alone`.
 
     If the run directory holds this very study, finished, it is read and nothing is computed; if it holds it
-    unfinished, the study goes on from the decoders that were finished.
+    unfinished, the study goes on from what was finished.
 
     Parameters
     ----------
-    recording
-        From `dina.read` or `dina.simulate`.
+    recordings
+        One from `dina.read` or `dina.simulate`; or at least two, with different names, of one image set and images of one
+        size. The weights of the first are drawn first: in another order it is another study.
     settings
-        None for the defaults.
+        `StudySettings` for one recording, `TogetherSettings` for several; None for the defaults.
     out
         The run directory to write; None to keep nothing.
     device
@@ -90,56 +102,82 @@ def run_study(
     Raises
     ------
     DataError
-        If the recording cannot be split, features of images do not fit it, ``out`` is taken, or a file in it was changed or
-        lost.
+        If the settings are not for this number of recordings, the recordings cannot be split, features of images do not fit,
+        ``out`` is taken, or a file in it was changed or lost.
     """
-    settings = resolve(StudySettings() if settings is None else settings)
+    members = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    checked = _check(members, settings)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
-            result = run_study(recording, settings, Path(temporary) / "run", device, n_threads)
+            result = run_study(members, checked, Path(temporary) / "run", device, n_threads)
         return StudyResult(None, result.summary, result.results)
-    identity = _identify(recording, settings, device, n_threads)
+    identity = _identify(members, checked, device, n_threads)
+    rows: tuple[DecodingRow, ...] = ()
     if is_finished(out, identity) and not force:
-        check_whole(out)
-        note_animal(out, recording)
+        Run(out).check_whole()
         log.info("%s holds this very study, finished; nothing is computed again.", out)
-        with fixed_threads(n_threads):
-            judged = judge_decoders(read_scores(out, settings), settings.seed, *_judging(settings))
+        if isinstance(checked, StudySettings):
+            _note_animal(out, members[0])
+            with fixed_threads(n_threads):
+                rows = _judge(read_scores(out, checked), checked).rows
     else:
-        with open_run(out, identity, force=force) as folder, _kept_log(folder), fixed_threads(n_threads):
-            write_text(folder / SETTINGS, settings_to_toml(settings))
+        with open_run(out, identity, force=force) as folder, kept_log(folder), fixed_threads(n_threads):
+            write_text(folder / SETTINGS, settings_to_toml(checked))
             write_json(folder / ENVIRONMENT, identity["environment"])
-            judged = _carry_out(recording, settings, device, folder)
-    results = tuple(row for row in judged.rows if row.retrieval is not None)
-    return StudyResult(out, Run(out).summary, results)
+            timings = Timings(folder)
+            if isinstance(checked, StudySettings):
+                rows = _study_one(members[0], checked, device, folder, timings)
+            else:
+                study_together(members, checked, device, folder, timings)
+    return StudyResult(out, Run(out).summary, tuple(row for row in rows if row.retrieval is not None))
 
 
-def _identify(recording: Recording, settings: StudySettings, device: str, n_threads: int) -> dict[str, Any]:
+def default_run_name(recordings: Sequence[Recording], settings: StudySettings | TogetherSettings) -> str:
+    """Return the name of a run directory, safe on every system: recording, or "joint" for several, preset and seed."""
+    name = safe_name(recordings[0].name) if len(recordings) == 1 else "joint"
+    return f"{name}-{settings.preset}-seed{settings.seed}"
+
+
+def _check(members: Sequence[Recording], settings: StudySettings | TogetherSettings | None) -> StudySettings | TogetherSettings:
+    """Return resolved settings; refuse recordings that cannot be studied together, and settings of another kind of study."""
+    names = [recording.name for recording in members]
+    if isinstance(settings, TogetherSettings) or len(names) != 1:
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise DataError(
+                "A study of several recordings together needs at least two recordings with different names; got"
+                f" {', '.join(names) or 'none'}. Give further recordings that show the same images."
+            )
+        if isinstance(settings, StudySettings):
+            raise DataError(
+                f"{len(names)} recordings are studied with TogetherSettings; got StudySettings. Read them with read_together_settings."
+            )
+        return resolve(TogetherSettings() if settings is None else settings)
+    return resolve(StudySettings() if settings is None else settings)
+
+
+def _identify(
+    members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int
+) -> dict[str, Any]:
     """Return what decides the results; features of images count by what their file holds, not by where it lies."""
-    identity = {
-        "recording": recording.fingerprint(),
+    identity: dict[str, Any] = {
         "settings": settings.model_dump(mode="json", exclude={"image_features"}),
         "environment": describe_environment(device, n_threads),
     }
+    if isinstance(settings, TogetherSettings):
+        # a list: a mapping would forget their order, on which weights and turns depend
+        known = [(each.name, each.fingerprint(), each.animal) for each in members]
+        return {"recordings": [[part for part in parts if part is not None] for parts in known], **identity}
     if settings.image_features is not None:
-        read_image_features(settings.image_features, recording)  # refused now, not after an hour of rivals
+        read_image_features(settings.image_features, members[0])  # refused now, not after an hour of rivals
         identity["image_features"] = sha256_of(settings.image_features)
-    return identity
+    return {"recording": members[0].fingerprint(), **identity}
 
 
-def _judging(settings: StudySettings) -> tuple[int, tuple[str, ...]]:
-    return settings.evaluation.n_resamples, settings.evaluation.transductive
-
-
-def default_run_name(recording: Recording, settings: StudySettings) -> str:
-    """Return the name of a run directory, safe on every system: recording, preset and seed."""
-    return f"{safe_name(recording.name)}-{settings.preset}-seed{settings.seed}"
-
-
-def _carry_out(recording: Recording, settings: StudySettings, device: str, folder: Path) -> JudgedDecoders:
-    """Do the whole study in ``folder``; each step reads top to bottom as the Methods of a paper."""
-    timings = Timings(folder / TIMINGS)
+def _study_one(
+    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings
+) -> tuple[DecodingRow, ...]:
+    """Do the whole study of one recording in ``folder``; each step reads top to bottom as the Methods of a paper."""
     results = folder / RESULTS
 
     # How good are the data? Repeats, reliability, signal variance, spectrum; no decoder sees these numbers.
@@ -149,70 +187,78 @@ def _carry_out(recording: Recording, settings: StudySettings, device: str, folde
 
     # Near-identical images stay together; 80 % to learn from, 10 % to choose by, 10 % to test once.
     with timings.of("split"):
-        group = group_near_identical(recording.images, settings.split.near_identical)
-        fractions = (settings.split.validation_fraction, settings.split.test_fraction)
-        split = split_by_stimulus([recording], group, settings.seed, *fractions)
+        (split,) = draw_splits([recording], settings.split, [settings.seed])
         write_json(folder / SPLIT, split_to_json(split))
-
-    # Mean and deviation of each neuron come from training trials alone.
-    standardiser = learn_standardiser(recording, split.train)
-    parts = Parts(*(make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test)))
-    write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
+        pairs = SplitPairs.of(recording, split.train, split.validation, split.test)
+        write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
     # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
     for name in decoders_of(settings, recording):
         with timings.of(f"decoder {name}"):
-            carry_out_decoder(name, recording, settings, parts, device, folder)
+            carry_out_decoder(name, recording, settings, pairs, device, folder)
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
         scores = read_scores(folder, settings)
-        judged = judge_decoders(scores, settings.seed, *_judging(settings))
-        _write_judged(judged, results)
-        summary = compose_summary(recording, split, quality, scores, judged)
-        write_json(folder / SUMMARY, summary)
-    return judged
+        judged = _judge(scores, settings)
+        for name, dataset in (("gallery_size", judged.gallery_size), ("comparisons", judged.comparisons)):
+            if dataset is not None:
+                write_dataset(results / f"{name}.nc", dataset)
+        write_json(folder / SUMMARY, _summarise(recording, split, quality, scores, judged))
+    return judged.rows
 
 
-def _write_judged(judged: JudgedDecoders, results: Path) -> None:
-    if judged.gallery_size is not None:
-        write_dataset(results / "gallery_size.nc", judged.gallery_size)
-    if judged.comparisons is not None:
-        write_dataset(results / "comparisons.nc", judged.comparisons)
+def _judge(scores: Sequence[DecoderScores], settings: StudySettings) -> JudgedDecoders:
+    return judge_decoders(scores, settings.seed, settings.evaluation.n_resamples, settings.evaluation.transductive)
 
 
-class Timings:
-    """Seconds that each step took, kept apart from everything that is the same from run to run.
+def _summarise(
+    recording: Recording, split: Split, quality: Quality, scores: Sequence[DecoderScores], judged: JudgedDecoders
+) -> dict[str, Any]:
+    """Return the content of ``summary.json``, the same for the same study: times are kept elsewhere."""
+    fitted = next((one.chosen for one in scores if one.decoder == "dina"), {})
+    training = {key: fitted[key] for key in TRAINING if key in fitted}
+    return {
+        "dina_version": __version__,
+        "recording": describe_recording(recording),
+        "split": {
+            "n_train": len(split.train),
+            "n_validation": len(split.validation),
+            "n_test": len(split.test),
+            "seed": split.seed,
+            "sha256": split.sha256(),
+            "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
+        },
+        "quality": quality.numbers,
+        "decoding": [row.to_json() for row in judged.rows],
+        "training": training if training else {"reason": "Nothing was trained in this study."},
+        "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
+        "warnings": _warnings(split, quality, judged),
+    }
 
-    Parameters
-    ----------
-    path
-        The JSON file to keep them in; it is written after each step, and a resumed study adds to it.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[str]:
+    """Say what a careful reader should look at before believing the numbers."""
+    warnings = list(quality.warnings)
+    twins = int((np.bincount(split.group) > 1).sum())
+    if twins:
+        warnings.append(f"{twins} groups of near-identical images were found; each was kept on one side of the split.")
+    rows = [row for row in judged.rows if row.top1 is not None]
+    of_images = [row for row in rows if row.reads == "images"]
+    if of_images and all((row.p_value or 0.0) > NOT_CHANCE for row in of_images):
+        repeats = any(row.reads == "templates" and (row.p_value or 1.0) < NOT_CHANCE for row in rows)
+        warnings.append(
+            "No decoder that reads images beats chance although responses repeat: check that images are in the order of"
+            " stimulus_id, and that there are enough to learn from."
+            if repeats
+            else "No decoder beats chance: responses to one image may not repeat, or there are too few images to tell."
+        )
+    return warnings
 
-    @contextmanager
-    def of(self, step: str) -> Iterator[None]:
-        """Time one step."""
-        log.info("%s …", step[:1].upper() + step[1:])
-        began = time.perf_counter()
-        yield
-        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - began, 3)
-        write_json(self.path, self.seconds)
 
-
-@contextmanager
-def _kept_log(folder: Path) -> Iterator[None]:
-    """Add the lines of the package's log to ``log.txt`` while a study runs."""
-    logger = logging.getLogger("dina")
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+def _note_animal(path: Path, recording: Recording) -> None:
+    """Write the animal of a recording, which may have been stated since, into its finished run: no number depends on it."""
+    run = Run(path)
+    known = run.summary["recording"]
+    if known.get("animal") != recording.animal:
+        run.update_summary({"recording": {"name": known["name"], **known, "animal": recording.animal}})

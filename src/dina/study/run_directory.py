@@ -3,21 +3,23 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
-from dina.artifacts import verify_checksums, write_checksums, write_json
+from dina.analyses import AnalysisResult
+from dina.artifacts import verify_checksums, write_checksums, write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.splits import Split
 from dina.retrieval.evaluate import DecodingRow
-from dina.study.analysis_record import FOLDER, AnalysisRecord
+from dina.statistics.finding import Finding
 from dina.study.decoder_scores import DecoderScores
 
 IDENTITY = "identity.json"
@@ -33,7 +35,95 @@ TOWERS_DESCRIBED = "model.json"
 TIMINGS = "timings.json"
 LOG = "log.txt"
 RESULTS = "results"
+CHECKPOINTS = "checkpoints"
+"""Of a training that is under way; gone when it is finished."""
+
+INTERPRETATION = Path(RESULTS) / "interpretation"
 MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
+
+
+@runtime_checkable
+class _HasTable(Protocol):
+    def to_frame(self) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisRecord:
+    """What a run holds of one analysis, in ``results/interpretation/<name>.*`` and in ``summary.json``.
+
+    Parameters
+    ----------
+    findings
+        Its statistics; empty where it could not be carried out.
+    reason
+        Why it could not be; None where it could.
+    others
+        Fingerprints, sorted, of the recordings under other conditions that it was given, if it reads any.
+    settings
+        Its settings where they were not the defaults, by name.
+    dataset
+        Its arrays; None where it could not be carried out, or where only the findings were read.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+    others: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    dataset: xr.Dataset | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``<name>.json`` and ``summary.json`` hold of it."""
+        content: dict[str, Any] = {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
+        content |= {"others": list(self.others)} if self.others else {}
+        return content | ({"settings": dict(self.settings)} if self.settings else {})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], dataset: xr.Dataset | None = None) -> Self:
+        """Return the record that `to_json` wrote, with its arrays where they were read."""
+        findings = tuple(Finding.from_json(one) for one in content["findings"])
+        return cls(findings, content["reason"], tuple(content.get("others", ())), dict(content.get("settings", {})), dataset)
+
+    @classmethod
+    def read(cls, run: Path, name: str) -> "AnalysisRecord | None":
+        """Read findings and reason of an analysis; None if it has not been carried out.
+
+        Raises
+        ------
+        DataError
+            If the file is not as it was written.
+        """
+        path = run / INTERPRETATION / f"{name}.json"
+        if not path.is_file():
+            return None
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error
+
+    def write(self, run: Path, name: str, result: AnalysisResult | None = None) -> None:
+        """Write the files of an analysis, each whole or not at all, ``<name>.json`` last.
+
+        Parameters
+        ----------
+        run
+            The run directory.
+        name
+            Of the analysis.
+        result
+            Written as ``<name>.nc`` and, if it is a table too, as ``<name>.csv``; None where there is only a reason, in whose
+            place no arrays of an earlier attempt stay.
+        """
+        folder = run / INTERPRETATION
+        if result is None:
+            for ending in ("nc", "csv"):
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
+        else:
+            write_dataset(folder / f"{name}.nc", result.to_dataset())
+        if isinstance(result, _HasTable):
+            frame = result.to_frame()
+            # rows that have names keep them: without its number no neuron of a sorted table can be found again
+            write_text(folder / f"{name}.csv", frame.to_csv(index=frame.index.name is not None, lineterminator="\n"))
+        write_json(folder / f"{name}.json", self.to_json())
 
 
 @dataclass(frozen=True)
@@ -81,12 +171,7 @@ class Run:
     @cached_property
     def rows(self) -> tuple[DecodingRow, ...]:
         """The decoding table of the summary; empty in a run of several recordings."""
-        rows = []
-        for number, entry in enumerate(self.summary.get("decoding", [])):
-            if not isinstance(entry, dict) or not isinstance(entry.get("decoder"), str):
-                raise DataError(f"Row {number} of decoding in {SUMMARY} must be an object with a decoder. Run the study again.")
-            rows.append(DecodingRow.from_json(entry))
-        return tuple(rows)
+        return tuple(_row(number, entry) for number, entry in enumerate(self.summary.get("decoding", [])))
 
     @cached_property
     def retrieval(self) -> dict[str, DecoderScores]:
@@ -97,13 +182,7 @@ class Run:
     @cached_property
     def interpretation(self) -> dict[str, AnalysisRecord]:
         """Analysis name → what it found, with its arrays."""
-        try:
-            return {
-                str(name): AnalysisRecord.from_json(one, _read_dataset(self.path / FOLDER / f"{Path(name).name}.nc"))
-                for name, one in self.summary.get("interpretation", {}).items()
-            }
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
+        return _read_records(self.path / INTERPRETATION, self.summary.get("interpretation", {}))
 
     @cached_property
     def history(self) -> dict[str, Float[np.ndarray, "epoch"]]:
@@ -141,6 +220,30 @@ class Run:
 
     def _dataset(self, name: str) -> xr.Dataset | None:
         return _read_dataset(self.path / RESULTS / f"{name}.nc")
+
+    def check_whole(self) -> None:
+        """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.
+
+        Raises
+        ------
+        DataError
+            If the summary or a result was changed or is missing.
+        """
+        bad = [
+            f"{name} is {fault}"
+            for name, fault in verify_checksums(self.path).items()
+            if fault != "not listed" and name.startswith((SUMMARY, RESULTS))
+        ]
+        if bad:
+            raise DataError(
+                f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force."
+            )
+
+    def update_summary(self, changes: Mapping[str, Any]) -> None:
+        """Replace entries of the summary of a finished run, and write its checksums last."""
+        write_json(self.path / SUMMARY, {**self.summary, **changes})
+        vars(self).pop("summary")  # to be read again
+        write_checksums(self.path)
 
     @property
     def has_several_recordings(self) -> bool:
@@ -203,27 +306,17 @@ def read_finished(path: Path) -> Run:
     return run
 
 
-def check_whole(path: Path) -> None:
-    """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.
+def check_names(paths: Sequence[Path]) -> None:
+    """Refuse runs of which two have the same name.
 
     Raises
     ------
     DataError
-        If the summary or a result was changed or is missing.
+        If a name occurs twice.
     """
-    bad = [
-        f"{name} is {fault}"
-        for name, fault in verify_checksums(path).items()
-        if fault != "not listed" and name.startswith(("summary", "results"))
-    ]
-    if bad:
-        raise DataError(f"{path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force.")
-
-
-def update_summary(path: Path, changes: Mapping[str, Any]) -> None:
-    """Replace entries of the summary of a finished run, and write its checksums last."""
-    write_json(path / SUMMARY, {**_read_json(path / SUMMARY), **changes})
-    write_checksums(path)
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")
 
 
 def split_to_json(split: Split) -> dict[str, Any]:
@@ -232,6 +325,22 @@ def split_to_json(split: Split) -> dict[str, Any]:
     numbers, counts = np.unique(split.group, return_counts=True)
     groups = [np.flatnonzero(split.group == number).tolist() for number in numbers[counts > 1]]
     return {"seed": split.seed, "sha256": split.sha256(), **ids, "near_identical_groups": groups}
+
+
+def _row(number: int, entry: object) -> DecodingRow:
+    if not isinstance(entry, dict) or not isinstance(entry.get("decoder"), str):
+        raise DataError(f"Row {number} of decoding in {SUMMARY} must be an object with a decoder. Run the study again.")
+    return DecodingRow.from_json(entry)
+
+
+def _read_records(folder: Path, summarised: Mapping[str, Any]) -> dict[str, AnalysisRecord]:
+    try:
+        return {
+            str(name): AnalysisRecord.from_json(one, _read_dataset(folder / f"{Path(name).name}.nc"))
+            for name, one in summarised.items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
 
 
 def _read_text(path: Path) -> str:

@@ -1,30 +1,47 @@
-"""Everything that a study can be told, in one frozen object that is read from study.toml and written beside the results."""
+"""Everything that can be set in a study, in one frozen object that is read from study.toml and written beside the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from dina.rivals import RIVALS
-from dina.study.dina_step import dina_settings
-from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml
+from dina.checks import check_choice
+from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
+from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
 
+DecoderName = Literal[
+    "dina",
+    "ridge",
+    "direct_decoding",
+    "reduced_rank",
+    "canonical_correlation",
+    "partial_least_squares",
+    "encoding_global",
+    "encoding_local",
+    "encoding_independent",
+    "encoding_shrinkage",
+    "encoding_opponent",
+    "encoding_network",
+    "cebra",
+    "generic_decoding",
+    "kay2008",
+    "nearest_repeat_zscored",
+    "nearest_repeat_raw",
+    "ideal_observer",
+]
 CorrectionName = Literal["csls", "sinkhorn"]
-DECODERS: tuple[str, ...] = ("dina", *RIVALS)
-"""Every decoder that a study can fit."""
 
-DEFAULT_DECODERS: tuple[str, ...] = ("dina", *(name for name, rival in RIVALS.items() if rival.is_default))
-"""What a study fits unless it is told otherwise: what fits into ten minutes; docs/rivals.md has the others."""
-
-
-def _known_decoder(name: str) -> str:
-    if name not in DECODERS:
-        raise ValueError(f"should be one of {', '.join(DECODERS)}")
-    return name
-
-
-DecoderName = Annotated[str, AfterValidator(_known_decoder)]
+DEFAULT_DECODERS: tuple[DecoderName, ...] = (
+    "dina",
+    "ridge",
+    "encoding_global",
+    "encoding_local",
+    "nearest_repeat_zscored",
+    "nearest_repeat_raw",
+    "ideal_observer",
+)
+"""The decoders of a study by default: those that fit into ten minutes; docs/rivals.md has the others."""
 
 
 class SplitSettings(BaseModel):
@@ -54,7 +71,7 @@ class EvaluationSettings(BaseModel):
         Bootstrap resamples and permutations behind every interval and p-value.
     transductive
         Corrections of scores that look at all queries at once ("csls", "sinkhorn"), each a further row beside every decoder;
-        none unless asked for, since a decoder of one response has no other queries to look at.
+        none by default, since a decoder of one response has no other queries to look at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +81,7 @@ class EvaluationSettings(BaseModel):
 
 
 class StudySettings(BaseModel):
-    """Everything that decides the numbers of a study, apart from the recording, versions, threads and device.
+    """Everything that decides the numbers of a study of one recording, apart from the recording, versions, threads and device.
 
     Parameters
     ----------
@@ -81,8 +98,8 @@ class StudySettings(BaseModel):
     dina
         Settings of the preset; what is not named is as the preset prescribes.
     image_features
-        A .npy file of features of the images, see `dina.study.image_features.read_image_features`; for objectives that are
-        told more than pairs. What the file holds is part of what a run is, where it lies is not.
+        A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
+        need more than pairs. What the file holds is part of what a run is, where it lies is not.
 
     Raises
     ------
@@ -101,8 +118,56 @@ class StudySettings(BaseModel):
     dina: dict[str, Any] = Field(default_factory=dict)
 
 
+class TogetherSettings(BaseModel):
+    """Everything that decides the numbers of a study of several recordings, apart from recordings, versions, threads and device.
+
+    Parameters
+    ----------
+    seed
+        Of every random choice.
+    n_folds
+        Splits of the images, drawn anew; two or more say how much accuracy depends on the images held out.
+    n_seeds
+        Trainings for each fold; two or more say how much it depends on the seed.
+    preset
+        A name in `dina.training.presets.SHARED_PRESETS`.
+    sizes
+        Numbers of images (training and validation together) with which a left-out recording joins; those that are not there
+        are left out, none for no such curve.
+    fewest_updates
+        Of the weights in every training that does not start in closed form, however few its images: epochs and patience are
+        lengthened until budgets reach it, and those of recordings alone until they reach what all together get.
+    split
+        How images are divided.
+    evaluation
+        How many resamples stand behind intervals.
+    dina
+        Settings of the preset; what is not named is as the preset prescribes.
+
+    Raises
+    ------
+    DataError
+        When they are used: if the preset or one of its settings is unknown, or a value does not fit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0)
+    n_folds: int = Field(1, ge=1)
+    n_seeds: int = Field(1, ge=1)
+    preset: str = "default"
+    sizes: tuple[Annotated[int, Field(ge=20)], ...] = (50, 100, 200, 400)
+    fewest_updates: int = Field(500, ge=0)
+    split: SplitSettings = SplitSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    dina: dict[str, Any] = Field(default_factory=dict)
+
+
+Settings = TypeVar("Settings", StudySettings, TogetherSettings)
+
+
 def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> StudySettings:
-    """Read settings from a TOML file, if any, and set single values in them.
+    """Read the settings of a study of one recording from a TOML file, if any, and set single values in them.
 
     Parameters
     ----------
@@ -125,11 +190,26 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
     ...
     dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: near_identical, test_fraction, validation_fraction.
     """
+    return _read(StudySettings, path, overrides)
+
+
+def read_together_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> TogetherSettings:
+    """Read the settings of a study of several recordings, as `read_settings` reads those of one.
+
+    Examples
+    --------
+    >>> read_together_settings(overrides=["preset=scratch", "n_folds=2"]).dina["map_channels"]
+    8
+    """
+    return _read(TogetherSettings, path, overrides)
+
+
+def _read(kind: type[Settings], path: Path | None, overrides: Sequence[str]) -> Settings:
     content = {} if path is None else read_toml(path)
-    return resolve(check_settings(StudySettings, apply_overrides(content, overrides)))
+    return resolve(check_settings(kind, apply_overrides(content, overrides)))
 
 
-def resolve(settings: StudySettings) -> StudySettings:
+def resolve(settings: Settings) -> Settings:
     """Return the settings with everything written out that the preset prescribes.
 
     Raises
@@ -137,9 +217,30 @@ def resolve(settings: StudySettings) -> StudySettings:
     DataError
         If the preset or one of its settings is unknown, or a value does not fit.
     """
+    if isinstance(settings, TogetherSettings):
+        check_choice("preset for several recordings", settings.preset, SHARED_PRESETS)
     return settings.model_copy(update={"dina": dina_settings(settings.preset, settings.dina).model_dump(mode="json")})
 
 
-def settings_to_toml(settings: StudySettings) -> str:
+def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
+    """Return the settings of a preset with some changed.
+
+    Parameters
+    ----------
+    preset
+        Name in `dina.training.presets.PRESETS`.
+    changes
+        Nested; what is not named stays as the preset prescribes.
+
+    Raises
+    ------
+    DataError
+        If the preset or a key is unknown, or a value does not fit.
+    """
+    settings_type = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+    return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), changes), prefix="dina")
+
+
+def settings_to_toml(settings: StudySettings | TogetherSettings) -> str:
     """Return the settings as TOML, every default written out; `read_settings` reads it back."""
     return to_toml(settings.model_dump(mode="json"))

@@ -63,6 +63,21 @@ def apply_overrides(content: Mapping[str, Any], overrides: Sequence[str]) -> dic
     return result
 
 
+def merge_settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some changed; tables are merged, values replaced.
+
+    Examples
+    --------
+    >>> merge_settings({"fit": {"n_epochs": 2, "patience": 1}}, {"fit": {"n_epochs": 5}})
+    {'fit': {'n_epochs': 5, 'patience': 1}}
+    """
+    merged = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge_settings(merged[key], value) if nested else value
+    return merged
+
+
 def _value_of(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import dina.study.joint as joint_study
-import dina.study.joint_fits as joint_fits
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
 from dina.data.pairs import make_pairs, make_task
+from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.retrieval.ranks import retrieve
-from dina.study.joint import run_joint_study
-from dina.study.joint_fits import fit_together
-from dina.study.joint_rounds import Round, file_name_of
-from dina.study.joint_settings import JointSettings, read_joint_settings
+from dina.study import TogetherSettings, read_together_settings, run_study
+from dina.study import together_and_alone as module
+from dina.study.together_and_alone import Round, TogetherFits, draw_rounds, file_name_of
 from dina.training.saved import load_towers
 
 SESSION = {
@@ -41,14 +39,14 @@ def recordings() -> list[Recording]:
 
 
 @pytest.fixture(scope="module")
-def settings() -> JointSettings:
-    return read_joint_settings(overrides=[*WORDS, *QUICK])
+def settings() -> TogetherSettings:
+    return read_together_settings(overrides=[*WORDS, *QUICK])
 
 
 @pytest.fixture(scope="module")
-def run(recordings: list[Recording], settings: JointSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(recordings: list[Recording], settings: TogetherSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("joint") / "run"
-    run_joint_study(recordings, settings, out)
+    run_study(recordings, settings, out)
     return out
 
 
@@ -99,11 +97,12 @@ def test_alone_and_with_few_images_updates_are_as_many_as_together(run: Path) ->
     assert all(each["kept"] <= each["made"] for each in rows.values())
 
 
-def test_small_sets_get_the_fewest_updates_unless_weights_start_in_closed_form(settings: JointSettings) -> None:
-    longer = joint_fits._trained(settings.model_copy(update={"fewest_updates": 50}), [30], [30, 30])
+def test_small_sets_get_the_fewest_updates_unless_weights_start_in_closed_form(settings: TogetherSettings) -> None:
+    fits = TogetherFits([], settings.model_copy(update={"fewest_updates": 50}), "cpu", Path())
+    longer = fits.preset_settings([30], [30, 30])
     assert longer.fit.n_epochs == 50
-    closed = read_joint_settings(overrides=["preset=default"])
-    assert joint_fits._trained(closed, [30], [30, 30]).fit.n_epochs == closed.dina["fit"]["n_epochs"]
+    closed = read_together_settings(overrides=["preset=default"])
+    assert TogetherFits([], closed, "cpu", Path()).preset_settings([30], [30, 30]).fit.n_epochs == closed.dina["fit"]["n_epochs"]
 
 
 def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordings: list[Recording]) -> None:
@@ -115,72 +114,75 @@ def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordi
 
 
 def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
-    run: Path, recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
-    def stop_midway(recording: Recording, *others: object) -> None:
+    def stop_midway(fits: TogetherFits, recording: Recording, of: Round) -> None:
         calls.append(recording.name)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        alone(recording, *others)
+        alone(fits, recording, of)
 
-    alone = joint_study.fit_alone
-    monkeypatch.setattr(joint_study, "fit_alone", stop_midway)
+    alone = TogetherFits.fit_alone
+    monkeypatch.setattr(TogetherFits, "fit_alone", stop_midway)
     with pytest.raises(KeyboardInterrupt):
-        run_joint_study(recordings, settings, tmp_path / "run")
+        run_study(recordings, settings, tmp_path / "run")
     kept = {path.name: path.read_bytes() for path in (tmp_path / "run.partial" / "results").iterdir()}
     assert len(kept) == 5  # three together, one alone and joining
-    monkeypatch.setattr(joint_study, "fit_alone", alone)
-    run_joint_study(recordings, settings, tmp_path / "run")
+    monkeypatch.setattr(TogetherFits, "fit_alone", alone)
+    run_study(recordings, settings, tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
 
 
 def test_a_finished_study_is_read_and_not_computed_again(
-    run: Path, recordings: list[Recording], settings: JointSettings, monkeypatch: pytest.MonkeyPatch
+    run: Path, recordings: list[Recording], settings: TogetherSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joint_study, "_carry_out", None)
-    summary = run_joint_study(recordings, settings, run)
+    monkeypatch.setattr(TogetherFits, "carry_out", None)
+    summary = run_study(recordings, settings, run).summary
     assert summary == json.loads((run / "summary.json").read_text())
     with pytest.raises(DataError, match="n_folds: 2 there, 3 now"):
-        run_joint_study(recordings, settings.model_copy(update={"n_folds": 3}), run)
+        run_study(recordings, settings.model_copy(update={"n_folds": 3}), run)
     renamed = [replace(recordings[0], animal="another"), *recordings[1:]]
     for others in (recordings[::-1], renamed):
         with pytest.raises(DataError, match="already holds a study \\(recordings: "):
-            run_joint_study(others, settings, run)
+            run_study(others, settings, run)
 
 
 def test_a_fit_together_is_done_when_the_files_of_all_are_there(
-    recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(joint_fits, "fit_recordings", stop)
-    one = Round(0, 0, joint_study.split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2), 0)
+    monkeypatch.setattr(module, "fit_recordings", stop)
+    one = Round(0, 0, split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2), 0)
+    fits = TogetherFits(recordings, settings, "cpu", tmp_path)
     for number, recording in enumerate(reversed(recordings)):
         path = one.path(tmp_path, "joint", recording.name)
         path.parent.mkdir(exist_ok=True)
         path.touch()
         if number < len(recordings) - 1:
             with pytest.raises(KeyboardInterrupt):
-                fit_together(recordings, settings, one, "cpu", tmp_path)
-    fit_together(recordings, settings, one, "cpu", tmp_path)
+                fits.fit_together(one)
+    fits.fit_together(one)
 
 
 def test_images_alike_under_any_condition_stay_together_in_any_order_of_recordings(
-    recordings: list[Recording], settings: JointSettings, tmp_path: Path
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, recordings[1].images.shape).astype(np.uint8)
     images[70] = images[3]
     other = replace(recordings[1], images=images, condition="white")
-    splits = [joint_study._rounds(some, settings, tmp_path)[0].split for some in ([recordings[0], other], [other, recordings[0]])]
+    splits = [draw_rounds(some, settings)[0].split for some in ([recordings[0], other], [other, recordings[0]])]
     assert splits[0].sha256() == splits[1].sha256()
     assert splits[0].group[70] == splits[0].group[3]
 
 
-def test_nothing_of_the_test_images_reaches_a_tower(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:
-    split = joint_study.split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2)
+def test_nothing_of_the_test_images_reaches_a_tower(
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path
+) -> None:
+    split = split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2)
     poisoned = []
     for recording in recordings:
         responses = recording.responses.copy()
@@ -189,7 +191,7 @@ def test_nothing_of_the_test_images_reaches_a_tower(recordings: list[Recording],
         images[split.test] = 255
         poisoned.append(replace(recording, responses=responses, images=images))
     for folder, used in (("clean", recordings), ("poisoned", poisoned)):
-        fit_together(used, settings, Round(0, 0, split, 0), "cpu", tmp_path / folder)
+        TogetherFits(used, settings, "cpu", tmp_path / folder).fit_together(Round(0, 0, split, 0))
     models = [sorted((tmp_path / folder / "models").glob("*.safetensors")) for folder in ("clean", "poisoned")]
     assert len(models[0]) == 3
     for clean, other in zip(*models, strict=True):
@@ -205,33 +207,35 @@ def test_larger_sets_of_few_images_are_counted_with_their_validation_images(run:
 
 
 def test_a_recording_joins_other_mice_only(
-    recordings: list[Recording], settings: JointSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("M000001_day1", "M000001_day2", "M000002_day1")
     named = [replace(recording, name=name, animal=None) for recording, name in zip(recordings, names, strict=True)]
     joined = {}
 
-    def note(recording: Recording, others: list[Recording], *rest: object) -> None:
+    def note(fits: TogetherFits, recording: Recording, others: list[Recording], of: Round) -> None:
         joined[recording.name] = [other.name for other in others]
 
-    monkeypatch.setattr(joint_study, "fit_together", lambda *arguments: None)
-    monkeypatch.setattr(joint_study, "fit_alone", lambda *arguments: None)
-    monkeypatch.setattr(joint_study, "fit_joining", note)
-    monkeypatch.setattr(joint_study, "_statistics", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(TogetherFits, "fit_together", lambda *arguments: None)
+    monkeypatch.setattr(TogetherFits, "fit_alone", lambda *arguments: None)
+    monkeypatch.setattr(TogetherFits, "fit_joining", note)
+    monkeypatch.setattr(module, "compare_together_and_alone", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        run_joint_study(named, settings, tmp_path / "run")
+        run_study(named, settings, tmp_path / "run")
     assert joined == {names[0]: [names[2]], names[1]: [names[2]], names[2]: list(names[:2])}
     stated = [replace(recording, animal=animal) for recording, animal in zip(named, ("one", "other", "one"), strict=True)]
     with pytest.raises(KeyboardInterrupt):
-        run_joint_study(stated, settings, tmp_path / "stated")
+        run_study(stated, settings, tmp_path / "stated")
     assert joined == {names[0]: [names[1]], names[1]: [names[0], names[2]], names[2]: [names[1]]}
 
 
-def test_one_recording_and_other_images_are_refused(recordings: list[Recording], settings: JointSettings, tmp_path: Path) -> None:
+def test_one_recording_and_other_images_are_refused(
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match="at least two recordings"):
-        run_joint_study(recordings[:1], settings, tmp_path / "run")
+        run_study(recordings[:1], settings, tmp_path / "run")
     foreign = replace(recordings[1], image_set="others")
     with pytest.raises(DataError, match="one image set"):
-        run_joint_study([recordings[0], foreign], settings, tmp_path / "run")
+        run_study([recordings[0], foreign], settings, tmp_path / "run")
     with pytest.raises(DataError, match="Did you mean 'sizes'"):
-        read_joint_settings(overrides=["size=[20]"])
+        read_together_settings(overrides=["size=[20]"])

@@ -1,13 +1,13 @@
-"""How good the data are, whatever decodes them: repeats, reliability, signal variance and the variance spectrum."""
+"""What a study says of a recording before anything is decoded: its description, its quality, and thumbnails of its images."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from PIL import Image
 
 from dina.checks import DataError
 from dina.randomness import generator_for
@@ -16,7 +16,7 @@ from dina.statistics.reliability import signal_variance_fraction, split_half_rel
 from dina.statistics.repeats import average_halves
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
 
-log = logging.getLogger("dina.study")
+MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,27 @@ class Quality:
     dataset: xr.Dataset
     numbers: Mapping[str, Any]
     warnings: tuple[str, ...]
+
+
+def describe_recording(recording: Recording) -> dict[str, Any]:
+    """Return what ``summary.json`` says of a recording: name, animal, condition, counts, and its fingerprint."""
+    counts = recording.repeats_per_stimulus()
+    shown = counts[counts > 0]
+    same = bool((shown == shown[0]).all())
+    return {
+        "name": recording.name,
+        "animal": recording.animal,
+        "condition": recording.condition,
+        "is_simulated": recording.is_simulated,
+        "n_neurons": recording.n_neurons,
+        "n_stimuli": len(shown),
+        "n_trials": recording.n_trials,
+        "n_repeats": int(shown[0]) if same else None,
+        "n_repeats_range": [int(shown.min()), int(shown.max())],
+        "n_presentations": int(recording.n_presentations.sum()),
+        "notes": list(recording.notes),
+        "sha256": recording.fingerprint(),
+    }
 
 
 def assess_quality(recording: Recording, seed: int) -> Quality:
@@ -107,3 +128,44 @@ def _warnings(constant: np.ndarray, numbers: Mapping[str, Any]) -> tuple[str, ..
     if signal is not None and signal < 0.01:
         warnings.append("The image explains less than 1 % of the variance of the median neuron: expect little of any decoder.")
     return tuple(warnings)
+
+
+def gallery_dataset(recording: Recording, test: Int[np.ndarray, "n_test"]) -> xr.Dataset:
+    """Return the shown test images as 8-bit thumbnails with identity and label.
+
+    The pixel values of the whole gallery are stretched together to 0 … 255, so that contrasts stay comparable;
+    8-bit images stay as they are.
+
+    Parameters
+    ----------
+    recording
+        Where the images are from.
+    test
+        Ids of the test images, shape ``(n_test,)``.
+
+    Returns
+    -------
+    dataset
+        ``thumbnail`` (gallery, thumbnail_height, thumbnail_width[, colour]), ``stimulus_id`` and ``label``
+        (gallery); label is "" where unknown.
+    """
+    shown = test[np.isin(test, recording.stimulus_id)]
+    pixels = recording.images[shown]
+    if pixels.dtype != np.uint8:
+        low, high = float(pixels.min()), float(pixels.max())
+        pixels = np.round((pixels - low) * (255 / (high - low if high > low else 1.0))).astype(np.uint8)
+    height, width = pixels.shape[2:]
+    shrink = min(1.0, MAX_HEIGHT / height, MAX_WIDTH / width)
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    pictures = np.moveaxis(pixels, 1, -1)
+    pictures = pictures[..., 0] if pictures.shape[-1] == 1 else pictures
+    thumbnails = np.stack([_resize(picture, size) for picture in pictures])
+    axes = ("gallery", "thumbnail_height", "thumbnail_width", "colour")[: thumbnails.ndim]
+    labels = np.full(len(shown), "", dtype=object) if recording.labels is None else recording.labels[shown].astype(object)
+    return xr.Dataset({"thumbnail": (axes, thumbnails), "stimulus_id": ("gallery", shown), "label": ("gallery", labels)})
+
+
+def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[1::-1] == size:
+        return picture
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, Image.Resampling.BOX))

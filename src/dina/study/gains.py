@@ -1,8 +1,9 @@
-"""What the fits of a joint study say together: accuracies and gains by recording, over mice, and where spread comes from."""
+"""What several recordings gain from one another: accuracies and gains by recording and over mice, spread, similarity of maps."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -33,7 +34,7 @@ class RecordingRounds:
     name
         Of the recording.
     joint, alone, joining
-        Results of `dina.study.joint_fits`, by fold and seed; ``joining`` may be empty.
+        Results of `dina.study.together_and_alone`, by fold and seed; ``joining`` may be empty.
     animal
         As the recording states it; None where it does not, and its name must tell.
     """
@@ -46,8 +47,8 @@ class RecordingRounds:
 
 
 @dataclass(frozen=True, eq=False)
-class JointStatistics:
-    """What a joint study found.
+class Gains:
+    """What a study of several recordings found.
 
     Parameters
     ----------
@@ -75,9 +76,39 @@ class JointStatistics:
     alignment: xr.Dataset
     alignment_findings: dict[tuple[str, str, str], Finding]
 
+    def datasets(self) -> dict[str, xr.Dataset]:
+        """Return the arrays by the name of their file."""
+        across = {} if self.across is None else {"across_recordings": self.across.to_dataset()}
+        return across | {"alignment": self.alignment, "p_values": self.p_values}
 
-def joint_statistics(recordings: Sequence[RecordingRounds], seed: int, n_resamples: int) -> JointStatistics:
-    """Compute all statistics of a joint study from what its fits left.
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers over all recordings for ``summary.json``; null with a reason where one cannot be computed."""
+        p_values = self.p_values
+        over_mice, over_images = ("p_over_mice", "q_over_mice"), ("p_over_images", "q_over_images")
+        gains = []
+        for name in p_values["name"].values:
+            one = p_values.sel(name=name)
+            by_recording = {
+                key: {str(r): _number(one[key].sel(recording=r).item()) for r in one["recording"].values} for key in over_images
+            }
+            gains.append({"name": str(name), **{key: _number(one[key].item()) for key in over_mice}, **by_recording})
+        return {
+            "over_mice": [] if self.across is None else [finding.to_json() for finding in self.across.combined],
+            "gains": gains,
+            "variance_components": [finding.to_json() for finding in self.components],
+            "alignment": [
+                {"maps": kind, "recording": one, "other": other, **finding.to_json()}
+                for (kind, one, other), finding in self.alignment_findings.items()
+            ],
+        }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if value == value else None
+
+
+def compare_together_and_alone(recordings: Sequence[RecordingRounds], seed: int, n_resamples: int) -> Gains:
+    """Compute all statistics of a study of several recordings from the files of its fits.
 
     Parameters
     ----------
@@ -99,16 +130,16 @@ def joint_statistics(recordings: Sequence[RecordingRounds], seed: int, n_resampl
     findings = {name: tuple(pair[0] for pair in pairs) for name, pairs in found.items()}
     across = None
     if len(recordings) > 1:
-        told = [
-            RecordingFindings(name, mice[name], {"joint": {finding.name: finding for finding in own}})
-            for name, own in findings.items()
+        each = [
+            RecordingFindings(name, mice[name], {"joint": {finding.name: finding for finding in some}})
+            for name, some in findings.items()
         ]
-        across = combine_recordings(told, seed, n_resamples)
+        across = combine_recordings(each, seed, n_resamples)
     accuracy = _accuracies(recordings)
     alignment, compared = _alignments(recordings, seed, min(n_resamples, 1000))
     p_values = _p_values(found, mice, seed)
     components = variance_components(accuracy, ("seed", "fold", "recording"))
-    return JointStatistics(findings, mice, across, p_values, components, alignment, compared)
+    return Gains(findings, mice, across, p_values, components, alignment, compared)
 
 
 def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> list[tuple[Finding, float]]:
@@ -239,3 +270,34 @@ def _compare(name: str, rounds: Sequence[xr.Dataset], gram: str, seed: int, n_pe
         return Finding(name, math.nan, "1", len(common), reason="The two recordings have too few test images in common.")
     first, second = (one[gram].to_numpy()[np.ix_(own, own)] for one, own in zip(rounds, rows, strict=True))
     return compare_by_cka(name, first, second, seed, n_permutations)
+
+
+def count_updates(recordings: Sequence[RecordingRounds]) -> list[dict[str, Any]]:
+    """Return for every kind of fit the median numbers of updates that were made, and after which weights were kept.
+
+    Parameters
+    ----------
+    recordings
+        The results of all fits.
+
+    Returns
+    -------
+    rows
+        ``fit`` ("together", "alone" or "joining"), ``size`` (number of images, None for all), ``n_fits``, ``made``, ``kept``.
+    """
+    rows = []
+    for name in ("together", "alone"):
+        fits = [one for each in recordings for one in (each.joint if name == "together" else each.alone).values()]
+        rows.append(_updates(name, None, [one.attrs for one in fits]))
+    few = [one for each in recordings for one in each.joining.values()]
+    for size in sorted({int(size) for one in few for size in one["size"].to_numpy()}):
+        at_size = [one.sel(size=size) for one in few if size in one["size"]]
+        for side, name in (("shared", "joining"), ("alone", "alone")):
+            counts = [{part: int(one[f"{part}_{side}"]) for part in ("n_updates", "kept_updates")} for one in at_size]
+            rows.append(_updates(name, size, counts))
+    return rows
+
+
+def _updates(name: str, size: int | None, fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    made, kept = (float(np.median([int(one[part]) for one in fits])) for part in ("n_updates", "kept_updates"))
+    return {"fit": name, "size": size, "n_fits": len(fits), "made": made, "kept": kept}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dina.cli import main
-from dina.cli.joint_command import open_member
+from dina.cli.app import main
+from dina.cli.sessions import open_recording
+from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 
 SESSION = {"n_neurons": 20, "n_stimuli": 100, "height": 16, "width": 32, "n_subunits": 30, "n_spontaneous": 0}
@@ -23,14 +24,20 @@ QUICK = [
 ]
 
 
+def end_of(*words: str) -> int:
+    """Return the exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0)
+
+
 def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for mouse in (0, 1):
         made = replace(simulate("demo", settings=SESSION, mouse=mouse), animal="one" if mouse == 0 else None)
         made.write(tmp_path / f"mouse{mouse}.nc")
-    words = ["joint", str(tmp_path / "mouse0.nc"), str(tmp_path / "mouse1.nc"), "--out", str(tmp_path / "run"), "--threads", "1"]
-    with pytest.raises(SystemExit) as ended:
-        main([*words, *(word for setting in QUICK for word in ("--set", setting))])
-    assert not ended.value.code
+    words = ["study", str(tmp_path / "mouse0.nc"), str(tmp_path / "mouse1.nc"), "--out", str(tmp_path / "run"), "--threads", "1"]
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+    assert end_of(*words, *settings) == 0
     out = capsys.readouterr().out
     assert "mean over mice" in out
     assert "Animals taken from names: simulated-demo" in out
@@ -50,17 +57,31 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"
 
+    # the other word for the same study finds it finished
+    assert end_of("joint", *words[1:], *settings) == 0
+    assert "mean over mice" in capsys.readouterr().out
+    assert end_of("report", str(tmp_path / "run")) == 0
+    for command in ("interpret", "verdict", "compare"):
+        capsys.readouterr()
+        assert end_of(command, str(tmp_path / "run")) == 2
+        assert "must be a run of one recording to be interpreted, judged or compared; it holds 2" in capsys.readouterr().err
+    assert end_of(*words, *settings, "--features", "features.npy") == 2
+    assert "Features of images are for a study of one recording" in capsys.readouterr().err
+
 
 def test_a_single_recording_is_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     simulate("demo", settings=SESSION).write(tmp_path / "mouse0.nc")
-    with pytest.raises(SystemExit) as ended:
-        main(["joint", str(tmp_path / "mouse0.nc"), "--out", str(tmp_path / "run"), "--threads", "1"])
-    assert ended.value.code == 2
+    assert end_of("joint", str(tmp_path / "mouse0.nc"), "--out", str(tmp_path / "run"), "--threads", "1") == 2
     assert "at least two recordings" in capsys.readouterr().err
 
 
-def test_a_number_after_the_name_of_a_session_is_a_mouse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_after_the_name_of_a_session_is_a_mouse(small_session: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("dina.recordings.simulator.simulate", lambda session, seed, mouse=0: asked.append((session, seed, mouse)))
-    open_member("demo:2", None, 7)
+
+    def simulate_little(session: str, seed: int, mouse: int = 0) -> Recording:
+        asked.append((session, seed, mouse))
+        return small_session
+
+    monkeypatch.setattr("dina.cli.sessions.simulate", simulate_little)
+    open_recording("demo:2", None, 7)
     assert asked == [("demo", 7, 2)]

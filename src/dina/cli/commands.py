@@ -1,0 +1,283 @@
+"""The commands that make and show runs (study, demo, joint, report, objectives) and those that give recordings."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from dina.cli.process import choose_device, set_threads
+
+# everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded
+
+log = logging.getLogger(__name__)
+
+SOURCE = "source.json"
+"""Where a run notes which recording it studied; results do not depend on it."""
+
+StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
+Preset = Annotated[str | None, typer.Option(help="Towers of dina: default, scratch, paper, or a recipe (docs/recipes.md).")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run goes; by default under runs/.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computation; by default all cores.")]
+Features = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npy", help="Features of the images, a row for each, for objectives that need them."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
+
+
+def study(
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECORDING...",
+            help="A file or folder, a fetched recording, or a simulated session: demo, benchmark, full. Several are studied together.",
+        ),
+    ],
+    study_file: StudyFile = None,
+    preset: Preset = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    features: Features = None,
+) -> None:
+    """Decode a recording beside all rivals, and write a report; of several recordings, do as dina joint does.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    _study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images, features)
+
+
+def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
+    """Do the same on a small simulated session: no data needed."""
+    _study(["demo"], None, None, [], out or Path("runs/demo"), None, device, threads, force, None)
+
+
+def joint(
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECORDING...",
+            help="Two or more that show the same images; demo:1, demo:2 … are mice that see the images of demo.",
+        ),
+    ],
+    study_file: StudyFile = None,
+    preset: Annotated[str | None, typer.Option(help="default, scratch, mindeye2 or mindbridge.")] = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the files.")] = None,
+) -> None:
+    """Decode several recordings with one image tower, and let each join the others with few images.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    _study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images, together=True)
+
+
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")]) -> None:
+    """Draw the figures and the page of a run again."""
+    _draw_report(run)
+    _print_table(run)
+    print(f"Report: {run / 'report.html'}")
+
+
+def objectives(
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="As `dina study` takes it; best with labels.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[OBJECTIVES]", help="By default all.")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated; by default 0, 1 and 2.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Budget of every fit; by default that of the preset scratch.")] = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    features: Features = None,
+) -> None:
+    """Train the same towers with every objective, and say whether a low-level bias is made by the contrastive one.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    from dina.analyses.objectives.page import ObjectivesReport, objectives_remarks, objectives_table, write_objectives
+    from dina.cli.sessions import open_recording
+    from dina.cli.tables import print_report_table
+    from dina.study.objectives_study import study_objectives
+    from dina.study.unfinished_run import safe_name
+
+    chosen = seeds or [0, 1, 2]
+    changes = [*(overrides or []), *_features_words(features)]
+    opened = open_recording(recording, images, chosen[0])
+    folder = out or Path("runs") / f"{safe_name(opened.name)}-objectives"
+    found = study_objectives(
+        opened, folder, names or None, chosen, epochs, choose_device(device), n_threads, changes, force=force
+    )
+    comparison, verdict = found.comparison, found.comparison.verdict
+    report = ObjectivesReport(
+        opened.name,
+        comparison.findings,
+        comparison.similarity,
+        verdict.claim,
+        verdict.verdict,
+        verdict.reason,
+        comparison.seeds,
+        found.learning,
+        found.reasons,
+    )
+    print_report_table(objectives_table(report.findings), objectives_remarks(report), style="")
+    print("Written: " + ", ".join(str(path) for path in write_objectives(report, folder)))
+    log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def simulate(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="demo, benchmark or full.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.nc", help="The file to write.")],
+    condition: Annotated[str | None, typer.Option(help="natural, white, 8D, 4D or small.")] = None,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    force: Force = False,
+) -> None:
+    """Write a simulated session with known truth as a file."""
+    _check_place(out, force)
+    set_threads(threads)
+    from dina.recordings.simulator import simulate
+    from dina.study.settings_file import apply_overrides
+
+    changes = apply_overrides({}, overrides or [])
+    log.info("Simulating the session %s …", session)
+    recording = simulate(session, seed or 0, settings=changes, condition=cast(Any, condition))
+    recording.write(out)
+    counts = recording.repeats_per_stimulus()
+    print(
+        f"{out}: {recording.name}, {recording.n_neurons} neurons, {recording.n_stimuli} images"
+        f" shown {counts.min()} to {counts.max()} times, {out.stat().st_size / 1e6:.0f} MB."
+    )
+
+
+def fetch(
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="Where from; by default lists the sources.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Files to fetch; by default lists them.")] = None,
+) -> None:
+    """Download published recordings into the cache.
+
+    Every file is checked against its checksum; an interrupted download goes on where it stopped.
+    """
+    from dina.checks import check_choice
+    from dina.recordings.formats import FORMATS
+
+    deposits = {name: known.deposit for name, known in FORMATS.items() if known.deposit is not None}
+    if source is None:
+        print(*deposits, sep="\n")
+        return
+    deposit = deposits[check_choice("source", source, deposits)]
+    print(*(deposit.fetch(names) if names else deposit.list_recordings()), sep="\n")
+
+
+def doctor(threads: Threads = None) -> None:
+    """Show versions, threads, device, memory, cache and speed."""
+    from dina.cli.doctor import carry_out_doctor
+
+    carry_out_doctor(threads)
+
+
+def _check_place(out: Path, force: bool) -> None:
+    """Refuse a place where no recording can be written."""
+    from dina.checks import DataError
+
+    if out.suffix not in (".nc", ".zarr"):
+        raise DataError(f"A recording is written as FILE.nc or FOLDER.zarr; got {out}. Change the ending of --out.")
+    if out.exists() and (out.suffix == ".zarr" or not force):
+        remedy = "Choose another --out." if out.suffix == ".zarr" else "Choose another --out, or replace it with --force."
+        raise DataError(f"{out} already exists. {remedy}")
+
+
+def _study(
+    recordings: Sequence[str],
+    study_file: Path | None,
+    preset: str | None,
+    overrides: Sequence[str] | None,
+    out: Path | None,
+    seed: int | None,
+    device: str,
+    threads: int | None,
+    force: bool,
+    images: Path | None,
+    features: Path | None = None,
+    *,
+    together: bool = False,
+) -> None:
+    """Read one or several recordings, study them, report and print."""
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    from dina.checks import DataError
+    from dina.cli.sessions import open_each, settle
+    from dina.study import default_run_name, read_settings, read_together_settings, run_study
+
+    together = together or len(recordings) > 1
+    if together and features is not None:
+        raise DataError("Features of images are for a study of one recording; several were given. Leave --features out.")
+    changes = [*(overrides or []), *_features_words(features)]
+    changes += [*([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
+    settings = (read_together_settings if together else read_settings)(study_file, changes)
+    chosen = choose_device(device)
+    words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
+    opened = open_each(words, images, settings.seed)
+    run = out or Path("runs") / default_run_name(opened, settings)
+    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
+    del opened
+    if not together:
+        _note_source(run, words[0], images, settings.seed)
+    if not (run / "report.html").is_file():
+        _draw_report(run)
+    _print_table(run)
+    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def _draw_report(run: Path) -> None:
+    """Draw figures and page of a run, and bring its checksums up to date."""
+    from dina.checks import DataError
+
+    if not (run / "summary.json").is_file():
+        raise DataError(f"{run} must be a finished run directory with summary.json; it is not. Give the --out of `dina study`.")
+    from dina.report import write_report
+
+    log.info("Drawing the report …")
+    write_report(run)
+
+
+def _print_table(run: Path) -> None:
+    from dina.cli.tables import print_run
+    from dina.study.run_directory import Run
+
+    print_run(Run(run))
+
+
+def _features_words(features: Path | None) -> list[str]:
+    """Return the option --features as a setting, with its full path: ``study.toml`` may be read from another folder."""
+    return [] if features is None else [f"image_features={json.dumps(str(features.resolve()), ensure_ascii=False)}"]
+
+
+def _note_source(run: Path, recording: str, images: Path | None, seed: int) -> None:
+    """Write down the word, settled, that opened the recording, so that later commands find it; an existing note stays."""
+    from dina.artifacts import write_json
+
+    if not (run / SOURCE).is_file():
+        place = None if images is None else str(images.resolve())
+        write_json(run / SOURCE, {"recording": recording, "images": place, "seed": seed})

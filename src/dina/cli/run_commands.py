@@ -1,0 +1,161 @@
+"""The commands that take finished runs: interpret, verdict, compare."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dina.cli.commands import SOURCE, Device, Threads
+from dina.cli.process import choose_device, set_threads
+
+if TYPE_CHECKING:
+    from dina.analyses.across_recordings import AcrossRecordings
+
+# everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded
+
+log = logging.getLogger(__name__)
+
+
+def interpret(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ANALYSES]", help="By default all that are not slow.")] = None,
+    recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="RECORDING", help="The same images under another condition; may be repeated."),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    slow: Annotated[bool, typer.Option("--all", help="Slow analyses too: those that fit towers again.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat analyses that are there.")] = False,
+    findings: Annotated[bool, typer.Option("--findings", help="Print every statistic, too.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting of the one analysis that is named; may be repeated."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List all analyses with their questions and settings.")] = False,
+) -> None:
+    """Find out what in the image, and which neurons, carry the decoding of a run.
+
+    Stopped at any moment, the same command goes on from what was finished.
+    """
+    if listed:
+        _list_analyses()
+        return
+    if run is None:
+        raise typer.BadParameter("Name the run directory that `dina study` wrote, or give --list.", param_hint="RUN")
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_condition, open_settled
+    from dina.cli.tables import print_findings, print_verdicts
+    from dina.report import write_report
+    from dina.study.interpret import interpret_run, judge_run
+    from dina.study.run_directory import read_finished
+    from dina.study.settings_file import apply_overrides
+
+    read_finished(run)
+    settings = apply_overrides({}, overrides or [])
+    word, kept_images, seed = _read_source(run, recording, images)
+    opened = open_settled(word, kept_images, seed)
+    further = tuple(open_condition(other, word, seed) for other in others or [])
+    found = interpret_run(
+        run, opened, names or [], choose_device(device), n_threads, further, settings, is_slow_wanted=slow, force=force
+    )
+    del opened, further
+    write_report(run)
+    if findings:
+        print_findings(found)
+    print_verdicts({run.name: judge_run(run)})
+    n_findings = sum(len(one.findings) for one in found.values())
+    print(f"{n_findings} findings of {len(found)} analyses; `dina interpret {run} --findings` prints them.")
+    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    log.info("Done in %.0f s.", time.monotonic() - began)
+
+
+def verdict(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Interpreted run directories, one or several.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where findings over several recordings go.")] = None,
+) -> None:
+    """Say which claims the findings of runs support, by rules that were written down beforehand.
+
+    Runs of several recordings are judged together, too, with the mouse as the unit.
+    """
+    from dina.cli.tables import print_verdicts
+    from dina.study.judge_runs import judge_runs
+
+    judged = judge_runs(runs)
+    print_verdicts(judged.verdicts)
+    if judged.guessed:
+        print(judged.guessed)
+    if out is not None:
+        _write_across(judged.across, out)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories that `dina study` wrote.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where CSV, Markdown and figure go.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DECODER", help="With which all are compared, as the table calls it; by default dina of the first run."
+        ),
+    ] = None,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Allow runs of different recordings or splits, unpaired.")] = False,
+    threads: Threads = None,
+) -> None:
+    """Put several runs into one table and one figure, with paired differences on the same queries."""
+    set_threads(threads)
+    from dina.cli.tables import print_report_table
+    from dina.report.comparison_of_runs import comparison_remarks, comparison_table, write_comparison
+    from dina.study.compared_runs import compare_runs
+
+    comparison = compare_runs(runs, reference, mixed=mixed)
+    print_report_table(comparison_table(comparison), comparison_remarks(comparison))
+    if out is not None:
+        print("Written: " + ", ".join(str(path) for path in write_comparison(comparison, out)))
+
+
+def _write_across(across: "AcrossRecordings | None", out: Path) -> None:
+    """Write the findings over recordings as arrays, table and figures."""
+    from dina.artifacts import write_dataset, write_text
+    from dina.checks import DataError
+    from dina.figures.svg import svg_of
+    from dina.report.over_mice import across_recordings_section
+
+    if across is None:
+        raise DataError("--out needs runs of at least two recordings decoded with one preset. Give such runs, or leave it out.")
+    dataset = across.to_dataset()
+    write_dataset(out / "across_recordings.nc", dataset)
+    write_text(out / "across_recordings.csv", dataset.to_dataframe().reset_index().to_csv(index=False, lineterminator="\n"))
+    for part in across_recordings_section(dataset, across.findings()).figures:
+        write_text(out / f"{part.name}.svg", svg_of(part.figure, part.name))
+    print(f"Findings over recordings: {out / 'across_recordings.csv'}")
+
+
+def _list_analyses() -> None:
+    """Print every analysis with its question, what can be set, and whether it is slow."""
+    from dina.analyses import ANALYSES
+
+    for name, row in ANALYSES.items():
+        known = [] if row.settings_type is None else list(row.settings_type.model_fields)
+        print(f"{name}{' (slow)' if row.is_slow else ''}: {row.question}")
+        print(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
+
+
+def _read_source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
+    """Return the settled word, images and seed that open the recording: as given now, else as noted in the run."""
+    from dina.checks import DataError
+    from dina.cli.sessions import settle
+
+    noted = json.loads((run / SOURCE).read_text(encoding="utf-8")) if (run / SOURCE).is_file() else {}
+    seed = int(noted.get("seed", 0))
+    if recording is not None:
+        return settle(recording), images, seed
+    if not noted:
+        raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
+    kept = noted.get("images")
+    return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed

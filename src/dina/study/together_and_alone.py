@@ -1,0 +1,334 @@
+"""Fit several recordings together with one image tower, each alone beside it, and each joining the others with few images."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Int
+
+from dina.analyses.across_recordings import explain_guesses, mouse_of
+from dina.artifacts import write_dataset, write_json
+from dina.data.pairs import Pairs, make_task
+from dina.data.splits import Split
+from dina.progress import track
+from dina.randomness import generator_for, seed_for
+from dina.recordings.recording import Recording
+from dina.retrieval.ranks import retrieve
+from dina.shapes import Scores
+from dina.statistics.map_similarity import gram_of
+from dina.statistics.resampling import percentile_interval
+from dina.study.environment import Timings
+from dina.study.gains import RecordingRounds, compare_together_and_alone, count_updates
+from dina.study.recording_facts import describe_recording
+from dina.study.run_directory import CHECKPOINTS, RESULTS, SUMMARY, split_to_json
+from dina.study.settings import TogetherSettings, dina_settings
+from dina.study.split_pairs import SplitPairs, draw_splits
+from dina.study.unfinished_run import safe_name
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs, updates_per_epoch
+from dina.training.dina_decoder import FittedRecordings, build_untrained, fit_recordings, join_recording
+from dina.training.fit import with_updates
+from dina.training.presets import PRESETS, PresetSettings
+from dina.training.saved import save_towers
+from dina.version import __version__
+
+N_PERMUTATIONS = 2000
+FEWEST_VALIDATION = 6
+"""Fewest images by which a recording that joins chooses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One fold of images and one seed of training.
+
+    Parameters
+    ----------
+    fold, repeat
+        Numbers of the split and of the training on it.
+    split
+        Of image identities, for all recordings.
+    seed
+        Of training.
+    """
+
+    fold: int
+    repeat: int
+    split: Split
+    seed: int
+
+    def path(self, folder: Path, kind: str, recording: str) -> Path:
+        """Return where results about a recording are kept; ``kind`` is "joint", "alone" or "joining"."""
+        return folder / RESULTS / f"{kind}_{file_name_of(recording)}_fold{self.fold}_seed{self.repeat}.nc"
+
+
+def file_name_of(recording: str) -> str:
+    """Return a word for files about a recording: different names, different words, also on systems blind to case.
+
+    Examples
+    --------
+    >>> file_name_of("M1 day 2"), file_name_of("m1 day 2")
+    ('M1_day_2-7abead', 'm1_day_2-1d0955')
+    """
+    return f"{safe_name(recording)}-{hashlib.sha256(recording.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True, eq=False)
+class TogetherFits:
+    """All fits of a study of several recordings, each kept in a file of its own as soon as it is done.
+
+    A fit whose file is there is left alone; one that was stopped goes on from its checkpoint.
+
+    Parameters
+    ----------
+    recordings, settings, device
+        As `dina.study.run_study` takes them.
+    folder
+        The run directory.
+    """
+
+    recordings: Sequence[Recording]
+    settings: TogetherSettings
+    device: str
+    folder: Path
+
+    def carry_out(self, rounds: Sequence[Round]) -> None:
+        """Do every fit that is not there yet: together first, then recording by recording."""
+        detail: dict[str, str] = {}
+        for of in track(rounds, "Folds and seeds"):
+            self.fit_together(of)
+            for recording in track(self.recordings, "Recordings alone and joining", detail=detail):
+                detail["recording"] = recording.name
+                # recordings of one animal may hold the same neurons: none of them may teach about a new one
+                mouse = mouse_of(recording.name, recording.animal)
+                others = [other for other in self.recordings if mouse_of(other.name, other.animal) != mouse]
+                self.fit_alone(recording, of)
+                self.fit_joining(recording, others, of)
+
+    def fit_together(self, of: Round) -> None:
+        """Fit all recordings together, and write how each decodes; it is done when the files of all are there."""
+        paths = [of.path(self.folder, "joint", recording.name) for recording in self.recordings]
+        if all(path.is_file() for path in paths):
+            return
+        pairs = [_pairs_of(recording, of.split) for recording in self.recordings]
+        sizes = self._sizes(of)
+        found = self._fit([each for each, _ in pairs], self.preset_settings(sizes, sizes), of.seed, "together", of)
+        for recording, (_, test), path in zip(self.recordings, pairs, paths, strict=True):
+            towers = found.towers[recording.name]
+            if of.fold == of.repeat == 0:
+                save_towers(towers, self.folder / "models" / f"{file_name_of(recording.name)}.safetensors")
+            attributes = {**found.chosen, "best_epoch": found.history.best_epoch, **found.history.updates()}
+            write_dataset(path, _judge(towers, test, of.seed).assign_attrs(attributes))
+        self._forget("together", of)
+
+    def fit_alone(self, recording: Recording, of: Round) -> None:
+        """Fit the same towers on one recording alone, and write how it decodes and how similar maps are before training.
+
+        It gets as many updates as all recordings together. Every recording begins with random weights of its own: towers
+        that began alike would end alike.
+        """
+        path = of.path(self.folder, "alone", recording.name)
+        if path.is_file():
+            return
+        pairs, test = _pairs_of(recording, of.split)
+        preset = self.preset_settings([pairs.train.n_stimuli], self._sizes(of))
+        seed = _seed_alone(recording, of)
+        alone = self._fit([pairs], preset, seed, path.stem, of)
+        untrained = _grams(build_untrained(self.settings.preset, preset, pairs, seed, self.device), test, "_untrained")
+        found = _judge(alone.towers[recording.name], test, of.seed)
+        write_dataset(path, found.assign(untrained).assign_attrs(alone.history.updates()))
+        self._forget(path.stem, of)
+
+    def fit_joining(self, recording: Recording, others: Sequence[Recording], of: Round) -> None:
+        """Let a recording join what the others have learnt together, with few images, beside the same images alone.
+
+        An image counts as one of the few whether it is used for training (four of five) or for validation. Larger sets
+        contain the smaller ones. Mean and deviation of the neurons come from the few training images, too. Sizes that the
+        recording does not have are left out.
+        """
+        path = of.path(self.folder, "joining", recording.name)
+        orders = _orders(recording, of)
+        sizes = [size for size in sorted(set(self.settings.sizes)) if sum(map(len, _few(orders, size))) == size]
+        if path.is_file() or not sizes or not others:
+            return
+        theirs = [_n_train(other, of.split) for other in others]
+        pairs = [_pairs_of(other, of.split)[0] for other in others]
+        shared = self._fit(pairs, self.preset_settings(theirs, theirs), of.seed, path.stem, of)
+        found = []
+        for size in sizes:
+            few, test = _pairs_of(recording, of.split, _few(orders, size))
+            preset = self.preset_settings([few.train.n_stimuli], theirs)
+            alone = self._fit([few], preset, _seed_alone(recording, of), f"{path.stem}_{size}", of)
+            both = {
+                "shared": join_recording(shared, few, of.seed, self.device, preset.fit),
+                "alone": (alone.towers[recording.name], alone.history),
+            }
+            values = {f"top1_{name}": _judge(towers, test, of.seed)["top1"] for name, (towers, _) in both.items()}
+            counts = {f"{part}_{name}": n for name, (_, history) in both.items() for part, n in history.updates().items()}
+            found.append(xr.Dataset({**values, **counts}))
+        write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
+        for name in (path.stem, *(f"{path.stem}_{size}" for size in sizes)):
+            self._forget(name, of)
+
+    def read(self, rounds: Sequence[Round]) -> list[RecordingRounds]:
+        """Read what was written about every recording, by fold and seed; what is not there is left out."""
+        kept = []
+        for each in self.recordings:
+            joint, alone, joining = (_read(rounds, self.folder, kind, each.name) for kind in ("joint", "alone", "joining"))
+            kept.append(RecordingRounds(each.name, joint, alone, joining, each.animal))
+        return kept
+
+    def _sizes(self, of: Round) -> list[int]:
+        return [_n_train(recording, of.split) for recording in self.recordings]
+
+    def preset_settings(self, n_images: Sequence[int], together: Sequence[int]) -> PresetSettings:
+        """Return the settings of a fit with these numbers of training images, beside a fit of ``together``.
+
+        Fits that are compared may make as many updates, see `with_updates`.
+        """
+        preset = dina_settings(self.settings.preset, self.settings.dina)
+        if PRESETS[self.settings.preset].has_closed_form_start:
+            return preset
+        n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
+        return preset.model_copy(update={"fit": with_updates(preset.fit, n_images, max(n_updates, self.settings.fewest_updates))})
+
+    def _fit(self, pairs: Sequence[RecordingPairs], preset: PresetSettings, seed: int, name: str, of: Round) -> FittedRecordings:
+        return fit_recordings(self.settings.preset, preset, pairs, seed, self.device, self._checkpoints(name, of))
+
+    def _checkpoints(self, name: str, of: Round) -> Path:
+        return self.folder / CHECKPOINTS / f"{name}_fold{of.fold}_seed{of.repeat}"
+
+    def _forget(self, name: str, of: Round) -> None:
+        shutil.rmtree(self._checkpoints(name, of), ignore_errors=True)
+
+
+def study_together(
+    recordings: Sequence[Recording], settings: TogetherSettings, device: str, folder: Path, timings: Timings
+) -> None:
+    """Do the whole study of several recordings in ``folder``, from the splits to ``summary.json``.
+
+    Parameters
+    ----------
+    recordings, settings, device
+        As `dina.study.run_study` takes them.
+    folder
+        The run directory.
+    timings
+        Of the steps.
+    """
+    with timings.of("split"):
+        rounds = draw_rounds(recordings, settings)
+        for each in rounds:
+            write_json(folder / f"split_fold{each.fold}.json", split_to_json(each.split))
+    with timings.of("fits"):
+        fits = TogetherFits(recordings, settings, device, folder)
+        fits.carry_out(rounds)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    with timings.of("analysis"):
+        kept = fits.read(rounds)
+        found = compare_together_and_alone(kept, settings.seed, settings.evaluation.n_resamples)
+        for name, dataset in found.datasets().items():
+            write_dataset(folder / RESULTS / f"{name}.nc", dataset)
+        splits = [
+            {"fold": each.fold, "sha256": each.split.sha256(), "n_test": len(each.split.test)}
+            for each in rounds
+            if each.repeat == 0
+        ]
+        described = [
+            describe_recording(each)
+            | {"mouse": found.mice[each.name], "findings": [finding.to_json() for finding in found.by_recording[each.name]]}
+            for each in recordings
+        ]
+        summary = {
+            "dina_version": __version__,
+            "preset": settings.preset,
+            "recordings": described,
+            "animals_from_names": explain_guesses({each.name: each.animal for each in recordings}),
+            "splits": splits,
+        }
+        write_json(folder / SUMMARY, summary | found.to_json() | {"updates": count_updates(kept)})
+
+
+def draw_rounds(recordings: Sequence[Recording], settings: TogetherSettings) -> list[Round]:
+    """Draw the split of every fold, jointly for all recordings, and list what is to be fitted."""
+    seeds = [settings.seed, *(seed_for(settings.seed, f"fold {fold}") for fold in range(1, settings.n_folds))]
+    trainings = [settings.seed, *(seed_for(settings.seed, f"training {repeat}") for repeat in range(1, settings.n_seeds))]
+    return [
+        Round(fold, repeat, split, seed)
+        for fold, split in enumerate(draw_splits(recordings, settings.split, seeds))
+        for repeat, seed in enumerate(trainings)
+    ]
+
+
+def _read(rounds: Sequence[Round], folder: Path, kind: str, recording: str) -> Mapping[tuple[int, int], xr.Dataset]:
+    found = {}
+    for each in rounds:
+        path = each.path(folder, kind, recording)
+        if path.is_file():
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                found[each.fold, each.repeat] = opened.load()
+    return found
+
+
+def _n_train(recording: Recording, split: Split) -> int:
+    return len(np.intersect1d(recording.stimulus_id, split.train))
+
+
+def _seed_alone(recording: Recording, of: Round) -> int:
+    """Return the seed of a recording that is fitted alone, independent of those of others."""
+    return seed_for(of.seed, f"alone {recording.name}")
+
+
+def _pairs_of(
+    recording: Recording, split: Split, few: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[RecordingPairs, Pairs]:
+    """Return training and validation pairs, all or of few images, and the test pairs standardised in the same way."""
+    pairs = SplitPairs.of(recording, *((split.train, split.validation) if few is None else few), split.test)
+    return RecordingPairs(pairs.train, pairs.validation, recording.name), pairs.test
+
+
+def _orders(recording: Recording, of: Round) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:
+    """Return the training and the validation images of a recording in random order."""
+    generator = generator_for(of.seed, f"few images of {recording.name}")
+    shown = np.unique(recording.stimulus_id)
+    train, validation = (generator.permutation(np.intersect1d(ids, shown)) for ids in (of.split.train, of.split.validation))
+    return train, validation
+
+
+def _few(orders: tuple[np.ndarray, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    n_validation = max(FEWEST_VALIDATION, size // 5)
+    return np.sort(orders[0][: size - n_validation]), np.sort(orders[1][:n_validation])
+
+
+def _judge(towers: AlignedTowers, test: Pairs, seed: int) -> xr.Dataset:
+    """Return per test image whether it is found, the null of that, and how similar the maps of all test images are."""
+    task = make_task(test, "averaged")
+    scores = towers.score(task.queries, task.gallery)
+    found = retrieve(scores, task.target, "image_from_response")
+    low, high = _null(scores, seed)
+    variables = {
+        "top1": (("query",), found.top(1)),
+        "rank": (("query",), found.rank()),
+        "null_low": ((), low),
+        "null_high": ((), high),
+        **_grams(towers, test),
+    }
+    return xr.Dataset(variables, coords={"stimulus_id": (("query",), test.stimulus_id)}, attrs={"n_gallery": found.n_gallery})
+
+
+def _grams(towers: AlignedTowers, test: Pairs, suffix: str = "") -> dict[str, tuple[tuple[str, str], np.ndarray]]:
+    """Return the products of the maps of all pairs of test images, for either tower."""
+    responses = make_task(test, "averaged").queries.responses
+    maps = {"neural": towers.encode_responses(responses), "image": towers.encode_images(test.images)}
+    return {f"gram_{name}{suffix}": (("query", "other"), gram_of(one.reshape(len(one), -1))) for name, one in maps.items()}
+
+
+def _null(scores: Scores, seed: int) -> tuple[float, float]:
+    """Return the central 95 % of top-1 accuracy when queries are assigned to other images at random."""
+    generator = generator_for(seed, "assignments")
+    best = scores.argmax(axis=1)
+    permuted = generator.permuted(np.broadcast_to(np.arange(len(best)), (N_PERMUTATIONS, len(best))), axis=1)
+    return percentile_interval((permuted == best).mean(axis=1))
