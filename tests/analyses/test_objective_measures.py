@@ -133,7 +133,7 @@ def test_an_accuracy_of_none_leaves_what_wilson_leaves_and_shares_stay_where_the
     np.testing.assert_allclose((kept.low, kept.high), np.quantile(means, [0.025, 0.975]), atol=0.06)
 
 
-def test_likeness_of_maps_is_one_with_themselves_and_symmetric() -> None:
+def test_similarity_of_maps_is_one_with_themselves_and_symmetric() -> None:
     measured = {(name, 0): fabricate(0.5, number) for number, name in enumerate(("contrastive", "siglip"))}
 
     similarity = compare_objectives(measured, {}).similarity

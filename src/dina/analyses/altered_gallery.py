@@ -16,7 +16,6 @@ from dina.randomness import generator_for
 from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages, Scores
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.dina_decoder import DinaDecoder
 
 FEWEST_IMAGES = 10
 """Test images that a gallery needs."""
@@ -118,13 +117,9 @@ def refit_altered(
 
 
 def _refit(decoded: Decoded, alter: Alter) -> dict[str, np.ndarray]:
-    train, validation, test = (
-        replace(pairs, images=alter(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
-    )
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
-    towers = decoder.fit(train, validation).towers
-    assert towers is not None  # set by fit; tells the type checker
-    return {"first": first_places_unaltered(replace(decoded, fitted=towers, test=test))}
+    parts = {name: getattr(decoded, name) for name in ("train", "validation", "test")}
+    altered = {name: replace(pairs, images=alter(pairs.images)) for name, pairs in parts.items()}
+    return {"first": first_places_unaltered(decoded.refit(**altered))}
 
 
 def first_places_unaltered(decoded: Decoded) -> Float[np.ndarray, "image candidate"]:

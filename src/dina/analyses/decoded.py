@@ -1,6 +1,7 @@
 """All that an analysis may read: a recording, the three parts of its split, and the towers fitted on them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -72,6 +73,25 @@ class Decoded:
         if self.fitted is None:
             raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
         return self.fitted
+
+    def refit(self, **changes: Any) -> Self:
+        """Return this decoding with some of its fields changed, and towers fitted anew on its training pairs.
+
+        Parameters
+        ----------
+        changes
+            Fields by name, for example ``settings``.
+
+        Raises
+        ------
+        DataError
+            If no towers can be fitted.
+        """
+        changed = replace(self, **changes)
+        decoder = DinaDecoder(
+            changed.preset, changed.settings, changed.seed, changed.device, image_features=changed.image_features
+        )
+        return replace(changed, fitted=decoder.fit(changed.train, changed.validation).towers)
 
 
 def decode(

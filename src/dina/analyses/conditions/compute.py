@@ -25,7 +25,6 @@ from dina.statistics.finding import Finding
 from dina.statistics.reliability import signal_variance_fraction
 from dina.statistics.repeats import count_within_group
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.dina_decoder import DinaDecoder
 
 NEURALLY_DERIVED = ("8D", "4D")
 CAVEAT = (
@@ -338,11 +337,9 @@ def _look_like(
 
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
     """Fit towers on one condition, standardised by itself."""
-    own = learn_standardiser(recording, train)
-    decoder = DinaDecoder(decoded.preset, decoded.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
-    decoder.fit(make_pairs(recording, train, own), make_pairs(recording, validation, own))
-    assert decoder.towers is not None  # set by fit; tells the type checker
-    return decoder.towers, own
+    standardiser = learn_standardiser(recording, train)
+    pairs = {"train": make_pairs(recording, train, standardiser), "validation": make_pairs(recording, validation, standardiser)}
+    return decoded.refit(**pairs).towers, standardiser
 
 
 def _decode_condition(

@@ -1,7 +1,7 @@
 """Map capacity: whether the spatial frequencies that towers read depend on the size of their maps."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,6 @@ from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import central_range
-from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PresetSettings
 from dina.training.presets.default import DefaultSettings
 from dina.training.presets.paper import PaperSettings
@@ -245,13 +244,10 @@ def _measure(
     decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
 ) -> dict[str, np.ndarray]:
     """Fit one member of a sweep; return the shape of its maps and its frequency curves as arrays, which can be kept."""
-    decoder = DinaDecoder(decoded.preset, capacity.settings, decoded.seed, decoded.device, image_features=decoded.image_features)
-    decoder.fit(decoded.train, decoded.validation)
-    assert decoder.towers is not None  # set by fit; tells the type checker
-    again = replace(decoded, fitted=decoder.towers, settings=capacity.settings)
+    again = decoded.refit(settings=capacity.settings)
     curves = measure_curves(again, chosen, settings.frequency)
     arrays = {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
-    return {"map_shape": np.array(decoder.towers.image_tower.map_shape), **arrays}
+    return {"map_shape": np.array(again.towers.image_tower.map_shape), **arrays}
 
 
 def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:

@@ -1,1 +1,1 @@
-"""Objectives: what do towers trained for other objectives decode."""
+"""Objectives: how well towers decode that are trained for other objectives."""

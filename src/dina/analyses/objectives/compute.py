@@ -228,11 +228,11 @@ def _similarity(runs: Mapping[str, Sequence[xr.Dataset]]) -> xr.DataArray:
     """Compare maps of the same test images between objectives; 1 on the diagonal."""
     names, sides = list(runs), ("image", "response")
     values = np.ones((len(sides), len(names), len(names)))
-    for side, what in enumerate(sides):
+    for number, side in enumerate(sides):
         for i, first in enumerate(names):
             for j in range(i):
                 pairs = zip(runs[first], runs[names[j]], strict=True)
-                found = [linear_cka(*(run[f"{what}_maps"].to_numpy() for run in pair)) for pair in pairs]
-                values[side, i, j] = values[side, j, i] = float(np.mean(found))
+                found = [linear_cka(*(run[f"{side}_maps"].to_numpy() for run in pair)) for pair in pairs]
+                values[number, i, j] = values[number, j, i] = float(np.mean(found))
     coords = {"side": list(sides), "first": names, "second": names}
     return xr.DataArray(values, coords, ("side", "first", "second"), "linear_cka", {"units": "1"})

@@ -484,7 +484,7 @@ def fit_category_models(parts: CategorisedPairs, n_draws: int, seed: int) -> Cat
     known = one_hot(parts.train_category, n_categories)
     effects = fit_category_effects(known, responses)
     without = left_out_effects(known, responses, effects)
-    # one fit serves both orders: low-level structure first, and low-level structure of what category leaves
+    # one fit serves both orders: low-level structure first, and low-level structure of the residuals of category
     model = fit_low_level(parts.train.images, torch.cat([responses, responses - without], dim=1))
     posterior = fit_posterior(model.statistics, parts.train_category, n_categories)
     luminance = fit_posterior(_luminance_and_contrast(model.statistics), parts.train_category, n_categories)

@@ -57,7 +57,7 @@ class LikelihoodDecoder:
         return _score(responses, evoked, self.noise)
 
     def information(self, scores: Scores) -> Float[np.ndarray, "query gallery"]:
-        """Return the bits by which each candidate became more probable; the query's own image is on the diagonal."""
+        """Return the bits by which each candidate became more probable; the target of each query is on the diagonal."""
         return _bits(self.sharpness * scores)
 
 

@@ -1,4 +1,4 @@
-"""Semantic or low-level: what category tells of responses and images beyond low-level structure, and the reverse."""
+"""Semantic or low-level: how much category explains of responses and their decoding beyond low-level structure, and the reverse."""
 
 import math
 from dataclasses import dataclass

@@ -241,8 +241,8 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
 def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
     """Fit towers on altered images, once for each alteration, and test them on images altered in the same way.
 
-    The responses are those to the originals, so that the accuracy left is what they tell about the content that an altered
-    image still shows. Each altered image has mean and RMS contrast of its original.
+    The responses are those to the originals, so that the accuracy left shows how much they carry about the content that an
+    altered image still has. Each altered image has mean and RMS contrast of its original.
 
     Parameters
     ----------

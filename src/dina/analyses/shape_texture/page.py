@@ -95,7 +95,7 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
         "Towers fitted on shape or texture",
         paragraphs=(
             "These towers were fitted on altered images, so that no image looks unlike those they know. The responses are those to the"
-            " original images; the accuracy lost is what they do not tell about the content that an altered image still shows.",
+            " original images; the accuracy kept shows how much they carry about the content that an altered image still has.",
         ),
         figures=(part,),
     )

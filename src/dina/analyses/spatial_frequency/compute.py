@@ -97,7 +97,7 @@ class SpatialFrequencyResult:
     resampling
         Bootstrap and permutations of the images.
     units
-        "cycles/degree", or "cycles/pixel" where the recording does not know its scale.
+        "cycles/degree", or "cycles/pixel" where the scale of the images is unknown.
     """
 
     curves: FrequencyCurves
@@ -234,8 +234,8 @@ def analyse_spatial_frequency_refit(
 ) -> SpatialFrequencyRefitResult:
     """Fit towers on low-passed images, once for each cut-off, and once on the highest octave alone.
 
-    The towers know filtered images here, so that the accuracy lost is what the responses tell about the missing
-    frequencies. It takes as many fits as there are cut-offs, and one more.
+    These towers are fitted on filtered images, so that the accuracy lost shows how much the responses carry about the
+    missing frequencies. It takes as many fits as there are cut-offs, and one more.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Retrieval against spatial frequency: what each gallery finds, and single frequencies that stand for a curve."""
+"""Retrieval against spatial frequency, image by image, and single frequencies that summarise a curve."""
 
 from dataclasses import dataclass
 

@@ -42,7 +42,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         if math.isfinite(edge.value)
         else f"No frequency can be named: {edge.reason}"
     )
-    unknown = "" if units == "cycles/degree" else " The recording does not know the size of its pixels in degrees."
+    unknown = "" if units == "cycles/degree" else " The size of the pixels in degrees is unknown."
     part = FigurePart(
         "spatial_frequency",
         draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high)),

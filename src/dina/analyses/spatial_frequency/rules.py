@@ -35,32 +35,32 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
 
 
 def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
-    """Answer "supported" only where it is known that what is read hardly changes with the size of the maps."""
+    """Answer "supported" only where the frequencies read are known to change little with the size of the maps."""
     slopes = [found[key] for key in (CAPACITY, PLACES) if key in found]
     unknown = [slope.reason or f"{slope.name} has no interval." for slope in slopes if math.isnan(slope.low)]
     if unknown or CAPACITY not in found:
         return (
             "cannot tell",
-            f"{reason} Whether what is read follows the size of the maps is open: {' '.join(dict.fromkeys(unknown))}",
+            f"{reason} Whether the frequencies read depend on the size of the maps is open: {' '.join(dict.fromkeys(unknown))}",
         )
     where = f"{says(slopes[0])} octaves per octave of numbers in a map"
     where += f", {says(slopes[1])} per octave of places" if PLACES in found else " (all maps tried have as many places)"
     places = [place_of(slope, MARGIN_SLOPE) for slope in slopes]
     if "above" in places:
-        return "cannot tell", f"{reason} But what is read follows the size of the maps: by {where}."
+        return "cannot tell", f"{reason} But the frequencies read depend on the size of the maps: by {where}."
     if set(places) != {"below"}:
         return (
             "cannot tell",
-            f"{reason} But what is read may follow the size of the maps: by {where}; {MARGIN_SLOPE} would matter.",
+            f"{reason} But the frequencies read may depend on the size of the maps: by {where}; {MARGIN_SLOPE} would matter.",
         )
-    return "supported", f"{reason} It follows the size of the maps by less than {MARGIN_SLOPE}: by {where}."
+    return "supported", f"{reason} They depend on the size of the maps by less than {MARGIN_SLOPE}: by {where}."
 
 
 RULES: dict[str, Rule] = {
     "coarse": Rule(
         "The decoding rests on coarse structure: low spatial frequencies.",
         "image",
-        "Accuracy kept if all above a quarter of the Nyquist limit is foreign; whether what is read follows the size of the maps.",
+        "Accuracy kept if all above a quarter of the Nyquist limit is foreign; whether the frequencies read depend on the size of the maps.",
         (LOWEST,),
         _coarse,
         asks_why=(CAPACITY, PLACES),
@@ -68,7 +68,7 @@ RULES: dict[str, Rule] = {
     "not_fine_detail": Rule(
         "The decoding does without fine detail.",
         "image",
-        "Accuracy kept without the octave below the Nyquist limit, and by it alone; whether what is read follows the size of the maps.",
+        "Accuracy kept without the octave below the Nyquist limit, and by it alone; whether the frequencies read depend on the size of the maps.",
         (WITHOUT_HIGHEST, HIGHEST),
         _not_fine_detail,
         asks_why=(CAPACITY, PLACES),
