@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.training import epoch, fit
+from dina.training import fit
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.epoch import TrainingPlan
 from dina.training.fit import FitSettings, fit_towers
+from dina.training.objectives import OBJECTIVES
+from dina.training.objectives.contrastive import Contrastive
 from dina.training.presets import RecordingShape, build_towers
 from dina.training.presets.scratch import ScratchSettings
 from dina.training.state import OptimiserSettings
@@ -34,31 +36,34 @@ def weights_of(towers):
     return {f"{number}.{name}": t.clone() for number, each in enumerate(towers) for name, t in each.state_dict().items()}
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """Who was encoded, with how many images and which objective, in order."""
-    batches = []
-
-    def encode(towers, batch, stage, precision, mixtures):
-        batches.append((towers.neural_tower.n_neurons, len(batch.images), type(stage.objective).__name__))
-        return encode_batch(towers, batch, stage, precision, mixtures)
-
-    encode_batch = epoch.encode_batch
-    monkeypatch.setattr(epoch, "encode_batch", encode)
-    return batches
-
-
-def test_recordings_take_turns_and_every_image_is_visited_once(made, seen):
-    fit_towers(*made, FIT.model_copy(update={"n_epochs": 1}), seed=0)
-    assert [n_neurons for n_neurons, *_ in seen] == [30, 24, 30, 30]
-    assert sum(n_images for n_neurons, n_images, _ in seen if n_neurons == 30) == 90
-    assert sum(n_images for n_neurons, n_images, _ in seen if n_neurons == 24) == 30
+def test_recordings_take_turns_and_every_image_is_visited_once(made):
+    towers, recordings = made
+    seen = []
+    for each in towers:
+        each.neural_tower.register_forward_hook(
+            lambda tower, inputs, maps: seen.append((tower.n_neurons, len(maps))) if tower.training else None
+        )
+    fit_towers(towers, recordings, FIT.model_copy(update={"n_epochs": 1}), seed=0)
+    assert [n_neurons for n_neurons, _ in seen] == [30, 24, 30, 30]
+    assert sum(n_images for n_neurons, n_images in seen if n_neurons == 30) == 90
+    assert sum(n_images for n_neurons, n_images in seen if n_neurons == 24) == 30
 
 
-def test_the_later_objective_takes_over_after_its_share(made, seen):
+def test_the_later_objective_takes_over_after_its_share(made, monkeypatch):
+    seen = []
+    for name in ("bimixco", "soft_clip"):
+        objective = OBJECTIVES[name]
+
+        class Noted(objective):
+            def forward(self, batch):
+                if self.training:
+                    seen.append(type(self).__base__.__name__)
+                return super().forward(batch)
+
+        monkeypatch.setitem(OBJECTIVES, name, Noted)
     settings = FIT.model_copy(update={"n_epochs": 3, "objective": "bimixco"})
     fit_towers(*made, settings, seed=0, plan=TrainingPlan("soft_clip", 1 / 3))
-    assert [objective for *_, objective in seen] == ["BiMixCo"] * 4 + ["SoftClip"] * 8
+    assert seen == ["BiMixCo"] * 4 + ["SoftClip"] * 8
 
 
 def test_patience_waits_for_the_later_objective(made, monkeypatch):
@@ -109,11 +114,17 @@ def test_validation_is_the_mean_over_recordings(made):
         assert getattr(history.rows[0], name) == pytest.approx(np.mean([getattr(each.rows[0], name) for each in alone]), rel=1e-6)
 
 
-def test_only_the_recording_whose_turn_it_is_moves_besides_what_is_shared(made, monkeypatch):
+def test_only_the_recording_whose_turn_it_is_moves_besides_the_shared_tower(made):
     towers, recordings = made
     before = weights_of(towers)
-    monkeypatch.setattr(epoch, "take_turns", lambda members, number, is_later: ((0, b) for b in members[0].batches.epoch(number)))
-    fit_towers(towers, recordings, FIT.model_copy(update={"n_epochs": 1}), seed=0)
+
+    def stop(tower, inputs):
+        if tower.training:  # the second batch is the first one of the second recording
+            raise KeyboardInterrupt
+
+    towers[1].neural_tower.register_forward_pre_hook(stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit_towers(towers, recordings, FIT.model_copy(update={"n_epochs": 1}), seed=0)
     moved = {name for name, tensor in weights_of(towers).items() if not torch.equal(tensor, before[name])}
     assert any(name.startswith("0.neural_tower") for name in moved)
     assert any(name.startswith("1.image_tower") for name in moved)  # the same as the first one's
@@ -122,12 +133,12 @@ def test_only_the_recording_whose_turn_it_is_moves_besides_what_is_shared(made, 
 
 def test_a_loss_that_is_not_finite_ends_training_with_the_best_weights(made, monkeypatch):
     towers, recordings = made
-    encode_batch = epoch.encode_batch
 
-    def spoil(*arguments):
-        return (encoded := encode_batch(*arguments))._replace(scores=encoded.scores * torch.nan)
+    class Spoilt(Contrastive):
+        def forward(self, batch):
+            return super().forward(batch) * (torch.nan if self.training else 1.0)
 
-    monkeypatch.setattr(epoch, "encode_batch", spoil)
+    monkeypatch.setitem(OBJECTIVES, "contrastive", Spoilt)
     with pytest.warns(UserWarning, match="stopped being finite in epoch 1"):
         history = fit_towers(towers, recordings, FIT, seed=0)
     assert history.best_epoch == 0

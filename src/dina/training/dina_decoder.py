@@ -112,16 +112,10 @@ def build_untrained(
 
     Parameters
     ----------
-    preset
-        Name in `PRESETS`.
-    settings
-        Of the preset; None for those that it prescribes.
+    preset, settings, seed, device
+        As in `fit_recordings`.
     recording
-        For the shapes of images and responses, and how they were standardised.
-    seed
-        The one of `fit_recordings`.
-    device
-        "cpu", "cuda" …
+        For the shapes of images and responses, and their standardisation.
 
     Raises
     ------
@@ -144,10 +138,8 @@ def join_recording(
         Of other recordings; not changed.
     recording
         Training and validation pairs of the new one; they may be few.
-    seed
-        Of weights, batch order, mixtures and dropout.
-    device
-        "cpu", "cuda" …
+    seed, device
+        As in `fit_recordings`.
     fit
         How to train; None as the others were trained.
 
@@ -176,18 +168,10 @@ class DinaDecoder:
 
     Parameters
     ----------
-    preset
-        Name in `PRESETS`.
-    settings
-        Of the preset; None for those that it prescribes.
-    seed
-        Of initial weights, batch order, mixtures and dropout.
-    device
-        "cpu", "cuda" …
-    folder
+    preset, settings, seed, device, folder
         As in `fit_recordings`.
     image_features
-        See `RecordingPairs`.
+        As in `RecordingPairs`.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class _Stage:
     """An objective and what it knows about the training images of one recording."""
 
     objective: Objective
@@ -69,9 +69,9 @@ class Member:
 
     towers: AlignedTowers
     batches: TrainingBatches
-    first: Stage
-    later: Stage
-    validation: "ValidationImages"
+    first: _Stage
+    later: _Stage
+    validation: "_ValidationImages"
 
     @classmethod
     def make(
@@ -91,56 +91,15 @@ class Member:
             if objective.temperature != "preset":
                 towers.comparison.set_temperature_learnt(objective.temperature == "learnt")
             facts, of_validation = prepare_objective(objective, towers.image_tower.map_shape, recording, seed, towers.device)
-            stages.append(Stage(objective, facts))
+            stages.append(_Stage(objective, facts))
             validation_facts.append(of_validation)
-        validation = ValidationImages(recording.validation, stages[-1].objective, towers, validation_facts[-1])
+        validation = _ValidationImages(recording.validation, stages[-1].objective, towers, validation_facts[-1])
         return cls(towers, batches, stages[0], stages[-1], validation)
 
     @property
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[_Stage]:
         """Both stages, or the one that there is."""
         return [self.first] if self.first is self.later else [self.first, self.later]
-
-
-class ValidationImages:
-    """The validation images of a recording, and how well its towers find them.
-
-    Parameters
-    ----------
-    validation
-        Pairs of the validation images.
-    objective
-        Whose loss is measured.
-    towers
-        Measured as they are whenever `measure` is called.
-    facts
-        Categories and targets of the validation images.
-    """
-
-    def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
-        self.towers = towers
-        self.objective = objective
-        device = towers.device
-        self.images = torch.from_numpy(validation.images).to(device)
-        self.responses = torch.from_numpy(validation.averaged()).to(device)
-        self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
-        self.group = torch.from_numpy(group_near_identical(validation.images)).to(device)
-        self.itself = torch.arange(validation.n_stimuli, device=device)
-        self.category, self.target = facts.at(self.itself)
-
-    @torch.no_grad()
-    def measure(self) -> tuple[float, float]:
-        """Return loss and top-1 accuracy."""
-        self.towers.eval()
-        self.objective.eval()
-        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
-        neural_maps = self.towers.neural_tower(self.responses)
-        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
-        known = (self.group, self.category, self.target, self.itself, torch.ones_like(self.presentations))
-        of_shown = scores.diagonal()[:, None]
-        # ties share the first place, so that a collapsed model scores chance
-        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
-        return float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))), float(top1.mean())
 
 
 def make_objectives(name: str, later: str | None) -> list[Objective]:
@@ -191,11 +150,11 @@ def train_epoch(
     mixtures, partners = (generator_for(seed, f"{purpose} {epoch}") for purpose in ("objective mixtures", "partners"))
     seed_dropout(state.towers, torch.Generator(state.device).manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
     total, n_images = 0.0, 0
-    for number, batch in take_turns(members, epoch, is_later=is_later):
+    for number, batch in _take_turns(members, epoch, is_later=is_later):
         stage = members[number].later if is_later else members[number].first
         for optimiser in state.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
-        loss = stage.objective(encode_batch(members[number].towers, batch, stage, precision, mixtures))
+        loss = stage.objective(_encode_batch(members[number].towers, batch, stage, precision, mixtures))
         value = float(loss.detach())
         if plan.rebuild_weight > 0:
             loss = loss + plan.rebuild_weight * _rebuilding_loss(members, number, batch, plan.cycle_weight, partners)
@@ -210,7 +169,36 @@ def train_epoch(
     return total / n_images
 
 
-def take_turns(members: Sequence[Member], epoch: int, *, is_later: bool) -> Iterator[tuple[int, Batch]]:
+class _ValidationImages:
+    """The validation images of a recording, and how well its towers find them."""
+
+    def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
+        self.towers = towers
+        self.objective = objective
+        device = towers.device
+        self.images = torch.from_numpy(validation.images).to(device)
+        self.responses = torch.from_numpy(validation.averaged()).to(device)
+        self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
+        self.group = torch.from_numpy(group_near_identical(validation.images)).to(device)
+        self.itself = torch.arange(validation.n_stimuli, device=device)
+        self.category, self.target = facts.at(self.itself)
+
+    @torch.no_grad()
+    def measure(self) -> tuple[float, float]:
+        """Return loss and top-1 accuracy of the towers as they are now."""
+        self.towers.eval()
+        self.objective.eval()
+        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
+        neural_maps = self.towers.neural_tower(self.responses)
+        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
+        known = (self.group, self.category, self.target, self.itself, torch.ones_like(self.presentations))
+        of_shown = scores.diagonal()[:, None]
+        # ties share the first place, so that a collapsed model scores chance
+        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
+        return float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))), float(top1.mean())
+
+
+def _take_turns(members: Sequence[Member], epoch: int, *, is_later: bool) -> Iterator[tuple[int, Batch]]:
     """Yield the batches of an epoch with the number of their recording; recordings take turns until all are through."""
     waiting = {}
     for number, member in enumerate(members):
@@ -225,8 +213,8 @@ def take_turns(members: Sequence[Member], epoch: int, *, is_later: bool) -> Iter
                 yield number, batch
 
 
-def encode_batch(
-    towers: AlignedTowers, batch: Batch, stage: Stage, precision: str, mixtures: np.random.Generator
+def _encode_batch(
+    towers: AlignedTowers, batch: Batch, stage: _Stage, precision: str, mixtures: np.random.Generator
 ) -> EncodedBatch:
     """Mix the responses of a batch as the objective prescribes, and send both sides through their towers."""
     device = batch.responses.device.type
