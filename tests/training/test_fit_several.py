@@ -1,17 +1,13 @@
 """Joint training: turns, the objective that takes over, the epoch that validation chooses, and an end before harm."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from dina.checks import DataError
-from dina.training import fit
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
-from dina.training.epoch import TrainingPlan
-from dina.training.fit import FitSettings, fit_towers
+from dina.training.fit import FitSettings, TrainingPlan, fit_towers
 from dina.training.objectives import OBJECTIVES
 from dina.training.objectives.contrastive import Contrastive
 from dina.training.presets import RecordingShape, build_towers
@@ -66,15 +62,25 @@ def test_the_later_objective_takes_over_after_its_share(made, monkeypatch):
     assert seen == ["BiMixCo"] * 4 + ["SoftClip"] * 8
 
 
+def measured_as(monkeypatch, name, loss_of):
+    """Let an objective's validation loss be what ``loss_of`` returns for the number of the epoch, in a fit of two recordings."""
+
+    class Measured(OBJECTIVES[name]):
+        n_measured = 0
+
+        def forward(self, batch):
+            if self.training:
+                return super().forward(batch)
+            Measured.n_measured += 1
+            return torch.tensor(float(loss_of((Measured.n_measured - 1) // 2)))
+
+    monkeypatch.setitem(OBJECTIVES, name, Measured)
+
+
 def test_patience_waits_for_the_later_objective(made, monkeypatch):
-    validate = fit.validate
-
-    def worse(number, *others):
-        return replace(validate(number, *others), validation_loss=float(number), validation_top1=0.0)
-
-    monkeypatch.setattr(fit, "validate", worse)
-    monkeypatch.setattr(fit, "train_epoch", lambda *arguments, **options: 1.0)
-    settings = FIT.model_copy(update={"n_epochs": 8, "patience": 1, "objective": "bimixco"})
+    for name in ("bimixco", "soft_clip"):
+        measured_as(monkeypatch, name, lambda number: number)
+    settings = FIT.model_copy(update={"n_epochs": 8, "patience": 1, "objective": "bimixco", "select_by": "loss"})
     # three epochs of eight with the first objective, and one, the patience, with the later
     assert fit_towers(*made, settings, seed=0, plan=TrainingPlan("soft_clip", 0.4)).n_epochs_done == 4
     assert fit_towers(*made, settings, seed=0).n_epochs_done == 1
@@ -93,13 +99,13 @@ def test_the_temperature_is_learnt_only_where_the_objective_lets_it(made):
 
 def test_towers_end_with_the_epoch_that_validation_found_best(made, monkeypatch):
     towers, recordings = made
-    validate, kept = fit.validate, {}
+    kept = {}
 
-    def praise_the_second_epoch(number, train_loss, members, state):
+    def praise_the_second_epoch(number):
         kept[number] = weights_of(towers)
-        return replace(validate(number, train_loss, members, state), validation_loss=float(abs(number - 2)))
+        return abs(number - 2)
 
-    monkeypatch.setattr(fit, "validate", praise_the_second_epoch)
+    measured_as(monkeypatch, "contrastive", praise_the_second_epoch)
     history = fit_towers(towers, recordings, FIT.model_copy(update={"select_by": "loss"}), seed=0)
     assert (history.best_epoch, history.n_epochs_done) == (2, 4)
     assert all(torch.equal(tensor, kept[2][name]) for name, tensor in weights_of(towers).items())

@@ -23,7 +23,8 @@ class RecordingPairs:
     train, validation
         Pairs of two parts of one split, standardised alike.
     name
-        Of the recording; recordings that are trained together need different ones.
+        Of the recording; recordings that are trained together need different ones. Batches and heads of a recording with
+        a name draw from a seed that depends on it.
     image_features
         A fixed row of numbers for every image of the recording, in the order of stimulus ids, for objectives that need
         them; None for none.

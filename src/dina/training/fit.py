@@ -2,21 +2,28 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
-from dina.checks import DataError
+from dina.checks import DataError, check_choice
+from dina.data.near_duplicates import group_near_identical
+from dina.data.pairs import Pairs
+from dina.models.towers.neural.shared_trunk import RebuildingTrunk, cyclic_loss
+from dina.models.towers.neuron_dropout import seed_dropout
 from dina.progress import track
-from dina.training.aligned_towers import AlignedTowers
-from dina.training.batches import RecordingPairs, updates_per_epoch
-from dina.training.epoch import Member, TrainingPlan, make_objectives, train_epoch, validate
-from dina.training.objectives import Objective
-from dina.training.state import FitHistory, OptimiserSettings, TrainingState
+from dina.randomness import generator_for, seed_for
+from dina.training.aligned_towers import IMAGES_AT_ONCE, AlignedTowers
+from dina.training.batches import Batch, RecordingPairs, TrainingBatches, updates_per_epoch
+from dina.training.objectives import OBJECTIVES, EncodedBatch, ImageFacts, Objective, prepare_objective
+from dina.training.state import EpochRow, FitHistory, OptimiserSettings, TrainingState
 
 
 class FitSettings(BaseModel):
@@ -56,6 +63,28 @@ class FitSettings(BaseModel):
     halve_after: int | None = Field(None, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_every: int = Field(1, ge=1)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How training differs from one objective throughout.
+
+    Parameters
+    ----------
+    later
+        Name of the objective that takes over, or None for one objective throughout. Patience is counted from then on.
+    first_share
+        Fraction of the epochs after which it takes over.
+    rebuild_weight
+        Of rebuilding responses, see `dina.models.towers.neural.shared_trunk.cyclic_loss`; 0 for none.
+    cycle_weight
+        Of the way through another recording, relative to rebuilding.
+    """
+
+    later: str | None = None
+    first_share: float = 1 / 3
+    rebuild_weight: float = 0.0
+    cycle_weight: float = 1.0
 
 
 def fit_towers(
@@ -115,10 +144,10 @@ def fit_towers(
         each.to(torch.device(device))
         each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     members = [
-        Member.make(
+        _Member.make(
             each,
             recording,
-            make_objectives(settings.objective, plan.later) if objective is None else [objective()],
+            _make_objectives(settings.objective, plan.later) if objective is None else [objective()],
             settings.batch_size,
             seed,
         )
@@ -128,78 +157,11 @@ def fit_towers(
     if folder is not None:
         state.resume(folder, _identify(members, recordings, settings, plan, seed))
     if not state.rows:
-        state.note_epoch(validate(0, None, members, state), settings.select_by)
+        state.note_epoch(_validate(0, None, members, state), settings.select_by)
     stop_reason = _train(members, state, settings, plan, seed, folder)
     state.restore_best()
     n_updates = updates_per_epoch([each.train.n_stimuli for each in recordings], settings.batch_size)
     return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason, n_updates)
-
-
-def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]) -> None:
-    names = [each.name for each in recordings]
-    if not names or len(set(names)) < len(names) or len(names) != len(towers):
-        raise DataError(f"Recordings must have different names; got {', '.join(names) or 'none'}. Rename one of them.")
-    if any(each.image_tower is not towers[0].image_tower for each in towers):
-        raise DataError("Recordings must share one image tower; build the others with the image_tower of the first.")
-    for each in recordings:
-        if each.validation.n_stimuli < 2:
-            raise DataError(f"Validation needs at least 2 images; got {each.validation.n_stimuli}. Use another split.")
-
-
-def _prepare_state(members: Sequence[Member], settings: FitSettings) -> TrainingState:
-    objectives = [stage.objective for member in members for stage in member.stages]
-    towers = [member.towers for member in members]
-    return TrainingState(towers, objectives, settings.image, settings.neural, settings.halve_after)
-
-
-def _identify(
-    members: Sequence[Member], recordings: Sequence[RecordingPairs], settings: FitSettings, plan: TrainingPlan, seed: int
-) -> dict[str, Any]:
-    """Return everything that decides the weights, apart from their start and the device."""
-    known = [stage.facts.known() for member in members for stage in member.stages]
-    identity: dict[str, Any] = {
-        "settings": settings.model_dump(mode="json", exclude={"n_epochs", "patience", "checkpoint_every"}),
-        "seed": seed,
-        "data": [pairs for each in recordings for pairs in (each.train, each.validation)],
-        "objective": known[0]
-        if len(known) == 1
-        else {f"{i}.{name}": t for i, one in enumerate(known) for name, t in one.items()},
-    }
-    return identity if plan == TrainingPlan() else {**identity, "plan": asdict(plan)}
-
-
-def _train(
-    members: Sequence[Member], state: TrainingState, settings: FitSettings, plan: TrainingPlan, seed: int, folder: Path | None
-) -> str:
-    """Train epoch after epoch; return why training ended."""
-    last_of_first = 0 if plan.later is None else math.floor(plan.first_share * settings.n_epochs)
-    detail: dict[str, str] = {}
-    for epoch in track(range(state.rows[-1].epoch + 1, settings.n_epochs + 1), "Training towers", detail=detail):
-        # validation measures the objective that training ends with: the first one need not improve it
-        n_waited = epoch - 1 - max(last_of_first, state.best_row.epoch)
-        if settings.patience is not None and n_waited >= settings.patience:
-            return f"Validation did not improve for {settings.patience} epochs."
-        is_later = plan.later is not None and epoch > last_of_first
-        train_loss = train_epoch(members, state, plan, settings.precision, epoch, seed, is_later=is_later)
-        row = None if train_loss is None else validate(epoch, train_loss, members, state)
-        if row is None or not math.isfinite(row.validation_loss):
-            reason = _explain_failure(state, epoch)
-            warnings.warn(reason, stacklevel=3)
-            return reason
-        state.note_epoch(row, settings.select_by)
-        detail.update(loss=f"{train_loss:.3f}", validation=f"{row.validation_loss:.3f}", top1=f"{row.validation_top1:.0%}")
-        if folder is not None and (epoch % settings.checkpoint_every == 0 or epoch == settings.n_epochs):
-            state.write(folder)
-    return f"All {settings.n_epochs} epochs of the budget were used."
-
-
-def _explain_failure(state: TrainingState, epoch: int) -> str:
-    weights = state.towers.named_parameters()
-    bad = next((name for name, p in weights if not bool(torch.isfinite(p).all())), "none of the weights")
-    return (
-        f"The loss stopped being finite in epoch {epoch} (first weights that are not finite: {bad}). Training ended with the"
-        f" weights of epoch {state.best_row.epoch}; use a lower learning rate or float32."
-    )
 
 
 def with_updates(fit: FitSettings, n_images: Sequence[int], n_updates: int) -> FitSettings:
@@ -232,3 +194,225 @@ def with_updates(fit: FitSettings, n_images: Sequence[int], n_updates: int) -> F
 
     changes = {"n_epochs": n_epochs, "patience": lengthened(fit.patience), "halve_after": lengthened(fit.halve_after)}
     return fit.model_copy(update=changes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """An objective and what it knows about the training images of one recording."""
+
+    objective: Objective
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """One recording in training, with the objective that training begins with and the one that it ends with."""
+
+    towers: AlignedTowers
+    batches: TrainingBatches
+    first: _Stage
+    later: _Stage
+    validation: "_ValidationImages"
+
+    @classmethod
+    def make(
+        cls, towers: AlignedTowers, recording: RecordingPairs, objectives: Sequence[Objective], batch_size: int, seed: int
+    ) -> "_Member":
+        """Prepare a recording for one or two objectives, in the order in which they train."""
+        towers.standardiser = recording.train.standardiser
+        if recording.name:
+            seed = seed_for(seed, f"recording {recording.name}")
+        group = group_near_identical(recording.train.images)
+        batches = TrainingBatches(recording.train, group, batch_size, seed, towers.device)
+        stages, validation_facts = [], []
+        for objective in objectives:
+            if objective.temperature != "preset":
+                towers.comparison.set_temperature_learnt(objective.temperature == "learnt")
+            facts, of_validation = prepare_objective(objective, towers.image_tower.map_shape, recording, seed, towers.device)
+            stages.append(_Stage(objective, facts))
+            validation_facts.append(of_validation)
+        validation = _ValidationImages(recording.validation, stages[-1].objective, towers, validation_facts[-1])
+        return cls(towers, batches, stages[0], stages[-1], validation)
+
+    @property
+    def stages(self) -> list[_Stage]:
+        """Both stages, or the one that there is."""
+        return [self.first] if self.first is self.later else [self.first, self.later]
+
+
+def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]) -> None:
+    names = [each.name for each in recordings]
+    if not names or len(set(names)) < len(names) or len(names) != len(towers):
+        raise DataError(f"Recordings must have different names; got {', '.join(names) or 'none'}. Rename one of them.")
+    if any(each.image_tower is not towers[0].image_tower for each in towers):
+        raise DataError("Recordings must share one image tower; build the others with the image_tower of the first.")
+    for each in recordings:
+        if each.validation.n_stimuli < 2:
+            raise DataError(f"Validation needs at least 2 images; got {each.validation.n_stimuli}. Use another split.")
+
+
+def _prepare_state(members: Sequence[_Member], settings: FitSettings) -> TrainingState:
+    objectives = [stage.objective for member in members for stage in member.stages]
+    towers = [member.towers for member in members]
+    return TrainingState(towers, objectives, settings.image, settings.neural, settings.halve_after)
+
+
+def _identify(
+    members: Sequence[_Member], recordings: Sequence[RecordingPairs], settings: FitSettings, plan: TrainingPlan, seed: int
+) -> dict[str, Any]:
+    """Return everything that decides the weights, apart from their start and the device."""
+    known = [stage.facts.known() for member in members for stage in member.stages]
+    identity: dict[str, Any] = {
+        "settings": settings.model_dump(mode="json", exclude={"n_epochs", "patience", "checkpoint_every"}),
+        "seed": seed,
+        "data": [pairs for each in recordings for pairs in (each.train, each.validation)],
+        "objective": known[0]
+        if len(known) == 1
+        else {f"{i}.{name}": t for i, one in enumerate(known) for name, t in one.items()},
+    }
+    return identity if plan == TrainingPlan() else {**identity, "plan": asdict(plan)}
+
+
+def _train(
+    members: Sequence[_Member], state: TrainingState, settings: FitSettings, plan: TrainingPlan, seed: int, folder: Path | None
+) -> str:
+    """Train epoch after epoch; return why training ended."""
+    last_of_first = 0 if plan.later is None else math.floor(plan.first_share * settings.n_epochs)
+    detail: dict[str, str] = {}
+    for epoch in track(range(state.rows[-1].epoch + 1, settings.n_epochs + 1), "Training towers", detail=detail):
+        # validation measures the objective that training ends with: the first one need not improve it
+        n_waited = epoch - 1 - max(last_of_first, state.best_row.epoch)
+        if settings.patience is not None and n_waited >= settings.patience:
+            return f"Validation did not improve for {settings.patience} epochs."
+        is_later = plan.later is not None and epoch > last_of_first
+        train_loss = _train_epoch(members, state, plan, settings.precision, epoch, seed, is_later=is_later)
+        row = None if train_loss is None else _validate(epoch, train_loss, members, state)
+        if row is None or not math.isfinite(row.validation_loss):
+            reason = _explain_failure(state, epoch)
+            warnings.warn(reason, stacklevel=3)
+            return reason
+        state.note_epoch(row, settings.select_by)
+        detail.update(loss=f"{train_loss:.3f}", validation=f"{row.validation_loss:.3f}", top1=f"{row.validation_top1:.0%}")
+        if folder is not None and (epoch % settings.checkpoint_every == 0 or epoch == settings.n_epochs):
+            state.write(folder)
+    return f"All {settings.n_epochs} epochs of the budget were used."
+
+
+def _explain_failure(state: TrainingState, epoch: int) -> str:
+    weights = state.towers.named_parameters()
+    bad = next((name for name, p in weights if not bool(torch.isfinite(p).all())), "none of the weights")
+    return (
+        f"The loss stopped being finite in epoch {epoch} (first weights that are not finite: {bad}). Training ended with the"
+        f" weights of epoch {state.best_row.epoch}; use a lower learning rate or float32."
+    )
+
+
+def _make_objectives(name: str, later: str | None) -> list[Objective]:
+    """Make the objectives of a recording, in the order in which they train."""
+    return [OBJECTIVES[check_choice("objective", each, OBJECTIVES)]() for each in dict.fromkeys((name, later or name))]
+
+
+def _validate(epoch: int, train_loss: float | None, members: Sequence[_Member], state: TrainingState) -> EpochRow:
+    """Return the row of an epoch; validation is the mean over recordings, each counting the same."""
+    loss, top1 = np.mean([member.validation.measure() for member in members], axis=0)
+    return EpochRow(epoch, train_loss, float(loss), float(top1), state.learning_rate("image"), state.learning_rate("neural"))
+
+
+def _train_epoch(
+    members: Sequence[_Member], state: TrainingState, plan: TrainingPlan, precision: str, epoch: int, seed: int, *, is_later: bool
+) -> float | None:
+    """Train one epoch, one update for each batch; return the mean loss per image, or None as soon as a loss is not finite."""
+    state.train()
+    mixtures, partners = (generator_for(seed, f"{purpose} {epoch}") for purpose in ("objective mixtures", "partners"))
+    seed_dropout(state.towers, torch.Generator(state.device).manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
+    total, n_images = 0.0, 0
+    for number, batch in _take_turns(members, epoch, is_later=is_later):
+        stage = members[number].later if is_later else members[number].first
+        for optimiser in state.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+        loss = stage.objective(_encode_batch(members[number].towers, batch, stage, precision, mixtures))
+        value = float(loss.detach())
+        if plan.rebuild_weight > 0:
+            loss = loss + plan.rebuild_weight * _rebuilding_loss(members, number, batch, plan.cycle_weight, partners)
+        if not math.isfinite(float(loss.detach())):
+            return None
+        loss.backward()
+        for optimiser in state.optimisers.values():
+            optimiser.step()
+        total += value * len(batch.images)
+        n_images += len(batch.images)
+    state.plateau.after_epoch(total / n_images, list(state.optimisers.values()))
+    return total / n_images
+
+
+class _ValidationImages:
+    """The validation images of a recording, and how well its towers find them."""
+
+    def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
+        self.towers = towers
+        self.objective = objective
+        device = towers.device
+        self.images = torch.from_numpy(validation.images).to(device)
+        self.responses = torch.from_numpy(validation.averaged()).to(device)
+        self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
+        self.group = torch.from_numpy(group_near_identical(validation.images)).to(device)
+        self.itself = torch.arange(validation.n_stimuli, device=device)
+        self.category, self.target = facts.at(self.itself)
+
+    @torch.no_grad()
+    def measure(self) -> tuple[float, float]:
+        """Return loss and top-1 accuracy of the towers as they are now."""
+        self.towers.eval()
+        self.objective.eval()
+        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
+        neural_maps = self.towers.neural_tower(self.responses)
+        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
+        known = (self.group, self.category, self.target, self.itself, torch.ones_like(self.presentations))
+        of_shown = scores.diagonal()[:, None]
+        # ties share the first place, so that a collapsed model scores chance
+        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
+        return float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))), float(top1.mean())
+
+
+def _take_turns(members: Sequence[_Member], epoch: int, *, is_later: bool) -> Iterator[tuple[int, Batch]]:
+    """Yield the batches of an epoch with the number of their recording; recordings take turns until all are through."""
+    waiting = {}
+    for number, member in enumerate(members):
+        apart = (member.later if is_later else member.first).objective.repeats_apart
+        waiting[number] = member.batches.epoch_of_trials(epoch) if apart else member.batches.epoch(epoch)
+    while waiting:
+        for number, source in list(waiting.items()):
+            batch = next(source, None)
+            if batch is None:
+                del waiting[number]
+            else:
+                yield number, batch
+
+
+def _encode_batch(
+    towers: AlignedTowers, batch: Batch, stage: _Stage, precision: str, mixtures: np.random.Generator
+) -> EncodedBatch:
+    """Mix the responses of a batch as the objective prescribes, and send both sides through their towers."""
+    device = batch.responses.device.type
+    responses, presentations, partner, share = stage.objective.mix(batch.responses, batch.n_presentations, mixtures)
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        image_maps = towers.image_tower(batch.images.contiguous(memory_format=torch.channels_last))
+        neural_maps = towers.neural_tower(responses)
+    image_maps, neural_maps = image_maps.float(), neural_maps.float()
+    if batch.row is not None:
+        image_maps = image_maps.index_select(0, batch.row)
+    scores = towers.comparison(neural_maps, image_maps, presentations)
+    category, target = stage.facts.at(batch.position)
+    return EncodedBatch(neural_maps, image_maps, scores, batch.group, category, target, partner, share)
+
+
+def _rebuilding_loss(
+    members: Sequence[_Member], number: int, batch: Batch, cycle_weight: float, partners: np.random.Generator
+) -> Float[Tensor, ""]:
+    """Return the cyclic loss through a recording drawn among the others, or through itself where there is no other."""
+    others = [other for other in range(len(members)) if other != number] or [number]
+    through = members[int(partners.choice(others))].towers.neural_tower
+    tower = members[number].towers.neural_tower
+    if not (isinstance(tower, RebuildingTrunk) and isinstance(through, RebuildingTrunk)):
+        raise TypeError("Rebuilding responses needs neural towers that can, such as RebuildingTrunk.")
+    return cyclic_loss(tower, through, batch.responses, cycle_weight)

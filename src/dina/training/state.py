@@ -248,20 +248,10 @@ class TrainingState:
             old.unlink(missing_ok=True)
 
     def resume(self, folder: Path, begun_with: dict[str, Any]) -> None:
-        """Take up the last intact checkpoint in ``folder``, if there is one.
+        """Take up the last intact checkpoint in ``folder``, if there is one; refuse that of another fit.
 
-        Parameters
-        ----------
-        folder
-            Where checkpoints are.
-        begun_with
-            Everything else that decides the weights, by name. Of "data" (pairs) and "objective" (tensors that the objectives
-            know beside them) hashes are kept.
-
-        Raises
-        ------
-        DataError
-            If the checkpoint belongs to a fit with other settings, data, seed, towers or device.
+        ``begun_with`` holds all that decides the weights besides their start and the device, by name. Of "data" (pairs) and
+        "objective" (tensors that the objectives know beside them) hashes are kept.
         """
         known = {**begun_with["objective"], **self.objectives.state_dict()}
         self.identity = {

@@ -121,25 +121,12 @@ def prepare_objective(
     seed: int,
     device: torch.device,
 ) -> tuple[ImageFacts, ImageFacts]:
-    """Gather what the objective needs, make its head from training images, and draw the head's weights.
-
-    Parameters
-    ----------
-    objective
-        Made ready in place, on ``device``.
-    map_shape
-        Of the towers.
-    recording
-        Training and validation pairs, and features of the images if there are any.
-    seed
-        Of the head's weights.
-    device
-        Where everything goes.
+    """Make the head of an objective from the training images of a recording, in place, and draw its weights.
 
     Returns
     -------
     train_facts, validation_facts
-        What `EncodedBatch` is filled from.
+        Categories and targets of the images of both parts, on ``device``.
 
     Raises
     ------

@@ -5,8 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dina.models.towers.neural.shared_trunk import AdaptedTrunk, RebuildingTrunk
-from dina.training.epoch import TrainingPlan
-from dina.training.fit import FitSettings
+from dina.training.fit import FitSettings, TrainingPlan
 from dina.training.presets.adapted_trunk import TRUNK_FIT, AdaptedTrunkSettings, TrunkPreset
 
 

@@ -2,8 +2,7 @@
 
 from pydantic import Field
 
-from dina.training.epoch import TrainingPlan
-from dina.training.fit import FitSettings
+from dina.training.fit import FitSettings, TrainingPlan
 from dina.training.presets.adapted_trunk import TRUNK_FIT, AdaptedTrunkSettings, TrunkPreset
 
 

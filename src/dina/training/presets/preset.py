@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from dina.data.pairs import Pairs
 from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
-from dina.training.epoch import TrainingPlan
-from dina.training.fit import FitSettings
+from dina.training.fit import FitSettings, TrainingPlan
 from dina.training.start import Chosen, NeuronPrior
 
 
