@@ -5,7 +5,6 @@ import pytest
 
 from dina.checks import DataError
 from dina.statistics.sparseness import (
-    _leaving_one_out,
     estimate_participation,
     gini_sparseness,
     mean_squares,
@@ -63,14 +62,28 @@ def test_squares_are_sums_over_pairs_of_different_patterns() -> None:
     np.testing.assert_allclose(places, np.mean([patterns[one] * patterns[other] for one, other in pairs], axis=0))
 
 
-def test_what_is_left_without_a_pattern_is_what_the_others_give() -> None:
-    patterns, weight = np.random.default_rng(1).standard_normal((7, 5)) + 1, np.arange(1.0, 6.0)
-    both, without = _leaving_one_out(patterns, weight)
-    for number in range(7):
-        total, places = mean_squares(np.delete(patterns, number, axis=0))
-        np.testing.assert_allclose(without[:, number], (total, weight.sum() * (places / weight).sum()))
-    total, places = mean_squares(patterns)
-    np.testing.assert_allclose(both, (total, weight.sum() * (places / weight).sum()))
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_interval_holds_95_percent_of_the_ratios_that_the_jackknife_allows(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    weight = np.arange(1.0, 9.0)
+    patterns = weight * np.repeat([3.0, 0.0], 4) + 2 * generator.standard_normal((12, 8))
+
+    def roots(values: np.ndarray) -> np.ndarray:
+        total, places = mean_squares(values)
+        return np.sqrt([total, weight.sum() * (places / weight).sum()])
+
+    upper, lower = roots(patterns)
+    without = np.array([roots(np.delete(patterns, number, axis=0)) for number in range(12)])
+    error = 11 * np.cov(without.T, ddof=0)
+    ratio = np.linspace(0, 1, 100_001)
+    variance = error[0, 0] - 2 * ratio * error[0, 1] + ratio**2 * error[1, 1]
+    # of Student's t with 11 degrees of freedom 95 % lie within 2.20099
+    allowed = ratio[(upper - ratio * lower) ** 2 <= 2.20099**2 * variance]
+
+    found = estimate_participation(patterns, weight)
+    # the grid has steps of 1e-5, and squares twice that
+    assert (found.low, found.high) == pytest.approx((allowed.min() ** 2, allowed.max() ** 2), abs=3e-5)
+    assert found.value == pytest.approx((upper / lower) ** 2)
 
 
 def test_a_pattern_of_any_strength_has_an_interval_of_no_width() -> None:
@@ -94,7 +107,7 @@ def test_noise_makes_no_bias_and_intervals_cover(n_places: int, deviation: float
     assert np.mean(is_covered) > 0.91
 
 
-def test_what_cannot_be_told_is_missing_and_says_why() -> None:
+def test_what_cannot_be_estimated_is_missing_and_says_why() -> None:
     noise = np.random.default_rng(3).standard_normal((24, 64))
     for patterns, words in (
         (-EVEN + 0.1 * noise, "total is not above 0"),
