@@ -21,7 +21,7 @@ from dina.training.presets.default import DefaultSettings
 
 SMALL = {"n_neurons": 150, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
 INDEPENDENT = {"information_limit": 0.0, "broad_noise": 0.0, "gain_deviation": 0.0}
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".." / "shared" / "data"
 
 
