@@ -8,7 +8,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_strength import measure_strength, shrink_ratios
-from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves, describe_inequality
+from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves
 from dina.analyses.neuron_subsets.sparse_subsets import (
     SparseSubsetSettings,
     SparseSubsetsResult,
@@ -178,7 +178,7 @@ def _contributions(strength: np.ndarray) -> np.ndarray:
 
 def test_equal_contributions_are_no_more_unequal_than_their_errors_make_them() -> None:
     comparison = compare_with_surrogates(_contributions(np.ones(150)), {"equal": np.ones(150)}, 200, np.random.default_rng(2))
-    found = {f.name: f for f in describe_inequality(comparison, 200)}
+    found = {f.name: f for f in comparison}
     assert not found["gini_excess_over_equal"].low > found["gini_excess_over_equal"].null_high
     assert abs(found["gini_excess_over_equal"].value) < 0.02
 
@@ -187,7 +187,7 @@ def test_contributions_that_follow_signal_to_noise_exceed_equal_ones_only() -> N
     ratio = np.random.default_rng(3).lognormal(sigma=0.9, size=150)
     strengths = {"equal": np.ones(150), "signal_to_noise": ratio}
     comparison = compare_with_surrogates(_contributions(ratio), strengths, 200, np.random.default_rng(2))
-    found = {f.name: f for f in describe_inequality(comparison, 200)}
+    found = {f.name: f for f in comparison}
     assert found["gini_excess_over_equal"].low > found["gini_excess_over_equal"].null_high
     assert abs(found["gini_excess_over_signal_to_noise"].value) < 0.02
     # a log-normal of deviation s has a Gini coefficient of erf(s / 2); 150 draws tell it to some 0.04
@@ -204,7 +204,7 @@ def test_contributions_that_follow_noisily_known_ratios_are_not_called_more_uneq
     assert freed < (true + estimated) / 2
     strengths = {"signal_to_noise": shrunk, "estimated": strength.signal_to_noise}
     compared = compare_with_surrogates(_contributions(ratio), strengths, 200, np.random.default_rng(2))
-    excess = {f.name: f.value for f in describe_inequality(compared, 200)}
+    excess = {f.name: f.value for f in compared}
     assert excess["gini_excess_over_estimated"] < -0.03
     assert abs(excess["gini_excess_over_signal_to_noise"]) < 0.025
 
@@ -216,8 +216,8 @@ def test_ratios_that_differ_by_errors_alone_are_refused_unless_these_are_small()
         assert np.isfinite(shrunk).all() == is_known
         assert ("are needed" in reason) != is_known
     unknown = {"rates": "", "signal_to_noise": "Because."}
-    compared = compare_with_surrogates(_contributions(np.ones(50)), {"rates": np.ones(50)}, 20, np.random.default_rng(2))
-    found = {f.name: f for f in describe_inequality(compared, 20, unknown)}
+    compared = compare_with_surrogates(_contributions(np.ones(50)), {"rates": np.ones(50)}, 20, np.random.default_rng(2), unknown)
+    found = {f.name: f for f in compared}
     assert found["gini_excess_over_signal_to_noise"].reason == "Because."
     assert np.isfinite(found["gini_excess_over_rates"].value)
 

@@ -12,11 +12,11 @@ from dina.models.towers.neural.neuron_attention import NeuronAttention
 MOST_NEURONS = 5000
 ROWS_AT_ONCE = 256
 MEANING = {
-    "P": "gate: product of the asking and the asked neuron's response",
-    "Q": "gate: response of the asking neuron",
-    "R": "gate: response of the asked neuron",
+    "P": "gate: product of the attending and the attended neuron's response",
+    "Q": "gate: response of the attending neuron",
+    "R": "gate: response of the attended neuron",
     "T": "gate: whatever the responses",
-    "G": "read: response of the asked neuron",
+    "G": "read: response of the attended neuron",
     "H": "read: whatever the response",
 }
 
@@ -38,13 +38,13 @@ def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"
     Returns
     -------
     matrices
-        Dimensionless, axes ``asking`` and ``asked``; the attribute ``asymmetry`` of each is the share of its squared norm
+        Dimensionless, axes ``asking`` (attending) and ``asked`` (attended neuron); the attribute ``asymmetry`` of each is the share of its squared norm
         in its antisymmetric part: 0 if every pair acts both ways alike, one half for unrelated directions, 1 if all are opposed.
 
     Raises
     ------
     DataError
-        If more than 5,000 neurons are asked for: six matrices would not fit.
+        If there are more than 5,000 neurons: six matrices would not fit.
 
     References
     ----------

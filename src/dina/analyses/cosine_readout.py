@@ -123,11 +123,7 @@ class CosineReadout:
         return lost, others / square.sqrt() - (others - products.others_loss(target)) / without.sqrt()
 
     def subset_scores(
-        self,
-        responses: Float[Tensor, "query neuron"],
-        order: Int[Tensor, "kept"],
-        sizes: tuple[int, ...],
-        treatment: Treatment,
+        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Float[Tensor, "query gallery"]]:
         """Yield the scores with all but the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order`` silenced."""
         components = torch.zeros(len(responses), self.components.shape[1], dtype=responses.dtype)

@@ -146,11 +146,7 @@ class LikelihoodReadout:
             yield block, observed, expected, scaled
 
     def subset_scores(
-        self,
-        responses: Float[Tensor, "query neuron"],
-        order: Int[Tensor, "kept"],
-        sizes: tuple[int, ...],
-        treatment: Treatment,
+        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Float[Tensor, "query gallery"]]:
         """Yield the scores from the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order``, all others removed or silenced.
 

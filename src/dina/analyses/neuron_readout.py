@@ -48,11 +48,7 @@ class NeuronReadout(Protocol):
         ...
 
     def subset_scores(
-        self,
-        responses: Float[Tensor, "query neuron"],
-        order: Int[Tensor, "kept"],
-        sizes: tuple[int, ...],
-        treatment: Treatment,
+        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Float[Tensor, "query gallery"]]:
         """Yield the scores from the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order``."""
         ...
@@ -137,11 +133,7 @@ class TowerReadout:
         return ScoreChanges(*lost)
 
     def subset_scores(
-        self,
-        responses: Float[Tensor, "query neuron"],
-        order: Int[Tensor, "kept"],
-        sizes: tuple[int, ...],
-        treatment: Treatment,
+        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Float[Tensor, "query gallery"]]:
         """Yield the scores with all but the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order`` silenced."""
         for size in sizes:

@@ -17,7 +17,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval
 
 NAMES = ("P", "Q", "R", "T", "G", "H")
-NULL = "neurons permuted among the asked"
+NULL = "attended neurons permuted"
 FEWEST = 4  # neurons needed to measure an asymmetry
 
 

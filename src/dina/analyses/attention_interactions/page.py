@@ -17,8 +17,8 @@ from dina.statistics.finding import Finding
 
 TITLES = {
     "P": "P  both respond",
-    "Q": "Q  asking responds",
-    "R": "R  asked responds",
+    "Q": "Q  attending responds",
+    "R": "R  attended responds",
     "T": "T  no response",
     "G": "G  read, response",
     "H": "H  read, constant",
@@ -26,10 +26,10 @@ TITLES = {
 CUT = 99  # percentile of the size of weights at which colours end
 WORDS = {
     "asymmetry_P": "asymmetry of P (gate: product of both responses)",
-    "asymmetry_Q": "asymmetry of Q (gate: response of the asking neuron)",
-    "asymmetry_R": "asymmetry of R (gate: response of the asked neuron)",
+    "asymmetry_Q": "asymmetry of Q (gate: response of the attending neuron)",
+    "asymmetry_R": "asymmetry of R (gate: response of the attended neuron)",
     "asymmetry_T": "asymmetry of T (gate: whatever the responses)",
-    "asymmetry_G": "asymmetry of G (read: response of the asked neuron)",
+    "asymmetry_G": "asymmetry of G (read: response of the attended neuron)",
     "asymmetry_H": "asymmetry of H (read: whatever the response)",
 }
 
@@ -43,7 +43,7 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
     known = [one for one in findings if one.value == one.value]
     outside = [one.name[-1] for one in known if one.low > one.null_high or one.high < one.null_low]
     who = f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "No matrix differs"
-    words = f"{who} in asymmetry from the same weights with the asked neurons permuted." if known else "No asymmetry is known."
+    words = f"{who} in asymmetry from the same weights with the attended neurons permuted." if known else "No asymmetry is known."
     part = FigurePart(
         "attention_interactions",
         _draw(dataset, found),
@@ -86,8 +86,8 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
         axes.set_title(words, fontsize=8.5)
         one = found.get(f"asymmetry_{name}")
         if one is not None and np.isfinite(one.value):
-            axes.set_xlabel(f"asked neuron\nasymmetry {one.value:.2f}")
+            axes.set_xlabel(f"attended neuron\nasymmetry {one.value:.2f}")
         else:
-            axes.set_xlabel("asked neuron")
-        axes.set_ylabel("asking neuron")
+            axes.set_xlabel("attended neuron")
+        axes.set_ylabel("attending neuron")
     return figure

@@ -16,10 +16,7 @@ from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
-SUMMARY = {
-    "summed_contributions": "noise of repeats",
-    "decoder_summed_contributions": "noise of the decoder",
-}
+SUMMARY = {"summed_contributions": "noise of repeats", "decoder_summed_contributions": "noise of the decoder"}
 DISCOVERY = 0.05
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
@@ -96,7 +93,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     ends = [end for _, one in rows for end in (one.value, one.low, one.high, one.null_low, one.null_high) if np.isfinite(end)]
     low, high = min([1.0, *ends]), max([1.0, *ends])
     room = 0.15 * (high - low) + 0.01
-    third.set_xlim(low - room, high + room)  # sums near 1 are told apart; 0 is of no interest
+    third.set_xlim(low - room, high + room)  # the differences between sums near 1 matter, not their distance from 0
     third.set_title("c  adding up")
     return figure
 

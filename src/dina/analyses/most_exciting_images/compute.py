@@ -201,12 +201,7 @@ def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesS
 
 
 def excite(
-    drive: Drive,
-    start: Float[Tensor, "neuron channel height width"],
-    contrast: float,
-    n_steps: int,
-    step: float,
-    blur_px: float,
+    drive: Drive, start: Float[Tensor, "neuron channel height width"], contrast: float, n_steps: int, step: float, blur_px: float
 ) -> Float[Tensor, "neuron channel height width"]:
     """Change the n-th image step by step, so that the n-th neuron responds more and more strongly.
 

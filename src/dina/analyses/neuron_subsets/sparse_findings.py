@@ -150,38 +150,20 @@ def _areas(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"], name
     return _Areas(float(area_under(by_image.mean(1), steps)), resampled, area_under(by_draw, steps))
 
 
-@dataclass(frozen=True, eq=False)
-class SurrogateComparison:
-    """Inequality of contributions and of surrogates, under the same resampling of images.
-
-    Parameters
-    ----------
-    observed
-        Measure → value of the contributions, negative ones counted as zero.
-    resampled
-        Measure → the same for every resample, shape ``(n_resamples,)``.
-    surrogate
-        (measure, surrogate) → values, shape ``(n_resamples,)``.
-    """
-
-    observed: Mapping[str, float]
-    resampled: Mapping[str, Float[np.ndarray, "resample"]]
-    surrogate: Mapping[tuple[str, str], Float[np.ndarray, "resample"]]
-
-
 def compare_with_surrogates(
     by_image: Float[np.ndarray, "gallery neuron"],
     strengths: Mapping[str, Float[np.ndarray, "neuron"]],
     n_resamples: int,
     generator: np.random.Generator,
-) -> SurrogateComparison:
-    r"""Compare the inequality of contributions with that of surrogate populations.
+    unknown: Mapping[str, str] | None = None,
+) -> tuple[Finding, ...]:
+    r"""Measure how unequal contributions are, and by how much more than those of surrogate populations.
 
-    A surrogate's neurons contribute in proportion to a strength of theirs, nothing else: in proportion to their mean
-    responses, as Poisson neurons with equal tuning would; in proportion to their signal-to-noise ratios, as neurons with
-    independent noise would; or all the same. Strengths must be as unequal as the true ones, not made more so by errors
-    (`dina.analyses.neuron_strength.shrink_ratios`). To each expected contribution an error is added that is as large as the
-    standard error of the neuron's own contribution, because errors of estimation alone make contributions unequal.
+    Neurons of a surrogate contribute in proportion to their mean responses, as Poisson neurons with equal tuning would; in
+    proportion to their signal-to-noise ratios, as neurons with independent noise would; or all the same. Strengths must be as
+    unequal as the true ones, not made more so by errors (`dina.analyses.neuron_strength.shrink_ratios`). To each expected
+    contribution an error is added that is as large as the standard error of the observed one, because errors of estimation
+    alone make contributions unequal. Negative contributions count as zero.
 
     Parameters
     ----------
@@ -193,6 +175,8 @@ def compare_with_surrogates(
         Bootstrap resamples of images; at most 500 are drawn.
     generator
         Source of randomness.
+    unknown
+        Surrogate → why it could not be made, "" where it could.
 
     References
     ----------
@@ -212,31 +196,14 @@ def compare_with_surrogates(
             resampled[measure][draw] = _inequality(mean + shift, inequality)
             for name, values in expected.items():
                 surrogate[measure, name][draw] = _inequality(values + noise, inequality)
-    observed = {measure: _inequality(mean, inequality) for measure, inequality in MEASURES.items()}
-    return SurrogateComparison(observed, resampled, surrogate)
-
-
-def describe_inequality(
-    comparison: SurrogateComparison, n_images: int, unknown: Mapping[str, str] | None = None
-) -> tuple[Finding, ...]:
-    """Return inequality of contributions, and by how much it exceeds that of each surrogate, as findings.
-
-    Parameters
-    ----------
-    comparison
-        From `compare_with_surrogates`.
-    n_images
-        That contributions rest on.
-    unknown
-        Surrogate → why it could not be made, "" where it could.
-    """
     found = []
-    for measure, value in comparison.observed.items():
+    for measure, inequality in MEASURES.items():
+        value, drawn = _inequality(mean, inequality), resampled[measure]
         # resampling adds the error of estimation a second time, which makes contributions more unequal
-        resampled = comparison.resampled[measure] - (float(comparison.resampled[measure].mean()) - value)
-        found.append(Finding.from_draws(f"contribution_{measure}", value, "1", n_images, resampled))
-    for (measure, name), drawn in comparison.surrogate.items():
-        difference = comparison.resampled[measure] - drawn
+        centred = drawn - (float(drawn.mean()) - value)
+        found.append(Finding.from_draws(f"contribution_{measure}", value, "1", n_images, centred))
+    for (measure, name), drawn in surrogate.items():
+        difference = resampled[measure] - drawn
         words = f"contributions in proportion to {name.replace('_', ' ')}" if name != "equal" else "all contributions equal"
         title, value = f"{measure}_excess_over_{name}", float(difference.mean())
         found.append(Finding.from_draws(title, value, "1", n_images, difference, drawn - drawn.mean(), words))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength, shrink_ratios
-from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves, describe_inequality
+from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves
 from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders, subset_sizes, trace_curves
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.analyses.score_changes import Treatment
@@ -156,10 +156,10 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response, "signal_to_noise": ratios}
     known = {name: values for name, values in strengths.items() if not unknown.get(name)}
     generator = generator_for(decoded.seed, "surrogates")
-    inequality = compare_with_surrogates(by_image, known, decoded.n_resamples, generator)
+    inequality = compare_with_surrogates(by_image, known, decoded.n_resamples, generator, unknown)
     found = (
         *describe_curves(curves, decoded.n_resamples, decoded.seed, {f"{name}_matched": why for name, why in reasons.items()}),
-        *describe_inequality(inequality, len(by_image), unknown),
+        *inequality,
     )
     return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, trials.kind, trials.n_images, found)
 

@@ -132,10 +132,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
             queries = test.responses if tested == "intact" else shuffled
             for name, values in _measure(model, queries, test.stimulus_index).items():
                 by_image.setdefault((name, (trained, tested)), []).append(values)
-    left = (
-        _left("correlations_left", decoded.train, why_not),
-        _left("correlations_left_test", test, ""),
-    )
+    left = (_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, ""))
     counts = resample_counts(
         len(np.unique(test.stimulus_index)), decoded.n_resamples, generator_for(decoded.seed, "noise shuffle")
     )

@@ -52,6 +52,6 @@ RULES: dict[str, Rule] = {
         (READ, KNOWING, LEFT),
         interactions_contribute,
         (REMOVING, SUMMED, COUPLED),
-    ),
+    )
 }
 """Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""
