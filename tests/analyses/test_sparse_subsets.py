@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_strength import measure_strength, shrink_ratios
-from dina.analyses.neuron_subsets.sparse_findings import compare_with_surrogates, describe_curves
+from dina.analyses.neuron_subsets.sparse_findings import area_under, compare_with_surrogates, describe_curves, fraction_needed
 from dina.analyses.neuron_subsets.sparse_subsets import (
     SparseSubsetSettings,
     SparseSubsetsResult,
@@ -17,12 +18,11 @@ from dina.analyses.neuron_subsets.sparse_subsets import (
 )
 from dina.analyses.neuron_subsets.subset_curves import (
     SubsetCurves,
-    area_under,
     draw_orders,
-    fraction_needed,
     match_order,
     subset_sizes,
 )
+from dina.analyses.query_trials import QueryTrials
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
 from dina.statistics.finding import Finding
@@ -252,3 +252,10 @@ def test_sizes_rise_from_one_to_all() -> None:
         assert sizes[-1] == n
         assert all(after > before for before, after in pairwise(sizes))
         assert set(sizes) <= set(kept_sizes(n))
+
+
+def test_candidates_that_tie_share_the_first_place() -> None:
+    images, target = np.zeros((2, 1, 1, 1), np.float32), torch.tensor([0, 0, 1, 1])
+    trials = QueryTrials(images, torch.zeros(4, 1, dtype=torch.float64), target, "single_trial")
+    scores = torch.tensor([[2.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    np.testing.assert_array_equal(trials.accuracy(scores), [(1 + 1 / 2) / 2, (0 + 1 / 2) / 2])

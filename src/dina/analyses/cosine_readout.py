@@ -51,7 +51,13 @@ class CosineReadout:
     @classmethod
     @torch.no_grad()
     def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "CosineReadout":
-        """Return the readout of fitted towers for candidate images (units of contrast)."""
+        """Return the readout of fitted towers for candidate images (units of contrast).
+
+        Raises
+        ------
+        TypeError
+            If the towers are not a low-rank tower compared by cosine.
+        """
         tower, comparison = towers.neural_tower, towers.comparison
         if not (isinstance(tower, LowRank) and isinstance(comparison, CosineComparison)):
             raise TypeError(f"Sums over neurons need a low-rank tower compared by cosine; got {tower} and {comparison}.")

@@ -57,7 +57,13 @@ class LikelihoodReadout:
     @classmethod
     @torch.no_grad()
     def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "LikelihoodReadout":
-        """Return the readout of fitted towers for candidate images (units of contrast)."""
+        """Return the readout of fitted towers for candidate images (units of contrast).
+
+        Raises
+        ------
+        TypeError
+            If the towers are not projective fields compared by likelihood.
+        """
         tower, comparison = towers.neural_tower, towers.comparison
         if not (isinstance(tower, ProjectiveFields) and isinstance(comparison, LikelihoodComparison)):
             raise TypeError(f"Sums over neurons need projective fields compared by likelihood; got {tower} and {comparison}.")

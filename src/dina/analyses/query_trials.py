@@ -89,6 +89,13 @@ class QueryTrials:
         number = torch.bincount(self.target, minlength=self.n_images)
         return (total / number[:, None]).numpy()
 
+    def accuracy(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery"]:
+        """Return by image the fraction of its queries that have it in the first place; of ties each takes a fair share."""
+        right = scores.gather(1, self.target[:, None])
+        n_better, n_as_good = (scores > right).sum(1), (scores == right).sum(1)
+        is_first = torch.where(n_better == 0, 1 / n_as_good.double(), torch.zeros(len(scores), dtype=torch.float64))
+        return self.by_image(is_first[:, None])[:, 0]
+
 
 def mean_contributions(decoded: Decoded) -> Float[np.ndarray, "neuron"]:
     """Return what each neuron contributes to decoding test images, shape ``(n_neurons,)``; to first order if not exactly."""

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.couplings.coupling_statistics import (
     NO_POSITIONS,
-    DistanceDependence,
     NoiseAndSignal,
     PairTable,
     TuningHalves,
@@ -79,8 +78,8 @@ class CouplingsResult:
         The surest couplings of all pairs of the recording.
     false_discovery_rate
         Up to which adjusted p-value they count as coupled.
-    distance
-        How the three measures depend on distance.
+    distance_edges_um, by_distance
+        How the three measures depend on distance, as `distance_dependence` gives it.
     duplicates
         Pairs that may be one neuron recorded twice, shape ``(n_duplicates, 2)``.
     halves
@@ -93,7 +92,8 @@ class CouplingsResult:
     table: PairTable
     coupled: CoupledPairs
     false_discovery_rate: float
-    distance: DistanceDependence
+    distance_edges_um: Float[np.ndarray, "edge"]
+    by_distance: Float[np.ndarray, "measure bin 3"]
     duplicates: Int[np.ndarray, "duplicate 2"]
     halves: tuple[NoiseAndSignal, ...]
     statistics: tuple[Finding, ...]
@@ -113,8 +113,8 @@ class CouplingsResult:
             "coupled_strength": (("coupled",), self.coupled.coupling, one),
             "coupled_p": (("coupled",), self.coupled.adjusted_p, one),
             "duplicates": (("duplicate", "member"), self.duplicates, indices),
-            "by_distance": (("measure", "bin", "bound"), self.distance.means, one),
-            "distance_edges": (("edge",), self.distance.edges_um, {"units": "um"}),
+            "by_distance": (("measure", "bin", "bound"), self.by_distance, one),
+            "distance_edges": (("edge",), self.distance_edges_um, {"units": "um"}),
         }
         coordinates = {"measure": list(self.table.measures()), "bound": ["mean", "low", "high"]}
         return xr.Dataset(variables, coordinates, attrs={"false_discovery_rate": self.false_discovery_rate})
@@ -153,7 +153,7 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
     coupled = find_coupled_pairs(estimate, settings.n_tested_pairs, spread)
     sure = coupled.pairs[coupled.adjusted_p <= settings.false_discovery_rate]
     table = _tabulate(decoded, rows, estimate, settings.n_sampled_neurons, generator)
-    distance = distance_dependence(table, settings.nearest_um, generator)
+    edges, by_distance, near_minus_far = distance_dependence(table, settings.nearest_um, generator)
     position = decoded.recording.neuron_position_um
     duplicates = _find_duplicates(decoded, settings)
     halves = _halves(decoded, table.neurons)
@@ -164,13 +164,13 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
         mean_over_pairs("signal_correlation_mean", table.signal, table),
         signal_noise_agreement(halves, generator),
         Finding("coupled_pairs_fraction", len(sure) / n_pairs, "1", n_neurons),
-        *distance.findings,
+        *near_minus_far,
         like_to_like(
             _apart(sure, position, settings.nearest_um), _tuning(decoded.validation), position, settings.n_rewired, generator
         ),
         _count_duplicates(duplicates, decoded),
     )
-    return CouplingsResult(table, coupled, settings.false_discovery_rate, distance, duplicates, halves, statistics)
+    return CouplingsResult(table, coupled, settings.false_discovery_rate, edges, by_distance, duplicates, halves, statistics)
 
 
 def _differences(decoded: Decoded) -> Float[np.ndarray, "row neuron"]:

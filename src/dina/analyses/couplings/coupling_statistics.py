@@ -141,26 +141,9 @@ def _agreement(
     return values, null
 
 
-@dataclass(frozen=True, eq=False)
-class DistanceDependence:
-    """How the measures of pairs fall with distance.
-
-    Parameters
-    ----------
-    edges_um
-        Of bins; the first holds pairs that are left out, shape ``(n_bins + 1,)``; empty where positions are not known.
-    means
-        Measure, bin, (mean, low, high).
-    findings
-        Near less far, by measure, with permuted positions as null.
-    """
-
-    edges_um: Float[np.ndarray, "edge"]
-    means: Float[np.ndarray, "measure bin 3"]
-    findings: tuple[Finding, ...]
-
-
-def distance_dependence(table: PairTable, nearest_um: float, generator: np.random.Generator) -> DistanceDependence:
+def distance_dependence(
+    table: PairTable, nearest_um: float, generator: np.random.Generator
+) -> tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "measure bin 3"], tuple[Finding, ...]]:
     """Average the measures over bins of distance, and compare the nearest quarter of the pairs with the farthest.
 
     Parameters
@@ -171,6 +154,15 @@ def distance_dependence(table: PairTable, nearest_um: float, generator: np.rando
         Closer pairs make up the first bin and take no part in the comparison: they share neuropil and may be one neuron.
     generator
         Of the permutations of positions over neurons.
+
+    Returns
+    -------
+    edges_um
+        Of bins; the first holds pairs that are left out, shape ``(n_bins + 1,)``; empty where positions are not known.
+    means
+        By measure and bin: mean, low and high end of its interval, dimensionless.
+    findings
+        Near less far, by measure, with permuted positions as null.
     """
     n_neurons, names = len(table.neurons), list(table.measures())
     far_enough = table.distance_um[table.upper]
@@ -178,7 +170,7 @@ def distance_dependence(table: PairTable, nearest_um: float, generator: np.rando
     if len(far_enough) < 4 * N_BINS:
         reason = NO_POSITIONS if table.position_um is None else f"Too few pairs are more than {nearest_um:g} µm apart."
         unknown = tuple(Finding(f"{name}_near_minus_far", math.nan, "1", n_neurons, reason=reason) for name in names)
-        return DistanceDependence(np.empty(0), np.empty((len(names), 0, 3)), unknown)
+        return np.empty(0), np.empty((len(names), 0, 3)), unknown
     edges = np.concatenate([[0.0, nearest_um], np.quantile(far_enough, np.arange(1, N_BINS + 1) / N_BINS)])
     edges[-1] = np.nextafter(edges[-1], np.inf)
     bins = np.digitize(table.distance_um, edges) - 1
@@ -196,7 +188,7 @@ def distance_dependence(table: PairTable, nearest_um: float, generator: np.rando
         findings.append(
             Finding.from_draws(title, value, "1", n_neurons, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
         )
-    return DistanceDependence(edges, means, tuple(findings))
+    return edges, means, tuple(findings)
 
 
 def _permute_positions(

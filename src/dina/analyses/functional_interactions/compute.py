@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import t as student
+from torch import Tensor
 
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
@@ -19,10 +21,11 @@ from dina.analyses.functional_interactions.pair_interactions import (
     PairTests,
     ScaledPrecision,
     evaluate_coupled_pairs,
-    interactions_by_silencing,
     sample_pairs,
 )
 from dina.analyses.likelihood_readout import LikelihoodReadout
+from dina.analyses.neuron_readout import TowerReadout
+from dina.analyses.score_changes import margins
 from dina.models.towers.neural.neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
@@ -31,6 +34,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval, prediction_range
 from dina.training.comparison import LikelihoodComparison
 
+N_QUERIES = 64  # test images used at most: a tower with attention processes a few hundred responses a second
 N_ATTENDING = 16  # trials over which attention is averaged
 NULL = "noise model fitted to training noise that was permuted, each neuron by itself"
 NO_REPEATS = "No training image was shown twice, so noise cannot be separated from what the image model leaves unexplained."
@@ -245,26 +249,26 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     tower = decoded.towers.neural_tower
     trials = decoded.validation.responses[:N_ATTENDING]
     attention = received_attention(tower, trials) if isinstance(tower, NeuronAttention) else None
-    silenced = interactions_by_silencing(decoded, settings.n_silenced_neurons)
-    mean = silenced.interaction.mean(0)
-    error = silenced.interaction.std(0, ddof=1) / math.sqrt(len(silenced.interaction))
-    reach = student.ppf(0.975, len(silenced.interaction) - 1) * error
+    pairs, interaction, contribution = _silence_pairs(decoded, settings.n_silenced_neurons)
+    mean = interaction.mean(0)
+    error = interaction.std(0, ddof=1) / math.sqrt(len(interaction))
+    reach = student.ppf(0.975, len(interaction) - 1) * error
     n_neurons, sampled_only = decoded.test.n_neurons, "Only a sample of neurons was silenced."
     statistics = (
         *(
             replace(one, reason=NO_WIDTH) if math.isfinite(one.value) else one
-            for one in _describe(_measure(silenced.interaction, silenced.contribution))
+            for one in _describe(_measure(interaction, contribution))
         ),
-        Finding("summed_contributions", math.nan, "1", len(silenced.interaction), reason=sampled_only),
+        Finding("summed_contributions", math.nan, "1", len(interaction), reason=sampled_only),
         *(Finding(name, math.nan, "1", n_neurons, reason=ONLY_SAMPLED) for name in OF_COUPLED_PAIRS),
     )
     order = np.argsort(-np.abs(mean), kind="stable")[: settings.n_listed_pairs]
     nothing = np.full(len(order), np.nan)
     return FunctionalInteractionsResult(
-        sampled_pairs=silenced.pairs,
+        sampled_pairs=pairs,
         sampled_interaction=mean,
         null_interaction=np.full(len(mean), np.nan),
-        listed_pairs=silenced.pairs[order],
+        listed_pairs=pairs[order],
         interaction=mean[order],
         low=(mean - reach)[order],
         high=(mean + reach)[order],
@@ -276,6 +280,31 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
         removal="silenced",
         received_attention=attention,
     )
+
+
+def _silence_pairs(
+    decoded: Decoded, n_neurons: int
+) -> tuple[Int[np.ndarray, "pair 2"], Float[np.ndarray, "query pair"], Float[np.ndarray, "query neuron"]]:
+    """Return a random sample of pairs, their interaction, and what each neuron alone takes from the margin."""
+    generator = generator_for(decoded.seed, "silenced pairs")
+    n_all = decoded.test.n_neurons
+    chosen = np.sort(generator.choice(n_all, min(n_neurons, n_all), replace=False))
+    n_images = decoded.test.n_stimuli
+    images = np.sort(generator.choice(n_images, min(N_QUERIES, n_images), replace=False))
+    readout = TowerReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
+    responses = torch.from_numpy(decoded.test.averaged()[images]).double()
+    target = torch.from_numpy(images)
+    whole = margins(readout.scores(responses), target)
+
+    def lost(gone: list[int]) -> Tensor:
+        without = responses.clone()
+        without[:, gone] = 0
+        return whole - margins(readout.scores(without), target)
+
+    alone = {int(neuron): lost([int(neuron)]) for neuron in chosen}
+    pairs = list(combinations(alone, 2))
+    both = [lost(list(pair)) - alone[pair[0]] - alone[pair[1]] for pair in track(pairs, "Silencing pairs of neurons")]
+    return (np.array(pairs), torch.stack(both, 1).numpy(), torch.stack(list(alone.values()), 1).numpy())
 
 
 def _measure(

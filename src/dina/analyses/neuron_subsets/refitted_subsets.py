@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
-from dina.analyses.neuron_subsets.subset_curves import draw_orders, top_one
+from dina.analyses.neuron_subsets.subset_curves import draw_orders
 from dina.analyses.query_trials import QueryTrials, mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
@@ -126,7 +126,7 @@ def analyse_refitted_subsets(
         again = partial(_refit, decoded, trials, np.sort(kept))
         refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
         (scores,) = readout.subset_scores(trials.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
-        taken_out[row, column] = _accuracy(trials, scores)
+        taken_out[row, column] = trials.accuracy(scores)
     other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
@@ -168,16 +168,12 @@ def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str,
     presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(trials.images, decoded.test.stimulus_id)
     scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
-    return {"accuracy": _accuracy(trials, torch.from_numpy(scores))}
+    return {"accuracy": trials.accuracy(torch.from_numpy(scores))}
 
 
 def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
     """Return a decoder of the same preset and settings, to be fitted anew."""
     return DinaDecoder(decoded.preset, decoded.settings, seed, decoded.device, image_features=decoded.image_features)
-
-
-def _accuracy(trials: QueryTrials, scores: torch.Tensor) -> np.ndarray:
-    return trials.by_image(top_one(scores, trials.target)[:, None])[:, 0]
 
 
 def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, area_under, fraction_needed, subset_sizes
+from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, subset_sizes
 from dina.analyses.score_changes import Treatment
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -148,6 +148,44 @@ def _areas(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"], name
     by_image, by_draw = curves.by_image[source][places], curves.by_draw[source][:, places]
     resampled = area_under(counts @ by_image.T / counts.shape[1], steps)
     return _Areas(float(area_under(by_image.mean(1), steps)), resampled, area_under(by_draw, steps))
+
+
+def area_under(curve: Float[np.ndarray, "*curves size"], sizes: tuple[int, ...]) -> Float[np.ndarray, "*curves"]:
+    """Return the mean height of curves over the logarithm of subset size (trapezia): every doubling counts the same.
+
+    Examples
+    --------
+    >>> round(float(area_under(np.array([0.0, 1.0, 1.0]), (1, 2, 4))), 3)
+    0.75
+    """
+    logarithm = np.log(sizes)
+    return np.asarray(np.trapezoid(curve, logarithm, axis=-1) / (logarithm[-1] - logarithm[0]))
+
+
+def fraction_needed(
+    curve: Float[np.ndarray, "*curves size"], sizes: tuple[int, ...], share: float
+) -> Float[np.ndarray, "*curves"]:
+    """Return which fraction of all neurons first reaches ``share`` of the accuracy of all, between sizes by interpolation.
+
+    Interpolation is linear in the logarithm of size; a curve that starts above gives the smallest size.
+
+    Examples
+    --------
+    >>> fraction_needed(np.array([0.0, 0.5, 1.0]), (1, 2, 4), 0.5)
+    array(0.5)
+    """
+    flat = np.atleast_2d(curve).reshape(-1, len(sizes))
+    wanted = share * flat[:, -1]
+    reached = flat >= wanted[:, None] - 1e-12
+    after = reached.argmax(1)
+    before = np.maximum(after - 1, 0)
+    row = np.arange(len(flat))
+    rise = flat[row, after] - flat[row, before]
+    part = np.divide(wanted - flat[row, before], rise, out=np.zeros_like(wanted), where=rise > 0)
+    logarithm = np.log(sizes)
+    at = logarithm[before] + np.clip(part, 0, 1) * (logarithm[after] - logarithm[before])
+    needed: np.ndarray = (np.exp(at) / sizes[-1]).reshape(np.shape(curve)[:-1])
+    return needed
 
 
 def compare_with_surrogates(
