@@ -7,9 +7,14 @@ import pytest
 import xarray as xr
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.objectives.category_readout import CategoryReadout
 from dina.analyses.objectives.compute import compare_objectives
-from dina.analyses.objectives.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
+from dina.analyses.objectives.objective_measures import (
+    CategoryReadout,
+    CategorySurrogates,
+    make_category_surrogates,
+    measure_objective,
+    measure_responses,
+)
 from dina.analyses.objectives.rules import BEYOND, MATCHED, SEMANTIC
 from dina.statistics.intervals import wilson_interval
 
@@ -17,8 +22,8 @@ N_IMAGES, N_CATEGORIES, N_DRAWS = 200, 4, 30
 
 
 @pytest.fixture(scope="module")
-def question(decoded: Decoded) -> CategoryQuestion:
-    return ask_for_category(decoded)
+def surrogates(decoded: Decoded) -> CategorySurrogates:
+    return make_category_surrogates(decoded)
 
 
 def fabricate(knows: float, seed: int) -> xr.Dataset:
@@ -49,21 +54,23 @@ def test_a_readout_tells_classes_apart_among_many_more_features_than_images() ->
     fresh = generator.standard_normal((300, 500))
     fresh[:, :3] += 6 * np.eye(3)[np.arange(300) % 3]
 
-    guess = CategoryReadout.fit(features, category).guess(fresh)
+    guess = CategoryReadout(features, category).guess(fresh)
 
     # the classes lie 8.5 standard deviations apart in 3 of 500 features; at chance a third would be right
     assert (guess == np.arange(300) % 3).mean() > 0.8
 
 
-def test_responses_that_know_the_category_are_found_out(decoded: Decoded, question: CategoryQuestion) -> None:
-    parts = question.parts
+def test_responses_that_know_the_category_are_found_out(decoded: Decoded, surrogates: CategorySurrogates) -> None:
+    parts = surrogates.parts
     generator = np.random.default_rng(0)
     marks = 5 * generator.standard_normal((len(parts.names), parts.train.n_neurons)).astype(np.float32)
     train = replace(parts.train, responses=parts.train.responses + marks[parts.train_category][parts.train.stimulus_index])
     test = replace(parts.test, responses=parts.test.responses + marks[parts.test_category][parts.test.stimulus_index])
-    planted = replace(question, parts=replace(parts, train=train, test=test), left=question.left + marks[parts.test_category])
+    planted = replace(
+        surrogates, parts=replace(parts, train=train, test=test), residual=surrogates.residual + marks[parts.test_category]
+    )
 
-    plain, found = measure_responses(question), measure_responses(planted)
+    plain, found = measure_responses(surrogates), measure_responses(planted)
 
     assert (found["guess"] == found["category"]).mean() > 0.95
     # their residuals carry the category of the donor along, and so tell that one
@@ -71,10 +78,10 @@ def test_responses_that_know_the_category_are_found_out(decoded: Decoded, questi
     assert (plain["guess"] == plain["category"]).mean() < 0.7
 
 
-def test_neurons_of_gabors_know_no_category_beyond_low_level_structure(decoded: Decoded, question: CategoryQuestion) -> None:
-    measured = measure_objective(decoded, question)
+def test_neurons_of_gabors_know_no_category_beyond_low_level_structure(decoded: Decoded, surrogates: CategorySurrogates) -> None:
+    measured = measure_objective(decoded, surrogates)
 
-    found = compare_objectives({("contrastive", 3): measured}, {3: measure_responses(question)})
+    found = compare_objectives({("contrastive", 3): measured}, {3: measure_responses(surrogates)})
 
     for finding in (found.findings["responses"][BEYOND], found.findings["contrastive"][MATCHED]):
         assert finding.low < 0.1

@@ -20,7 +20,7 @@ def answer(*numbers: tuple[float, float, float]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("numbers", "expected", "because"),
     [
-        ((NONE, NONE, NONE, NONE), "not supported", "what is not there"),
+        ((NONE, NONE, NONE, NONE), "not supported", "information that is not there"),
         ((NONE, NONE, MUCH, MUCH), "cannot tell", "less than a tenth; yet"),
         ((MUCH, NONE, MUCH, MUCH), "supported", "withholds"),
         ((MUCH, MUCH, MUCH, NONE), "not supported", "withholds"),

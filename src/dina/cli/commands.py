@@ -127,19 +127,8 @@ def objectives(
     found = study_objectives(
         opened, folder, names or None, chosen, epochs, choose_device(device), n_threads, changes, force=force
     )
-    comparison, verdict = found.comparison, found.comparison.verdict
-    report = ObjectivesReport(
-        opened.name,
-        comparison.findings,
-        comparison.similarity,
-        verdict.claim,
-        verdict.verdict,
-        verdict.reason,
-        comparison.seeds,
-        found.learning,
-        found.reasons,
-    )
-    print_report_table(objectives_table(report.findings), objectives_remarks(report), style="")
+    report = ObjectivesReport(opened.name, found.comparison, found.learning, found.reasons)
+    print_report_table(objectives_table(found.comparison.findings), objectives_remarks(report), style="")
     print("Written: " + ", ".join(str(path) for path in write_objectives(report, folder)))
     log.info("Done in %.0f s.", time.monotonic() - began)
 

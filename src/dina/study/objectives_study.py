@@ -11,7 +11,12 @@ import xarray as xr
 
 from dina.analyses import Decoded
 from dina.analyses.objectives.compute import ObjectiveComparison, compare_objectives
-from dina.analyses.objectives.objective_measures import CategoryQuestion, ask_for_category, measure_objective, measure_responses
+from dina.analyses.objectives.objective_measures import (
+    CategorySurrogates,
+    make_category_surrogates,
+    measure_objective,
+    measure_responses,
+)
 from dina.analyses.untrained import untrained
 from dina.artifacts import sha256_of, write_dataset
 from dina.checks import DataError, check_choice
@@ -155,7 +160,7 @@ class _Questions:
         self.force = force
         self.measured: dict[tuple[str, int], xr.Dataset] = {}
         self.responses: dict[int, xr.Dataset] = {}
-        self._asked: dict[int, CategoryQuestion | None] = {}
+        self._asked: dict[int, CategorySurrogates | None] = {}
 
     def measure(self, name: str, seed: int, run: Path, device: str) -> None:
         """Measure one fit; the first of each seed also stands for towers that learnt nothing, and for the responses."""
@@ -184,10 +189,10 @@ class _Questions:
             elif found.sizes:
                 self.responses[seed] = found
 
-    def _question(self, seed: int, decoded: Decoded) -> CategoryQuestion | None:
+    def _question(self, seed: int, decoded: Decoded) -> CategorySurrogates | None:
         if seed not in self._asked:
             try:
-                self._asked[seed] = ask_for_category(decoded)
+                self._asked[seed] = make_category_surrogates(decoded)
             except DataError as error:
                 if None not in self._asked.values():  # once, not for every seed
                     log.warning("Nothing can be said about categories: %s", error)

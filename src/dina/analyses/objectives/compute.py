@@ -1,4 +1,4 @@
-"""Objectives side by side over seeds: retrieval, category beyond low-level structure, spatial frequencies, likeness of maps."""
+"""Objectives side by side over seeds: retrieval, category beyond low-level structure, spatial frequencies, similarity of maps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,13 @@ from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import wilson_interval
 from dina.statistics.map_similarity import linear_cka
-from dina.statistics.resampling import WELL_DEFINED, percentile_interval, resample_counts
+from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
 from dina.training.objectives import OBJECTIVES
 
 N_RESAMPLES = 2000
 NAMES = {"category_accuracy": "guess", "category_accuracy_image": "guess_image", "category_matched": "guess_by_match"}
+FROM_LOW_LEVEL = "categories drawn from low-level structure"
+ALL_DETERMINED = "Low-level structure determines every category, so that nothing is left to find."
 Rows = Sequence[Float[np.ndarray, "image"]]
 
 
@@ -55,7 +57,7 @@ def compare_objectives(
     """Put together what was measured of each objective and seed.
 
     Intervals come from drawing seeds, and images within seeds, with replacement. Those of accuracies also hold Wilson's interval,
-    since a bootstrap of images that were all missed knows of no uncertainty.
+    since a bootstrap of images that were all missed has no spread.
 
     Parameters
     ----------
@@ -91,7 +93,12 @@ def _retrieval(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             found.append(Finding(name, np.nan, "1", 0, reason="No image has such a query."))
             continue
         chance = float(np.mean([1 / len(row) for row in rows]))
-        found.append(replace(_accuracy(name, rows, None, seed), null_low=chance, null_high=chance, null="chance"))
+        mean = _average(name, rows, [np.full(len(row), 1 / len(row)) for row in rows], seed)
+        found.append(
+            Finding.from_draws(
+                *(name, mean.value, "1", mean.n), null="chance", interval=mean.accuracy_interval, null_range=(chance, chance)
+            )
+        )
     return found
 
 
@@ -105,23 +112,24 @@ def _profile(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             found.append(Finding(name, np.nan, units, 0, reason=reason))
             continue
         null = float(null_low.mean()), float(null_high.mean())
-        low, high, reason = _over_seeds([run["profile_resamples"].sel(statistic=name).to_numpy() for run in runs], name, seed)
-        mean = float(values.mean())
-        found.append(Finding(name, mean, units, len(values), low, high, *null, null="pairs permuted", reason=reason))
+        resamples = [run["profile_resamples"].sel(statistic=name).to_numpy() for run in runs]
+        one = Finding.from_draws(name, float(values.mean()), units, len(values), null="pairs permuted", null_range=null)
+        if any(np.isfinite(row).mean() < WELL_DEFINED for row in resamples):
+            found.append(replace(one, reason="For some seed few resamples of the images define it, so that it has no interval."))
+        else:
+            low, high = central_range(_draw_seeds(resamples, generator_for(seed, f"objectives {name}")))
+            found.append(replace(one, low=low, high=high))
     return found
 
 
-def _over_seeds(resamples: Rows, name: str, seed: int) -> tuple[float, float, str]:
-    """Draw seeds with replacement, and for each a resample of its images; no interval where few resamples define the statistic."""
-    if any(np.isfinite(row).mean() < WELL_DEFINED for row in resamples):
-        return np.nan, np.nan, "For some seed few resamples of the images define it, so that it has no interval."
-    generator = generator_for(seed, f"objectives {name}")
+def _draw_seeds(resamples: Rows, generator: np.random.Generator) -> Float[np.ndarray, "resample"]:
+    """Draw seeds with replacement, and for each a resample of its images that defines the statistic; average over seeds."""
     defined = [row[np.isfinite(row)] for row in resamples]
     places = generator.random((N_RESAMPLES, len(defined)))
     drawn = generator.integers(len(defined), size=(N_RESAMPLES, len(defined)))
     by_seed = np.stack([row[(places * len(row)).astype(int)] for row in defined])
-    resampled = np.take_along_axis(by_seed, drawn[None], axis=0)[0].mean(axis=1)
-    return *percentile_interval(resampled), ""
+    averaged: np.ndarray = np.take_along_axis(by_seed, drawn[None], axis=0)[0].mean(axis=1)
+    return averaged
 
 
 def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
@@ -129,7 +137,7 @@ def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
     generator = generator_for(seed, "permuted categories")
     found = []
     for name, guess in NAMES.items():
-        rows = [_right(run, guess) for run in runs]
+        rows = [_correct(run, guess) for run in runs]
         null = []
         for _ in range(200):
             orders = [generator.permutation(len(row)) for row in rows]
@@ -137,27 +145,24 @@ def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
                 run[guess].to_numpy()[order] == run["category"].to_numpy() for run, order in zip(runs, orders, strict=True)
             ]
             null.append(np.mean([w @ one for w, one in zip(weights, shuffled, strict=True)]))
-        low, high = percentile_interval(np.array(null))
-        one = _accuracy(name, rows, weights, seed)
-        found.append(replace(one, null_low=low, null_high=high, null="categories permuted"))
+        mean = _average(name, rows, weights, seed)
+        words = "categories permuted"
+        interval = mean.accuracy_interval
+        found.append(Finding.from_draws(name, mean.value, "1", mean.n, None, np.array(null), words, interval=interval))
     return [*found, _beyond(BEYOND, "guess", runs, seed), _beyond(MATCHED, "guess_by_match", runs, seed)]
 
 
 def _beyond(name: str, guess: str, runs: Sequence[xr.Dataset], seed: int) -> Finding:
-    """Return how much better category is told than from surrogate responses, as a share of what is possible."""
+    """Return how much better category is read than from surrogate responses, as a share of what is possible."""
     draws = []
     for run in runs:
         weight = _balanced(run["category"].to_numpy())
-        drawn = (_right(run, f"{guess}_surrogate") @ weight) / (_possible(run) @ weight)
+        drawn = (_correct(run, f"{guess}_surrogate") @ weight) / (_possible(run) @ weight)
         draws.append(drawn - drawn.mean())
-    low, high = percentile_interval(np.mean(draws, axis=0))
-    one = _share(name, [_gain(run, guess) for run in runs], runs, seed)
-    return replace(one, null_low=low, null_high=high, null="categories drawn from low-level structure")
-
-
-def _share(name: str, gains: Rows, runs: Sequence[xr.Dataset], seed: int) -> Finding:
-    weights = [_balanced(run["category"].to_numpy()) for run in runs]
-    return _mean(name, gains, weights, seed, [_possible(run) for run in runs])
+    share = _share(name, [_gain(run, guess) for run in runs], runs, seed)
+    return Finding.from_draws(
+        name, share.value, "1", share.n, share.resamples, np.mean(draws, axis=0), FROM_LOW_LEVEL, ALL_DETERMINED
+    )
 
 
 def _category_objectives(
@@ -168,24 +173,27 @@ def _category_objectives(
     ]
     minus = [gain - _gain(run, "guess_by_match") for gain, run in zip(gains, contrastive, strict=True)]
     nulls = [_beyond(MATCHED, "guess_by_match", runs, seed) for runs in by_category]
-    low, high = (float(np.mean([getattr(one, end) for one in nulls])) for end in ("null_low", "null_high"))
+    null = float(np.mean([one.null_low for one in nulls])), float(np.mean([one.null_high for one in nulls]))
+    share, loss = _share(MATCHED, gains, contrastive, seed), _share(LOSS[1], minus, contrastive, seed)
     return [
-        replace(_share(MATCHED, gains, contrastive, seed), null_low=low, null_high=high, null=nulls[0].null),
-        _share(LOSS[1], minus, contrastive, seed),
+        Finding.from_draws(
+            *(MATCHED, share.value, "1", share.n, share.resamples), null=nulls[0].null, reason=ALL_DETERMINED, null_range=null
+        ),
+        Finding.from_draws(LOSS[1], loss.value, "1", loss.n, loss.resamples, reason=ALL_DETERMINED),
     ]
 
 
-def _right(run: xr.Dataset, guess: str) -> Float[np.ndarray, "..."]:
+def _correct(run: xr.Dataset, guess: str) -> Float[np.ndarray, "..."]:
     return np.asarray(run[guess].to_numpy() == run["category"].to_numpy(), dtype=float)
 
 
 def _possible(run: xr.Dataset) -> Float[np.ndarray, "image"]:
-    """Return for each image what a reader of category alone would gain."""
-    return np.asarray(1 - _right(run, "category_surrogate").mean(axis=0))
+    """Return for each image what a readout of category alone would gain."""
+    return np.asarray(1 - _correct(run, "category_surrogate").mean(axis=0))
 
 
 def _gain(run: xr.Dataset, guess: str) -> Float[np.ndarray, "image"]:
-    return np.asarray(_right(run, guess) - _right(run, f"{guess}_surrogate").mean(axis=0))
+    return np.asarray(_correct(run, guess) - _correct(run, f"{guess}_surrogate").mean(axis=0))
 
 
 def _balanced(category: Int[np.ndarray, "image"]) -> Float[np.ndarray, "image"]:
@@ -194,23 +202,34 @@ def _balanced(category: Int[np.ndarray, "image"]) -> Float[np.ndarray, "image"]:
     return np.asarray(1 / counts[category] / (counts > 0).sum())
 
 
-def _accuracy(name: str, rows: Rows, weights: Rows | None, seed: int) -> Finding:
-    """Average what was right; the interval also holds Wilson's, with as many images as the weights amount to (Kish)."""
-    one = _mean(name, rows, weights, seed)
-    shares = [np.full(len(row), 1 / len(row)) for row in rows] if weights is None else weights
-    n = max(1, round(len(rows) ** 2 / sum(float((share**2).sum()) for share in shares)))
-    low, high = wilson_interval(min(1.0, max(0.0, one.value)), n)
-    return replace(one, low=min(low, one.low), high=max(high, one.high))
+@dataclass(frozen=True, eq=False)
+class _Average:
+    """A mean over images and seeds with its resamples; ``n_effective`` images are as many as the weights amount to (Kish)."""
+
+    value: float
+    resamples: Float[np.ndarray, "resample"]
+    n: int
+    n_effective: int
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Both the percentile interval and Wilson's, for a fraction of correct answers."""
+        (low, high), wilson = central_range(self.resamples), wilson_interval(min(1.0, max(0.0, self.value)), self.n_effective)
+        return min(wilson[0], low), max(wilson[1], high)
 
 
-def _mean(name: str, rows: Rows, weights: Rows | None, seed: int, possible: Rows | None = None) -> Finding:
+def _share(name: str, gains: Rows, runs: Sequence[xr.Dataset], seed: int) -> _Average:
+    weights = [_balanced(run["category"].to_numpy()) for run in runs]
+    return _average(name, gains, weights, seed, [_possible(run) for run in runs])
+
+
+def _average(name: str, rows: Rows, weights: Rows, seed: int, possible: Rows | None = None) -> _Average:
     """Average over images, as a share of what is possible for them, and over seeds; draw seeds and, within each, images."""
-    weights = [np.full(len(row), 1 / len(row)) for row in rows] if weights is None else weights
-    totals = weights if possible is None else [w * each for w, each in zip(weights, possible, strict=True)]
-    if any(total.sum() <= 0 for total in totals):
-        return Finding(name, np.nan, "1", 0, reason="Low-level structure tells every category, so that nothing is left to find.")
-    generator = generator_for(seed, f"objectives {name}")
+    totals = weights if possible is None else [weight * each for weight, each in zip(weights, possible, strict=True)]
     n_seeds = len(rows)
+    if any(total.sum() <= 0 for total in totals):
+        return _Average(np.nan, np.full(N_RESAMPLES, np.nan), 0, 0)
+    generator = generator_for(seed, f"objectives {name}")
     parts = [(weight * row, total) for weight, row, total in zip(weights, rows, totals, strict=True)]
     value = float(np.mean([part.sum() / total.sum() for part, total in parts]))
     resampled = np.empty((n_seeds, n_seeds, N_RESAMPLES))  # a seed drawn twice gets two resamples of its images
@@ -220,8 +239,8 @@ def _mean(name: str, rows: Rows, weights: Rows | None, seed: int, possible: Rows
             resampled[number, slot] = (counts @ part) / np.maximum(counts @ total, 1e-12)
     drawn = generator.integers(n_seeds, size=(n_seeds, N_RESAMPLES))
     slots, draws = np.arange(n_seeds)[:, None], np.arange(N_RESAMPLES)[None]
-    low, high = percentile_interval(resampled[drawn, slots, draws].mean(axis=0))
-    return Finding(name, value, "1", sum(map(len, rows)), low, high)
+    n_effective = max(1, round(n_seeds**2 / sum(float((weight**2).sum()) for weight in weights)))
+    return _Average(value, resampled[drawn, slots, draws].mean(axis=0), sum(map(len, rows)), n_effective)
 
 
 def _similarity(runs: Mapping[str, Sequence[xr.Dataset]]) -> xr.DataArray:

@@ -1,4 +1,4 @@
-"""What one fit decodes, and what its maps know of category beyond low-level structure, image by image; for comparing objectives."""
+"""Measures of one fit for comparing objectives: retrieval, frequencies, and category in its maps beyond low-level structure."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Float32, Int
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.objectives.category_readout import CategoryReadout
 from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.checks import DataError
@@ -19,6 +19,8 @@ from dina.retrieval.ranks import retrieve
 from dina.training.aligned_towers import AlignedTowers
 
 N_DRAWS = 40
+MOST_COMPONENTS = 256
+SHRINKAGE = 0.1
 N_NEIGHBOURS = 20
 """Training images that vote for the category of a response."""
 
@@ -28,34 +30,65 @@ PROFILE = ("kept_lowest_octaves", "kept_without_highest_octave", "median_frequen
 """Findings of `spatial_frequency` that stand for the profile of one fit."""
 
 
+class CategoryReadout:
+    """A linear readout of category from main components, in which every category is equally probable beforehand.
+
+    Gaussian classes with one shared covariance are learnt from training images.
+
+    Parameters
+    ----------
+    features
+        In any unit, shape ``(n_images, n_features)``; their largest principal components are used.
+    category
+        Of each image, from 0, none without images.
+
+    Examples
+    --------
+    >>> features = np.array([[0.0, 5.0], [0.2, 5.0], [2.0, 5.0], [2.2, 5.0]])
+    >>> CategoryReadout(features, np.array([0, 0, 1, 1])).guess(np.array([[0.1, 5.0], [1.9, 5.0]]))
+    array([0, 1])
+    """
+
+    def __init__(self, features: Float[np.ndarray, "image feature"], category: Int[np.ndarray, "image"]) -> None:
+        self.mean = features.astype(np.float64).mean(axis=0)
+        self.directions = _principal_directions(features - self.mean)
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
+        self.model = model.fit((features - self.mean) @ self.directions, category)
+
+    def guess(self, features: Float[np.ndarray, "image feature"]) -> Int[np.ndarray, "image"]:
+        """Return the most probable category of each image."""
+        log_posterior = self.model.predict_log_proba((features - self.mean) @ self.directions)
+        return np.asarray((log_posterior - np.log(self.model.priors_)).argmax(axis=1))
+
+
 @dataclass(frozen=True, eq=False)
-class CategoryQuestion:
-    """Labelled images, and the responses that they would give if neurons knew low-level structure only.
+class CategorySurrogates:
+    """Labelled images, and surrogates of their responses that depend on low-level structure alone.
 
     Parameters
     ----------
     parts
         Labelled images of the split.
-    expected, left
-        What low-level structure predicts of the averaged test responses, and the residual.
+    predicted, residual
+        The averaged test responses that low-level structure predicts, and their residuals.
     donor
-        For each draw and test image the image whose residual it is lent; its category is drawn from what low-level
-        structure lets expect. A reader of category alone would name the donor's.
+        For each draw and test image the image whose residual it receives; the donor's category is drawn from the
+        probabilities that low-level structure gives. A readout of category alone would name the donor's.
     """
 
     parts: CategorisedPairs
-    expected: Float[np.ndarray, "image neuron"]
-    left: Float[np.ndarray, "image neuron"]
+    predicted: Float[np.ndarray, "image neuron"]
+    residual: Float[np.ndarray, "image neuron"]
     donor: Int[np.ndarray, "draw image"]
 
-    def surrogates(self) -> Iterator[Float[np.ndarray, "image neuron"]]:
-        """Yield the responses of each draw."""
+    def responses(self) -> Iterator[Float[np.ndarray, "image neuron"]]:
+        """Yield the surrogate responses of each draw."""
         for others in self.donor:
-            yield self.expected + self.left[others]
+            yield self.predicted + self.residual[others]
 
 
-def ask_for_category(decoded: Decoded) -> CategoryQuestion:
-    r"""Prepare the question whether a description of responses knows category beyond low-level structure.
+def make_category_surrogates(decoded: Decoded) -> CategorySurrogates:
+    r"""Make surrogate responses, to test whether a representation carries category beyond low-level structure.
 
     Parameters
     ----------
@@ -71,13 +104,13 @@ def ask_for_category(decoded: Decoded) -> CategoryQuestion:
     -----
     If responses depend on an image only by its low-level structure, the residuals of two images may be exchanged where
     these have equal low-level structure. Residuals come from images whose category is drawn from
-    :math:`p(c \mid \mathrm{low\ level})`, so that what the low-level model misses of responses is taken for knowledge of
-    category only where the classifier of images misses it too.
+    :math:`p(c \mid \mathrm{low\ level})`, so that a failure of the low-level model of responses counts as category only
+    where the classifier of images fails too.
     """
     parts = categorise(decoded)
     models = fit_category_models(parts, N_DRAWS, decoded.seed)
-    expected = models.test.low_level.numpy()
-    return CategoryQuestion(parts, expected, models.test.responses.numpy() - expected, _donors(models, decoded.seed))
+    predicted = models.test.low_level.numpy()
+    return CategorySurrogates(parts, predicted, models.test.responses.numpy() - predicted, _donors(models, decoded.seed))
 
 
 def _donors(models: CategoryModels, seed: int) -> Int[np.ndarray, "draw image"]:
@@ -89,23 +122,24 @@ def _donors(models: CategoryModels, seed: int) -> Int[np.ndarray, "draw image"]:
     return np.array(chosen)
 
 
-def measure_objective(decoded: Decoded, question: CategoryQuestion | None) -> xr.Dataset:
+def measure_objective(decoded: Decoded, surrogates: CategorySurrogates | None) -> xr.Dataset:
     """Measure one fit on its test images.
 
     Parameters
     ----------
     decoded
         With towers.
-    question
-        From `ask_for_category`, of the same split; None where images have no labels.
+    surrogates
+        From `make_category_surrogates`, of the same split; None where images have no labels.
 
     Returns
     -------
     measured
         ``top1_averaged`` and ``top1_single_trial`` of each image, ``image_maps`` and ``response_maps`` of all test images,
-        values and intervals of `PROFILE` and their bootstrap resamples (``profile_resamples``, NaN where not defined); and with labels for each labelled image its ``category``, and which one is read
-        from the maps of its response (``guess``) and of the image (``guess_image``), and which one prevails among the training
-        images that the response matches best (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
+        values and intervals of `PROFILE` and their bootstrap resamples (``profile_resamples``, NaN where not defined). With
+        labels, for each labelled image also its ``category``; the category read from the maps of its response (``guess``) and
+        of the image (``guess_image``), and the most frequent one among the training images that the response matches best
+        (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
     """
     towers = decoded.towers
     maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test)}
@@ -114,8 +148,8 @@ def measure_objective(decoded: Decoded, question: CategoryQuestion | None) -> xr
     profile, resamples, units = _profile(decoded)
     variables["profile"] = (("statistic", "end"), profile)
     variables["profile_resamples"] = (("statistic", "resample"), resamples)
-    if question is not None:
-        variables |= _category_of_maps(towers, question)
+    if surrogates is not None:
+        variables |= _category_of_maps(towers, surrogates)
     coordinates = {"statistic": list(PROFILE), "end": list(ENDS)}
     return xr.Dataset(variables, coords=coordinates, attrs={"units_of_median_frequency": units})
 
@@ -135,18 +169,18 @@ def _profile(
     return values, resamples.astype(np.float32), found["median_frequency"].units
 
 
-def measure_responses(question: CategoryQuestion) -> xr.Dataset:
-    """Ask the responses themselves, without towers; variables as in `measure_objective`."""
-    readout = CategoryReadout.fit(question.parts.train.averaged(), question.parts.train_category)
-    return xr.Dataset({**_asked(question), **_guesses("guess", question, readout.guess)})
+def measure_responses(surrogates: CategorySurrogates) -> xr.Dataset:
+    """Measure the responses themselves, without towers; variables as in `measure_objective`."""
+    readout = CategoryReadout(surrogates.parts.train.averaged(), surrogates.parts.train_category)
+    return xr.Dataset({**_true_categories(surrogates), **_guesses("guess", surrogates, readout.guess)})
 
 
-def _category_of_maps(towers: AlignedTowers, question: CategoryQuestion) -> Variables:
-    """Read category from maps in two ways: by a readout of their own, and by the training images that they match best."""
-    parts = question.parts
+def _category_of_maps(towers: AlignedTowers, surrogates: CategorySurrogates) -> Variables:
+    """Read category from maps in two ways: by a linear readout, and by the training images that they match best."""
+    parts = surrogates.parts
     image_maps = towers.encode_images(parts.train.images)
-    readout = CategoryReadout.fit(_response_maps(towers, parts.train), parts.train_category)
-    of_images = CategoryReadout.fit(image_maps.reshape(len(image_maps), -1), parts.train_category)
+    readout = CategoryReadout(_response_maps(towers, parts.train), parts.train_category)
+    of_images = CategoryReadout(image_maps.reshape(len(image_maps), -1), parts.train_category)
     gallery = torch.from_numpy(image_maps).to(towers.device)
     shown = torch.from_numpy(parts.test.total_presentations().astype(np.float32)).to(towers.device)
     balance = np.eye(len(parts.names))[parts.train_category] / np.bincount(parts.train_category, minlength=len(parts.names))
@@ -158,25 +192,25 @@ def _category_of_maps(towers: AlignedTowers, question: CategoryQuestion) -> Vari
         return np.asarray(balance[nearest.cpu().numpy()].sum(axis=1).argmax(axis=1))
 
     return {
-        **_asked(question),
-        **_guesses("guess", question, lambda responses: readout.guess(_maps_of(towers, responses))),
-        **_guesses("guess_by_match", question, match),
+        **_true_categories(surrogates),
+        **_guesses("guess", surrogates, lambda responses: readout.guess(_maps_of(towers, responses))),
+        **_guesses("guess_by_match", surrogates, match),
         "guess_image": (("labelled_image",), of_images.guess(_image_maps(towers, parts.test.images))),
     }
 
 
-def _asked(question: CategoryQuestion) -> Variables:
-    category = question.parts.test_category
+def _true_categories(surrogates: CategorySurrogates) -> Variables:
+    category = surrogates.parts.test_category
     return {
         "category": (("labelled_image",), category),
-        "category_surrogate": (("draw", "labelled_image"), category[question.donor]),
+        "category_surrogate": (("draw", "labelled_image"), category[surrogates.donor]),
     }
 
 
-def _guesses(name: str, question: CategoryQuestion, guess: Callable[[np.ndarray], Int[np.ndarray, "image"]]) -> Variables:
-    others = np.stack([guess(responses) for responses in question.surrogates()])
-    own = guess(question.parts.test.averaged())
-    return {name: (("labelled_image",), own), f"{name}_surrogate": (("draw", "labelled_image"), others)}
+def _guesses(name: str, surrogates: CategorySurrogates, guess: Callable[[np.ndarray], Int[np.ndarray, "image"]]) -> Variables:
+    others = np.stack([guess(responses) for responses in surrogates.responses()])
+    true = guess(surrogates.parts.test.averaged())
+    return {name: (("labelled_image",), true), f"{name}_surrogate": (("draw", "labelled_image"), others)}
 
 
 def _image_maps(towers: AlignedTowers, images: np.ndarray) -> Float[np.ndarray, "image feature"]:
@@ -198,3 +232,13 @@ def _top1(decoded: Decoded, kind: str) -> Float[np.ndarray, "image"]:
     counts = np.bincount(found.image, minlength=n_images)
     total = np.bincount(found.image, weights=found.top(1), minlength=n_images)
     return np.divide(total, counts, out=np.full(n_images, np.nan), where=counts > 0)
+
+
+def _principal_directions(centred: np.ndarray) -> Float[np.ndarray, "feature component"]:
+    """Return the directions of largest variance, from the smaller of the two Gram matrices."""
+    n_images, n_features = centred.shape
+    if n_features <= n_images:
+        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :MOST_COMPONENTS])
+    variance, vectors = np.linalg.eigh(centred @ centred.T)
+    kept = (variance > 1e-10 * variance[-1]).nonzero()[0][::-1][:MOST_COMPONENTS]
+    return np.asarray(centred.T @ vectors[:, kept] / np.sqrt(variance[kept]))

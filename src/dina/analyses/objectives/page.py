@@ -1,4 +1,4 @@
-"""Objectives as a table, as Markdown and CSV for papers, and as figures; the answer stands above the numbers."""
+"""Objectives side by side: a table, Markdown and CSV for papers, and figures; the answer stands above the numbers."""
 
 import csv
 import io
@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dina.analyses.objectives.drawing import draw_map_likeness, draw_objectives
+from dina.analyses.objectives.compute import ObjectiveComparison
 from dina.artifacts import write_json, write_text
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import Table
+from dina.figures.style import COLOURS
 from dina.figures.svg import svg_of
 from dina.figures.words import DASH
 from dina.statistics.finding import Finding
@@ -27,23 +32,26 @@ COLUMNS = {
 }
 """Finding → heading and factor, in the order of the table."""
 
+PANELS = {
+    "top1_averaged": ("top-1 (%)", 100.0),
+    "category_matched_beyond_low_level": ("category of best\nmatches, beyond\nlow level (share)", 1.0),
+    "category_beyond_low_level": ("category read\nfrom maps, beyond\nlow level (share)", 1.0),
+    "kept_lowest_octaves": ("accuracy kept below\na quarter of the\nNyquist limit (share)", 1.0),
+}
+REFERENCES = ("untrained", "responses", "category objectives")
+"""Rows for comparison, drawn below the objectives and in another colour."""
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectivesReport:
-    """What a page about objectives is made of.
+    """A comparison of objectives on one recording, ready to be written.
 
     Parameters
     ----------
     recording
         Its name.
-    findings
-        Objective → name → finding.
-    similarity
-        Linear kernel alignment of maps, axes (side, first, second).
-    claim, verdict, reason
-        The question, the answer, and which part of the rule decided.
-    seeds
-        Over which all is averaged.
+    comparison
+        Numbers and answer.
     learning
         Objective → validation top-1 by epoch of the first seed.
     missing
@@ -51,12 +59,7 @@ class ObjectivesReport:
     """
 
     recording: str
-    findings: Found
-    similarity: xr.DataArray
-    claim: str
-    verdict: str
-    reason: str
-    seeds: Sequence[int]
+    comparison: ObjectiveComparison
     learning: Mapping[str, Sequence[float]]
     missing: Mapping[str, str]
 
@@ -88,19 +91,18 @@ def _cell(finding: Finding | None, scale: float) -> str:
 
 
 def objectives_remarks(report: ObjectivesReport) -> tuple[str, ...]:
-    """Return the answer, the budgets that were not enough, and what could not be trained.
+    """Return the answer, the learning curves, and the objectives that could not be trained.
 
     Parameters
     ----------
     report
-        What is written.
+        From which they are made.
     """
-    lines = [f"“{report.claim.rstrip('.')}”: {report.verdict}. {report.reason}"]
-    curves = {name: [100 * value for value in curve] for name, curve in report.learning.items()}
-    lines += [
-        f"Learning curve of {name} (validation top-1, %, seed {report.seeds[0]}): {', '.join(f'{value:.1f}' for value in curve)}."
-        for name, curve in curves.items()
-    ]
+    verdict, seed = report.comparison.verdict, report.comparison.seeds[0]
+    lines = [f"“{verdict.claim.rstrip('.')}”: {verdict.verdict}. {verdict.reason}"]
+    for name, curve in report.learning.items():
+        values = ", ".join(f"{100 * value:.1f}" for value in curve)
+        lines.append(f"Learning curve of {name} (validation top-1, %, seed {seed}): {values}.")
     return (*lines, *(f"Not trained, {name}: {reason}" for name, reason in report.missing.items()))
 
 
@@ -114,16 +116,17 @@ def write_objectives(report: ObjectivesReport, folder: Path) -> tuple[Path, ...]
     folder
         Made if it is not there.
     """
-    table = objectives_table(report.findings)
+    findings, similarity = report.comparison.findings, report.comparison.similarity
+    table = objectives_table(findings)
     cells = [table.columns, ["---"] + ["---:"] * (len(table.columns) - 1), *table.rows]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
-    seeds = ", ".join(map(str, report.seeds))
+    seeds = ", ".join(map(str, report.comparison.seeds))
     text = [f"# Objectives on {report.recording}", "", f"{table.caption} Seeds {seeds}.", "", *lines, ""]
     texts = {
         "objectives.md": "\n".join([*text, *(f"- {line}" for line in objectives_remarks(report))]) + "\n",
-        "objectives.csv": _csv(report.findings),
-        "objectives.svg": svg_of(draw_objectives(report.findings), "objectives"),
-        "objectives_maps.svg": svg_of(draw_map_likeness(report.similarity), "objectives_maps"),
+        "objectives.csv": _csv(findings),
+        "objectives.svg": svg_of(_draw_objectives(findings), "objectives"),
+        "objectives_maps.svg": svg_of(_draw_similarity(similarity), "objectives_maps"),
     }
     for name, content in texts.items():
         write_text(folder / name, content)
@@ -142,17 +145,68 @@ def _csv(findings: Found) -> str:
 
 
 def _json(report: ObjectivesReport) -> dict[str, object]:
-    similarity = {
-        str(side): report.similarity.sel(side=side).to_numpy().tolist() for side in report.similarity["side"].to_numpy()
-    }
+    comparison, verdict = report.comparison, report.comparison.verdict
+    maps = comparison.similarity
+    similarity = {str(side): maps.sel(side=side).to_numpy().tolist() for side in maps["side"].to_numpy()}
     return {
         "recording": report.recording,
-        "seeds": list(report.seeds),
-        "claim": report.claim,
-        "verdict": report.verdict,
-        "reason": report.reason,
-        "findings": {name: [one.to_json() for one in found.values()] for name, found in report.findings.items()},
-        "similarity": {"objectives": [str(name) for name in report.similarity["first"].to_numpy()], **similarity},
+        "seeds": list(comparison.seeds),
+        "claim": verdict.claim,
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "findings": {name: [one.to_json() for one in found.values()] for name, found in comparison.findings.items()},
+        "similarity": {"objectives": [str(name) for name in maps["first"].to_numpy()], **similarity},
         "validation_top1": {name: list(curve) for name, curve in report.learning.items()},
         "missing": dict(report.missing),
     }
+
+
+@in_style
+def _draw_objectives(findings: Found) -> Figure:
+    """Draw statistics of every objective as dots with intervals, their nulls as bands behind them."""
+    names = sorted(findings, key=lambda name: name in REFERENCES)
+    panels = [name for name in PANELS if any(name in found for found in findings.values())]
+    figure = new_figure(180, 26 + 5.6 * len(names))
+    some = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    for axes, panel in zip(some, panels, strict=True):
+        label, scale = PANELS[panel]
+        for y, name in enumerate(names):
+            finding = findings[name].get(panel)
+            if finding is not None and finding.value == finding.value:
+                _dot(axes, y, finding, scale, COLOURS["reference" if name in REFERENCES else "dina"][0])
+        if scale == 1.0:
+            axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+        axes.set_xlabel(label)
+        axes.locator_params(axis="x", nbins=4)
+        finish_axes(axes, "x")
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+    some[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    some[0].set_ylim(len(names) - 0.4, -0.6)
+    return figure
+
+
+def _dot(axes: Axes, y: float, finding: Finding, scale: float, colour: str) -> None:
+    low, high = finding.null_low, finding.null_high
+    if high > low:
+        axes.plot([scale * low, scale * high], [y, y], color=COLOURS["grid"][0], linewidth=7, solid_capstyle="butt", zorder=0)
+    elif low == low:
+        axes.plot(scale * low, y, "|", color=COLOURS["chance"][0], markersize=8, markeredgewidth=1.2, zorder=1)
+    axes.plot([scale * finding.low, scale * finding.high], [y, y], color=colour, linewidth=1.3, zorder=2)
+    axes.plot(scale * finding.value, y, "o", color=colour, markersize=4.4, zorder=3)
+
+
+@in_style
+def _draw_similarity(similarity: xr.DataArray) -> Figure:
+    """Draw the linear kernel alignment of maps between objectives as two matrices, maps of images and of responses."""
+    names = [str(name).replace("_", " ") for name in similarity["first"].to_numpy()]
+    figure = new_figure(180, 40 + 4.6 * len(names))
+    some = figure.subplots(1, 2, sharey=True)
+    for axes, side in zip(some, similarity["side"].to_numpy(), strict=True):
+        image = axes.imshow(similarity.sel(side=side).to_numpy(), vmin=0, vmax=1, cmap="cividis", aspect="auto")
+        axes.set_title(f"maps of {side}s")
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.tick_params(length=0)
+    some[0].set_yticks(range(len(names)), names)
+    figure.colorbar(image, ax=some, label="linear kernel alignment", shrink=0.8)
+    return figure

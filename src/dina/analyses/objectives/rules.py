@@ -14,16 +14,16 @@ LOSS: FindingKey = ("category objectives", f"{MATCHED}_minus_contrastive")
 
 def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     held, kept, semantic, loss = (found[key] for key in (RESPONSES, CONTRASTIVE, SEMANTIC, LOSS))
-    where = f"Responses tell a share of {says(held)} of the category that low-level structure does not tell"
+    where = f"Responses carry a share of {says(held)} of the category information that low-level structure lacks"
     others = (
-        f"matching images finds a share of {says(semantic)} again in towers trained by category, of {says(kept)} in"
+        f"best-matching images keep a share of {says(semantic)} in towers trained by category, of {says(kept)} in"
         " contrastive ones"
     )
     is_semantic = rises_above(semantic) and place_of(semantic, MARGIN) == "above"
     if place_of(held, MARGIN) == "below":
         if is_semantic:
             return "cannot tell", f"{where}, less than a tenth; yet {others}."
-        return "not supported", f"{where}, less than a tenth: no objective could keep what is not there ({others})."
+        return "not supported", f"{where}, less than a tenth: no objective could keep information that is not there ({others})."
     if place_of(held, MARGIN) != "above" or not rises_above(held):
         return "cannot tell", f"{where}; {others}."
     if not (is_semantic or (rises_above(kept) and place_of(kept, MARGIN) == "above")):
@@ -45,7 +45,7 @@ OBJECTIVE_RULE = Rule(
     claim="The low-level bias of the maps is made by the contrastive objective.",
     side="image",
     statistic="Balanced accuracy of category among the training images that a held-out response matches best, less that of"
-    " responses which know low-level structure only, as a share of what is possible; category objectives against the"
+    " responses made from low-level structure alone, as a share of what is possible; category objectives against the"
     " contrastive one.",
     needs=(RESPONSES, CONTRASTIVE, SEMANTIC, LOSS),
     decide=_decide,
