@@ -252,6 +252,11 @@ class TrainingState:
 
         ``begun_with`` holds all that decides the weights besides their start and the device, by name. Of "data" (pairs) and
         "objective" (tensors that the objectives know beside them) hashes are kept.
+
+        Raises
+        ------
+        DataError
+            If the checkpoint belongs to a fit with other settings, data, seed, towers or device.
         """
         known = {**begun_with["objective"], **self.objectives.state_dict()}
         self.identity = {

@@ -92,7 +92,13 @@ class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
         return start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
 
     def join(self, towers: Towers, settings: DefaultSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
-        """Set the neural tower to an encoding model with the prior that other recordings have learnt."""
+        """Set the neural tower to an encoding model with the prior that other recordings have learnt.
+
+        Raises
+        ------
+        ValueError
+            If there is no prior.
+        """
         if prior is None:
             raise ValueError("A recording joins with the prior of others; got none. Start the others first.")
         return start_new_recording(towers.image_tower, towers.neural_tower, prior, recording.train, recording.validation)
