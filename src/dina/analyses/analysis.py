@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import xarray as xr
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.verdict import Rule, Side
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from dina.figures.parts import Section
 
 GENERIC_PAGE = "dina.analyses.generic_page:findings_section"
+
+
+class AnalysisSettings(BaseModel):
+    """What of an analysis ``dina interpret RUN ANALYSIS --set NAME=VALUE`` can change; frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @runtime_checkable
@@ -69,12 +75,12 @@ class Analysis:
     former_name: str = ""
 
     @property
-    def settings_type(self) -> type[BaseModel] | None:
+    def settings_type(self) -> type[AnalysisSettings] | None:
         """The class of its settings; None where nothing can be set."""
         parameter = inspect.signature(self.compute).parameters.get("settings")
         return None if parameter is None else type(parameter.default)
 
-    def run(self, decoded: Decoded, settings: BaseModel | None = None) -> AnalysisResult:
+    def run(self, decoded: Decoded, settings: AnalysisSettings | None = None) -> AnalysisResult:
         """Answer the question for a finished decoding."""
         return self.compute(decoded) if settings is None else self.compute(decoded, settings)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel
 
 from dina.analyses import ANALYSES, RULES, Decoded
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.kept_parts import KeptParts
 from dina.analyses.verdict import Verdict, judge
 from dina.artifacts import sha256_of
@@ -130,7 +130,7 @@ def judge_run(run: Path) -> dict[str, Verdict]:
     return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
 
 
-def _settings_of(name: str, values: Mapping[str, Any]) -> BaseModel | None:
+def _settings_of(name: str, values: Mapping[str, Any]) -> AnalysisSettings | None:
     """Return the settings of an analysis with some values changed; None where nothing can be set."""
     row = ANALYSES[name]
     if row.settings_type is None:
@@ -140,7 +140,7 @@ def _settings_of(name: str, values: Mapping[str, Any]) -> BaseModel | None:
     return check_settings(row.settings_type, values, name)
 
 
-def _changed(settings: BaseModel | None) -> dict[str, Any]:
+def _changed(settings: AnalysisSettings | None) -> dict[str, Any]:
     """Return the settings of an analysis that are not the defaults, as JSON holds them."""
     if settings is None:
         return {}

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import asymmetry, attention_matrices, received_attention
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
@@ -21,7 +22,7 @@ NULL = "attended neurons permuted"
 FEWEST = 4  # neurons needed to measure an asymmetry
 
 
-class AttentionInteractionsSettings(BaseModel):
+class AttentionInteractionsSettings(AnalysisSettings):
     """How much is shown.
 
     Parameters
@@ -33,8 +34,6 @@ class AttentionInteractionsSettings(BaseModel):
     n_permutations
         For the null.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_training_trials: int = Field(32, ge=1)
     n_shown: int = Field(100, ge=1)

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import draw_untrained, is_image_map_learnt
@@ -41,7 +42,7 @@ PIXELS, MAP, UNTRAINED = "pixels", "whole map", "whole map, untrained"
 Scores = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "resample"], Float[np.ndarray, "permutation"]]
 
 
-class BrainScoreSettings(BaseModel):
+class BrainScoreSettings(AnalysisSettings):
     """What is regressed on what.
 
     Parameters
@@ -55,8 +56,6 @@ class BrainScoreSettings(BaseModel):
     n_untrained
         Untrained towers, each with weights of its own; their scores are pooled.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_train: int = Field(1000, ge=10)
     n_neurons: int = Field(1000, ge=1)

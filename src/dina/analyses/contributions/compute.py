@@ -6,9 +6,10 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.contributions.contribution_findings import describe_contributions
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
@@ -22,7 +23,7 @@ from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 
 
-class ContributionSettings(BaseModel):
+class ContributionSettings(AnalysisSettings):
     """How much is sampled.
 
     Parameters
@@ -36,8 +37,6 @@ class ContributionSettings(BaseModel):
     n_sampled_neurons, n_sampled_trials
         Silenced one by one where there is no closed form; others are known to first order.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_ranking_images: int = Field(500, ge=2)
     n_permutations: int = Field(20, ge=4, multiple_of=2)

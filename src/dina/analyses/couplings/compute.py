@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.couplings.coupling_statistics import (
     NO_POSITIONS,
     NoiseAndSignal,
@@ -34,7 +35,7 @@ N_FLIPS = 40
 MOST_SHOWN = 20_000  # pairs kept for drawing
 
 
-class CouplingsSettings(BaseModel):
+class CouplingsSettings(AnalysisSettings):
     """How pairs of neurons are looked at.
 
     Parameters
@@ -53,8 +54,6 @@ class CouplingsSettings(BaseModel):
     duplicate_um, duplicate_correlation
         Pairs closer than this (in the plane) and correlated more than that over all trials may be one neuron twice.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_sampled_neurons: int = Field(1000, ge=4)
     n_tested_pairs: int = Field(20_000, ge=1)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Float32, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
@@ -23,7 +24,7 @@ QUANTILES = (0.9, 0.5, 0.1)
 RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM: three deviations on either side of the mean
 
 
-class FeatureMapsSettings(BaseModel):
+class FeatureMapsSettings(AnalysisSettings):
     """What is compared and shown.
 
     Parameters
@@ -33,8 +34,6 @@ class FeatureMapsSettings(BaseModel):
     n_channels_shown
         Channels shown for the examples, besides the mean over all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_similarity: int = Field(50, ge=3)
     n_channels_shown: int = Field(2, ge=1)

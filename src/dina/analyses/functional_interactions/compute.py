@@ -9,10 +9,11 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import t as student
 from torch import Tensor
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.noise_sources import DecoderNoise, RepeatNoise, training_residuals
@@ -48,7 +49,7 @@ Measured = Mapping[str, Float[np.ndarray, "query_and_all"]]
 """Name → statistic from all queries (first) and without each query in turn."""
 
 
-class FunctionalInteractionsSettings(BaseModel):
+class FunctionalInteractionsSettings(AnalysisSettings):
     """How interactions are looked for.
 
     Parameters
@@ -66,8 +67,6 @@ class FunctionalInteractionsSettings(BaseModel):
     n_silenced_neurons
         Neurons sampled where the towers have no closed form.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_sampled_pairs: int = Field(20_000, ge=10)
     n_null_models: int = Field(8, ge=3)

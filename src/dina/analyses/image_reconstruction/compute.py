@@ -6,8 +6,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Float32, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
@@ -36,7 +37,7 @@ IMAGES_AT_ONCE = 64
 FEWEST_PLACES = 4
 
 
-class ImageReconstructionSettings(BaseModel):
+class ImageReconstructionSettings(AnalysisSettings):
     """How images are rebuilt, and what is compared.
 
     Parameters
@@ -50,8 +51,6 @@ class ImageReconstructionSettings(BaseModel):
     n_similarity
         Test images of which all pairs are compared by structural similarity; correlations use all test images.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_train: int = Field(600, ge=10)
     most_pixels: int = Field(4000, ge=16)

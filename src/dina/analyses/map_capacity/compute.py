@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dina.analyses.altered_gallery import choose_test_images
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import NULL, PairedResampling, curve_variables
 from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, frequency_units, measure_curves
@@ -39,7 +40,7 @@ PERMUTED = "capacities permuted over the fits"
 EXCHANGED = "the two stages exchanged at random, image by image"
 
 
-class MapCapacitySettings(BaseModel):
+class MapCapacitySettings(AnalysisSettings):
     """The budget of the sweep.
 
     Parameters
@@ -49,8 +50,6 @@ class MapCapacitySettings(BaseModel):
     frequency
         How spatial frequency is tested for each fit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_epochs: int = Field(20, ge=0)
     frequency: SpatialFrequencySettings = SpatialFrequencySettings()

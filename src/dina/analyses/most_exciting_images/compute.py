@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Float32, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates
@@ -39,7 +40,7 @@ Drive = Callable[[Tensor], Tensor]
 """From images to the response of every neuron, shape ``(n_images, n_neurons)``, differentiable."""
 
 
-class MostExcitingImagesSettings(BaseModel):
+class MostExcitingImagesSettings(AnalysisSettings):
     """Which neurons, and how their images are made.
 
     Parameters
@@ -57,8 +58,6 @@ class MostExcitingImagesSettings(BaseModel):
     blur_px
         Standard deviation of the blur of gradients, in pixels.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_neurons: int = Field(8, ge=FEWEST_NEURONS)
     n_candidates: int = Field(60, ge=FEWEST_NEURONS)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
 from dina.analyses.query_trials import mean_contributions
@@ -24,7 +25,7 @@ FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Of the neurons kept, or discarded, from the most attended on: quantiles take the place of thresholds of attention."""
 
 
-class AttentionSubsetSettings(BaseModel):
+class AttentionSubsetSettings(AnalysisSettings):
     """How much is computed; every subset costs a run of the tower.
 
     Parameters
@@ -36,8 +37,6 @@ class AttentionSubsetSettings(BaseModel):
     n_random
         Random subsets of every size.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_training_trials: int = Field(32, ge=1)
     n_images: int = Field(64, ge=3)

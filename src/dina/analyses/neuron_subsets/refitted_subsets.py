@@ -7,8 +7,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
 from dina.analyses.neuron_subsets.subset_curves import draw_orders
@@ -27,7 +28,7 @@ SEQUENCES = ("top", "random", "bottom")
 N_RANKING_IMAGES = 500
 
 
-class RefittedSubsetSettings(BaseModel):
+class RefittedSubsetSettings(AnalysisSettings):
     """Which subsets are fitted.
 
     Parameters
@@ -35,8 +36,6 @@ class RefittedSubsetSettings(BaseModel):
     fractions
         Of the neurons; each is fitted for the best, for random and for the worst neurons.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fractions: tuple[float, ...] = Field((0.1, 0.5), min_length=1)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength, shrink_ratios
@@ -22,7 +23,7 @@ from dina.statistics.intervals import prediction_reach
 FEWEST_DRAWS = 4
 
 
-class SparseSubsetSettings(BaseModel):
+class SparseSubsetSettings(AnalysisSettings):
     """How many subsets are drawn.
 
     Parameters
@@ -39,8 +40,6 @@ class SparseSubsetSettings(BaseModel):
         Most subsets tried where there is no closed form and each costs a run of the tower; fewer sequences are drawn then, but
         at least four of each kind.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_ranking_images: int = Field(500, ge=2)
     n_random: int = Field(200, ge=2)

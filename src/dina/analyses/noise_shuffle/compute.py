@@ -8,8 +8,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
@@ -48,7 +49,7 @@ NO_NOISE_MODEL = "These towers have no noise model that could be learnt anew."
 SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
 
 
-class NoiseShuffleSettings(BaseModel):
+class NoiseShuffleSettings(AnalysisSettings):
     """How often repeats are exchanged.
 
     Parameters
@@ -56,8 +57,6 @@ class NoiseShuffleSettings(BaseModel):
     n_shuffles
         Independent exchanges of training and test repeats; each gives one noise model and one set of queries.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_shuffles: int = Field(5, ge=2)
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import rankdata
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.occlusion.occlusion_losses import (
     Coverage,
@@ -57,7 +58,7 @@ NO_LOSS = (
 )
 
 
-class OcclusionSettings(BaseModel):
+class OcclusionSettings(AnalysisSettings):
     """Which windows, over how many images.
 
     Parameters
@@ -72,8 +73,6 @@ class OcclusionSettings(BaseModel):
     n_untrained
         Untrained towers behind the nulls, each with its own random weights; their windows are twice as far apart.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_images: int = Field(24, ge=2)
     deviation: float = Field(0.125, gt=0, le=0.5)

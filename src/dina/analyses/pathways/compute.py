@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.pathways.maskable_parts import MapChannels, MaskableParts, MergedFeatures, NamedPathways
@@ -39,7 +40,7 @@ UNITS = {
 Groups = Mapping[str, Bool[np.ndarray, "part"]]
 
 
-class PathwayMaskingSettings(BaseModel):
+class PathwayMaskingSettings(AnalysisSettings):
     """How much is compared.
 
     Parameters
@@ -49,8 +50,6 @@ class PathwayMaskingSettings(BaseModel):
     n_random
         Random groups drawn for the null of each size.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_similarity: int = Field(50, ge=3)
     n_random: int = Field(100, ge=20)

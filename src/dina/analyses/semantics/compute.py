@@ -7,9 +7,10 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.semantics.category_models import (
@@ -53,7 +54,7 @@ SHRINKAGE = 0.3
 N_PERMUTATIONS = 200
 
 
-class SemanticsSettings(BaseModel):
+class SemanticsSettings(AnalysisSettings):
     """How many draws the analysis makes.
 
     Parameters
@@ -61,8 +62,6 @@ class SemanticsSettings(BaseModel):
     n_draws
         How often categories are drawn anew from low-level structure, for every null.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_draws: int = Field(200, ge=40)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Float32, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dina.analyses.altered_gallery import (
     FEWEST_IMAGES,
@@ -17,6 +17,7 @@ from dina.analyses.altered_gallery import (
     refit_altered,
     score_altered,
 )
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
 from dina.analyses.image_filters import match_contrast
@@ -44,7 +45,7 @@ TEXTURE_SOURCE = (
 )
 
 
-class ShapeTextureSettings(BaseModel):
+class ShapeTextureSettings(AnalysisSettings):
     """On how many images.
 
     Parameters
@@ -52,8 +53,6 @@ class ShapeTextureSettings(BaseModel):
     n_images
         Most test images used, as queries and as gallery.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_images: int = Field(96, ge=FEWEST_IMAGES)
 

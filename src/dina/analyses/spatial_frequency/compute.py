@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dina.analyses.altered_gallery import (
     FEWEST_IMAGES,
@@ -17,6 +17,7 @@ from dina.analyses.altered_gallery import (
     refit_altered,
     score_altered,
 )
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_filters import NYQUIST, make_hybrids
 from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept
@@ -48,7 +49,7 @@ ONLY_CONTRAST = (
 )
 
 
-class SpatialFrequencySettings(BaseModel):
+class SpatialFrequencySettings(AnalysisSettings):
     """At which frequencies, and on how many images.
 
     Parameters
@@ -61,14 +62,12 @@ class SpatialFrequencySettings(BaseModel):
         Training images lent to each test image, one after the other, to replace its content above a cut-off.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     n_images: int = Field(96, ge=FEWEST_IMAGES)
     cutoffs_per_octave: int = Field(3, ge=1)
     n_donors: int = Field(1, ge=1)
 
 
-class SpatialFrequencyRefitSettings(BaseModel):
+class SpatialFrequencyRefitSettings(AnalysisSettings):
     """At which frequencies.
 
     Parameters
@@ -76,8 +75,6 @@ class SpatialFrequencyRefitSettings(BaseModel):
     cutoffs_per_octave
         Density of cut-off frequencies; each costs a fit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cutoffs_per_octave: int = Field(1, ge=1)
 

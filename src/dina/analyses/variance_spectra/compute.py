@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Float, Float32, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.special import ndtri
 
+from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
@@ -42,7 +43,7 @@ NO_REPEATS = "Signal variance needs images shown twice; no validation or test im
 Halves = tuple[Float32[np.ndarray, "stimulus variable"], Float32[np.ndarray, "stimulus variable"]]
 
 
-class VarianceSpectraSettings(BaseModel):
+class VarianceSpectraSettings(AnalysisSettings):
     """On what, and over which ranks, power laws are fitted.
 
     Parameters
@@ -55,8 +56,6 @@ class VarianceSpectraSettings(BaseModel):
     n_untrained
         Untrained towers, each with weights of its own.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_images: int = Field(560, ge=40)
     first_rank: int = Field(11, ge=1)
