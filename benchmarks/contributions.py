@@ -18,7 +18,7 @@ import torch
 
 from dina.analyses.neuron_readout import readout_of
 from dina.analyses.score_changes import margins
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import ImageTower, initialise
 from dina.training.aligned_towers import AlignedTowers

@@ -15,8 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from dina.models.towers.neural.attention_kernel import attend
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention, attend
 from dina.models.towers.tower import initialise
 
 

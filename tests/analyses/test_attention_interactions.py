@@ -13,7 +13,7 @@ from dina.analyses.attention_interactions.compute import (
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded, decode
 from dina.checks import DataError
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.training.fit import FitSettings
 from dina.training.presets.paper import PaperSettings
 

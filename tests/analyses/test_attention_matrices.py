@@ -7,7 +7,7 @@ import torch
 from dina.analyses import attention_matrices as module
 from dina.analyses.attention_matrices import attention_matrices, received_attention
 from dina.checks import DataError
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise
 
 

@@ -19,7 +19,7 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.frozen_network import FrozenNetwork
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.tower import initialise
 from dina.statistics.correlation import correlate_columns
 from dina.training.aligned_towers import AlignedTowers

@@ -8,8 +8,8 @@ from dina.analyses.cosine_readout import CosineReadout
 from dina.analyses.neuron_readout import TowerReadout, is_closed_form, readout_of, treatments_of
 from dina.analyses.score_changes import margins
 from dina.models.towers.image.two_pathway import TwoPathway
-from dina.models.towers.neural.low_rank import LowRank
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.feedforward import LowRank
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise
 from dina.retrieval.ranks import target_ranks
 from dina.training.aligned_towers import AlignedTowers

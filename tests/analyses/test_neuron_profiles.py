@@ -10,7 +10,7 @@ from dina.analyses.neuron_profiles import compute as neuron_profiles
 from dina.analyses.neuron_profiles.compute import NeuronProfilesResult, analyse_neuron_profiles, describe_profiles
 from dina.analyses.query_trials import mean_contributions
 from dina.data.pairs import learn_standardiser, make_pairs
-from dina.models.field_profiles import FieldProfiles
+from dina.models.receptive_fields import FieldProfiles
 from dina.statistics.finding import Finding
 
 

@@ -6,7 +6,7 @@ import torch
 
 from dina.checks import DataError
 from dina.models.channel_fields import fit_channel_fields
-from dina.models.field_profiles import FieldProfiles
+from dina.models.receptive_fields import FieldProfiles
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from models.conftest import PlantedFields
 

@@ -5,8 +5,8 @@ import pytest
 
 from dina.checks import DataError
 from dina.models import gabor_fields
-from dina.models.field_profiles import FieldProfiles
 from dina.models.gabor_fields import fit_gabor_fields
+from dina.models.receptive_fields import FieldProfiles
 from models.conftest import PlantedFields, gabor
 
 

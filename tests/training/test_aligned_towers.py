@@ -12,7 +12,7 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Queries, make_task
 from dina.data.standardise import Standardiser
 from dina.models.towers.image.two_pathway import TwoPathway
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.training import aligned_towers
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.checks import DataError
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 
 MOST_NEURONS = 5000
 ROWS_AT_ONCE = 256

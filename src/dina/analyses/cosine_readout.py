@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.analyses.score_changes import Products, ScoreChanges, Treatment, cut
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import NORM_FLOOR, CosineComparison
 

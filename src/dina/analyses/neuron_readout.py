@@ -11,7 +11,7 @@ from torch import Tensor
 from dina.analyses.cosine_readout import CosineReadout
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.score_changes import ScoreChanges, Treatment, margins
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.shapes import ContrastImages

@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 
 from dina.models.towers.image.gabor_energy import GaborEnergy
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import initialise
 from dina.randomness import seed_for

@@ -1,4 +1,4 @@
-"""Receptive fields as ridge weights on Gabor channels: for neurons that are no sums of a few Gabors, and for few images."""
+"""Receptive fields as ridge weights on Gabor channels, and the choice between these and sums of a few Gabors."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from dina.models.field_profiles import FieldProfiles, bars_of_waves
-from dina.models.receptive_fields import estimate_centres
+from dina.models.gabor_fields import fit_gabor_fields
+from dina.models.receptive_fields import FieldProfiles, bars_of_waves, estimate_centres
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.progress import track
 from dina.shapes import ContrastImages, StimulusResponses
@@ -193,3 +193,41 @@ def _locate(channels: _Channels, energy: Tensor, rows: slice, columns: slice, me
     doubled = torch.deg2rad(2 * channels.angle)
     found.vector[members] = torch.stack([by_channel.T @ doubled.cos(), by_channel.T @ doubled.sin()], dim=1)
     found.octave[members] = by_channel.T @ torch.log2(1 / channels.wavelength)
+
+
+def fit_field_profiles(
+    images: ContrastImages,
+    responses: StimulusResponses,
+    other_images: Float32[np.ndarray, "other channel height width"],
+    other_responses: Float32[np.ndarray, "other neuron"],
+) -> FieldProfiles:
+    """Describe receptive fields as sums of a few Gabors, or as weights on Gabor channels, whichever predicts better.
+
+    Sums of a few Gabors have the finer places, where neurons are such sums and there are images enough to find them. Both
+    are fitted to all neurons, and one is taken for the whole recording: that with the larger mean ``fit_correlation``. One
+    choice for all neurons hardly favours the correlation that it is made by.
+
+    Parameters
+    ----------
+    images, responses
+        Training images in units of contrast, and the average response to each in any unit.
+    other_images, other_responses
+        Images that were not used for the fit; they choose, and judge.
+
+    Returns
+    -------
+    profiles
+        ``n_gabors`` is NaN where channels were taken.
+
+    Raises
+    ------
+    DataError
+        If the images are too small for Gabors.
+    """
+    few, weights = (fit(images, responses, other_images, other_responses) for fit in (fit_gabor_fields, fit_channel_fields))
+    return few if _mean(few) > _mean(weights) else weights
+
+
+def _mean(profiles: FieldProfiles) -> float:
+    known = profiles.fit_correlation[np.isfinite(profiles.fit_correlation)]
+    return float(known.mean()) if len(known) else 0.0

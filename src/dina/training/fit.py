@@ -17,7 +17,7 @@ from dina.checks import DataError, check_choice
 from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import Pairs
 from dina.models.towers.neural.shared_trunk import RebuildingTrunk, cyclic_loss
-from dina.models.towers.neuron_dropout import seed_dropout
+from dina.models.towers.tower import seed_dropout
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
 from dina.training.aligned_towers import IMAGES_AT_ONCE, AlignedTowers

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.models.towers.image.dual_stream import DualStream
-from dina.models.towers.image.mixed_block import MixedBlock
+from dina.models.towers.image.paper_dual_stream import DualStream, MixedBlock
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import initialise
 

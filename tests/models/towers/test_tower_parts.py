@@ -6,9 +6,8 @@ from torch import nn
 
 from dina.checks import DataError
 from dina.models.towers.map_geometry import resize_bilinear
-from dina.models.towers.neural.low_rank import LowRank
-from dina.models.towers.neuron_dropout import NeuronDropout, seed_dropout
-from dina.models.towers.tower import initialise
+from dina.models.towers.neural.feedforward import LowRank
+from dina.models.towers.tower import NeuronDropout, initialise, seed_dropout
 
 
 @pytest.mark.parametrize("size", [(16, 64), (3, 5), (8, 33)])

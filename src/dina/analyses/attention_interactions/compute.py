@@ -12,7 +12,7 @@ from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import asymmetry, attention_matrices, received_attention
 from dina.analyses.decoded import Decoded
 from dina.checks import DataError
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval

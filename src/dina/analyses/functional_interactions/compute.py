@@ -27,7 +27,7 @@ from dina.analyses.functional_interactions.pair_interactions import (
 from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.neuron_readout import TowerReadout
 from dina.analyses.score_changes import margins
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.coupling import CoupledPairs

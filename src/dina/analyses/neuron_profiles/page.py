@@ -13,7 +13,7 @@ from dina.figures.finding_table import finding_table
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number
-from dina.models.field_profiles import WELL_FITTED
+from dina.models.receptive_fields import WELL_FITTED
 from dina.statistics.finding import Finding
 
 PALE = "#d5dbe1"

@@ -12,7 +12,7 @@ from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded
 from dina.analyses.query_trials import mean_contributions
 from dina.checks import DataError
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding

@@ -9,15 +9,12 @@ from pydantic import Field
 from torch import nn
 
 from dina.checks import DataError
-from dina.models.towers.image.feature_store import FeatureStore
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
-from dina.models.towers.image.frozen_network import GaborFeatures, permute_weights
-from dina.models.towers.image.random_network import random_network
+from dina.models.towers.image.frozen_network import GaborFeatures, permute_weights, random_network
+from dina.models.towers.image.kept_features import FeatureStore
 from dina.models.towers.image.vision_models import Output, read_vision_model
-from dina.models.towers.neural.linear import Linear
-from dina.models.towers.neural.low_rank import LowRank
-from dina.models.towers.neural.neuron_attention import NeuronAttention
-from dina.models.towers.neural.perceptron import Perceptron
+from dina.models.towers.neural.feedforward import Linear, LowRank, Perceptron
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import MapShape, NeuralTower, initialise
 from dina.randomness import seed_for
 from dina.recordings.download import data_folder

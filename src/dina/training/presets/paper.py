@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from dina.models.towers.image.dual_stream import DualStream
+from dina.models.towers.image.paper_dual_stream import DualStream
 from dina.models.towers.map_geometry import Centring
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dina.data.pairs import Pairs
 from dina.models.towers.image.two_pathway import TwoPathway
-from dina.models.towers.neural.low_rank import LowRank
+from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs

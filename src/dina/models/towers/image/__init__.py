@@ -1,8 +1,8 @@
 """Image towers: how an image becomes feature maps."""
 
-from dina.models.towers.image.dual_stream import DualStream
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.image.paper_dual_stream import DualStream
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
 

@@ -10,9 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.checks import DataError
-from dina.models.towers.image.feature_cache import FeatureCache
-from dina.models.towers.image.feature_store import FeatureStore
 from dina.models.towers.image.frozen_network import GaborFeatures, weight_digest
+from dina.models.towers.image.kept_features import FeatureCache, FeatureStore
 from dina.models.towers.tower import ImageTower, MapShape
 
 N_FOR_STATISTICS = 512
@@ -104,11 +103,6 @@ class FrozenEncoder(ImageTower):
     def encoder(self) -> nn.Module:
         """The network whose features are read."""
         return self._encoder[0]
-
-    @property
-    def n_cached(self) -> int:
-        """How many images' features are kept."""
-        return len(self._cache)
 
     def forward(
         self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()

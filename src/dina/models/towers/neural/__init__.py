@@ -1,9 +1,7 @@
 """Neural towers: how a population response becomes feature maps."""
 
-from dina.models.towers.neural.linear import Linear
-from dina.models.towers.neural.low_rank import LowRank
-from dina.models.towers.neural.neuron_attention import NeuronAttention
-from dina.models.towers.neural.perceptron import Perceptron
+from dina.models.towers.neural.feedforward import Linear, LowRank, Perceptron
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import NeuralTower
 

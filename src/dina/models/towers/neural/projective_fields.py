@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from dina.models.noise import LowRankNoise
 from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
-from dina.models.towers.neuron_dropout import NeuronDropout
-from dina.models.towers.tower import MapShape, NeuralTower
+from dina.models.towers.tower import MapShape, NeuralTower, NeuronDropout
 
 MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
 

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dina.models.towers.neuron_dropout import NeuronDropout
-from dina.models.towers.tower import MapShape, NeuralTower
+from dina.models.towers.tower import MapShape, NeuralTower, NeuronDropout
 
 
 class SharedTrunk(nn.Module):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from dina.models.channel_fields import fit_channel_fields
-from dina.models.fit_fields import fit_field_profiles
+from dina.models.channel_fields import fit_channel_fields, fit_field_profiles
 from dina.models.gabor_fields import fit_gabor_fields
 from models.conftest import PlantedFields
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from dina.models.towers.image.feature_store import IMAGES_AT_ONCE, FeatureStore
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.frozen_network import FrozenNetwork
+from dina.models.towers.image.kept_features import IMAGES_AT_ONCE, FeatureStore
 from dina.models.towers.tower import initialise
 from dina.training.presets.frozen_encoders import feature_store
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.models.towers.neural import attention_kernel
-from dina.models.towers.neural.neuron_attention import NeuronAttention
+from dina.models.towers.neural import paper_neuron_attention as attention_kernel
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise
 
 
