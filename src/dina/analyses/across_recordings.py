@@ -21,17 +21,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class RecordingFindings:
-    """What was found in one recording.
-
-    Parameters
-    ----------
-    name
-        Of the recording.
-    mouse
-        Of the animal; recordings with the same word count as one animal.
-    findings
-        Analysis → name → finding, as `dina.analyses.rule_table.judge` takes it.
-    """
+    """Findings of one recording (analysis → name → finding); recordings with the same ``mouse`` count as one animal."""
 
     name: str
     mouse: str
@@ -40,18 +30,10 @@ class RecordingFindings:
 
 @dataclass(frozen=True, eq=False)
 class AcrossRecordings:
-    """Every finding over all recordings.
+    """Every finding, by (analysis, name), in each recording and combined.
 
-    Parameters
-    ----------
-    recordings, mice
-        Name and animal of each recording.
-    keys
-        (analysis, name) of each finding.
-    values
-        In each recording, NaN where it could not be had, shape ``(n_findings, n_recordings)``.
-    combined
-        Mean over mice of each finding, with interval and null for the population of mice; ``n`` counts mice.
+    ``values`` are NaN where a finding could not be computed. ``combined`` is the mean over mice of each finding, with interval and
+    null for the population of mice; its ``n`` counts mice.
     """
 
     recordings: tuple[str, ...]
@@ -94,20 +76,8 @@ class AcrossRecordings:
 def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n_resamples: int = 10_000) -> AcrossRecordings:
     """Average every finding over mice, with an interval for the population from which the mice come.
 
-    Parameters
-    ----------
-    recordings
-        Findings of at least two recordings; a finding may be missing or NaN in some.
-    seed
-        Of the bootstrap.
-    n_resamples
-        Of the bootstrap.
-
-    Returns
-    -------
-    across
-        Each mouse counts the same, whatever its number of recordings. NaN, with a reason, where recordings tell a finding in
-        different units.
+    Each mouse counts the same, whatever its number of recordings. A finding may be missing or NaN in some recordings; the mean is
+    NaN, with a reason, where recordings have it in different units.
 
     Raises
     ------
@@ -117,7 +87,7 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     Notes
     -----
     Hierarchical bootstrap: mice are drawn with replacement, then as many recordings within each, then a normal error with the
-    width of the recording's own interval. That errs on the wide side, since values of recordings spread by these errors already.
+    width of the recording's own interval. The interval errs on the wide side: values of recordings spread by these errors already.
     Fewer than three mice say nothing about how mice differ, and give no interval. The null of the mean follows from the nulls
     of the recordings, taken as independent: where recordings share test images it is too narrow, at most by the square root of
     their number.
@@ -128,9 +98,9 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
 
     Examples
     --------
-    >>> def told(name, value):
+    >>> def of(name, value):
     ...     return RecordingFindings(name, mouse_of(name), {"occlusion": {"area": Finding("area", value, "1", 50)}})
-    >>> across = combine_recordings([told("MP031_a", 0.1), told("MP031_b", 0.3), told("MP032_a", 0.4)])
+    >>> across = combine_recordings([of("MP031_a", 0.1), of("MP031_b", 0.3), of("MP032_a", 0.4)])
     >>> round(across.combined[0].value, 3), across.combined[0].reason
     (0.3, 'Two mice say nothing about how mice differ; an interval needs three.')
     """
@@ -155,13 +125,6 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
 def mouse_of(recording: str, animal: str | None = None) -> str:
     """Return the animal of a recording as stated, else as its name has it: "MP032" or "M160825" in it, else the whole name.
 
-    Parameters
-    ----------
-    recording
-        Name of the recording.
-    animal
-        As the recording states it; None where it does not.
-
     Examples
     --------
     >>> mouse_of("natimg2800_M170714_MP032_2017-09-14"), mouse_of("natimg2800_M160825_2016-12-14"), mouse_of("201025")
@@ -179,12 +142,7 @@ def mouse_of(recording: str, animal: str | None = None) -> str:
 
 
 def explain_guesses(stated: Mapping[str, str | None]) -> str:
-    """Say which animals were taken from names of recordings; an empty text where all were stated.
-
-    Parameters
-    ----------
-    stated
-        Recording → animal as it states it, None where it does not.
+    """Say which animals were taken from names of recordings, where none is stated (None); empty where all were stated.
 
     Examples
     --------
@@ -194,9 +152,9 @@ def explain_guesses(stated: Mapping[str, str | None]) -> str:
     guessed = [(name, mouse_of(name)) for name, animal in stated.items() if animal is None]
     if not guessed:
         return ""
-    told = ", ".join(name if mouse == name else f"{mouse} ({name})" for name, mouse in guessed)
+    names = ", ".join(name if mouse == name else f"{mouse} ({name})" for name, mouse in guessed)
     return (
-        f"Animals taken from names: {told}. An animal under two names counts twice: set animal = … in the description of its"
+        f"Animals taken from names: {names}. An animal under two names counts twice: set animal = … in the description of its"
         " recordings (recording.toml) and study them again."
     )
 
@@ -240,9 +198,9 @@ def _draw_means(
     total = np.zeros(n_resamples)
     drawn = generator.integers(n_mice, size=(n_resamples, n_mice))
     for place in range(n_mice):
-        for mouse, own in enumerate(members):
+        for mouse, rows in enumerate(members):
             taken = np.flatnonzero(drawn[:, place] == mouse)
-            chosen = generator.choice(own, size=(len(taken), len(own)))
+            chosen = generator.choice(rows, size=(len(taken), len(rows)))
             noise = generator.standard_normal(chosen.shape) * errors[chosen]
             total[taken] += (values[chosen] + noise).mean(axis=1)
     return total / n_mice

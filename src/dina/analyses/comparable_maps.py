@@ -64,28 +64,10 @@ class ComparableMaps:
     The mean over **training** images is subtracted at every place of each tower's maps, so that a mean map that both
     towers share counts for nothing. Maps of towers that meet in a cosine can be compared as they are. Where the towers
     meet in a likelihood, the neural map :math:`\Psi(r) = W^\top\Sigma^{-1}r` is evidence about the image's map
-    :math:`\varphi`, in other units. The **posterior mean** of :math:`\varphi` is then compared instead.
+    :math:`\varphi`, in other units. The **posterior mean** of :math:`\varphi` is then compared instead; ``form`` says which.
 
-    Parameters
-    ----------
-    towers
-        Fitted or not.
-    train
-        Means and the prior are learnt from these pairs.
-    validation
-        The deviation of neural maps is learnt from these pairs; on training responses, which the towers were fitted on, it
-        would be too large.
-    seed
-        Of the choice among the training images.
-    n_images
-        At most so many training images are used.
-
-    Attributes
-    ----------
-    channels
-        Names of the channels kept, see `channel_names`.
-    form
-        The form of the neural maps, in words.
+    Means and the prior are learnt from at most ``n_images`` of ``train``. The deviation of neural maps is learnt from ``validation``;
+    on training responses, which the towers were fitted on, it would be too large.
 
     Notes
     -----

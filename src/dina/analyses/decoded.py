@@ -75,18 +75,7 @@ class Decoded:
         return self.fitted
 
     def refit(self, **changes: Any) -> Self:
-        """Return this decoding with some of its fields changed, and towers fitted anew on its training pairs.
-
-        Parameters
-        ----------
-        changes
-            Fields by name, for example ``settings``.
-
-        Raises
-        ------
-        DataError
-            If no towers can be fitted.
-        """
+        """Return this decoding with some of its fields changed, and towers fitted anew; `DataError` where none can be fitted."""
         changed = replace(self, **changes)
         decoder = DinaDecoder(
             changed.preset, changed.settings, changed.seed, changed.device, image_features=changed.image_features
@@ -106,7 +95,8 @@ def decode(
 ) -> Decoded:
     """Split a recording by image, fit the towers of a preset, and return what analyses take.
 
-    It is the decoding step of `dina.study.run_study`, without rivals and without files.
+    It is the decoding step of `dina.study.run_study`, without rivals and without files. `DataError` where the recording cannot be
+    split or the towers cannot be fitted on it.
 
     Parameters
     ----------
@@ -122,11 +112,6 @@ def decode(
         Of the images; a tenth of the images is kept for validation.
     n_resamples
         Bootstrap resamples and permutations of the analyses.
-
-    Raises
-    ------
-    DataError
-        If the recording cannot be split or the towers cannot be fitted on it.
     """
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
     standardiser = learn_standardiser(recording, split.train)

@@ -9,12 +9,7 @@ Coordinate = tuple[str, np.ndarray, dict[str, str]]
 
 
 def stimulus_coordinates(ids: Mapping[str, Int[np.ndarray, "_image"]]) -> dict[str, Coordinate]:
-    """Say for each axis which images stand along it.
-
-    Parameters
-    ----------
-    ids
-        Axis → positions of its images on the stimulus axis of the recording.
+    """Say which images, by position on the recording's stimulus axis, stand along each axis of a dataset.
 
     Returns
     -------
@@ -34,21 +29,9 @@ def stimulus_coordinates(ids: Mapping[str, Int[np.ndarray, "_image"]]) -> dict[s
 def place_coordinates(
     shape: tuple[int, int], extent: tuple[int, int] | None = None, names: tuple[str, str] = ("height", "width")
 ) -> dict[str, Coordinate]:
-    """Say where in the image the places of a map, or its pixels, have their centres.
+    """Return the centres of a map's places, or of pixels, in pixels from the upper and the left border of the image.
 
-    Parameters
-    ----------
-    shape
-        Number of rows and columns of places, which share the image evenly.
-    extent
-        Height and width of the image in pixels; None where the places are its pixels.
-    names
-        Of the two axes.
-
-    Returns
-    -------
-    coordinates
-        In pixels from the upper and from the left border.
+    The rows and columns of ``shape`` share an image of ``extent`` pixels evenly; without it the places are the pixels.
 
     Examples
     --------

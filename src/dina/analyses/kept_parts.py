@@ -15,13 +15,10 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class KeptParts:
-    """A folder for the parts of one analysis, or none.
+    """A folder for the parts of one analysis; without one, nothing is kept.
 
-    Parameters
-    ----------
-    folder
-        Where parts are kept; None to keep nothing. The caller makes sure that it holds only parts of the same analysis of the
-        same decoding, and empties it when the analysis is finished.
+    The caller makes sure that the folder holds only parts of the same analysis of the same decoding, and empties it when the
+    analysis is finished.
 
     Examples
     --------
@@ -32,18 +29,10 @@ class KeptParts:
     folder: Path | None = None
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays of a part: read them where they are kept, else compute and keep them.
+        """Return the arrays of a part, whose name is unique within the analysis: read them, else compute and keep them.
 
-        Parameters
-        ----------
-        name
-            Of the part, unique within the analysis.
-        compute
-            Gives its arrays by name; called only where they are not kept, or their file cannot be read.
-
-        Notes
-        -----
-        Numbers are stored exactly, so that a resumed analysis ends with the same ones.
+        They are computed anew where their file cannot be read. Numbers are stored exactly, so that a resumed analysis ends with the
+        same ones.
         """
         if self.folder is None:
             return compute()

@@ -15,12 +15,7 @@ class SeparableFields:
 
     Its sums are those of ``tower.predict``. It also gives the contribution of each channel, and of a block of places.
     Hermite patterns are products of one-dimensional ones, so a map is reduced first along its rows and then along its
-    columns by plain matrix products.
-
-    Parameters
-    ----------
-    tower
-        Whose weights, centres and width are taken; it must not change afterwards.
+    columns by plain matrix products. The tower must not change afterwards.
     """
 
     def __init__(self, tower: ProjectiveFields) -> None:
@@ -42,16 +37,9 @@ class SeparableFields:
     def predict(
         self, maps: Float[Tensor, "batch part height width"], channels: slice, origin: tuple[int, int] = (0, 0)
     ) -> Float[Tensor, "batch neuron"]:
-        """Return what a block of places adds to each neuron's expected response.
+        """Return how much some ``channels`` within a block of places, from row and column ``origin`` on, add to each expected response.
 
-        Parameters
-        ----------
-        maps
-            Values of some channels within the block; all other channels and places count as 0.
-        channels
-            Which channels of the tower these are.
-        origin
-            Row and column of the block's first place.
+        All other channels and places count as 0.
         """
         result = maps.new_zeros(len(maps), self.n_neurons + 1)
         for first in range(0, len(maps), MAPS_AT_ONCE):

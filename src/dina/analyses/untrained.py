@@ -22,13 +22,6 @@ def untrained(towers: AlignedTowers, seed: int) -> AlignedTowers:
 
     The copy keeps what only scales inputs: the place-wise means and deviations of Gabor channels, and the range of
     responses. The channels of a Gabor tower are given, not learnt; the copy of such a tower loses only its gains.
-
-    Parameters
-    ----------
-    towers
-        Left as they are.
-    seed
-        Of the weights.
     """
     copy = deepcopy(towers).cpu()
     initialise(copy, torch.Generator().manual_seed(seed_for(seed, "untrained towers")))

@@ -25,22 +25,11 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the findings say about one claim.
+    """What the findings say about one claim, a sentence that may be true or false.
 
-    Parameters
-    ----------
-    claim
-        One sentence that may be true or false.
-    side
-        Whether it is about the image or the neurons.
-    statistic
-        What was looked at, one sentence.
-    verdict
-        "cannot tell" also where an analysis is missing or its finding is NaN.
-    reason
-        Which part of the rule decided, with the numbers, one or two sentences.
-    findings
-        Everything read: (name of the analysis, finding), in the order of the rule.
+    ``statistic`` is the number that was looked at, ``reason`` the part of the rule that decided, with the numbers. ``findings`` is
+    everything read: (name of the analysis, finding), in the order of the rule. The verdict is "cannot tell" also where an analysis
+    is missing or its finding is NaN.
     """
 
     claim: str
@@ -106,25 +95,9 @@ class Rule:
 
 
 def judge(
-    rules: list[Rule] | tuple[Rule, ...],
-    findings: Mapping[str, Mapping[str, Finding]],
-    missing: Mapping[str, str] | None = None,
+    rules: list[Rule] | tuple[Rule, ...], findings: Mapping[str, Mapping[str, Finding]], missing: Mapping[str, str] | None = None
 ) -> tuple[Verdict, ...]:
-    """Apply rules to findings.
-
-    Parameters
-    ----------
-    rules
-        Which claims to decide.
-    findings
-        Analysis → name → finding.
-    missing
-        Analysis → why it could not be done, for those that could not.
-
-    Returns
-    -------
-    verdicts
-        One for each rule, in order.
+    """Apply rules to findings (analysis → name → finding); ``missing`` says why an analysis could not be done.
 
     Raises
     ------
@@ -178,13 +151,7 @@ def _why_absent(
 
 
 def place_of(finding: Finding, bound: float) -> Place:
-    """Say on which side of a bound the whole 95 % interval lies; without an interval, or across it: undecided.
-
-    Examples
-    --------
-    >>> place_of(Finding("top1", 0.5, "1", 40, low=0.3, high=0.7), 0.2)
-    'above'
-    """
+    """Say on which side of a bound the whole 95 % interval lies; without an interval, or across it: undecided."""
     if finding.low > bound:
         return "above"
     if finding.high < bound:
@@ -200,18 +167,14 @@ def rises_above(finding: Finding) -> bool:
 def says(finding: Finding) -> str:
     """Return value and interval in words of a reason, with two to four digits, as many as it takes to tell them apart.
 
-    A value or an interval that cannot be had is said to be missing.
-
     Examples
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
     '0.52 (0.4 to 0.61)'
     >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
     '0.998 (0.996 to 1)'
-    >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6))
-    '−0.01 (−0.02 to −1e-06)'
-    >>> says(Finding("kept", 0.52, "1", 50))
-    '0.52 (no interval)'
+    >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6)), says(Finding("kept", 0.52, "1", 50))
+    ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
     """
     numbers = (finding.value, finding.low, finding.high)
     n_different = len({number for number in numbers if not math.isnan(number)})

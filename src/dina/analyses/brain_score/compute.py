@@ -68,29 +68,13 @@ DEFAULTS = BrainScoreSettings()
 
 @dataclass(frozen=True, eq=False)
 class BrainScoreResult:
-    """Correlation of predicted and measured responses for each layer and neuron.
+    """Correlation of predicted and measured responses for each layer, from pixels to the map, and each neuron.
 
-    Parameters
-    ----------
-    layers
-        Names, from pixels to the map.
-    neurons
-        Numbers of the neurons used, shape ``(n_neurons,)``.
-    correlation
-        Over test images, of predicted with averaged measured responses, shape ``(n_layers, n_neurons)``; of the untrained map,
-        mean over draws of its weights.
-    ceiling
-        The highest correlation that the neuron's noise allows, from training trials, shape ``(n_neurons,)``; NaN without
-        repeats.
-    resampled
-        Median over neurons of correlation over ceiling (of correlation alone without repeats), for each bootstrap sample
-        of the test images, shape ``(n_layers, n_resamples)``; those of the untrained map fall to its draws in equal parts.
-    permuted
-        The same with responses of other images, shape ``(n_layers, n_resamples)``.
-    n_images
-        Test images.
-    reason
-        Why nothing could be corrected for noise; "" where it was.
+    Predictions are correlated with averaged responses over test images; for the untrained map it is the mean over draws of weights.
+    ``ceiling`` is the highest correlation that the neuron's noise allows, from training trials; it is NaN without repeats, and
+    ``reason`` then says why nothing was corrected. ``resampled`` and ``permuted`` are the median over neurons of correlation over
+    ceiling (of correlation alone without repeats), for bootstrap samples of the test images and for responses of other images;
+    those of the untrained map fall to its draws in equal parts.
     """
 
     layers: tuple[str, ...]
@@ -130,13 +114,6 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULT
 
     Ridge regression on training images, with a penalty for each neuron by leave-one-out; correlation over test images with
     the averaged response, divided by the ceiling that the neuron's repeats of training images set; median over neurons.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        What is regressed on what.
 
     Raises
     ------
@@ -239,20 +216,7 @@ def _predict(train: Tensor, test: Tensor, responses: Tensor) -> Float[np.ndarray
 def weighted_correlation(
     predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], counts: np.ndarray
 ) -> Float[np.ndarray, "resample neuron"]:
-    """Correlate each neuron's predictions with its responses over images that count several times or not at all.
-
-    Parameters
-    ----------
-    predicted, measured
-        Responses in any unit, shape ``(n_images, n_neurons)``.
-    counts
-        How often each image counts, shape ``(n_resamples, n_images)``.
-
-    Returns
-    -------
-    correlation
-        Shape ``(n_resamples, n_neurons)``; 0 where nothing varies.
-    """
+    """Correlate each neuron's predictions with its responses over images, each as often as ``counts`` says; 0 where nothing varies."""
     one, other = predicted - predicted.mean(axis=0), measured - measured.mean(axis=0)
     weight = counts / counts.sum(axis=1, keepdims=True)
     mean_one, mean_other = weight @ one, weight @ other
@@ -264,20 +228,7 @@ def weighted_correlation(
 def permuted_correlation(
     predicted: Float[np.ndarray, "image neuron"], measured: Float[np.ndarray, "image neuron"], order: np.ndarray
 ) -> Float[np.ndarray, "resample neuron"]:
-    """Correlate each neuron's predictions with its responses to other images, one permutation after the other.
-
-    Parameters
-    ----------
-    predicted, measured
-        As in `weighted_correlation`.
-    order
-        The image whose response each prediction is compared with, shape ``(n_permutations, n_images)``.
-
-    Returns
-    -------
-    correlation
-        Shape ``(n_permutations, n_neurons)``; 0 where nothing varies.
-    """
+    """Correlate each neuron's predictions with its responses to the images in each row of ``order``; 0 where nothing varies."""
     units = []
     for values in (predicted, measured):
         centred = values - values.mean(axis=0)
@@ -293,13 +244,6 @@ def read_layers(towers: AlignedTowers, images: ContrastImages) -> dict[str, Floa
     The layers of a Gabor tower are its kinds of channel. Those of a frozen network are the parts of its longest sequence, such
     as the layers of a transformer. Those of any other tower are its direct parts that give maps. At most six are taken, evenly
     spaced.
-
-    Parameters
-    ----------
-    towers
-        Whose image tower is read.
-    images
-        In units of contrast.
     """
     found: dict[str, list[Tensor]] = {}
     for first in range(0, len(images), IMAGES_AT_ONCE):

@@ -43,17 +43,9 @@ Fitted = tuple[AlignedTowers, Standardiser]
 class MatchedConditions:
     """Recordings that differ in their images' pixels and in nothing else that can be helped.
 
-    Parameters
-    ----------
-    recordings
-        With the same identities, trials per identity, number of neurons, and the same mean signal variance fraction.
-    stimulus_id
-        Identities that were shown in all of them.
-    fraction_before, fraction_after
-        Mean over neurons of the signal variance fraction of each recording's training trials; NaN where no image was
-        shown twice, in which case no noise was added.
-    has_same_neurons
-        Whether the neurons of each recording are known to be those of the first one, in the same order.
+    ``stimulus_id`` are the identities shown in all of them. The fractions are means over neurons of the signal variance fraction of
+    training trials; NaN where no image was shown twice, in which case no noise was added. ``has_same_neurons`` says whether the
+    neurons are known to be those of the first recording, in the same order.
     """
 
     recordings: tuple[Recording, ...]
@@ -67,23 +59,9 @@ class MatchedConditions:
 class ConditionsResult:
     """Retrieval within and between conditions, image by image, on the same test identities.
 
-    Parameters
-    ----------
-    conditions
-        Their names; the first is the one of the decoding, from which the towers are taken to the others.
-    within
-        Probability of each candidate to come first, for towers fitted within each condition.
-    transferred
-        The same for towers fitted on the first condition; its own entry equals that of ``within``. NaN where the neurons
-        are not known to be the same.
-    ideal
-        The same for the ideal observer of simulated recordings; None for real ones.
-    matched
-        What was made equal, and how.
-    n_train, n_dropped
-        Number of training identities, and of test identities that were left out because they look like others elsewhere.
-    resampling
-        Bootstrap and permutations of the test identities.
+    Tables hold the probability of each candidate to come first: for towers fitted within each condition (``within``), for those
+    fitted on the first (``transferred``, NaN where the neurons are not known to be the same), and for the ideal observer of simulated
+    recordings. ``n_dropped`` test identities were left out because they look like training images under some condition.
     """
 
     conditions: tuple[str, ...]
@@ -151,17 +129,12 @@ class ConditionsResult:
 
 
 def analyse_conditions(decoded: Decoded) -> ConditionsResult:
-    """Fit towers within each stimulus condition, and take those of the first condition to the others.
+    """Fit towers within each stimulus condition, and apply those of the first condition to the others.
 
     All recordings are first made equal, see `match_conditions`. The split is that of the decoding: by image identity,
     hence the same for all conditions; a test identity whose image is near-identical to a training or validation image under
     any condition is left out of all of them. It takes one fit for each condition. Where the neurons of a condition are not
-    known to be those of the first, nothing is taken over to it.
-
-    Parameters
-    ----------
-    decoded
-        With recordings under further conditions in ``others``.
+    known to be those of the first, no towers are transferred to it.
 
     Raises
     ------
@@ -209,26 +182,14 @@ def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_
     first, as many neurons are drawn at random from every recording as the smallest has; recordings of the same neurons keep
     the same ones. Identities that one of the recordings lacks are dropped from all. Of every identity the first trials are
     kept, as many as the recording with the fewest has. Then Gaussian noise, private to each neuron, is added to all
-    recordings but the poorest.
-
-    Parameters
-    ----------
-    recordings
-        With one ``image_set`` and one condition each.
-    train
-        Training identities; signal variance is estimated from their trials only.
-    seed
-        Of the noise, and of the choice of neurons.
+    recordings but the poorest: with a mean signal variance fraction :math:`f` of a recording, estimated on the trials of ``train``
+    only, and :math:`f_0` of the poorest, a neuron of variance :math:`V` gets noise of variance :math:`V (f / f_0 - 1)`, which
+    multiplies every neuron's fraction by :math:`f_0 / f`.
 
     Raises
     ------
     DataError
         If image sets or conditions do not allow it, or a recording has no signal.
-
-    Notes
-    -----
-    With a mean signal variance fraction :math:`f` of a recording and :math:`f_0` of the poorest, a neuron of variance
-    :math:`V` gets noise of variance :math:`V (f / f_0 - 1)`, which multiplies every neuron's fraction by :math:`f_0 / f`.
     """
     _check_comparable(recordings)
     is_same = np.array([have_same_neurons(recordings[0], other) for other in recordings])
@@ -256,12 +217,8 @@ def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_
 def have_same_neurons(one: Recording, other: Recording) -> bool:
     """Tell whether two recordings have the same neurons in the same order: their positions are known and agree.
 
-    An equal number of neurons is no evidence: two sessions of one size hold different neurons.
-
-    Parameters
-    ----------
-    one, other
-        Positions that are NaN in both agree; at least one must be known.
+    An equal number of neurons is no evidence: two sessions of one size hold different neurons. Positions that are NaN in both
+    agree; at least one must be known.
     """
     first, second = one.neuron_position_um, other.neuron_position_um
     if one is other:

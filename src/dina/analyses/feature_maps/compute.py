@@ -46,35 +46,11 @@ DEFAULTS = FeatureMapsSettings()
 class FeatureMapsResult:
     """How similar the maps of responses and of images are, for matched and for mismatched pairs.
 
-    Parameters
-    ----------
-    correlation
-        Pearson correlation over all channels and places of the map of each response with the map of each image,
-        shape ``(n_responses, n_images)``; the n-th response is that to the n-th image.
-    similarity
-        Structural similarity averaged over channels, for some of the images, shape ``(n_compared, n_compared)``.
-    by_channel
-        Correlation over places of each channel, and structural similarity, averaged over matched and over mismatched
-        pairs, shape ``(n_channels, 4)``.
-    channels
-        Names of the channels.
-    stimulus_id
-        Of all images, and of those compared by structural similarity.
-    examples
-        Numbers of the images shown: those at the 90 %, 50 % and 10 % quantile of the matched correlation.
-    shown
-        Names of the maps shown: the mean over channels, then the channels with the best matched correlation over
-        validation images.
-    pixels
-        The images shown, in units of contrast, shape ``(n_examples, height, width)``.
-    image_maps, neural_maps
-        Of the examples, shape ``(n_examples, n_shown, map_height, map_width)``, in deviations of the channel.
-    form
-        What the neural maps are.
-    deg_per_pixel
-        None if unknown.
-    seed, n_resamples
-        Of bootstrap and permutations.
+    ``correlation`` is over all channels and places; the n-th response is that to the n-th image. ``similarity`` is the structural
+    similarity averaged over channels, for some of the images. ``by_channel`` holds correlation and structural similarity, each
+    averaged over matched and over mismatched pairs. The examples are the images at the 90 %, 50 % and 10 % quantile of the matched
+    correlation; ``pixels`` are in units of contrast, maps in deviations of the channel: the mean over channels, then the channels
+    with the best matched correlation over validation images.
     """
 
     correlation: Float[np.ndarray, "response image"]
@@ -135,13 +111,8 @@ class FeatureMapsResult:
 def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAULTS) -> FeatureMapsResult:
     """Compare the maps of responses to test images with the maps of these images.
 
-    Parameters
-    ----------
-    decoded
-        Means and the prior of the maps are learnt from its training images, see `ComparableMaps`; channels to be shown
-        are chosen by its validation images.
-    settings
-        What is compared and shown.
+    Means and the prior of the maps are learnt from training images, see `ComparableMaps`; validation images choose the channels
+    to be shown.
 
     Raises
     ------

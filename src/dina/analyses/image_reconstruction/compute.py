@@ -65,30 +65,10 @@ DEFAULTS = ImageReconstructionSettings()
 class ImageReconstructionResult:
     """Reconstructed test images beside the true ones.
 
-    Parameters
-    ----------
-    correlation
-        Over pixels, of each reconstruction with each test image, both as deviations from the mean training image, shape
-        ``(n_methods, n_test, n_test)``; NaN for a method that could not be used.
-    similarity
-        Structural similarity of reconstructions, mean training image added, with some test images, shape
-        ``(n_methods, n_compared, n_compared)``.
-    stimulus_id
-        Of all test images, and of those compared by structural similarity.
-    examples
-        Numbers of the images shown: those at the 90, 70 … 10 % quantile of the linear reconstruction's correlation.
-    pixels
-        The images shown, in units of contrast, shape ``(n_examples, height, width)``.
-    rebuilt
-        Their reconstructions as deviations from the mean training image, in units of contrast, shape ``(n_methods, n_examples, height, width)``.
-    image_shape
-        (height, width) of the images in the recording, in pixels.
-    chosen
-        What validation chose, by name.
-    reason
-        Why the convolutional network could not be used; "" where it could.
-    seed, n_resamples
-        Of bootstrap and permutations.
+    ``correlation`` is over pixels, of each reconstruction with each test image, both as deviations from the mean training image; NaN
+    for a method that could not be used, with its ``reason``. ``similarity`` is structural, of some reconstructions with the mean
+    training image added. The examples are the images at the 90, 70 … 10 % quantile of the linear reconstruction's correlation;
+    ``pixels`` and ``rebuilt`` (without the mean) are in units of contrast. ``chosen`` holds what validation chose, by name.
     """
 
     correlation: Float[np.ndarray, "method test_image other_image"]
@@ -147,13 +127,6 @@ def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstruction
     Both reconstructions are learnt from training images and their own maps, without any response, so that everything they
     rebuild from the map of a response is in that map. Validation responses choose the ridge penalty, and the epoch of the
     network.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        How images are rebuilt.
 
     Raises
     ------

@@ -31,14 +31,9 @@ Pixels = Float32[np.ndarray, "image height width"]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Maps with the images that they stand for.
+    """Standardised maps with the images that they stand for, as deviations from the mean training image in units of contrast.
 
-    Parameters
-    ----------
-    maps
-        Standardised, in any precision.
-    pixels
-        Deviations from the mean training image, in units of contrast; a whole number of pixels for each place of the map.
+    Images have a whole number of pixels for each place of the map.
     """
 
     maps: Maps
@@ -49,18 +44,8 @@ class Examples:
 class LinearReconstruction:
     """The pixels of each place are weighted sums of the map around it; the weights are the same at every place.
 
-    Parameters
-    ----------
-    weights
-        Shape ``(n_inputs, pixels_of_a_place)``.
-    penalty
-        Chosen by validation, relative to the mean eigenvalue.
-    gain
-        Factor on all reconstructions that fits the contrast of validation images best.
-    reach
-        Places on either side that are read: 1, or 0 for maps of many channels.
-    block
-        (rows, columns) of pixels for each place.
+    ``penalty`` is relative to the mean eigenvalue and chosen by validation; ``gain`` fits the contrast of validation images best;
+    ``reach`` places on either side are read: 1, or 0 for maps of many channels; ``block`` is the pixels of each place.
     """
 
     weights: Float[Tensor, "input pixel_of_place"]
@@ -127,15 +112,8 @@ def _to_places(pixels: Pixels, block: tuple[int, int]) -> Float[Tensor, "place_o
 class ConvolutionalReconstruction(nn.Module):
     """Two convolutions on the map, bilinear enlargement to the size of the image, one more convolution.
 
-    A few thousand weights, the same at every place, so that what it adds beyond the linear one is no memory of images, but
-    what neighbouring places and channels say together.
-
-    Parameters
-    ----------
-    n_channels
-        Of the maps.
-    size
-        (height, width) of the images.
+    It has a few thousand weights, the same at every place. So it cannot memorise images: it adds only what neighbouring places and
+    channels say together.
     """
 
     def __init__(self, n_channels: int, size: tuple[int, int]) -> None:

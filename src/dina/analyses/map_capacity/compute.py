@@ -60,16 +60,9 @@ DEFAULTS = MapCapacitySettings()
 
 @dataclass(frozen=True)
 class Capacity:
-    """One member of a sweep.
+    """One member of a sweep: the preset with its map changed.
 
-    Parameters
-    ----------
-    name
-        Unique within the sweep.
-    settings
-        Of the preset, with the map changed.
-    is_in_slope
-        Whether it belongs to the line through capacities; a first stage differs in more than capacity.
+    A first stage of the image tower differs in more than capacity, so it is not ``is_in_slope``.
     """
 
     name: str
@@ -79,22 +72,10 @@ class Capacity:
 
 @dataclass(frozen=True, eq=False)
 class MapCapacityResult:
-    """What towers with maps of different sizes read.
+    """Frequency curves of towers with maps of different sizes, over the same test images and frequencies.
 
-    Parameters
-    ----------
-    names
-        Of the fits.
-    map_shape
-        Channels, height and width of each map, shape ``(n_fits, 3)``.
-    is_in_slope
-        Which fits differ in nothing but capacity.
-    curves
-        Of each fit, over the same test images and frequencies.
-    n_epochs, units, seed
-        Budget of each fit; unit of the frequencies; of the permuted capacities.
-    resampling
-        Bootstrap and permutations of the images.
+    ``map_shape`` is channels, height and width; ``is_in_slope`` marks fits that differ in nothing but capacity; ``units`` are those
+    of the frequencies.
     """
 
     names: tuple[str, ...]
@@ -206,19 +187,7 @@ def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAU
     """Fit towers with maps of other sizes and measure which spatial frequencies each reads.
 
     Split, seed and all other settings are those of the decoding. Every fit gets at most the same number of epochs, so larger
-    maps may be further from their best; compare their accuracies.
-
-    Parameters
-    ----------
-    decoded
-        What to fit again.
-    settings
-        Budget.
-
-    Raises
-    ------
-    DataError
-        If there are too few test images, or the preset's maps cannot be changed.
+    maps may be further from their best; compare their accuracies. It raises `DataError` where there are too few test images.
     """
     chosen = choose_test_images(decoded, settings.frequency.n_images, "frequency images")
     height, width = decoded.test.images.shape[2:]
@@ -286,15 +255,6 @@ def list_capacities(settings: PresetSettings, image_size: tuple[int, int], n_epo
     ``paper``: 4 × 16 to 32 × 128 places with one channel, 4 and 16 channels at 16 × 64, and the first stage of the image
     tower. ``default``: four distances between places, with windows of fields that keep their size on the screen, and two
     more numbers of orientations. ``scratch``: 1 to 16 channels; its number of places is set by the image.
-
-    Parameters
-    ----------
-    settings
-        Of the decoding; all else stays as it is there.
-    image_size
-        (height, width) in pixels.
-    n_epochs
-        Most epochs of each fit.
 
     Raises
     ------

@@ -87,12 +87,7 @@ DEFAULTS = OcclusionSettings()
 class OcclusionSpread:
     """Estimates how widely losses are spread over the image, and how much of that is where the fields lie.
 
-    Parameters
-    ----------
-    coverage
-        How much the population tells about the places under each window, shape ``(n_rows, n_columns)``.
-    seed, n_resamples
-        Of the bootstrap over images and of permutations.
+    ``coverage`` says how much the population tells about the places under each window.
     """
 
     coverage: Place
@@ -140,7 +135,7 @@ class OcclusionSpread:
         return Finding("participation_coverage", value, "1", n_images, reason="" if square > 0 else "No field was found.")
 
     def over_covered_places(self, losses: Losses) -> tuple[Finding, Finding]:
-        """Estimate the fraction of the covered places over which the loss is spread: as it is, and divided by coverage.
+        """Estimate the fraction of the covered places over which the loss is spread, undivided and divided by coverage.
 
         After division, places are weighted by their coverage; the null permutes the coverage over the covered places.
         """
@@ -189,32 +184,11 @@ class OcclusionSpread:
 
 @dataclass(frozen=True, eq=False)
 class OcclusionResult:
-    """What hiding each place does to maps and scores, for several windows.
+    """What hiding each place does to maps and scores, for several windows; findings are of the window "medium" unless named otherwise.
 
-    Parameters
-    ----------
-    sweeps
-        The windows; findings are of the one named "medium" unless they say otherwise.
-    losses
-        Of each sweep. ``map_change`` is the squared distance of the occluded image's map over the squared norm of the
-        whole image's map; ``score_loss`` the score of the whole image for its own response less that of the occluded one,
-        in nats; ``log_rank_loss`` the logarithm of the rank of the occluded image less that of the whole one.
-    coverage
-        How much the population tells about the places under a medium window.
-    untrained
-        Losses of untrained towers and a coarser sweep of the medium window; none where they would be no control.
-    untrained_sweep
-        That coarser sweep.
-    no_null
-        By finding, why it has no null.
-    stimulus_id
-        Of the occluded images.
-    deg_per_pixel
-        None if unknown.
-    size
-        Height and width of the image, in pixels.
-    seed, n_resamples
-        Of bootstrap and permutations.
+    ``coverage`` is that under a medium window. ``untrained`` holds the losses of untrained towers under ``untrained_sweep``, a
+    coarser sweep of the medium window; it is empty where they would be no control. ``no_null`` says, by finding, why it has no null.
+    ``size`` is the height and width of the image in pixels.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -250,11 +224,7 @@ class OcclusionResult:
         divided = self.spread.divided(self.main.score_loss.mean(axis=0))
         variables |= {
             "coverage": (("row", "column"), self.coverage.value, covered),
-            "score_loss_by_coverage": (
-                ("row", "column"),
-                divided,
-                {"units": "1" if covered["units"] == "nats" else "arbitrary"},
-            ),
+            "score_loss_by_coverage": (("row", "column"), divided, {"units": "1" if covered["units"] == "nats" else "arbitrary"}),
             "stimulus_id": (("image",), self.stimulus_id, {"units": "1"}),
             "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in self.sweeps]), {"units": "pixel"}),
             "fill": (("sweep",), np.array([sweep.fill for sweep in self.sweeps], dtype=object), {}),
@@ -303,14 +273,7 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) 
     The query stays the response to the whole image, and so do the distractors; only the right image in the gallery is
     occluded. A window also lowers the contrast of the whole image, and a tower whose gain follows that contrast then changes
     everywhere. The gain is therefore held at that of the whole image, except in one sweep, "contrast", which shows the
-    difference.
-
-    Parameters
-    ----------
-    decoded
-        Coverage is estimated from its towers and training images alone.
-    settings
-        Which windows, over how many images.
+    difference. Coverage is estimated from the towers and training images alone.
 
     Raises
     ------

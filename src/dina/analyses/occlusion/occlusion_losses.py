@@ -29,7 +29,10 @@ Place = Float[np.ndarray, "row column"]
 
 
 class OcclusionLosses(NamedTuple):
-    """Change of the map relative to the whole map, loss of score and gain of log rank in nats, by image and window."""
+    """Change of the map (squared distance to the whole image's map over that map's squared norm), loss of score and gain of log rank.
+
+    Scores and ranks are for the response to the whole image, in nats, whole image less occluded one (ranks: the reverse).
+    """
 
     map_change: Losses
     score_loss: Losses
@@ -37,7 +40,7 @@ class OcclusionLosses(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """How much the population tells about what each window hides, in words how it was estimated, and its unit."""
+    """How much the population tells about what each window hides, how it was estimated (in words), and its unit."""
 
     value: Place
     words: str
@@ -51,20 +54,9 @@ def measure_losses(
     sweep: Sweep,
     mean_map: Float[np.ndarray, "channel map_height map_width"],
 ) -> OcclusionLosses:
-    """Measure change of the map, loss of score and gain of log rank for every image and window.
+    """Measure change of the map, loss of score and gain of log rank for every image in ``chosen`` and every window.
 
-    Parameters
-    ----------
-    towers
-        In evaluation mode.
-    task
-        Its gallery holds the distractors.
-    chosen
-        Positions of the images that are occluded.
-    sweep
-        Which windows.
-    mean_map
-        Of the training images, from which maps are measured.
+    All other gallery images are the distractors. Norms of maps are taken about ``mean_map``, the mean over training images.
     """
     n_channels = len(channel_names(towers.image_tower))
     images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
@@ -88,15 +80,6 @@ def measure_losses(
 def cover_windows(decoded: Decoded, sweep: Sweep) -> Coverage:
     r"""Estimate how much the neurons tell about what each window hides, from training images alone.
 
-    Parameters
-    ----------
-    decoded
-        Only its towers and training images are read.
-    sweep
-        Which windows.
-
-    Notes
-    -----
     Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
     24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
     away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
@@ -148,22 +131,8 @@ def _under_windows(coverage: Float[np.ndarray, "map_height map_width"], sweep: S
 
 
 def estimate_coverage(decoded: Decoded) -> tuple[Float[np.ndarray, "map_height map_width"], str]:
-    r"""Estimate how much the neurons tell about each place of the map, and say in words how it was estimated.
+    r"""Estimate how much the neurons tell about each place of the map, from training images alone; say in words how.
 
-    Parameters
-    ----------
-    decoded
-        Only its towers and training images are read.
-
-    Returns
-    -------
-    coverage
-        Not negative, any unit, shape ``(map_height, map_width)``.
-    words
-        What it is.
-
-    Notes
-    -----
     For projective fields it is the Fisher information that a response has about the channels at a place,
     :math:`\sum_c w_c^\top \Sigma^{-1} w_c`, with :math:`w_c` how much channel :math:`c` there drives each neuron: strong
     and reliable neurons count more, and neurons that share their noise count less. For other towers it is the density

@@ -28,21 +28,11 @@ Block = tuple[Tensor, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Sweep:
-    """One window swept over the image.
+    """One Gaussian window swept over the image; centres and standard deviation are in pixels.
 
-    Parameters
-    ----------
-    name
-        In words of one piece ("medium", "blur").
-    deviation_px
-        Standard deviation of the Gaussian window, in pixels.
-    fill
-        What the image fades to: "mean", grey; or "blur", itself blurred by a Gaussian as wide as the window.
-    rows, columns
-        Centres of the windows, in pixels.
-    is_contrast_held
-        Whether a tower whose gain follows the contrast of the whole image keeps the gain of the whole image. Otherwise any
-        window changes the map everywhere, because it lowers that contrast.
+    It fades the image to grey ("mean") or to itself blurred by a Gaussian as wide as the window ("blur"). With
+    ``is_contrast_held``, a tower whose gain follows the contrast of the whole image keeps the gain of the whole image. Otherwise any
+    window changes the map everywhere, because it lowers that contrast.
     """
 
     name: str
@@ -66,13 +56,7 @@ class Sweep:
 class OccludedImages:
     """Maps of occluded images, and their scores for the responses to the whole images.
 
-    Parameters
-    ----------
-    map_distance
-        Squared distance between the maps of the occluded and of the whole image, over channels of structure, shape
-        ``(n_images, n_rows, n_columns)``.
-    score
-        Of the occluded image for its own response, same shape.
+    ``map_distance`` is squared, between the maps of the occluded and of the whole image, over channels of structure.
     """
 
     map_distance: Float[np.ndarray, "image row column"]
@@ -155,15 +139,7 @@ class GaborOcclusion:
     everywhere. The map is :math:`g\,(z - \sum_k c_k E_k)` with knot weights :math:`c`, gain :math:`g = \sum_k c_k g_k`
     and mean maps :math:`E_k` known beforehand: inner products with :math:`z` and :math:`E_k`, and what these evoke in
     the neurons, are computed once, and only the local change :math:`\Delta z` for every window. No map is encoded anew.
-
-    Parameters
-    ----------
-    towers
-        With a Gabor image tower and projective fields, compared by likelihood; see `applies`.
-    images
-        In units of contrast, on the towers' device.
-    neural_maps
-        Of the response to each image.
+    The towers must be a Gabor image tower and projective fields, compared by likelihood; see `applies`.
     """
 
     def __init__(

@@ -31,6 +31,6 @@ RULES: dict[str, Rule] = {
         (NORMALISED, COVERAGE, LOST, RANK_LOST),
         _distributed,
         (("occlusion", "participation_score"),),
-    ),
+    )
 }
 """Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

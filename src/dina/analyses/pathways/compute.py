@@ -62,27 +62,10 @@ DEFAULTS = PathwayMaskingSettings()
 class PathwayMaskingResult:
     """What masking each part of the image tower does to maps and to retrieval.
 
-    Parameters
-    ----------
-    parts
-        Names of what was masked: the pathways first.
-    family
-        Of each part: "pathway", "scale", "orientation", "kind" or "channel".
-    n_parts
-        How many channels or features each part holds.
-    effects
-        For each part: structural similarity and correlation of masked with whole maps, and of their means over channels; top-1
-        accuracy lost, and mean natural logarithm of the rank gained.
-    top1
-        Accuracy with nothing masked.
-    pathways
-        Names of the pathways.
-    alone
-        Top-1 accuracy with one pathway kept, in their order.
-    shares
-        Share of each pathway in the top-1 accuracy above that with all masked.
-    n_similarity
-        Number of images whose maps were compared.
+    ``parts`` are named, the pathways first; ``family`` is "pathway", "scale", "orientation", "kind" or "channel"; ``n_parts`` counts
+    the channels or features of each. ``effects`` holds the measures in `UNITS` for each part, ``alone`` the top-1 accuracy with one
+    pathway kept, ``shares`` the share of each pathway in the top-1 accuracy above that with all masked. Maps of ``n_similarity``
+    images were compared.
     """
 
     parts: tuple[str, ...]
@@ -132,19 +115,7 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
     """Mask each pathway and each group of channels of the image tower, and measure what becomes of maps and retrieval.
 
     A masked channel is replaced by its mean over training images. Masking gives a trained tower maps that it never met;
-    `analyse_pathway_refits` trains each pathway alone.
-
-    Parameters
-    ----------
-    decoded
-        Averaged test responses are the queries.
-    settings
-        How much is compared.
-
-    Raises
-    ------
-    DataError
-        If there are no fitted towers or fewer than two test images.
+    `analyse_pathway_refits` trains each pathway alone. Averaged test responses are the queries.
     """
     towers, task = decoded.towers, make_task(decoded.test, "averaged")
     reader = ComparableMaps(towers, decoded.train, decoded.validation, decoded.seed)
@@ -174,18 +145,7 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
 class MaskingLosses:
     """Measures what is left of one decoding when parts of its image tower are masked.
 
-    Parameters
-    ----------
-    target
-        Position in the gallery of each query's image; one query for each image.
-    n_compared
-        Images whose maps are compared.
-    n_random
-        Random groups drawn for each null.
-    n_resamples
-        Bootstrap resamples.
-    seed
-        Of groups and resamples.
+    Each query has its own image, at the position ``target`` in the gallery; maps of the first ``n_compared`` images are compared.
     """
 
     def __init__(self, target: Int[np.ndarray, "query"], n_compared: int, n_random: int, n_resamples: int, seed: int) -> None:
@@ -221,14 +181,9 @@ class MaskingLosses:
     def split(self, parts: MaskableParts, groups: Groups, *, has_null: bool) -> tuple[Finding, ...]:
         r"""Divide the top-1 accuracy among groups by their Shapley values, beside those of random groups.
 
-        Notes
-        -----
         Exact, from all :math:`2^n` coalitions: the gain by group :math:`i`, averaged over all orders in which groups can
-        join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image.
-
-        References
-        ----------
-        Shapley (1953), A value for n-person games. https://doi.org/10.1515/9781400881970-018
+        join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image
+        (Shapley 1953, https://doi.org/10.1515/9781400881970-018).
         """
         shares = self._shapley(parts, list(groups.values()))
         null: Any = [None] * len(shares)

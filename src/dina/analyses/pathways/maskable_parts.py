@@ -29,16 +29,7 @@ Similarity = tuple[Values, Values, Values, Values]
 class MaskableParts(ABC):
     """An image tower whose parts can be left out, the queries, and its maps with all parts.
 
-    Parameters
-    ----------
-    towers
-        Whose image tower is masked.
-    task
-        Queries and gallery.
-    reader
-        Brings maps into the form in which they are compared.
-    n_compared
-        Number of gallery images whose maps are compared, counted from the first.
+    ``reader`` brings maps into the form in which they are compared, those of the first ``n_compared`` gallery images.
     """
 
     n_parts: int
@@ -119,18 +110,11 @@ class MergedFeatures(MaskableParts):
 
 
 class MapChannels(MaskableParts):
-    """The channels of the feature map; a masked channel is replaced by its mean over training images.
+    """The channels of the feature map; a masked channel is replaced by ``rest``, its mean over training images.
 
-    Scores of a likelihood are quadratic in the map: a sum over channels, less a sum over pairs of channels. Both are
-    computed once; the scores of any group of channels then cost next to nothing. Similarities add up over channels.
-
-    Parameters
-    ----------
-    towers, task, reader, n_compared
-        As in `MaskableParts`.
-    rest
-        Replaces masked channels, shape ``(n_channels, height, width)``: the mean of the training images. Zeros for a Gabor
-        tower, whose channels are deviations from their mean at the contrast of the image.
+    ``rest`` is 0 for a Gabor tower, whose channels are deviations from their mean at the contrast of the image. Scores of a
+    likelihood are quadratic in the map: a sum over channels, less a sum over pairs of channels. Both are computed once; the scores
+    of any group of channels then cost next to nothing. Similarities add up over channels.
     """
 
     def __init__(

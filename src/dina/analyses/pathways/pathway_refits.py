@@ -33,16 +33,7 @@ from dina.training.start import start_at_encoding_models
 class PathwayRefitsResult:
     """Retrieval by towers fitted with one pathway alone.
 
-    Parameters
-    ----------
-    pathways
-        Their names.
-    first
-        Probability of each candidate to come first: with all pathways, then with each alone.
-    stimulus_id
-        Identities of the images to be found.
-    resampling
-        Bootstrap, permutations and exchanges of these images.
+    ``first`` is the probability of each candidate to come first: for all pathways together, then for each alone.
     """
 
     pathways: tuple[str, ...]
@@ -78,10 +69,7 @@ class PathwayRefitsResult:
 def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
     """Fit towers anew with each pathway of the image tower alone, with the settings, split and seed of the decoding.
 
-    Parameters
-    ----------
-    decoded
-        Its training and validation pairs fit the towers; averaged test responses are the queries.
+    Averaged test responses are the queries.
 
     Raises
     ------

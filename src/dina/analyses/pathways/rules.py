@@ -33,6 +33,6 @@ RULES: dict[str, Rule] = {
         (LOCAL, GLOBAL, *COSTS),
         _both_pathways,
         ALONE,
-    ),
+    )
 }
 """Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -23,15 +23,7 @@ from dina.statistics.repeats import average_halves
 from dina.statistics.resampling import LEVEL, percentile_interval
 from dina.statistics.spectrum import cross_validated_spectrum, fit_moments, fit_power_law
 
-SOURCES = (
-    "images",
-    "responses",
-    "image_maps",
-    "neural_maps",
-    "untrained_image_maps",
-    "untrained_neural_maps",
-    "random_filters",
-)
+SOURCES = ("images", "responses", "image_maps", "neural_maps", "untrained_image_maps", "untrained_neural_maps", "random_filters")
 NULLS = {"image_maps": "untrained_image_maps", "neural_maps": "untrained_neural_maps"}
 ESTIMATORS = ("rank", "moment")
 N_RANDOM_FILTERS = 16
@@ -68,23 +60,11 @@ DEFAULTS = VarianceSpectraSettings()
 
 @dataclass(frozen=True, eq=False)
 class VarianceSpectraResult:
-    """Variance by rank of each source, and its power-law exponent by two estimators.
+    """Fraction of the signal variance by rank of each source, and its power-law exponent with interval by two estimators.
 
-    Parameters
-    ----------
-    variance
-        Fraction of the signal variance by rank, shape ``(n_sources, n_ranks)``; NaN where the source has no such rank
-        or is missing; negative where there is no signal.
-    exponent
-        With its interval, by each estimator, shape ``(n_sources, 2, 3)``; NaN where it could not be estimated.
-    ranks
-        First and last rank that the rank estimator fitted, shape ``(n_sources, 2)``; 0 where it could not.
-    reasons
-        By source and estimator, why an exponent or its null is missing.
-    n_images
-        Number of images used.
-    form
-        What the neural maps are.
+    ``variance`` is NaN where the source has no such rank or is missing, and negative where there is no signal. ``ranks`` are the
+    first and last that the rank estimator fitted, 0 where it could not; ``exponent`` is then NaN, and ``reasons`` says why, by source
+    and estimator.
     """
 
     variance: Float[np.ndarray, "source rank"]
@@ -129,17 +109,8 @@ class VarianceSpectraResult:
 def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings = DEFAULTS) -> VarianceSpectraResult:
     """Fit power laws to the variance of images, responses and maps, on images that the towers were not fitted on.
 
-    Parameters
-    ----------
-    decoded
-        Images and trials of its validation and test parts; means and the prior of maps are learnt from training images.
-    settings
-        On what, and over which ranks.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than 40 images for validation and test, or no fitted towers.
+    These are the images and trials of validation and test; means and the prior of maps are learnt from training images. It raises
+    `DataError` where there are fewer than 40 such images, or no fitted towers.
     """
     images, halves = _held_out(decoded, settings.n_images)
     last = min(settings.last_rank, len(images) // 2)
