@@ -1,6 +1,6 @@
 """Fill the table of every rival, preset and objective on the same queries and galleries, for sessions and seeds, and keep what is done.
 
-``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``BASELINES``, ``PRESETS``
+``python benchmarks/rivals.py --sessions benchmark --seeds 200 201`` fits every row of the tables ``RIVALS``, ``PRESETS``
 and ``OBJECTIVES`` (a row that is added there is fitted here) and controls that learnt nothing, keeps each in a folder of its own below ``--runs``, and writes
 ``docs/rivals-table.md``. Stopped at any moment, the same command goes on from the rows that were finished, and inside the training
 of a preset or an objective from its last epoch. A session is the name of a simulation, whose seed also makes the session (``benchmark``,
@@ -31,7 +31,7 @@ from dina.checks import DataError
 from dina.cli.sessions import open_recording
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
-from dina.rivals import BASELINES
+from dina.rivals import RIVALS
 from dina.study.decoder_scores import DecoderScores, fit_and_score
 from dina.study.decoders import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
@@ -106,7 +106,7 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
             carry_out_dina(row.preset, row.preset_settings(), seed, session.pairs, device, folder, path)
         else:
             truth = session.recording.truth
-            scores, _ = fit_and_score(row.name, "", lambda: BASELINES[row.name](seed, truth), session.pairs)
+            scores, _ = fit_and_score(row.name, "", lambda: RIVALS[row.name].build(seed, truth), session.pairs)
             scores.write(path)
     except Exception as error:  # one broken row must not cost the thirty others; it is tried again next time
         log.exception("%s failed", row.name)

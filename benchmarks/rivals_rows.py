@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dina.rivals import BASELINES
+from dina.rivals import RIVALS
 from dina.study.settings import dina_settings
 from dina.study.settings_file import apply_overrides, merge_settings
 from dina.study.unfinished_run import safe_name
@@ -64,7 +64,7 @@ def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
     rows = [_resolved("preset", preset, preset, told[preset]) for preset in PRESETS if preset not in ALONE]
     rows.sort(key=lambda row: row.name != "default")
     rows += [_resolved("joint_preset", preset, preset, told[preset]) for preset in ALONE]
-    rows += [Row("baseline", name) for name in BASELINES]
+    rows += [Row("baseline", name) for name in RIVALS]
     rows += _controls(told)
     for name in OBJECTIVES:
         chosen = apply_overrides(on, [f'fit.objective="{name}"'])

@@ -12,8 +12,9 @@ from dina.data.pairs import Pairs, RetrievalTask, make_pairs, make_task, make_te
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.recordings.truth import Truth
+from dina.retrieval.decoder import Decoder
 from dina.retrieval.ranks import DIRECTIONS, retrieve
-from dina.rivals import BASELINES, Baseline
+from dina.rivals import RIVALS
 from dina.rivals.cebra import INTERPRETER
 from dina.statistics.intervals import wilson_interval
 
@@ -67,18 +68,18 @@ def split(recording: Recording) -> tuple[Pairs, Pairs, Pairs]:
     return train, validation, test
 
 
-def build(name: str) -> Baseline:
+def build(name: str) -> Decoder:
     """Build a decoder of the table for the toy session."""
-    return BASELINES[name](0, simulate().truth)
+    return RIVALS[name].build(0, simulate().truth)
 
 
-def tasks_for(decoder: Baseline, pairs: Pairs) -> list[RetrievalTask]:
+def tasks_for(decoder: Decoder, pairs: Pairs) -> list[RetrievalTask]:
     """Make the single-trial tasks that a decoder can be given."""
     return make_template_tasks(pairs) if decoder.reads == "templates" else [make_task(pairs, "single_trial")]
 
 
 @cache
-def fitted(name: str) -> Baseline:
+def fitted(name: str) -> Decoder:
     """Fit a decoder to the toy session, once for all tests."""
     return build(name).fit(*split(simulate())[:2])
 
@@ -98,7 +99,7 @@ def score(name: str, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([decoder.score(t.queries, t.gallery) for t in tasks]), np.concatenate([t.target for t in tasks])
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RIVALS)
 def test_scores_are_finite_one_for_each_query_and_candidate(name):
     scores, target = clean_scores(name)
 
@@ -107,7 +108,7 @@ def test_scores_are_finite_one_for_each_query_and_candidate(name):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RIVALS)
 def test_with_signal_it_is_far_better_than_chance_in_both_directions(name, direction):
     found = retrieve(*clean_scores(name), direction)
 
@@ -116,7 +117,7 @@ def test_with_signal_it_is_far_better_than_chance_in_both_directions(name, direc
     assert found.two_way().mean() > 0.8
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RIVALS)
 def test_without_signal_it_is_inside_its_chance_interval(name):
     recording = simulate()
     generator = np.random.default_rng(1)
@@ -136,11 +137,11 @@ def test_without_signal_it_is_inside_its_chance_interval(name):
     found = retrieve(*score(name, replace(recording, stimulus_id=shuffled)), DIRECTIONS[0])
 
     # 99 %, Bonferroni over decoders, over images; top-10 has expectation 10 of 100
-    low, high = wilson_interval(float(found.top(10).mean()), N_TEST, 1 - 0.01 / len(BASELINES))
+    low, high = wilson_interval(float(found.top(10).mean()), N_TEST, 1 - 0.01 / len(RIVALS))
     assert low <= 0.1 <= high
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RIVALS)
 def test_a_second_fit_with_other_test_trials_gives_the_same_scores_to_the_last_bit(name):
     recording = simulate()
     poisoned = recording.responses.copy()
@@ -153,7 +154,7 @@ def test_a_second_fit_with_other_test_trials_gives_the_same_scores_to_the_last_b
         assert clean.tobytes() == moved.tobytes()
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", RIVALS)
 def test_queries_are_scored_one_by_one_as_together_unless_the_decoder_needs_the_whole_repeat(name):
     decoder = fitted(name)
     task = tasks_for(decoder, split(simulate())[2])[0]
@@ -166,11 +167,11 @@ def test_queries_are_scored_one_by_one_as_together_unless_the_decoder_needs_the_
 
 
 def test_the_ideal_observer_is_best():
-    accuracy = {name: retrieve(*clean_scores(name), DIRECTIONS[0]).top(1).mean() for name in BASELINES}
+    accuracy = {name: retrieve(*clean_scores(name), DIRECTIONS[0]).top(1).mean() for name in RIVALS}
 
     assert accuracy["ideal_observer"] == max(accuracy.values())
 
 
 def test_there_is_no_ideal_observer_of_a_real_recording():
     with pytest.raises(DataError, match="needs the truth of a simulation"):
-        BASELINES["ideal_observer"](0, None)
+        RIVALS["ideal_observer"].build(0, None)

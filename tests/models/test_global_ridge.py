@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from dina.models.encoding_weights import GLOBAL_PENALTIES, fit_global_ridge, multiply_maps
+from dina.models.encoding_weights import GLOBAL_PENALTIES, fit_global_ridge
+from dina.models.gram_matrices import multiply_maps
 
 
 def planted(n_stimuli=60, n_train=40, noise=0.5):

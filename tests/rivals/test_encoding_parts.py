@@ -7,11 +7,16 @@ import torch
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
-from dina.rivals.encoding_identification import NAMES, EncodingIdentification
-from dina.rivals.encoding_network import NetworkFrontEnd, _places
-from dina.rivals.front_ends import FRONT_ENDS, GaborFrontEnd, OpponentFrontEnd
-from dina.rivals.gabor_components import GaborComponents
-from dina.rivals.noise_candidates import noise_candidates
+from dina.rivals.encoding_identification import noise_candidates
+from dina.rivals.front_ends import (
+    FRONT_ENDS,
+    GaborFrontEnd,
+    NetworkFrontEnd,
+    NetworkTraining,
+    find_places,
+    on_off_halves,
+)
+from dina.rivals.image_components import GaborComponents
 
 
 def some_pairs(n=60, n_neurons=6, shape=(1, 24, 32), seed=0):
@@ -50,19 +55,17 @@ def test_front_ends_give_standardised_maps_and_the_same_ones_again(name, n_colou
 
 
 def test_the_opponent_front_end_tells_red_from_green_and_light_from_dark():
-    front = OpponentFrontEnd()
-    front.learn(some_pairs(shape=(3, 24, 32)), some_pairs(seed=1), seed=0)
     red = np.zeros((1, 3, 24, 32), np.float32)
     red[:, 0], red[:, 1] = 1.0, -1.0  # of the same luminance as grey
-    halves = front._halves(red)[0].mean((1, 2))
+    halves = on_off_halves(red, (6, 8))[0].mean((1, 2))
     # on and off of luminance, of red–green, of blue–yellow
     np.testing.assert_allclose(halves.numpy(), [0, 0, 2, 0, 0, 0], atol=1e-6)
-    assert len(front._halves(red[:, :1])[0]) == 2
+    assert len(on_off_halves(red[:, :1], (6, 8))[0]) == 2
 
 
 def test_an_opponent_front_end_adds_channels_to_those_of_the_gabors():
     pairs = some_pairs(shape=(3, 24, 32))
-    gabors, opponent = (kind().learn(pairs, pairs, 0) for kind in (GaborFrontEnd, OpponentFrontEnd))
+    gabors, opponent = (kind().learn(pairs, pairs, 0) for kind in (GaborFrontEnd, FRONT_ENDS["opponent"]))
     assert opponent.shape[1] == gabors.shape[1] + 6
     torch.testing.assert_close(opponent[:, : gabors.shape[1]], gabors)
 
@@ -72,7 +75,7 @@ def test_the_network_reads_each_neuron_where_its_receptive_field_is():
     images = generator.standard_normal((300, 1, 34, 51)).astype(np.float32)
     rows, columns = np.array([5, 17, 29]), np.array([8, 25, 44])
     responses = np.stack([images[:, 0, r - 2 : r + 3, c - 2 : c + 3].mean((1, 2)) for r, c in zip(rows, columns)], 1)
-    place = _places(torch.from_numpy(images), torch.from_numpy(responses), (17, 26)).numpy()
+    place = find_places(torch.from_numpy(images), torch.from_numpy(responses), (17, 26)).numpy()
     np.testing.assert_allclose(place // 26, rows / 2, atol=1.5)
     np.testing.assert_allclose(place % 26, columns / 2, atol=1.5)
 
@@ -100,10 +103,14 @@ def seen_by_neurons(n, seed=0):
 
 def test_the_network_keeps_the_epoch_that_predicts_the_validation_images_best():
     train, validation = seen_by_neurons(200), seen_by_neurons(40, seed=1)
+    images, responses = (torch.from_numpy(each) for each in (train.images, train.averaged()))
+    training = NetworkTraining.start(images, responses, 0)
+    training.run((images, responses), (torch.from_numpy(validation.images), torch.from_numpy(validation.averaged())))
+    errors = training.errors
+    assert training.best_epoch == int(np.argmin(errors)) + 1
     front = NetworkFrontEnd()
     front.learn(train, validation, 0)
-    errors = front.validation_errors
-    assert front.chosen["chosen_epoch"] == int(np.argmin(errors)) + 1
+    assert front.chosen["chosen_epoch"] == training.best_epoch
     assert front.chosen["epochs_done"] == len(errors) <= front.chosen["epochs_budget"]
     # predicting nothing is wrong by the mean square of the responses
     assert min(errors) < float((validation.averaged() ** 2).mean())
@@ -121,7 +128,7 @@ def test_what_the_network_keeps_is_the_epoch_and_not_the_last_weights(monkeypatc
     train, validation = seen_by_neurons(100), seen_by_neurons(40, seed=1)
     front = NetworkFrontEnd()
     maps = front.learn(train, validation, 0)
-    monkeypatch.setattr("dina.rivals.encoding_network.N_EPOCHS", front.chosen["chosen_epoch"])
+    monkeypatch.setattr("dina.rivals.front_ends.N_EPOCHS", front.chosen["chosen_epoch"])
     # the same training, ended at that epoch
     torch.testing.assert_close(NetworkFrontEnd().learn(train, validation, 0), maps, rtol=0, atol=0)
 
@@ -157,9 +164,3 @@ def test_shrunk_noise_is_the_whole_covariance_with_smaller_correlations(n):
         found = noise.divide(torch.eye(7))
         # the condition of the least shrunk covariance costs digits of single precision
         torch.testing.assert_close(found @ expected, torch.eye(7), atol=5e-3, rtol=0)
-
-
-def test_rivals_are_named_after_what_they_are_made_of():
-    assert EncodingIdentification(is_local=True, noise="shrinkage").name == "encoding_shrinkage"
-    assert EncodingIdentification(is_local=False, front_end="network", noise="shared").name == "encoding_network_shared"
-    assert len(set(NAMES.values())) == len(NAMES)

@@ -10,9 +10,8 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.data.standardise import Standardiser
 from dina.rivals import generic_decoding
-from dina.rivals.gabor_pyramid import GaborPyramid
 from dina.rivals.generic_decoding import GenericDecoding
-from dina.rivals.kay2008 import Kay2008
+from dina.rivals.kay2008 import GaborPyramid, Kay2008
 
 
 def smooth_images(n, seed=0, side=24):
@@ -93,7 +92,7 @@ def test_kay_finds_complex_cells_by_energies_and_simple_cells_by_phases(phase_po
     assert (scores.argmax(1) == np.arange(60)).mean() > 0.3
     # the 40 neurons that no image drives are the ones left out
     assert decoder.chosen["neurons"] <= 40
-    assert set(decoder._best) <= set(range(40))
+    assert set(decoder.fitted.neurons) <= set(range(40))
 
 
 def test_generic_regressions_are_those_of_scikit_learn_on_the_most_correlated_neurons():
@@ -101,11 +100,11 @@ def test_generic_regressions_are_those_of_scikit_learn_on_the_most_correlated_ne
     known, units = generator.standard_normal((50, 12)), generator.standard_normal((50, 3))
     units[:, 1] += 2 * known[:, 4]
     known = ((known - known.mean(0)) / known.std(0)).astype(np.float32)
-    order = generic_decoding._order_neurons(torch.from_numpy(known), torch.from_numpy(units.astype(np.float32)))
+    order = generic_decoding.order_neurons(torch.from_numpy(known), torch.from_numpy(units.astype(np.float32)))
     expected = np.argsort(-np.abs(np.corrcoef(known.T, units.T)[:12, 12:]), axis=0).T
     np.testing.assert_array_equal(order.numpy(), expected)
     assert order[1, 0] == 4
-    weights = generic_decoding._solve(torch.from_numpy(known), torch.from_numpy(units.astype(np.float32)), order[:, :5])
+    weights = generic_decoding.fit_units(torch.from_numpy(known), torch.from_numpy(units.astype(np.float32)), order[:, :5])
     for number, penalty in enumerate(generic_decoding.PENALTIES):
         for unit in range(3):
             reference = ReferenceRidge(penalty * 50).fit(known[:, order[unit, :5]], units[:, unit])
@@ -118,8 +117,8 @@ def test_with_more_neurons_than_images_the_dual_form_gives_the_same_regressions(
     known = generator.standard_normal((20, 40))
     known = ((known - known.mean(0)) / known.std(0)).astype(np.float32)
     units = generator.standard_normal((20, 2)).astype(np.float32)
-    order = generic_decoding._order_neurons(torch.from_numpy(known), torch.from_numpy(units))
-    weights = generic_decoding._solve(torch.from_numpy(known), torch.from_numpy(units), order)
+    order = generic_decoding.order_neurons(torch.from_numpy(known), torch.from_numpy(units))
+    weights = generic_decoding.fit_units(torch.from_numpy(known), torch.from_numpy(units), order)
     reference = ReferenceRidge(generic_decoding.PENALTIES[2] * 20).fit(known[:, order[0]], units[:, 0])
     np.testing.assert_allclose(weights[2, 0], reference.coef_, atol=1e-5)
 

@@ -9,20 +9,10 @@ from sklearn.linear_model import Ridge as ReferenceRidge
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
-from dina.rivals import canonical_correlation, partial_least_squares, reduced_rank
-from dina.rivals.canonical_correlation import CanonicalCorrelation
-from dina.rivals.cosine import cosine_all_rows
-from dina.rivals.response_components import ResponseComponents
-
-
-class Described:
-    """An image description of which nothing but the deviation matters here."""
-
-    def __init__(self, deviation):
-        self.deviation = deviation
-
-    def encode(self, images):
-        raise NotImplementedError
+from dina.rivals.canonical_correlation import CanonicalDirections, CanonicalFolds, CanonicalMap
+from dina.rivals.linear_maps import ResponseComponents
+from dina.rivals.partial_least_squares import LeastSquaresMap
+from dina.rivals.reduced_rank import PENALTIES, ReducedRankMap, ReducedRankRegression
 
 
 def pairs_with(responses):
@@ -48,7 +38,7 @@ def test_responses_that_never_vary_are_refused():
     with pytest.raises(DataError, match="responses that vary over the training images; all are constant"):
         ResponseComponents.learn(pairs_with(np.ones((5, 3))))
     with pytest.raises(DataError, match="at least three training images; got 2"):
-        ResponseComponents.learn(pairs_with(np.eye(2)))
+        ReducedRankRegression().fit(pairs_with(np.eye(2)), pairs_with(np.eye(2)))
 
 
 def planted(n=400, n_neurons=30, n_targets=12, rank=3, seed=0):
@@ -62,12 +52,12 @@ def test_reduced_rank_regression_is_ridge_projected_on_its_main_directions():
     responses, targets = planted()
     components = ResponseComponents.learn(pairs_with(responses))
     known = components.encode(responses)
-    fitted, penalty = reduced_rank._regress(known, components.variance, targets, Described(np.ones(12, np.float32)), 0.0)
-    ridge = ReferenceRidge(alpha=penalty * components.variance.mean() * len(responses)).fit(responses, targets)
+    fitted = ReducedRankMap.fit(known, components.variance, targets, np.ones(12, np.float32))
+    ridge = ReferenceRidge(alpha=fitted.penalty * components.variance.mean() * len(responses)).fit(responses, targets)
     expected = ridge.predict(responses)
     centred = expected - targets.mean(0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    found = known @ fitted.weights[:, :3] @ fitted.directions[:, :3].T
+    found = known @ fitted.of_rank(3).weights @ fitted.of_rank(3).directions.T
     np.testing.assert_allclose(found, centred @ directions[:3].T @ directions[:3], atol=2e-3)
     # three directions carry all of the planted signal
     strength = ((known @ fitted.weights) ** 2).sum(0)
@@ -77,11 +67,10 @@ def test_reduced_rank_regression_is_ridge_projected_on_its_main_directions():
 def test_the_penalty_of_reduced_rank_regression_is_the_best_left_out():
     responses, targets = planted(n=40)
     components = ResponseComponents.learn(pairs_with(responses))
-    _, found = reduced_rank._regress(
-        components.encode(responses), components.variance, targets, Described(np.ones(12, np.float32)), 0.0
-    )
+    known = components.encode(responses)
+    found = ReducedRankMap.fit(known, components.variance, targets, np.ones(12, np.float32)).penalty
     errors = []
-    for penalty in reduced_rank.PENALTIES:
+    for penalty in PENALTIES:
         error = 0.0
         for left in range(40):
             keep = np.arange(40) != left
@@ -89,7 +78,7 @@ def test_the_penalty_of_reduced_rank_regression_is_the_best_left_out():
             ridge = ReferenceRidge(alpha=penalty * components.variance.mean() * 40).fit(responses[keep], targets[keep])
             error += ((ridge.predict(responses[left : left + 1]) - targets[left]) ** 2).sum()
         errors.append(error)
-    assert found == pytest.approx(reduced_rank.PENALTIES[int(np.argmin(errors))])
+    assert found == pytest.approx(PENALTIES[int(np.argmin(errors))])
 
 
 def test_canonical_correlations_of_left_out_images_are_the_planted_ones_and_not_those_of_overfitting():
@@ -104,12 +93,11 @@ def test_canonical_correlations_of_left_out_images_are_the_planted_ones_and_not_
     responses[:, 1] = 12 * (shared[:, 1] + 0.48 * generator.standard_normal(n))
     images /= images.std(0)
     known = ResponseComponents.learn(pairs_with(responses)).encode(responses.astype(np.float32))
-    folds = CanonicalCorrelation()._split(known)
-    correlation, *_ = canonical_correlation._left_out(folds, images.astype(np.float32), 1.0)
+    correlation, *_ = CanonicalFolds.learn(known, 0).left_out(images.astype(np.float32), 1.0)
     np.testing.assert_allclose(correlation[:2], [0.97, 0.9], atol=0.03)
     # by chance a correlation over 600 images has a standard deviation of 0.04
     assert (correlation[2:] < 0.16).all()
-    inside = canonical_correlation._solve(known, known.var(0), images.astype(np.float32), 1.0)
+    inside = CanonicalDirections.solve(known, known.var(0), images.astype(np.float32), 1.0)
     first, second = known @ inside.responses, images @ inside.images
     # the reason for leaving images out: on the images themselves every direction would seem to correlate
     assert min(np.corrcoef(first[:, k], second[:, k])[0, 1] for k in range(8)) > 0.5
@@ -118,10 +106,10 @@ def test_canonical_correlations_of_left_out_images_are_the_planted_ones_and_not_
 def test_the_canonical_score_is_the_log_ratio_of_gaussian_densities():
     correlation = np.array([0.8, 0.3], np.float32)
     ones = np.ones(2, np.float32)
-    directions = canonical_correlation._Directions(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
-    fitted = canonical_correlation._Fit(Described(ones), 2, directions, correlation, ones, ones)
+    directions = CanonicalDirections(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32))
+    fitted = CanonicalMap(directions, correlation, ones, ones)
     first, second = (np.random.default_rng(seed).standard_normal((4, 2)).astype(np.float32) for seed in (0, 1))
-    found = canonical_correlation._compare(first, second, fitted)
+    found = fitted.compare(first, second)
     expected = np.zeros((4, 4))
     for k, rho in enumerate(correlation.astype(float)):
         for i, a in enumerate(first[:, k]):
@@ -134,24 +122,25 @@ def test_the_canonical_score_is_the_log_ratio_of_gaussian_densities():
 def test_partial_least_squares_with_all_its_steps_predicts_as_scikit_learn_does():
     responses, targets = planted(n_neurons=20)
     centred = responses - responses.mean(0)
-    fitted = partial_least_squares._regress(centred, targets, Described(np.full(12, 2.0, np.float32)), 0.5)
+    fitted = LeastSquaresMap.fit(centred, targets, np.full(12, 2.0, np.float32))
     reference = PLSRegression(12, scale=False, tol=1e-4).fit(centred, 2 * targets)
     found = centred @ fitted.rotations @ fitted.loadings.T + fitted.mean
     np.testing.assert_allclose(found, reference.predict(centred), atol=2e-3)
     few = PLSRegression(3, scale=False, tol=1e-4).fit(centred, 2 * targets)
     # the first steps of a long fit are those of a short one
-    found = centred @ fitted.rotations[:, :3] @ fitted.loadings[:, :3].T + fitted.mean
+    found = centred @ fitted.of_rank(3).rotations @ fitted.of_rank(3).loadings.T + fitted.mean
     np.testing.assert_allclose(found, few.predict(centred), atol=2e-3)
 
 
-def test_turning_a_coordinate_leaves_the_cosine():
-    first, second = np.random.default_rng(0).standard_normal((2, 5, 4))
-    turn = np.array([1.0, -1.0, 1.0, -1.0])
-    np.testing.assert_allclose(cosine_all_rows(first * turn, second * turn), cosine_all_rows(first, second), atol=1e-12)
+def some_maps():
+    """Return a map of each rival that compares by the cosine, from four response components to four image components."""
+    ones, unit = np.ones(4, np.float32), np.eye(4, dtype=np.float32)
+    return [ReducedRankMap(ones, 0 * ones, unit, unit, 1.0), LeastSquaresMap(ones, 0 * ones, unit, unit)]
 
 
-def test_the_cosine_does_not_depend_on_length_and_is_zero_for_no_prediction():
-    first, second = np.random.default_rng(0).standard_normal((2, 5, 4))
+@pytest.mark.parametrize("fitted", some_maps())
+def test_the_cosine_does_not_depend_on_length_and_is_zero_for_no_prediction(fitted):
+    first, second = np.random.default_rng(0).standard_normal((2, 5, 4)).astype(np.float32)
     expected = [[a @ b / np.sqrt((a @ a) * (b @ b)) for b in second] for a in first]
-    np.testing.assert_allclose(cosine_all_rows(1e-3 * first, 1e3 * second), expected, atol=1e-12)
-    np.testing.assert_array_equal(cosine_all_rows(np.zeros((1, 4)), second), np.zeros((1, 5)))
+    np.testing.assert_allclose(fitted.compare(1e-3 * first, 1e3 * second), expected, atol=1e-6)  # single precision
+    np.testing.assert_array_equal(fitted.compare(np.zeros((1, 4), np.float32), second), np.zeros((1, 5)))

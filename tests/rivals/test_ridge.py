@@ -11,7 +11,8 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.data.standardise import Standardiser
 from dina.rivals import ridge as ridge_file
-from dina.rivals.ridge import Ridge
+from dina.rivals.image_components import ImageComponents
+from dina.rivals.ridge import ComponentRegression, Ridge
 
 
 def make_pairs(n: int, seed: int, n_channels: int = 1, n_neurons: int = 25, n_presentations: int = 1) -> Pairs:
@@ -27,33 +28,35 @@ def make_pairs(n: int, seed: int, n_channels: int = 1, n_neurons: int = 25, n_pr
 
 
 def test_predictions_agree_with_scikit_learn(monkeypatch):
-    train, validation = make_pairs(80, 0), make_pairs(20, 1)
+    train = make_pairs(80, 0)
     monkeypatch.setattr(ridge_file, "PENALTIES", np.array([0.03]))
-    decoder = Ridge().fit(train, validation)
+    components = ImageComponents.learn(train.images, 40)
+    found = ComponentRegression.fit(train, components, 0)
 
-    x, y = train.averaged().astype(float), decoder._components.encode(train.images)
+    x, y = train.averaged().astype(float), components.encode(train.images)
     centred = x - x.mean(axis=0)
     reference = ReferenceRidge(alpha=0.03 * np.trace(centred @ centred.T) / 80).fit(x, y)
     new = make_pairs(10, 2).averaged()
 
     # float32 kernel of condition number about 1e2
-    np.testing.assert_allclose(decoder._predict(new), reference.predict(new), atol=2e-3)
+    np.testing.assert_allclose(found.predict(new), reference.predict(new), atol=2e-3)
 
 
 def test_images_with_more_presentations_weigh_more(monkeypatch):
-    train, validation = make_pairs(60, 0), make_pairs(20, 1)
+    train = make_pairs(60, 0)
     presentations = np.random.default_rng(3).integers(1, 9, 60)
     train = replace(train, n_presentations=np.tile(presentations, 2))
     monkeypatch.setattr(ridge_file, "PENALTIES", np.array([0.03]))
-    decoder = Ridge().fit(train, validation)
+    components = ImageComponents.learn(train.images, 40)
+    found = ComponentRegression.fit(train, components, 0)
 
     weight = presentations / presentations.mean()
-    x, y = train.averaged().astype(float), decoder._components.encode(train.images)
+    x, y = train.averaged().astype(float), components.encode(train.images)
     centred = (x - np.average(x, axis=0, weights=weight)) * np.sqrt(weight)[:, None]
     alpha = 0.03 * (centred**2).sum() / 60
     reference = ReferenceRidge(alpha=alpha).fit(x, y, sample_weight=weight)
 
-    np.testing.assert_allclose(decoder._predict(x.astype(np.float32)), reference.predict(x), atol=2e-3)  # float32
+    np.testing.assert_allclose(found.predict(x.astype(np.float32)), reference.predict(x), atol=2e-3)  # float32
 
 
 @pytest.mark.parametrize("before", ["numpy", "torch"])
@@ -72,19 +75,19 @@ def test_himalaya_keeps_the_array_library_that_the_user_chose(before, monkeypatc
 
 
 def test_no_more_than_twenty_settings_are_tried():
-    decoder = Ridge().fit(make_pairs(40, 0), make_pairs(10, 1))
+    tried = list(Ridge().candidates(make_pairs(40, 0), make_pairs(10, 1)))
 
-    assert len(ridge_file.COMPONENT_COUNTS) * len(decoder._weightings) <= 20
+    assert len(ridge_file.COMPONENT_COUNTS) * len(tried[0].model.regression.weightings) <= 20
     assert len(ridge_file.PENALTIES) <= 20
 
 
 def test_validation_chooses_and_does_not_teach():
     train = make_pairs(60, 0)
 
-    one, other = Ridge().fit(train, make_pairs(15, 1)), Ridge().fit(train, make_pairs(15, 2))
+    one, other = (Ridge().fit(train, make_pairs(15, seed)).fitted.regression for seed in (1, 2))
 
-    assert one._weights.tobytes() == other._weights.tobytes()
-    assert one._components.directions.tobytes() == other._components.directions.tobytes()
+    assert one.weights.tobytes() == other.weights.tobytes()
+    assert one.description.directions.tobytes() == other.description.directions.tobytes()
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -96,14 +99,14 @@ def test_a_recording_of_fifty_images_can_be_decoded_in_grey_and_colour(n_channel
 
     assert scores.shape == (5, 5)
     assert (np.abs(scores) <= 1).all()
-    assert decoder.n_components <= 39
+    assert decoder.chosen["image_components"] <= 39
 
 
 def test_neurons_that_never_change_and_a_blank_candidate_do_no_harm():
     train = make_pairs(40, 0)
     train.responses[:, 3] = 0
     decoder = Ridge().fit(train, make_pairs(8, 1))
-    images = np.concatenate([make_pairs(3, 2).images, decoder._components.mean.reshape(1, 1, 6, 8)])
+    images = np.concatenate([make_pairs(3, 2).images, decoder.fitted.regression.description.mean.reshape(1, 1, 6, 8)])
 
     scores = decoder.score(Queries(np.zeros((2, 25)), np.ones(2)), Gallery(images, np.arange(4)))
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from dina.rivals import RIVALS
+
 Kind = Literal["dina", "rival", "reference"]
 
 COLOURS: dict[str, tuple[str, str]] = {
@@ -22,23 +24,7 @@ is also told by its marker and its place. All text colours reach a contrast of 4
 LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
     "dina_before_training": ("dina before training", "dina"),
-    "ridge": ("ridge regression", "rival"),
-    "encoding_global": ("global encoding model", "rival"),
-    "encoding_local": ("local encoding model", "rival"),
-    "direct_decoding": ("direct decoding to Gabors", "rival"),
-    "generic_decoding": ("generic decoding", "rival"),
-    "reduced_rank": ("reduced-rank regression", "rival"),
-    "canonical_correlation": ("canonical correlation", "rival"),
-    "partial_least_squares": ("partial least squares", "rival"),
-    "kay2008": ("Gabor pyramid (Kay et al.)", "rival"),
-    "encoding_independent": ("encoding, independent noise", "rival"),
-    "encoding_shrinkage": ("encoding, shrunk covariance", "rival"),
-    "encoding_opponent": ("encoding, opponent colours", "rival"),
-    "encoding_network": ("encoding, trained network", "rival"),
-    "cebra": ("CEBRA", "rival"),
-    "nearest_repeat_zscored": ("nearest repeat (z-scored)", "reference"),
-    "nearest_repeat_raw": ("nearest repeat (raw)", "reference"),
-    "ideal_observer": ("ideal observer", "reference"),
+    **{name: (rival.label, "rival" if rival.reads == "images" else "reference") for name, rival in RIVALS.items()},
 }
 """Decoder name → (words on the page, what it is)."""
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.models.encoding_weights import GlobalWeights, LocalWeights, choose_width, fit_global_ridge, fit_local_ridge
-from dina.models.noise import LowRankNoise
+from dina.models.noise import LowRankNoise, ResidualComponents
 from dina.models.receptive_fields import estimate_centres
 
 N_TYPICAL = 2048
@@ -114,7 +114,7 @@ class EncodingModel(Generic[Weights]):
             From `dina.models.encoding_weights.learn_prior`; None for independent weights.
         """
         weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
-        return EncodingModel(weights, _independent_noise(responses - weights.predicted))
+        return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
 
     @staticmethod
     def fit_everywhere(
@@ -122,7 +122,7 @@ class EncodingModel(Generic[Weights]):
     ) -> "EncodingModel[GlobalWeights]":
         """Fit ridge weights of every neuron over the whole map; parameters as in `fit`."""
         weights = fit_global_ridge(maps, responses)
-        return EncodingModel(weights, _independent_noise(responses - weights.predicted))
+        return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
 
     def log_likelihood(
         self, responses: Float[Tensor, "query neuron"], expected: Float[Tensor, "image neuron"]
@@ -151,11 +151,6 @@ class EncodingModel(Generic[Weights]):
         typical = self.log_likelihood(responses, choose_typical(self.weights.predicted))
         evidence = log_evidence(typical, relative_presentations)
         return self.log_likelihood(responses, expected) - evidence[:, None]
-
-
-def _independent_noise(residuals: Tensor) -> LowRankNoise:
-    variance = residuals.square().mean(0)
-    return LowRankNoise(torch.where(variance > 0, variance, 1.0), variance.new_zeros(len(variance), 0))
 
 
 def log_evidence(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.eigenvectors import eigenvectors_of
+from dina.models.gram_matrices import eigenvectors_of, multiply_maps
 from dina.models.towers.field_basis import hermite_fields
 from dina.progress import track
 
@@ -298,13 +298,3 @@ def fit_global_ridge(
         explained[better] = accuracy[better]
         predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
     return GlobalWeights(maps, dual, mean, mean + predicted, explained)
-
-
-def multiply_maps(
-    first: Float[Tensor, "image channel height width"], second: Float[Tensor, "stimulus channel height width"]
-) -> Float[Tensor, "image stimulus"]:
-    """Return all inner products of two sets of maps, channel by channel, in single precision."""
-    total = torch.zeros(len(first), len(second), device=first.device)
-    for channel in range(first.shape[1]):
-        total += first[:, channel].float().flatten(1) @ second[:, channel].float().flatten(1).T
-    return total

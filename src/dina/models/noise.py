@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.data.pairs import Pairs
-from dina.models.eigenvectors import eigenvectors_of
+from dina.models.gram_matrices import eigenvectors_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +136,11 @@ class ResidualComponents:
     directions: Float[Tensor, "neuron component"]
     strength: Float[Tensor, "component"]
 
+    @classmethod
+    def none(cls, residuals: Float[Tensor, "row neuron"]) -> "ResidualComponents":
+        """Return the variances alone, for noise that neurons do not share; residuals as in `decompose_residuals`."""
+        return cls(_positive_variance(residuals), residuals.new_zeros(residuals.shape[1], 0), residuals.new_zeros(0))
+
     def noise(self, n_components: int, shrinkage: float) -> LowRankNoise:
         """Return the largest components as shared noise, and what they leave of each neuron's variance as private.
 
@@ -187,8 +192,7 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
         Rows with zero mean (dimensionless standardised responses) of training trials, shape ``(n_rows, n_neurons)``.
     """
     n_rows, n_neurons = residuals.shape
-    variance = residuals.square().mean(0)
-    variance = torch.where(variance > 0, variance, torch.ones_like(variance))
+    variance = _positive_variance(residuals)
     scaled = residuals / variance.sqrt() / n_rows**0.5
     if n_rows > n_neurons:
         values, vectors = eigenvectors_of(scaled.T @ scaled)
@@ -196,6 +200,11 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
     values, rows = eigenvectors_of(scaled @ scaled.T)
     values = values.clamp_min(1e-12)
     return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
+
+
+def _positive_variance(residuals: Tensor) -> Tensor:
+    variance = residuals.square().mean(0)
+    return torch.where(variance > 0, variance, torch.ones_like(variance))
 
 
 def repeat_differences(pairs: Pairs) -> Float[Tensor, "row neuron"] | None:

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from dina.retrieval.ranks import target_ranks
 from dina.shapes import Scores
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", covariant=True)
 
 Setting = dict[str, str | float]
 """Values of what was chosen, by name."""

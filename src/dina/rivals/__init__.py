@@ -1,9 +1,11 @@
 """What any claim must beat: linear decoders, inverted encoding models, the reference levels, and the ideal observer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dina.checks import DataError
 from dina.recordings.truth import Truth
+from dina.retrieval.decoder import Decoder, Reads
 from dina.rivals.canonical_correlation import CanonicalCorrelation
 from dina.rivals.cebra import Cebra
 from dina.rivals.encoding_identification import EncodingIdentification
@@ -15,45 +17,69 @@ from dina.rivals.partial_least_squares import PartialLeastSquares
 from dina.rivals.reduced_rank import ReducedRankRegression
 from dina.rivals.ridge import Ridge
 
-Baseline = (
-    Ridge
-    | ReducedRankRegression
-    | CanonicalCorrelation
-    | PartialLeastSquares
-    | EncodingIdentification
-    | Cebra
-    | GenericDecoding
-    | Kay2008
-    | NearestRepeatRaw
-    | NearestRepeatZscored
-    | IdealObserver
-)
+
+@dataclass(frozen=True)
+class Rival:
+    """One row of the table.
+
+    Parameters
+    ----------
+    label
+        Words on the page, at most 28 characters.
+    build
+        Makes the decoder from the seed of a run and the truth of a simulation (None for real recordings).
+    reads
+        As `dina.retrieval.decoder.Decoder.reads`; what does not read images is a reference level.
+    is_default
+        Whether a study fits it unless told otherwise: what fits into ten minutes.
+    """
+
+    label: str
+    build: Callable[[int, Truth | None], Decoder]
+    reads: Reads = "images"
+    is_default: bool = False
 
 
 def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
-    """Build the ideal observer, or say why there is none."""
     if truth is None:
         raise DataError("The ideal observer needs the truth of a simulation; this recording is real. Leave it out.")
     return IdealObserver(truth)
 
 
-BASELINES: dict[str, Callable[[int, Truth | None], Baseline]] = {
-    "ridge": lambda seed, truth: Ridge(seed),
-    "direct_decoding": lambda seed, truth: Ridge(seed, predicts="gabors"),
-    "reduced_rank": lambda seed, truth: ReducedRankRegression(),
-    "canonical_correlation": lambda seed, truth: CanonicalCorrelation(seed),
-    "partial_least_squares": lambda seed, truth: PartialLeastSquares(),
-    "encoding_global": lambda seed, truth: EncodingIdentification(is_local=False),
-    "encoding_local": lambda seed, truth: EncodingIdentification(is_local=True),
-    "encoding_independent": lambda seed, truth: EncodingIdentification(is_local=True, noise="independent"),
-    "encoding_shrinkage": lambda seed, truth: EncodingIdentification(is_local=True, noise="shrinkage"),
-    "encoding_opponent": lambda seed, truth: EncodingIdentification(is_local=True, front_end="opponent"),
-    "encoding_network": lambda seed, truth: EncodingIdentification(is_local=True, front_end="network", seed=seed),
-    "cebra": lambda seed, truth: Cebra(seed),
-    "generic_decoding": lambda seed, truth: GenericDecoding(seed),
-    "kay2008": lambda seed, truth: Kay2008(),
-    "nearest_repeat_zscored": lambda seed, truth: NearestRepeatZscored(),
-    "nearest_repeat_raw": lambda seed, truth: NearestRepeatRaw(),
-    "ideal_observer": _build_ideal_observer,
+RIVALS: dict[str, Rival] = {
+    "ridge": Rival("ridge regression", lambda seed, truth: Ridge(seed), is_default=True),
+    "encoding_global": Rival(
+        "global encoding model",
+        lambda seed, truth: EncodingIdentification("encoding_global", is_local=False),
+        is_default=True,
+    ),
+    "encoding_local": Rival("local encoding model", lambda seed, truth: EncodingIdentification(), is_default=True),
+    "direct_decoding": Rival("direct decoding to Gabors", lambda seed, truth: Ridge(seed, predicts="gabors")),
+    "generic_decoding": Rival("generic decoding", lambda seed, truth: GenericDecoding(seed)),
+    "reduced_rank": Rival("reduced-rank regression", lambda seed, truth: ReducedRankRegression()),
+    "canonical_correlation": Rival("canonical correlation", lambda seed, truth: CanonicalCorrelation(seed)),
+    "partial_least_squares": Rival("partial least squares", lambda seed, truth: PartialLeastSquares()),
+    "kay2008": Rival("Gabor pyramid (Kay et al.)", lambda seed, truth: Kay2008()),
+    "encoding_independent": Rival(
+        "encoding, independent noise", lambda seed, truth: EncodingIdentification("encoding_independent", noise="independent")
+    ),
+    "encoding_shrinkage": Rival(
+        "encoding, shrunk covariance", lambda seed, truth: EncodingIdentification("encoding_shrinkage", noise="shrinkage")
+    ),
+    "encoding_opponent": Rival(
+        "encoding, opponent colours", lambda seed, truth: EncodingIdentification("encoding_opponent", front_end="opponent")
+    ),
+    "encoding_network": Rival(
+        "encoding, trained network",
+        lambda seed, truth: EncodingIdentification("encoding_network", front_end="network", seed=seed),
+    ),
+    "cebra": Rival("CEBRA", lambda seed, truth: Cebra(seed)),
+    "nearest_repeat_zscored": Rival(
+        "nearest repeat (z-scored)", lambda seed, truth: NearestRepeatZscored(), reads="templates", is_default=True
+    ),
+    "nearest_repeat_raw": Rival(
+        "nearest repeat (raw)", lambda seed, truth: NearestRepeatRaw(), reads="templates", is_default=True
+    ),
+    "ideal_observer": Rival("ideal observer", _build_ideal_observer, reads="truth", is_default=True),
 }
-"""By name: how to build a decoder from the seed of a run and the truth of a simulation (None for real recordings)."""
+"""Every rival and reference level by name. What stands here is fitted, named, drawn and tested like all others."""

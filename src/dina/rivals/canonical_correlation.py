@@ -1,20 +1,18 @@
 """Regularised canonical correlation: the directions of responses and of images that vary together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
-from dina.checks import DataError
-from dina.data.pairs import Gallery, Pairs, Queries
-from dina.models.eigenvectors import eigenvectors_of
+from dina.models.gram_matrices import eigenvectors_of
 from dina.randomness import seed_for
-from dina.retrieval.choice import mean_log_rank
-from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
-from dina.rivals.response_components import ResponseComponents
+from dina.retrieval.choice import Setting
+from dina.rivals.linear_maps import LinearRival
 from dina.shapes import Scores
 
 COMPONENT_COUNTS = (100, 400)
@@ -28,24 +26,73 @@ HIGHEST_CORRELATION = 0.99
 Rows = Float32[np.ndarray, "row component"]
 
 
-class _Directions(NamedTuple):
+class CanonicalDirections(NamedTuple):
     """What turns response components and image components into canonical variates."""
 
     responses: Float32[np.ndarray, "response_component variate"]
     images: Float32[np.ndarray, "component variate"]
 
+    @classmethod
+    def solve(
+        cls,
+        responses: Float32[np.ndarray, "row response_component"],
+        variance: Float32[np.ndarray, "response_component"],
+        images: Rows,
+        penalty: float,
+    ) -> "CanonicalDirections":
+        """Find the directions.
+
+        Parameters
+        ----------
+        responses
+            Components of responses, orthogonal.
+        variance
+            Of these components.
+        images
+            Components of the same images, orthogonal and of unit variance.
+        penalty
+            On directions of the responses, relative to their mean variance.
+        """
+        whitening = (1 / np.sqrt(variance + penalty * variance.mean())).astype(np.float32)[:, None]
+        coupling = torch.from_numpy(whitening * (responses.T @ (images - images.mean(axis=0)) / np.float32(len(responses))))
+        _, vectors = eigenvectors_of(coupling.T @ coupling)
+        of_images = vectors.flip(1)
+        of_responses = coupling @ of_images
+        of_responses = of_responses / of_responses.norm(dim=0).clamp_min(1e-12)
+        return cls(whitening * of_responses.numpy(), of_images.numpy())
+
 
 @dataclass(frozen=True, eq=False)
-class _Fit:
-    description: ImageDescription
-    n_components: int
-    directions: _Directions
+class CanonicalMap:
+    """Canonical variates, and how they vary over left-out images.
+
+    Parameters
+    ----------
+    directions
+        Of the variates.
+    correlation
+        Of each pair of variates.
+    response_deviation, image_deviation
+        Standard deviations of the variates.
+    """
+
+    directions: CanonicalDirections
     correlation: Float32[np.ndarray, "variate"]
     response_deviation: Float32[np.ndarray, "variate"]
     image_deviation: Float32[np.ndarray, "variate"]
 
+    def compare(
+        self, responses: Float32[np.ndarray, "query response_component"], images: Float32[np.ndarray, "gallery component"]
+    ) -> Scores:
+        """Return the pointwise mutual information of responses and candidates, up to a constant, in nats."""
+        first = responses @ self.directions.responses / self.response_deviation
+        second = images[:, : len(self.directions.images)] @ self.directions.images / self.image_deviation
+        strength = self.correlation / (1 - self.correlation**2)
+        power = 0.5 * strength * self.correlation
+        return (first * strength) @ second.T - (first**2 @ power)[:, None] - (second**2 @ power)[None, :]
 
-class CanonicalCorrelation:
+
+class CanonicalCorrelation(LinearRival):
     r"""Canonical variates of responses and images, and the probability that two of them belong together.
 
     The linear limit of two aligned towers. Twenty settings are tried on the validation images: two descriptions of
@@ -58,11 +105,6 @@ class CanonicalCorrelation:
     ----------
     seed
         Of the folds.
-
-    Attributes
-    ----------
-    chosen
-        The setting that validation chose, after `fit`.
 
     Notes
     -----
@@ -78,55 +120,63 @@ class CanonicalCorrelation:
     Econometrics 4:147. https://doi.org/10.1016/0304-4076(76)90010-5
     """
 
-    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
+    n_image_components: ClassVar[int] = max(COMPONENT_COUNTS)
 
     def __init__(self, seed: int = 0) -> None:
-        self.name = "canonical_correlation"
+        super().__init__("canonical_correlation")
         self.seed = seed
-        self.chosen: dict[str, str | float] = {}
-        self._fitted: _Fit | None = None
 
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Learn from ``train``; choose description, number of components and penalty by ``validation``.
+    def maps(
+        self,
+        variance: Float32[np.ndarray, "response_component"],
+        responses: Float32[np.ndarray, "stimulus response_component"],
+        images: Float32[np.ndarray, "stimulus component"],
+        deviation: Float32[np.ndarray, "component"],
+    ) -> Iterator[tuple[CanonicalMap, Setting]]:
+        """Yield maps of every number of image components and penalty."""
+        folds = CanonicalFolds.learn(responses, self.seed)
+        for count in sorted({min(count, images.shape[1]) for count in COMPONENT_COUNTS}):
+            for penalty in PENALTIES:
+                directions = CanonicalDirections.solve(responses, variance, images[:, :count], penalty)
+                linear_map = CanonicalMap(directions, *folds.left_out(images[:, :count], penalty))
+                yield linear_map, {"image_components": count, "penalty": penalty}
 
-        Raises
-        ------
-        DataError
-            If there are fewer than three training images, or responses do not vary.
-        """
-        self._responses = ResponseComponents.learn(train)
-        known, asked = (self._responses.encode(pairs.averaged()) for pairs in (train, validation))
-        folds = self._split(known)
-        lowest = np.inf
-        for name, kind in DESCRIPTIONS.items():
-            description = kind.learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1))
-            shown, candidates = description.encode(train.images), description.encode(validation.images)
-            for count in sorted({min(count, shown.shape[1]) for count in COMPONENT_COUNTS}):
-                for penalty in PENALTIES:
-                    directions = _solve(known, self._responses.variance, shown[:, :count], penalty)
-                    fitted = _Fit(description, count, directions, *_left_out(folds, shown[:, :count], penalty))
-                    loss = mean_log_rank(_compare(asked, candidates, fitted))
-                    if loss < lowest:
-                        lowest, self._fitted = loss, fitted
-                        self.chosen = {"images_as": name, "image_components": count, "penalty": penalty}
-        return self
 
-    def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return the pointwise mutual information of responses and candidates, up to a constant, in nats.
+class CanonicalFolds:
+    """Parts of the training images, each left out in turn: what variates learnt from the others make of them.
 
-        Raises
-        ------
-        DataError
-            If `fit` was not called.
-        """
-        if self._fitted is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        asked = self._responses.encode(queries.responses)
-        return _compare(asked, self._fitted.description.encode(gallery.images), self._fitted)
+    Parameters
+    ----------
+    folds
+        Response components learnt inside each fold.
+    """
 
-    def _split(self, known: Rows) -> "list[_Fold]":
-        folds = KFold(min(N_FOLDS, len(known)), shuffle=True, random_state=seed_for(self.seed, "canonical folds") % 2**32)
-        return [_Fold.learn(known, inside, outside) for inside, outside in folds.split(known)]
+    def __init__(self, folds: "list[_Fold]") -> None:
+        self.folds = folds
+
+    @classmethod
+    def learn(cls, responses: Rows, seed: int) -> "CanonicalFolds":
+        """Divide the images at random, and learn response components inside each fold."""
+        folds = KFold(min(N_FOLDS, len(responses)), shuffle=True, random_state=seed_for(seed, "canonical folds") % 2**32)
+        return cls([_Fold.learn(responses, inside, outside) for inside, outside in folds.split(responses)])
+
+    def left_out(
+        self, images: Rows, penalty: float
+    ) -> tuple[Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"]]:
+        """Return correlation and deviations of the variates of images left out of each fold, matched by their order."""
+        product, of_responses, of_images = (np.zeros(images.shape[1]) for _ in range(3))
+        n = sum(len(fold.rows_out) for fold in self.folds)
+        for fold in self.folds:
+            directions = CanonicalDirections.solve(fold.inside, fold.variance, images[fold.rows], penalty)
+            first = fold.outside @ directions.responses
+            second = (images[fold.rows_out] - images[fold.rows].mean(axis=0)) @ directions.images
+            product += (first * second).sum(axis=0)
+            of_responses += (first**2).sum(axis=0)
+            of_images += (second**2).sum(axis=0)
+        spread = np.sqrt(of_responses * of_images)
+        correlation = np.divide(product, spread, out=np.zeros_like(spread), where=spread > 0)
+        first, second = (np.sqrt(np.maximum(each / n, 1e-12)).astype(np.float32) for each in (of_responses, of_images))
+        return np.clip(correlation, 0.0, HIGHEST_CORRELATION).astype(np.float32), first, second
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,48 +200,3 @@ class _Fold:
         directions = inside.T @ vectors[:, keep] / deviation
         outside = (torch.from_numpy(known[rows_out]) - mean) @ directions
         return cls(rows, rows_out, (vectors[:, keep] * deviation).numpy(), outside.numpy(), values[keep].numpy())
-
-
-def _solve(
-    known: Float32[np.ndarray, "row response_component"],
-    variance: Float32[np.ndarray, "response_component"],
-    shown: Rows,
-    penalty: float,
-) -> _Directions:
-    """Find canonical directions; response components are orthogonal, image components too and of unit variance."""
-    whitening = (1 / np.sqrt(variance + penalty * variance.mean())).astype(np.float32)[:, None]
-    coupling = torch.from_numpy(whitening * (known.T @ (shown - shown.mean(axis=0)) / np.float32(len(known))))
-    _, vectors = eigenvectors_of(coupling.T @ coupling)
-    images = vectors.flip(1)
-    responses = coupling @ images
-    responses = responses / responses.norm(dim=0).clamp_min(1e-12)
-    return _Directions(whitening * responses.numpy(), images.numpy())
-
-
-def _left_out(
-    folds: list[_Fold], shown: Rows, penalty: float
-) -> tuple[Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"]]:
-    """Return correlation and deviations of the variates of images left out of each fold, matched by their order."""
-    product, of_responses, of_images = (np.zeros(shown.shape[1]) for _ in range(3))
-    n = sum(len(fold.rows_out) for fold in folds)
-    for fold in folds:
-        directions = _solve(fold.inside, fold.variance, shown[fold.rows], penalty)
-        first = fold.outside @ directions.responses
-        second = (shown[fold.rows_out] - shown[fold.rows].mean(axis=0)) @ directions.images
-        product += (first * second).sum(axis=0)
-        of_responses += (first**2).sum(axis=0)
-        of_images += (second**2).sum(axis=0)
-    spread = np.sqrt(of_responses * of_images)
-    correlation = np.divide(product, spread, out=np.zeros_like(spread), where=spread > 0)
-    first, second = (np.sqrt(np.maximum(each / n, 1e-12)).astype(np.float32) for each in (of_responses, of_images))
-    return np.clip(correlation, 0.0, HIGHEST_CORRELATION).astype(np.float32), first, second
-
-
-def _compare(
-    asked: Float32[np.ndarray, "query response_component"], candidates: Float32[np.ndarray, "gallery component"], fitted: _Fit
-) -> Scores:
-    first = asked @ fitted.directions.responses / fitted.response_deviation
-    second = candidates[:, : fitted.n_components] @ fitted.directions.images / fitted.image_deviation
-    strength = fitted.correlation / (1 - fitted.correlation**2)
-    own = 0.5 * strength * fitted.correlation
-    return (first * strength) @ second.T - (first**2 @ own)[:, None] - (second**2 @ own)[None, :]

@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,9 +17,10 @@ from jaxtyping import Float32
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import generator_for, seed_for
-from dina.retrieval.choice import mean_log_rank
-from dina.rivals.gabor_components import GaborComponents
+from dina.retrieval.choice import Candidate
+from dina.rivals.image_components import GaborComponents
 from dina.rivals.ridge import Ridge
+from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import Scores
 
 INTERPRETER = "DINA_CEBRA_PYTHON"
@@ -43,7 +45,7 @@ SETTINGS: dict[str, Any] = {
 LONGEST_RUN_S = 600
 
 
-class Cebra:
+class Cebra(ValidatedDecoder):
     """CEBRA supervised by image features, then ridge regression from its map of the response to image components.
 
     CEBRA pulls the maps of two trials together if the features of their images are alike. Its dependencies never bind
@@ -57,29 +59,19 @@ class Cebra:
     interpreter
         Python in which ``import cebra`` works; None for the one that the environment variable names.
 
-    Attributes
-    ----------
-    chosen
-        What validation chose, after `fit`.
-
     References
     ----------
     Schneider, Lee & Mathis (2023), Nature 617:360. https://doi.org/10.1038/s41586-023-06031-6. They decode movies by
     nearest neighbours among training frames; candidates here were never shown, so that a readout takes their place.
     """
 
-    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
-
     def __init__(self, seed: int = 0, interpreter: str | None = None) -> None:
-        self.name = "cebra"
+        super().__init__("cebra")
         self.seed = seed
         self.interpreter = interpreter
-        self.chosen: dict[str, str | float] = {}
-        self._model = b""  # CEBRA's own file, which only CEBRA reads
-        self._readout: Ridge | None = None
 
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Train CEBRA on single training trials and a readout on averages; ``validation`` chooses the neighbourhood.
+    def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate["_Mapped"]]:
+        """Yield CEBRA trained on single trials with every neighbourhood, and the readout of its maps of averages.
 
         Raises
         ------
@@ -92,7 +84,7 @@ class Cebra:
         jitter = generator_for(self.seed, "cebra features").standard_normal(of_trials.shape)
         of_trials = (of_trials + JITTER * jitter).astype(np.float32)
         averages = np.concatenate([train.averaged(), validation.averaged()])
-        lowest = np.inf
+        gallery = Gallery(validation.images, validation.stimulus_id)
         for neighbourhood in NEIGHBOURHOODS:
             seed = seed_for(self.seed, f"cebra {neighbourhood}") % 2**31
             settings = {**SETTINGS, "seed": seed, "delta": neighbourhood}
@@ -107,28 +99,8 @@ class Cebra:
                 for pairs, rows in ((train, mapped[: train.n_stimuli]), (validation, mapped[train.n_stimuli :]))
             )
             readout = Ridge(self.seed, predicts="gabors").fit(inside, outside)
-            gallery = Gallery(validation.images, validation.stimulus_id)
-            loss = mean_log_rank(readout.score(Queries(outside.responses, outside.total_presentations()), gallery))
-            if loss < lowest:
-                lowest, self._readout, self._model = loss, readout, model
-                self.chosen = {"neighbourhood": neighbourhood}
-        return self
-
-    def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Map the responses and correlate predicted and candidate components, in [-1, 1].
-
-        Raises
-        ------
-        DataError
-            If `fit` was not called, or CEBRA fails.
-        """
-        if self._readout is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        asked = np.asarray(queries.responses, dtype=np.float32)
-        with TemporaryDirectory(prefix="dina-cebra-") as folder:
-            (Path(folder) / "model.pt").write_bytes(self._model)
-            mapped = _run(self._find_interpreter(), "map", Path(folder), asked)
-        return self._readout.score(replace(queries, responses=mapped), gallery)
+            scores = readout.score(Queries(outside.responses, outside.total_presentations()), gallery)
+            yield Candidate(_Mapped(interpreter, model, readout), {"neighbourhood": neighbourhood}, scores)
 
     def _find_interpreter(self) -> str:
         """Return the Python that has CEBRA, or say how to get one."""
@@ -141,6 +113,21 @@ class Cebra:
         if not Path(found).is_file():
             raise DataError(f"{INTERPRETER} must name a Python interpreter; {found} is no file. Correct the path.")
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Mapped:
+    """CEBRA's own file of the trained model, which only CEBRA reads, and the readout of its maps."""
+
+    interpreter: str
+    model: bytes
+    readout: Ridge
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        with TemporaryDirectory(prefix="dina-cebra-") as folder:
+            (Path(folder) / "model.pt").write_bytes(self.model)
+            mapped = _run(self.interpreter, "map", Path(folder), np.asarray(queries.responses, dtype=np.float32))
+        return self.readout.score(replace(queries, responses=mapped), gallery)
 
 
 def _run(

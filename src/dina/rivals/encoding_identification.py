@@ -1,20 +1,21 @@
 """Encoding models turned round: the image that would best explain the response, given noise shared by neurons."""
 
-from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.encoding import EncodingModel, Windows
 from dina.models.encoding_weights import GlobalWeights, LocalWeights
-from dina.models.noise import repeat_differences
-from dina.retrieval.choice import Candidate, choose_by_rank
+from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals, repeat_differences
+from dina.retrieval.choice import Candidate, Setting
 from dina.rivals.front_ends import FRONT_ENDS, FrontEnd
-from dina.rivals.noise_candidates import NoiseKind, noise_candidates
+from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores
 
 WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
@@ -22,20 +23,24 @@ WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
 
 FIELD_ORDER = 2
 
-NAMES: dict[tuple[bool, str, str], str] = {
-    (False, "gabor", "shared"): "encoding_global",
-    (True, "gabor", "shared"): "encoding_local",
-    (True, "gabor", "independent"): "encoding_independent",
-    (True, "gabor", "shrinkage"): "encoding_shrinkage",
-    (True, "opponent", "shared"): "encoding_opponent",
-    (True, "network", "shared"): "encoding_network",
-}
-"""Whether weights are local, front end, and noise model → name in tables; other combinations are named after them."""
+NoiseKind = Literal["shared", "independent", "shrinkage"]
+
+COMPONENT_COUNTS = (0, 32, 64, 128, 256)
+"""Numbers of shared components."""
+
+SHRINKAGES = (0.1, 0.5)
+"""Shrinkages of the correlations that they make."""
+
+WHOLE_SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.95)
+"""Shrinkages of a whole covariance towards its diagonal."""
+
+EQUALISATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""How far the variances of independent noise are drawn towards their mean over neurons."""
 
 _Model = EncodingModel[LocalWeights] | EncodingModel[GlobalWeights]
 
 
-class EncodingIdentification:
+class EncodingIdentification(ValidatedDecoder):
     r"""Predict every neuron's response to each candidate, and score candidates by the Gaussian log likelihood.
 
     Features of the image (Gabor energies and rectified phases, unless another front end is asked for) drive each neuron
@@ -44,6 +49,8 @@ class EncodingIdentification:
 
     Parameters
     ----------
+    name
+        The word used in tables.
     is_local
         Whether each neuron's weights are confined to a window around its receptive field.
     front_end
@@ -52,11 +59,6 @@ class EncodingIdentification:
         "shared" by some components, "independent" from neuron to neuron, or a whole covariance under "shrinkage".
     seed
         Of what is random in the front end: the first weights and batches of a network.
-
-    Attributes
-    ----------
-    chosen
-        What leave-one-out and validation chose, after `fit`.
 
     Notes
     -----
@@ -69,34 +71,30 @@ class EncodingIdentification:
     Kay et al. (2008), Nature 452:352. https://doi.org/10.1038/nature06713
     """
 
-    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
-
     def __init__(
         self,
+        name: str = "encoding_local",
         *,
-        is_local: bool,
+        is_local: bool = True,
         front_end: Literal["gabor", "opponent", "network"] = "gabor",
         noise: NoiseKind = "shared",
         seed: int = 0,
     ) -> None:
-        self.name = NAMES.get((is_local, front_end, noise), f"encoding_{front_end}_{noise}")
+        super().__init__(name)
         self.is_local = is_local
         self.front_end = front_end
         self.noise = noise
         self.seed = seed
-        self.chosen: dict[str, str | float] = {}
-        self._front: FrontEnd | None = None
 
-    @torch.no_grad()
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Learn weights and noise from ``train``; choose the noise model by ``validation``."""
-        self._front = FRONT_ENDS[self.front_end]()
-        maps = self._front.learn(train, validation, self.seed)
-        self.chosen |= self._front.chosen
+    def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate["_Inverted"]]:
+        """Yield one encoding model with every noise model."""
+        front_end = FRONT_ENDS[self.front_end]()
+        maps = front_end.learn(train, validation, self.seed)
+        setting = dict(front_end.chosen)
         responses = torch.from_numpy(train.averaged())
         if self.is_local:
             windows = Windows.find(maps, responses, WIDTHS, FIELD_ORDER)
-            self.chosen["window_width"] = windows.width
+            setting["window_width"] = windows.width
             model: _Model = EncodingModel.fit(maps, responses, windows)
         else:
             model = EncodingModel.fit_everywhere(maps, responses)
@@ -104,33 +102,61 @@ class EncodingIdentification:
         differences = repeat_differences(train)
         if differences is not None:
             residuals["repeats"] = differences
-        expected = _expect(model, self._front, validation.images)
-        measured = torch.from_numpy(validation.averaged())
-        best = choose_by_rank(
-            Candidate(noise, setting, noise.log_likelihood(measured, expected).numpy())
-            for noise, setting in noise_candidates(self.noise, residuals)
-        )
-        self._model = replace(model, noise=best.model)
-        self.chosen |= best.setting
-        self._typical_presentations = float(train.total_presentations().mean())
-        return self
+        measured, expected = torch.from_numpy(validation.averaged()), _expect(model, front_end, validation.images)
+        n_presentations = float(train.total_presentations().mean())
+        for noise, chosen in noise_candidates(self.noise, residuals):
+            inverted = _Inverted(front_end, replace(model, noise=noise), n_presentations)
+            yield Candidate(inverted, {**setting, **chosen}, noise.log_likelihood(measured, expected).numpy())
 
-    @torch.no_grad()
+
+@dataclass(frozen=True, eq=False)
+class _Inverted:
+    """An encoding model that scores images: log p(response | image) − log p(response)."""
+
+    front_end: FrontEnd
+    model: _Model
+    n_presentations: float
+
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return log p(response | image) − log p(response), the second averaged over the training images.
-
-        Raises
-        ------
-        DataError
-            If `fit` was not called.
-        """
-        if self._front is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
-        relative = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32)) / self._typical_presentations
-        return self._model.information(responses, _expect(self._model, self._front, gallery.images), relative).numpy()
+        relative = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32)) / self.n_presentations
+        scores = self.model.information(responses, _expect(self.model, self.front_end, gallery.images), relative)
+        return np.asarray(scores.numpy())
 
 
 def _expect(model: _Model, front_end: FrontEnd, images: ContrastImages) -> Tensor:
     """Return the response that every image is expected to evoke."""
     return torch.cat([model.weights.predict(maps) for maps in front_end.encode(images)])
+
+
+def noise_candidates(
+    kind: NoiseKind, residuals: dict[str, Float[Tensor, "row neuron"]]
+) -> Iterator[tuple[LowRankNoise, Setting]]:
+    """Yield noise models and the settings that made them.
+
+    Parameters
+    ----------
+    kind
+        "shared": some components in common, the rest of each neuron's variance its own. "independent": nothing in
+        common. "shrinkage": the whole sample covariance, correlations shrunk; it is never formed, since it has no more
+        components than there are residuals.
+    residuals
+        By source, for example differences between repeats. Ten settings for each.
+
+    References
+    ----------
+    Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4. They compute the
+    shrinkage and shrink towards equal variances; here validation chooses it and variances are kept.
+    """
+    for source, rows in residuals.items():
+        components = decompose_residuals(rows) if kind != "independent" else ResidualComponents.none(rows)
+        counts, shrinkages = {
+            "shared": (COMPONENT_COUNTS, SHRINKAGES),
+            "shrinkage": ((len(components.strength),), WHOLE_SHRINKAGES),
+            "independent": ((0,), EQUALISATIONS),
+        }[kind]
+        for noise, setting in components.noises(counts, shrinkages):
+            if kind == "independent":
+                equal = noise.private.lerp(noise.private.mean(), float(setting["noise_shrinkage"]))
+                noise = LowRankNoise(equal, noise.loadings)
+            yield noise, {"noise_from": source, **setting}

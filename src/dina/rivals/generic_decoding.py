@@ -1,17 +1,18 @@
 """Generic decoding: every feature unit is predicted from the neurons that follow it best, candidates by correlation."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
-from dina.retrieval.choice import mean_log_rank
+from dina.retrieval.choice import Candidate
+from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores
 from dina.statistics.correlation import correlate_all_rows
 
@@ -24,7 +25,7 @@ IMAGES_AT_ONCE = 64
 CELLS = 2**24  # matrix entries solved at a time (64 MB)
 
 
-class GenericDecoding:
+class GenericDecoding(ValidatedDecoder):
     """Predict single feature units of the image, each from the neurons most correlated with it, and compare patterns.
 
     Taken from the source: a thousand units drawn at random; z-scored responses; for each unit the neurons whose
@@ -41,95 +42,92 @@ class GenericDecoding:
     seed
         Of the choice of units.
 
-    Attributes
-    ----------
-    chosen
-        The setting that validation chose, after `fit`.
-
     References
     ----------
     Horikawa & Kamitani (2017), Nat. Commun. 8:15037. https://doi.org/10.1038/ncomms15037
     """
 
-    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
-
     def __init__(self, seed: int = 0) -> None:
-        self.name = "generic_decoding"
+        super().__init__("generic_decoding")
         self.seed = seed
-        self.chosen: dict[str, str | float] = {}
-        self._tower: GaborEnergy | None = None
 
-    @torch.no_grad()
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Learn the regressions from ``train``; choose penalty and number of neurons by ``validation``.
-
-        Raises
-        ------
-        DataError
-            If there are fewer than three training images.
-        """
-        if train.n_stimuli < 3:
-            raise DataError(
-                f"Generic decoding needs at least three training images; got {train.n_stimuli}. Give it a larger split."
-            )
+    def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate["_Units"]]:
+        """Yield regressions from every number of neurons with every penalty."""
         n_channels, height, width = (int(extent) for extent in train.images.shape[1:])
-        self._tower = GaborEnergy((n_channels, height, width), n_contrasts=0)
-        maps = self._tower.learn_statistics(torch.from_numpy(train.images)).flatten(1)
+        tower = GaborEnergy((n_channels, height, width), n_contrasts=0)
+        maps = tower.learn_statistics(torch.from_numpy(train.images)).flatten(1)
         n_units = min(N_UNITS, maps.shape[1])
         drawn = generator_for(self.seed, "feature units").choice(maps.shape[1], n_units, replace=False)
-        self._units = torch.from_numpy(np.sort(drawn))
-        units = maps[:, self._units].float()
+        features = _Features(tower, torch.from_numpy(np.sort(drawn)))
+        units = maps[:, features.numbers].float()
         responses = torch.from_numpy(train.averaged())
-        self._mean = responses.mean(0)
-        self._deviation = responses.std(0, correction=0).clamp_min(1e-6)
-        known = (responses - self._mean) / self._deviation
-        asked = (torch.from_numpy(validation.averaged()) - self._mean) / self._deviation
-        candidates = self._encode(validation.images)
-        order = _order_neurons(known, units)
-        counts = sorted({min(count, known.shape[1]) for count in NEURON_COUNTS})
-        lowest = np.inf
-        for count in counts:
-            weights = _solve(known, units, order[:, :count])
+        mean, deviation = responses.mean(0), responses.std(0, correction=0).clamp_min(1e-6)
+        known, measured = ((each - mean) / deviation for each in (responses, torch.from_numpy(validation.averaged())))
+        gallery = features.encode(validation.images)
+        order = order_neurons(known, units)
+        for count in sorted({min(count, known.shape[1]) for count in NEURON_COUNTS}):
+            weights = fit_units(known, units, order[:, :count])
             for number, penalty in enumerate(PENALTIES):
-                predicted = _predict(asked, weights[number], order[:, :count])
-                loss = mean_log_rank(_correlate(predicted, candidates))
-                if loss < lowest:
-                    lowest, self._weights, self._neurons = loss, weights[number].clone(), order[:, :count]
-                    self.chosen = {"neurons_of_each_unit": count, "penalty": penalty}
-        return self
+                scores = _correlate(_predict(measured, weights[number], order[:, :count]), gallery)
+                model = _Units(features, mean, deviation, weights[number].clone(), order[:, :count])
+                yield Candidate(model, {"neurons_of_each_unit": count, "penalty": penalty}, scores)
 
-    @torch.no_grad()
-    def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Return the correlation over units of predicted and candidate features, in [-1, 1].
 
-        Raises
-        ------
-        DataError
-            If `fit` was not called.
-        """
-        if self._tower is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        asked = (torch.from_numpy(np.asarray(queries.responses, dtype=np.float32)) - self._mean) / self._deviation
-        return _correlate(_predict(asked, self._weights, self._neurons), self._encode(gallery.images))
+@dataclass(frozen=True, eq=False)
+class _Features:
+    """Some of the numbers of a tower's maps."""
 
-    def _encode(self, images: ContrastImages) -> Float32[np.ndarray, "image unit"]:
-        assert self._tower is not None  # set in fit; tells the type checker
+    tower: GaborEnergy
+    numbers: Int[Tensor, "unit"]
+
+    def encode(self, images: ContrastImages) -> Float32[np.ndarray, "image unit"]:
         chunks = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
-        maps = [self._tower(torch.from_numpy(chunk)).flatten(1)[:, self._units] for chunk in chunks]
+        maps = [self.tower(torch.from_numpy(chunk)).flatten(1)[:, self.numbers] for chunk in chunks]
         return np.asarray(torch.cat(maps).numpy())
 
 
-def _order_neurons(known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"]) -> Int[Tensor, "unit rank"]:
-    """Return for each unit the neurons by falling size of their correlation with it, as many as are ever used."""
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """The regressions of all units; scores are correlations over units of predicted and candidate features."""
+
+    features: _Features
+    mean: Float[Tensor, "neuron"]
+    deviation: Float[Tensor, "neuron"]
+    weights: Float[Tensor, "unit rank"]
+    neurons: Int[Tensor, "unit rank"]
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        measured = (torch.from_numpy(np.asarray(queries.responses, dtype=np.float32)) - self.mean) / self.deviation
+        return _correlate(_predict(measured, self.weights, self.neurons), self.features.encode(gallery.images))
+
+
+def order_neurons(known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"]) -> Int[Tensor, "unit rank"]:
+    """Return for each unit the neurons by falling size of their correlation with it, as many as are ever used.
+
+    Parameters
+    ----------
+    known
+        Responses to the training images, each neuron z-scored over them.
+    units
+        Features of the same images.
+    """
     centred = units - units.mean(0)
     size = (known.T @ centred).abs().T  # responses are z-scored, and within a unit its own deviation changes no order
     return torch.argsort(size, dim=1, descending=True, stable=True)[:, : max(NEURON_COUNTS)]
 
 
-def _solve(
+def fit_units(
     known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"], chosen: Int[Tensor, "unit rank"]
 ) -> Float[Tensor, "penalty unit rank"]:
-    """Fit ridge regressions from the chosen neurons to each unit with every penalty; some units at a time."""
+    """Fit ridge regressions from the chosen neurons to each unit with every penalty; some units at a time.
+
+    Parameters
+    ----------
+    known, units
+        As in `order_neurons`.
+    chosen
+        Neurons of each unit.
+    """
     n_images, count = len(known), chosen.shape[1]
     weights = torch.empty(len(PENALTIES), *chosen.shape)
     is_dual = count > n_images

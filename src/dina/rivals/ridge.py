@@ -1,6 +1,8 @@
 """Linear decoding: ridge regression from responses to image components, compared with those of each candidate."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,11 +11,11 @@ from himalaya.kernel_ridge import solve_kernel_ridge_cv_eigenvalues
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
-from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import seed_for
-from dina.retrieval.ranks import target_ranks
-from dina.rivals.gabor_components import DESCRIPTIONS, ImageDescription
+from dina.retrieval.choice import Candidate
+from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
+from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_all_rows
 
@@ -29,12 +31,94 @@ CELLS = 2**24
 """Largest number of kernel entries times components that the solver multiplies out at a time (64 MB)."""
 
 
-class Ridge:
+@dataclass(frozen=True, eq=False)
+class ComponentRegression:
+    """Ridge regression from responses to components of images.
+
+    Parameters
+    ----------
+    description
+        Which components.
+    mean_response
+        Weighted by presentations.
+    weights, intercept
+        Of every component.
+    weightings
+        By name: how much each component counts when images are compared.
+    """
+
+    description: ImageDescription
+    mean_response: Float32[np.ndarray, "neuron"]
+    weights: Float32[np.ndarray, "neuron component"]
+    intercept: Float32[np.ndarray, "component"]
+    weightings: dict[str, Float32[np.ndarray, "component"]]
+
+    @classmethod
+    def fit(cls, train: Pairs, description: ImageDescription, seed: int) -> "ComponentRegression":
+        """Fit every component, its penalty by cross-validation; responses with more presentations weigh more.
+
+        Parameters
+        ----------
+        train
+            Training pairs.
+        description
+            Learnt from their images.
+        seed
+            Of the folds.
+        """
+        weight = np.sqrt(train.total_presentations() / train.total_presentations().mean()).astype(np.float32)[:, None]
+        responses, targets = train.averaged(), description.encode(train.images)
+        mean_response = np.average(responses, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
+        mean_target = np.average(targets, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
+        centred = weight * (responses - mean_response)
+        dual, accuracy = _solve(centred @ centred.T, weight * (targets - mean_target), seed_for(seed, "ridge folds"))
+        weightings = {
+            "variance^0": np.ones_like(accuracy),
+            "variance^½": description.deviation,
+            "variance^1": description.deviation**2,
+            "accuracy^½": np.sqrt(accuracy),
+            "accuracy^1": accuracy,
+        }
+        return cls(description, mean_response, centred.T @ dual, mean_target, weightings)
+
+    def predict(self, responses: Float32[np.ndarray, "query neuron"]) -> Float32[np.ndarray, "query component"]:
+        """Predict the z-scored image components."""
+        predicted: np.ndarray = (responses - self.mean_response) @ self.weights + self.intercept
+        return predicted
+
+    def compare(
+        self,
+        predicted: Float32[np.ndarray, "query component"],
+        candidates: Float32[np.ndarray, "gallery component"],
+        n_components: int,
+        weighting: str,
+    ) -> Scores:
+        """Correlate over the first components, each side times the root of the component's weight; in [-1, 1]."""
+        root = np.sqrt(self.weightings[weighting][:n_components])
+        correlation = correlate_all_rows(predicted[:, :n_components] * root, candidates[:, :n_components] * root)
+        # no prediction, or a candidate that is the mean image: as good and as bad as any other
+        return np.nan_to_num(correlation, nan=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighted:
+    regression: ComponentRegression
+    n_components: int
+    weighting: str
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        predicted = self.regression.predict(queries.responses.astype(np.float32))
+        candidates = self.regression.description.encode(gallery.images)
+        return self.regression.compare(predicted, candidates, self.n_components, self.weighting)
+
+
+class Ridge(ValidatedDecoder):
     r"""The linear decoder that any claim must beat.
 
     Population responses, averaged over the trials of an image, predict the principal components of the training
-    images (or, for direct decoding to image features, of their Gabor features); a candidate's score is the correlation of its components with the predicted ones. Components are
-    z-scored by training images, so that fine ones count as much as coarse ones before they are weighted.
+    images (or, for direct decoding to image features, of their Gabor features); a candidate's score is the correlation
+    of its components with the predicted ones. Components are z-scored by training images, so that fine ones count as
+    much as coarse ones before they are weighted.
 
     The penalty of each component comes from cross-validation inside the training images. Twenty settings are then
     tried on the validation images: four numbers of components × five weightings (by the components' variance to the
@@ -60,90 +144,24 @@ class Ridge:
     Horikawa & Kamitani (2017), Nat. Commun. 8:15037. https://doi.org/10.1038/ncomms15037 (features, then correlation)
     """
 
-    reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
-
     def __init__(self, seed: int = 0, predicts: Literal["pixels", "gabors"] = "pixels") -> None:
-        self.name = "ridge" if predicts == "pixels" else "direct_decoding"
+        super().__init__("ridge" if predicts == "pixels" else "direct_decoding")
         self.seed = seed
         self.predicts = predicts
-        self.n_components = 0
-        self.weighting = ""
-        self._components: ImageDescription | None = None
 
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Learn the map from ``train``; choose number and weighting of components by ``validation``.
-
-        Raises
-        ------
-        DataError
-            If there are fewer than three training images, or they are all the same.
-        """
-        if train.n_stimuli < 3:
-            raise DataError(f"Ridge needs at least three training images; got {train.n_stimuli}. Give it a larger split.")
-        components = DESCRIPTIONS[self.predicts].learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1))
-        weight = np.sqrt(train.total_presentations() / train.total_presentations().mean()).astype(np.float32)[:, None]
-        responses, targets = train.averaged(), components.encode(train.images)
-        self._components = components
-        self._mean_response = np.average(responses, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
-        mean_target = np.average(targets, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
-        centred = weight * (responses - self._mean_response)
-        dual, accuracy = _solve(centred @ centred.T, weight * (targets - mean_target), seed_for(self.seed, "ridge folds"))
-        self._weights = centred.T @ dual
-        self._intercept = mean_target
-        self._weightings = {
-            "variance^0": np.ones_like(accuracy),
-            "variance^½": components.deviation,
-            "variance^1": components.deviation**2,
-            "accuracy^½": np.sqrt(accuracy),
-            "accuracy^1": accuracy,
-        }
-        self._choose(validation)
-        return self
-
-    def score(self, queries: Queries, gallery: Gallery) -> Scores:
-        """Correlate predicted and candidate components, in [-1, 1].
-
-        Raises
-        ------
-        DataError
-            If `fit` was not called.
-        """
-        if self._components is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        predicted = self._predict(queries.responses.astype(np.float32))
-        return self._compare(predicted, self._components.encode(gallery.images), self.n_components, self.weighting)
-
-    def _predict(self, responses: Float32[np.ndarray, "query neuron"]) -> Float32[np.ndarray, "query component"]:
-        """Predict the z-scored image components."""
-        predicted: np.ndarray = (responses - self._mean_response) @ self._weights + self._intercept
-        return predicted
-
-    def _compare(
-        self,
-        predicted: Float32[np.ndarray, "query component"],
-        candidates: Float32[np.ndarray, "gallery component"],
-        n_components: int,
-        weighting: str,
-    ) -> Scores:
-        """Correlate over the first components, each side times the root of the component's weight."""
-        root = np.sqrt(self._weightings[weighting][:n_components])
-        correlation = correlate_all_rows(predicted[:, :n_components] * root, candidates[:, :n_components] * root)
-        # no prediction, or a candidate that is the mean image: as good and as bad as any other
-        return np.nan_to_num(correlation, nan=0.0)
-
-    def _choose(self, validation: Pairs) -> None:
-        """Take the setting with the lowest mean log rank of the averaged validation responses."""
-        assert self._components is not None  # set in fit; tells the type checker
-        candidates = self._components.encode(validation.images)
-        predicted = self._predict(validation.averaged())
-        itself = np.arange(validation.n_stimuli)
-        counts = sorted({min(count, candidates.shape[1]) for count in COMPONENT_COUNTS})
-        loss = {
-            (count, name): float(np.log(target_ranks(self._compare(predicted, candidates, count, name), itself)).mean())
-            for count in counts
-            for name in self._weightings
-        }
-        self.n_components, self.weighting = min(loss, key=lambda setting: loss[setting])
+    def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate[_Weighted]]:
+        """Yield one regression with every number and weighting of its components."""
+        learn = DESCRIPTIONS[self.predicts].learn
+        regression = ComponentRegression.fit(
+            train, learn(train.images, min(max(COMPONENT_COUNTS), train.n_stimuli - 1)), self.seed
+        )
+        predicted, shown = regression.predict(validation.averaged()), regression.description.encode(validation.images)
+        for count in sorted({min(count, shown.shape[1]) for count in COMPONENT_COUNTS}):
+            for weighting in regression.weightings:
+                scores = regression.compare(predicted, shown, count, weighting)
+                yield Candidate(
+                    _Weighted(regression, count, weighting), {"image_components": count, "weighting": weighting}, scores
+                )
 
 
 def _solve(

@@ -15,17 +15,11 @@ from dina.artifacts import write_dataset
 from dina.checks import DataError
 from dina.data.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_template_tasks
 from dina.retrieval.decoder import Decoder, Reads
+from dina.rivals import RIVALS
 from dina.shapes import Scores
 from dina.study.split_pairs import SplitPairs
 
 log = logging.getLogger(__name__)
-
-READS: dict[str, Reads] = {
-    "nearest_repeat_zscored": "templates",
-    "nearest_repeat_raw": "templates",
-    "ideal_observer": "truth",
-}
-"""What decoders read of the gallery, where it is not the images; needed for those that cannot be fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +132,9 @@ def fit_and_score(name: str, preset: str, make: Callable[[], Decoder], parts: Sp
         decoder = make().fit(parts.train, parts.validation)
     except DataError as error:
         log.warning("%s cannot be fitted: %s", name, error)
-        return DecoderScores(name, preset, READS.get(name, "images"), reason=dict.fromkeys(QUERY_KINDS, str(error))), None
+        return DecoderScores(
+            name, preset, RIVALS[name].reads if name in RIVALS else "images", reason=dict.fromkeys(QUERY_KINDS, str(error))
+        ), None
     scored, reason = score_test(decoder, parts.test)
     chosen = cast(Mapping[str, Any], getattr(decoder, "chosen", {}))
     return DecoderScores(name, preset, decoder.reads, scored, reason, chosen), decoder

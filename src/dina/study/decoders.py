@@ -14,7 +14,7 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy
 from dina.retrieval.decoder import Decoder
-from dina.rivals import BASELINES
+from dina.rivals import RIVALS
 from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
 from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS
@@ -79,9 +79,9 @@ def _scores_path(folder: Path, name: str) -> Path:
 
 
 def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
-    if name not in BASELINES:
+    if name not in RIVALS:
         raise DataError(f"This version of dina cannot fit {name}.")
-    return BASELINES[name](seed, recording.truth)
+    return RIVALS[name].build(seed, recording.truth)
 
 
 def carry_out_dina(

@@ -4,44 +4,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dina.checks import check_choice
+from dina.rivals import RIVALS
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
 from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
 
-DecoderName = Literal[
-    "dina",
-    "ridge",
-    "direct_decoding",
-    "reduced_rank",
-    "canonical_correlation",
-    "partial_least_squares",
-    "encoding_global",
-    "encoding_local",
-    "encoding_independent",
-    "encoding_shrinkage",
-    "encoding_opponent",
-    "encoding_network",
-    "cebra",
-    "generic_decoding",
-    "kay2008",
-    "nearest_repeat_zscored",
-    "nearest_repeat_raw",
-    "ideal_observer",
-]
+DECODERS: tuple[str, ...] = ("dina", *RIVALS)
+"""Every decoder that a study can fit."""
+
 CorrectionName = Literal["csls", "sinkhorn"]
 
-DEFAULT_DECODERS: tuple[DecoderName, ...] = (
-    "dina",
-    "ridge",
-    "encoding_global",
-    "encoding_local",
-    "nearest_repeat_zscored",
-    "nearest_repeat_raw",
-    "ideal_observer",
-)
+DEFAULT_DECODERS: tuple[str, ...] = ("dina", *(name for name, rival in RIVALS.items() if rival.is_default))
 """The decoders of a study by default: those that fit into ten minutes; docs/rivals.md has the others."""
+
+
+def _known_decoder(name: str) -> str:
+    if name not in DECODERS:
+        raise ValueError(f"should be one of {', '.join(DECODERS)}")
+    return name
+
+
+DecoderName = Annotated[str, AfterValidator(_known_decoder)]
 
 
 class SplitSettings(BaseModel):

@@ -1,4 +1,4 @@
-"""Eigenvectors of a Gram matrix, also where many eigenvalues are zero."""
+"""Inner products of all feature maps, and eigenvectors of such matrices, also where many eigenvalues are zero."""
 
 import torch
 from jaxtyping import Float
@@ -26,3 +26,13 @@ def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"
     except RuntimeError:  # what the solver raises is a kind of it
         values, vectors = torch.linalg.eigh(gram.double())
     return values.to(gram.dtype), vectors.to(gram.dtype)
+
+
+def multiply_maps(
+    first: Float[Tensor, "image channel height width"], second: Float[Tensor, "stimulus channel height width"]
+) -> Float[Tensor, "image stimulus"]:
+    """Return all inner products of two sets of maps, channel by channel, in single precision."""
+    total = torch.zeros(len(first), len(second), device=first.device)
+    for channel in range(first.shape[1]):
+        total += first[:, channel].float().flatten(1) @ second[:, channel].float().flatten(1).T
+    return total

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dina.models.eigenvectors import eigenvectors_of
+from dina.models.gram_matrices import eigenvectors_of
 
 
 def test_a_solver_that_fails_in_single_precision_is_replaced_by_double(monkeypatch: pytest.MonkeyPatch) -> None:
