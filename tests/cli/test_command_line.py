@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dina.checks import DataError
-from dina.cli.app import main
+from dina.cli import main
 from dina.cli.process import Stopped, explain
 
 COMMAND = [sys.executable, "-m", "dina.cli"]
@@ -26,7 +26,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 def test_help_is_quick_and_loads_no_torch() -> None:
     code = (
         "import sys, time; began = time.perf_counter(); sys.argv = ['dina', '--help']\n"
-        "from dina.cli.app import main\n"
+        "from dina.cli import main\n"
         "try: main()\n"
         "except SystemExit as ended: print(ended.code, 'torch' in sys.modules, 'numpy' in sys.modules, time.perf_counter() - began)"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dina.cli.app import main
+from dina.cli import main
 from dina.recordings.recording import Recording
 from dina.study import read_settings, run_study
 

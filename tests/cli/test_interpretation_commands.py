@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dina.cli.app import main
+from dina.cli import main
 from dina.cli.sessions import settle
 from dina.recordings.recording import Recording
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dina.cli.app import main
+from dina.cli import main
 from dina.cli.sessions import open_recording
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate

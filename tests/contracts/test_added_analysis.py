@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from dina.analyses import ANALYSES, Analysis, Decoded
-from dina.cli.app import main
+from dina.cli import main
 from dina.recordings.recording import Recording
 from dina.report import write_report
 from dina.statistics.finding import Finding

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dina.artifacts import verify_checksums
-from dina.cli.app import main
+from dina.cli import main
 from dina.recordings.recording import Recording
 from stringer_files import write_images, write_session
 

@@ -8,7 +8,7 @@ import pytest
 
 from dina.analyses.altered_gallery import first_places_unaltered, refit_altered
 from dina.checks import DataError
-from dina.cli.app import main
+from dina.cli import main
 from dina.recordings.recording import Recording
 from dina.study import read_settings, run_study
 from dina.study.decoders import read_image_features

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from dina.checks import DataError
-from dina.cli.app import main
+from dina.cli import main
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.study import objectives_study

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dina.retrieval.ranks import retrieve
 from dina.study import TogetherSettings, read_together_settings, run_study
 from dina.study import together_and_alone as module
 from dina.study.together_and_alone import Round, TogetherFits, draw_rounds, file_name_of
+from dina.training import fit
 from dina.training.saved import load_towers
 
 SESSION = {
@@ -132,6 +134,32 @@ def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
     assert len(kept) == 5  # three together, one alone and joining
     monkeypatch.setattr(TogetherFits, "fit_alone", alone)
     run_study(recordings, settings, tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
+
+
+def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(
+    run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs: list[int] = []
+
+    def stop_before_the_second_epoch(*arguments: Any, **named: Any) -> Any:
+        epoch = arguments[4]
+        epochs.append(epoch)
+        if epoch == 2 and not (tmp_path / "stopped").exists():
+            (tmp_path / "stopped").touch()
+            raise KeyboardInterrupt
+        return train_epoch(*arguments, **named)
+
+    train_epoch = fit.train_epoch
+    monkeypatch.setattr(fit, "train_epoch", stop_before_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recordings, settings, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run.partial" / "checkpoints").iterdir()] == ["together_fold0_seed0"]
+
+    run_study(recordings, settings, tmp_path / "run")
+
+    assert epochs[:3] == [1, 2, 2]  # the first epoch was not done again
+    assert not (tmp_path / "run" / "checkpoints").exists()
     assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
 
 

@@ -30,9 +30,9 @@ def set_threads(n_threads: int | None) -> int:
 
 
 def _cores() -> int:
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    known = os.environ.get("OMP_NUM_THREADS", "")
+    if known.isdigit() and int(known) > 0:
+        return int(known)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -42,7 +42,7 @@ def choose_device(name: str) -> str:
     Raises
     ------
     DataError
-        If CUDA is asked for and there is none.
+        If there is no CUDA device for "cuda".
     """
     import torch  # imported here: see `set_threads`
 

@@ -165,6 +165,6 @@ def _score_templates(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
     scores = np.concatenate([decoder.score(task.queries, task.gallery) for task in tasks])
     target = np.concatenate([task.target for task in tasks])
     number, counts = test.repeat_number(), np.bincount(test.stimulus_index, minlength=test.n_stimuli)
-    asked = [np.flatnonzero((number == repeat) & (counts[test.stimulus_index] >= 2)) for repeat in range(len(tasks))]
-    order = np.argsort(np.concatenate(asked))
+    queries = [np.flatnonzero((number == repeat) & (counts[test.stimulus_index] >= 2)) for repeat in range(len(tasks))]
+    order = np.argsort(np.concatenate(queries))
     return Scored(scores[order], target[order], tasks[0].gallery.stimulus_id)

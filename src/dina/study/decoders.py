@@ -139,7 +139,7 @@ def _check_numbers(pairs: SplitPairs) -> None:
 
 
 class _BeforeTraining:
-    """The closed-form start of a fitted decoder, as a decoder of its own."""
+    """The closed-form start of a fitted decoder, as a decoder by itself."""
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
 

@@ -22,7 +22,7 @@ PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "himalaya
 
 
 def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
-    """Return versions, machine, device and threads, ready for JSON: with these, settings and data alike, bytes are alike.
+    """Return versions, machine, device and threads, ready for JSON: where these, settings and data are the same, results are the same to the byte.
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> lis
         at_size = {key: each.sel(size=size) for key, each in recording.joining.items()}
         shared, few = _stack(at_size, "top1_shared"), _stack(at_size, "top1_alone")
         for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):
-            null = _null_of(recording.joint)  # as many test images, and permuted alike
+            null = _null_of(recording.joint)  # the same number of test images, permuted in the same way
             found.append((_mean(name, *values, null, "queries assigned to other images", seed, n_resamples), math.nan))
         found.append(_gain(f"gain_shared_{size}", shared, few, seed, n_resamples))
     return found
@@ -219,10 +219,10 @@ def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "see
 
 def _p_values(found: Mapping[str, Sequence[tuple[Finding, float]]], mice: Mapping[str, str], seed: int) -> xr.Dataset:
     """Return p-values of all gains over images and over mice, and the same adjusted for their number."""
-    names = list(dict.fromkeys(f.name for own in found.values() for f, _ in own if f.name.startswith("gain_")))
+    names = list(dict.fromkeys(f.name for pairs in found.values() for f, _ in pairs if f.name.startswith("gain_")))
     over_images, gains = (np.full((len(found), len(names)), np.nan) for _ in range(2))
-    for row, own in enumerate(found.values()):
-        for finding, p_value in own:
+    for row, pairs in enumerate(found.values()):
+        for finding, p_value in pairs:
             if finding.name in names:
                 over_images[row, names.index(finding.name)] = p_value
                 gains[row, names.index(finding.name)] = finding.value
@@ -268,7 +268,7 @@ def _compare(name: str, rounds: Sequence[xr.Dataset], gram: str, seed: int, n_pe
     common, *rows = np.intersect1d(one, other, return_indices=True)
     if len(common) <= FEWEST_IMAGES:
         return Finding(name, math.nan, "1", len(common), reason="The two recordings have too few test images in common.")
-    first, second = (one[gram].to_numpy()[np.ix_(own, own)] for one, own in zip(rounds, rows, strict=True))
+    first, second = (one[gram].to_numpy()[np.ix_(place, place)] for one, place in zip(rounds, rows, strict=True))
     return compare_by_cka(name, first, second, seed, n_permutations)
 
 

@@ -81,7 +81,7 @@ def interpret_run(
     Raises
     ------
     DataError
-        If a name is unknown, the run is not finished, the recording is another one, nothing asked for reads ``others``, or
+        If a name is unknown, the run is not finished, the recording is another one, no chosen analysis reads ``others``, or
         ``settings`` are given for none or several analyses or are not allowed.
     """
     read_finished(run)
@@ -94,16 +94,16 @@ def interpret_run(
             f"None of {', '.join(chosen)} reads other recordings. Ask for {readers}, or leave the other recordings out."
         )
     if settings and len(chosen) != 1:
-        raise DataError(f"Settings are those of one analysis; {len(chosen)} were asked for. Name one, or leave out --set.")
-    own = {name: _changed(_settings_of(name, settings or {})) for name in chosen}
+        raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
+    changes = {name: _changed(_settings_of(name, settings or {})) for name in chosen}
     fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
-        missing = [name for name in chosen if _is_missing(run, name, fingerprints, own[name], force=force)]
+        missing = [name for name in chosen if _is_missing(run, name, fingerprints, changes[name], force=force)]
         if missing:
             decoded = read_decoded(run, recording, device, others)
             for number, name in enumerate(missing, 1):
                 log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
-                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), own[name], force=force)
+                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), changes[name], force=force)
         found = read_all(run)
         _update_summary(run, found)
     return found
@@ -180,10 +180,10 @@ def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], 
 
 
 def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
-    """Return a name for all that parts depend on and that may change between two attempts on the same run."""
+    """Name everything that the parts of an analysis depend on and that may change between two attempts on one run."""
     others = [other.fingerprint() for other in decoded.others]
-    told = json.dumps([__version__, decoded.device, decoded.n_resamples, others, settings], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    content = json.dumps([__version__, decoded.device, decoded.n_resamples, others, settings], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _update_summary(run: Path, found: dict[str, AnalysisRecord]) -> None:

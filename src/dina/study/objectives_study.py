@@ -1,4 +1,4 @@
-"""Every objective trains the same towers on the same images with the same budget; each fit is kept as a run of its own."""
+"""Every objective trains the same towers on the same images with the same budget; each fit is kept as a run."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ def study_objectives(
 ) -> ObjectivesStudy:
     """Train with every objective and seed what is not trained yet, measure, and compare.
 
-    Each fit keeps the epoch with the lowest validation loss of its own objective: chosen by retrieval, an objective that rewards
+    Each fit keeps the epoch with the lowest validation loss of its objective: chosen by retrieval, an objective that rewards
     none would be left at an accidental epoch.
 
     Parameters

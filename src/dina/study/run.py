@@ -48,7 +48,7 @@ class StudyResult:
     Parameters
     ----------
     path
-        The run directory; None if none was asked for.
+        The run directory; None if none was given.
     summary
         Content of ``summary.json``.
     results

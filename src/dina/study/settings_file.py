@@ -58,7 +58,7 @@ def apply_overrides(content: Mapping[str, Any], overrides: Sequence[str]) -> dic
         for name in names[:-1]:
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
-                raise DataError(f"The setting {word!r} goes through {name!r}, which is a value and has no keys of its own.")
+                raise DataError(f"The setting {word!r} goes through {name!r}, which is a value and has no keys.")
         table[names[-1]] = _value_of(text.strip())
     return result
 

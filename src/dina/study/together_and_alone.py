@@ -78,7 +78,7 @@ def file_name_of(recording: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class TogetherFits:
-    """All fits of a study of several recordings, each kept in a file of its own as soon as it is done.
+    """All fits of a study of several recordings, each kept in a file as soon as it is done.
 
     A fit whose file is there is left alone; one that was stopped goes on from its checkpoint.
 
@@ -113,22 +113,23 @@ class TogetherFits:
         paths = [of.path(self.folder, "joint", recording.name) for recording in self.recordings]
         if all(path.is_file() for path in paths):
             return
+        name = f"together_fold{of.fold}_seed{of.repeat}"
         pairs = [_pairs_of(recording, of.split) for recording in self.recordings]
         sizes = self._sizes(of)
-        found = self._fit([each for each, _ in pairs], self.preset_settings(sizes, sizes), of.seed, "together", of)
+        found = self._fit([each for each, _ in pairs], self.preset_settings(sizes, sizes), of.seed, name)
         for recording, (_, test), path in zip(self.recordings, pairs, paths, strict=True):
             towers = found.towers[recording.name]
             if of.fold == of.repeat == 0:
                 save_towers(towers, self.folder / "models" / f"{file_name_of(recording.name)}.safetensors")
             attributes = {**found.chosen, "best_epoch": found.history.best_epoch, **found.history.updates()}
             write_dataset(path, _judge(towers, test, of.seed).assign_attrs(attributes))
-        self._forget("together", of)
+        self._forget(name)
 
     def fit_alone(self, recording: Recording, of: Round) -> None:
         """Fit the same towers on one recording alone, and write how it decodes and how similar maps are before training.
 
-        It gets as many updates as all recordings together. Every recording begins with random weights of its own: towers
-        that began alike would end alike.
+        It gets as many updates as all recordings together. Every recording begins with other random weights: towers
+        that begin the same would end the same.
         """
         path = of.path(self.folder, "alone", recording.name)
         if path.is_file():
@@ -136,11 +137,11 @@ class TogetherFits:
         pairs, test = _pairs_of(recording, of.split)
         preset = self.preset_settings([pairs.train.n_stimuli], self._sizes(of))
         seed = _seed_alone(recording, of)
-        alone = self._fit([pairs], preset, seed, path.stem, of)
+        alone = self._fit([pairs], preset, seed, path.stem)
         untrained = _grams(build_untrained(self.settings.preset, preset, pairs, seed, self.device), test, "_untrained")
         found = _judge(alone.towers[recording.name], test, of.seed)
         write_dataset(path, found.assign(untrained).assign_attrs(alone.history.updates()))
-        self._forget(path.stem, of)
+        self._forget(path.stem)
 
     def fit_joining(self, recording: Recording, others: Sequence[Recording], of: Round) -> None:
         """Let a recording join what the others have learnt together, with few images, beside the same images alone.
@@ -156,12 +157,12 @@ class TogetherFits:
             return
         theirs = [_n_train(other, of.split) for other in others]
         pairs = [_pairs_of(other, of.split)[0] for other in others]
-        shared = self._fit(pairs, self.preset_settings(theirs, theirs), of.seed, path.stem, of)
+        shared = self._fit(pairs, self.preset_settings(theirs, theirs), of.seed, path.stem)
         found = []
         for size in sizes:
             few, test = _pairs_of(recording, of.split, _few(orders, size))
             preset = self.preset_settings([few.train.n_stimuli], theirs)
-            alone = self._fit([few], preset, _seed_alone(recording, of), f"{path.stem}_{size}", of)
+            alone = self._fit([few], preset, _seed_alone(recording, of), f"{path.stem}_{size}")
             both = {
                 "shared": join_recording(shared, few, of.seed, self.device, preset.fit),
                 "alone": (alone.towers[recording.name], alone.history),
@@ -171,7 +172,7 @@ class TogetherFits:
             found.append(xr.Dataset({**values, **counts}))
         write_dataset(path, xr.concat(found, dim="size").assign_coords(size=np.array(sizes)))
         for name in (path.stem, *(f"{path.stem}_{size}" for size in sizes)):
-            self._forget(name, of)
+            self._forget(name)
 
     def read(self, rounds: Sequence[Round]) -> list[RecordingRounds]:
         """Read what was written about every recording, by fold and seed; what is not there is left out."""
@@ -195,14 +196,11 @@ class TogetherFits:
         n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
         return preset.model_copy(update={"fit": with_updates(preset.fit, n_images, max(n_updates, self.settings.fewest_updates))})
 
-    def _fit(self, pairs: Sequence[RecordingPairs], preset: PresetSettings, seed: int, name: str, of: Round) -> FittedRecordings:
-        return fit_recordings(self.settings.preset, preset, pairs, seed, self.device, self._checkpoints(name, of))
+    def _fit(self, pairs: Sequence[RecordingPairs], preset: PresetSettings, seed: int, name: str) -> FittedRecordings:
+        return fit_recordings(self.settings.preset, preset, pairs, seed, self.device, self.folder / CHECKPOINTS / name)
 
-    def _checkpoints(self, name: str, of: Round) -> Path:
-        return self.folder / CHECKPOINTS / f"{name}_fold{of.fold}_seed{of.repeat}"
-
-    def _forget(self, name: str, of: Round) -> None:
-        shutil.rmtree(self._checkpoints(name, of), ignore_errors=True)
+    def _forget(self, name: str) -> None:
+        shutil.rmtree(self.folder / CHECKPOINTS / name, ignore_errors=True)
 
 
 def study_together(

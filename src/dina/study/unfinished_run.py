@@ -105,8 +105,8 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _changed(old: Any, new: Any) -> str:
     if isinstance(old, list) and isinstance(new, list):
         only = {"there": [one for one in old if one not in new], "now": [one for one in new if one not in old]}
-        told = [f"{_listed(some)} only {where}" for where, some in only.items() if some]
-        return ", ".join(told) or "the same in another order"
+        words = [f"{_listed(some)} only {where}" for where, some in only.items() if some]
+        return ", ".join(words) or "the same in another order"
     words = [_short(old), _short(new)]
     if words[0] == words[1]:  # both cut before the place where they differ
         words = [_text(old), _text(new)]
