@@ -1,6 +1,5 @@
 """Every objective trains the same towers on the same images with the same budget; each fit is kept as a run."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from dina.recordings.recording import Recording
 from dina.study.environment import fixed_threads
 from dina.study.interpret import read_decoded
 from dina.study.run import run_study
+from dina.study.run_directory import TOWERS, Run
 from dina.study.settings import read_settings
 from dina.study.unfinished_run import safe_name
 from dina.training.objectives import OBJECTIVES
@@ -106,98 +106,90 @@ def study_objectives(
         *([] if n_epochs is None else [f"dina.fit.n_epochs={n_epochs}"]),
         *overrides,
     ]
+    runs = {(name, seed): out / "runs" / safe_name(f"{name}-seed{seed}") for seed in seeds for name in names}
     reasons: dict[str, str] = {}
-    pending = [(name, seed) for seed in seeds for name in names]
-    questions = _Questions(recording, out, force=force)
+    measurements = _Measurements(recording, out / "measured", device, force=force)
     began, n_new = time.monotonic(), 0
-    for number, (name, seed) in enumerate(pending):
-        if name in reasons:  # what cannot be trained with one seed is not compared, and need not be said once more
+    for number, ((name, seed), run) in enumerate(runs.items()):
+        if name in reasons:  # an objective that cannot be trained with one seed is not compared
             continue
-        left = (time.monotonic() - began) / n_new * (len(pending) - number) / 60 if n_new else None
-        log.info(
-            "[%d of %d] %s, seed %d%s …",
-            number + 1,
-            len(pending),
-            name,
-            seed,
-            "" if left is None else f"; about {left:.0f} min left",
-        )
+        left = f"; about {(time.monotonic() - began) / n_new * (len(runs) - number) / 60:.0f} min left" if n_new else ""
+        log.info("[%d of %d] %s, seed %d%s …", number + 1, len(runs), name, seed, left)
         settings = read_settings(None, [*words, f'dina.fit.objective="{name}"', f"seed={seed}"])
-        run = out / "runs" / safe_name(f"{name}-seed{seed}")
         n_new += force or not run.exists()
         result = run_study(recording, settings, run, device, n_threads, force=force)
-        if not (run / "model.safetensors").is_file():
+        if not (run / TOWERS).is_file():
             reasons[name] = str(next(row["reason"] for row in result.summary["decoding"]))
             continue
         with fixed_threads(n_threads):
-            questions.measure(name, seed, run, device)
-    if not any(all((name, seed) in questions.measured for seed in seeds) for name in names):
+            measurements.add(name, seed, run)
+    found = measurements.found
+    whole = [name for name in (*names, UNTRAINED) if all((name, seed) in found for seed in seeds)]
+    if not set(whole) & set(names):
         raise DataError(f"No objective could be trained: {next(iter(reasons.values()))}")
     with fixed_threads(n_threads):
-        whole = [name for name in (*names, UNTRAINED) if all((name, seed) in questions.measured for seed in seeds)]
-        measured = {(name, seed): questions.measured[name, seed] for name in whole for seed in seeds}
-        comparison = compare_objectives(measured, questions.responses)
-    learning = {name: _learning(out / "runs" / safe_name(f"{name}-seed{seeds[0]}")) for name in names if name not in reasons}
-    return ObjectivesStudy(comparison, reasons, learning)
+        comparison = compare_objectives(
+            {(name, seed): found[name, seed] for name in whole for seed in seeds}, measurements.responses
+        )
+    accuracies = {name: Run(runs[name, seeds[0]]).history["validation_top1"] for name in names if name not in reasons}
+    return ObjectivesStudy(comparison, reasons, {name: tuple(map(float, each)) for name, each in accuracies.items()})
 
 
-class _Questions:
-    """Measures fits, keeps each in a file, and prepares the question about category once for each seed.
+class _Measurements:
+    """Measures fits, keeps each measurement in a file, and makes the surrogates of category once for each seed.
 
     Parameters
     ----------
     recording
-        That was studied.
-    out
-        Where ``measured/`` goes.
+        The recording that was studied.
+    folder
+        For the files.
+    device
+        "cpu" or "cuda".
     force
         Whether files that are there are made again.
     """
 
-    def __init__(self, recording: Recording, out: Path, *, force: bool) -> None:
-        self.recording = recording
-        self.folder = out / "measured"
-        self.force = force
-        self.measured: dict[tuple[str, int], xr.Dataset] = {}
+    def __init__(self, recording: Recording, folder: Path, device: str, *, force: bool) -> None:
+        self.recording, self.folder, self.device, self.force = recording, folder, device, force
+        self.found: dict[tuple[str, int], xr.Dataset] = {}
         self.responses: dict[int, xr.Dataset] = {}
-        self._asked: dict[int, CategorySurrogates | None] = {}
+        self._surrogates: dict[int, CategorySurrogates | None] = {}
 
-    def measure(self, name: str, seed: int, run: Path, device: str) -> None:
-        """Measure one fit; the first of each seed also stands for towers that learnt nothing, and for the responses."""
-        checksum = json.loads((run / "split.json").read_text(encoding="utf-8"))["sha256"]
-        checksum += f"-{CONTENT}"
-        key = f"{checksum}-{sha256_of(run / 'model.safetensors')}"
-        wanted = [name] if (UNTRAINED, seed) in self.measured else [name, UNTRAINED, "responses"]
-        keys = {one: key if one == name else checksum for one in wanted}
-        # only what was there before is made again: this very call may go on from what it wrote itself
-        kept = {one: None if self.force else self._kept(one, seed, keys[one]) for one in wanted}
+    def add(self, name: str, seed: int, run: Path) -> None:
+        """Measure one fit; with the first of each seed, untrained towers and the responses, too."""
+        key = f"{Run(run).split['sha256']}-{CONTENT}"
+        keys = {name: f"{key}-{sha256_of(run / TOWERS)}"}
+        if (UNTRAINED, seed) not in self.found:
+            keys |= {UNTRAINED: key, "responses": key}
+        # only files that were there before are made again: this very call may go on from what it wrote itself
+        kept = {one: None if self.force else self._kept(one, seed, key) for one, key in keys.items()}
         if any(found is None for found in kept.values()):
-            decoded = read_decoded(run, self.recording, device)
-            question = self._question(seed, decoded)
+            decoded = read_decoded(run, self.recording, self.device)
+            surrogates = self._category_surrogates(seed, decoded)
             makers = {
-                name: lambda: measure_objective(decoded, question),
-                UNTRAINED: lambda: measure_objective(replace(decoded, fitted=untrained(decoded.towers, seed)), question),
-                "responses": lambda: xr.Dataset() if question is None else measure_responses(question),
+                name: lambda: measure_objective(decoded, surrogates),
+                UNTRAINED: lambda: measure_objective(replace(decoded, fitted=untrained(decoded.towers, seed)), surrogates),
+                "responses": lambda: xr.Dataset() if surrogates is None else measure_responses(surrogates),
             }
             for one in [one for one, found in kept.items() if found is None]:
                 write_dataset(self._path(one, seed), makers[one]().assign_attrs(key=keys[one]))
                 kept[one] = self._kept(one, seed, keys[one])
         for one, found in kept.items():
-            assert found is not None  # it was just made
-            if one != "responses":
-                self.measured[one, seed] = found
-            elif found.sizes:
+            if found is not None and one != "responses":
+                self.found[one, seed] = found
+            elif found is not None and found.sizes:
                 self.responses[seed] = found
 
-    def _question(self, seed: int, decoded: Decoded) -> CategorySurrogates | None:
-        if seed not in self._asked:
+    def _category_surrogates(self, seed: int, decoded: Decoded) -> CategorySurrogates | None:
+        if seed not in self._surrogates:
             try:
-                self._asked[seed] = make_category_surrogates(decoded)
+                self._surrogates[seed] = make_category_surrogates(decoded)
             except DataError as error:
-                if None not in self._asked.values():  # once, not for every seed
+                if None not in self._surrogates.values():  # once, not for every seed
                     log.warning("Nothing can be said about categories: %s", error)
-                self._asked[seed] = None
-        return self._asked[seed]
+                self._surrogates[seed] = None
+        return self._surrogates[seed]
 
     def _path(self, name: str, seed: int) -> Path:
         return self.folder / f"{safe_name(name)}-seed{seed}.nc"
@@ -209,9 +201,3 @@ class _Questions:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             found = opened.load()
         return found if found.attrs.get("key") == key else None
-
-
-def _learning(run: Path) -> tuple[float, ...]:
-    lines = (run / "history.csv").read_text(encoding="utf-8").splitlines()
-    column = lines[0].split(",").index("validation_top1")
-    return tuple(float(line.split(",")[column]) for line in lines[1:])
