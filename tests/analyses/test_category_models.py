@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.semantics.category_models import (
+from dina.analyses.semantics.category_models import categorise, draw_categories
+from dina.analyses.semantics.linear_models import (
     PENALTIES,
-    categorise,
-    draw_categories,
     fit_category_effects,
     fit_linear_part,
     fit_low_level,

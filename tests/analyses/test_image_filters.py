@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dina.analyses.image_filters import filter_images, low_pass_gain, make_hybrids, match_contrast, rms_contrast
-from dina.analyses.spatial_frequency.filtered_galleries import Equaliser, FrequencyGrid, draw_donors, octave_bands
+from dina.analyses.spatial_frequency.filtered_galleries import Equaliser, FrequencyGrid, draw_donors
 from dina.checks import DataError
 
 
@@ -57,7 +57,7 @@ def test_octave_bands_without_equalising_add_up_to_the_image_less_its_mean() -> 
         def filter(self, images: np.ndarray, gain: np.ndarray) -> np.ndarray:
             return filter_images(images, gain)
 
-    bands = [alter(images) for alter in octave_bands(FrequencyGrid.of(24, 40, 2), Plain(images)).values()]
+    bands = [alter(images) for alter in Plain(images).octave_bands(FrequencyGrid.of(24, 40, 2)).values()]
     assert len(bands) == len(FrequencyGrid.of(24, 40, 2).band_centres)
     np.testing.assert_allclose(np.sum(bands, axis=0), images - images.mean(axis=(2, 3), keepdims=True), atol=1e-5)
 

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.semantics.category_models import exchange_within
-from dina.analyses.semantics.category_retrieval import (
-    LAPSE,
-    LikelihoodDecoder,
-    best_distractors,
-    compare_galleries,
-    fit_likelihood,
-    low_level_distances,
-)
+from dina.analyses.semantics.category_retrieval import LAPSE, LikelihoodDecoder, exchange_within, fit_likelihood
+from dina.analyses.semantics.matched_distractors import best_distractors, compare_galleries, low_level_distances
 from dina.models.noise import LowRankNoise
 
 

@@ -117,9 +117,10 @@ def refit_altered(
 
 
 def _refit(decoded: Decoded, alter: Alter) -> dict[str, np.ndarray]:
-    parts = {name: getattr(decoded, name) for name in ("train", "validation", "test")}
-    altered = {name: replace(pairs, images=alter(pairs.images)) for name, pairs in parts.items()}
-    return {"first": first_places_unaltered(decoded.refit(**altered))}
+    train, validation, test = (
+        replace(pairs, images=alter(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
+    )
+    return {"first": first_places_unaltered(decoded.refit(train, validation, test))}
 
 
 def first_places_unaltered(decoded: Decoded) -> Float[np.ndarray, "image candidate"]:
@@ -143,17 +144,3 @@ def first_places(scores: Scores, direction: Direction = "image_from_response") -
     is_best = table == table.max(axis=1, keepdims=True)
     shares: np.ndarray = is_best / is_best.sum(axis=1, keepdims=True)
     return shares
-
-
-def margins(scores: Scores) -> Float[np.ndarray, "image candidate"]:
-    """Return how far each candidate's score lies above the mean of the other candidates of the same query.
-
-    Examples
-    --------
-    >>> margins(np.array([[3.0, 1.0, 2.0]])).tolist()
-    [[1.5, -1.5, 0.0]]
-    """
-    table = np.asarray(scores, dtype=np.float64)
-    n = table.shape[1]
-    centred: np.ndarray = (table - table.mean(axis=1, keepdims=True)) * n / (n - 1)
-    return centred

@@ -1,7 +1,7 @@
 """All that an analysis may read: a recording, the three parts of its split, and the towers fitted on them."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -74,13 +74,32 @@ class Decoded:
             raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
         return self.fitted
 
-    def refit(self, **changes: Any) -> Self:
-        """Return this decoding with some of its fields changed, and towers fitted anew; `DataError` where none can be fitted."""
-        changed = replace(self, **changes)
-        decoder = DinaDecoder(
-            changed.preset, changed.settings, changed.seed, changed.device, image_features=changed.image_features
-        )
-        return replace(changed, fitted=decoder.fit(changed.train, changed.validation).towers)
+    def refit(
+        self,
+        train: Pairs | None = None,
+        validation: Pairs | None = None,
+        test: Pairs | None = None,
+        settings: PresetSettings | None = None,
+    ) -> Self:
+        """Return this decoding with towers fitted anew, on other pairs or with other settings.
+
+        Parameters
+        ----------
+        train, validation, test
+            In place of those of this decoding; None for the same.
+        settings
+            Of the preset; None for the same.
+
+        Raises
+        ------
+        DataError
+            If no towers can be fitted.
+        """
+        train, validation, settings = train or self.train, validation or self.validation, settings or self.settings
+        decoder = DinaDecoder(self.preset, settings, self.seed, self.device, image_features=self.image_features)
+        towers = decoder.fit(train, validation).towers
+        test = test or self.test
+        return replace(self, train=train, validation=validation, test=test, settings=settings, fitted=towers)
 
 
 def decode(

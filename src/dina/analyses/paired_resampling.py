@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dina.randomness import generator_for
+from dina.shapes import Scores
 from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
 
 NULL = "queries assigned to other images at random"
@@ -90,34 +91,6 @@ def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], 
     return {name + end: (axis, values, {"units": "1", "long_name": meaning}) for end, values in parts.items()}
 
 
-def share_of_above_chance(
-    above: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
-) -> Float[np.ndarray, "row place"]:
-    """Divide accuracies above chance, or differences of accuracies, by the unaltered gallery's accuracy above chance.
-
-    Parameters
-    ----------
-    above
-        Rows as in `PairedResampling.over_tables`.
-    full
-        Top-1 accuracy of the unaltered gallery in the same rows.
-    n_images
-        Number of candidates: chance is one over it.
-
-    Returns
-    -------
-    share
-        As `share_of` with the accuracy above chance as the whole.
-
-    Examples
-    --------
-    >>> full = np.array([0.6, 0.35, 0.1])
-    >>> share_of_above_chance(np.array([[0.25], [0.25], [0.1]]), full, 10).round(2).ravel().tolist()
-    [0.5, 1.0, 0.2]
-    """
-    return share_of(above, full - 1 / n_images)
-
-
 def kept(
     accuracy: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
 ) -> Float[np.ndarray, "row place"]:
@@ -127,10 +100,23 @@ def kept(
     ----------
     accuracy
         Top-1 accuracy of other galleries; rows as in `PairedResampling.over_tables`.
-    full, n_images
-        As in `share_of_above_chance`.
+    full
+        That of the unaltered gallery in the same rows.
+    n_images
+        Number of candidates: chance is one over it.
+
+    Returns
+    -------
+    share
+        As `share_of`.
+
+    Examples
+    --------
+    >>> full = np.array([0.6, 0.35, 0.1])
+    >>> kept(np.array([[0.35], [0.35], [0.2]]), full, 10).round(2).ravel().tolist()
+    [0.5, 1.0, 0.2]
     """
-    return share_of_above_chance(accuracy - 1 / n_images, full, n_images)
+    return share_of(accuracy - 1 / n_images, full - 1 / n_images)
 
 
 def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row place"]:
@@ -154,3 +140,17 @@ def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "ro
     whole = np.where(np.arange(len(whole)) < first_of_null, whole, whole[0])
     shares: np.ndarray = above / np.where(whole > 1e-12, whole, np.nan)[:, None]
     return shares
+
+
+def margins(scores: Scores) -> Float[np.ndarray, "image candidate"]:
+    """Return how far each candidate's score lies above the mean of the other candidates of the same query.
+
+    Examples
+    --------
+    >>> margins(np.array([[3.0, 1.0, 2.0]])).tolist()
+    [[1.5, -1.5, 0.0]]
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    n = table.shape[1]
+    centred: np.ndarray = (table - table.mean(axis=1, keepdims=True)) * n / (n - 1)
+    return centred

@@ -295,8 +295,8 @@ def _look_like(
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
     """Fit towers on one condition, standardised by itself."""
     standardiser = learn_standardiser(recording, train)
-    pairs = {"train": make_pairs(recording, train, standardiser), "validation": make_pairs(recording, validation, standardiser)}
-    return decoded.refit(**pairs).towers, standardiser
+    again = decoded.refit(make_pairs(recording, train, standardiser), make_pairs(recording, validation, standardiser))
+    return again.towers, standardiser
 
 
 def _decode_condition(

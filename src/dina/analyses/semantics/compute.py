@@ -13,24 +13,17 @@ from torch import Tensor
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
-from dina.analyses.semantics.category_models import (
-    CategorisedPairs,
-    CategoryModels,
-    categorise,
-    exchange_within,
-    fit_category_effects,
-    fit_category_models,
-    one_hot,
-)
+from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
 from dina.analyses.semantics.category_retrieval import (
     DRAWN,
     ELSEWHERE,
     EXCHANGED,
     CategoryRetrieval,
-    GalleryStatistics,
-    compare_all_galleries,
+    exchange_within,
     retrieve_by_category,
 )
+from dina.analyses.semantics.linear_models import fit_category_effects, one_hot
+from dina.analyses.semantics.matched_distractors import GalleryStatistics, compare_all_galleries
 from dina.data.pairs import make_task
 from dina.models.noise import decompose_residuals
 from dina.randomness import generator_for
@@ -78,11 +71,12 @@ class SemanticsResult:
     models
         The categories and the three models; not written to disk.
     partition
-        Of the explained variance of the responses (`partition_responses`).
+        Of the explained variance of the responses: fraction explained; of that, unique to category, unique to low-level
+        structure, common, and explained by category in all.
     retrieval
         By decoders that can use category, low-level structure or both.
     accuracy
-        Of reading the category from responses and from images (`decode_categories`).
+        Of reading the category from responses and from images.
     galleries
         Of the same and of other categories at matched low-level distance.
     stimulus_id
@@ -180,9 +174,9 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
         scores = {"towers": towers, **scores}
     return SemanticsResult(
         models,
-        partition_responses(models, counts, generator_for(seed, "semantics exchange of variance")),
+        _partition_responses(models, counts, generator_for(seed, "semantics exchange of variance")),
         retrieval,
-        decode_categories(models, counts, generator_for(seed, "semantics permutation")),
+        _decode_categories(models, counts, generator_for(seed, "semantics permutation")),
         compare_all_galleries(scores, models, retrieval, counts, generator_for(seed, "semantics galleries")),
         parts.test.stimulus_id,
         counts,
@@ -205,7 +199,7 @@ def _variables(
     return {name + end: (axis, np.array([getattr(one, part) for one in findings]), attributes) for end, part in ends.items()}
 
 
-def partition_responses(
+def _partition_responses(
     models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
 ) -> tuple[Finding, ...]:
     r"""Split the explained variance of the test responses between low-level structure and category.
@@ -214,21 +208,9 @@ def partition_responses(
     category on low-level features and add only the residual, so that category is credited with low-level structure only
     where the encoding model and the classifier fail in the same way.
 
-    Parameters
-    ----------
-    models
-        Fitted on training images.
-    counts
-        Bootstrap resamples of the test images.
-    generator
-        Of the exchanges within categories.
-
-    Returns
-    -------
-    findings
-        In the order of `PARTITION`: the fraction of the variance that the best model explains (null: predictions for other
-        images); fractions of that, NaN where nothing is explained: unique to category, and to low-level structure, common
-        to both, and explained by category in all, extrapolated from where low-level structure leaves it open.
+    Findings are in the order of `PARTITION`: the fraction of the variance that the best model explains (null: predictions
+    for other images); fractions of that, NaN where nothing is explained: unique to category, and to low-level structure,
+    common to both, and explained by category in all, extrapolated from where low-level structure leaves it open.
 
     Notes
     -----
@@ -331,27 +313,15 @@ def _exchanged_gains(
 
 
 @torch.no_grad()
-def decode_categories(
+def _decode_categories(
     models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
 ) -> tuple[Finding, ...]:
-    """Read the category of every test image from four sources.
+    """Read the category of every test image from four sources; return balanced accuracies, each category counting the same.
 
-    Parameters
-    ----------
-    models
-        Fitted on training images.
-    counts
-        Bootstrap resamples of the test images.
-    generator
-        Of the permutations.
-
-    Returns
-    -------
-    findings
-        Balanced accuracy, each category counting the same, from "responses" by a linear decoder; "partialled", the same
-        without the responses that low-level structure predicts; "low_level" statistics of the image, without neurons; its
-        mean "luminance" and contrast alone. In the null, categories are permuted over test images; for "partialled" they
-        are drawn from low-level structure, and the decoder is fitted anew.
+    Sources are "responses", by a linear decoder; "partialled", the same without the responses that low-level structure
+    predicts; "low_level" statistics of the image, without neurons; its mean "luminance" and contrast alone. In the null,
+    categories are permuted over test images; for "partialled" they are drawn from low-level structure, and the decoder is
+    fitted anew.
     """
     train, test = models.train, models.test
     prior = np.bincount(train.category, minlength=len(models.names)) + 1.0

@@ -28,7 +28,7 @@ from dina.analyses.paired_resampling import (
     PairedResampling,
     curve_variables,
     kept,
-    share_of_above_chance,
+    share_of,
 )
 from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, mean_amplitude, swap_amplitude
 from dina.progress import track
@@ -125,7 +125,7 @@ class ShapeTextureResult:
         images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
         correct = np.diagonal(self.altered[0], axis1=1, axis2=2)
         by_contrast = np.diagonal(self.other, axis1=1, axis2=2)
-        beyond = share_of_above_chance(self.resampling.over_differences(correct - by_contrast), full[0], n)
+        beyond = share_of(self.resampling.over_differences(correct - by_contrast), full[0] - 1 / n)
         found = [Finding.from_rows("top1_full", full[0], "1", n, NULL)]
         for place, name in enumerate(ALTERATIONS):
             found += [
@@ -284,7 +284,7 @@ def _shape_minus_texture(
     correct = np.diagonal(altered, axis1=1, axis2=2)
     keeps_shape = np.array([alteration.keeps == "shape" for alteration in ALTERATIONS.values()])
     difference = correct[keeps_shape].mean(axis=0) - correct[~keeps_shape].mean(axis=0)
-    return share_of_above_chance(resampling.over_differences(difference[None]), full, correct.shape[1])[:, 0]
+    return share_of(resampling.over_differences(difference[None]), full - 1 / correct.shape[1])[:, 0]
 
 
 def _assign_others(n: int, generator: np.random.Generator) -> np.ndarray:

@@ -13,21 +13,19 @@ from dina.analyses.altered_gallery import (
     choose_test_images,
     first_places,
     first_places_unaltered,
-    margins,
     refit_altered,
     score_altered,
 )
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_filters import NYQUIST, make_hybrids
-from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept
+from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept, margins
 from dina.analyses.spatial_frequency.filtered_galleries import (
     Equaliser,
     FrequencyGrid,
     draw_donors,
     foreign_above,
-    low_passes,
-    octave_bands,
+    frequency_units,
 )
 from dina.analyses.spatial_frequency.frequency_curves import (
     FrequencyCurves,
@@ -251,7 +249,7 @@ def analyse_spatial_frequency_refit(
     equaliser = Equaliser.learn(decoded.train.images)
     highest = {"highest": equaliser.alteration(1 - grid.low_pass(NYQUIST / 2))}
     full = first_places_unaltered(decoded)
-    tables = refit_altered(decoded, low_passes(grid, equaliser) | highest, "Fitting on filtered images")
+    tables = refit_altered(decoded, equaliser.low_passes(grid) | highest, "Fitting on filtered images")
     return SpatialFrequencyRefitResult(
         frequency=_scale(decoded.recording) * grid.ends,
         low_pass=np.stack([*tables[:-1], full]),
@@ -281,8 +279,8 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
     full = queries.score(images)
     generator = generator_for(decoded.seed, "frequency donors")
     donors = [draw_donors(images, train, generator) for _ in range(settings.n_donors)]
-    low = score_altered(queries, low_passes(grid, equaliser), "Low-passed galleries").values()
-    bands = score_altered(queries, octave_bands(grid, equaliser), "Octave bands").values()
+    low = score_altered(queries, equaliser.low_passes(grid), "Low-passed galleries").values()
+    bands = score_altered(queries, equaliser.octave_bands(grid), "Octave bands").values()
     replaced = [[*score_altered(queries, foreign_above(grid, foreign), "Hybrid galleries").values(), full] for foreign in donors]
     scale = _scale(decoded.recording)
     return FrequencyCurves(
@@ -295,11 +293,6 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
         replaced=np.mean([[first_places(scores) for scores in each] for each in replaced], axis=0),
         margin=np.mean([[margins(scores) for scores in each] for each in replaced], axis=0),
     )
-
-
-def frequency_units(recording: Recording) -> str:
-    """Return the unit of spatial frequency that a recording allows."""
-    return "cycles/pixel" if recording.deg_per_pixel is None else "cycles/degree"
 
 
 def _scale(recording: Recording) -> float:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Float32
 
 from dina.analyses.altered_gallery import Alter
 from dina.analyses.image_filters import NYQUIST, filter_images, low_pass_gain, make_hybrids, rms_contrast
+from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages
 
 N_CONTRAST_IMAGES = 200
@@ -100,19 +101,17 @@ class Equaliser:
         """Return `filter` with this gain."""
         return lambda images: self.filter(images, gain)
 
+    def low_passes(self, grid: FrequencyGrid) -> dict[str, Alter]:
+        """Return an alteration for each cut-off, rising: nothing above it, contrast equalised."""
+        return {f"below {cutoff:.6f}": self.alteration(grid.low_pass(cutoff)) for cutoff in grid.cutoffs}
 
-def low_passes(grid: FrequencyGrid, equaliser: Equaliser) -> dict[str, Alter]:
-    """Return an alteration for each cut-off, rising: nothing above it, contrast equalised."""
-    return {f"below {cutoff:.6f}": equaliser.alteration(grid.low_pass(cutoff)) for cutoff in grid.cutoffs}
-
-
-def octave_bands(grid: FrequencyGrid, equaliser: Equaliser) -> dict[str, Alter]:
-    """Return an alteration for each octave band, rising: nothing else, not even the mean, contrast equalised."""
-    gains = [np.ones((grid.height, grid.width)), *map(grid.low_pass, grid.edges), np.zeros((grid.height, grid.width))]
-    bands = [upper - lower for upper, lower in pairwise(gains)]
-    for band in bands:
-        band[0, 0] = 0.0
-    return {f"band {number}": equaliser.alteration(band) for number, band in enumerate(reversed(bands))}
+    def octave_bands(self, grid: FrequencyGrid) -> dict[str, Alter]:
+        """Return an alteration for each octave band, rising: nothing else, not even the mean, contrast equalised."""
+        gains = [np.ones((grid.height, grid.width)), *map(grid.low_pass, grid.edges), np.zeros((grid.height, grid.width))]
+        bands = [upper - lower for upper, lower in pairwise(gains)]
+        for band in bands:
+            band[0, 0] = 0.0
+        return {f"band {number}": self.alteration(band) for number, band in enumerate(reversed(bands))}
 
 
 def foreign_above(grid: FrequencyGrid, donors: ContrastImages) -> dict[str, Alter]:
@@ -133,3 +132,8 @@ def draw_donors(
     similar = np.argsort(np.abs(of_train[None, :] - contrast[:, None]), axis=1, kind="stable")[:, :N_SIMILAR]
     drawn = generator.integers(similar.shape[1], size=len(images))
     return train[similar[np.arange(len(images)), drawn]]
+
+
+def frequency_units(recording: Recording) -> str:
+    """Return the unit of spatial frequency that a recording allows."""
+    return "cycles/pixel" if recording.deg_per_pixel is None else "cycles/degree"

@@ -76,7 +76,7 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
     )
     part = FigurePart(
         "spatial_frequency_refit",
-        draw_spatial_frequency_refit(dataset),
+        _draw_refit(dataset),
         f"Top-1 accuracy of towers that were fitted, and tested on {int(dataset.attrs['n_images'])} images, below each cut-off. Blue"
         " band: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to other images; dotted: Nyquist limit"
         " of the pixels. The last point is the decoding itself.",
@@ -131,14 +131,8 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
 
 
 @in_style
-def draw_spatial_frequency_refit(dataset: xr.Dataset) -> Figure:
-    """Draw accuracy of towers fitted on low-passed images against the cut-off.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``spatial_frequency_refit``.
-    """
+def _draw_refit(dataset: xr.Dataset) -> Figure:
+    """Draw accuracy of towers fitted on low-passed images against the cut-off."""
     figure = new_figure(100, 72)
     axes = figure.add_subplot()
     _draw_curve(axes, dataset, "cutoff", "refit_top1", 100)
