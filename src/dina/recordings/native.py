@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -21,20 +21,18 @@ _CHECKSUM = "content_sha256"
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
 
 
-def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
-    """Write datasets into one ``.nc`` file or ``.zarr`` folder, whole or not at all.
+def recognises(path: Path) -> bool:
+    """Tell whether the path is a ``.nc`` file or a Zarr folder."""
+    return path.suffix == ".nc" if path.is_file() else (path / "zarr.json").is_file()
 
-    Parameters
-    ----------
-    path
-        Target; the suffix chooses the format. A ``.nc`` file is replaced, a ``.zarr`` folder is not.
-    groups
-        Group name to dataset; "" is the root and must be there.
+
+def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
+    """Write datasets by the name of their group ("" is the root) into one ``.nc`` file or ``.zarr`` folder, whole or not at all.
 
     Raises
     ------
     DataError
-        If the suffix is another one, or the Zarr folder exists.
+        If the suffix is another one, or the Zarr folder exists; a ``.nc`` file is replaced.
     """
     if path.suffix not in (".nc", ".zarr"):
         raise DataError(
@@ -46,8 +44,9 @@ def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
         with atomic_path(path) as temporary:
             for number, (group, dataset) in enumerate(coded.items()):
                 encoding = {str(n): {"fletcher32": True} for n, v in dataset.items() if v.size}
-                mode: Literal["a", "w"] = "a" if number else "w"
-                dataset.to_netcdf(temporary, mode=mode, group=group or None, engine="h5netcdf", encoding=encoding)
+                dataset.to_netcdf(
+                    temporary, mode="a" if number else "w", group=group or None, engine="h5netcdf", encoding=encoding
+                )
         return
     with _atomic_folder(path) as temporary:
         for number, (group, dataset) in enumerate(coded.items()):
@@ -67,8 +66,9 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
     except DataError:
         raise
     except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
-            f"{path.name} cannot be read as a recording: {_first_line(error)}. It is damaged or unfinished; copy it again."
+            f"{path.name} cannot be read as a recording: {reason}. It is damaged or unfinished; copy it again."
         ) from error
     stated = found[""].attrs.pop(_CHECKSUM, None)
     if stated is None:
@@ -88,7 +88,7 @@ def _refuse_foreign(path: Path) -> NoReturn:
 def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
     with h5py.File(path, "r") as file:
         check_hdf5_contents(file, path)
-        if _CHECKSUM not in file.attrs:
+        if _CHECKSUM not in file.attrs:  # asked before other people's arrays are loaded
             _refuse_foreign(path)
         names = ["", *(name for name, entry in file.items() if isinstance(entry, h5py.Group))]
     return {name: xr.load_dataset(path, group=name or None, engine="h5netcdf") for name in names}
@@ -97,16 +97,13 @@ def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
 def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
     for entry in path.rglob("*"):
         if entry.is_symlink():
-            raise DataError(
-                f"{path.name}: {entry.name} is a link, and links are not followed. Store the data itself in the folder."
-            )
-    names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and '"group"' in _node_type(p))]
+            raise DataError(f"{path.name}: {entry.name} is a link, and links are not followed. Store the data in the folder.")
+    names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and _is_group(p / "zarr.json"))]
     return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None).load() for name in names}
 
 
-def _node_type(folder: Path) -> str:
-    description = folder / "zarr.json"
-    return json.dumps(json.loads(description.read_text())["node_type"]) if description.is_file() else ""
+def _is_group(description: Path) -> bool:
+    return description.is_file() and json.loads(description.read_text())["node_type"] == "group"
 
 
 def _encode_words(dataset: xr.Dataset) -> xr.Dataset:
@@ -137,10 +134,11 @@ def _content_sha256(groups: dict[str, xr.Dataset]) -> str:
         digest.update(json.dumps([group, _plain(dataset.attrs)], sort_keys=True).encode())
         for name in sorted(map(str, dataset.variables)):
             variable = dataset[name]
-            head = [name, list(map(str, variable.dims)), variable.dtype.newbyteorder("<").str, _plain(variable.attrs)]
+            little = variable.dtype.newbyteorder("<")
+            head = [name, list(map(str, variable.dims)), little.str, _plain(variable.attrs)]
             digest.update(json.dumps(head, sort_keys=True).encode())
-            values = np.ascontiguousarray(variable.to_numpy())
-            digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data)
+            values = np.ascontiguousarray(variable.to_numpy()).astype(little, copy=False)
+            digest.update(values.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -158,7 +156,7 @@ def _plain(attributes: dict) -> dict[str, object]:
 @contextmanager
 def _atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() or path.is_symlink():
-        raise DataError(f"{path} exists already, and a Zarr folder is never overwritten. Remove it first or choose another name.")
+        raise DataError(f"{path} exists already, and a Zarr folder is never overwritten. Remove it, or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     try:
@@ -167,7 +165,3 @@ def _atomic_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -15,10 +15,7 @@ _OUTLIER_FACTOR = 1e3  # standard deviation against the median neuron's; log-nor
 
 
 def read(
-    path: Path | str,
-    images: Path | str | None = None,
-    labels: Path | str | None = None,
-    options: Mapping[str, str] | None = None,
+    path: Path | str, images: Path | str | None = None, labels: Path | str | None = None, options: Mapping[str, str] | None = None
 ) -> Recording:
     """Read a recording in any format that is known: a published recording, a folder of arrays, or our own file.
 
@@ -26,10 +23,8 @@ def read(
     ----------
     path
         File or folder; or the name of a fetched recording (``natimg2800_M170714_MP032_2017-09-14``).
-    images
-        File or folder of images that takes the place of the recording's own.
-    labels
-        File of image categories that takes the place of the recording's own.
+    images, labels
+        Files or folders that take the place of the recording's own images or image categories.
     options
         What else the format lets be chosen, by name, for example ``{"screens": "left"}``; each file of
         `dina.recordings.formats` states the options of its ``read``.
@@ -42,16 +37,15 @@ def read(
     Raises
     ------
     DataError
-        If there is nothing at the path, it is of no known format, an option means nothing there, or its content cannot be
-        used.
+        If the path does not exist or is of no known format, an option means nothing there, or the content cannot be used.
     """
     found = _locate(Path(path).expanduser())
     known = next((known for known in FORMATS.values() if known.recognises(found)), None)
     if known is None:
         accepted = "; ".join(known.accepts for known in FORMATS.values())
         raise DataError(f"{found} is no recording in a known format. Accepted are: {accepted}.")
-    given: dict[str, Path | str] = dict(options or {})
-    given |= {name: Path(file).expanduser() for name, file in (("images", images), ("labels", labels)) if file is not None}
+    chosen = {"images": images, "labels": labels}
+    given = {**(options or {}), **{name: Path(file).expanduser() for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
     if surplus:
         choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
@@ -62,20 +56,10 @@ def read(
 
 
 def find_oddities(recording: Recording) -> tuple[str, ...]:
-    """Return one sentence for each thing worth knowing before a recording is analysed.
+    """Return one sentence for each thing worth knowing before a recording is analysed; nothing is changed.
 
-    Constant neurons stay in (they are 0 after standardising and carry nothing); so do duplicates and outliers,
-    since choosing neurons is the experimenter's business. Nothing is changed.
-
-    Parameters
-    ----------
-    recording
-        Any valid recording.
-
-    Returns
-    -------
-    sentences
-        Empty if there is nothing to say.
+    Constant neurons stay in (they are 0 after standardising and carry nothing), and so do duplicates and outliers: choosing
+    neurons is the experimenter's business.
     """
     return (*_odd_neurons(recording), *_odd_images(recording))
 
@@ -92,14 +76,14 @@ def _odd_neurons(recording: Recording) -> list[str]:
         a, b = pairs[0]
         sentences.append(
             f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
-            " The contribution of one cannot be separated from that of the other."
+            " Their contributions cannot be separated."
         )
     deviation = responses.std(axis=0, dtype=np.float64)
     typical = float(np.median(deviation[~constant]))
     huge = np.flatnonzero(deviation > _OUTLIER_FACTOR * typical)
     if len(huge):
         sentences.append(
-            f"{len(huge)} neurons vary more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron {huge[0]});"
+            f"{len(huge)} neurons vary more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron {huge[0]}):"
             " check their units."
         )
     negative = float((responses < 0).mean())
@@ -113,29 +97,26 @@ def _odd_neurons(recording: Recording) -> list[str]:
 def _duplicates(responses: np.ndarray, skip: np.ndarray) -> list[tuple[int, int]]:
     """Pairs (first, copy) of equal columns; sums that agree exactly name the candidates, so that few are compared."""
     candidates: dict[float, list[int]] = defaultdict(list)
-    total = responses.sum(axis=0, dtype=np.float64)
-    for neuron in np.flatnonzero(~skip):
-        candidates[float(total[neuron])].append(int(neuron))
     pairs = []
-    for group in candidates.values():
-        for i, copy in enumerate(group):
-            first = next((other for other in group[:i] if np.array_equal(responses[:, other], responses[:, copy])), None)
-            if first is not None:
-                pairs.append((first, copy))
-    return sorted(pairs, key=lambda pair: pair[1])
+    total = responses.sum(axis=0, dtype=np.float64)
+    for copy in np.flatnonzero(~skip).tolist():
+        earlier = candidates[float(total[copy])]
+        first = next((other for other in earlier if np.array_equal(responses[:, other], responses[:, copy])), None)
+        if first is not None:
+            pairs.append((first, copy))
+        earlier.append(copy)
+    return pairs
 
 
 def _odd_images(recording: Recording) -> list[str]:
-    sentences = []
-    flat = recording.images.reshape(recording.n_stimuli, -1)
+    n, sentences = recording.n_stimuli, []
+    flat = recording.images.reshape(n, -1)
     blank = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
     if len(blank):
-        sentences.append(
-            f"{len(blank)} of {recording.n_stimuli} images are blank, one grey level throughout (first: image {blank[0]})."
-        )
+        sentences.append(f"{len(blank)} of {n} images are blank, one grey level throughout (first: image {blank[0]}).")
     unseen = int((recording.repeats_per_stimulus() == 0).sum())
     if unseen:
-        sentences.append(f"{unseen} of {recording.n_stimuli} images were never shown.")
+        sentences.append(f"{unseen} of {n} images were never shown.")
     return sentences
 
 

@@ -1,9 +1,9 @@
-"""Every format in which a recording can come: one file and one row of `FORMATS` each.
+"""Every format in which a recording can come, one row of `FORMATS` each.
 
 To add a format, write ``formats/<source>.py`` with two functions, ``recognises(path)``, which looks at names only, and
 ``read(path, …)``, whose further arguments are the options of the format and have defaults; then add its row here. If recordings
 of the format can be fetched, the file also offers what a `Deposit` needs. `dina.read`, ``dina fetch`` and the tests of
-``tests/contracts/test_formats.py`` know the format from its row.
+``tests/contracts/test_formats.py`` take the format from its row.
 """
 
 import inspect
@@ -11,52 +11,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dina.recordings.formats import arrays, saved_recording, stringer2018
+from dina.recordings import native
+from dina.recordings.formats import arrays, stringer2018
 from dina.recordings.recording import Recording
 
 
 @dataclass(frozen=True)
 class Deposit:
-    """Where published recordings of a format can be fetched from.
+    """Where published recordings of a format can be fetched from."""
 
-    Parameters
-    ----------
-    list_recordings
-        Returns the names of all recordings that can be fetched.
-    fetch
-        Fetches recordings by name with all that `dina.read` needs, and returns their paths.
-    locate
-        Returns where the recording of a name lies once it has been fetched.
-    """
-
-    list_recordings: Callable[[], tuple[str, ...]]
-    fetch: Callable[[Sequence[str]], tuple[Path, ...]]
-    locate: Callable[[str], Path]
+    list_recordings: Callable[[], tuple[str, ...]]  # names of all recordings that can be fetched
+    fetch: Callable[[Sequence[str]], tuple[Path, ...]]  # fetches recordings by name with all that `dina.read` needs
+    locate: Callable[[str], Path]  # where the recording of a name lies once it has been fetched
 
 
 @dataclass(frozen=True)
 class RecordingFormat:
-    """One format that `dina.read` knows.
+    """One format that `dina.read` opens."""
 
-    Parameters
-    ----------
-    accepts
-        What may be given, in words, for the message when nothing fits.
-    examples
-        Names by which a recording of this format is recognised: of a file, or of a file in the folder that is given.
-    recognises
-        Whether a path, which exists, is of this format; looks at names only.
-    read
-        Reads it: (path, …) → recording; further arguments are the options of the format.
-    deposit
-        Where recordings can be fetched from; None if nowhere.
-    """
-
-    accepts: str
-    examples: tuple[str, ...]
-    recognises: Callable[[Path], bool]
-    read: Callable[..., Recording]
-    deposit: Deposit | None = None
+    accepts: str  # what may be given, in words, for the message when nothing fits
+    examples: tuple[str, ...]  # names that are recognised: of a file, or of a file in the folder that is given
+    recognises: Callable[[Path], bool]  # whether a path, which exists, is of this format; looks at names only
+    read: Callable[..., Recording]  # (path, …) → recording; further arguments are the options of the format
+    deposit: Deposit | None = None  # where recordings can be fetched from
 
     def options(self) -> tuple[str, ...]:
         """Return the names of what can be chosen when a recording of this format is read."""
@@ -74,8 +51,8 @@ FORMATS: dict[str, RecordingFormat] = {
     "saved": RecordingFormat(
         accepts="a .nc file or .zarr folder written by Recording.write",
         examples=("mouse7.nc", "mouse7.zarr/zarr.json"),
-        recognises=saved_recording.recognises,
-        read=saved_recording.read,
+        recognises=native.recognises,
+        read=Recording.read,
     ),
     "arrays": RecordingFormat(
         accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",

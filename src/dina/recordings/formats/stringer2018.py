@@ -141,10 +141,7 @@ def list_recordings(base_url: str = ARTICLE_URL) -> tuple[str, ...]:
 
 
 def fetch(
-    names: Sequence[str],
-    cache: Path | None = None,
-    base_url: str = ARTICLE_URL,
-    labels_url: str = LABELS_URL,
+    names: Sequence[str], cache: Path | None = None, base_url: str = ARTICLE_URL, labels_url: str = LABELS_URL
 ) -> tuple[Path, ...]:
     """Fetch recordings, the images each was shown, and the manual image classes.
 

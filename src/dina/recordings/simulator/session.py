@@ -169,12 +169,7 @@ def _response_model(settings: SyntheticSettings, population: Population, noise: 
 
 
 def _derive(
-    settings: SyntheticSettings,
-    images: SimulatedImages,
-    sources: Sources,
-    natural: np.ndarray,
-    population: Population,
-    seed: int,
+    settings: SyntheticSettings, images: SimulatedImages, sources: Sources, natural: np.ndarray, population: Population, seed: int
 ) -> np.ndarray:
     """Return the images of a derived condition in units of contrast."""
     contrast = to_contrast(images.pixels)
