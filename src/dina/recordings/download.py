@@ -36,18 +36,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def data_folder(deposit: str) -> Path:
-    """Return the folder in which the files of one deposit are kept; it need not exist yet.
-
-    Parameters
-    ----------
-    deposit
-        Name of the deposit, for example ``stringer2018``.
-
-    Returns
-    -------
-    folder
-        ``$DINA_DATA/deposit`` where that variable is set, else the platform's cache folder for dina.
-    """
+    """Return the folder for the files of one deposit, in ``$DINA_DATA`` or else the platform's cache; it need not exist yet."""
     chosen = os.environ.get(DATA_VARIABLE)
     root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("dina", appauthor=False))
     return root / deposit
@@ -55,24 +44,12 @@ def data_folder(deposit: str) -> Path:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a deposit and what is known of it beforehand.
+    """A file of a deposit and what is known of it beforehand."""
 
-    Parameters
-    ----------
-    name
-        File name, without a folder.
-    url
-        Where it lies; https, or http on this machine.
-    n_bytes
-        Its size, or None if unknown.
-    md5
-        32 hexadecimal digits, or None if the deposit states none.
-    """
-
-    name: str
-    url: str
-    n_bytes: int | None = None
-    md5: str | None = None
+    name: str  # without a folder
+    url: str  # https, or http on this machine
+    n_bytes: int | None = None  # None where the deposit does not state it
+    md5: str | None = None  # 32 hexadecimal digits
 
 
 def check_url(url: str) -> str:
@@ -92,20 +69,10 @@ def check_url(url: str) -> str:
 def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 2.0) -> None:
     """Download ``remote`` to ``target``, in parts if the connection breaks, and verify size and MD5.
 
-    What has arrived is kept in ``part``, with the server's mark of the version (ETag) in a file beside it; a later
-    call goes on from there with a Range request, and starts anew if the server ignores it or has another version.
-    ``target`` is written only when the file is complete and verified.
-
-    Parameters
-    ----------
-    remote
-        What to download.
-    target
-        Where to put it; on the same disk as ``part``.
-    part
-        Where to keep what has arrived between calls; the same name each time.
-    wait_s
-        Pause before the second attempt; doubled each time.
+    What has arrived is kept in ``part`` (on the same disk), with the server's mark of the version (ETag) in a file beside it. A later
+    call with the same ``part`` goes on from there with a Range request, and starts anew if the server ignores it or has another
+    version. ``target`` is written only when the file is complete and verified. ``wait_s`` is the pause before the second attempt,
+    doubled each time.
 
     Raises
     ------
@@ -122,11 +89,12 @@ def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 
                 status = error.code if isinstance(error, urllib.error.HTTPError) else None
                 if attempt == ATTEMPTS - 1 or (status is not None and status < 500 and status not in (408, 416, 429)):
                     raise DataError(
-                        f"{remote.name} could not be fetched from {urlsplit(remote.url).hostname}: {error}. Check the connection and"
-                        " run the same command again: it goes on where it stopped."
+                        f"{remote.name} could not be fetched from {urlsplit(remote.url).hostname}: {error}. Check the connection"
+                        " and run the same command again: it goes on where it stopped."
                     ) from error
                 time.sleep(wait_s * 2**attempt)
-        md5 = _md5_of(part)
+        with part.open("rb") as stream:
+            md5 = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if remote.md5 is not None and md5 != remote.md5.lower():
             _remove(part)
             raise DataError(
@@ -138,12 +106,7 @@ def download_file(remote: RemoteFile, target: Path, part: Path, wait_s: float = 
 
 
 def list_figshare(article_url: str) -> dict[str, RemoteFile]:
-    """Return all files of a Figshare deposit by name.
-
-    Parameters
-    ----------
-    article_url
-        The article in the interface of Figshare, for example ``https://api.figshare.com/v2/articles/6845348``.
+    """Return all files of a Figshare deposit by name, from its address such as ``https://api.figshare.com/v2/articles/6845348``.
 
     Raises
     ------
@@ -153,10 +116,9 @@ def list_figshare(article_url: str) -> dict[str, RemoteFile]:
     files: dict[str, RemoteFile] = {}
     for page in range(1, 51):
         entries = _read_page(f"{article_url.rstrip('/')}/files?page={page}&page_size={FILES_PER_PAGE}")
-        new = [_remote(entry) for entry in entries]
         known = len(files)
-        files.update({remote.name: remote for remote in new})
-        if len(new) < FILES_PER_PAGE or len(files) == known:  # the last page, or a server that always sends the same one
+        files |= {remote.name: remote for remote in map(_remote, entries)}
+        if len(entries) < FILES_PER_PAGE or len(files) == known:  # the last page, or a server that always sends the same one
             break
     if not files:
         raise DataError(f"The deposit at {article_url} lists no files. Check the address, or try again later.")
@@ -164,21 +126,9 @@ def list_figshare(article_url: str) -> dict[str, RemoteFile]:
 
 
 def fetch_file(remote: RemoteFile, folder: Path) -> None:
-    """Fetch a file into a folder, verify it, and write its SHA-256 beside it (``NAME.sha256``).
+    """Fetch a file into a folder, verify it as `download_file` does, and write its SHA-256 beside it (``NAME.sha256``).
 
-    What is in the folder already is checked and not fetched again; an interrupted download goes on where it stopped.
-
-    Parameters
-    ----------
-    remote
-        What to fetch.
-    folder
-        Where to put it; made if need be.
-
-    Raises
-    ------
-    DataError
-        As `download_file`.
+    A file that is in the folder already is checked and not fetched again; an interrupted download goes on where it stopped.
     """
     pooch.get_logger().setLevel("WARNING")  # the progress bar says the same and more
     md5 = None if remote.md5 is None else f"md5:{remote.md5}"
@@ -232,54 +182,45 @@ def _receive(remote: RemoteFile, part: Path) -> None:
             _remove(part)
         raise
     with response:
-        try:
-            total = _check_answer(remote, response, begin)
-        except _StaleRangeError:
-            _remove(part)
-            raise
+        total = _check_answer(remote, response, begin, part)
         etag = response.headers.get("ETag", "")
         version = {"url": remote.url, "etag": "" if etag.startswith("W/") else etag, "n_bytes": total}
         resumes = response.status == 206
         begin = begin if resumes else 0
         version_file.write_text(json.dumps(version), encoding="utf-8")
         with part.open("ab" if resumes else "wb") as stream:
-            for block in track(_blocks(response), f"Fetching {remote.name}", total=_n_blocks(total, begin)):
+            n_blocks = None if total is None else -(-(total - begin) // CHUNK_BYTES)
+            for block in track(_blocks(response), f"Fetching {remote.name}", total=n_blocks):
                 begin += len(block)
                 if begin > (total or MAX_BYTES):
+                    _remove(part)
                     break
                 stream.write(block)
-    if begin > (total or MAX_BYTES):
-        _remove(part)
     if total is not None and begin != total:
         raise OSError(f"{begin} of {total} bytes arrived")
 
 
-def _check_answer(remote: RemoteFile, response: HTTPResponse, begin: int) -> int | None:
+def _check_answer(remote: RemoteFile, response: HTTPResponse, begin: int, part: Path) -> int | None:
     """Return the full size of the file that this answer belongs to; refuse answers that are not that file."""
     headers = response.headers
     if headers.get_content_type() == "text/html":
         raise DataError(
-            f"{remote.name}: the server sent a web page instead of the file. Open {remote.url} in a browser to see what it says,"
-            " then run the command again."
+            f"{remote.name}: the server sent a web page instead of the file. See what {remote.url} says in a browser, then try again."
         )
     if headers.get("Content-Encoding", "identity") != "identity":
         raise DataError(f"{remote.name}: the server sent it {headers['Content-Encoding']}-encoded, unasked. Try again later.")
     if response.status == 206:
         total = _range_total(headers.get("Content-Range", ""), begin)
-        if total is None:
-            raise _StaleRangeError(f"asked for bytes from {begin}, got {headers.get('Content-Range', 'no range')}")
+        if total is None:  # another range than requested: nothing of it may be appended
+            _remove(part)
+            raise OSError(f"bytes from {begin} were requested, got {headers.get('Content-Range', 'no range')}")
     else:
         length = headers.get("Content-Length")
         total = int(length) if length is not None and length.isdigit() else remote.n_bytes
     if remote.n_bytes is not None and total != remote.n_bytes:
-        raise DataError(
-            f"{remote.name} must have {remote.n_bytes} bytes according to the deposit; the server offers {total}. The deposit changed."
-        )
+        sizes = f"must have {remote.n_bytes} bytes according to the deposit; the server offers {total}"
+        raise DataError(f"{remote.name} {sizes}. The deposit changed: try again later.")
     return total
-
-
-class _StaleRangeError(OSError):
-    """The server sent another range than asked for: nothing of it may be appended."""
 
 
 def _range_total(text: str, begin: int) -> int | None:
@@ -311,15 +252,6 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
         yield bytes(block)
         raise
     yield bytes(block)
-
-
-def _n_blocks(total: int | None, begin: int) -> int | None:
-    return None if total is None else -(-(total - begin) // CHUNK_BYTES)
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _remove(part: Path) -> None:
@@ -356,21 +288,19 @@ def _read_page(url: str) -> list[Any]:
     try:
         entries = json.loads(text)
     except ValueError as error:
-        raise DataError(
-            f"The deposit sent no JSON from {url}, but {text[:30]!r}. Open the address in a browser to see what it says."
-        ) from error
+        raise DataError(f"The deposit sent no JSON from {url}, but {text[:30]!r}. See what it says in a browser.") from error
     if not isinstance(entries, list):
-        raise DataError(
-            f"The deposit must send a list of files from {url}; got {type(entries).__name__}. Its interface may have changed."
-        )
+        found = type(entries).__name__
+        raise DataError(f"The deposit must send a list of files from {url}; got {found}. Its interface may have changed.")
     return entries
 
 
 def _remote(entry: Any) -> RemoteFile:
     expected = {"name": str, "size": int, "computed_md5": str, "download_url": str}
     if not isinstance(entry, dict) or any(not isinstance(entry.get(key), kind) for key, kind in expected.items()):
+        found = str(entry)[:100]
         raise DataError(
-            f"The deposit must state {', '.join(expected)} of each file; got {str(entry)[:100]}. Its interface may have changed."
+            f"The deposit must state {', '.join(expected)} of each file; got {found}. Its interface may have changed."
         )
     if not _SAFE_NAME.fullmatch(entry["name"]):
         raise DataError(f"The deposit names a file {entry['name']!r}, which is not safe to write. Nothing was fetched.")

@@ -28,8 +28,8 @@ class ImagesTable(_Table):
     file
         ``.npy``, ``.zip`` or folder; by default the first of images.npy, images.zip, images/ that is there.
     axes
-        Axes of the array; by default stimulus, height, width and, if there is a fourth, channel. An axis "pixel"
-        stands for height x width, row by row.
+        Axes of the array; by default stimulus, height, width and, if there is a fourth, channel. An axis "pixel" stands for
+        height x width, row by row.
     height, width
         Of the images in pixels; needed for an axis "pixel" only.
     multiply
@@ -52,19 +52,18 @@ class ImagesTable(_Table):
 
 
 class ResponsesTable(_Table):
-    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat.
+    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat, as a .npy file.
 
     Parameters
     ----------
     file
         A .npy file.
     axes
-        ("trial", "neuron"), ("stimulus", "neuron") or ("stimulus", "repeat", "neuron"), in any order; by default
-        trial, neuron.
+        trial and neuron (the default), stimulus and neuron, or stimulus, repeat and neuron, in any order.
     n_presentations
         How many presentations each entry averages, or a .npy file with one number per row.
     missing
-        What to do with NaN in a trial that is not absent as a whole: "refuse", "drop_trial", "drop_neuron", or "zero".
+        What to do with NaN in part of a trial: "refuse", "drop_trial", "drop_neuron", or "zero".
     """
 
     file: str = "responses.npy"
@@ -127,7 +126,7 @@ def read_layout(path: Path) -> RecordingLayout:
     Raises
     ------
     DataError
-        If it is no TOML, or has a key or value that means nothing; a misspelt key gets a suggestion.
+        If it is no TOML, or has an unknown key (a misspelt one gets a suggestion) or a wrong value.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))

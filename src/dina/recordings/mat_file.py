@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 import numpy as np
@@ -20,27 +20,17 @@ _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
 
 
 def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
-    """Read the named variables of a MATLAB file; those it does not have are left out.
+    """Read the named variables of a MATLAB file (``-v6``, ``-v7``, ``-v7.3``, or saved by scipy); absent ones are left out.
 
-    Parameters
-    ----------
-    path
-        A file saved by MATLAB (``-v6``, ``-v7`` or ``-v7.3``) or by scipy.
-    variables
-        Names of the variables wanted; ``stat.redcell`` asks for one field of a struct alone, which matters where a
-        struct has thousands of elements.
-
-    Returns
-    -------
-    content
-        Numbers as arrays with the axes that MATLAB shows, text as str, a struct as a dictionary, an array of
-        structs as a list of dictionaries, a cell array as a list.
+    Numbers come as arrays with the axes that MATLAB shows, text as str, a struct as a dictionary, an array of structs as a list of
+    dictionaries, a cell array as a list. ``stat.redcell`` reads one field of a struct alone, which matters where a struct has
+    thousands of elements.
 
     Raises
     ------
     DataError
-        If the file is of version 4 or no MATLAB file, is damaged, claims more than it can hold, or a variable
-        holds a function or an object.
+        If the file is of version 4 or no MATLAB file, is damaged, claims more than it can hold, or a variable holds a function or
+        an object.
     """
     try:
         with path.open("rb") as stream:
@@ -56,34 +46,28 @@ def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged file makes scipy, zlib and h5py raise nearly anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise DataError(
-            f"{path.name} cannot be read: {reason}. The file is damaged or was cut off; copy or fetch it again."
-        ) from error
+        raise DataError(f"{path.name} cannot be read: {reason}. It is damaged or was cut off; copy or fetch it again.") from error
     return {name: _from_version_5(content[name], name, path, fields) for name, fields in wanted.items() if name in content}
 
 
 def field(content: Any, where: str, path: Path) -> Any:
-    """Return the entry of nested structs that ``where`` names, for example ``stim.istim``.
-
-    A struct array with one element counts as that element.
+    """Return the entry of nested structs that ``where`` names, for example ``stim.istim``; an array of one struct counts as that struct.
 
     Raises
     ------
     DataError
-        If it is not there; the message says which part is missing and what is there instead.
+        If it is not there; the message says which part is missing and what is there.
     """
     value, reached = content, path.name
     for part in where.split("."):
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if not isinstance(value, dict):
-            raise DataError(
-                f"{path.name}: {where} not found; {reached} is no struct but {type(value).__name__}. Save it as a struct."
-            )
+            found = type(value).__name__
+            raise DataError(f"{path.name}: {where} not found; {reached} is no struct but {found}. Save it as a struct.")
         if part not in value:
-            raise DataError(
-                f"{path.name}: {where} not found; {reached} has: {', '.join(sorted(value)) or 'nothing'}. Check the file."
-            )
+            present = ", ".join(sorted(value)) or "nothing"
+            raise DataError(f"{path.name}: {where} not found; {reached} has: {present}. Check the file.")
         value, reached = value[part], part if reached == path.name else f"{reached}.{part}"
     return value
 
@@ -109,6 +93,12 @@ def _refuse_unknown(path: Path, head: bytes) -> None:
     raise DataError(f"{path.name} is no MATLAB file: it begins with {head[:8]!r}. Check that the download or copy was complete.")
 
 
+def _refuse_object(where: str, path: Path) -> NoReturn:
+    raise DataError(
+        f"{path.name}: {where} holds a MATLAB function or object. Save only numbers, text, structs and cells in the variables read."
+    )
+
+
 def _check_elements(path: Path, stream: Any) -> None:
     """Walk the elements of a version 5 file: each must lie within the file and claim no impossible size."""
     size, position = path.stat().st_size, 128
@@ -122,23 +112,20 @@ def _check_elements(path: Path, stream: Any) -> None:
         kind, n_bytes = struct.unpack(order + "II", tag)
         if position + 8 + n_bytes > size:
             raise DataError(
-                f"{path.name} was cut off: an element claims {n_bytes} bytes, {size - position - 8} are left. Copy or fetch it again."
+                f"{path.name} was cut off: {size - position - 8} of {n_bytes} bytes are left. Copy or fetch it again."
             )
         if kind == _COMPRESSED:
             inner = zlib.decompressobj().decompress(stream.read(min(n_bytes, 4096)), 8)
             claimed = struct.unpack(order + "II", inner)[1] if len(inner) == 8 else 0
             if claimed > _MAX_DEFLATE_RATIO * n_bytes + 4096:
-                raise DataError(
-                    f"{path.name}: a variable claims {claimed} bytes out of {n_bytes} compressed ones. The file is damaged."
-                )
+                claim = f"claims {claimed} bytes out of {n_bytes} compressed ones"
+                raise DataError(f"{path.name}: a variable {claim}. The file is damaged; copy or fetch it again.")
         position += 8 + n_bytes
 
 
 def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None = None) -> Any:
     if isinstance(value, MatlabFunction | MatlabOpaque):
-        raise DataError(
-            f"{path.name}: {where} holds a MATLAB function or object; only numbers, text, structs and cells can be read."
-        )
+        _refuse_object(where, path)
     if isinstance(value, mat_struct):
         names = [name for name in vars(value)["_fieldnames"] if fields is None or name in fields]
         return {name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in names}
@@ -172,9 +159,7 @@ def _from_version_7_3(
     kind = entry.attrs.get("MATLAB_class", b"")
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if kind in ("function_handle", "opaque") or "MATLAB_object_decode" in entry.attrs:
-        raise DataError(
-            f"{path.name}: {where} holds a MATLAB function or object; only numbers, text, structs and cells can be read."
-        )
+        _refuse_object(where, path)
     if isinstance(entry, h5py.Group):
         return _struct_from_7_3(entry, file, where, path, fields)
     check_hdf5_contents(entry, path)

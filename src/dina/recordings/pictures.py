@@ -21,34 +21,35 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 2**24
 """Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb."""
 MAX_FILE_BYTES = 2**26
+_MIB = MAX_FILE_BYTES // 2**20
 MAX_TOTAL_BYTES = 2**34
 
 
 def read_pictures(path: Path, colour: Colour = "as_stored", order: Order | None = None) -> UInt8[np.ndarray, "n c h w"]:
-    """Read all pictures of a folder or zip, in the order of their names.
+    """Read all pictures of a folder or ``.zip`` in the order of their names; a zip is never unpacked to disk.
+
+    Hidden files and files that are no pictures are passed over.
 
     Parameters
     ----------
     path
-        A folder, or a ``.zip`` file, which is read member by member and never unpacked to disk. Hidden files and
-        files that are no pictures are passed over.
+        A folder or ``.zip`` file.
     colour
-        "as_stored" takes 8-bit grey or 8-bit RGB pictures as they are and refuses all others; "grey" and "rgb"
-        convert whatever is stored (transparency is dropped, 16 bits become 8, luminance is that of ITU-R 601).
+        "as_stored" takes 8-bit grey or RGB pictures and refuses all others; "grey" and "rgb" convert whatever is stored
+        (transparency is dropped, 16 bits become 8, luminance is that of ITU-R 601).
     order
-        Order of the pictures: "by_name" letter by letter, "by_number" with ``image2`` before ``image10``. Needed
-        only where the two differ.
+        "by_name" letter by letter, "by_number" with ``image2`` before ``image10``; needed only where the two differ.
 
     Returns
     -------
     images
-        8-bit, shape ``(n_pictures, 1 or 3, height, width)``.
+        8-bit, with 1 or 3 channels.
 
     Raises
     ------
     DataError
-        If there are no pictures, they differ in size or colour, one is too large, damaged, rotated by its EXIF
-        tag or of another kind, or their order is in doubt.
+        If there are no pictures, they differ in size or colour, one is too large, damaged, rotated by its EXIF tag or of
+        another kind, or their order is in doubt.
     """
     if path.is_dir():
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
@@ -72,9 +73,7 @@ def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:
     if not names:
         raise DataError(f"{path.name} holds no pictures ({', '.join(SUFFIXES)}). Give the folder or zip that holds them.")
     by_name = sorted(names)
-    by_number = sorted(
-        names, key=lambda name: [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
-    )
+    by_number = sorted(names, key=lambda name: [(int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"([0-9]+)", name)])
     if order is None and by_name != by_number:
         a, b = next((a, b) for a, b in zip(by_name, by_number, strict=True) if a != b)
         raise DataError(
@@ -86,7 +85,7 @@ def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:
 
 def _read_limited(file: Path, folder: Path) -> bytes:
     if file.stat().st_size > MAX_FILE_BYTES:
-        raise DataError(f"{folder.name}: {file.name} is larger than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller.")
+        raise DataError(f"{folder.name}: {file.name} is larger than {_MIB} MiB. Make the pictures smaller.")
     return file.read_bytes()
 
 
@@ -96,21 +95,18 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
     with archive.open(info) as stream:
         content = stream.read(MAX_FILE_BYTES + 1)  # the size in the zip's list is only a claim
     if len(content) > MAX_FILE_BYTES:
-        raise DataError(
-            f"{path.name}: {info.filename} unpacks to more than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller."
-        )
+        raise DataError(f"{path.name}: {info.filename} unpacks to more than {_MIB} MiB. Make the pictures smaller.")
     return content
 
 
 def _stack(names: list[str], read: Callable[[str], bytes], path: Path, colour: Colour) -> UInt8[np.ndarray, "n c h w"]:
-    stack: np.ndarray | None = None
+    stack = np.empty(0, dtype=np.uint8)
     for i, name in enumerate(track(names, "Reading pictures")):
         picture = _decode(read(name), name, path, colour)
-        if stack is None:
+        if i == 0:
             if len(names) * picture.size > MAX_TOTAL_BYTES:
-                raise DataError(
-                    f"{path.name}: {len(names)} pictures of {picture.shape} exceed {MAX_TOTAL_BYTES // 2**30} GiB. Make them smaller."
-                )
+                size = f"{len(names)} pictures of {picture.shape}"
+                raise DataError(f"{path.name}: {size} exceed {MAX_TOTAL_BYTES // 2**30} GiB. Make them smaller.")
             stack = np.empty((len(names), *picture.shape), dtype=np.uint8)
         if picture.shape != stack.shape[1:]:
             raise DataError(
@@ -118,7 +114,6 @@ def _stack(names: list[str], read: Callable[[str], bytes], path: Path, colour: C
                 ' Crop or pad them to one size, or say colour = "grey" or "rgb" under [images].'
             )
         stack[i] = picture
-    assert stack is not None  # _in_order refuses an empty list
     return stack
 
 
@@ -140,20 +135,18 @@ def _decode(content: bytes, name: str, path: Path, colour: Colour) -> UInt8[np.n
         raise DataError(f"{path.name}: {name} has more than {MAX_PIXELS} pixels. Make the pictures smaller.") from error
     except Exception as error:  # Pillow answers a damaged picture with errors of many kinds
         raise DataError(
-            f"{path.name}: {name} cannot be read as a picture. It is damaged, or something else under that name."
+            f"{path.name}: {name} cannot be read as a picture. It is damaged, or no picture; save it again."
         ) from error
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
 def _check_picture(picture: Image.Image, name: str, path: Path) -> None:
+    n_pictures = getattr(picture, "n_frames", 1)
     if picture.width * picture.height > MAX_PIXELS:
-        raise DataError(
-            f"{path.name}: {name} is {picture.height} x {picture.width}, more than {MAX_PIXELS} pixels. Make the pictures smaller."
-        )
-    if getattr(picture, "n_frames", 1) != 1:
-        raise DataError(
-            f"{path.name}: {name} holds {getattr(picture, 'n_frames', 1)} pictures in one file. Save one picture per file."
-        )
+        size = f"{picture.height} x {picture.width}, more than {MAX_PIXELS} pixels"
+        raise DataError(f"{path.name}: {name} is {size}. Make the pictures smaller.")
+    if n_pictures != 1:
+        raise DataError(f"{path.name}: {name} holds {n_pictures} pictures in one file. Save one picture per file.")
     if picture.getexif().get(0x0112, 1) != 1:
         raise DataError(f"{path.name}: {name} carries a rotation (EXIF orientation). Save it as it was shown.")
 
@@ -161,13 +154,8 @@ def _check_picture(picture: Image.Image, name: str, path: Path) -> None:
 def _convert(picture: Image.Image, name: str, path: Path, colour: Colour) -> UInt8[np.ndarray, "..."]:
     if colour == "as_stored":
         if picture.mode not in ("L", "RGB"):
-            kinds = {
-                "RGBA": "has transparency (RGBA)",
-                "LA": "has transparency (LA)",
-                "P": "uses a palette",
-                "1": "has 1 bit",
-                "CMYK": "is CMYK",
-            }
+            kinds = {"P": "uses a palette", "1": "has 1 bit", "CMYK": "is CMYK"}
+            kinds |= {mode: f"has transparency ({mode})" for mode in ("RGBA", "LA")}
             what = kinds.get(picture.mode, f"is not 8-bit ({picture.mode})")
             raise DataError(
                 f'{path.name}: {name} {what}; 8-bit grey or RGB is expected. To convert it say colour = "grey" or "rgb" under [images].'

@@ -16,8 +16,8 @@ _FLOOR = 1e-6  # added to each standard deviation, as the authors do
 def preprocess_like_original(recording: Recording, n_components: int = N_COMPONENTS) -> Recording:
     r"""Drop red cells, express responses in spontaneous standard deviations, remove spontaneous components.
 
-    Activity without stimulus spans dimensions (running, arousal) that go on during stimuli; taking them out leaves
-    what stimuli drive. No image and no response to one is used, so nothing can leak from test to training.
+    Activity without stimulus spans dimensions (running, arousal) that go on during stimuli; without them remains what stimuli
+    drive. No image and no response to one is used, so that nothing can leak from test to training.
 
     Parameters
     ----------
@@ -29,21 +29,21 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     Returns
     -------
     recording
-        Responses and spontaneous activity are dimensionless; the truth of a simulation, which speaks of the
-        original units and neurons, is left out, and the notes say so.
+        Responses and spontaneous activity are dimensionless. The truth of a simulation, which is in the original units, is left
+        out, and the notes say so.
 
     Raises
     ------
     DataError
-        If there is no spontaneous activity (the authors then fall back on the responses themselves, test trials
-        included; we do not), or too little of it for the components.
+        If there is no spontaneous activity (the authors then use the responses themselves, test trials included; we do not), or
+        too little of it for the components.
 
     Notes
     -----
-    With mean :math:`\mu`, standard deviation :math:`\sigma` (over time points, not corrected for their number)
-    of spontaneous activity and :math:`V` its first right singular vectors after the same standardisation,
-    :math:`z = (r - \mu) / (\sigma + 10^{-6})` and the result is :math:`z - z V V^\top`. The authors then
-    centre each neuron over all trials; that is left to standardisation on training trials.
+    With mean :math:`\mu` and standard deviation :math:`\sigma` (over time points, not corrected for their number) of spontaneous
+    activity and :math:`V` its first right singular vectors after the same standardisation,
+    :math:`z = (r - \mu) / (\sigma + 10^{-6})` and the result is :math:`z - z V V^\top`. The authors then centre each neuron over
+    all trials; we leave that to standardisation on training trials.
 
     References
     ----------
@@ -61,9 +61,7 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     if recording.is_red is not None and recording.is_red.any():
         keep = ~recording.is_red
         if not keep.any():
-            raise DataError(
-                f"All {len(keep)} neurons of {recording.name} are marked red; dropping them leaves none. Correct is_red."
-            )
+            raise DataError(f"All {len(keep)} neurons of {recording.name} are marked red; none would be left. Correct is_red.")
         notes.append(f"{int((~keep).sum())} red (GAD+) neurons were dropped.")
         recording, silence = recording.select_neurons(keep, notes[-1]), silence[:, keep]
     smaller = min(silence.shape)

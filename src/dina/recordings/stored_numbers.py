@@ -20,16 +20,7 @@ _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
 
 
 def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...]) -> Float32[np.ndarray, "..."]:
-    """Return numbers as float32; NaN and infinity pass unchanged, to be judged by whoever knows what they mean.
-
-    Parameters
-    ----------
-    name
-        What the array is called in a message.
-    array
-        Integers or floats of any width, of any shape.
-    axes
-        Name of each axis, for the message ("trial", "neuron").
+    """Return numbers of any width as float32; NaN and infinity pass unchanged. ``name`` and ``axes`` are for the message.
 
     Raises
     ------
@@ -46,8 +37,8 @@ def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...
         return array
     with np.errstate(over="ignore"):  # an overflow is found below and named
         converted = array.astype(np.float32)
-    if array.dtype.itemsize > 4 and not np.isfinite(_extreme(converted)):
-        overflow = np.isinf(converted) & np.isfinite(array)
+    if array.dtype.itemsize > 4 and converted.size and not np.isfinite(np.abs(converted.min()) + np.abs(converted.max())):
+        overflow = np.isinf(converted) & np.isfinite(array)  # only now: a mask needs memory
         if overflow.any():
             first = np.unravel_index(int(np.argmax(overflow)), array.shape)
             where = ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes, first, strict=False))
@@ -106,15 +97,10 @@ def to_text(name: str, array: Any) -> Shaped[np.ndarray, "..."]:
     return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
 
 
-def _extreme(array: np.ndarray) -> float:
-    """Return a number that is finite only if all of ``array`` is, without allocating a mask."""
-    return float(np.abs(array.min()) + np.abs(array.max())) if array.size else 0.0
-
-
 def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     """Return the array of a .npy file, mapped from disk and read-only.
 
-    The header is read first, and its claim compared with the size of the file, before anything is allocated.
+    The size that its header claims is compared with the size of the file before anything is allocated.
 
     Raises
     ------
@@ -131,9 +117,7 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
         shape, dtype = _read_header(path, stream)
         begin = stream.tell()
     if dtype.hasobject:
-        raise DataError(
-            f"{path.name} contains Python objects; they are refused, since loading them runs code. Save numbers, as float32."
-        )
+        raise DataError(f"{path.name} contains Python objects; they are refused, since loading them runs code. Save numbers.")
     if dtype.kind not in "biufcUS":
         raise DataError(f"{path.name} has dtype {dtype}; plain numbers are expected. Save each field as an array of its own.")
     claimed = begin + prod(shape) * dtype.itemsize
@@ -160,15 +144,8 @@ def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtyp
 def check_hdf5_contents(content: h5py.Group | h5py.Dataset, path: Path) -> None:
     """Refuse links out of the file, virtual and external data, plug-in filters and sizes not backed by bytes.
 
-    An external link could make a recording "contain" any file of the reader's disk; a declared size without data
-    could exhaust memory.
-
-    Parameters
-    ----------
-    content
-        A dataset, or a group with everything in it.
-    path
-        The file, for messages.
+    An external link could make a recording "contain" any file of the reader's disk; a declared size without data could exhaust
+    memory. ``content`` is a dataset, or a group with everything in it; ``path`` is for messages.
 
     Raises
     ------
@@ -176,6 +153,8 @@ def check_hdf5_contents(content: h5py.Group | h5py.Dataset, path: Path) -> None:
         At the first such entry, with its name.
     """
     if isinstance(content, h5py.Dataset):
+        return _check_dataset(content, path)
+    if content.name.count("/") > 20:
         _check_dataset(content, path)
         return
     if content.name.count("/") > 20:

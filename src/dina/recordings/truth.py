@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int, Num, Shaped
 from dina.shapes import Scores
 
 PER_NEURON = "neuron"
+_PER_STIMULUS = ("mean", "private_variance", "shared_gain")
 Covariance = Literal["pooled", "per_stimulus"]
 
 
@@ -25,19 +26,17 @@ class Truth:
     Parameters
     ----------
     mean
-        Expected response, in the units of the recording, shape ``(n_stimuli, n_neurons)``.
+        Expected response, in the units of the recording.
     private_variance
-        Variance of a single trial that no other neuron shares, shape ``(n_stimuli, n_neurons)``, positive.
+        Variance of a single trial that no other neuron shares, positive.
     shared_gain
-        How much a neuron's response moves with its shared noise when this image is shown, same shape.
+        How much a neuron's response moves with its shared noise when this image is shown.
     shared_loadings
-        Shared noise in units of a neuron's potential, shape ``(n_neurons, n_factors)``.
+        Shared noise in units of a neuron's potential.
     gain_deviation
         Standard deviation over trials of the gain common to all neurons; dimensionless.
-    planted
-        Everything else that was put in, by name; `planted_axes` says along which axes.
-    planted_axes
-        Axes of each planted array, for example ``("neuron",)``.
+    planted, planted_axes
+        Everything else that was put in, by name, and the axes of each array, for example ``("neuron",)``.
     """
 
     mean: Float32[np.ndarray, "stimulus neuron"]
@@ -57,25 +56,25 @@ class Truth:
     ) -> Scores:
         r"""Return log p(response | image) of a Gaussian with the true mean of each image and the true covariance.
 
-        This is the ideal observer. It bounds decoders that treat responses as Gaussian about a mean that depends on the
-        image, and only those: the responses themselves are not Gaussian.
+        This is the ideal observer. No decoder that treats responses as Gaussian about a mean that depends on the image can do
+        better; others can, since the responses are not Gaussian.
 
         Parameters
         ----------
         responses
-            In the recording's own units, not standardised, shape ``(n_queries, n_neurons)``.
+            In the recording's own units, not standardised.
         n_presentations
             How many presentations each response averages; the covariance is divided by it.
         stimulus_id
-            The candidates, shape ``(n_gallery,)``.
+            The candidates.
         covariance
-            "pooled": averaged over all images of the recording. "per_stimulus": that of each image; it identifies
-            fewer images, because the tails of rectified responses are heavier than a Gaussian of small variance allows.
+            "pooled": averaged over all images of the recording. "per_stimulus": that of each image; it identifies fewer images,
+            because the tails of rectified responses are heavier than a Gaussian of small variance allows.
 
         Returns
         -------
         log_likelihood
-            Natural logarithm, up to a constant of each query, shape ``(n_queries, n_gallery)``, float64.
+            Natural logarithm, up to a constant of each query, float64.
 
         Notes
         -----
@@ -92,9 +91,7 @@ class Truth:
         result = torch.empty((len(values), len(stimulus_id)), dtype=torch.float64)
         for position, stimulus in enumerate(stimulus_id):
             mean = self.mean[stimulus]
-            factors = np.concatenate(
-                [self.shared_loadings * self.shared_gain[stimulus][:, None], self.gain_deviation * mean[:, None]], axis=1
-            )
+            factors = self._loadings(self.shared_gain[stimulus], mean)
             quadratic, log_determinant = _gaussian(values, torch.from_numpy(mean)[None], self.private_variance[stimulus], factors)
             result[:, position] = -0.5 * (presentations * quadratic + log_determinant)[:, 0]
         return result.numpy()
@@ -102,25 +99,23 @@ class Truth:
     def pooled_covariance(self) -> tuple[Float32[np.ndarray, "neuron"], Float32[np.ndarray, "neuron factor"]]:
         """Return the noise covariance averaged over images as private variances and loadings of shared factors.
 
-        The diagonal is the exact average. Off it, shared noise passes at each neuron's average gain.
+        The diagonal is the exact average. Beside it, each neuron's average gain multiplies the shared noise.
         """
         shared_variance = (self.shared_loadings**2).sum(1)
         gain, mean = self.shared_gain.mean(0), self.mean.mean(0)
         total = self.private_variance.mean(0) + (self.shared_gain**2).mean(0) * shared_variance
         total += self.gain_deviation**2 * (self.mean**2).mean(0)
-        loadings = np.concatenate([self.shared_loadings * gain[:, None], self.gain_deviation * mean[:, None]], axis=1)
+        loadings = self._loadings(gain, mean)
         return total - (loadings**2).sum(1), loadings
+
+    def _loadings(self, gain: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.shared_loadings * gain[:, None], self.gain_deviation * mean[:, None]], axis=1)
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"]) -> Self:
         """Return the truth of the marked neurons."""
-        return replace(
-            self,
-            mean=np.ascontiguousarray(self.mean[:, keep]),
-            private_variance=np.ascontiguousarray(self.private_variance[:, keep]),
-            shared_gain=np.ascontiguousarray(self.shared_gain[:, keep]),
-            shared_loadings=self.shared_loadings[keep],
-            planted={name: self._kept(name, values, keep) for name, values in self.planted.items()},
-        )
+        arrays = {name: np.ascontiguousarray(getattr(self, name)[:, keep]) for name in _PER_STIMULUS}
+        planted = {name: self._kept(name, values, keep) for name, values in self.planted.items()}
+        return replace(self, **arrays, shared_loadings=self.shared_loadings[keep], planted=planted)
 
     def _kept(self, name: str, values: np.ndarray, keep: np.ndarray) -> np.ndarray:
         if name == "synergistic_pairs":  # indices of neurons: renumbered, and dropped unless both are kept
@@ -130,36 +125,28 @@ class Truth:
 
     def to_dataset(self) -> xr.Dataset:
         """Return the truth as an xarray Dataset with named axes; planted arrays carry the prefix ``planted_``."""
-        each = ("stimulus", PER_NEURON)
-        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-            "mean": (each, self.mean),
-            "private_variance": (each, self.private_variance),
-            "shared_gain": (each, self.shared_gain),
-            "shared_loadings": ((PER_NEURON, "factor"), self.shared_loadings),
+        arrays: dict[str, xr.Variable] = {
+            name: xr.Variable(("stimulus", PER_NEURON), getattr(self, name)) for name in _PER_STIMULUS
         }
+        arrays["shared_loadings"] = xr.Variable((PER_NEURON, "factor"), self.shared_loadings)
         for name, values in self.planted.items():
-            stored = values.astype(np.uint8) if values.dtype == np.bool_ else values
-            variables[f"planted_{name}"] = (self.planted_axes[name], stored)
-        dataset = xr.Dataset(variables, attrs={"gain_deviation": self.gain_deviation})
-        for name, values in self.planted.items():
-            dataset[f"planted_{name}"].attrs["is_boolean"] = int(values.dtype == np.bool_)
-        return dataset
+            is_boolean = values.dtype == np.bool_  # which a file cannot hold
+            stored = values.astype(np.uint8) if is_boolean else values
+            arrays[f"planted_{name}"] = xr.Variable(self.planted_axes[name], stored, {"is_boolean": int(is_boolean)})
+        return xr.Dataset(arrays, attrs={"gain_deviation": self.gain_deviation})
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Self:
         """Make the truth from what `to_dataset` gave."""
         planted, axes = {}, {}
         for variable, array in dataset.items():
-            name = str(variable)
-            if name.startswith("planted_"):
+            name = str(variable).removeprefix("planted_")
+            if name != variable:
                 values = array.to_numpy()
-                key = name.removeprefix("planted_")
-                planted[key] = values.astype(np.bool_) if array.attrs.get("is_boolean") else values
-                axes[key] = tuple(str(axis) for axis in array.dims)
-        arrays = {
-            name: dataset[name].to_numpy().astype(np.float32, copy=False)
-            for name in ("mean", "private_variance", "shared_gain", "shared_loadings")
-        }
+                planted[name] = values.astype(np.bool_) if array.attrs.get("is_boolean") else values
+                axes[name] = tuple(str(axis) for axis in array.dims)
+        names = (*_PER_STIMULUS, "shared_loadings")
+        arrays = {name: dataset[name].to_numpy().astype(np.float32, copy=False) for name in names}
         return cls(**arrays, gain_deviation=float(dataset.attrs["gain_deviation"]), planted=planted, planted_axes=axes)
 
 

@@ -66,22 +66,22 @@ def recognises(path: Path) -> bool:
 def read(path: Path, images: Path | None = None, labels: Path | None = None, screens: Screens = "all") -> Recording:
     """Read ``<stimulus set>_<mouse>_<date>.mat`` and its images.
 
-    Two-photon calcium imaging, deconvolved and averaged over two time bins, of about 10,000 neurons in primary
-    visual cortex of awake mice; each image was shown at least twice. Stimulus ids are 1-based in the file and
-    0-based here. The largest id is the grey screen: its rows are dropped. NaN responses are set to 0, as the
-    original analysis does. Red (GAD+) cells stay in and are marked.
+    Two-photon calcium imaging, deconvolved and averaged over two time bins, of about 10,000 neurons in primary visual cortex of
+    awake mice; each image was shown at least twice. Stimulus ids are 1-based in the file and 0-based here. The largest id is the
+    grey screen: its rows are dropped. NaN responses are set to 0, as in the original analysis. Red (GAD+) cells stay in and are
+    marked.
 
     Parameters
     ----------
     path
-        The file; its name says which stimulus set was shown, and which mouse saw it (``MP032``).
+        The file; its name says which stimulus set was shown, and to which mouse (``MP032``).
     images
         The image file, or the folder it lies in; by default looked for beside ``path``, then in the cache.
     labels
         The file of manual image classes, or its folder; looked for in the same places, and left out if absent.
     screens
-        Screens to keep: "all" (68 by 270 degrees), "left_centre" (the authors' choice for receptive fields),
-        "left", "centre" or "right".
+        Screens to keep: "all" (68 by 270 degrees), "left_centre" (the authors' choice for receptive fields), "left", "centre" or
+        "right".
 
     Raises
     ------
@@ -100,13 +100,21 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None, scr
     istim = to_index("stim.istim", np.ravel(field(content, "stim.istim", path)))
     if len(istim) != len(responses):
         raise DataError(
-            f"{path.name}: stim.resp has {len(responses)} rows and stim.istim {len(istim)} entries; they must be equal."
+            f"{path.name}: stim.resp has {len(responses)} rows and stim.istim {len(istim)} entries. They must be equal: check the file."
         )
-    pixels = _read_images(_image_file(path, stimulus_set, images), screens)
+    image_name = IMAGE_FILES[stimulus_set].format(recording=path.stem)
+    image_file = _find_file(image_name, path.parent, images, "images")
+    if image_file is None:
+        raise DataError(
+            f"The images of {path.stem} were not found: {image_name} is neither beside it nor in the cache."
+            " Put it there, give it with images=… (--images), or run 'dina fetch stringer2018'."
+        )
+    pixels = _read_images(image_file, screens)
     notes: list[str] = []
     responses, stimulus_id = _image_trials(responses, istim, len(pixels), path, notes)
+    mouse = re.search(r"_(MP\d+)(?=_|$)", path.stem)
     is_2800 = stimulus_set.startswith("natimg2800")
-    label_file = _find_file([LABEL_FILE], path.parent, labels, "labels") if is_2800 or labels is not None else None
+    label_file = _find_file(LABEL_FILE, path.parent, labels, "labels") if is_2800 or labels is not None else None
     return Recording(
         name=path.stem,
         images=pixels,
@@ -114,7 +122,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None, scr
         responses=responses,
         condition=CONDITIONS[stimulus_set],
         image_set="natimg2800" if is_2800 else stimulus_set,
-        animal=_mouse(path.stem),
+        animal=mouse[1] if mouse else None,
         deg_per_pixel=1.0,
         neuron_position_um=_positions(content, responses.shape[1], path),
         is_red=_red_cells(content, responses.shape[1], path, notes),
@@ -125,43 +133,18 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None, scr
 
 
 def list_recordings(base_url: str = ARTICLE_URL) -> tuple[str, ...]:
-    """Return the names of all recordings in the deposit, sorted (``natimg2800_M170714_MP032_2017-09-14``, for example).
-
-    Parameters
-    ----------
-    base_url
-        The article in the deposit's interface; another one only for a mirror.
-
-    Raises
-    ------
-    DataError
-        If the list cannot be had, or is not what it should be.
-    """
+    """Return the names of all recordings in the deposit or in a mirror of it, sorted."""
     return _recordings(list_figshare(base_url))
 
 
 def fetch(
     names: Sequence[str], cache: Path | None = None, base_url: str = ARTICLE_URL, labels_url: str = LABELS_URL
 ) -> tuple[Path, ...]:
-    """Fetch recordings, the images each was shown, and the manual image classes.
+    """Fetch recordings, the images each was shown, and the manual image classes; return the ``.mat`` file of each recording.
 
-    Every file is checked against the MD5 that the deposit states, and its SHA-256 is written beside it, which
-    `read` verifies. What is in the cache already is checked and not fetched again; an interrupted download goes
-    on where it stopped.
-
-    Parameters
-    ----------
-    names
-        Names as `list_recordings` gives them.
-    cache
-        Folder to put the files into; by default that in which `read` looks.
-    base_url, labels_url
-        Where the deposit and the classes lie; others only for a mirror.
-
-    Returns
-    -------
-    paths
-        The ``.mat`` file of each recording, in the order of ``names``.
+    Every file is checked against the MD5 that the deposit states, and its SHA-256 is written beside it, which `read` verifies.
+    Files go into ``cache``, by default the folder in which `read` looks; those that are there are checked and not fetched again.
+    An interrupted download goes on where it stopped. The addresses differ only for a mirror.
 
     Raises
     ------
@@ -171,22 +154,20 @@ def fetch(
     files = list_figshare(base_url)
     known = _recordings(files)
     wanted: dict[str, RemoteFile] = {}
-    for name in names:
-        check_choice("recording", name.removesuffix(".mat"), known)
-        recording = name.removesuffix(".mat")
-        image_file = IMAGE_FILES[stimulus_set_of(recording)].format(recording=recording)
-        for file in (f"{recording}.mat", image_file):
+    recordings = [check_choice("recording", name.removesuffix(".mat"), known) for name in names]
+    for recording in recordings:
+        for file in (f"{recording}.mat", IMAGE_FILES[stimulus_set_of(recording)].format(recording=recording)):
             if file not in files:
                 raise DataError(
                     f"{recording} needs {file}, which the deposit does not hold. Get it from the authors and put it beside the recording."
                 )
             wanted[file] = files[file]
-    if any(stimulus_set_of(name).startswith("natimg2800") for name in names):
+    if any(recording.startswith("natimg2800") for recording in recordings):
         wanted[LABEL_FILE] = RemoteFile(LABEL_FILE, check_url(labels_url))
     folder = cache or data_folder(SOURCE)
     for remote in wanted.values():
         fetch_file(remote, folder)
-    return tuple(folder / f"{name.removesuffix('.mat')}.mat" for name in names)
+    return tuple(folder / f"{recording}.mat" for recording in recordings)
 
 
 def locate(name: str) -> Path:
@@ -195,7 +176,7 @@ def locate(name: str) -> Path:
 
 
 def stimulus_set_of(name: str) -> str:
-    """Return the stimulus set at the beginning of a recording's name, for example ``natimg2800_8D``.
+    """Return the stimulus set at the beginning of a recording's name.
 
     Raises
     ------
@@ -212,14 +193,8 @@ def stimulus_set_of(name: str) -> str:
             return stimulus_set
     raise DataError(
         f"A Stringer 2018 file must be named <stimulus set>_<mouse>_<date>.mat, with one of {', '.join(CONDITIONS)}; got {name!r}."
-        " Keep the name it has in the deposit."
+        " Keep its name in the deposit."
     )
-
-
-def _mouse(name: str) -> str | None:
-    """Return the mouse in a recording's name, None where it has none: the date before it is not needed to tell mice apart."""
-    found = re.search(r"_(MP\d+)(?=_|$)", name)
-    return found[1] if found else None
 
 
 def _check_sidecar(path: Path) -> None:
@@ -231,17 +206,6 @@ def _check_sidecar(path: Path) -> None:
                 f"{path.name}: SHA-256 expected {expected[:12]}…, got {actual[:12]}…. It changed since it was fetched:"
                 " remove it and run 'dina fetch stringer2018' again."
             )
-
-
-def _image_file(path: Path, stimulus_set: str, chosen: Path | None) -> Path:
-    name = IMAGE_FILES[stimulus_set].format(recording=path.stem)
-    found = _find_file([name], path.parent, chosen, "images")
-    if found is None:
-        raise DataError(
-            f"The images of {path.stem} were not found: {name} is neither beside it nor in the cache."
-            " Put it there, give it with images=… (--images), or run 'dina fetch stringer2018'."
-        )
-    return found
 
 
 def _image_trials(
@@ -261,18 +225,21 @@ def _image_trials(
     if grey.any():
         notes.append(f"{int(grey.sum())} of {len(grey)} presentations were the grey screen (id {n_images + 1}) and were dropped.")
         responses, istim = responses[~grey], istim[~grey]
-    n_nan = int(np.isnan(responses).sum())
+    responses, n_nan = _zero_for_nan(responses)
     if n_nan:
-        responses = np.where(np.isnan(responses), np.float32(0), responses)
         notes.append(f"{n_nan} NaN responses were set to 0, as in the original analysis.")
     return responses, istim - 1
 
 
+def _zero_for_nan(values: np.ndarray) -> tuple[np.ndarray, int]:
+    gap = np.isnan(values)
+    return (np.where(gap, np.float32(0), values) if gap.any() else values), int(gap.sum())
+
+
 def _matrix(values: Any, where: str, path: Path) -> np.ndarray:
     if not isinstance(values, np.ndarray) or values.ndim != 2:
-        raise DataError(
-            f"{path.name}: {where} must be a matrix; got {getattr(values, 'shape', type(values).__name__)}. Check the file."
-        )
+        found = getattr(values, "shape", type(values).__name__)
+        raise DataError(f"{path.name}: {where} must be a matrix; got {found}. Check the file.")
     return values
 
 
@@ -280,10 +247,9 @@ def _positions(content: dict[str, Any], n_neurons: int, path: Path) -> np.ndarra
     if "med" not in content:
         return None
     positions = _matrix(content["med"], "med", path)
-    if positions.shape[0] != n_neurons or positions.shape[1] not in (2, 3):
-        raise DataError(
-            f"{path.name}: med must be ({n_neurons}, 3), one position per neuron; got {positions.shape}. Check the file."
-        )
+    if positions.shape not in ((n_neurons, 2), (n_neurons, 3)):
+        wanted = f"({n_neurons}, 3), one position per neuron"
+        raise DataError(f"{path.name}: med must be {wanted}; got {positions.shape}. Check the file.")
     out = np.full((n_neurons, 3), np.nan, dtype=np.float32)
     out[:, : positions.shape[1]] = positions
     return out
@@ -309,30 +275,23 @@ def _spontaneous(content: dict[str, Any], n_neurons: int, path: Path, notes: lis
         return None
     spontaneous = to_float32("stim.spont", _matrix(stored, "stim.spont", path), ("time", "neuron"))
     if spontaneous.shape[1] != n_neurons:
-        raise DataError(
-            f"{path.name}: stim.spont must be (times, {n_neurons}) as stim.resp is; got {spontaneous.shape}. Check the file."
-        )
-    n_nan = int(np.isnan(spontaneous).sum())
+        wanted = f"(times, {n_neurons}), with the neurons of stim.resp"
+        raise DataError(f"{path.name}: stim.spont must be {wanted}; got {spontaneous.shape}. Check the file.")
+    spontaneous, n_nan = _zero_for_nan(spontaneous)
     if n_nan:
         notes.append(f"{n_nan} NaN in spontaneous activity were set to 0.")
-        spontaneous = np.where(np.isnan(spontaneous), np.float32(0), spontaneous)
     return spontaneous
 
 
-def _find_file(names: list[str], beside: Path, chosen: Path | None, what: str) -> Path | None:
+def _find_file(name: str, beside: Path, chosen: Path | None, what: str) -> Path | None:
     """Find a companion file: the one the user names, which must be there, else beside the recording, else in the cache."""
-    folders = [beside, data_folder(SOURCE)]
-    if chosen is not None:
-        if chosen.is_file():
-            return chosen
-        folders = [chosen]
-    for folder in folders:
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-    if chosen is not None:
-        raise DataError(f"{what} must be a file, or a folder that holds {' or '.join(names)}; got {chosen}. Check the path.")
-    return None
+    if chosen is not None and chosen.is_file():
+        return chosen
+    folders = [beside, data_folder(SOURCE)] if chosen is None else [chosen]
+    found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    if found is None and chosen is not None:
+        raise DataError(f"{what} must be a file, or a folder that holds {name}; got {chosen}. Check the path.")
+    return found
 
 
 def _read_images(path: Path, screens: Screens) -> Images:
@@ -344,18 +303,16 @@ def _read_images(path: Path, screens: Screens) -> Images:
     stored = field(read_mat(path, ["imgs"]), "imgs", path)
     if not isinstance(stored, np.ndarray) or stored.ndim != 3 or stored.shape[1] != 270 or stored.shape[0] == 270:
         shape = getattr(stored, "shape", type(stored).__name__)
-        raise DataError(
-            f"{path.name}: imgs must be (68, 270, number of images), image number last; got {shape}. Move the axes before saving."
-        )
+        wanted = "(68, 270, number of images), image number last"
+        raise DataError(f"{path.name}: imgs must be {wanted}; got {shape}. Move the axes before saving.")
     pixels = np.moveaxis(stored[:, SCREEN_COLUMNS[screens], :], -1, 0)[:, None]
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
     pixels = np.ascontiguousarray(to_float32("imgs", pixels, ("image", "channel", "row", "column")))
     low, high = float(pixels.min()), float(pixels.max())
     if low >= -1 and high <= 1:
-        raise DataError(
-            f"{path.name}: imgs must be 0 to 255 with grey at 128; got {low:g} to {high:g}. Bring them to that range before saving."
-        )
+        wanted = f"0 to 255 with grey at 128; got {low:g} to {high:g}"
+        raise DataError(f"{path.name}: imgs must be {wanted}. Bring them to that range before saving.")
     is_8_bit = low >= 0 and high <= 255 and bool((pixels == np.round(pixels)).all())
     return pixels.astype(np.uint8) if is_8_bit else pixels
 
@@ -367,13 +324,11 @@ def _read_labels(path: Path, n_stimuli: int) -> Shaped[np.ndarray, "stimulus"]:
     names = field(content, "class_names", path)
     names = [names] if isinstance(names, str) else [str(name) for name in names]
     if len(numbers) != n_stimuli:
-        raise DataError(
-            f"{path.name} must name a class for each of {n_stimuli} images; it holds {len(numbers)}. Leave labels out or give the right file."
-        )
+        wanted = f"a class for each of {n_stimuli} images; it holds {len(numbers)}"
+        raise DataError(f"{path.name} must name {wanted}. Leave labels out or give the right file.")
     if numbers.min() < 0 or numbers.max() >= len(names):
-        raise DataError(
-            f"{path.name}: classes must be 0 to {len(names) - 1}, one per name; got {numbers.min()} to {numbers.max()}. Fetch it again."
-        )
+        wanted = f"0 to {len(names) - 1}, one per name; got {numbers.min()} to {numbers.max()}"
+        raise DataError(f"{path.name}: classes must be {wanted}. Fetch it again.")
     return np.array(["" if number == 0 else names[number] for number in numbers])
 
 
