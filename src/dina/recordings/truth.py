@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -113,7 +113,7 @@ class Truth:
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"]) -> Self:
         """Return the truth of the marked neurons."""
-        arrays = {name: np.ascontiguousarray(getattr(self, name)[:, keep]) for name in _PER_STIMULUS}
+        arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[:, keep]) for name in _PER_STIMULUS}
         planted = {name: self._kept(name, values, keep) for name, values in self.planted.items()}
         return replace(self, **arrays, shared_loadings=self.shared_loadings[keep], planted=planted)
 

@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
-from dina.recordings.simulator.responses import rectified_moment
+from dina.recordings.simulator.session import rectified_moment
 from dina.recordings.truth import Truth
 
 SMALL = {"n_neurons": 80, "n_stimuli": 60, "n_subunits": 40, "n_broad_factors": 10, "n_spontaneous": 50}

@@ -58,7 +58,7 @@ class GaborSubunits:
             deg_per_pixel=scale,
         )
 
-    def filters(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _filters(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the two phases of each Gabor, each of shape (height * width, n_subunits), zero mean and unit norm."""
         rows, columns = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
         dy = rows[:, None] - _float(self.row)
@@ -67,14 +67,12 @@ class GaborSubunits:
         envelope = torch.exp(-(dy**2) / (2 * size**2))[:, None] * torch.exp(-(dx**2) / (2 * size**2))[None]
         wave = (dy[:, None] * torch.cos(angle) - dx[None] * torch.sin(angle)) * (2 * np.pi * _float(self.frequency))
         wave += torch.where(torch.from_numpy(self.is_complex), 0.0, _float(self.phase))
-        even, odd = (self._balanced(envelope * f(wave), envelope) for f in (torch.cos, torch.sin))
-        return even.reshape(height * width, -1), odd.reshape(height * width, -1)
-
-    @staticmethod
-    def _balanced(gabor: torch.Tensor, envelope: torch.Tensor) -> torch.Tensor:
-        gabor -= envelope * (gabor.sum((0, 1)) / envelope.sum((0, 1)))
-        gabor /= torch.linalg.vector_norm(gabor, dim=(0, 1)).clamp_min(1e-12)
-        return gabor
+        filters = []
+        for gabor in (envelope * torch.cos(wave), envelope * torch.sin(wave)):
+            gabor -= envelope * (gabor.sum((0, 1)) / envelope.sum((0, 1)))
+            gabor /= torch.linalg.vector_norm(gabor, dim=(0, 1)).clamp_min(1e-12)
+            filters.append(gabor.reshape(height * width, -1))
+        return filters[0], filters[1]
 
     def respond(self, contrast: Float32[np.ndarray, "stimulus height width"]) -> Float32[np.ndarray, "stimulus subunit"]:
         """Filter, rectify or take the energy, and divide by local contrast in centre and surround.
@@ -83,7 +81,7 @@ class GaborSubunits:
         the square root of semi-saturation² + local contrast² + weight · surrounding contrast².
         """
         height, width = contrast.shape[1:]
-        even, odd = self.filters(height, width)
+        even, odd = self._filters(height, width)
         is_complex = torch.from_numpy(self.is_complex)
         odd = odd[:, is_complex].contiguous()
         rows = np.rint(self.row).astype(int).clip(0, height - 1)
@@ -236,7 +234,8 @@ def draw_population(
     weights[n_subunits:, is_semantic] = generator.standard_normal((settings.n_categories, int(is_semantic.sum())))
     spread = 0.0 if settings.equal_signal_to_noise else settings.signal_to_noise_spread
     signal_to_noise = settings.signal_to_noise * np.exp(spread * generator.standard_normal(n))
-    pairs = _draw_pairs(settings.synergistic_pairs, is_informative & ~is_semantic, generator)
+    eligible = generator.permutation(np.flatnonzero(is_informative & ~is_semantic))
+    pairs = eligible[: 2 * min(settings.synergistic_pairs, len(eligible) // 2)].reshape(-1, 2).astype(np.int64)
     is_informative[pairs[:, 1]] = False
     signal_to_noise[~is_informative] = 0
     share = weights[:n_subunits].astype(np.float64) ** 2
@@ -284,12 +283,6 @@ def _draw_mixtures(
     weights = np.zeros(distance.shape, dtype=np.float32)
     np.put_along_axis(weights, chosen, strength.astype(np.float32), axis=0)
     return weights
-
-
-def _draw_pairs(n_pairs: int, is_eligible: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    eligible = generator.permutation(np.flatnonzero(is_eligible))
-    n_possible = min(n_pairs, len(eligible) // 2)
-    return eligible[: 2 * n_possible].reshape(-1, 2).astype(np.int64)
 
 
 def _seen(settings: SyntheticSettings, contrast: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ SMALLEST_LEAF_DEG, LARGEST_LEAF_DEG = 3.0, 34.0
 CONTRAST_SPREAD = 1.0
 N_LEAVES, N_LARGE_LEAVES = 240, 30
 CHUNK = 350  # images painted together; keeps the windows of one leaf in the processor's cache
-WHITENING_DEGREE = 1.0
 GREATEST_CONTRAST = 1.9  # clipped there: 8-bit pixels end at 1.98
 
 
@@ -33,8 +32,8 @@ def to_contrast(pixels: UInt8[np.ndarray, "stimulus 1 height width"]) -> Float32
     return (pixels[:, 0].astype(np.float32) - np.float32(MID_GREY)) / np.float32(CONTRAST_SCALE)
 
 
-def to_pixels(contrast: Float32[np.ndarray, "stimulus height width"]) -> UInt8[np.ndarray, "stimulus 1 height width"]:
-    """Return 8-bit pixels of images in units of contrast; what is too bright or dark is clipped."""
+def _to_pixels(contrast: np.ndarray) -> np.ndarray:
+    """Return 8-bit pixels; values that are too bright or dark are clipped."""
     return np.clip(np.rint(contrast * CONTRAST_SCALE + MID_GREY), 0, 255).astype(np.uint8)[:, None]
 
 
@@ -55,9 +54,8 @@ def paint_images(settings: SyntheticSettings, seed: int) -> SimulatedImages:
     category = generator.choice(settings.n_categories, size=n, p=prevalence)
     kinds = _draw_kinds(settings.n_categories, generator)
     radii = _draw_radii(settings, generator)
-    contrast = np.concatenate(
-        [_paint_chunk(kinds[category[i : i + CHUNK]], radii, settings, generator) for i in range(0, n, CHUNK)]
-    )
+    chunks = [kinds[category[start : start + CHUNK]] for start in range(0, n, CHUNK)]
+    contrast = np.concatenate([_paint_chunk(chunk, radii, settings, generator) for chunk in chunks])
     scale = 0.4 * np.exp(CONTRAST_SPREAD * generator.standard_normal(n)).clip(0.05, 3.5)
     luminance = 0.2 * generator.standard_normal(n)
     contrast -= contrast.mean(axis=(1, 2), keepdims=True)
@@ -65,22 +63,16 @@ def paint_images(settings: SyntheticSettings, seed: int) -> SimulatedImages:
     contrast += luminance[:, None, None].astype(np.float32)
     duplicate_of = _plant_duplicates(contrast, category, settings.near_duplicates, generator)
     labels = np.array([f"category_{number:02d}" for number in category])
-    return SimulatedImages(to_pixels(contrast), category, labels, duplicate_of)
+    return SimulatedImages(_to_pixels(contrast), category, labels, duplicate_of)
 
 
 def _draw_kinds(n_categories: int, generator: np.random.Generator) -> np.ndarray:
     """One row per category: outline exponent, elongation, direction, its spread, texture cycles per degree, its strength."""
-    return np.stack(
-        [
-            generator.choice([1.0, 2.0, 2.0, 8.0], n_categories),
-            generator.uniform(0.35, 1.0, n_categories),
-            generator.uniform(0, np.pi, n_categories),
-            generator.uniform(0.3, 1.5, n_categories),
-            np.exp(generator.uniform(np.log(0.04), np.log(0.25), n_categories)),
-            generator.uniform(0.1, 0.8, n_categories),
-        ],
-        axis=1,
-    )
+    n = n_categories
+    outline, elongation = generator.choice([1.0, 2.0, 2.0, 8.0], n), generator.uniform(0.35, 1.0, n)
+    direction, spread = generator.uniform(0, np.pi, n), generator.uniform(0.3, 1.5, n)
+    cycles, strength = np.exp(generator.uniform(np.log(0.04), np.log(0.25), n)), generator.uniform(0.1, 0.8, n)
+    return np.stack([outline, elongation, direction, spread, cycles, strength], axis=1)
 
 
 def _draw_radii(settings: SyntheticSettings, generator: np.random.Generator) -> np.ndarray:
@@ -133,50 +125,38 @@ def _plant_duplicates(
 
 
 def derive_images(
-    contrast: Float32[np.ndarray, "stimulus height width"],
+    pixels: UInt8[np.ndarray, "stimulus 1 height width"],
     condition: Condition,
     reference: Float32[np.ndarray, "stimulus neuron"],
     fields: tuple[Float[np.ndarray, "field"], Float[np.ndarray, "field"], float],
-) -> Float32[np.ndarray, "stimulus height width"]:
-    """Return the images of one condition, under the same identities.
+) -> UInt8[np.ndarray, "stimulus 1 height width"]:
+    """Return the images of one condition other than "natural", under the same identities.
 
-    Parameters
-    ----------
-    contrast
-        Natural images in units of contrast.
-    condition
-        "natural": as they are. "white": amplitudes multiplied by frequency to the power 1. "8D", "4D": projected on the first
-        8 or 4 dimensions of the reverse correlation between images and ``reference``. "small": grey outside the fields.
-    reference
-        Responses of a reference population to the natural images; read for 8D and 4D only.
-    fields
-        Rows and columns of the centres of the receptive fields, and how far around them images stay, in pixels; read for
-        small only.
-
-    Notes
-    -----
-    White, 8D and 4D images are brought back to the mean contrast of the natural ones.
+    "white": amplitudes multiplied by frequency. "8D", "4D": projected on the first 8 or 4 dimensions of the reverse correlation
+    between images and ``reference``, the responses of a reference population to the natural images. These are brought back to the
+    mean contrast of the natural images. "small": grey outside ``fields``, rows and columns of the centres of the receptive fields
+    and how far around them images stay, in pixels.
     """
-    if condition == "natural":
-        return contrast
+    contrast = to_contrast(pixels)
     if condition == "small":
-        return contrast * _field_mask(*fields, *contrast.shape[1:])
-    derived = _whiten(contrast) if condition == "white" else _project(contrast, reference, 8 if condition == "8D" else 4)
+        return _to_pixels(contrast * _field_mask(*fields, *contrast.shape[1:]))
+    derived = (
+        _filtered(contrast, _frequency(contrast))
+        if condition == "white"
+        else _project(contrast, reference, 8 if condition == "8D" else 4)
+    )
     derived *= contrast.std() / derived.std()
-    return np.clip(derived, -GREATEST_CONTRAST, GREATEST_CONTRAST)
+    return _to_pixels(np.clip(derived, -GREATEST_CONTRAST, GREATEST_CONTRAST))
 
 
 def low_pass(
     contrast: Float32[np.ndarray, "stimulus height width"], limit: float
 ) -> Float32[np.ndarray, "stimulus height width"]:
     """Remove every spatial frequency above ``limit`` (cycles per pixel)."""
-    frequency = _frequency(contrast)
-    return np.concatenate([_filtered(chunk, (frequency <= limit).astype(np.float32)) for chunk in _chunks(contrast)])
+    return _filtered(contrast, _frequency(contrast) <= limit)
 
 
-def _field_mask(
-    row: Float[np.ndarray, "neuron"], column: Float[np.ndarray, "neuron"], radius: float, height: int, width: int
-) -> Float32[np.ndarray, "height width"]:
+def _field_mask(row: np.ndarray, column: np.ndarray, radius: float, height: int, width: int) -> np.ndarray:
     """Return 1 within ``radius`` pixels of the middle 90 % of the field centres (as a rectangle), 0 elsewhere."""
     mask = np.zeros((height, width), dtype=np.float32)
     (top, bottom), (left, right) = (np.nanpercentile(place, [5, 95]) for place in (row, column))
@@ -189,18 +169,13 @@ def _frequency(contrast: np.ndarray) -> np.ndarray:
     return np.hypot(rows[:, None], columns)
 
 
-def _chunks(contrast: np.ndarray) -> list[np.ndarray]:
-    return [contrast[start : start + 400] for start in range(0, len(contrast), 400)]
-
-
 def _filtered(contrast: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    spectrum = torch.fft.rfft2(torch.from_numpy(contrast)) * torch.from_numpy(gain.astype(np.float32))
-    return np.asarray(torch.fft.irfft2(spectrum, s=contrast.shape[1:]).numpy())
-
-
-def _whiten(contrast: np.ndarray) -> np.ndarray:
-    gain = _frequency(contrast) ** WHITENING_DEGREE
-    return np.concatenate([_filtered(chunk, gain) for chunk in _chunks(contrast)])
+    """Multiply the amplitude at each spatial frequency by ``gain``, a few hundred images at a time."""
+    result, factor = np.empty_like(contrast), torch.from_numpy(gain.astype(np.float32))
+    for start in range(0, len(contrast), 400):
+        spectrum = torch.fft.rfft2(torch.from_numpy(contrast[start : start + 400])) * factor
+        result[start : start + 400] = torch.fft.irfft2(spectrum, s=contrast.shape[1:]).numpy()
+    return result
 
 
 def _project(contrast: np.ndarray, reference: np.ndarray, n_dimensions: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""A simulated session from a name and a seed: images, neurons, trials, and the truth about all of them."""
+"""A simulated session from a name and a seed: images, neurons, noise, trials, and the truth about all of them."""
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,22 +13,20 @@ from dina.checks import DataError, check_choice
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, Sources, draw_population
-from dina.recordings.simulator.painted_images import (
-    CONTRAST_SCALE,
-    MID_GREY,
-    SimulatedImages,
-    derive_images,
-    paint_images,
-    to_contrast,
-    to_pixels,
-)
-from dina.recordings.simulator.responses import NoiseModel, ResponseModel, make_noise
+from dina.recordings.simulator.painted_images import SimulatedImages, derive_images, paint_images, to_contrast
 from dina.recordings.simulator.session_settings import NAMED_SESSIONS, Condition, SyntheticSettings
 from dina.recordings.truth import Truth
 
 CHUNK = 400  # trials drawn together
 FIELD_MARGIN_DEG = 12.0  # kept around the field centres by the condition "small"
 N_REFERENCE_NEURONS = 300  # of the population whose reverse correlation gives 8D and 4D
+LEAST_PRIVATE = 0.05  # of a neuron's noise variance
+CORRELATION_LENGTH_UM = 300.0  # of the first components of the broad noise
+UNIFORM_PART = 0.5  # of the broad noise that moves all neurons the same way
+PAIR_VARIANCE = 4.0  # of the noise of a synergistic pair, in units of other noise
+MOMENTS_CHUNK = 200  # images whose moments are computed together
+LOWEST, HIGHEST, N_GRID = -10.0, 30.0, 8001  # tabulated range of potential / noise
+LEAST_VARIANCE = 1e-3  # of a neuron's average variance: what remains under an image that silences it
 
 
 def simulate(
@@ -40,8 +39,8 @@ def simulate(
 ) -> Recording:
     """Simulate a recording of mouse V1 whose every truth is known.
 
-    With the same seed and settings, different conditions show the same neurons the same image identities; only the
-    pixels and the trials differ.
+    With the same seed and settings, different conditions show the same neurons the same image identities; only the pixels and the
+    trials differ.
 
     Parameters
     ----------
@@ -81,26 +80,18 @@ def simulate(
     population = draw_population(chosen, sources.subunits.row, sources.subunits.column, generator_for(seed, "population"))
     covariance = np.cov(natural.T.astype(np.float64))
     weights = _scale_weights(population, covariance)
-    noise = make_noise(chosen, population, covariance, weights, generator_for(seed, "noise"))
+    noise = _make_noise(chosen, population, covariance, weights, generator_for(seed, "noise"))
     pixels, shown = images.pixels, natural
     if chosen.condition != "natural":
-        pixels = to_pixels(_derive(chosen, images, sources, natural, population, seed))
+        pixels = _derive(chosen, images, sources, natural, population, seed)
         shown = sources.of(to_contrast(pixels))
     potential = np.asarray((torch.from_numpy(shown) @ torch.from_numpy(weights)).numpy())
     potential += population.resting.astype(np.float32)
-    model = _response_model(chosen, population, noise)
-    stimulus_id, responses, spontaneous = _draw_trials(chosen, potential, noise, model, seed)
-    moments = model.moments(potential)
+    model = _ResponseModel(chosen, population, noise)
+    stimulus_id, responses, spontaneous = _draw_trials(model, potential, seed)
+    mean, private_variance, shared_gain = model.moments(potential)
+    loadings = noise.shared_loadings()
     planted, axes = _planted(population, images, sources.subunits)
-    truth = Truth(
-        mean=moments.mean,
-        private_variance=moments.private_variance,
-        shared_gain=moments.shared_gain,
-        shared_loadings=noise.shared_loadings(),
-        gain_deviation=chosen.gain_deviation,
-        planted=planted,
-        planted_axes=axes,
-    )
     name = image_set if mouse == 0 else f"{image_set}-mouse{mouse}"
     return Recording(
         name=name if chosen.condition == "natural" else f"{name}-{chosen.condition}",
@@ -110,14 +101,12 @@ def simulate(
         condition=chosen.condition,
         image_set=image_set,
         animal=name,
-        mid_grey=MID_GREY,
-        contrast_scale=CONTRAST_SCALE,
         deg_per_pixel=chosen.deg_per_pixel,
         neuron_position_um=population.position_um,
         spontaneous=spontaneous if len(spontaneous) else None,
         labels=images.labels,
         notes=("Simulated; see truth.",),
-        truth=truth,
+        truth=Truth(mean, private_variance, shared_gain, loadings, chosen.gain_deviation, planted, axes),
     )
 
 
@@ -125,9 +114,8 @@ def _choose(
     session: str, settings: SyntheticSettings | Mapping[str, object] | None, condition: Condition | None
 ) -> SyntheticSettings:
     check_choice("session", session, NAMED_SESSIONS)
-    named = next(value for name, value in NAMED_SESSIONS.items() if name == session)
-    whole = named if settings is None or isinstance(settings, Mapping) else settings
-    changes = dict(settings) if isinstance(settings, Mapping) else {}
+    named = {str(name): value for name, value in NAMED_SESSIONS.items()}[session]
+    whole, changes = (named, dict(settings or {})) if settings is None or isinstance(settings, Mapping) else (settings, {})
     if condition is not None:
         changes["condition"] = condition
     try:
@@ -142,9 +130,9 @@ def _choose(
 
 def _name(session: str, settings: SyntheticSettings, seed: int) -> str:
     """Name the image set; settings other than the named session's add a checksum, so that names never lie."""
+    named = {str(name): value.model_dump_json() for name, value in NAMED_SESSIONS.items()}[session]
     content = settings.model_copy(update={"condition": "natural"}).model_dump_json()
-    named = {str(name): value.model_dump_json() for name, value in NAMED_SESSIONS.items()}
-    mark = "" if named[session] == content else "-" + hashlib.sha256(content.encode()).hexdigest()[:8]
+    mark = "" if content == named else "-" + hashlib.sha256(content.encode()).hexdigest()[:8]
     return f"simulated-{session}{mark}-seed{seed}"
 
 
@@ -156,41 +144,21 @@ def _scale_weights(population: Population, covariance: np.ndarray) -> Float32[np
     return np.asarray((weights * scale).astype(np.float32))
 
 
-def _response_model(settings: SyntheticSettings, population: Population, noise: NoiseModel) -> ResponseModel:
-    total = noise.total_variance().astype(np.float64)
-    return ResponseModel(
-        exponent=settings.exponent,
-        amplitude=population.amplitude,
-        missed=population.missed,
-        gain_deviation=settings.gain_deviation,
-        shared_variance=total - noise.private_deviation.astype(np.float64) ** 2,
-        noise_variance=total,
-    )
-
-
 def _derive(
     settings: SyntheticSettings, images: SimulatedImages, sources: Sources, natural: np.ndarray, population: Population, seed: int
 ) -> np.ndarray:
-    """Return the images of a derived condition in units of contrast."""
-    contrast = to_contrast(images.pixels)
-    reference_settings = settings.model_copy(
-        update={"n_neurons": N_REFERENCE_NEURONS, "semantic_fraction": 0.0, "synergistic_pairs": 0}
-    )
+    """Return the pixels of a derived condition."""
+    changes = {"n_neurons": N_REFERENCE_NEURONS, "semantic_fraction": 0.0, "synergistic_pairs": 0}
     generator = generator_for(seed, "reference population")
-    other = draw_population(reference_settings, sources.subunits.row, sources.subunits.column, generator)
+    other = draw_population(settings.model_copy(update=changes), sources.subunits.row, sources.subunits.column, generator)
     reference = natural @ _scale_weights(other, np.cov(natural.T.astype(np.float64)))
     fields = population.field_row, population.field_column, FIELD_MARGIN_DEG / settings.deg_per_pixel
-    return derive_images(contrast, settings.condition, np.maximum(reference, 0), fields)
+    return derive_images(images.pixels, settings.condition, np.maximum(reference, 0), fields)
 
 
-def _draw_trials(
-    settings: SyntheticSettings,
-    potential: Float32[np.ndarray, "stimulus neuron"],
-    noise: NoiseModel,
-    model: ResponseModel,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _draw_trials(model: "_ResponseModel", potential: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return stimulus of each trial, responses, and spontaneous activity."""
+    settings, noise = model.settings, model.noise
     generator = generator_for(seed, f"trials {settings.condition}")
     stimulus_id = np.concatenate([generator.permutation(settings.n_stimuli) for _ in range(settings.n_repeats)])
     n_trials = len(stimulus_id)
@@ -203,11 +171,10 @@ def _draw_trials(
         trial += _noise(noise.broad_loadings, len(trial), generator)
         trial += time[rows] * noise.drift_loadings[:, 0]
         trial += generator.standard_normal(trial.shape, dtype=np.float32) * noise.private_deviation
-        responses[rows] = model.respond(trial, model.draw_gain(len(trial), generator), generator)
+        responses[rows] = model.respond(trial, generator)
     resting = potential.mean(0) + _noise(noise.broad_loadings, settings.n_spontaneous, generator)
     resting += generator.standard_normal(resting.shape, dtype=np.float32) * noise.private_deviation
-    spontaneous = model.respond(resting, model.draw_gain(len(resting), generator), generator)
-    return stimulus_id, responses, spontaneous
+    return stimulus_id, responses, model.respond(resting, generator)
 
 
 def _noise(loadings: np.ndarray, n_trials: int, generator: np.random.Generator) -> np.ndarray:
@@ -219,22 +186,165 @@ def _planted(
     population: Population, images: SimulatedImages, subunits: GaborSubunits | NetworkSubunits
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
     """Collect what was planted, by name, and its axes."""
-    neuron: dict[str, Float[np.ndarray, "neuron"] | np.ndarray] = {
-        "field_row": population.field_row,
-        "field_column": population.field_column,
-        "signal_to_noise": population.signal_to_noise,
-        "is_informative": population.is_informative,
-        "is_semantic": population.is_semantic,
-    }
+    names = ("field_row", "field_column", "signal_to_noise", "is_informative", "is_semantic")
+    planted: dict[str, np.ndarray] = {name: getattr(population, name) for name in names}
     if isinstance(subunits, GaborSubunits):
         main, has_field = population.main_subunit, population.main_subunit >= 0
         for name in ("size", "orientation", "frequency", "is_complex"):
             values = np.asarray(getattr(subunits, name), dtype=np.float64)
-            neuron[f"field_{name}"] = np.where(has_field, values[main], np.nan)
-    planted = neuron | {
-        "category": images.category,
-        "duplicate_of": images.duplicate_of,
-        "synergistic_pairs": population.synergistic_pairs,
-    }
-    axes: dict[str, tuple[str, ...]] = {name: ("neuron",) for name in neuron}
+            planted[f"field_{name}"] = np.where(has_field, values[main], np.nan)
+    axes: dict[str, tuple[str, ...]] = dict.fromkeys(planted, ("neuron",))
+    planted |= {"category": images.category, "duplicate_of": images.duplicate_of}
+    planted["synergistic_pairs"] = population.synergistic_pairs
     return planted, axes | {"category": ("stimulus",), "duplicate_of": ("stimulus",), "synergistic_pairs": ("pair", "member")}
+
+
+@dataclass(frozen=True, eq=False)
+class _NoiseModel:
+    """Noise of the potential, in units of a typical neuron's noise."""
+
+    signal_loadings: Float32[np.ndarray, "neuron direction"]  # noise in the directions of the population signal
+    # noise spread over the cortex, also present without stimulus, and that of pairs, (n_neurons, n_broad)
+    broad_loadings: Float32[np.ndarray, "neuron broad"]
+    drift_loadings: Float32[np.ndarray, "neuron 1"]  # change of each neuron's potential per standard deviation of time
+    private_deviation: Float32[np.ndarray, "neuron"]  # of the noise that no other neuron shares
+
+    def shared_loadings(self) -> Float32[np.ndarray, "neuron factor"]:
+        """Return all shared noise; independent factors of unit variance drive the columns."""
+        parts = [self.signal_loadings, self.broad_loadings]
+        if self.drift_loadings.any():
+            parts.append(self.drift_loadings)
+        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+    def total_variance(self) -> Float32[np.ndarray, "neuron"]:
+        return (self.shared_loadings() ** 2).sum(1) + self.private_deviation**2
+
+
+def _make_noise(
+    settings: SyntheticSettings,
+    population: Population,
+    source_covariance: Float[np.ndarray, "source source"],
+    drive_weights: Float32[np.ndarray, "source neuron"],
+    generator: np.random.Generator,
+) -> _NoiseModel:
+    r"""Make the noise of a population whose drive is ``sources @ drive_weights``.
+
+    More neurons cannot average away noise in the signal's own directions (Moreno-Bote et al. 2014, Nat. Neurosci. 17:1410,
+    https://doi.org/10.1038/nn.3807). For a given power it limits information most if its variance in each principal direction of
+    the signal is proportional to the square root of the signal's variance there: minimise :math:`\sum_k \lambda_k/\eta_k` for
+    fixed :math:`\sum_k\eta_k`.
+    """
+    n = settings.n_neurons
+    signal = _in_signal_directions(source_covariance, drive_weights)
+    signal *= np.sqrt(settings.information_limit * n / max((signal**2).sum(), 1e-12))
+    broad = _over_cortex(settings, population.position_um, generator)
+    private = np.maximum(1 - (signal**2).sum(1) - (broad**2).sum(1), LEAST_PRIVATE)
+    pairs = np.zeros((n, len(population.synergistic_pairs)), dtype=np.float32)
+    for number, pair in enumerate(population.synergistic_pairs):
+        pairs[pair, number] = np.sqrt(PAIR_VARIANCE)
+    drift = settings.drift * generator.standard_normal((n, 1))
+    return _NoiseModel(
+        signal_loadings=signal.astype(np.float32),
+        broad_loadings=np.concatenate([broad, pairs], axis=1).astype(np.float32),
+        drift_loadings=drift.astype(np.float32),
+        private_deviation=np.sqrt(private).astype(np.float32),
+    )
+
+
+def _in_signal_directions(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return principal directions of the signal scaled by the fourth root of its variance (unnormalised)."""
+    value, vector = torch.linalg.eigh(torch.from_numpy(covariance.astype(np.float64)))
+    half = vector * value.clamp_min(0).sqrt()
+    # neuron x source; spread @ spread.T is the signal covariance
+    spread = (half.T @ torch.from_numpy(weights.astype(np.float64))).T
+    gram_value, gram_vector = torch.linalg.eigh(spread.T @ spread)
+    kept = gram_value > 1e-6 * gram_value[-1].clamp_min(1e-12)
+    direction = spread @ (gram_vector[:, kept] / gram_value[kept].sqrt())
+    return np.asarray((direction * gram_value[kept] ** 0.25).flip(1).numpy())
+
+
+def _over_cortex(settings: SyntheticSettings, position_um: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return loadings of the broad noise: variance falls as 1/rank, grain becomes finer with rank."""
+    n, n_factors = len(position_um), settings.n_broad_factors
+    rank = np.arange(1, n_factors + 1)
+    # random plane waves over the cortex; their wavelength shortens with rank, so correlations fall with distance
+    wave = generator.standard_normal((2, n_factors)) * (rank / 4) ** 0.5 / CORRELATION_LENGTH_UM
+    phase = generator.uniform(0, 2 * np.pi, n_factors)
+    loadings = np.cos(position_um[:, :2] @ wave + phase) + 0.7 * generator.standard_normal((n, n_factors))
+    loadings *= rank**-0.5
+    loadings *= np.sqrt((1 - UNIFORM_PART) / (loadings**2).sum(1, keepdims=True))
+    uniform = np.sqrt(UNIFORM_PART) * np.exp(0.3 * generator.standard_normal((n, 1)) - 0.09)
+    return np.asarray(np.concatenate([uniform, loadings], axis=1) * np.sqrt(settings.broad_noise))
+
+
+def rectified_moment(level: Float[np.ndarray, "grid"], power: float) -> Float[np.ndarray, "grid"]:
+    r"""Return the expectation of max(level + e, 0) ** power for a standard normal e.
+
+    Gauss-Legendre quadrature over the part above threshold, which is smooth.
+
+    Examples
+    --------
+    At threshold the first moment is 1 / sqrt(2 pi) and the second one half:
+
+    >>> [round(float(rectified_moment(np.zeros(1), power)[0]), 4) for power in (1.0, 2.0)]
+    [0.3989, 0.5]
+    """
+    node, weight = np.polynomial.legendre.leggauss(120)
+    low = np.maximum(-level, -9.0)
+    half = np.full_like(low, 9.0)
+    half[low < 0] = (9.0 - low[low < 0]) / 2
+    noise = (low + half)[:, None] + half[:, None] * node
+    density = np.exp(-(noise**2) / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(((level[:, None] + noise).clip(0) ** power * density * weight).sum(1) * half)
+
+
+@dataclass(frozen=True, eq=False)
+class _ResponseModel:
+    """``response = kept · gain · amplitude · max(potential, 0) ** exponent``; the gain is common to all neurons of a trial."""
+
+    settings: SyntheticSettings
+    population: Population
+    noise: _NoiseModel
+
+    def respond(self, potential: Float32[np.ndarray, "trial neuron"], generator: np.random.Generator) -> np.ndarray:
+        """Draw a log-normal gain of mean 1 for each trial, and turn potentials into responses in place."""
+        log_variance = np.log1p(self.settings.gain_deviation**2)
+        gain = np.exp(np.sqrt(log_variance) * generator.standard_normal((len(potential), 1)) - log_variance / 2)
+        np.maximum(potential, 0, out=potential)
+        np.power(potential, np.float32(self.settings.exponent), out=potential)
+        potential *= self.population.amplitude.astype(np.float32)
+        potential *= gain.astype(np.float32)
+        potential *= generator.random(potential.shape, dtype=np.float32) >= self.population.missed.astype(np.float32)
+        return potential
+
+    def moments(self, potential: Float32[np.ndarray, "stimulus neuron"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        r"""Return mean, private variance and shared gain of a single trial given the mean potential of each image.
+
+        With noise deviation :math:`\tau`, level :math:`x` = potential / :math:`\tau` and :math:`F_q(x) = E[\max(x + e, 0)^q]`, mean
+        and variance of each neuron are exact. The covariance of two neurons is the first term of its Hermite series,
+        :math:`c_i c_j \rho_{ij}` with :math:`c = F_p'(x) = pF_{p-1}(x)`; what the higher terms add to a neuron's own variance is
+        counted as private. A gain of variance :math:`\gamma^2` multiplies second moments by :math:`1 + \gamma^2`; lost responses
+        multiply first moments by 1 - missed.
+        """
+        exponent, gain_deviation = self.settings.exponent, self.settings.gain_deviation
+        noise_variance = self.noise.total_variance().astype(np.float64)
+        shared_variance = noise_variance - self.noise.private_deviation.astype(np.float64) ** 2
+        level = np.linspace(LOWEST, HIGHEST, N_GRID)
+        first = rectified_moment(level, exponent)
+        slope = np.gradient(first, level) if exponent == 1 else exponent * rectified_moment(level, exponent - 1)
+        second = rectified_moment(level, 2 * exponent)
+        deviation = np.sqrt(noise_variance)
+        kept = 1 - self.population.missed
+        scale = kept * self.population.amplitude * deviation**exponent
+        growth = 1 + gain_deviation**2
+        means, private, gains = (np.empty(potential.shape, dtype=np.float32) for _ in range(3))
+        for start in range(0, len(potential), MOMENTS_CHUNK):
+            rows = slice(start, start + MOMENTS_CHUNK)
+            x = potential[rows] / deviation
+            mean = scale * np.interp(x, level, first)
+            gain = np.sqrt(growth) * scale / deviation * np.interp(x, level, slope)
+            variance = growth * scale**2 / kept * np.interp(x, level, second) - mean**2
+            means[rows], gains[rows] = mean, gain
+            private[rows] = variance - (gain**2 * shared_variance + gain_deviation**2 * mean**2)
+        np.maximum(private, LEAST_VARIANCE * private.mean(0), out=private)
+        return means, private, gains

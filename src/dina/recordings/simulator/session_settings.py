@@ -14,18 +14,14 @@ class SyntheticSettings(BaseModel):
     Parameters
     ----------
     family
-        "gabor_mixture": neurons mix rectified and energy-type Gabor subunits; "random_network": they mix units of
-        a convolutional network with random weights.
+        "gabor_mixture": neurons mix rectified and energy-type Gabor subunits; "random_network": they mix units of a convolutional
+        network with random weights.
     condition
         Stimulus set shown: the images themselves, or one of the four sets derived from them.
-    n_neurons, n_stimuli, n_repeats
-        Size of the session; every image is shown ``n_repeats`` times, in a new order each time.
-    height, width
-        Of the images, in pixels.
-    deg_per_pixel
-        Degrees of visual angle per pixel.
-    n_spontaneous
-        Number of time points without stimulus.
+    n_neurons, n_stimuli, n_repeats, n_spontaneous
+        Size of the session; every image is shown ``n_repeats`` times, in a new order each time. Time points without stimulus.
+    height, width, deg_per_pixel
+        Of the images, in pixels; degrees of visual angle per pixel.
     n_categories
         Number of kinds of scene (labels of the images).
     near_duplicates
@@ -38,25 +34,19 @@ class SyntheticSettings(BaseModel):
         Fraction of subunits that are energy-type (complex) rather than rectified linear (simple).
     field_scatter_deg
         Standard deviation of a neuron's subunits about its field centre, degrees.
-    signal_to_noise
-        Median ratio of signal to noise variance of a neuron before its non-linearity.
-    signal_to_noise_spread
-        Standard deviation of the natural logarithm of that ratio over neurons.
-    threshold
-        Mean distance of the resting potential above the threshold, in units of the noise.
-    exponent
-        Of the rectifying power law that turns potential into response.
+    signal_to_noise, signal_to_noise_spread
+        Median over neurons of the ratio of signal to noise variance before the non-linearity; standard deviation of its logarithm.
+    threshold, exponent
+        Mean distance of the resting potential above the threshold, in units of the noise; exponent of the rectifying power law.
     missed
         Mean probability that a response is lost (recorded as zero), whatever the image.
     gain_deviation
         Standard deviation over trials of the gain that multiplies all responses of a trial (mean 1).
     information_limit
-        Fraction of a neuron's noise variance, on average, that lies in the directions of the population signal.
-        It alone sets the level of the ideal observer.
-    broad_noise
-        Fraction of a neuron's noise variance shared over the cortex with a power-law spectrum.
-    n_broad_factors
-        Number of components of that noise.
+        Fraction of a neuron's noise variance, on average, that lies in the directions of the population signal. It alone sets the
+        level of the ideal observer.
+    broad_noise, n_broad_factors
+        Fraction of a neuron's noise variance shared over the cortex with a power-law spectrum; number of its components.
     semantic_fraction
         Fraction of the neurons driven by the category of the image and by nothing else.
     informative_fraction
@@ -66,8 +56,8 @@ class SyntheticSettings(BaseModel):
     frequency_limit_cpd
         Neurons see nothing above this spatial frequency; None for no limit.
     field_region
-        (top, bottom, left, right) in pixels: neurons see nothing outside, and field centres lie inside; None for
-        the usual part of the screen.
+        (top, bottom, left, right) in pixels: neurons see nothing outside, and field centres lie inside; None for the usual part
+        of the screen.
     synergistic_pairs
         Number of pairs in which one neuron carries only the other's noise.
     drift
