@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.analyses.contributions.contribution_findings import describe_contributions
+from dina.analyses.contributions.compute import describe_contributions
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_strength import NeuronStrength
 from dina.statistics.finding import Finding

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
-from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.score_changes import margins
 from dina.data.pairs import make_task
 from dina.models.noise import LowRankNoise

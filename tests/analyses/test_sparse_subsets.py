@@ -8,20 +8,16 @@ import pytest
 import torch
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.neuron_strength import measure_strength, shrink_ratios
-from dina.analyses.neuron_subsets.sparse_findings import area_under, compare_with_surrogates, describe_curves, fraction_needed
+from dina.analyses.neuron_strength import compare_with_surrogates, measure_strength, shrink_ratios
 from dina.analyses.neuron_subsets.sparse_subsets import (
     SparseSubsetSettings,
     SparseSubsetsResult,
     analyse_sparse_subsets,
-    kept_sizes,
+    area_under,
+    describe_curves,
+    fraction_needed,
 )
-from dina.analyses.neuron_subsets.subset_curves import (
-    SubsetCurves,
-    draw_orders,
-    match_order,
-    subset_sizes,
-)
+from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders, kept_sizes, match_order, subset_sizes
 from dina.analyses.query_trials import QueryTrials
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser

@@ -23,23 +23,11 @@ MEANING = {
 
 @torch.no_grad()
 def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"] | None = None) -> xr.Dataset:
-    r"""Return the matrices P, Q, R, T, G, H of the neuron attention with named axes.
+    """Return the matrices P, Q, R, T, G, H of the neuron attention among some neurons (default: all), dimensionless.
 
     With responses r scaled to [0, 1] neuron i gives neuron j the score :math:`r_j (r_i P_{ij} + R_{ij}) + r_i Q_{ij} + T_{ij}` and
-    reads :math:`r_j G_{ij} + H_{ij}` from it. They are weights: large ones need not matter for what is decoded.
-
-    Parameters
-    ----------
-    tower
-        Trained.
-    neurons
-        Which neurons; None for all.
-
-    Returns
-    -------
-    matrices
-        Dimensionless, axes ``asking`` (attending) and ``asked`` (attended neuron); the attribute ``asymmetry`` of each is the share of its squared norm
-        in its antisymmetric part: 0 if every pair acts both ways alike, one half for unrelated directions, 1 if all are opposed.
+    reads :math:`r_j G_{ij} + H_{ij}` from it. They are weights: large ones need not matter for what is decoded. The axes are
+    ``asking`` (attending) and ``asked`` (attended neuron); the attribute ``asymmetry`` comes from `asymmetry`.
 
     Raises
     ------
@@ -77,6 +65,8 @@ def attention_matrices(tower: NeuronAttention, neurons: Int[np.ndarray, "chosen"
 def asymmetry(matrix: Float[Tensor, "row column"]) -> float:
     """Return the share of the squared norm of a square matrix that is antisymmetric; NaN for zeros.
 
+    It is 0 if every pair acts both ways alike, one half for unrelated directions, 1 if all are opposed.
+
     Examples
     --------
     >>> asymmetry(torch.eye(3)), asymmetry(torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))
@@ -88,17 +78,8 @@ def asymmetry(matrix: Float[Tensor, "row column"]) -> float:
 
 @torch.no_grad()
 def received_attention(tower: NeuronAttention, responses: Float[np.ndarray, "trial neuron"]) -> Float[np.ndarray, "neuron"]:
-    """Return how much attention each neuron receives from all, on average over trials; all together sum to 1.
+    """Return how much attention each neuron receives from all, on average over standardised trials; all together sum to 1.
 
-    Parameters
-    ----------
-    tower
-        Trained.
-    responses
-        Standardised, some trials, shape ``(n_trials, n_neurons)``.
-
-    Notes
-    -----
     Attention is not contribution: what a neuron is read for is another matter (G and H).
     """
     device = tower.lowest.device

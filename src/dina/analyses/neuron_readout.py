@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.analyses.cosine_readout import CosineReadout
-from dina.analyses.likelihood_readout import LikelihoodReadout
-from dina.analyses.score_changes import ScoreChanges, Treatment, margins
+from dina.analyses.closed_readouts import CosineReadout, LikelihoodReadout
+from dina.analyses.score_changes import ScoreChanges, Scores, Targets, Treatment, Trials, margins
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
@@ -24,63 +23,43 @@ N_GROUPS = 16  # of neurons that join together in a permutation: one run of the 
 
 @runtime_checkable
 class NeuronReadout(Protocol):
-    """A decoder with one gallery, of which any neurons can be taken away; responses are standardised, double precision."""
+    """A decoder with one gallery, of which any neurons can be taken away."""
 
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        ...
 
-    def scores(self, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query gallery"]:
+    def scores(self, responses: Trials) -> Scores:
         """Return the score of every candidate for every response, from all neurons."""
-        ...
 
-    def changes(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
-    ) -> ScoreChanges:
+    def changes(self, responses: Trials, target: Targets, treatment: Treatment) -> ScoreChanges:
         """Return what every query loses without each neuron."""
-        ...
 
-    def margins_lost(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
-    ) -> Float[Tensor, "query neuron"]:
+    def margins_lost(self, responses: Trials, target: Targets, treatment: Treatment) -> Float[Tensor, "query neuron"]:
         """Return by how much each query's margin falls without each neuron."""
-        ...
 
     def subset_scores(
-        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
-    ) -> Iterator[Float[Tensor, "query gallery"]]:
+        self, responses: Trials, order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
+    ) -> Iterator[Scores]:
         """Yield the scores from the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order``."""
-        ...
 
-    def marginal_gains(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], order: Int[Tensor, "neuron"]
-    ) -> Float[Tensor, "neuron"]:
+    def marginal_gains(self, responses: Trials, target: Targets, order: Int[Tensor, "neuron"]) -> Float[Tensor, "neuron"]:
         """Return what each neuron adds to the mean margin when neurons join in ``order``."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class TowerReadout:
-    """Scores of towers whose neural side has no closed form, from runs with responses set to their mean.
-
-    Parameters
-    ----------
-    towers
-        Fitted.
-    image_maps
-        Of the gallery, on the towers' device, shape ``(n_gallery, channel, height, width)``.
-    """
+    """Scores of towers whose neural side has no closed form, from runs with responses set to their mean."""
 
     towers: AlignedTowers
-    image_maps: Float[Tensor, "gallery channel height width"]
+    image_maps: Float[Tensor, "gallery channel height width"]  # of the gallery, on the towers' device
 
     @classmethod
     @torch.no_grad()
     def of(cls, towers: AlignedTowers, images: Float[Tensor, "gallery channel height width"]) -> "TowerReadout":
         """Return the readout of fitted towers for candidate images (units of contrast)."""
         towers.eval()
-        chunks = (images[i : i + IMAGES_AT_ONCE].to(towers.device) for i in range(0, len(images), IMAGES_AT_ONCE))
+        chunks = (chunk.to(towers.device) for chunk in torch.split(images, IMAGES_AT_ONCE))
         return cls(towers, torch.cat([towers.image_tower(chunk).float() for chunk in chunks]))
 
     @property
@@ -89,7 +68,7 @@ class TowerReadout:
         return self.towers.neural_tower.n_neurons
 
     @torch.no_grad()
-    def scores(self, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query gallery"]:
+    def scores(self, responses: Trials) -> Scores:
         """Return the score of every candidate for every response."""
         return self._scores(responses)
 
@@ -98,9 +77,7 @@ class TowerReadout:
         presentations = torch.ones(len(responses), device=maps.device)
         return self.towers.comparison(maps, self.image_maps, presentations).double().cpu()
 
-    def margins_lost(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
-    ) -> Float[Tensor, "query neuron"]:
+    def margins_lost(self, responses: Trials, target: Targets, treatment: Treatment) -> Float[Tensor, "query neuron"]:
         """Return response times slope of the margin: to first order what silencing each neuron costs.
 
         One backward pass serves all neurons. `sampled_changes` gives the exact cost for some of them.
@@ -109,16 +86,12 @@ class TowerReadout:
         (slope,) = torch.autograd.grad(margins(self._scores(variable), target).sum(), variable)
         return (slope * variable).detach().double()
 
-    def changes(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], treatment: Treatment
-    ) -> ScoreChanges:
+    def changes(self, responses: Trials, target: Targets, treatment: Treatment) -> ScoreChanges:
         """Return what every query loses when each neuron in turn is silenced, one run of the tower per neuron."""
         return self.sampled_changes(responses, target, tuple(range(self.n_neurons)))
 
     @torch.no_grad()
-    def sampled_changes(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], neurons: tuple[int, ...]
-    ) -> ScoreChanges:
+    def sampled_changes(self, responses: Trials, target: Targets, neurons: tuple[int, ...]) -> ScoreChanges:
         """Return what every query loses when each of some neurons is silenced; NaN for all other neurons."""
         whole = self._scores(responses)
         score, margin, rank = whole.gather(1, target[:, None])[:, 0], margins(whole, target), _ranks(whole, target)
@@ -133,17 +106,15 @@ class TowerReadout:
         return ScoreChanges(*lost)
 
     def subset_scores(
-        self, responses: Float[Tensor, "query neuron"], order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
-    ) -> Iterator[Float[Tensor, "query gallery"]]:
+        self, responses: Trials, order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
+    ) -> Iterator[Scores]:
         """Yield the scores with all but the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order`` silenced."""
         for size in sizes:
             kept = torch.zeros(self.n_neurons, dtype=responses.dtype)
             kept[order[:size]] = 1
             yield self.scores(responses * kept)
 
-    def marginal_gains(
-        self, responses: Float[Tensor, "query neuron"], target: Int[Tensor, "query"], order: Int[Tensor, "neuron"]
-    ) -> Float[Tensor, "neuron"]:
+    def marginal_gains(self, responses: Trials, target: Targets, order: Int[Tensor, "neuron"]) -> Float[Tensor, "neuron"]:
         """Return what groups of neurons add to the mean margin as they join in ``order``, shared equally within each."""
         gains = torch.zeros(self.n_neurons, dtype=torch.float64)
         before = float(margins(self.scores(torch.zeros_like(responses)), target).mean())
@@ -174,15 +145,7 @@ def is_closed_form(towers: AlignedTowers) -> bool:
 
 
 def readout_of(towers: AlignedTowers, images: ContrastImages) -> NeuronReadout:
-    """Return the readout of fitted towers for candidate images: in closed form where there is one.
-
-    Parameters
-    ----------
-    towers
-        Fitted.
-    images
-        The gallery, in units of contrast.
-    """
+    """Return the readout of fitted towers for candidate images (units of contrast): in closed form where there is one."""
     gallery = torch.from_numpy(images)
     if not is_closed_form(towers):
         return TowerReadout.of(towers, gallery)

@@ -1,5 +1,6 @@
-"""How strongly and how reliably each neuron responds to the training images, and how unequal neurons truly are in that."""
+"""How strongly and how reliably each neuron responds, and whether contributions are more unequal than that explains."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,8 +8,10 @@ from jaxtyping import Float
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs
+from dina.statistics.finding import Finding
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
-from dina.statistics.sparseness import gini_sparseness
+from dina.statistics.resampling import resample_counts
+from dina.statistics.sparseness import gini_sparseness, treves_rolls_sparseness
 
 BELOW_ZERO = (
     "Mean responses say how strongly neurons respond only where no response lies below zero; here some do, as z-scores do."
@@ -16,33 +19,20 @@ BELOW_ZERO = (
 HIGHEST_FRACTION = 0.999  # of signal in a neuron's variance: a ratio of signal to noise stays finite
 N_HALVINGS = 5
 LEAST_RELIABILITY = 0.5
-MOST_ERROR = 0.1
-"""Gini coefficient that errors alone may have where ratios are less reliable: that of a margin of the verdicts."""
+MOST_RESAMPLES = 500
+MEASURES = {"gini": gini_sparseness, "treves_rolls": treves_rolls_sparseness}
+MOST_ERROR = 0.1  # Gini coefficient that errors alone may have where ratios are less reliable: a margin of the verdicts
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronStrength:
-    """Properties of single neurons from training trials; nothing here knows of any decoder.
+    """Properties of single neurons from training trials; no decoder takes part."""
 
-    Parameters
-    ----------
-    mean_response
-        In the recording's units, shape ``(n_neurons,)``.
-    reliability
-        Correlation between halves of the trials, shape ``(n_neurons,)``; NaN without repeats or for a constant neuron.
-    signal_to_noise
-        Signal variance over noise variance of single trials, at least 0, same shape; NaN as above.
-    reason
-        Why reliability and signal-to-noise are NaN everywhere; "" where they are not.
-    rate_reason
-        Why mean responses do not say how strongly neurons respond; "" where they do.
-    """
-
-    mean_response: Float[np.ndarray, "neuron"]
-    reliability: Float[np.ndarray, "neuron"]
-    signal_to_noise: Float[np.ndarray, "neuron"]
-    reason: str = ""
-    rate_reason: str = ""
+    mean_response: Float[np.ndarray, "neuron"]  # in the recording's units
+    reliability: Float[np.ndarray, "neuron"]  # correlation between halves of the trials; NaN without repeats or if constant
+    signal_to_noise: Float[np.ndarray, "neuron"]  # variances of single trials, at least 0; NaN as above
+    reason: str = ""  # why reliability and signal-to-noise are NaN everywhere; "" where they are not
+    rate_reason: str = ""  # why mean responses do not say how strongly neurons respond; "" where they do
 
 
 def measure_strength(train: Pairs) -> NeuronStrength:
@@ -63,28 +53,11 @@ def measure_strength(train: Pairs) -> NeuronStrength:
     return NeuronStrength(mean, reliability, _ratio_of(fraction), "", rate_reason)
 
 
-def shrink_ratios(
-    train: Pairs, strength: NeuronStrength, generator: np.random.Generator
-) -> tuple[Float[np.ndarray, "neuron"], str]:
+def shrink_ratios(train: Pairs, strength: NeuronStrength, generator: np.random.Generator) -> tuple[np.ndarray, str]:
     r"""Draw estimated signal-to-noise ratios together until they are as unequal as the true ones must be.
 
-    Errors of estimation make neurons seem more unequal than they are.
-
-    Parameters
-    ----------
-    train
-        Training trials.
-    strength
-        What was measured on all of them.
-    generator
-        Of the halves.
-
-    Returns
-    -------
-    ratios
-        At least 0, shape ``(n_neurons,)``; which neuron has which is no better known than before, but their distribution is.
-    reason
-        Why they cannot be had; "" where they can.
+    Errors of estimation make neurons seem more unequal than they are. Returns the ratios and why they cannot be had ("" where they
+    can). Which neuron has which ratio is no better known than before, but their distribution is.
 
     Notes
     -----
@@ -118,6 +91,79 @@ def shrink_ratios(
         return np.full(len(ratios), np.nan), reason
     mean = ratios.mean()
     return mean + np.sqrt(reliability) * (ratios - mean), ""
+
+
+def compare_with_surrogates(
+    by_image: Float[np.ndarray, "gallery neuron"],
+    strengths: Mapping[str, Float[np.ndarray, "neuron"]],
+    n_resamples: int,
+    generator: np.random.Generator,
+    unknown: Mapping[str, str] | None = None,
+) -> tuple[Finding, ...]:
+    """Measure how unequal contributions are, and by how much more than those of surrogate populations.
+
+    Neurons of a surrogate contribute in proportion to their mean responses, as Poisson neurons with equal tuning would; in
+    proportion to their signal-to-noise ratios, as neurons with independent noise would; or all the same. Strengths must be as
+    unequal as the true ones, not made more so by errors (`shrink_ratios`). To each expected contribution an error is added that
+    is as large as the standard error of the observed one, because errors of estimation alone make contributions unequal.
+    Negative contributions count as zero.
+
+    Parameters
+    ----------
+    by_image
+        Margin lost without each neuron by image.
+    strengths
+        Surrogate → strength of each neuron, at least 0.
+    n_resamples
+        Bootstrap resamples of images; at most 500 are drawn.
+    generator
+        Source of randomness.
+    unknown
+        Surrogate → why it could not be made, "" where it could.
+
+    References
+    ----------
+    Buzsáki & Mizuseki (2014), Nat. Rev. Neurosci. 15:264. https://doi.org/10.1038/nrn3687
+    """
+    n_images, n_neurons = by_image.shape
+    mean, error = by_image.mean(0), by_image.std(0, ddof=1) / np.sqrt(n_images)
+    expected = {name: _share(values) * mean.sum() for name, values in strengths.items()}
+    n_drawn = min(n_resamples, MOST_RESAMPLES)
+    counts = resample_counts(n_images, n_drawn, generator)
+    resampled = {measure: np.empty(n_drawn) for measure in MEASURES}
+    surrogate = {(measure, name): np.empty(n_drawn) for measure in MEASURES for name in expected}
+    for draw, count in enumerate(counts):
+        shift = count @ by_image / n_images - mean
+        noise = shift + error * generator.standard_normal(n_neurons)
+        for measure, inequality in MEASURES.items():
+            resampled[measure][draw] = _inequality(mean + shift, inequality)
+            for name, values in expected.items():
+                surrogate[measure, name][draw] = _inequality(values + noise, inequality)
+    found = []
+    for measure, inequality in MEASURES.items():
+        value, drawn = _inequality(mean, inequality), resampled[measure]
+        # resampling adds the error of estimation a second time, which makes contributions more unequal
+        centred = drawn - (float(drawn.mean()) - value)
+        found.append(Finding.from_draws(f"contribution_{measure}", value, "1", n_images, centred))
+    for (measure, name), drawn in surrogate.items():
+        difference = resampled[measure] - drawn
+        words = f"contributions in proportion to {name.replace('_', ' ')}" if name != "equal" else "all contributions equal"
+        title, value = f"{measure}_excess_over_{name}", float(difference.mean())
+        found.append(Finding.from_draws(title, value, "1", n_images, difference, drawn - drawn.mean(), words))
+    for name, why in (unknown or {}).items():
+        found += [Finding(f"{measure}_excess_over_{name}", np.nan, "1", n_images, reason=why) for measure in MEASURES if why]
+    return tuple(found)
+
+
+def _share(strength: np.ndarray) -> np.ndarray:
+    known = np.nan_to_num(np.maximum(strength, 0.0))
+    total = known.sum()
+    return known / total if total > 0 else np.full(len(known), 1 / len(known))
+
+
+def _inequality(contributions: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> float:
+    positive = np.maximum(contributions, 0.0)[:, None]
+    return float(measure(positive)[0])
 
 
 def _ratio_of(fraction: Float[np.ndarray, "neuron"]) -> Float[np.ndarray, "neuron"]:

@@ -16,24 +16,12 @@ from dina.shapes import ContrastImages
 
 @dataclass(frozen=True, eq=False)
 class QueryTrials:
-    """Trials and the images among which each is sought, in the double precision that differences of scores need.
+    """Trials and the images among which each is sought, in the double precision that differences of scores need."""
 
-    Parameters
-    ----------
-    images
-        The gallery, in units of contrast, shape ``(n_gallery, channel, height, width)``.
-    responses
-        Standardised, shape ``(n_queries, n_neurons)``.
-    target
-        Place in the gallery of the image shown in each query, shape ``(n_queries,)``.
-    kind
-        "single_trial", or "averaged" where the recording stores averages only.
-    """
-
-    images: ContrastImages
-    responses: Float[Tensor, "query neuron"]
-    target: Int[Tensor, "query"]
-    kind: QueryKind
+    images: ContrastImages  # the gallery, in units of contrast
+    responses: Float[Tensor, "query neuron"]  # standardised
+    target: Int[Tensor, "query"]  # place in the gallery of the image shown
+    kind: QueryKind  # "averaged" where the recording stores averages only
 
     @classmethod
     def of_test(cls, decoded: Decoded) -> "QueryTrials":
@@ -50,15 +38,9 @@ class QueryTrials:
         position = np.full(train.n_stimuli, -1, dtype=np.int64)
         position[chosen] = np.arange(n_images)
         rows = np.flatnonzero(position[train.stimulus_index] >= 0)
-        part = Pairs(
-            images=train.images[chosen],
-            stimulus_id=train.stimulus_id[chosen],
-            responses=train.responses[rows],
-            stimulus_index=position[train.stimulus_index[rows]],
-            n_presentations=train.n_presentations[rows],
-            standardiser=train.standardiser,
-        )
-        return cls._of(part)
+        index, presentations = position[train.stimulus_index[rows]], train.n_presentations[rows]
+        images, ids = train.images[chosen], train.stimulus_id[chosen]
+        return cls._of(Pairs(images, ids, train.responses[rows], index, presentations, train.standardiser))
 
     @classmethod
     def _of(cls, pairs: Pairs) -> "QueryTrials":
@@ -79,7 +61,7 @@ class QueryTrials:
         return replace(self, responses=self.responses[:n_queries], target=self.target[:n_queries])
 
     def first_images(self, n_images: int) -> "QueryTrials":
-        """Return the queries about the first images of the gallery, which stays as it is."""
+        """Return the queries about the first images of the gallery; the gallery stays whole."""
         rows = self.target < n_images
         return replace(self, responses=self.responses[rows], target=self.target[rows])
 
@@ -98,12 +80,12 @@ class QueryTrials:
 
 
 def mean_contributions(decoded: Decoded) -> Float[np.ndarray, "neuron"]:
-    """Return what each neuron contributes to decoding test images, shape ``(n_neurons,)``; to first order if not exactly."""
+    """Return what each neuron contributes to decoding test images; to first order where there is no closed form."""
     return _mean_contributions(decoded, QueryTrials.of_test(decoded))
 
 
 def rank_on_training(decoded: Decoded, n_images: int) -> Float[np.ndarray, "neuron"]:
-    """Return what each neuron contributes to decoding training images, shape ``(n_neurons,)``; test images are not read.
+    """Return what each neuron contributes to decoding training images; test images are not read.
 
     The towers were fitted on these images, so all contributions are too large. Use only their order.
     """
@@ -113,5 +95,4 @@ def rank_on_training(decoded: Decoded, n_images: int) -> Float[np.ndarray, "neur
 def _mean_contributions(decoded: Decoded, trials: QueryTrials) -> Float[np.ndarray, "neuron"]:
     treatment = treatments_of(decoded.towers)[0]
     lost = readout_of(decoded.towers, trials.images).margins_lost(trials.responses, trials.target, treatment)
-    mean: np.ndarray = trials.by_image(lost).mean(0)
-    return mean
+    return np.asarray(trials.by_image(lost).mean(0))

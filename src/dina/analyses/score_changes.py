@@ -8,27 +8,24 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK = 4_000_000
-"""Largest number of (candidate, neuron) entries compared at a time (32 MB in double precision)."""
-
+CHUNK = 4_000_000  # (candidate, neuron) entries compared at a time, at most: 32 MB in double precision
 
 Treatment = Literal["removed", "silenced"]
 """A neuron is removed: as if it had never been recorded. It is silenced: recorded, but at its mean response."""
+
+Trials = Float[Tensor, "query neuron"]
+"""Standardised responses, one row per query, in double precision."""
+Targets = Int[Tensor, "query"]
+"""Place in the gallery of the image shown in each query."""
+Scores = Float[Tensor, "query gallery"]
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreChanges:
     """What every query loses without each neuron; positive numbers say that the neuron helped.
 
-    Parameters
-    ----------
-    score_lost
-        Score of the target with the neuron less that without it, in units of the score, shape ``(n_queries, n_neurons)``:
-        how much less alike the maps of response and image become.
-    margin_lost
-        The same for the target's score less the mean score of all other candidates, same shape.
-    rank_lost
-        By how many places the target falls, same shape; ties count by half.
+    Lost are the score of the target (in units of the score), its margin over the mean score of all other candidates (same
+    units), and places in the ranking, where ties count by half.
     """
 
     score_lost: Float[Tensor, "query neuron"]
@@ -38,52 +35,45 @@ class ScoreChanges:
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    r"""Losses of the form :math:`u_{qj} A_{ij} - C_{ij}` for query q, candidate i and neuron j; never held as a whole.
+    r"""Losses :math:`u_{qj} A_{ij} - C_{ij}` of query q, candidate i and neuron j, with factor u, weight A and offset C.
 
-    Parameters
-    ----------
-    factor
-        :math:`u`, shape ``(n_queries, n_neurons)``.
-    weight, offset
-        :math:`A` and :math:`C`, shape ``(n_gallery, n_neurons)``.
+    The three-way array is never held as a whole.
     """
 
     factor: Float[Tensor, "query neuron"]
     weight: Float[Tensor, "gallery neuron"]
     offset: Float[Tensor, "gallery neuron"]
 
-    def target_loss(self, target: Int[Tensor, "query"]) -> Float[Tensor, "query neuron"]:
+    def target_loss(self, target: Targets) -> Float[Tensor, "query neuron"]:
         """Return what the target of each query loses."""
         return self.factor * self.weight[target] - self.offset[target]
 
-    def others_loss(self, target: Int[Tensor, "query"]) -> Float[Tensor, "query neuron"]:
+    def others_loss(self, target: Targets) -> Float[Tensor, "query neuron"]:
         """Return what all other candidates lose on average."""
         n_others = len(self.weight) - 1
         weight, offset = ((part.sum(0) - part[target]) / n_others for part in (self.weight, self.offset))
         return self.factor * weight - offset
 
-    def rank_loss(self, scores: Float[Tensor, "query gallery"], target: Int[Tensor, "query"]) -> Float[Tensor, "query neuron"]:
+    def rank_loss(self, scores: Scores, target: Targets) -> Float[Tensor, "query neuron"]:
         """Return by how many places the target of each query falls without each neuron.
 
         Only candidates that some neuron could bring past the target are compared; the bound is exact.
         """
-        n_neurons = self.weight.shape[1]
         largest_weight, largest_offset = self.weight.abs().amax(0), self.offset.abs().amax(0)
         result = torch.zeros_like(self.factor)
-        rows = max(1, CHUNK // n_neurons)
+        rows = max(1, CHUNK // self.weight.shape[1])
         for query, image in enumerate(target.tolist()):
             factor = self.factor[query]
             gap = scores[query] - scores[query, image]
             reach = 2 * float((factor.abs() * largest_weight + largest_offset).max())
             near = torch.where(gap.abs() <= reach * (1 + 1e-9))[0]
-            near = near[near != image]
-            for part in torch.split(near, rows):
+            for part in torch.split(near[near != image], rows):
                 loss = factor * (self.weight[part] - self.weight[image]) - (self.offset[part] - self.offset[image])
                 result[query] += _lead(gap[part, None] - loss).sum(0) - _lead(gap[part]).sum()
         return result
 
 
-def margins(scores: Float[Tensor, "query gallery"], target: Int[Tensor, "query"]) -> Float[Tensor, "query"]:
+def margins(scores: Scores, target: Targets) -> Float[Tensor, "query"]:
     """Return the score of each target less the mean score of all other candidates.
 
     Examples

@@ -1,5 +1,6 @@
-"""What decoding loses without each neuron: exactly where the decoder is linear in it, else by sampling."""
+"""What decoding loses without each neuron, and whether halves of the images, other measures, and planted neurons agree."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,20 +8,36 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
-from torch import Tensor
 
 from dina.analyses.analysis import AnalysisSettings
-from dina.analyses.contributions.contribution_findings import describe_contributions
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
-from dina.analyses.neuron_strength import measure_strength
+from dina.analyses.neuron_strength import NeuronStrength, measure_strength
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.analyses.score_changes import ScoreChanges, Treatment
 from dina.data.pairs import QueryKind
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import prediction_range
+from dina.statistics.rank_association import rank_correlation, roc_area, spearman_null, spearman_with_interval
+from dina.statistics.reliability import spearman_brown
+from dina.statistics.resampling import percentile_interval, resample_counts
+
+MOST_RESAMPLES = 500
+N_HALVINGS = 20
+Z = 1.96  # a contribution counts as seen where it is more standard errors above zero than this
+TENTH = 0.1
+FEWEST_EXACT = 3  # neurons needed to estimate the error of the first order
+RANKS = "neurons permuted"
+UNRELIABLE = (
+    "Contributions to two halves of the test images do not agree beyond doubt, so that their errors cannot be allowed for."
+)
+
+ByNeuron = Float[np.ndarray, "neuron"]
+Estimate = tuple[ByNeuron, ByNeuron]
+"""Contributions of all neurons, and their standard errors."""
 
 
 class ContributionSettings(AnalysisSettings):
@@ -49,74 +66,43 @@ class ContributionSettings(AnalysisSettings):
 class ContributionsResult:
     """What every neuron contributes; positive means that decoding is worse without it.
 
-    Parameters
-    ----------
-    treatment
-        How a neuron was taken out in ``contribution``: "removed" where the decoder has a noise model, else "silenced".
-    units
-        Of margins: "nat" for log likelihoods, else "1".
-    kind
-        Of the queries.
-    contribution
-        Mean over test images of the margin lost without each neuron, shape ``(n_neurons,)``.
-    error
-        Its standard error over images, same shape.
-    means
-        Name → mean over test images of what is lost, shape ``(n_neurons,)``: ``score_lost_removed``,
-        ``margin_lost_removed``, ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. Where only
-        a sample is exact, ``margin_lost_first_order`` is the first order for the same trials.
-    changes
-        Treatment → what every query loses without every neuron; NaN where it was not computed.
-    target
-        Image of each query, place among the test images, shape ``(n_queries,)``.
-    stimulus_id
-        Identity of the image of each query, same shape.
-    training_contribution
-        As ``contribution``, on training images: neurons are ranked by it, so the test images serve once only.
-    shapley, shapley_error
-        Shapley values and their standard errors, shape ``(n_neurons,)``.
-    statistics
-        The findings.
+    ``means`` holds, by name, the mean over test images of what is lost: ``score_lost_removed``, ``margin_lost_removed``,
+    ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. Where only a sample is exact,
+    ``margin_lost_first_order`` is the first order for the same trials.
     """
 
-    treatment: Treatment
-    units: str
-    kind: QueryKind
-    contribution: Float[np.ndarray, "neuron"]
-    error: Float[np.ndarray, "neuron"]
-    means: dict[str, Float[np.ndarray, "neuron"]]
-    changes: dict[Treatment, ScoreChanges]
-    target: Int[np.ndarray, "query"]
-    stimulus_id: Int[np.ndarray, "query"]
-    training_contribution: Float[np.ndarray, "neuron"]
-    shapley: Float[np.ndarray, "neuron"]
-    shapley_error: Float[np.ndarray, "neuron"]
+    treatment: Treatment  # in ``contribution``: "removed" where the decoder has a noise model, else "silenced"
+    units: str  # of margins: "nat" for log likelihoods, else "1"
+    kind: QueryKind  # of the queries
+    contribution: ByNeuron  # mean over test images of the margin lost without each neuron
+    error: ByNeuron  # its standard error over images
+    means: dict[str, ByNeuron]
+    changes: dict[Treatment, ScoreChanges]  # of every query without every neuron; NaN where not computed
+    target: Int[np.ndarray, "query"]  # image of each query, place among the test images
+    stimulus_id: Int[np.ndarray, "query"]  # its identity
+    training_contribution: ByNeuron  # on training images: neurons are ranked by it, so the test images serve only once
+    shapley: ByNeuron
+    shapley_error: ByNeuron  # standard error from the sampling of permutations
     statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
-        """Return all arrays with named axes and units; what every trial loses in single precision, which is enough to draw."""
-        margin, each = {"units": self.units}, ("lost_by", "query", "neuron")
-        variables: dict[str, tuple[tuple[str, ...] | str, np.ndarray, dict[str, str]]] = {
-            "contribution": ("neuron", self.contribution, margin),
-            "contribution_error": ("neuron", self.error, margin),
-            "training_contribution": ("neuron", self.training_contribution, margin),
-            "shapley": ("neuron", self.shapley, margin),
-            "shapley_error": ("neuron", self.shapley_error, margin),
-            "target": ("query", self.target, {"units": "1", "long_name": "place among the test images"}),
+        """Return all arrays with named axes and units; the losses of every trial in single precision, which is enough to draw."""
+        by_neuron = {"contribution": self.contribution, "contribution_error": self.error, "shapley": self.shapley}
+        by_neuron |= {"shapley_error": self.shapley_error, "training_contribution": self.training_contribution, **self.means}
+        each = {
+            name: np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
+            for name in ("score_lost", "margin_lost", "rank_lost")
         }
-        places = {"units": "places"}
-        for name, values in self.means.items():
-            variables[name] = ("neuron", values, places if name.startswith("rank") else margin)
-        for name in ("score_lost", "margin_lost", "rank_lost"):
-            lost = np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
-            variables[name] = (each, lost, places if name == "rank_lost" else margin)
         attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
-        dataset = xr.Dataset(
-            variables, {"lost_by": list(self.changes), **stimulus_coordinates({"query": self.stimulus_id})}, attributes
-        )
-        for name in ("score_lost", "margin_lost", "rank_lost"):
+        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {name: (("neuron",), by_neuron[name]) for name in by_neuron}
+        variables |= {name: (("lost_by", "query", "neuron"), values) for name, values in each.items()}
+        coordinates = {"lost_by": list(self.changes), **stimulus_coordinates({"query": self.stimulus_id})}
+        dataset = xr.Dataset(variables, coordinates, attributes)
+        for name in variables:
+            dataset[name].attrs["units"] = "places" if name.startswith("rank") else self.units
+        for name in each:
             dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
-        return dataset
+        return dataset.assign(target=("query", self.target, {"units": "1", "long_name": "place among the test images"}))
 
     def findings(self) -> tuple[Finding, ...]:
         """Return agreement of the contributions with themselves, with other measures, and with what was planted."""
@@ -127,16 +113,9 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     """Take every neuron out of the decoder in turn and measure what each test trial loses.
 
     A neuron is *silenced* when its response is set to its mean while the decoder still expects it to respond. It is *removed*
-    when the decoder no longer knows it (rank-one downdate of the inverse noise covariance). The two differ where noise is
+    when the decoder no longer has it (rank-one downdate of the inverse noise covariance). The two differ where noise is
     shared: a neuron without any signal can help because it reports the noise of others. Both are exact for every neuron and
     trial in linear towers; in other towers a sample is exact and all other neurons are known to first order.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        How much is sampled.
 
     Raises
     ------
@@ -156,13 +135,16 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     few = trials if is_exact else trials.first(settings.n_sampled_trials)
     n_permutations = settings.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
     shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
+    means = _means(trials, changes)
+    if not is_exact:  # the first order, over the trials for which the exact loss is known as well
+        means["margin_lost_first_order"] = lost[~changes[main].margin_lost.isnan().all(1)].mean(0).numpy()
     result = ContributionsResult(
         treatment=main,
         units=margin_units(towers),
         kind=trials.kind,
         contribution=mean,
         error=error,
-        means=_means(trials, changes) if is_exact else _means(trials, changes) | _first_order(lost, changes[main]),
+        means=means,
         changes=changes,
         target=trials.target.numpy(),
         stimulus_id=decoded.test.stimulus_id[trials.target.numpy()],
@@ -175,31 +157,12 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     return replace(result, statistics=found)
 
 
-def sample_shapley(
-    readout: NeuronReadout, trials: QueryTrials, n_permutations: int, generator: np.random.Generator
-) -> tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]:
-    """Estimate the Shapley value of every neuron for the mean margin.
+def sample_shapley(readout: NeuronReadout, trials: QueryTrials, n_permutations: int, generator: np.random.Generator) -> Estimate:
+    """Estimate the Shapley value of every neuron for the mean margin, and its standard error from the sampling of permutations.
 
     Where two neurons carry the same, the loss of either alone costs nothing; a Shapley value gives each its half.
-    Permutations come in pairs, one the reverse of the other, which cancels much of the sampling error.
-
-    Parameters
-    ----------
-    readout
-        Of a decoder; where it has no closed form, groups of neurons join together.
-    trials
-        The queries.
-    n_permutations
-        Even, at least 4.
-    generator
-        Draws the permutations.
-
-    Returns
-    -------
-    value
-        In units of the margin, shape ``(n_neurons,)``; the values add up to the mean margin.
-    error
-        Standard error of each value from the sampling of permutations, same shape.
+    The values add up to the mean margin. Permutations come in pairs, one the reverse of the other, which cancels much of the
+    sampling error; ``n_permutations`` is even, at least 4.
 
     References
     ----------
@@ -224,36 +187,25 @@ def _changes(
     generator = generator_for(seed, "sampled neurons")
     neurons = np.sort(generator.permutation(readout.n_neurons)[: settings.n_sampled_neurons])
     few = trials.first(settings.n_sampled_trials)
-    found = readout.sampled_changes(few.responses, few.target, tuple(neurons.tolist()))
     filled = []
-    for part in (found.score_lost, found.margin_lost, found.rank_lost):
+    for part in vars(readout.sampled_changes(few.responses, few.target, tuple(neurons.tolist()))).values():
         whole = torch.full(trials.responses.shape, torch.nan, dtype=torch.float64)
         whole[: len(part)] = part
         filled.append(whole)
     return ScoreChanges(*filled)
 
 
-def _means(trials: QueryTrials, changes: dict[Treatment, ScoreChanges]) -> dict[str, Float[np.ndarray, "neuron"]]:
+def _means(trials: QueryTrials, changes: dict[Treatment, ScoreChanges]) -> dict[str, ByNeuron]:
     """Average over images, each counting the same; sampled trials where only these were run."""
     means = {}
     for how, change in changes.items():
         for name, values in vars(change).items():
             known = ~values.isnan().all(1)
-            if bool(known.all()):
-                means[f"{name}_{how}"] = trials.by_image(values).mean(0)
-            else:
-                means[f"{name}_{how}"] = values[known].mean(0).numpy()
+            means[f"{name}_{how}"] = trials.by_image(values).mean(0) if bool(known.all()) else values[known].mean(0).numpy()
     return means
 
 
-def _first_order(lost: Tensor, exact: ScoreChanges) -> dict[str, Float[np.ndarray, "neuron"]]:
-    """Average the first order over the trials for which the exact loss is known as well."""
-    return {"margin_lost_first_order": lost[~exact.margin_lost.isnan().all(1)].mean(0).numpy()}
-
-
-def _shuffled(
-    readout: NeuronReadout, trials: QueryTrials, treatment: Treatment, n_shuffles: int, seed: int
-) -> list[tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]]:
+def _shuffled(readout: NeuronReadout, trials: QueryTrials, treatment: Treatment, n_shuffles: int, seed: int) -> list[Estimate]:
     """Return contributions and their errors when every image's trials are taken for another image's."""
     generator = generator_for(seed, "shuffled images")
     shuffled = []
@@ -266,6 +218,200 @@ def _shuffled(
 
 def _mean_and_error(
     by_image: Float[np.ndarray, "gallery neuron"],
-) -> tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "neuron"]]:
-    """Return mean over images and its standard error, for every neuron."""
+) -> Estimate:
     return by_image.mean(0), by_image.std(0, ddof=1) / np.sqrt(len(by_image))
+
+
+def describe_contributions(
+    decoded: Decoded,
+    dataset: xr.Dataset,
+    by_image: Float[np.ndarray, "gallery neuron"],
+    shuffled: list[Estimate],
+    strength: NeuronStrength,
+) -> tuple[Finding, ...]:
+    """Return the findings on contributions.
+
+    ``dataset`` comes from `ContributionsResult.to_dataset`; ``by_image`` is the margin lost without each neuron, by test image;
+    ``shuffled`` holds estimates where every image's trials are taken for another image's; ``strength`` is that in training trials.
+    """
+    contribution, training = (dataset[name].to_numpy() for name in ("contribution", "training_contribution"))
+    resamples = list(_resample(by_image, decoded.n_resamples, generator_for(decoded.seed, "images and neurons")))
+    halves = _between_halves(by_image, resamples, decoded.seed)
+    rates = np.full(len(contribution), np.nan) if strength.rate_reason else strength.mean_response
+    with_rates = _correlation("correlation_with_mean_response", contribution, rates, resamples, strength.rate_reason)
+    found = [
+        _helpful(contribution, dataset["contribution_error"].to_numpy(), shuffled, resamples),
+        _top_tenth(decoded, by_image, training),
+        halves,
+        _correlation("agreement_with_training", contribution, training, resamples),
+        # two measures of the same images and trials: neurons alone are a sample
+        rank_correlation("agreement_with_shapley", contribution, dataset["shapley"].to_numpy()),
+    ]
+    if "margin_lost_removed" in dataset:
+        silenced = dataset["margin_lost_silenced"].to_numpy()
+        found.append(rank_correlation("agreement_with_silencing", contribution, silenced))
+    if "margin_lost_first_order" in dataset:
+        first_order, exact = (dataset[f"margin_lost_{name}"].to_numpy() for name in ("first_order", "silenced"))
+        found.append(rank_correlation("agreement_with_exact", first_order, exact))
+        found.append(_first_order_error(first_order, exact, decoded))
+    ratio = strength.signal_to_noise
+    found.append(_correlation("correlation_with_signal_to_noise", contribution, ratio, resamples, strength.reason))
+    found += [with_rates, _corrected(with_rates, halves, rates, resamples)]
+    return (*found, *_planted(decoded, contribution))
+
+
+@dataclass(frozen=True, eq=False)
+class _Resample:
+    """Contributions of resampled neurons to resampled images, and to two halves of the images that share none."""
+
+    neurons: Int[np.ndarray, "neuron"]
+    mean: ByNeuron
+    error: ByNeuron
+    halves: Float[np.ndarray, "2 neuron"]
+
+    def correlation_with(self, other: ByNeuron) -> float:
+        return spearman_with_interval(self.mean, other[self.neurons])[0]
+
+    def agreement(self) -> float:
+        return spearman_with_interval(*self.halves)[0]
+
+
+def _resample(
+    by_image: Float[np.ndarray, "gallery neuron"], n_resamples: int, generator: np.random.Generator
+) -> Iterator[_Resample]:
+    """Draw images within random halves, and neurons, with replacement."""
+    n_images, n_neurons = by_image.shape
+    for _ in range(min(n_resamples, MOST_RESAMPLES)):
+        sums, squares, sizes = np.empty((2, n_neurons)), np.zeros(n_neurons), np.empty((2, 1))
+        for half, images in enumerate(np.array_split(generator.permutation(n_images), 2)):
+            count = resample_counts(len(images), 1, generator)[0].astype(np.float64)
+            sums[half], sizes[half] = count @ by_image[images], len(images)
+            squares += count @ by_image[images] ** 2
+        neurons = np.asarray(generator.integers(n_neurons, size=n_neurons))
+        mean = sums.sum(0) / n_images
+        error = np.sqrt(np.maximum(squares / n_images - mean**2, 0) / (n_images - 1))
+        halves = sums / sizes
+        yield _Resample(neurons, mean[neurons], error[neurons], halves[:, neurons])
+
+
+def _interval_about(
+    value: float, resampled: Float[np.ndarray, "resample"], transform: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
+) -> tuple[float, float]:
+    """Return the interval of a value from the spread of resamples about their own mean, on a scale where errors are alike.
+
+    Resampling adds the error of estimation a second time, which weakens correlations; so their mean is replaced by the value.
+    """
+    forth, back = transform or (np.asarray, np.asarray)
+    known = forth(resampled[np.isfinite(resampled)])
+    if not len(known) or np.isnan(value):
+        return np.nan, np.nan
+    limits = np.array(percentile_interval(known - known.mean())) + forth(np.array(value))
+    low, high = np.round(back(limits), 12)
+    return float(low), float(high)
+
+
+def _artanh(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.arctanh(np.clip(values, -1 + 1e-9, 1 - 1e-9)))
+
+
+def _helpful(mean: np.ndarray, error: np.ndarray, shuffled: list[Estimate], resamples: list[_Resample]) -> Finding:
+    """Fraction of neurons whose contribution is above zero by more than its error allows."""
+
+    def fraction(mean: np.ndarray, error: np.ndarray) -> float:
+        return float((mean > Z * error).mean())
+
+    value, null = fraction(mean, error), np.array([fraction(*estimate) for estimate in shuffled])
+    ends = _interval_about(value, np.array([fraction(one.mean, one.error) for one in resamples]))
+    low, high, null_low, null_high = (min(max(end, 0.0), 1.0) for end in (*ends, *prediction_range(null)))
+    return Finding(
+        "helpful_fraction", value, "1", len(mean), low, high, null_low, null_high, "images' trials taken for other images'"
+    )
+
+
+def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> Finding:
+    """Share of all contributions that the tenth of the neurons has which contributed most on training images."""
+    n_neurons = by_image.shape[1]
+    n_top = max(1, round(TENTH * n_neurons))
+    top = np.argsort(-training, kind="stable")[:n_top]
+    counts = resample_counts(len(by_image), decoded.n_resamples, generator_for(decoded.seed, "bootstrap"))
+    part, whole = by_image[:, top].sum(1), by_image.sum(1)
+    total = counts @ whole
+    shares = np.divide(counts @ part, total, out=np.full(len(counts), np.nan), where=total > 0)
+    if not whole.sum() > 0 or np.isnan(shares).any():
+        reason = "The contributions of all neurons together are not above zero, so that no share of them can be given."
+        return Finding("top_tenth_share", np.nan, "1", len(by_image), reason=reason)
+    generator = generator_for(decoded.seed, "permuted neurons")
+    sums = by_image.mean(0)
+    null = np.array([generator.permutation(sums)[:n_top].sum() / sums.sum() for _ in range(decoded.n_resamples)])
+    return Finding.from_draws("top_tenth_share", float(part.sum() / whole.sum()), "1", len(by_image), shares, null, RANKS)
+
+
+def _between_halves(by_image: np.ndarray, resamples: list[_Resample], seed: int) -> Finding:
+    """Rank correlation of contributions on two halves of the test images, averaged over divisions into halves."""
+    generator, n_neurons = generator_for(seed, "halves of the test images"), by_image.shape[1]
+    values = []
+    for _ in range(N_HALVINGS):
+        order = generator.permutation(len(by_image))
+        values.append(spearman_with_interval(*(by_image[rows].mean(0) for rows in np.array_split(order, 2)))[0])
+    name, value = "agreement_between_halves", float(np.mean(values))
+    if np.isnan(value):
+        return Finding(name, value, "1", n_neurons, reason="Too few neurons, or their contributions do not vary.")
+    ends = _interval_about(value, np.array([one.agreement() for one in resamples]), (_artanh, np.tanh))
+    reach = spearman_null(n_neurons)
+    return Finding(name, value, "1", n_neurons, *ends, -reach, reach, RANKS)
+
+
+def _correlation(name: str, mean: np.ndarray, other: np.ndarray, resamples: list[_Resample], reason: str = "") -> Finding:
+    """Rank correlation with a measure whose errors are independent of contributions; images and neurons are resampled."""
+    value = spearman_with_interval(mean, other)[0]
+    ends = _interval_about(value, np.array([one.correlation_with(other) for one in resamples]), (_artanh, np.tanh))
+    return rank_correlation(name, mean, other, reason, ends)
+
+
+def _corrected(correlation: Finding, halves: Finding, other: np.ndarray, resamples: list[_Resample]) -> Finding:
+    """Divide a correlation by the square root of the reliability of contributions, whose errors make it too small.
+
+    The reliability of all images is predicted from the agreement of halves (Spearman and Brown); other measures count as free of
+    errors. Resamples go through the same division, so that an uncertain reliability widens the interval.
+    """
+    name = f"corrected_{correlation.name}"
+    if np.isnan(correlation.value):
+        return Finding(name, np.nan, "1", correlation.n, reason=correlation.reason)
+    agreement = np.array([one.agreement() for one in resamples])
+    if not (halves.value > 0 and percentile_interval(np.nan_to_num(agreement))[0] > 0):
+        return Finding(name, np.nan, "1", correlation.n, reason=UNRELIABLE)
+    ceiling, *_ = ceilings = np.sqrt(spearman_brown(np.array([halves.value, *agreement])))
+    value = float(correlation.value / ceiling)
+    correlations = np.array([one.correlation_with(other) for one in resamples])
+    ratios = np.divide(correlations, ceilings[1:], out=np.full(len(resamples), np.nan), where=ceilings[1:] > 0)
+    reach = float(spearman_null(correlation.n) / ceiling)
+    return Finding(name, value, "1", correlation.n, *_interval_about(value, ratios), -reach, reach, RANKS)
+
+
+def _first_order_error(first_order: np.ndarray, exact: np.ndarray, decoded: Decoded) -> Finding:
+    """Root mean square error of the first order, relative to that of the exact loss, on the same trials."""
+    known = np.isfinite(exact)
+    estimate, truth = first_order[known], exact[known]
+    n, power = len(truth), truth @ truth
+    if n < FEWEST_EXACT or not power > 0:
+        return Finding("first_order_error", np.nan, "1", n, reason="Too few neurons were silenced, or none of them matters.")
+    generator = generator_for(decoded.seed, "first order")
+    counts = resample_counts(n, decoded.n_resamples, generator)
+    resampled = np.sqrt((counts @ (estimate - truth) ** 2) / np.maximum(counts @ truth**2, np.finfo(float).tiny))
+    null = np.sqrt([np.sum((generator.permutation(estimate) - truth) ** 2) / power for _ in range(decoded.n_resamples)])
+    value = float(np.sqrt(np.sum((estimate - truth) ** 2) / power))
+    return Finding.from_draws("first_order_error", value, "1", n, resampled, null, RANKS)
+
+
+def _planted(decoded: Decoded, contribution: np.ndarray) -> tuple[Finding, ...]:
+    """Area under the ROC curve of finding the neurons that a simulation drives by images, where it spares some."""
+    truth = decoded.recording.truth
+    informative = None if truth is None else truth.planted.get("is_informative")
+    if informative is None or informative.all() or not informative.any():
+        return ()
+    area, low, high = roc_area(contribution, informative.astype(bool))
+    n_positive = int(informative.sum())
+    # variance of the area without any difference: Mann and Whitney's
+    deviation = np.sqrt((len(contribution) + 1) / (12 * n_positive * (len(contribution) - n_positive)))
+    reach, words = float(Z * deviation), "no neuron distinguished"
+    return (Finding("planted_informative_area", area, "1", n_positive, low, high, 0.5 - reach, 0.5 + reach, words),)

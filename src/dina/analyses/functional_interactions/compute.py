@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import received_attention
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.noise_sources import DecoderNoise, RepeatNoise, training_residuals
 from dina.analyses.functional_interactions.pair_interactions import (
@@ -24,7 +25,6 @@ from dina.analyses.functional_interactions.pair_interactions import (
     evaluate_coupled_pairs,
     sample_pairs,
 )
-from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.neuron_readout import TowerReadout
 from dina.analyses.score_changes import margins
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.pair_interactions import LARGEST_COUPLING, ScaledPrecision
-from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.models.noise import LowRankNoise, decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns

@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 from torch import Tensor
 
-from dina.analyses.likelihood_readout import LikelihoodReadout
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.score_changes import margins
 from dina.statistics.coupling import CoupledPairs, Precision
 

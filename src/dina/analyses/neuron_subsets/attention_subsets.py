@@ -21,8 +21,7 @@ from dina.statistics.map_similarity import structural_similarity
 from dina.statistics.rank_association import rank_correlation
 from dina.statistics.resampling import resample_counts
 
-FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-"""Of the neurons kept, or discarded, from the most attended on: quantiles take the place of thresholds of attention."""
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of the neurons kept, or discarded, the most attended first
 
 
 class AttentionSubsetSettings(AnalysisSettings):
@@ -45,41 +44,25 @@ class AttentionSubsetSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class AttentionSubsetsResult:
-    """How like the image's map the neural map is that some neurons make, all others at their mean response.
+    """Similarity of the image's map with the neural map of some neurons, all others at their mean response."""
 
-    Parameters
-    ----------
-    attention
-        Received by each neuron on average over training trials and asking neurons, sums to 1, shape ``(n_neurons,)``.
-    similarity
-        "kept", "discarded", "random" → structural similarity by fraction and image, shape ``(n_fractions, n_images)``: the
-        most attended alone; all but these; as many at random (mean over draws).
-    random
-        The same for every random draw, mean over images, shape ``(n_draws, n_fractions)``.
-    statistics
-        The findings.
-    """
-
-    attention: Float[np.ndarray, "neuron"]
-    similarity: dict[str, Float[np.ndarray, "fraction image"]]
-    random: Float[np.ndarray, "draw fraction"]
+    attention: Float[np.ndarray, "neuron"]  # received, mean over training trials and attending neurons; sums to 1
+    similarity: dict[str, Float[np.ndarray, "fraction image"]]  # "kept", "discarded", "random" (mean over draws)
+    random: Float[np.ndarray, "draw fraction"]  # by random draw, mean over images
     statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return attention by neuron, similarity by (selection, fraction), and where one more random draw would lie."""
-        mean, reach = self.random.mean(axis=0), prediction_reach(self.random)
+        mean, reach, one = self.random.mean(axis=0), prediction_reach(self.random), {"units": "1"}
+        similarity = np.stack([values.mean(axis=1) for values in self.similarity.values()])
         return xr.Dataset(
             {
-                "attention": ("neuron", self.attention, {"units": "1"}),
-                "similarity": (
-                    ("selection", "fraction"),
-                    np.stack([values.mean(axis=1) for values in self.similarity.values()]),
-                    {"units": "1"},
-                ),
-                "random_low": ("fraction", mean - reach, {"units": "1"}),
-                "random_high": ("fraction", mean + reach, {"units": "1"}),
+                "attention": ("neuron", self.attention, one),
+                "similarity": (("selection", "fraction"), similarity, one),
+                "random_low": ("fraction", mean - reach, one),
+                "random_high": ("fraction", mean + reach, one),
             },
-            coords={"selection": list(self.similarity), "fraction": ("fraction", np.array(FRACTIONS), {"units": "1"})},
+            {"selection": list(self.similarity), "fraction": ("fraction", np.array(FRACTIONS), one)},
         )
 
     def findings(self) -> tuple[Finding, ...]:
@@ -95,13 +78,6 @@ def analyse_attention_subsets(
     The published tower suggests such a selection; how the article selects neurons we do not know. Attention is taken from
     training trials. Maps of test responses are compared with the maps of the images shown, beside random subsets of the same
     size. Attention says how much a neuron is attended to, not what is read from it: compare it with contributions.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        How much is computed.
 
     Raises
     ------
@@ -161,8 +137,7 @@ def _compare(maps: np.ndarray, image_maps: np.ndarray) -> np.ndarray:
     flat, wanted = (m.reshape(-1, *m.shape[2:]) for m in (maps, image_maps))
     # one span for all subsets: that of the image's map
     span = np.maximum(np.ptp(wanted.reshape(len(wanted), -1), axis=1), 1e-6)
-    found: np.ndarray = structural_similarity(flat, wanted, span).reshape(len(maps), -1).mean(axis=1)
-    return found
+    return np.asarray(structural_similarity(flat, wanted, span).reshape(len(maps), -1).mean(axis=1))
 
 
 def _describe(
@@ -175,17 +150,10 @@ def _describe(
     whole = result.similarity["kept"][-1]
     kept, random = (result.similarity[name][:-1].mean(0) for name in ("kept", "random"))
     gain = kept - random
-    draws = prediction_range(result.random[:, :-1].mean(1), 0.0)
+    draws, words = prediction_range(result.random[:, :-1].mean(1), 0.0), "draws of random subsets"
+    name, value, resampled = "kept_attended_minus_random_ssim", float(gain.mean()), counts @ gain
     return (
         Finding.from_draws("ssim_all", float(whole.mean()), "1", n_images, counts @ whole, null, "other images' maps"),
-        Finding.from_draws(
-            "kept_attended_minus_random_ssim",
-            float(gain.mean()),
-            "1",
-            n_images,
-            counts @ gain,
-            null_range=draws,
-            null="draws of random subsets",
-        ),
+        Finding.from_draws(name, value, "1", n_images, resampled, null_range=draws, null=words),
         rank_correlation("attention_with_contribution", result.attention, contribution),
     )

@@ -42,35 +42,15 @@ class RefittedSubsetSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class RefittedSubsetsResult:
-    """Accuracy of towers fitted on part of the neurons.
+    """Top-1 accuracy of towers fitted on part of the neurons, and contributions under another seed and other training images."""
 
-    Parameters
-    ----------
-    fractions
-        Of the neurons, shape ``(n_fractions,)``.
-    refitted, taken_out
-        Top-1 accuracy by (sequence, fraction, image): fitted anew, and with the others removed or silenced in the towers
-        that there are, shape ``(3, n_fractions, n_images)``.
-    other_seed
-        Contributions of towers fitted with another seed, shape ``(n_neurons,)``.
-    folds
-        Contributions of towers fitted on either half of the training images, shape ``(2, n_neurons)``; NaN where they are too
-        few.
-    reason
-        Why there are none; "" where there are.
-    units
-        Of contributions: "nat" for log likelihoods, else "1".
-    statistics
-        The findings.
-    """
-
-    fractions: tuple[float, ...]
-    refitted: Float[np.ndarray, "sequence fraction image"]
-    taken_out: Float[np.ndarray, "sequence fraction image"]
-    other_seed: Float[np.ndarray, "neuron"]
-    folds: Float[np.ndarray, "fold neuron"]
-    reason: str
-    units: str
+    fractions: tuple[float, ...]  # of the neurons
+    refitted: Float[np.ndarray, "sequence fraction image"]  # fitted anew
+    taken_out: Float[np.ndarray, "sequence fraction image"]  # others removed or silenced in the towers at hand
+    other_seed: Float[np.ndarray, "neuron"]  # contributions of towers fitted with another seed
+    folds: Float[np.ndarray, "fold neuron"]  # of towers fitted on either half of the training images; NaN where too few
+    reason: str  # why there are no folds; "" where there are
+    units: str  # of contributions: "nat" for log likelihoods, else "1"
     statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
@@ -99,13 +79,6 @@ def analyse_refitted_subsets(
     Towers from which neurons are taken out keep what was learnt from all neurons together (priors, shared noise, gains). If
     towers fitted without these neurons do as well, that makes no difference. The folds are two halves of the training images
     that share none; contributions are those to the same test trials.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        Which subsets.
 
     Raises
     ------
@@ -171,7 +144,6 @@ def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str,
 
 
 def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
-    """Return a decoder of the same preset and settings, to be fitted anew."""
     return DinaDecoder(decoded.preset, decoded.settings, seed, decoded.device, image_features=decoded.image_features)
 
 
@@ -189,10 +161,8 @@ def _describe(result: RefittedSubsetsResult, contribution: np.ndarray, decoded: 
         for column, fraction in enumerate(result.fractions):
             again, before = result.refitted[row, column], result.taken_out[row, column]
             name, chance = f"{sequence}_{100 * fraction:g}_percent", (1 / n, 1 / n)
-            accuracy = float(again.mean())
-            found.append(
-                Finding.from_draws(f"refitted_{name}", accuracy, "1", n, counts @ again, null_range=chance, null="chance level")
-            )
+            title, value, words = f"refitted_{name}", float(again.mean()), "chance level"
+            found.append(Finding.from_draws(title, value, "1", n, counts @ again, null_range=chance, null=words))
             difference, title = again - before, f"refitted_minus_taken_out_{name}"
             # under the null the two are exchangeable image by image
             signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n))

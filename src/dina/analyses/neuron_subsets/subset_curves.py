@@ -22,22 +22,11 @@ Orders = Mapping[str, Int[np.ndarray, "draw neuron"]]
 
 @dataclass(frozen=True, eq=False)
 class SubsetCurves:
-    """Top-1 accuracy by subset of neurons.
+    """Top-1 accuracy by subset of neurons and name of the sequence; the last size holds all neurons."""
 
-    Parameters
-    ----------
-    sizes
-        Numbers of neurons kept, rising, the last all of them, shape ``(n_sizes,)``.
-    by_image
-        Name of the sequence → fraction of each image's queries whose image was ranked first, mean over draws, shape
-        ``(n_sizes, n_images)``.
-    by_draw
-        Name → mean over images, shape ``(n_draws, n_sizes)``.
-    """
-
-    sizes: tuple[int, ...]
-    by_image: Mapping[str, Float[np.ndarray, "size image"]]
-    by_draw: Mapping[str, Float[np.ndarray, "draw size"]]
+    sizes: tuple[int, ...]  # numbers of neurons kept, rising
+    by_image: Mapping[str, Float[np.ndarray, "size image"]]  # fraction of its queries ranked first, mean over draws
+    by_draw: Mapping[str, Float[np.ndarray, "draw size"]]  # mean over images
 
 
 def draw_orders(
@@ -49,22 +38,8 @@ def draw_orders(
 ) -> Orders:
     """Draw all sequences of neurons; the first k of a sequence are a subset of size k.
 
-    Parameters
-    ----------
-    ranking
-        Larger for neurons that are to come first; learnt from training images.
-    properties
-        Name → what matched sequences have in common with the top one, for example signal-to-noise ratios. NaN is lowest.
-    n_random, n_matched
-        Numbers of draws.
-    generator
-        Source of randomness.
-
-    Returns
-    -------
-    orders
-        Name → sequences, shape ``(n_draws, n_neurons)``: "top" (by ranking), "bottom" (the reverse), "random", and for every
-        property "<property>_matched" (see `match_order`) and "<property>_matched_bottom" (its reverse).
+    They are "top" (by ``ranking``, which is learnt from training images), "bottom" (the reverse), "random", and for every
+    property, for example signal-to-noise ratios, "<property>_matched" (see `match_order`) and "<property>_matched_bottom".
     """
     n = len(ranking)
     top = np.argsort(-ranking, kind="stable")
@@ -79,19 +54,10 @@ def draw_orders(
 def match_order(
     order: Int[np.ndarray, "neuron"], values: Float[np.ndarray, "neuron"], generator: np.random.Generator
 ) -> Int[np.ndarray, "neuron"]:
-    """Replace every neuron of a sequence by one drawn from those with about the same property.
+    """Replace every neuron of a sequence by one drawn from those with about the same property; NaN counts as lowest.
 
     Neurons are cut into strata by rank of the property and permuted within: the first k of the result have the
     distribution of the property that the first k of ``order`` have, and nothing else in common with them.
-
-    Parameters
-    ----------
-    order
-        Indices of neurons.
-    values
-        The property of each neuron; NaN counts as lowest.
-    generator
-        Source of randomness.
 
     Examples
     --------
@@ -126,31 +92,21 @@ def subset_sizes(n_neurons: int) -> tuple[int, ...]:
     return tuple(int(size) for size in np.unique(sizes))
 
 
+def kept_sizes(n_neurons: int) -> tuple[int, ...]:
+    """Return numbers of neurons to keep: some from one to all, and what is left when as many are removed."""
+    added = subset_sizes(n_neurons)
+    return tuple(sorted({*added, *(n_neurons - size for size in added if size <= n_neurons // 2)}))
+
+
 def trace_curves(
     readout: NeuronReadout, trials: QueryTrials, orders: Orders, sizes: tuple[int, ...], treatment: Treatment
 ) -> SubsetCurves:
-    """Decode from the first ``sizes[0]``, ``sizes[1]`` … neurons of every sequence.
-
-    Parameters
-    ----------
-    readout
-        Of the decoder.
-    trials
-        The queries.
-    orders
-        From `draw_orders`.
-    sizes
-        Rising, from 1 to the number of neurons.
-    treatment
-        What happens to all other neurons.
-    """
-    by_image, by_draw = {}, {}
+    """Decode from the first ``sizes[0]``, ``sizes[1]`` … neurons of every sequence, all others removed or silenced."""
     draws = [(name, order) for name, several in orders.items() for order in several]
     found: dict[str, list[np.ndarray]] = {name: [] for name in orders}
     for name, order in track(draws, "Decoding from subsets of neurons"):
         scores = readout.subset_scores(trials.responses, torch.from_numpy(order), sizes, treatment)
         found[name].append(np.stack([trials.accuracy(part) for part in scores]))
-    for name, several in found.items():
-        by_image[name] = np.mean(several, axis=0)
-        by_draw[name] = np.stack([one.mean(1) for one in several])
+    by_image = {name: np.mean(several, axis=0) for name, several in found.items()}
+    by_draw = {name: np.stack([one.mean(1) for one in several]) for name, several in found.items()}
     return SubsetCurves(sizes, by_image, by_draw)

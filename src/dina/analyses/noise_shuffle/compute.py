@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
-from dina.analyses.likelihood_readout import LikelihoodReadout
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
 from dina.checks import DataError
 from dina.data.pairs import Pairs
