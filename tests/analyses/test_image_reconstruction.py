@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_reconstruction.compute import (
+from dina.analyses.feature_maps.image_reconstruction import (
     METHODS,
     ImageReconstructionSettings,
     analyse_image_reconstruction,
 )
-from dina.analyses.image_reconstruction.reconstructors import (
+from dina.analyses.feature_maps.reconstructors import (
     ConvolutionalReconstruction,
     Examples,
     LinearReconstruction,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina.analyses.kept_parts import Arrays, KeptParts
+from dina.analyses.decoded import Arrays, KeptParts
 
 
 def compute() -> Arrays:

@@ -10,8 +10,8 @@ import torch
 
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.pathways.compute import MaskingLosses, PathwayMaskingSettings, analyse_pathway_masking
-from dina.analyses.pathways.maskable_parts import MapChannels, MaskableParts
+from dina.analyses.pathways.compute import PathwayMaskingSettings, analyse_pathway_masking
+from dina.analyses.pathways.maskable_parts import MapChannels, MaskableParts, MaskingLosses
 from dina.data.pairs import make_task
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower

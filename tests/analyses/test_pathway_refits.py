@@ -7,7 +7,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import PairedResampling
-from dina.analyses.pathways.pathway_refits import PathwayRefitsResult, analyse_pathway_refits, fit_without_pathways
+from dina.analyses.pathways.compute import PathwayRefitsResult, analyse_pathway_refits, fit_without_pathways
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields

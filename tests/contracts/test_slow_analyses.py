@@ -8,7 +8,7 @@ import pytest
 
 from described_axes import undescribed
 from dina.analyses import ANALYSES, Decoded, decode
-from dina.analyses.kept_parts import Arrays, KeptParts
+from dina.analyses.decoded import Arrays, KeptParts
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings

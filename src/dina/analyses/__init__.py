@@ -8,8 +8,8 @@ from dina.analyses.contributions.compute import analyse_contributions
 from dina.analyses.couplings.compute import analyse_couplings
 from dina.analyses.decoded import Decoded, decode
 from dina.analyses.feature_maps.compute import analyse_feature_maps
+from dina.analyses.feature_maps.image_reconstruction import analyse_image_reconstruction
 from dina.analyses.functional_interactions.compute import analyse_functional_interactions
-from dina.analyses.image_reconstruction.compute import analyse_image_reconstruction
 from dina.analyses.map_capacity.compute import analyse_map_capacity
 from dina.analyses.most_exciting_images.compute import analyse_most_exciting_images
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
@@ -22,8 +22,7 @@ from dina.analyses.noise_shuffle.compute import analyse_noise_shuffle
 from dina.analyses.occlusion import rules as occlusion_rules
 from dina.analyses.occlusion.compute import analyse_occlusion
 from dina.analyses.pathways import rules as pathways_rules
-from dina.analyses.pathways.compute import analyse_pathway_masking
-from dina.analyses.pathways.pathway_refits import analyse_pathway_refits
+from dina.analyses.pathways.compute import analyse_pathway_masking, analyse_pathway_refits
 from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
 from dina.analyses.shape_texture import rules as shape_texture_rules
@@ -44,7 +43,7 @@ ANALYSES: dict[str, Analysis] = {
         analyse_image_reconstruction,
         "image",
         "How much of the image can be rebuilt from the map of a response?",
-        page="dina.analyses.image_reconstruction.page:image_reconstruction_section",
+        page="dina.analyses.feature_maps.page:image_reconstruction_section",
     ),
     "brain_score": Analysis(
         analyse_brain_score,

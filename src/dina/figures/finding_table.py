@@ -1,35 +1,40 @@
-"""A table of findings as they are: value, interval, null, and what the null is."""
+"""Findings as they are: a table of value, interval and null, and the section of an analysis that has no page of its own."""
 
 from collections.abc import Mapping
 
-from dina.figures.parts import Table
+import xarray as xr
+
+from dina.figures.parts import Section, Table
 from dina.figures.words import DASH, number
 from dina.statistics.finding import Finding
 
 
-def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Finding]) -> Table:
-    """Return the table of those findings that are there, in the order of ``words``.
-
-    Parameters
-    ----------
-    caption
-        One sentence saying what the table holds.
-    words
-        Name of a finding → what it is, for the first column.
-    found
-        Findings by name.
-    """
-    rows = tuple(
-        (
-            words[name],
-            number(one.value),
-            _range(one.low, one.high),
-            _range(one.null_low, one.null_high),
-            one.null or DASH,
-        )
-        for name, one in ((name, found[name]) for name in words if name in found)
+def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Return the section of an analysis without a page of its own: its question as title, and a table of all its findings."""
+    found = {finding.name: finding for finding in findings}
+    words = {name: name.replace("_", " ") for name in found}
+    arrays = ", ".join(str(name) for name in dataset.data_vars)
+    return Section(
+        anchor="-".join(question.lower().replace("?", "").split()),
+        title=question,
+        paragraphs=(f"The file of this analysis holds the arrays {arrays}.",) if arrays else (),
+        tables=(finding_table("Findings with their 95 % intervals and nulls.", words, found),),
+        missing=reasons(words, found),
     )
-    return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)
+
+
+def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
+    """Say of each finding in ``words`` that lacks a value, an interval or a null why it does."""
+    return tuple(f"{words[name]}: {one.reason}" for name, one in found.items() if name in words and one.reason)
+
+
+def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Finding]) -> Table:
+    """Return the table of the findings that are there, in the order of ``words``: name of a finding → first column."""
+    rows = [
+        (text, number(one.value), _range(one.low, one.high), _range(one.null_low, one.null_high), one.null or DASH)
+        for text, one in ((words[name], found[name]) for name in words if name in found)
+    ]
+    return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), tuple(rows))
 
 
 def _range(low: float, high: float) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from dina.analyses import ANALYSES, RULES, Decoded
 from dina.analyses.analysis import AnalysisSettings
-from dina.analyses.kept_parts import KeptParts
+from dina.analyses.decoded import KeptParts
 from dina.analyses.verdict import Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice

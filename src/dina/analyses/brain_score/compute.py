@@ -63,9 +63,6 @@ class BrainScoreSettings(AnalysisSettings):
     n_untrained: int = Field(5, ge=1)
 
 
-DEFAULTS = BrainScoreSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class BrainScoreResult:
     """Correlation of predicted and measured responses for each layer, from pixels to the map, and each neuron.
@@ -109,7 +106,7 @@ class BrainScoreResult:
         return tuple(found)
 
 
-def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = DEFAULTS) -> BrainScoreResult:
+def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = BrainScoreSettings()) -> BrainScoreResult:
     """Regress neurons on every layer of the image tower and correct the held-out correlation for noise.
 
     Ridge regression on training images, with a penalty for each neuron by leave-one-out; correlation over test images with

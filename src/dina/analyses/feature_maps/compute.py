@@ -39,9 +39,6 @@ class FeatureMapsSettings(AnalysisSettings):
     n_channels_shown: int = Field(2, ge=1)
 
 
-DEFAULTS = FeatureMapsSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class FeatureMapsResult:
     """How similar the maps of responses and of images are, for matched and for mismatched pairs.
@@ -99,16 +96,17 @@ class FeatureMapsResult:
         """Return ``map_correlation``, ``map_ssim`` and ``map_two_way``, matched, beside the same of permuted pairs."""
         beaten = (len(self.correlation) - all_ranks(self.correlation)) / (len(self.correlation) - 1)
         tables = {"map_correlation": self.correlation, "map_ssim": self.similarity, "map_two_way": beaten}
-        found = []
-        for name, pairs in tables.items():
-            generators = (generator_for(self.seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
-            draws = resample_matched_pairs(pairs, self.n_resamples, *generators)
-            value = float(pairs.diagonal().astype(np.float64).mean())
-            found.append(Finding.from_draws(name, value, "1", len(pairs), *draws, NULL))
-        return tuple(found)
+        return tuple(matched_finding(name, pairs, NULL, self.seed, self.n_resamples) for name, pairs in tables.items())
 
 
-def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAULTS) -> FeatureMapsResult:
+def matched_finding(name: str, pairs: Float[np.ndarray, "item other"], null: str, seed: int, n_resamples: int) -> Finding:
+    """Return the mean similarity of matched pairs, which lie on the diagonal, beside that of permuted pairs."""
+    generators = (generator_for(seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
+    draws = resample_matched_pairs(pairs, n_resamples, *generators)
+    return Finding.from_draws(name, float(pairs.diagonal().astype(np.float64).mean()), "1", len(pairs), *draws, null)
+
+
+def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = FeatureMapsSettings()) -> FeatureMapsResult:
     """Compare the maps of responses to test images with the maps of these images.
 
     Means and the prior of the maps are learnt from training images, see `ComparableMaps`; validation images choose the channels
@@ -130,8 +128,7 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
     compared = np.sort(generator_for(decoded.seed, "compared maps").permutation(len(image))[: settings.n_similarity])
     ranges = np.full(len(reader.channels), RANGE_DEVIATIONS)
     similarity = structural_similarity_of_all_pairs(neural[compared], image[compared], ranges)
-    order = np.argsort(correlation.diagonal(), kind="stable")
-    examples = tuple(int(order[round(q * (len(order) - 1))]) for q in QUANTILES)
+    examples = at_quantiles(correlation.diagonal(), QUANTILES)
     shown = [maps[list(examples)] for maps in (image, neural)]
     image_maps, neural_maps = (np.concatenate([maps.mean(axis=1, keepdims=True), maps[:, best]], axis=1) for maps in shown)
     return FeatureMapsResult(
@@ -150,6 +147,12 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = DEFAU
         seed=decoded.seed,
         n_resamples=decoded.n_resamples,
     )
+
+
+def at_quantiles(values: Float[np.ndarray, "item"], quantiles: tuple[float, ...]) -> tuple[int, ...]:
+    """Return the positions of the items whose values lie at some quantiles."""
+    order = np.argsort(values, kind="stable")
+    return tuple(int(order[round(q * (len(order) - 1))]) for q in quantiles)
 
 
 def _best_channels(reader: ComparableMaps, decoded: Decoded, n: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The page of feature maps: test images beside their maps and the maps of the responses to them, and how similar the maps are."""
+"""The pages of feature maps: test images beside their maps and those of responses, and the images rebuilt from these maps."""
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,20 @@ WORDS = {
 HEADINGS = ("image shown", "map of the image", "map of the response")
 LIMITS = ("90", "50", "10")  # quantiles that the examples stand for
 
+METHODS = {
+    "linear": "from the response's map, linear",
+    "convolutional": "from the response's map, convolutional",
+    "linear_from_image_map": "from the image's own map, linear",
+}
+MEASURES = {
+    "pixel_correlation": "correlation of pixels",
+    "ssim": "structural similarity",
+    "two_way": "how often more like its own image than another",
+}
+REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
+REBUILT_HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
+WIDTH_MM = 170
+
 
 def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show maps side by side, and how similar those of matched and of mismatched pairs are."""
@@ -36,7 +50,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     )
     part = FigurePart(
         "feature_maps",
-        draw_feature_maps(dataset),
+        _draw_feature_maps(dataset),
         "Test images, their maps and the maps of the averaged responses to them, as deviations from the mean map of the training"
         " images, in deviations of each channel. Both maps of a row share the scale beside them (in deviations; arrows: values"
         " beyond it), red above and blue below the mean. Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
@@ -48,33 +62,59 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     return Section("feature-maps", "Feature maps of images and of responses", paragraphs=(answer,), figures=(part,))
 
 
-@in_style
-def draw_feature_maps(dataset: xr.Dataset) -> Figure:
-    """Draw three examples, each with its maps averaged over channels and in single channels, above two histograms.
+def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show test images reconstructed from maps, and how similar they are to the images that were shown."""
+    found = {finding.name: finding for finding in findings}
+    linear, ceiling, two_way = (
+        found[name] for name in ("pixel_correlation_linear", "pixel_correlation_linear_from_image_map", "two_way_linear")
+    )
+    verb = "is" if linear.value > linear.null_high else "is not"
+    answer = (
+        f"The reconstruction from the map of a response {verb} more like the image shown than chance predicts: pixels correlate"
+        f" by {number(linear.value)}, and by {number(ceiling.value)} for the reconstruction from the image's own map. In"
+        f" {percent(two_way.value)} of the comparisons the reconstruction is more like its own image than another, where chance is"
+        " 50\u202f%. Error of the reconstruction from the image's own map is information the map lacks; the extra error from the"
+        " response is neural noise, or lost in the neural tower."
+    )
+    part = FigurePart(
+        "image_reconstruction",
+        _draw_image_reconstruction(dataset),
+        "Test images; their reconstructions from the averaged responses, linear and by a convolutional network; and their linear"
+        " reconstructions from the map of the image itself. Reconstructions are deviations from the mean training image, each drawn"
+        " in its own contrast. All are learnt from training images and their own maps, without any response and without a"
+        " generative model. The maps of responses of “default” are posterior means, hence weighted sums of training images' maps:"
+        " the weights follow the statistics of the training images. Images are chosen by rule: those at the 90, 70, 50, 30 and"
+        " 10\u202f% quantile of the correlation of pixels of the linear reconstruction from the response. a, all pairs of"
+        " reconstructions and test images; b, those of at most 50 test images; vertical lines: means.",
+        answer,
+        finding_table("How similar reconstructions and test images are.", REBUILT_WORDS, found),
+    )
+    missing = (str(dataset.attrs["reason"]),) if dataset.attrs["reason"] else ()
+    return Section("image-reconstruction", "Images rebuilt from maps", paragraphs=(answer,), figures=(part,), missing=missing)
 
-    Parameters
-    ----------
-    dataset
-        From the analysis ``feature_maps``.
-    """
+
+@in_style
+def _draw_feature_maps(dataset: xr.Dataset) -> Figure:
+    """Draw three examples, each with its maps averaged over channels and in single channels, above two histograms."""
     shown = [str(name) for name in dataset["shown"].to_numpy()]
     n_examples, n_shown = dataset.sizes["example"], len(shown)
     pixels = dataset["pixels"].to_numpy()
     tall = float(np.clip(45.0 * pixels.shape[1] / pixels.shape[2], 12.0, 20.0)) * n_examples * n_shown
-    figure = new_figure(170, tall + 58)
+    figure = new_figure(WIDTH_MM, tall + 58)
     parts = figure.add_gridspec(2, 1, height_ratios=[tall, 52])
     above, below = (figure.add_subfigure(parts[part]) for part in range(2))
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
     degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
     extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
+    for axes in panels.flat:
+        _clear(axes)
     for example in range(n_examples):
         for place, name in enumerate(shown):
             row = panels[example * n_shown + place]
-            _clear(row)
             if place == 0:
                 _draw_image(row[0], pixels[example], extent)
-                row[0].set_ylabel(f"{LIMITS[example]}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
+                _name_row(row[0], LIMITS[example])
             else:
                 row[0].axis("off")
             limit = max(float(np.abs(maps[:, example, place]).max()) * 0.8, 1e-6)
@@ -96,10 +136,40 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_image(axes: Axes, pixels: np.ndarray, extent: tuple[float, float, float, float]) -> None:
-    spread = 2.5 * max(float(pixels.std()), 1e-6)
-    middle = float(pixels.mean())
-    axes.imshow(pixels, cmap="gray", vmin=middle - spread, vmax=middle + spread, extent=extent, aspect="equal")
+@in_style
+def _draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
+    """Draw examples with their reconstructions, above the distributions of two similarities."""
+    pixels, rebuilt = dataset["pixels"].to_numpy(), dataset["rebuilt"].to_numpy()
+    n_examples = len(pixels)
+    tall = min(24.0, 0.9 * WIDTH_MM / 4 * pixels.shape[1] / pixels.shape[2])
+    figure = new_figure(WIDTH_MM, (tall + 2) * n_examples + 62)
+    parts = figure.add_gridspec(2, 1, height_ratios=[(tall + 2) * n_examples + 8, 54])
+    above, below = (figure.add_subfigure(parts[part]) for part in range(2))
+    panels = above.subplots(n_examples, 4, squeeze=False)
+    for example, row in enumerate(panels):
+        for axes, image in zip(row, [pixels[example], *rebuilt[:, example]], strict=True):
+            _clear(axes)
+            _draw_image(axes, image)
+        _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}")
+    for axes, heading in zip(panels[0], REBUILT_HEADINGS, strict=True):
+        axes.set_title(heading)
+    left, right = below.subplots(1, 2)
+    draw_matched_pairs(left, dataset["correlation"].to_numpy()[0], "a", "correlation of pixels, linear")
+    draw_matched_pairs(right, dataset["similarity"].to_numpy()[0], "b", "structural similarity (SSIM), linear")
+    return figure
+
+
+def _draw_image(axes: Axes, image: np.ndarray, extent: tuple[float, float, float, float] | None = None) -> None:
+    """Draw an image in its own contrast, since reconstructions are fainter than the images; a dash where there is none."""
+    if np.isnan(image).any():
+        axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
+        return
+    middle, spread = float(image.mean()), 2.5 * max(float(image.std()), 1e-6)
+    axes.imshow(image, cmap="gray", vmin=middle - spread, vmax=middle + spread, extent=extent, aspect="equal")
+
+
+def _name_row(axes: Axes, percentage: str) -> None:
+    axes.set_ylabel(f"{percentage}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
 
 
 def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
@@ -111,8 +181,7 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     bar.ax.set_ylabel(f"{name}\n(deviations)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 
-def _clear(row: np.ndarray) -> None:
-    for axes in row:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_visible(False)
+def _clear(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)

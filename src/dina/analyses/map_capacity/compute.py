@@ -56,9 +56,6 @@ class MapCapacitySettings(AnalysisSettings):
     frequency: SpatialFrequencySettings = SpatialFrequencySettings()
 
 
-DEFAULTS = MapCapacitySettings()
-
-
 @dataclass(frozen=True)
 class Capacity:
     """One member of a sweep: the preset with its map changed.
@@ -184,11 +181,11 @@ class MapCapacityResult:
         return np.where(are_read, np.log2(edges[0]) - np.log2(edges[1]), np.nan)
 
 
-def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = DEFAULTS) -> MapCapacityResult:
+def analyse_map_capacity(decoded: Decoded, settings: MapCapacitySettings = MapCapacitySettings()) -> MapCapacityResult:
     """Fit towers with maps of other sizes and measure which spatial frequencies each reads.
 
     Split, seed and all other settings are those of the decoding. Every fit gets at most the same number of epochs, so larger
-    maps may be further from their best; compare their accuracies. It raises `DataError` where there are too few test images.
+    maps may be further from their best; compare their accuracies.
     """
     chosen = choose_test_images(decoded, settings.frequency.n_images, "frequency images")
     height, width = decoded.test.images.shape[2:]

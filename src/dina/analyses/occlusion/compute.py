@@ -80,9 +80,6 @@ class OcclusionSettings(AnalysisSettings):
     n_untrained: int = Field(10, ge=1)
 
 
-DEFAULTS = OcclusionSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class OcclusionSpread:
     """Estimates how widely losses are spread over the image, and how much of that is where the fields lie.
@@ -267,7 +264,7 @@ class OcclusionResult:
         )
 
 
-def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = DEFAULTS) -> OcclusionResult:
+def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionSettings()) -> OcclusionResult:
     """Hide a sample of the test images place by place, and measure what becomes of their maps and scores.
 
     The query stays the response to the whole image, and so do the distractors; only the right image in the gallery is

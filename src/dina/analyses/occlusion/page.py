@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import in_style, new_figure
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import finding_table, reasons
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import percent
@@ -66,8 +66,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " the decoding uses.",
     )
     title = "Where in the image the decoding comes from"
-    missing = tuple(f"{WORDS[name]}: {one.reason}" for name, one in found.items() if name in WORDS and one.reason)
-    return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=missing)
+    return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
 
 
 @in_style

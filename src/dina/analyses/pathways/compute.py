@@ -1,43 +1,172 @@
 """Pathway masking: what is lost when a pathway or a group of channels is masked, and how much each pathway contributes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
+from torch import Tensor
 
+from dina.analyses.altered_gallery import first_places
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.pathways.maskable_parts import MapChannels, MaskableParts, MergedFeatures, NamedPathways
-from dina.data.pairs import make_task
+from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling
+from dina.analyses.pathways.maskable_parts import (
+    UNITS,
+    Groups,
+    MapChannels,
+    MaskableParts,
+    MaskingLosses,
+    MergedFeatures,
+    NamedPathways,
+)
+from dina.checks import DataError
+from dina.data.pairs import RetrievalTask, make_task
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.two_pathway import TwoPathway
+from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import ImageTower
 from dina.progress import track
-from dina.randomness import generator_for
-from dina.retrieval.ranks import count_better_and_tied
-from dina.shapes import Scores
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import resample_counts
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.batches import RecordingPairs
+from dina.training.comparison import LikelihoodComparison
+from dina.training.fit import fit_towers
+from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
+from dina.training.start import start_at_encoding_models
 
-NULL = "as many parts of the tower chosen at random"
-NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
-UNITS = {
-    "ssim": "1",
-    "correlation": "1",
-    "ssim_mean_map": "1",
-    "correlation_mean_map": "1",
-    "top1_loss": "1",
-    "log_rank_loss": "nats",
-}
-"""Measure → unit: four similarities of masked with whole maps, then what retrieval loses."""
 
-Groups = Mapping[str, Bool[np.ndarray, "part"]]
+@dataclass(frozen=True, eq=False)
+class PathwayRefitsResult:
+    """Retrieval by towers fitted with one pathway alone.
+
+    ``first`` is the probability of each candidate to come first: for all pathways together, then for each alone.
+    """
+
+    pathways: tuple[str, ...]
+    first: Float[np.ndarray, "model image candidate"]
+    stimulus_id: Int[np.ndarray, "image"]
+    resampling: PairedResampling
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return accuracy of every query for each set of pathways, and its null."""
+        null = self.resampling.over_tables(self.first)[1 + self.resampling.n_resamples :]
+        variables: dict[str, Any] = {
+            "top1": (("pathways", "query"), np.diagonal(self.first, axis1=1, axis2=2), {"units": "1"}),
+            "null": (("pathways", "end"), np.quantile(null, [0.025, 0.975], axis=0).T, {"units": "1"}),
+        }
+        coordinates = {
+            "pathways": ["all", *self.pathways],
+            "end": ["low", "high"],
+            "stimulus_id": ("query", self.stimulus_id, {"units": "1"}),
+        }
+        return xr.Dataset(variables, coordinates)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each."""
+        n, top1 = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
+        rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(top1[:1] - top1)
+        found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
+        for place, name in enumerate(self.pathways, 1):
+            found.append(Finding.from_rows(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
+            found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
+        return tuple(found)
+
+
+def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
+    """Fit towers anew with each pathway of the image tower alone, with the settings, split and seed of the decoding.
+
+    Averaged test responses are the queries.
+
+    Raises
+    ------
+    DataError
+        If the image tower has fewer than two pathways, or is not that of the preset.
+    """
+    pathways = decoded.towers.image_tower.pathways
+    preset_tower = type(
+        build_towers(decoded.preset, decoded.settings, RecordingShape.of(decoded.train), decoded.seed).image_tower
+    )
+    if len(pathways) < 2 or not isinstance(decoded.towers.image_tower, preset_tower):
+        raise DataError(
+            f"Refitting pathways needs the image tower of preset {decoded.preset!r} with at least two pathways; this one is a"
+            f" {type(decoded.towers.image_tower).__name__} with {len(pathways)}. Fit towers of a preset."
+        )
+    task = make_task(decoded.test, "averaged")
+    scores = [decoded.towers.score(task.queries, task.gallery)]
+    for kept in track(pathways, "Fitting pathways alone"):
+        absent = tuple(name for name in pathways if name != kept)
+        scores.append(decoded.parts.get(kept, partial(_score_without, decoded, absent, task))["scores"])
+    return PathwayRefitsResult(
+        pathways=pathways,
+        first=np.stack([first_places(one) for one in scores]),
+        stimulus_id=decoded.test.stimulus_id,
+        resampling=PairedResampling.draw(decoded.test.n_stimuli, decoded.n_resamples, decoded.seed),
+    )
+
+
+class _WithoutPathways(ImageTower):
+    """An image tower some of whose pathways never contribute."""
+
+    def __init__(self, whole: ImageTower, absent: tuple[str, ...]) -> None:
+        kept = tuple(name for name in whole.pathways if name not in absent)
+        super().__init__(whole.image_shape, whole.map_shape, kept)
+        self.whole, self.absent = whole, absent
+
+    def forward(self, images: Tensor, masked: tuple[str, ...] = ()) -> Tensor:
+        maps: Tensor = self.whole(images, (*masked, *self.absent))
+        return maps
+
+
+class _GaborsWithoutPathways(GaborEnergy):
+    """A Gabor tower in which the channels of some pathways are 0 from the start, so that no weight is fitted to them."""
+
+    absent: tuple[str, ...] = ()
+
+    def raw_maps(self, images: Tensor) -> Tensor:
+        keep = torch.tensor([channel.pathway not in self.absent for channel in self.channels], device=images.device)
+        return super().raw_maps(images) * keep[:, None, None]
+
+    def forward(self, images: Tensor, masked: tuple[str, ...] = ()) -> Tensor:
+        return super().forward(images, (*masked, *self.absent))
+
+
+def _score_without(decoded: Decoded, absent: tuple[str, ...], task: RetrievalTask) -> dict[str, np.ndarray]:
+    return {"scores": fit_without_pathways(decoded, absent).score(task.queries, task.gallery)}
+
+
+def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTowers:
+    """Fit towers of the decoding's preset, in which the pathways ``absent`` never contribute."""
+    settings = decoded.settings
+    pairs = RecordingPairs(decoded.train, decoded.validation, image_features=decoded.image_features)
+    built = build_towers(decoded.preset, settings, RecordingShape.of(pairs.train), decoded.seed)
+    neural = built.neural_tower
+    if (
+        isinstance(built.image_tower, GaborEnergy)
+        and isinstance(neural, ProjectiveFields)
+        and isinstance(settings, DefaultSettings)
+    ):
+        image = _GaborsWithoutPathways(
+            built.image_tower.image_shape,
+            settings.stride,
+            settings.n_orientations,
+            settings.n_contrasts,
+            has_phases=settings.has_phases,
+        )
+        image.absent = absent
+        towers: AlignedTowers = AlignedTowers(image, neural, LikelihoodComparison(neural))
+        start_at_encoding_models(image, [neural], [pairs], settings.widths)
+    else:
+        towers = AlignedTowers(_WithoutPathways(built.image_tower, absent), neural, built.comparison)
+        PRESETS[decoded.preset].start([towers], settings, [pairs])
+    fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device)
+    return towers
 
 
 class PathwayMaskingSettings(AnalysisSettings):
@@ -53,9 +182,6 @@ class PathwayMaskingSettings(AnalysisSettings):
 
     n_similarity: int = Field(50, ge=3)
     n_random: int = Field(100, ge=20)
-
-
-DEFAULTS = PathwayMaskingSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +237,9 @@ class PathwayMaskingResult:
         return (self.top1, *(one for row in self.effects for one in row), *self.shares)
 
 
-def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings = DEFAULTS) -> PathwayMaskingResult:
+def analyse_pathway_masking(
+    decoded: Decoded, settings: PathwayMaskingSettings = PathwayMaskingSettings()
+) -> PathwayMaskingResult:
     """Mask each pathway and each group of channels of the image tower, and measure what becomes of maps and retrieval.
 
     A masked channel is replaced by its mean over training images. Masking gives a trained tower maps that it never met;
@@ -140,96 +268,6 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
         shares=losses.split(parts, pathways, has_null=families[0].has_null),
         n_similarity=n_compared,
     )
-
-
-class MaskingLosses:
-    """Measures what is left of one decoding when parts of its image tower are masked.
-
-    Each query has its own image, at the position ``target`` in the gallery; maps of the first ``n_compared`` images are compared.
-    """
-
-    def __init__(self, target: Int[np.ndarray, "query"], n_compared: int, n_random: int, n_resamples: int, seed: int) -> None:
-        self._target, self._n_random, self._seed = target, n_random, seed
-        self._counts = resample_counts(len(target), n_resamples, generator_for(seed, "bootstrap of masking"))
-        self._counts_compared = resample_counts(n_compared, n_resamples, generator_for(seed, "bootstrap of masked maps"))
-        self._nulls: dict[tuple[int, int, int], Float[np.ndarray, "draw measure"]] = {}
-
-    def top1(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "query"]:
-        """Return for each query the probability that its target is first, ties broken at random."""
-        return self._top1_and_log_rank(parts.scores(keep))[0]
-
-    def mean(
-        self, name: str, values: Float[np.ndarray, "image"], units: str, null: np.ndarray | None = None, no_null: str = ""
-    ) -> Finding:
-        """Return the mean over images with its bootstrap interval, beside draws of ``null``."""
-        n = len(values)
-        counts = self._counts if n == self._counts.shape[1] else self._counts_compared
-        words = "" if null is None else NULL
-        return Finding.from_draws(name, float(values.mean()), units, n, counts @ values / n, null, words, no_null=no_null)
-
-    def measure(
-        self, name: str, parts: MaskableParts, members: Bool[np.ndarray, "part"], *, has_null: bool
-    ) -> tuple[Finding, ...]:
-        """Return the four similarities, top-1 accuracy lost and log rank gained with ``members`` masked."""
-        columns = zip(UNITS.items(), self._per_image(parts, ~members), strict=True)
-        null = self._draw_groups(parts, members).T if has_null else [None] * len(UNITS)
-        return tuple(
-            self.mean(f"{measure}_{name}", values, units, draws, "" if has_null else NO_NULL)
-            for ((measure, units), values), draws in zip(columns, null, strict=True)
-        )
-
-    def split(self, parts: MaskableParts, groups: Groups, *, has_null: bool) -> tuple[Finding, ...]:
-        r"""Divide the top-1 accuracy among groups by their Shapley values, beside those of random groups.
-
-        Exact, from all :math:`2^n` coalitions: the gain by group :math:`i`, averaged over all orders in which groups can
-        join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image
-        (Shapley 1953, https://doi.org/10.1515/9781400881970-018).
-        """
-        shares = self._shapley(parts, list(groups.values()))
-        null: Any = [None] * len(shares)
-        if has_null:
-            generator = generator_for(self._seed, "random pathways")
-            members = np.stack(list(groups.values()))
-            drawn = [self._shapley(parts, list(_shuffled(members, parts.n_structured, generator))) for _ in range(self._n_random)]
-            null = np.stack(drawn).mean(axis=2).T
-        why = "" if has_null else NO_NULL
-        rows = zip(groups, shares, null, strict=True)
-        return tuple(self.mean(f"shapley_{name}", values, "1", draws, why) for name, values, draws in rows)
-
-    def _top1_and_log_rank(self, scores: Scores) -> tuple[Float[np.ndarray, "query"], Float[np.ndarray, "query"]]:
-        better, tied = count_better_and_tied(scores, self._target)
-        return np.where(better == 0, 1 / (tied + 1), 0.0), np.log(1 + better + tied / 2)
-
-    def _per_image(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> list[Float[np.ndarray, "image"]]:
-        whole = self._top1_and_log_rank(parts.scores(np.ones(parts.n_parts, dtype=bool)))
-        top1, log_rank = self._top1_and_log_rank(parts.scores(keep))
-        return [*parts.similarity(keep), whole[0] - top1, log_rank - whole[1]]
-
-    def _draw_groups(self, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "draw measure"]:
-        """Return the measures with random groups masked: as many parts of structure, and the same others."""
-        key = (id(parts), int(members[: parts.n_structured].sum()), int(members[parts.n_structured :].sum()))
-        if key not in self._nulls:
-            generator = generator_for(self._seed, f"random groups of {key[1:]}")
-            drawn = []
-            for _ in range(self._n_random):
-                keep = ~_shuffled(members[None], parts.n_structured, generator)[0]
-                drawn.append([values.mean() for values in self._per_image(parts, keep)])
-            self._nulls[key] = np.array(drawn)
-        return self._nulls[key]
-
-    def _shapley(self, parts: MaskableParts, groups: list[Bool[np.ndarray, "part"]]) -> Float[np.ndarray, "group query"]:
-        n = len(groups)
-        in_none = ~np.any(groups, axis=0)
-        value = {
-            kept: self.top1(parts, np.any([in_none, *(groups[i] for i in kept)], axis=0))
-            for size in range(n + 1)
-            for kept in combinations(range(n), size)
-        }
-        shares = np.zeros((n, len(self._target)))
-        for kept, without in value.items():
-            for i in set(range(n)) - set(kept):
-                shares[i] += (value[tuple(sorted((*kept, i)))] - without) / (n * comb(n - 1, len(kept)))
-        return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,10 +319,3 @@ def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
     }
     groups["pathway"]["global"][len(tower.channels) :] = True
     return {family: dict(found) for family, found in groups.items()}
-
-
-def _shuffled(
-    members: Bool[np.ndarray, "group part"], n_structured: int, generator: np.random.Generator
-) -> Bool[np.ndarray, "group part"]:
-    """Assign the parts of structure to the groups at random, as many to each; the others stay where they are."""
-    return np.concatenate([members[:, generator.permutation(n_structured)], members[:, n_structured:]], axis=1)

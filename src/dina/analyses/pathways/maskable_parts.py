@@ -1,10 +1,14 @@
 """Parts of an image tower that pathway masking leaves out: what then remains of the maps, and of the scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import combinations
+from math import comb
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dina.analyses.comparable_maps import ComparableMaps
@@ -12,14 +16,32 @@ from dina.analyses.separable_fields import SeparableFields
 from dina.data.pairs import RetrievalTask
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.randomness import generator_for
+from dina.retrieval.ranks import count_better_and_tied
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_rows
+from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity
+from dina.statistics.resampling import resample_counts
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import LikelihoodComparison
 
 RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM, in deviations of a channel
 AT_ONCE = 16  # images whose expected responses are held for every channel at a time
+
+NULL = "as many parts of the tower chosen at random"
+NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
+UNITS = {
+    "ssim": "1",
+    "correlation": "1",
+    "ssim_mean_map": "1",
+    "correlation_mean_map": "1",
+    "top1_loss": "1",
+    "log_rank_loss": "nats",
+}
+"""Measure → unit: four similarities of masked with whole maps, then what retrieval loses."""
+
+Groups = Mapping[str, Bool[np.ndarray, "part"]]
 
 Values = Float[np.ndarray, "image"]
 Similarity = tuple[Values, Values, Values, Values]
@@ -185,3 +207,100 @@ class MapChannels(MaskableParts):
         flat, rest = whole.reshape(*whole.shape[:2], -1).astype(np.float64), masked.reshape(len(masked), -1).astype(np.float64)
         sums = (flat.sum(2), np.square(flat).sum(2), rest.sum(1), np.square(rest).sum(1), np.einsum("cip,cp->ci", flat, rest))
         return np.stack(ssim), (*sums, np.array(rest.shape[1]))
+
+
+class MaskingLosses:
+    """Measures what is left of one decoding when parts of its image tower are masked.
+
+    Each query has its own image, at the position ``target`` in the gallery; maps of the first ``n_compared`` images are compared.
+    """
+
+    def __init__(self, target: Int[np.ndarray, "query"], n_compared: int, n_random: int, n_resamples: int, seed: int) -> None:
+        self._target, self._n_random, self._seed = target, n_random, seed
+        self._counts = resample_counts(len(target), n_resamples, generator_for(seed, "bootstrap of masking"))
+        self._counts_compared = resample_counts(n_compared, n_resamples, generator_for(seed, "bootstrap of masked maps"))
+        self._nulls: dict[tuple[int, int, int], Float[np.ndarray, "draw measure"]] = {}
+
+    def top1(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "query"]:
+        """Return for each query the probability that its target is first, ties broken at random."""
+        return self._top1_and_log_rank(parts.scores(keep))[0]
+
+    def mean(
+        self, name: str, values: Float[np.ndarray, "image"], units: str, null: np.ndarray | None = None, no_null: str = ""
+    ) -> Finding:
+        """Return the mean over images with its bootstrap interval, beside draws of ``null``."""
+        n = len(values)
+        counts = self._counts if n == self._counts.shape[1] else self._counts_compared
+        words = "" if null is None else NULL
+        return Finding.from_draws(name, float(values.mean()), units, n, counts @ values / n, null, words, no_null=no_null)
+
+    def measure(
+        self, name: str, parts: MaskableParts, members: Bool[np.ndarray, "part"], *, has_null: bool
+    ) -> tuple[Finding, ...]:
+        """Return the four similarities, top-1 accuracy lost and log rank gained with ``members`` masked."""
+        columns = zip(UNITS.items(), self._per_image(parts, ~members), strict=True)
+        null = self._draw_groups(parts, members).T if has_null else [None] * len(UNITS)
+        return tuple(
+            self.mean(f"{measure}_{name}", values, units, draws, "" if has_null else NO_NULL)
+            for ((measure, units), values), draws in zip(columns, null, strict=True)
+        )
+
+    def split(self, parts: MaskableParts, groups: Groups, *, has_null: bool) -> tuple[Finding, ...]:
+        r"""Divide the top-1 accuracy among groups by their Shapley values, beside those of random groups.
+
+        Exact, from all :math:`2^n` coalitions: the gain by group :math:`i`, averaged over all orders in which groups can
+        join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image
+        (Shapley 1953, https://doi.org/10.1515/9781400881970-018).
+        """
+        shares = self._shapley(parts, list(groups.values()))
+        null: Any = [None] * len(shares)
+        if has_null:
+            generator = generator_for(self._seed, "random pathways")
+            members = np.stack(list(groups.values()))
+            drawn = [self._shapley(parts, list(_shuffled(members, parts.n_structured, generator))) for _ in range(self._n_random)]
+            null = np.stack(drawn).mean(axis=2).T
+        why = "" if has_null else NO_NULL
+        rows = zip(groups, shares, null, strict=True)
+        return tuple(self.mean(f"shapley_{name}", values, "1", draws, why) for name, values, draws in rows)
+
+    def _top1_and_log_rank(self, scores: Scores) -> tuple[Float[np.ndarray, "query"], Float[np.ndarray, "query"]]:
+        better, tied = count_better_and_tied(scores, self._target)
+        return np.where(better == 0, 1 / (tied + 1), 0.0), np.log(1 + better + tied / 2)
+
+    def _per_image(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> list[Float[np.ndarray, "image"]]:
+        whole = self._top1_and_log_rank(parts.scores(np.ones(parts.n_parts, dtype=bool)))
+        top1, log_rank = self._top1_and_log_rank(parts.scores(keep))
+        return [*parts.similarity(keep), whole[0] - top1, log_rank - whole[1]]
+
+    def _draw_groups(self, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "draw measure"]:
+        """Return the measures with random groups masked: as many parts of structure, and the same others."""
+        key = (id(parts), int(members[: parts.n_structured].sum()), int(members[parts.n_structured :].sum()))
+        if key not in self._nulls:
+            generator = generator_for(self._seed, f"random groups of {key[1:]}")
+            drawn = []
+            for _ in range(self._n_random):
+                keep = ~_shuffled(members[None], parts.n_structured, generator)[0]
+                drawn.append([values.mean() for values in self._per_image(parts, keep)])
+            self._nulls[key] = np.array(drawn)
+        return self._nulls[key]
+
+    def _shapley(self, parts: MaskableParts, groups: list[Bool[np.ndarray, "part"]]) -> Float[np.ndarray, "group query"]:
+        n = len(groups)
+        in_none = ~np.any(groups, axis=0)
+        value = {
+            kept: self.top1(parts, np.any([in_none, *(groups[i] for i in kept)], axis=0))
+            for size in range(n + 1)
+            for kept in combinations(range(n), size)
+        }
+        shares = np.zeros((n, len(self._target)))
+        for kept, without in value.items():
+            for i in set(range(n)) - set(kept):
+                shares[i] += (value[tuple(sorted((*kept, i)))] - without) / (n * comb(n - 1, len(kept)))
+        return shares
+
+
+def _shuffled(
+    members: Bool[np.ndarray, "group part"], n_structured: int, generator: np.random.Generator
+) -> Bool[np.ndarray, "group part"]:
+    """Assign the parts of structure to the groups at random, as many to each; the others stay where they are."""
+    return np.concatenate([members[:, generator.permutation(n_structured)], members[:, n_structured:]], axis=1)

@@ -55,9 +55,6 @@ class VarianceSpectraSettings(AnalysisSettings):
     n_untrained: int = Field(3, ge=1)
 
 
-DEFAULTS = VarianceSpectraSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class VarianceSpectraResult:
     """Fraction of the signal variance by rank of each source, and its power-law exponent with interval by two estimators.
@@ -106,7 +103,9 @@ class VarianceSpectraResult:
         return tuple(found)
 
 
-def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings = DEFAULTS) -> VarianceSpectraResult:
+def analyse_variance_spectra(
+    decoded: Decoded, settings: VarianceSpectraSettings = VarianceSpectraSettings()
+) -> VarianceSpectraResult:
     """Fit power laws to the variance of images, responses and maps, on images that the towers were not fitted on.
 
     These are the images and trials of validation and test; means and the prior of maps are learnt from training images. It raises

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import finding_table, reasons
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number
@@ -62,12 +62,11 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         answer,
         finding_table("Power-law exponents; those of maps beside the interval of untrained towers.", WORDS, found),
     )
-    missing = tuple(f"{WORDS[name]}: {one.reason}" for name, one in found.items() if name in WORDS and one.reason)
     paragraphs = (
         answer + " With few images the fit over ranks underestimates the exponent of slowly falling spectra; where the two"
         " estimators disagree, believe neither without more images.",
     )
-    return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=missing)
+    return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
 
 
 @in_style

@@ -11,13 +11,9 @@ from pydantic import Field
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
+from dina.analyses.feature_maps.compute import at_quantiles, matched_finding
+from dina.analyses.feature_maps.reconstructors import ConvolutionalReconstruction, Examples, LinearReconstruction, coarse_pixels
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
-from dina.analyses.image_reconstruction.reconstructors import (
-    ConvolutionalReconstruction,
-    Examples,
-    LinearReconstruction,
-    coarse_pixels,
-)
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
@@ -25,7 +21,6 @@ from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
-from dina.statistics.resampling import resample_matched_pairs
 
 NULL = "reconstructions compared with other test images, permuted over images"
 OF_IMAGES = "reconstructions from images' own maps compared with other test images, permuted over images"
@@ -56,9 +51,6 @@ class ImageReconstructionSettings(AnalysisSettings):
     most_pixels: int = Field(4000, ge=16)
     n_epochs: int = Field(12, ge=1)
     n_similarity: int = Field(50, ge=3)
-
-
-DEFAULTS = ImageReconstructionSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +106,13 @@ class ImageReconstructionResult:
                 if np.isnan(correlation).any():
                     found.append(Finding(name, np.nan, "1", len(pairs), reason=self.reason))
                     continue
-                generators = (generator_for(self.seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
-                draws = resample_matched_pairs(pairs, self.n_resamples, *generators)
-                value = float(pairs.diagonal().astype(np.float64).mean())
-                found.append(Finding.from_draws(name, value, "1", len(pairs), *draws, null))
+                found.append(matched_finding(name, pairs, null, self.seed, self.n_resamples))
         return tuple(found)
 
 
-def analyse_image_reconstruction(decoded: Decoded, settings: ImageReconstructionSettings = DEFAULTS) -> ImageReconstructionResult:
+def analyse_image_reconstruction(
+    decoded: Decoded, settings: ImageReconstructionSettings = ImageReconstructionSettings()
+) -> ImageReconstructionResult:
     """Rebuild test images from the maps of the averaged responses to them.
 
     Both reconstructions are learnt from training images and their own maps, without any response, so that everything they
@@ -183,8 +174,7 @@ def _compare(
         correlation[number] = np.nan_to_num(correlate_all_rows(flat, pixels.reshape(n, -1)))
         whole = (rebuilt[number] + mean)[compared, None]
         similarity[number] = structural_similarity_of_all_pairs(whole, shown, np.array([FULL_RANGE]))[0]
-    order = np.argsort(correlation[0].diagonal(), kind="stable")
-    examples = tuple(int(order[round(q * (n - 1))]) for q in QUANTILES)
+    examples = at_quantiles(correlation[0].diagonal(), QUANTILES)
     return ImageReconstructionResult(
         correlation=correlation,
         similarity=similarity,
