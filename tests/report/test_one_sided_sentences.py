@@ -7,23 +7,32 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.analyses.feature_maps import page as feature_maps
-from dina.analyses.image_reconstruction import page as image_reconstruction
 from dina.analyses.most_exciting_images import page as most_exciting_images
 from dina.statistics.finding import Finding
 
 ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
 SECTIONS = {
-    "feature_maps": (feature_maps, feature_maps.feature_maps_section, "is not more like"),
-    "image_reconstruction": (image_reconstruction, image_reconstruction.image_reconstruction_section, "is not more like"),
-    "most_exciting_images": (most_exciting_images, most_exciting_images.most_exciting_images_section, "do not agree"),
+    "feature_maps": (feature_maps, feature_maps.feature_maps_section, feature_maps.WORDS, "is not more like"),
+    "image_reconstruction": (
+        feature_maps,
+        feature_maps.image_reconstruction_section,
+        feature_maps.REBUILT_WORDS,
+        "is not more like",
+    ),
+    "most_exciting_images": (
+        most_exciting_images,
+        most_exciting_images.most_exciting_images_section,
+        most_exciting_images.WORDS,
+        "do not agree",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_what_lies_below_its_null_is_no_likeness(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, make, denial = SECTIONS[name]
+def test_what_lies_below_its_null_is_no_similarity(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, make, words, denial = SECTIONS[name]
     monkeypatch.setattr(module, f"draw_{name}", lambda dataset: Figure())
     dataset = xr.Dataset(attrs={"form": "", "reason": ""})
     for finding, is_denied in ((ABOVE, False), (replace(ABOVE, value=0.1), True)):
-        section = make(dataset, tuple(replace(finding, name=word) for word in module.WORDS))
+        section = make(dataset, tuple(replace(finding, name=word) for word in words))
         assert (denial in section.paragraphs[0]) is is_denied

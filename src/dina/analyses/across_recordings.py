@@ -1,4 +1,4 @@
-"""Findings of several recordings put together: the mouse is the unit, and recordings of one mouse are not independent."""
+"""Findings of several recordings combined: the mouse is the unit, since recordings of one mouse are not independent."""
 
 import math
 import re

@@ -120,7 +120,7 @@ def _refit(decoded: Decoded, alter: Alter) -> dict[str, np.ndarray]:
     train, validation, test = (
         replace(pairs, images=alter(pairs.images)) for pairs in (decoded.train, decoded.validation, decoded.test)
     )
-    return {"first": first_places_unaltered(decoded.refit(train, validation, test))}
+    return {"first": first_places_unaltered(replace(decoded, train=train, validation=validation, test=test).refit())}
 
 
 def first_places_unaltered(decoded: Decoded) -> Float[np.ndarray, "image candidate"]:

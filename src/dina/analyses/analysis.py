@@ -45,24 +45,23 @@ class Analysis:
     Parameters
     ----------
     compute
-        Answers the question from a `Decoded` and, if it can be set, the analysis's own settings. It raises
-        `dina.checks.DataError` with a plain reason where the recording or the towers do not allow an answer; the reason is
-        then shown in place of the result.
+        Answers the question from a `Decoded` and, where something can be set, its `AnalysisSettings`. It raises
+        `dina.checks.DataError` where the recording or the towers do not allow an answer; the page then shows that reason.
     side
         Whether it explains the decoding by the image or by the neurons.
     question
         What it answers, one sentence.
     page
-        Where its section is drawn, as "module:function"; the function takes the dataset and the findings. Without one, the
-        page shows the question and a table of the findings.
+        Its drawing function, as "module:function", which takes dataset and findings. By default the page shows the question and
+        a table of the findings.
     rules
         The claims that rest on it, by name.
     is_slow
-        Whether it fits towers again or synthesises images; done only on request.
+        Whether it fits towers again or synthesises images; it is then done only on request.
     reads_others
         Whether it reads recordings under other conditions, so that its answer holds for these only.
     former_name
-        Under which runs of earlier versions hold it; "" where it never changed.
+        Its name in runs of earlier versions; "" where it never changed.
     """
 
     compute: Callable[..., AnalysisResult]

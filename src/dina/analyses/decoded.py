@@ -55,7 +55,7 @@ class KeptParts:
 
 
 def _read(path: Path) -> Arrays | None:
-    if not is_zipfile(path):  # asked first: numpy leaves a file open that turns out to be none
+    if not is_zipfile(path):  # numpy would leave a file open that is no archive
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -81,22 +81,19 @@ class Decoded:
     train, validation, test
         The parts of the split. Whatever an analysis learns or selects comes from the first two; it reads the third once.
     fitted
-        The towers, or None where too few images allowed no fit; analyses ask for `towers`.
+        The towers, or None where too few images allowed no fit; analyses read `towers`.
     preset, settings
-        How the towers were made; `dina.training.dina_decoder.DinaDecoder` makes others alike.
-    seed
-        Of every random choice.
+        How the towers were made.
+    seed, n_resamples
+        Of every random choice; bootstrap resamples and permutations.
     device
         "cpu" or "cuda".
-    n_resamples
-        Bootstrap resamples and permutations.
     others
         Further recordings with the same image ids under other conditions, best of the same neurons; usually none.
     image_features
-        What the objective was told of every image, as `dina.training.dina_decoder.DinaDecoder` takes it; None where it was told
-        nothing.
+        Features of every image that the objective used, see `dina.training.dina_decoder.DinaDecoder`; None where it used none.
     parts
-        Where analyses that fit towers again keep each fit, so that they go on from there when stopped; by default nowhere.
+        Where analyses that fit towers again keep each fit, so that they resume there when stopped; by default nowhere.
     """
 
     recording: Recording
@@ -126,32 +123,10 @@ class Decoded:
             raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
         return self.fitted
 
-    def refit(
-        self,
-        train: Pairs | None = None,
-        validation: Pairs | None = None,
-        test: Pairs | None = None,
-        settings: PresetSettings | None = None,
-    ) -> Self:
-        """Return this decoding with towers fitted anew, on other pairs or with other settings.
-
-        Parameters
-        ----------
-        train, validation, test
-            In place of those of this decoding; None for the same.
-        settings
-            Of the preset; None for the same.
-
-        Raises
-        ------
-        DataError
-            If no towers can be fitted.
-        """
-        train, validation, settings = train or self.train, validation or self.validation, settings or self.settings
-        decoder = DinaDecoder(self.preset, settings, self.seed, self.device, image_features=self.image_features)
-        towers = decoder.fit(train, validation).towers
-        test = test or self.test
-        return replace(self, train=train, validation=validation, test=test, settings=settings, fitted=towers)
+    def refit(self) -> Self:
+        """Return this decoding with towers fitted anew on its training pairs; `DataError` where none can be fitted."""
+        decoder = DinaDecoder(self.preset, self.settings, self.seed, self.device, image_features=self.image_features)
+        return replace(self, fitted=decoder.fit(self.train, self.validation).towers)
 
 
 def decode(
@@ -166,8 +141,7 @@ def decode(
 ) -> Decoded:
     """Split a recording by image, fit the towers of a preset, and return what analyses take.
 
-    It is the decoding step of `dina.study.run_study`, without rivals and without files. `DataError` where the recording cannot be
-    split or the towers cannot be fitted on it.
+    It is the decoding step of `dina.study.run_study`, without rivals and without files.
 
     Parameters
     ----------
@@ -175,14 +149,12 @@ def decode(
         Anything that `dina.read` or `dina.simulate` gives.
     preset, settings
         Which towers; None for the settings that the preset prescribes.
-    seed
-        Of the split, of weights and of every resampling.
+    seed, n_resamples
+        Of every random choice; bootstrap resamples and permutations of the analyses.
     device
         "cpu" or "cuda".
     test_fraction
         Of the images; a tenth of the images is kept for validation.
-    n_resamples
-        Bootstrap resamples and permutations of the analyses.
     """
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
     standardiser = learn_standardiser(recording, split.train)

@@ -23,7 +23,7 @@ def stimulus_coordinates(ids: Mapping[str, Int[np.ndarray, "_image"]]) -> dict[s
     """
     attributes = {"units": "1", "long_name": "position on the stimulus axis of the recording"}
     names = {axis: "stimulus_id" if axis in ("image", "query") else f"{axis}_stimulus_id" for axis in ids}
-    return {names[axis]: (axis, np.asarray(own), attributes) for axis, own in ids.items()}
+    return {names[axis]: (axis, np.asarray(numbers), attributes) for axis, numbers in ids.items()}
 
 
 def place_coordinates(

@@ -61,20 +61,18 @@ class Rule:
     Parameters
     ----------
     claim, side, statistic
-        Carried into the verdict.
+        Copied into the verdict.
     needs
-        Findings without which nothing can be said; where one is missing or NaN the verdict is "cannot tell".
+        Findings that the rule needs; where one is missing or NaN the verdict is "cannot tell".
     decide
         Pure function of the findings that are there, by (analysis, finding), to the answer and its reason.
     may_read
         Findings that `decide` uses where they are there and not NaN.
     asks_why
-        Findings that `decide` is handed even where they are NaN, so that it can give their reasons; where their analysis
-        is missing, NaN with that as the reason.
+        Findings that `decide` receives even where they are NaN, or missing with their analysis, so that it can give the reason.
 
     Examples
     --------
-    >>> from dina.analyses.verdict import Rule, judge, place_of
     >>> key = ("occlusion", "area")
     >>> def decide(found):
     ...     return ("supported" if place_of(found[key], 0.5) == "above" else "cannot tell", "By area.")
@@ -165,14 +163,12 @@ def rises_above(finding: Finding) -> bool:
 
 
 def says(finding: Finding) -> str:
-    """Return value and interval in words of a reason, with two to four digits, as many as it takes to tell them apart.
+    """Return value and interval in words, with two to four digits, as many as it takes to tell them apart.
 
     Examples
     --------
-    >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61))
-    '0.52 (0.4 to 0.61)'
-    >>> says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
-    '0.998 (0.996 to 1)'
+    >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61)), says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
+    ('0.52 (0.4 to 0.61)', '0.998 (0.996 to 1)')
     >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6)), says(Finding("kept", 0.52, "1", 50))
     ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
     """

@@ -19,7 +19,6 @@ from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.recordings.truth import Truth
 from dina.rivals.ideal_observer import IdealObserver
 from dina.statistics.finding import Finding
 from dina.statistics.reliability import signal_variance_fraction
@@ -36,7 +35,7 @@ OTHER_NEURONS = (
 )
 FEWEST_IMAGES = 10
 Fitted = tuple[AlignedTowers, Standardiser]
-"""Towers, and the means and deviations by which they know responses."""
+"""Towers, and the means and deviations that standardise their responses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +149,13 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     train, validation, test = (
         np.intersect1d(part.stimulus_id, matched.stimulus_id) for part in (decoded.train, decoded.validation, decoded.test)
     )
-    is_alike = _look_like(matched.recordings[1:], test, np.concatenate([train, validation]))
-    test = test[~is_alike]
+    # the split keeps near-identical images of the first condition together
+    is_similar = _look_like(matched.recordings[1:], test, np.concatenate([train, validation]))
+    test = test[~is_similar]
     if len(test) < FEWEST_IMAGES:
         raise DataError(
             f"Conditions are compared on test identities that all of them show, at least {FEWEST_IMAGES}; there are {len(test)},"
-            f" and {is_alike.sum()} more that look like training images under some condition. Keep more images for testing."
+            f" and {is_similar.sum()} more that look like training images under some condition. Keep more images for testing."
         )
     fit_first = cache(partial(_fit, decoded, matched.recordings[0], train, validation))
     tables = []
@@ -170,7 +170,7 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
         ideal=np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None,
         matched=matched,
         n_train=len(train),
-        n_dropped=int(is_alike.sum()),
+        n_dropped=int(is_similar.sum()),
         resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
     )
 
@@ -285,41 +285,36 @@ def _look_like(
     recordings: Sequence[Recording], test: Int[np.ndarray, "n_test"], other: Int[np.ndarray, "n_other"]
 ) -> Bool[np.ndarray, "n_test"]:
     """Say of each test identity whether its image is near-identical to that of another part in any recording."""
-    found = np.zeros(len(test), dtype=bool)
-    for recording in recordings:  # the split keeps those of the first condition together
-        group = group_near_identical(recording.images)
-        found |= np.isin(group[test], group[other])
-    return found
+    groups = [group_near_identical(recording.images) for recording in recordings]
+    return np.any([np.isin(group[test], group[other]) for group in groups], axis=0)
 
 
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
     """Fit towers on one condition, standardised by itself."""
     standardiser = learn_standardiser(recording, train)
-    again = decoded.refit(make_pairs(recording, train, standardiser), make_pairs(recording, validation, standardiser))
-    return again.towers, standardiser
+    known, held_out = (make_pairs(recording, ids, standardiser) for ids in (train, validation))
+    return replace(decoded, train=known, validation=held_out).refit().towers, standardiser
 
 
 def _decode_condition(
     recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
 ) -> dict[str, np.ndarray]:
     """Decode a condition by towers fitted on it, by those of the first condition (if any) and by the ideal observer."""
-    own, standardiser = fit_own()
+    within, standardiser = fit_own()
     pairs = make_pairs(recording, test, standardiser)
-    found = {"within": _search(own, pairs)}
+    found = {"within": _search(within, pairs)}
     found["transferred"] = np.full_like(found["within"], np.nan)
     if fit_first is not None:
         first, of_first = fit_first()
-        # the first condition's towers know responses by its own means and deviations
+        # these towers take responses standardised by the first condition's means and deviations
         found["transferred"] = _search(first, make_pairs(recording, test, of_first))
-    return found if recording.truth is None else found | {"ideal": _observe(recording.truth, pairs)}
+    if recording.truth is not None:
+        task = make_task(pairs, "averaged")
+        ideal = IdealObserver(recording.truth).fit(pairs, pairs)
+        found["ideal"] = first_places(ideal.score(task.queries, task.gallery))
+    return found
 
 
 def _search(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
     queries = EncodedQueries(towers, pairs, np.arange(pairs.n_stimuli))
     return first_places(queries.score(queries.images))
-
-
-def _observe(truth: Truth, pairs: Pairs) -> Float[np.ndarray, "image candidate"]:
-    """Decode the same queries by the ideal observer."""
-    task = make_task(pairs, "averaged")
-    return first_places(IdealObserver(truth).fit(pairs, pairs).score(task.queries, task.gallery))

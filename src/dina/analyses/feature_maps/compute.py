@@ -25,7 +25,7 @@ RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM: three deviations
 
 
 class FeatureMapsSettings(AnalysisSettings):
-    """What is compared and shown.
+    """Which maps are compared and shown.
 
     Parameters
     ----------

@@ -15,7 +15,6 @@ from dina.analyses.feature_maps.compute import at_quantiles, matched_finding
 from dina.analyses.feature_maps.reconstructors import ConvolutionalReconstruction, Examples, LinearReconstruction, coarse_pixels
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
 from dina.checks import DataError
-from dina.data.pairs import Pairs
 from dina.randomness import generator_for
 from dina.retrieval.ranks import all_ranks
 from dina.statistics.correlation import correlate_all_rows
@@ -134,23 +133,27 @@ def analyse_image_reconstruction(
     pixels = coarse_pixels(known, (maps.shape[2], maps.shape[3]), settings.most_pixels)
     mean = pixels.mean(axis=0)
     train = Examples(maps, pixels - mean)
-    from_image = _with_pixels(_image_maps(reader, decoded.validation.images), decoded.validation, mean, settings.most_pixels)
-    validation = Examples(_response_maps(reader, decoded.validation), from_image.pixels)
-    queries = _with_pixels(_response_maps(reader, test), test, mean, settings.most_pixels)
+    held_out, shown = (
+        coarse_pixels(part.images, (maps.shape[2], maps.shape[3]), settings.most_pixels) - mean
+        for part in (decoded.validation, test)
+    )
+    from_responses = [torch.from_numpy(reader.of_responses(part.averaged())).half() for part in (decoded.validation, test)]
+    validation = Examples(from_responses[0], held_out)
     linear = LinearReconstruction.learn(train, validation)
-    rebuilt = [linear.apply(queries.maps)]
+    rebuilt = [linear.apply(from_responses[1])]
     chosen = {"penalty": linear.penalty}
     n_places = train.maps.shape[2] * train.maps.shape[3]
     if n_places < FEWEST_PLACES:
         reason = f"The map has {n_places} places: a convolutional network needs at least {FEWEST_PLACES} to put pixels anywhere."
-        rebuilt.append(np.full_like(queries.pixels, np.nan))
+        rebuilt.append(np.full_like(shown, np.nan))
     else:
         reason = ""
         network = ConvolutionalReconstruction.learn(train, validation, settings.n_epochs, decoded.seed)
-        rebuilt.append(network.apply_to(queries.maps))
+        rebuilt.append(network.apply_to(from_responses[1]))
         chosen["epochs"] = network.n_epochs
-    rebuilt.append(LinearReconstruction.learn(train, from_image).apply(_image_maps(reader, test.images)))
-    return _compare(decoded, settings, np.stack(rebuilt), queries.pixels, mean, chosen, reason)
+    from_image = LinearReconstruction.learn(train, Examples(_image_maps(reader, decoded.validation.images), held_out))
+    rebuilt.append(from_image.apply(_image_maps(reader, test.images)))
+    return _compare(decoded, settings, np.stack(rebuilt), shown, mean, chosen, reason)
 
 
 def _compare(
@@ -194,11 +197,3 @@ def _image_maps(reader: ComparableMaps, images: np.ndarray) -> torch.Tensor:
     """Return the maps of images in half precision: hundreds of large maps take hundreds of megabytes."""
     chunks = (images[first : first + IMAGES_AT_ONCE] for first in range(0, len(images), IMAGES_AT_ONCE))
     return torch.cat([torch.from_numpy(reader.of_images(chunk)).half() for chunk in chunks])
-
-
-def _with_pixels(maps: torch.Tensor, pairs: Pairs, mean: np.ndarray, most_pixels: int) -> Examples:
-    return Examples(maps, coarse_pixels(pairs.images, (maps.shape[2], maps.shape[3]), most_pixels) - mean)
-
-
-def _response_maps(reader: ComparableMaps, pairs: Pairs) -> torch.Tensor:
-    return torch.from_numpy(reader.of_responses(pairs.averaged())).half()

@@ -50,7 +50,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     )
     part = FigurePart(
         "feature_maps",
-        _draw_feature_maps(dataset),
+        draw_feature_maps(dataset),
         "Test images, their maps and the maps of the averaged responses to them, as deviations from the mean map of the training"
         " images, in deviations of each channel. Both maps of a row share the scale beside them (in deviations; arrows: values"
         " beyond it), red above and blue below the mean. Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
@@ -78,7 +78,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     )
     part = FigurePart(
         "image_reconstruction",
-        _draw_image_reconstruction(dataset),
+        draw_image_reconstruction(dataset),
         "Test images; their reconstructions from the averaged responses, linear and by a convolutional network; and their linear"
         " reconstructions from the map of the image itself. Reconstructions are deviations from the mean training image, each drawn"
         " in its own contrast. All are learnt from training images and their own maps, without any response and without a"
@@ -94,7 +94,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
 
 
 @in_style
-def _draw_feature_maps(dataset: xr.Dataset) -> Figure:
+def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     """Draw three examples, each with its maps averaged over channels and in single channels, above two histograms."""
     shown = [str(name) for name in dataset["shown"].to_numpy()]
     n_examples, n_shown = dataset.sizes["example"], len(shown)
@@ -137,7 +137,7 @@ def _draw_feature_maps(dataset: xr.Dataset) -> Figure:
 
 
 @in_style
-def _draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
+def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     """Draw examples with their reconstructions, above the distributions of two similarities."""
     pixels, rebuilt = dataset["pixels"].to_numpy(), dataset["rebuilt"].to_numpy()
     n_examples = len(pixels)

@@ -1,7 +1,7 @@
 """Map capacity: whether the spatial frequencies that towers read depend on the size of their maps."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -165,9 +165,9 @@ class MapCapacityResult:
         """Return the octaves between two edges: as it is, resampled, and with the two fits exchanged image by image."""
         both = []
         for curves in (self.curves[first], self.curves[second]):
-            own = np.diagonal(curves.margin, axis1=1, axis2=2)
-            # scores of two fits have scales of their own
-            both.append(own / max(abs(float(own[-1].mean() - own[0].mean())), 1e-12))
+            margin = np.diagonal(curves.margin, axis1=1, axis2=2)
+            # scores of two fits differ in scale
+            both.append(margin / max(abs(float(margin[-1].mean() - margin[0].mean())), 1e-12))
         middle, half = (both[0] + both[1]) / 2, (both[0] - both[1]) / 2
         apart, common = self.resampling.over_differences(half), self.resampling.over_differences(middle)
         common[1 + self.resampling.n_resamples :] = middle.mean(axis=1)  # what both share is not exchanged
@@ -210,7 +210,7 @@ def _measure(
     decoded: Decoded, capacity: Capacity, chosen: Int[np.ndarray, "image"], settings: MapCapacitySettings
 ) -> dict[str, np.ndarray]:
     """Fit one member of a sweep; return the shape of its maps and its frequency curves as arrays, which can be kept."""
-    again = decoded.refit(settings=capacity.settings)
+    again = replace(decoded, settings=capacity.settings).refit()
     curves = measure_curves(again, chosen, settings.frequency)
     arrays = {part.name: np.asarray(getattr(curves, part.name)) for part in fields(curves)}
     return {"map_shape": np.array(again.towers.image_tower.map_shape), **arrays}

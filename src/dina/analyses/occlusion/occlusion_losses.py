@@ -110,13 +110,13 @@ def mean_training_map(decoded: Decoded, towers: AlignedTowers, n_images: int = 2
     return np.asarray(towers.encode_images(decoded.train.images[:n_images]).mean(axis=0, dtype=np.float64), dtype=np.float32)
 
 
-def _log_ranks(own: Losses, scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]) -> Losses:
+def _log_ranks(score: Losses, scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]) -> Losses:
     """Return the logarithm of the mid-rank that each image would have with these scores among the other candidates."""
-    ranks = np.empty(own.shape)
+    ranks = np.empty(score.shape)
     for image, position in enumerate(chosen):
         others = np.sort(np.delete(scores[image], position))
-        not_above = np.searchsorted(others, own[image], side="right")
-        n_tied = not_above - np.searchsorted(others, own[image], side="left")
+        not_above = np.searchsorted(others, score[image], side="right")
+        n_tied = not_above - np.searchsorted(others, score[image], side="left")
         ranks[image] = 1 + len(others) - not_above + n_tied / 2
     return np.asarray(np.log(ranks))
 

@@ -108,7 +108,7 @@ def occlude_image_by_image(
     towers
         In evaluation mode.
     images
-        In units of contrast, on the towers' device.
+        In units of contrast.
     neural_maps, n_presentations
         Of the response to each image.
     sweep
@@ -203,9 +203,9 @@ class GaborOcclusion:
             windows = [self._window(difference, down, across, sweep.is_contrast_held) for across in columns]
             evoked = torch.stack([window[2] for window in windows], dim=1)
             # all windows of a row at once: dividing by the noise costs one factorisation
-            own = (evoked * self.neural.whiten(evoked.flatten(0, 1)).view_as(evoked)).sum(2).double()
+            norm = (evoked * self.neural.whiten(evoked.flatten(0, 1)).view_as(evoked)).sum(2).double()
             agreement = torch.stack([window[1] for window in windows], dim=1)
-            rows.append((torch.stack([window[0] for window in windows], dim=1), self.scale * (agreement - 0.5 * own)))
+            rows.append((torch.stack([window[0] for window in windows], dim=1), self.scale * (agreement - 0.5 * norm)))
         distance, score = (torch.stack(parts, dim=1).cpu().numpy() for parts in zip(*rows, strict=True))
         return OccludedImages(distance, score)
 
@@ -265,12 +265,11 @@ class GaborOcclusion:
 
 
 class _ScaleChanges:
-    """One scale of a Gabor tower with the responses to some images kept, so that a change is computed only locally.
+    """One scale of a Gabor tower with the responses to some images kept, so that a change is computed only locally, exactly.
 
-    The filters are linear: their response to a changed image is that to the image plus that to the change, which is
-    not 0 within reach of the filters only. Only there are rectification and pooling done again, and normalisation within
-    reach of its surround. The result is exact. ``is_luminance`` says whether normalised channels belong to this plane, and
-    with ``has_phases`` rectified phases as well.
+    The filters are linear: their response to a changed image is that to the image plus that to the change, which is not 0 only
+    within reach of the filters. Only there are rectification and pooling repeated, and normalisation within reach of its surround.
+    ``is_luminance`` says whether this plane has normalised channels, and with ``has_phases`` rectified phases as well.
     """
 
     def __init__(
@@ -292,10 +291,7 @@ class _ScaleChanges:
         self.n_channels = self.n_orientations + self.plain.shape[1] if is_luminance else self.n_orientations
 
     def change(self, part: Float[Tensor, "batch height width"], origin: tuple[int, int]) -> Block:
-        """Return the change of this scale's channels where it is not 0, for ``part`` added from ``origin`` on.
-
-        The first row and column in ``origin`` are multiples of the reduction.
-        """
+        """Return the change of this scale's channels where it is not 0, for ``part`` added from ``origin``, a multiple of the reduction."""
         part = self._reduce(part)
         top, left = origin[0] // self.reduction, origin[1] // self.reduction
         columns = self.columns[:, :, left : left + part.shape[2]]

@@ -1,4 +1,4 @@
-"""Parts of an image tower that pathway masking leaves out: what then remains of the maps, and of the scores."""
+"""Parts of an image tower that masking leaves out, and how much that changes maps, scores and retrieval."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -31,14 +31,8 @@ AT_ONCE = 16  # images whose expected responses are held for every channel at a 
 
 NULL = "as many parts of the tower chosen at random"
 NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
-UNITS = {
-    "ssim": "1",
-    "correlation": "1",
-    "ssim_mean_map": "1",
-    "correlation_mean_map": "1",
-    "top1_loss": "1",
-    "log_rank_loss": "nats",
-}
+SIMILARITIES = ("ssim", "correlation", "ssim_mean_map", "correlation_mean_map")
+UNITS = dict.fromkeys((*SIMILARITIES, "top1_loss"), "1") | {"log_rank_loss": "nats"}
 """Measure → unit: four similarities of masked with whole maps, then what retrieval loses."""
 
 Groups = Mapping[str, Bool[np.ndarray, "part"]]
@@ -81,7 +75,7 @@ class MaskableParts(ABC):
             return np.asarray(self.towers.comparison(self._neural, self.maps(keep), self._presentations).cpu().numpy())
 
     def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
-        """Return how alike each map and what remains of it are, and their means over channels."""
+        """Return the similarity of each whole map and the masked one, and of their means over channels."""
         remaining = self.reader.standardise(self.maps(keep)[: self.n_compared].cpu().numpy())
         flat = [maps.reshape(-1, *maps.shape[2:]) for maps in (self._whole, remaining)]
         ssim = (
@@ -169,11 +163,11 @@ class MapChannels(MaskableParts):
         if self._terms is None:
             return super().scores(keep)
         chosen = torch.from_numpy(np.flatnonzero(keep)).to(self._gallery.device)
-        agreement, own = self._terms[0][chosen].sum(0), self._terms[1][:, chosen][:, :, chosen].sum(dim=(1, 2))
-        return np.asarray((self._scale * (agreement - 0.5 * own)).cpu().numpy())
+        agreement, norm = self._terms[0][chosen].sum(0), self._terms[1][:, chosen][:, :, chosen].sum(dim=(1, 2))
+        return np.asarray((self._scale * (agreement - 0.5 * norm)).cpu().numpy())
 
     def similarity(self, keep: Bool[np.ndarray, "part"]) -> Similarity:
-        """Return how alike each map and what remains of it are, and their means over channels."""
+        """Return the similarity of each whole map and the masked one, and of their means over channels."""
         kept = keep[: len(self._masked_ssim)]
         ssim = np.where(kept[:, None], 1.0, self._masked_ssim).mean(axis=0)
         total, square, rest_total, rest_square, product, n_places = self._sums
@@ -192,12 +186,12 @@ class MapChannels(MaskableParts):
         """Return (channel, query, gallery): agreement; and (gallery, channel, channel): the norm of what is evoked."""
         fields = SeparableFields(neural)
         agreement = torch.einsum("qcp,gcp->cqg", self._neural.flatten(2), self._gallery.flatten(2))
-        own = []
+        norms = []
         for batch in torch.split(self._gallery, AT_ONCE):
             evoked = fields.predict_by_channel(batch)
             whitened = neural.whiten(evoked.flatten(0, 1)).view_as(evoked)
-            own.append(evoked @ whitened.transpose(1, 2))
-        return agreement, torch.cat(own)
+            norms.append(evoked @ whitened.transpose(1, 2))
+        return agreement, torch.cat(norms)
 
     def _compare_channels(self, masked: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return each channel's similarity to its masked self, and the sums of which correlations are made."""
