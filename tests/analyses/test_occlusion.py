@@ -178,6 +178,20 @@ def test_towers_without_projective_fields_take_coverage_from_estimated_centres(d
     assert coverage.min() >= 0 < coverage.max()
 
 
+def test_towers_without_projective_fields_are_covered_by_the_squared_window(decoded_scratch: Decoded) -> None:
+    places, _ = estimate_coverage(decoded_scratch)
+    sweep = Sweep("any", 5.0, "mean", (8.0, 15.0), (10.0, 30.0, 44.0))
+    coverage = cover_windows(decoded_scratch, sweep)
+
+    # the pixel in the middle of each place
+    rows, columns = (((np.arange(n) + 0.5) * size / n - 0.5).round() for n, size in zip(places.shape, (24, 48), strict=True))
+    for i, j in np.ndindex(2, 3):
+        down, across = rows[:, None] - sweep.rows[i], columns[None] - sweep.columns[j]
+        # a Gaussian of five pixels, cut off beyond three deviations along each axis
+        window = np.exp(-(down**2 + across**2) / (2 * 5**2)) * (np.maximum(abs(down), abs(across)) <= 15)
+        assert coverage.value[i, j] == pytest.approx((window**2 * places).sum())
+
+
 def test_coverage_of_projective_fields_is_their_fisher_information(decoded: Decoded) -> None:
     tower = decoded.towers.neural_tower
     n = len(decoded.towers.image_tower.channels)
