@@ -97,6 +97,16 @@ PARTS = {
         ),
         ("paper/**/*",),
     ),
+    "capacity": Part(
+        (
+            (
+                *("study", "mouse0", "--out", "capacity"),
+                *_set(*JUDGED, *SCRATCH[:-1], "dina.fit.n_epochs=5", _only("dina")),
+            ),
+            ("interpret", "capacity", "map_capacity"),
+        ),
+        ("capacity/**/*",),
+    ),
     "rivals": Part(
         (
             (
