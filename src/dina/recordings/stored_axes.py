@@ -22,26 +22,10 @@ _ARRANGEMENTS: tuple[tuple[ResponseAxis, ...], ...] = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class StoredImages:
-    """Images and the two numbers that turn their pixels into contrast."""
+def read_image_files(folder: Path, table: ImagesTable, chosen: Path | None = None) -> tuple[Images, float, float]:
+    """Read images as ``[images]`` of a recording.toml describes them; ``chosen`` takes the place of the file named there.
 
-    images: Images  # shape (n_stimuli, n_channels, height, width)
-    mid_grey: float  # contrast is (pixel - mid_grey) / contrast_scale
-    contrast_scale: float
-
-
-def read_image_files(folder: Path, table: ImagesTable, chosen: Path | None = None) -> StoredImages:
-    """Read images as ``[images]`` of a recording.toml describes them.
-
-    Parameters
-    ----------
-    folder
-        Where the files of the recording lie.
-    table
-        The settings.
-    chosen
-        A file or folder that takes the place of the one in the settings.
+    Returns images, grey and scale: contrast is (pixel - grey) / scale.
 
     Raises
     ------
@@ -70,7 +54,7 @@ def read_image_files(folder: Path, table: ImagesTable, chosen: Path | None = Non
         )
     grey = 128.0 if table.mid_grey is None else table.mid_grey
     scale = 64.0 if table.contrast_scale is None else table.contrast_scale
-    return StoredImages(np.array(pixels, order="C"), grey, scale)  # a copy: no file stays mapped
+    return np.array(pixels, order="C"), grey, scale  # a copy: no file stays mapped
 
 
 def _find(folder: Path, table: ImagesTable) -> Path:
@@ -80,7 +64,7 @@ def _find(folder: Path, table: ImagesTable) -> Path:
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
         raise DataError(
-            f"{folder} must hold one of {', '.join(DEFAULT_NAMES)}; it holds {what}. Say which under [images] file in recording.toml."
+            f"{folder} must hold one of {', '.join(DEFAULT_NAMES)}; it holds {what}. Name it under [images] file in recording.toml."
         )
     return found[0]
 
@@ -88,12 +72,12 @@ def _find(folder: Path, table: ImagesTable) -> Path:
 def _arrange(stored: np.ndarray, table: ImagesTable, path: Path) -> np.ndarray:
     axes = _image_axes(stored, table, path)
     if "pixel" in axes:
-        if table.height is None or table.width is None or table.height * table.width != stored.shape[axes.index("pixel")]:
-            raise DataError(
-                f"{path.name} has {stored.shape[axes.index('pixel')]} pixels per image, so [images] needs height and width with that"
-                f" product; got {table.height} and {table.width}."
-            )
         at = axes.index("pixel")
+        if table.height is None or table.width is None or table.height * table.width != stored.shape[at]:
+            raise DataError(
+                f"{path.name} has {stored.shape[at]} pixels per image, so [images] needs height and width with that product;"
+                f" got {table.height} and {table.width}. Correct them."
+            )
         stored = stored.reshape(*stored.shape[:at], table.height, table.width, *stored.shape[at + 1 :])  # row by row
         axes = (*axes[:at], "height", "width", *axes[at + 1 :])
     if "channel" not in axes:
@@ -110,7 +94,7 @@ def _arrange(stored: np.ndarray, table: ImagesTable, path: Path) -> np.ndarray:
 def _image_axes(stored: np.ndarray, table: ImagesTable, path: Path) -> tuple[ImageAxis, ...]:
     if table.axes is not None:
         known = ({"stimulus", "height", "width"}, {"stimulus", "height", "width", "channel"}, {"stimulus", "pixel"})
-        if len(set(table.axes)) != len(table.axes) or set(table.axes) not in known or len(table.axes) != stored.ndim:
+        if set(table.axes) not in known or not len(set(table.axes)) == len(table.axes) == stored.ndim:
             raise DataError(
                 "images.axes must be stimulus, height, width and perhaps channel, or stimulus and pixel, one for each axis of the"
                 f" array; got {', '.join(table.axes)} for {path.name} of shape {stored.shape}. Correct it."
@@ -171,10 +155,13 @@ def read_trials(folder: Path, table: ResponsesTable, stimulus: StimulusTable, n_
         arranged = np.swapaxes(arranged, 0, 1).reshape(-1, arranged.shape[2])
         ids, presentations = np.tile(ids, n_repeats), np.tile(presentations, n_repeats)
         notes.append(
-            "Stored by stimulus and repeat: the order of presentation is not known, and trials are in the order of repeats."
+            "Stored by stimulus and repeat: trials are in the order of repeats, since that of presentation is not known."
         )
     responses = to_float32("responses", arranged, ("trial", "neuron"))
-    keep = _shown(ids, stimulus, notes)
+    keep = ~np.isin(ids, stimulus.drop)
+    if not keep.all():
+        which = ", ".join(map(str, stimulus.drop))
+        notes.append(f"{int((~keep).sum())} of {len(ids)} trials with id {which} were dropped, as declared.")
     if layout[0] == "stimulus":
         absent = np.isnan(responses).all(axis=1)
         if absent.any():
@@ -211,8 +198,9 @@ def _response_axes(stored: np.ndarray, table: ResponsesTable) -> tuple[ResponseA
             f" array; got {', '.join(table.axes)}. Correct it, {example}."
         )
     if len(table.axes) != stored.ndim:
+        names = ", ".join(table.axes)
         raise DataError(
-            f"{table.file} must have the {len(table.axes)} axes {', '.join(table.axes)}; got shape {stored.shape}. Name each axis once."
+            f"{table.file} must have the {len(table.axes)} axes {names}; got shape {stored.shape}. Name each axis once."
         )
     return table.axes
 
@@ -235,19 +223,15 @@ def _ids(folder: Path, stimulus: StimulusTable, layout: tuple[ResponseAxis, ...]
 
 
 def _refuse_length(arranged: np.ndarray, layout: tuple[ResponseAxis, ...], n_ids: int) -> None:
-    if layout[0] == "trial" and arranged.shape[1] == n_ids:
-        raise DataError(
-            f"responses are {arranged.shape[0]} x {arranged.shape[1]} but there are {n_ids} stimulus ids: looks like"
-            ' neurons x trials. Say so in recording.toml under [responses], axes = ["neuron", "trial"].'
-        )
     what = "stimulus ids" if layout[0] == "trial" else "images"
-    other = [axis for axis, size in zip(layout[1:], arranged.shape[1:], strict=True) if size == n_ids]
-    hint = (
-        f" The axis called {other[0]} has {n_ids}; put the axes in the order of the array."
-        if other
-        else " One entry is needed for each."
-    )
-    raise DataError(f"responses have {len(arranged)} entries along {layout[0]}, but there are {n_ids} {what}.{hint}")
+    hint = "One entry is needed for each."
+    for axis, size in zip(layout[1:], arranged.shape[1:], strict=True):
+        if size == n_ids:
+            hint = (
+                f"The axis called {axis} has {n_ids}; put the axes in the order of the array in recording.toml under [responses],"
+                f' for example axes = ["{axis}", "{layout[0]}"].'
+            )
+    raise DataError(f"responses have {len(arranged)} entries along {layout[0]}, but there are {n_ids} {what}. {hint}")
 
 
 def _presentations(folder: Path, table: ResponsesTable, n: int) -> np.ndarray:
@@ -260,18 +244,9 @@ def _presentations(folder: Path, table: ResponsesTable, n: int) -> np.ndarray:
     counts = to_index("n_presentations", read_npy(folder / table.n_presentations))
     if counts.shape != (n,):
         raise DataError(
-            f"n_presentations must be ({n},), one number per entry; got shape {counts.shape}. Give one number for each."
+            f"n_presentations must be ({n},), as responses are; got shape {counts.shape}. Give one number for each entry."
         )
     return counts
-
-
-def _shown(ids: np.ndarray, stimulus: StimulusTable, notes: list[str]) -> np.ndarray:
-    dropped = np.isin(ids, stimulus.drop)
-    if dropped.any():
-        notes.append(
-            f"{int(dropped.sum())} of {len(ids)} trials with id {', '.join(map(str, stimulus.drop))} were dropped, as declared."
-        )
-    return np.asarray(~dropped)
 
 
 def _settle_missing(responses: np.ndarray, missing: Missing, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,11 @@ BY_STIMULUS = toml('[responses]\naxes = ["stimulus", "neuron"]\n')
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "NaN in a trial": ({"responses": nan_at(3, 2)}, {}, r'1 NaN values .*trial 3, neuron 2.*missing = "drop_trial"'),
     "NaN everywhere": ({"responses": nan_at(slice(None), 2)}, toml('[responses]\nmissing = "drop_trial"'), "drops everything"),
-    "transposed": ({"responses": example_responses().T}, {}, "5 x 12 but there are 12 stimulus ids: looks like neurons x trials"),
+    "transposed": (
+        {"responses": example_responses().T},
+        {},
+        r'12 stimulus ids.*neuron has 12; put .*axes = \["neuron", "trial"\]',
+    ),
     "square": ({"responses": example_responses(5), "stimulus_id": np.arange(5)}, {}, r"is square \(5 x 5\).*Say which is which"),
     "three axes unnamed": ({"responses": np.ones((2, 6, 5))}, {}, r"got shape \(2, 6, 5\). Name its axes"),
     "axes of another number": ({}, toml('[responses]\naxes = ["stimulus", "repeat", "neuron"]'), "must have the 3 axes"),

@@ -26,18 +26,16 @@ def recognises(path: Path) -> bool:
 def read(path: Path, images: Path | None = None, labels: Path | None = None) -> Recording:
     """Read a folder of arrays, or the recording.toml that describes one.
 
-    Without a recording.toml a folder holds ``images.npy`` (n_stimuli, height, width[, 3]; uint8) or pictures in
-    ``images/`` or ``images.zip``, ``responses.npy`` (n_trials, n_neurons) and ``stimulus_id.npy`` (n_trials,),
-    0-based; and, if there are any, ``spontaneous.npy`` (n_times, n_neurons), ``neurons.csv`` and ``labels.csv``.
+    Without a recording.toml a folder holds ``images.npy`` (n_stimuli, height, width[, 3]; uint8) or pictures in ``images/`` or
+    ``images.zip``, ``responses.npy`` (n_trials, n_neurons) and 0-based ``stimulus_id.npy`` (n_trials,); and, if there are any,
+    ``spontaneous.npy`` (n_times, n_neurons), ``neurons.csv`` and ``labels.csv``.
 
     Parameters
     ----------
     path
         The folder, or a ``.toml`` file anywhere; its ``data`` key, relative to itself, says where the files lie.
-    images
-        A file or folder that takes the place of the images of the recording.
-    labels
-        A table that takes the place of ``labels.csv``.
+    images, labels
+        A file or folder that takes the place of the images of the recording; a table that takes the place of ``labels.csv``.
 
     Raises
     ------
@@ -49,10 +47,10 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     folder = layout_file.parent / Path(layout.data or ".").expanduser()
     if not folder.is_dir():
         raise DataError(
-            f"{layout_file.name}: data must be a folder, from where the file itself lies; got {folder}. Correct that line."
+            f"{layout_file.name}: data must be a folder, as seen from the file itself; got {folder}. Correct that line."
         )
-    stored = read_image_files(folder, layout.images, images)
-    trials = read_trials(folder, layout.responses, layout.stimulus_id, len(stored.images))
+    pixels, mid_grey, contrast_scale = read_image_files(folder, layout.images, images)
+    trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels))
     keep, n_stored = trials.kept_neurons, len(trials.kept_neurons)
     neurons = _companion(folder, layout.neurons.file if layout.neurons else None, "neurons.csv")
     position, red = _read_neurons(neurons, n_stored) if neurons is not None else (None, None)
@@ -60,20 +58,20 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     spontaneous = _spontaneous(folder, layout.spontaneous, n_stored)
     return Recording(
         name=layout.name or folder.resolve().name,
-        images=stored.images,
+        images=pixels,
         stimulus_id=trials.stimulus_id,
         responses=trials.responses,
         n_presentations=trials.n_presentations,
         condition=layout.condition,
         image_set=layout.image_set,
         animal=layout.animal,
-        mid_grey=stored.mid_grey,
-        contrast_scale=stored.contrast_scale,
+        mid_grey=mid_grey,
+        contrast_scale=contrast_scale,
         deg_per_pixel=layout.deg_per_pixel,
         neuron_position_um=None if position is None else position[keep],
         is_red=None if red is None else red[keep],
         spontaneous=None if spontaneous is None else spontaneous[:, keep],
-        labels=None if labels_file is None else _read_labels(labels_file, len(stored.images)),
+        labels=None if labels_file is None else _read_labels(labels_file, len(pixels)),
         notes=trials.notes,
     )
 
@@ -92,9 +90,8 @@ def _spontaneous(folder: Path, table: SpontaneousTable | None, n_neurons: int) -
         table = SpontaneousTable()
     stored = read_npy(folder / table.file)
     if stored.ndim != 2 or set(table.axes) != {"time", "neuron"}:
-        raise DataError(
-            f"{table.file} must be (n_times, n_neurons), axes time and neuron; got shape {stored.shape}. Correct [spontaneous] axes."
-        )
+        wanted = f"(n_times, n_neurons), axes time and neuron; got shape {stored.shape}"
+        raise DataError(f"{table.file} must be {wanted}. Correct [spontaneous] axes.")
     values = stored if table.axes == ("time", "neuron") else stored.T
     if values.shape[1] != n_neurons:
         raise DataError(
@@ -108,18 +105,15 @@ def _read_neurons(path: Path, n_neurons: int) -> tuple[Float32[np.ndarray, "neur
     """Read positions (x_um, y_um, z_um, empty where unknown) and is_red of neurons; None where there is no such column."""
     rows = _read_rows(path)
     if len(rows) != n_neurons:
-        raise DataError(
-            f"{path.name} must have one row per neuron, {n_neurons}; it has {len(rows)}. Write them in the order of responses."
-        )
+        found = f"one row per neuron, {n_neurons}; it has {len(rows)}"
+        raise DataError(f"{path.name} must have {found}. Write them in the order of responses.")
     columns = [name for name in (*_POSITION, "is_red") if name in rows[0]]
     if not columns:
         raise DataError(f"{path.name} must have columns x_um, y_um, z_um or is_red; it has {', '.join(rows[0])}. Rename them.")
     position = None
-    if set(columns) & set(_POSITION):
-        position = np.full((n_neurons, 3), np.nan, dtype=np.float32)
-        for axis, name in enumerate(_POSITION):
-            if name in columns:
-                position[:, axis] = [_number(row[name], name, i, path) for i, row in enumerate(rows)]
+    if columns != ["is_red"]:
+        values = [[_number(row.get(name, ""), name, i, path) for name in _POSITION] for i, row in enumerate(rows)]
+        position = np.array(values, dtype=np.float32)
     red = np.array([_flag(row["is_red"], i, path) for i, row in enumerate(rows)]) if "is_red" in columns else None
     return position, red
 
@@ -135,21 +129,17 @@ def _read_labels(path: Path, n_stimuli: int) -> Shaped[np.ndarray, "stimulus"]:
         raise DataError(f"{path.name} must have a column label; it has {', '.join(rows[0])}. Name the column in the first line.")
     if "stimulus_id" not in rows[0]:
         if len(rows) != n_stimuli:
-            raise DataError(
-                f"{path.name} must have one row per image, {n_stimuli}; it has {len(rows)}. Add a column stimulus_id if some have none."
-            )
+            found = f"one row per image, {n_stimuli}; it has {len(rows)}"
+            raise DataError(f"{path.name} must have {found}. Add a column stimulus_id if some have none.")
         return np.array([row["label"] for row in rows])
-    labels = [""] * n_stimuli
-    seen: set[int] = set()
+    labels: dict[int, str] = {}
     for i, row in enumerate(rows):
         number = _number(row["stimulus_id"], "stimulus_id", i, path)
-        if not (number.is_integer() and 0 <= number < n_stimuli) or int(number) in seen:
-            raise DataError(
-                f"{path.name}: stimulus_id must be 0 to {n_stimuli - 1}, each once; got {row['stimulus_id']!r} in row {i + 1}. Correct it."
-            )
-        seen.add(int(number))
+        if not (number.is_integer() and 0 <= number < n_stimuli) or int(number) in labels:
+            found = f"0 to {n_stimuli - 1}, each once; got {row['stimulus_id']!r} in row {i + 1}"
+            raise DataError(f"{path.name}: stimulus_id must be {found}. Correct it.")
         labels[int(number)] = row["label"]
-    return np.array(labels)
+    return np.array([labels.get(stimulus, "") for stimulus in range(n_stimuli)])
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -159,10 +149,8 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         raise DataError(f"{path.name} is larger than {MAX_BYTES // 2**20} MiB, which is no such table. Check the file.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:  # -sig: spreadsheets put a byte-order mark first
-            rows = [
-                {str(key).strip(): str(value or "").strip() for key, value in row.items()}
-                for row in csv.DictReader(stream, strict=True)
-            ]
+            table = csv.DictReader(stream, strict=True)
+            rows = [{str(key).strip(): str(value or "").strip() for key, value in row.items()} for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path.name} cannot be read as a table: {error}. Save it as CSV, comma separated, in UTF-8.") from error
     if not rows:
@@ -176,9 +164,8 @@ def _number(text: str, column: str, row: int, path: Path) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise DataError(
-            f"{path.name}: {column} must be a number; got {text!r} in row {row + 1}. Leave it empty if unknown."
-        ) from error
+        found = f"a number; got {text!r} in row {row + 1}"
+        raise DataError(f"{path.name}: {column} must be {found}. Leave it empty if unknown.") from error
 
 
 def _flag(text: str, row: int, path: Path) -> bool:
