@@ -21,73 +21,37 @@ class _Table(BaseModel):
 
 
 class ImagesTable(_Table):
-    """``[images]``: pixels as a .npy file, or a folder or zip of pictures.
+    """``[images]``: pixels as a .npy file, or a folder or zip of pictures."""
 
-    Parameters
-    ----------
-    file
-        ``.npy``, ``.zip`` or folder; by default the first of images.npy, images.zip, images/ that is there.
-    axes
-        Axes of the array; by default stimulus, height, width and, if there is a fourth, channel. An axis "pixel" stands for
-        height x width, row by row.
-    height, width
-        Of the images in pixels; needed for an axis "pixel" only.
-    multiply
-        Factor on the stored numbers, before ``mid_grey`` and ``contrast_scale`` apply.
-    mid_grey, contrast_scale
-        Contrast is (pixel - mid_grey) / contrast_scale; 128 and 64 for 8-bit pixels, to be stated for all others.
-    colour, order
-        See `read_pictures`.
-    """
-
-    file: str | None = None
+    file: str | None = None  # by default the first of images.npy, images.zip, images/ that is there
+    # by default stimulus, height, width and, if there is a fourth, channel; "pixel" stands for height x width, row by row
     axes: tuple[ImageAxis, ...] | None = None
-    height: int | None = Field(default=None, gt=0)
+    height: int | None = Field(default=None, gt=0)  # in pixels, as width; needed for an axis "pixel" only
     width: int | None = Field(default=None, gt=0)
-    multiply: float = 1.0
+    multiply: float = 1.0  # factor on the stored numbers, before mid_grey and contrast_scale apply
+    # contrast is (pixel - mid_grey) / contrast_scale; 128 and 64 for 8-bit pixels, to be stated for all others
     mid_grey: float | None = None
     contrast_scale: float | None = Field(default=None, gt=0)
-    colour: Colour = "as_stored"
+    colour: Colour = "as_stored"  # this and the order of the pictures: see `read_pictures`
     order: Order | None = None
 
 
 class ResponsesTable(_Table):
-    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat, as a .npy file.
-
-    Parameters
-    ----------
-    file
-        A .npy file.
-    axes
-        trial and neuron (the default), stimulus and neuron, or stimulus, repeat and neuron, in any order.
-    n_presentations
-        How many presentations each entry averages, or a .npy file with one number per row.
-    missing
-        What to do with NaN in part of a trial: "refuse", "drop_trial", "drop_neuron", or "zero".
-    """
+    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat, as a .npy file."""
 
     file: str = "responses.npy"
+    # trial and neuron (the default), stimulus and neuron, or stimulus, repeat and neuron, in any order
     axes: tuple[ResponseAxis, ...] | None = None
-    n_presentations: int | str = 1
-    missing: Missing = "refuse"
+    n_presentations: int | str = 1  # averaged by each entry, or a .npy file with one number per row
+    missing: Missing = "refuse"  # what to do with NaN in part of a trial
 
 
 class StimulusTable(_Table):
-    """``[stimulus_id]``: which image each trial (or each entry along the stimulus axis) showed.
+    """``[stimulus_id]``: which image each trial (or each entry along the stimulus axis) showed."""
 
-    Parameters
-    ----------
-    file
-        A .npy file; by default stimulus_id.npy if it is there.
-    index_base
-        0 where the first image is number 0 (Python), 1 where it is number 1 (MATLAB).
-    drop
-        Ids, as stored, that are no image: the grey screen.
-    """
-
-    file: str | None = None
-    index_base: Literal[0, 1] = 0
-    drop: tuple[int, ...] = ()
+    file: str | None = None  # .npy; by default stimulus_id.npy if it is there
+    index_base: Literal[0, 1] = 0  # 0 where the first image is number 0 (Python), 1 where it is number 1 (MATLAB)
+    drop: tuple[int, ...] = ()  # ids, as stored, that are no image: the grey screen
 
 
 class SpontaneousTable(_Table):

@@ -78,10 +78,7 @@ def _fields_by_variable(variables: Sequence[str]) -> dict[str, set[str] | None]:
     for name in variables:
         variable, _, part = name.partition(".")
         fields = wanted.setdefault(variable, set())
-        if fields is not None and part:
-            fields.add(part)
-        else:
-            wanted[variable] = None
+        wanted[variable] = fields | {part} if fields is not None and part else None
     return wanted
 
 
@@ -111,9 +108,8 @@ def _check_elements(path: Path, stream: Any) -> None:
             raise DataError(f"{path.name} was cut off at byte {position} of an unfinished element. Copy or fetch it again.")
         kind, n_bytes = struct.unpack(order + "II", tag)
         if position + 8 + n_bytes > size:
-            raise DataError(
-                f"{path.name} was cut off: {size - position - 8} of {n_bytes} bytes are left. Copy or fetch it again."
-            )
+            found = f"an element claims {n_bytes} bytes, {size - position - 8} are left"
+            raise DataError(f"{path.name} was cut off: {found}. Copy or fetch it again.")
         if kind == _COMPRESSED:
             inner = zlib.decompressobj().decompress(stream.read(min(n_bytes, 4096)), 8)
             claimed = struct.unpack(order + "II", inner)[1] if len(inner) == 8 else 0
@@ -147,13 +143,11 @@ def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
         for name, fields in _fields_by_variable(variables).items():
             if name in file:
                 check_hdf5_entry(file, name, path)
-                content[name] = _from_version_7_3(file[name], file, name, path, fields)
+                content[name] = _from_version_7_3(file[name], name, path, fields)
     return content
 
 
-def _from_version_7_3(
-    entry: h5py.Group | h5py.Dataset, file: h5py.File, where: str, path: Path, fields: set[str] | None = None
-) -> Any:
+def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, path: Path, fields: set[str] | None = None) -> Any:
     if where.count(".") + where.count("[") > 20:
         raise DataError(f"{path.name}: {where} is nested more than 20 deep. The file is damaged.")
     kind = entry.attrs.get("MATLAB_class", b"")
@@ -161,24 +155,24 @@ def _from_version_7_3(
     if kind in ("function_handle", "opaque") or "MATLAB_object_decode" in entry.attrs:
         _refuse_object(where, path)
     if isinstance(entry, h5py.Group):
-        return _struct_from_7_3(entry, file, where, path, fields)
+        return _struct_from_7_3(entry, where, path, fields)
     check_hdf5_contents(entry, path)
     if "MATLAB_empty" in entry.attrs:
         return "" if kind == "char" else [] if kind in ("cell", "struct") else np.zeros(tuple(int(n) for n in entry[()]))
     if entry.dtype == h5py.ref_dtype:
         cells = enumerate(np.ravel(entry[()]))
-        return [_from_version_7_3(file[cell], file, f"{where}[{i}]", path) for i, cell in cells]
+        return [_from_version_7_3(entry.file[cell], f"{where}[{i}]", path) for i, cell in cells]
     values = np.asarray(entry[()]).T  # MATLAB counts the first axis fastest
     if kind == "char":
         return "".join(map(chr, values.ravel()))
     return values.astype(bool) if kind == "logical" else values
 
 
-def _struct_from_7_3(entry: h5py.Group, file: h5py.File, where: str, path: Path, fields: set[str] | None) -> Any:
+def _struct_from_7_3(entry: h5py.Group, where: str, path: Path, fields: set[str] | None) -> Any:
     names = [name for name in entry if fields is None or name in fields]
     for name in names:
         check_hdf5_entry(entry, name, path)
-    members = {name: _from_version_7_3(entry[name], file, f"{where}.{name}", path) for name in names}
+    members = {name: _from_version_7_3(entry[name], f"{where}.{name}", path) for name in names}
     # an array of structs is stored field by field: each a column of references, which bears no class of its own
     columns = [name for name in names if isinstance(entry[name], h5py.Dataset) and entry[name].dtype == h5py.ref_dtype]
     if columns and len(columns) == len(names) and all("MATLAB_class" not in entry[name].attrs for name in columns):

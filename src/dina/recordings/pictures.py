@@ -6,7 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,7 +21,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 2**24
 """Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb."""
 MAX_FILE_BYTES = 2**26
-_MIB = MAX_FILE_BYTES // 2**20
 MAX_TOTAL_BYTES = 2**34
 
 
@@ -54,12 +53,15 @@ def read_pictures(path: Path, colour: Colour = "as_stored", order: Order | None 
     if path.is_dir():
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
         names = _in_order([name for name in files if _is_picture(name)], path, order)
-        return _stack(names, lambda name: _read_limited(files[name], path), path, colour)
+        return _stack(names, lambda name: files[name].open("rb"), path, colour)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist() if not info.is_dir() and _is_picture(info.filename)}
             names = _in_order(list(members), path, order)
-            return _stack(names, lambda name: _read_member(archive, members[name], path), path, colour)
+            encrypted = [name for name, info in members.items() if info.flag_bits & 1]
+            if encrypted:
+                raise DataError(f"{path.name}: {encrypted[0]} is encrypted. Store the pictures without a password.")
+            return _stack(names, archive.open, path, colour)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise DataError(f"{path.name} cannot be read as a zip of pictures: {error}. Copy it again.") from error
 
@@ -83,26 +85,14 @@ def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:
     return by_number if order == "by_number" else by_name
 
 
-def _read_limited(file: Path, folder: Path) -> bytes:
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise DataError(f"{folder.name}: {file.name} is larger than {_MIB} MiB. Make the pictures smaller.")
-    return file.read_bytes()
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> bytes:
-    if info.flag_bits & 1:
-        raise DataError(f"{path.name}: {info.filename} is encrypted. Store the pictures without a password.")
-    with archive.open(info) as stream:
-        content = stream.read(MAX_FILE_BYTES + 1)  # the size in the zip's list is only a claim
-    if len(content) > MAX_FILE_BYTES:
-        raise DataError(f"{path.name}: {info.filename} unpacks to more than {_MIB} MiB. Make the pictures smaller.")
-    return content
-
-
-def _stack(names: list[str], read: Callable[[str], bytes], path: Path, colour: Colour) -> UInt8[np.ndarray, "n c h w"]:
+def _stack(names: list[str], open_file: Callable[[str], IO[bytes]], path: Path, colour: Colour) -> UInt8[np.ndarray, "n c h w"]:
     stack = np.empty(0, dtype=np.uint8)
     for i, name in enumerate(track(names, "Reading pictures")):
-        picture = _decode(read(name), name, path, colour)
+        with open_file(name) as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)  # the size in a zip's list is only a claim
+        if len(content) > MAX_FILE_BYTES:
+            raise DataError(f"{path.name}: {name} is larger than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller.")
+        picture = _decode(content, name, path, colour)
         if i == 0:
             if len(names) * picture.size > MAX_TOTAL_BYTES:
                 size = f"{len(names)} pictures of {picture.shape}"

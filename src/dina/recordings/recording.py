@@ -161,13 +161,8 @@ class Recording:
 
     def select_trials(self, keep: Bool[np.ndarray, "trial"], note: str) -> Self:
         """Return the recording with only the marked trials; ``note`` says why."""
-        return replace(
-            self,
-            stimulus_id=self.stimulus_id[keep],
-            responses=self.responses[keep],
-            n_presentations=self.n_presentations[keep],
-            notes=(*self.notes, note),
-        )
+        kept: dict[str, Any] = {name: getattr(self, name)[keep] for name in ("stimulus_id", "responses", "n_presentations")}
+        return replace(self, **kept, notes=(*self.notes, note))
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"], note: str) -> Self:
         """Return the recording with only the marked neurons; ``note`` says why."""

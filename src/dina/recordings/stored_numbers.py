@@ -10,7 +10,6 @@ from jaxtyping import Float32, Int, Shaped
 
 from dina.checks import DataError, check_numeric
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
 MAX_BYTES = 64 * 2**30
 """Largest array accepted, far above any recording and far below what exhausts a disk."""
@@ -26,11 +25,6 @@ def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...
     ------
     DataError
         If the values are not real numbers, or a finite value is too large for float32.
-
-    Examples
-    --------
-    >>> to_float32("responses", np.array([[-128, 127]], dtype=np.int8), ("trial", "neuron"))
-    array([[-128.,  127.]], dtype=float32)
     """
     check_numeric(name, array)
     if array.dtype == np.float32:
@@ -43,7 +37,7 @@ def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...
             first = np.unravel_index(int(np.argmax(overflow)), array.shape)
             where = ", ".join(f"{axis} {int(i)}" for axis, i in zip(axes, first, strict=False))
             raise DataError(
-                f"{name} must fit into float32 (up to {FLOAT32_MAX:.1e}); got {array[first]:.3g} at {where} and"
+                f"{name} must fit into float32 (up to {np.finfo(np.float32).max:.1e}); got {array[first]:.3g} at {where} and"
                 f" {int(overflow.sum()) - 1} more such values. Rescale them before reading."
             )
     return converted
@@ -56,11 +50,6 @@ def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..
     ------
     DataError
         If the values are not real numbers, not whole, or too large to count anything.
-
-    Examples
-    --------
-    >>> to_index("stimulus_id", np.array([3.0, 1.0]))
-    array([3, 1])
     """
     check_numeric(name, array)
     if array.dtype.kind == "f":

@@ -77,8 +77,8 @@ class GaborSubunits:
     def respond(self, contrast: Float32[np.ndarray, "stimulus height width"]) -> Float32[np.ndarray, "stimulus subunit"]:
         """Filter, rectify or take the energy, and divide by local contrast in centre and surround.
 
-        Normalisation follows Heeger (1992), https://doi.org/10.1017/S0952523800009640: the drive over
-        the square root of semi-saturation² + local contrast² + weight · surrounding contrast².
+        The divisor is the square root of semi-saturation² + local contrast² + weight · surrounding contrast² (Heeger 1992,
+        https://doi.org/10.1017/S0952523800009640).
         """
         height, width = contrast.shape[1:]
         even, odd = self._filters(height, width)
@@ -209,22 +209,19 @@ class Population:
 
 
 def draw_population(
-    settings: SyntheticSettings,
-    subunit_row: Float[np.ndarray, "subunit"],
-    subunit_column: Float[np.ndarray, "subunit"],
-    generator: np.random.Generator,
+    settings: SyntheticSettings, subunits: GaborSubunits | NetworkSubunits, generator: np.random.Generator
 ) -> Population:
     """Draw the neurons of a session.
 
     Cortical x runs along the screen's width and y along its height (retinotopy), with scatter. Each neuron mixes one to five
     subunits near its place on the screen: one dominant, the others with random signs.
     """
-    n, n_subunits = settings.n_neurons, len(subunit_row)
+    n, n_subunits = settings.n_neurons, len(subunits.row)
     position = np.empty((n, 3), dtype=np.float32)
     position[:, :2] = generator.uniform(0, CORTEX_UM, (n, 2))
     position[:, 2] = FIRST_PLANE_UM + PLANE_SPACING_UM * generator.integers(0, N_PLANES, n)
     weights = np.zeros((n_subunits + settings.n_categories, n), dtype=np.float32)
-    weights[:n_subunits] = _draw_mixtures(settings, position, subunit_row, subunit_column, generator)
+    weights[:n_subunits] = _draw_mixtures(settings, position, subunits, generator)
     order = generator.permutation(n)
     is_informative = np.zeros(n, dtype=bool)
     is_informative[order[: max(1, round(settings.informative_fraction * n))]] = True
@@ -242,7 +239,7 @@ def draw_population(
     total = share.sum(0)
     has_field = is_informative & (total > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        row, column = (np.where(has_field, (place @ share) / total, np.nan) for place in (subunit_row, subunit_column))
+        row, column = (np.where(has_field, (place @ share) / total, np.nan) for place in (subunits.row, subunits.column))
     return Population(
         position_um=position,
         weights=weights,
@@ -260,11 +257,7 @@ def draw_population(
 
 
 def _draw_mixtures(
-    settings: SyntheticSettings,
-    position: np.ndarray,
-    subunit_row: np.ndarray,
-    subunit_column: np.ndarray,
-    generator: np.random.Generator,
+    settings: SyntheticSettings, position: np.ndarray, subunits: GaborSubunits | NetworkSubunits, generator: np.random.Generator
 ) -> np.ndarray:
     """Return weights (subunit, neuron): the subunits nearest to places scattered about each field centre."""
     n = len(position)
@@ -272,10 +265,10 @@ def _draw_mixtures(
     scatter = RETINOTOPIC_SCATTER_DEG / settings.deg_per_pixel
     row = (top + (bottom - top) * position[:, 1] / CORTEX_UM + scatter * generator.standard_normal(n)).clip(top, bottom)
     column = (left + (right - left) * position[:, 0] / CORTEX_UM + scatter * generator.standard_normal(n)).clip(left, right)
-    distance = (subunit_row[:, None] - row) ** 2 + (subunit_column[:, None] - column) ** 2
+    distance = (subunits.row[:, None] - row) ** 2 + (subunits.column[:, None] - column) ** 2
     # nearness plus Gumbel noise: the largest are a draw without replacement with Gaussian probabilities
     near = -distance / (2 * (settings.field_scatter_deg / settings.deg_per_pixel) ** 2) + generator.gumbel(size=distance.shape)
-    most = min(MOST_SUBUNITS, len(subunit_row))
+    most = min(MOST_SUBUNITS, len(subunits.row))
     chosen = np.argsort(-near, axis=0, kind="stable")[:most]
     strength = 0.6 * generator.standard_normal((most, n))
     strength[0] = 1.0

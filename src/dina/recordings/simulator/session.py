@@ -77,7 +77,7 @@ def simulate(
     image_set = _name(session, chosen, seed)
     seed = seed if mouse == 0 else seed_for(seed, f"mouse {mouse}")
     sources, natural = Sources.make(chosen, images, seed)
-    population = draw_population(chosen, sources.subunits.row, sources.subunits.column, generator_for(seed, "population"))
+    population = draw_population(chosen, sources.subunits, generator_for(seed, "population"))
     covariance = np.cov(natural.T.astype(np.float64))
     weights = _scale_weights(population, covariance)
     noise = _make_noise(chosen, population, covariance, weights, generator_for(seed, "noise"))
@@ -150,7 +150,7 @@ def _derive(
     """Return the pixels of a derived condition."""
     changes = {"n_neurons": N_REFERENCE_NEURONS, "semantic_fraction": 0.0, "synergistic_pairs": 0}
     generator = generator_for(seed, "reference population")
-    other = draw_population(settings.model_copy(update=changes), sources.subunits.row, sources.subunits.column, generator)
+    other = draw_population(settings.model_copy(update=changes), sources.subunits, generator)
     reference = natural @ _scale_weights(other, np.cov(natural.T.astype(np.float64)))
     fields = population.field_row, population.field_column, FIELD_MARGIN_DEG / settings.deg_per_pixel
     return derive_images(images.pixels, settings.condition, np.maximum(reference, 0), fields)
@@ -223,11 +223,11 @@ class _NoiseModel:
 def _make_noise(
     settings: SyntheticSettings,
     population: Population,
-    source_covariance: Float[np.ndarray, "source source"],
-    drive_weights: Float32[np.ndarray, "source neuron"],
+    covariance: np.ndarray,
+    weights: np.ndarray,
     generator: np.random.Generator,
 ) -> _NoiseModel:
-    r"""Make the noise of a population whose drive is ``sources @ drive_weights``.
+    r"""Make the noise of a population whose drive is ``sources @ weights``.
 
     More neurons cannot average away noise in the signal's own directions (Moreno-Bote et al. 2014, Nat. Neurosci. 17:1410,
     https://doi.org/10.1038/nn.3807). For a given power it limits information most if its variance in each principal direction of
@@ -235,7 +235,7 @@ def _make_noise(
     fixed :math:`\sum_k\eta_k`.
     """
     n = settings.n_neurons
-    signal = _in_signal_directions(source_covariance, drive_weights)
+    signal = _in_signal_directions(covariance, weights)
     signal *= np.sqrt(settings.information_limit * n / max((signal**2).sum(), 1e-12))
     broad = _over_cortex(settings, population.position_um, generator)
     private = np.maximum(1 - (signal**2).sum(1) - (broad**2).sum(1), LEAST_PRIVATE)
