@@ -204,9 +204,7 @@ def _check_answer(remote: RemoteFile, response: HTTPResponse, begin: int, part: 
     """Return the full size of the file that this answer belongs to; refuse answers that are not that file."""
     headers = response.headers
     if headers.get_content_type() == "text/html":
-        raise DataError(
-            f"{remote.name}: the server sent a web page instead of the file. See what {remote.url} says in a browser, then try again."
-        )
+        raise DataError(f"{remote.name}: the server sent a web page instead of the file. Open {remote.url} to see what it says.")
     if headers.get("Content-Encoding", "identity") != "identity":
         raise DataError(f"{remote.name}: the server sent it {headers['Content-Encoding']}-encoded, unasked. Try again later.")
     if response.status == 206:
@@ -299,9 +297,7 @@ def _remote(entry: Any) -> RemoteFile:
     expected = {"name": str, "size": int, "computed_md5": str, "download_url": str}
     if not isinstance(entry, dict) or any(not isinstance(entry.get(key), kind) for key, kind in expected.items()):
         found = str(entry)[:100]
-        raise DataError(
-            f"The deposit must state {', '.join(expected)} of each file; got {found}. Its interface may have changed."
-        )
+        raise DataError(f"The deposit must state {', '.join(expected)} of each file; got {found}. Its interface may differ now.")
     if not _SAFE_NAME.fullmatch(entry["name"]):
         raise DataError(f"The deposit names a file {entry['name']!r}, which is not safe to write. Nothing was fetched.")
     return RemoteFile(entry["name"], check_url(entry["download_url"]), entry["size"], entry["computed_md5"])

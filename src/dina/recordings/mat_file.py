@@ -84,16 +84,12 @@ def _fields_by_variable(variables: Sequence[str]) -> dict[str, set[str] | None]:
 
 def _refuse_unknown(path: Path, head: bytes) -> None:
     if len(head) >= 20 and int.from_bytes(head[:4], "little") < 5000 and int.from_bytes(head[16:20], "little") < 256:
-        raise DataError(
-            f"{path.name} is a MATLAB file of version 4, which holds no structs. Save it again with save(..., '-v7')."
-        )
+        raise DataError(f"{path.name} is a MATLAB file of version 4, which holds no structs. Save it with save(..., '-v7').")
     raise DataError(f"{path.name} is no MATLAB file: it begins with {head[:8]!r}. Check that the download or copy was complete.")
 
 
 def _refuse_object(where: str, path: Path) -> NoReturn:
-    raise DataError(
-        f"{path.name}: {where} holds a MATLAB function or object. Save only numbers, text, structs and cells in the variables read."
-    )
+    raise DataError(f"{path.name}: {where} holds a MATLAB function or object. Save numbers, text, structs and cells only.")
 
 
 def _check_elements(path: Path, stream: Any) -> None:

@@ -35,9 +35,7 @@ def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
         If the suffix is another one, or the Zarr folder exists; a ``.nc`` file is replaced.
     """
     if path.suffix not in (".nc", ".zarr"):
-        raise DataError(
-            f"A recording is written as a .nc file (NetCDF-4) or a .zarr folder; got {path.name!r}. Change the ending."
-        )
+        raise DataError(f"A recording is written as a .nc file (NetCDF) or a .zarr folder; got {path.name!r}. Change the ending.")
     coded = {group: _encode_words(dataset) for group, dataset in groups.items()}
     coded[""] = coded[""].assign_attrs({_CHECKSUM: _content_sha256(coded)})
     if path.suffix == ".nc":
@@ -68,16 +66,14 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
     except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
-            f"{path.name} cannot be read as a recording: {reason}. It is damaged or unfinished; copy it again."
+            f"{path.name} cannot be read as a recording: {reason}. Copy it again: it is damaged or unfinished."
         ) from error
     stated = found[""].attrs.pop(_CHECKSUM, None)
     if stated is None:
         _refuse_foreign(path)
     actual = _content_sha256(found)
     if stated != actual:
-        raise DataError(
-            f"{path.name}: SHA-256 of the content expected {str(stated)[:12]}…, got {actual[:12]}…. The file is damaged; copy it again."
-        )
+        raise DataError(f"{path.name}: SHA-256 of the content expected {str(stated)[:12]}…, got {actual[:12]}…. Copy it again.")
     return {group: _decode_words(dataset) for group, dataset in found.items()}
 
 

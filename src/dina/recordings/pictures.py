@@ -124,9 +124,7 @@ def _decode(content: bytes, name: str, path: Path, colour: Colour) -> UInt8[np.n
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path.name}: {name} has more than {MAX_PIXELS} pixels. Make the pictures smaller.") from error
     except Exception as error:  # Pillow answers a damaged picture with errors of many kinds
-        raise DataError(
-            f"{path.name}: {name} cannot be read as a picture. It is damaged, or no picture; save it again."
-        ) from error
+        raise DataError(f"{path.name}: {name} cannot be read as a picture. Save it again as a picture.") from error
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
@@ -148,14 +146,12 @@ def _convert(picture: Image.Image, name: str, path: Path, colour: Colour) -> UIn
             kinds |= {mode: f"has transparency ({mode})" for mode in ("RGBA", "LA")}
             what = kinds.get(picture.mode, f"is not 8-bit ({picture.mode})")
             raise DataError(
-                f'{path.name}: {name} {what}; 8-bit grey or RGB is expected. To convert it say colour = "grey" or "rgb" under [images].'
+                f'{path.name}: {name} {what}; 8-bit grey or RGB is expected. Say colour = "grey" or "rgb" under [images].'
             )
         return np.asarray(picture)
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture, dtype=np.uint32) + 128) // 257  # 65535 = 255 x 257
         picture = Image.fromarray(grey.astype(np.uint8))
     elif picture.mode in ("I", "F"):
-        raise DataError(
-            f"{path.name}: {name} holds numbers of unknown range ({picture.mode}). Save it with 8 bits, or give images as .npy."
-        )
+        raise DataError(f"{path.name}: {name} holds numbers of unknown range ({picture.mode}). Save it with 8 bits, or as .npy.")
     return np.asarray(picture.convert("L" if colour == "grey" else "RGB"))

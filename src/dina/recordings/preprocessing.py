@@ -52,7 +52,7 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     silence = recording.spontaneous
     if silence is None:
         raise DataError(
-            f"The original preprocessing needs spontaneous activity; {recording.name} has none. Leave the preprocessing out, or add it."
+            f"The original preprocessing needs spontaneous activity; {recording.name} has none. Add it, or go without."
         )
     notes = list(recording.notes)
     if recording.truth is not None:

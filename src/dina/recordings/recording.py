@@ -279,9 +279,7 @@ def _check_shapes(recording: Recording) -> None:
             " Drop the surplus rows or complete the ids."
         )
     if n_trials < 2 or len(images) < 2:
-        raise DataError(
-            f"A recording must hold at least 2 trials and 2 images; got {n_trials} and {len(images)}. Decoding needs a choice."
-        )
+        raise DataError(f"A recording must hold at least 2 trials and 2 images; got {n_trials} and {len(images)}. Add the rest.")
 
 
 def _check_responses(recording: Recording) -> None:
@@ -291,9 +289,7 @@ def _check_responses(recording: Recording) -> None:
         advice = 'Drop these trials or neurons (in recording.toml: missing = "drop_trial" or "drop_neuron"), or repair the file.'
         check_finite("responses", responses, ("trial", "neuron"), advice)
     if (low == high).all():
-        raise DataError(
-            f"responses must vary between trials; all {responses.shape[1]} neurons are constant. Check which array was given."
-        )
+        raise DataError(f"responses must vary between trials; all {responses.shape[1]} neurons are constant. Check the array.")
 
 
 def _check_stimulus_id(recording: Recording) -> None:
@@ -301,9 +297,7 @@ def _check_stimulus_id(recording: Recording) -> None:
     low, high = int(ids.min()), int(ids.max())
     expected = f"stimulus_id must run from 0 to {n - 1} for {n} images; got"
     if low >= 1 and high == n:
-        raise DataError(
-            f"{expected} {low} to {high}, which looks 1-based (MATLAB). Subtract 1 (in recording.toml: index_base = 1)."
-        )
+        raise DataError(f"{expected} {low} to {high}, which looks 1-based (MATLAB). Subtract 1 (recording.toml: index_base = 1).")
     if low < 0 or high >= n:
         bad = (ids < 0) | (ids >= n)
         first = int(np.argmax(bad))
@@ -319,7 +313,7 @@ def _check_images(recording: Recording) -> None:
     images, grey, scale = recording.images, recording.mid_grey, recording.contrast_scale
     if not np.isfinite(grey) or not np.isfinite(scale) or scale <= 0:
         raise DataError(
-            f"mid_grey must be finite and contrast_scale positive; got {grey} and {scale}. Use 128 and 64 for 8-bit images."
+            f"mid_grey must be finite and contrast_scale positive; got {grey} and {scale}. Use 128 and 64 for 8 bits."
         )
     low, high = float(images.min()), float(images.max())
     if not np.isfinite(low + high):
@@ -347,9 +341,7 @@ def _check_companions(recording: Recording) -> None:
         if values is None or (len(shape) == values.ndim and all(a in (None, b) for a, b in zip(shape, values.shape))):
             continue
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise DataError(
-            f"{name} must be ({words}) = ({wanted}); got shape {values.shape}. Give one entry for each, in the same order."
-        )
+        raise DataError(f"{name} must be ({words}) = ({wanted}); got shape {values.shape}. Give one for each, in the same order.")
     least, trial = int(recording.n_presentations.min()), int(recording.n_presentations.argmin())
     if least < 1:
         raise DataError(f"n_presentations must be at least 1; got {least} at trial {trial}. Drop trials never shown.")
@@ -366,5 +358,5 @@ def _check_companions(recording: Recording) -> None:
         raise DataError(f"is_red must be true or false for each neuron; got dtype {red.dtype}. Convert with astype(bool).")
     if degrees is not None and not (np.isfinite(degrees) and degrees > 0):
         raise DataError(
-            f"deg_per_pixel must be positive (degrees of visual angle), or None where unknown; got {degrees}. Correct it."
+            f"deg_per_pixel must be positive (degrees of visual angle), or None if unknown; got {degrees}. Correct it."
         )

@@ -40,9 +40,7 @@ def read_image_files(folder: Path, table: ImagesTable, chosen: Path | None = Non
     elif path.is_dir() or path.suffix == ".zip":
         pixels = read_pictures(path, table.colour, table.order)
     else:
-        raise DataError(
-            f"Images must be a .npy file, a folder or a .zip of pictures; got {path.name}. Save them in one of these ways."
-        )
+        raise DataError(f"Images must be a .npy file, a folder or a .zip of pictures; got {path.name}. Save them as such.")
     if table.multiply != 1.0:
         pixels = to_float32("images", pixels * np.float64(table.multiply), _IMAGE_ORDER)
     if pixels.dtype != np.uint8 and (table.mid_grey is None or table.contrast_scale is None):
@@ -64,7 +62,7 @@ def _find(folder: Path, table: ImagesTable) -> Path:
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
         raise DataError(
-            f"{folder} must hold one of {', '.join(DEFAULT_NAMES)}; it holds {what}. Name it under [images] file in recording.toml."
+            f"{folder} must hold one of {', '.join(DEFAULT_NAMES)}; it holds {what}. Set [images] file in recording.toml."
         )
     return found[0]
 
@@ -199,9 +197,7 @@ def _response_axes(stored: np.ndarray, table: ResponsesTable) -> tuple[ResponseA
         )
     if len(table.axes) != stored.ndim:
         names = ", ".join(table.axes)
-        raise DataError(
-            f"{table.file} must have the {len(table.axes)} axes {names}; got shape {stored.shape}. Name each axis once."
-        )
+        raise DataError(f"{table.file} must have the {len(table.axes)} axes {names}; got shape {stored.shape}. Name each once.")
     return table.axes
 
 
@@ -237,15 +233,11 @@ def _refuse_length(arranged: np.ndarray, layout: tuple[ResponseAxis, ...], n_ids
 def _presentations(folder: Path, table: ResponsesTable, n: int) -> np.ndarray:
     if isinstance(table.n_presentations, int):
         if table.n_presentations < 1:
-            raise DataError(
-                f"responses.n_presentations must be at least 1; got {table.n_presentations}. Use 1 for single trials."
-            )
+            raise DataError(f"n_presentations must be at least 1; got {table.n_presentations}. Use 1 for single trials.")
         return np.full(n, table.n_presentations, dtype=np.int64)
     counts = to_index("n_presentations", read_npy(folder / table.n_presentations))
     if counts.shape != (n,):
-        raise DataError(
-            f"n_presentations must be ({n},), as responses are; got shape {counts.shape}. Give one number for each entry."
-        )
+        raise DataError(f"n_presentations must be ({n},), as responses are; got shape {counts.shape}. Give one for each entry.")
     return counts
 
 
@@ -267,9 +259,7 @@ def _settle_missing(responses: np.ndarray, missing: Missing, notes: list[str]) -
         neurons = ~gap.any(axis=0)
         notes.append(f"{int((~neurons).sum())} of {len(neurons)} neurons have NaN in some trial and were dropped, as declared.")
     if not trials.any() or not neurons.any():
-        raise DataError(
-            f'Nothing is left: missing = "{missing}" drops everything, since NaN are everywhere. Choose another way or repair the file.'
-        )
+        raise DataError(f'Nothing is left: missing = "{missing}" drops everything. Choose another way or repair the file.')
     return trials, neurons
 
 

@@ -80,9 +80,7 @@ def to_text(name: str, array: Any) -> Shaped[np.ndarray, "..."]:
         elif isinstance(value, str | int | float | np.generic):
             words.append(str(value))
         else:
-            raise DataError(
-                f"{name} must be words; got {type(value).__name__} at position {len(words)}. Give one word per entry."
-            )
+            raise DataError(f"{name} must be words; got {type(value).__name__} at position {len(words)}. Give one for each.")
     return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
 
 
@@ -113,7 +111,7 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     if claimed != size:
         verb = "was cut off" if claimed > size else "holds more than it claims"
         raise DataError(
-            f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, the file has {size}. Save or copy it again."
+            f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, the file has {size}. Copy it again."
         )
     if not prod(shape):
         raise DataError(f"{path.name} is empty: shape {shape}. Check what was saved.")

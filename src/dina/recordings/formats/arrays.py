@@ -46,9 +46,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     layout = read_layout(layout_file) if layout_file.is_file() else RecordingLayout()
     folder = layout_file.parent / Path(layout.data or ".").expanduser()
     if not folder.is_dir():
-        raise DataError(
-            f"{layout_file.name}: data must be a folder, as seen from the file itself; got {folder}. Correct that line."
-        )
+        raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. Correct that line.")
     pixels, mid_grey, contrast_scale = read_image_files(folder, layout.images, images)
     trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels))
     keep, n_stored = trials.kept_neurons, len(trials.kept_neurons)

@@ -99,9 +99,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None, scr
     responses = to_float32("stim.resp", _matrix(field(content, "stim.resp", path), "stim.resp", path), ("trial", "neuron"))
     istim = to_index("stim.istim", np.ravel(field(content, "stim.istim", path)))
     if len(istim) != len(responses):
-        raise DataError(
-            f"{path.name}: stim.resp has {len(responses)} rows and stim.istim {len(istim)} entries. They must be equal: check the file."
-        )
+        raise DataError(f"{path.name}: stim.resp has {len(responses)} rows and stim.istim {len(istim)} entries. Both must agree.")
     image_name = IMAGE_FILES[stimulus_set].format(recording=path.stem)
     image_file = _find_file(image_name, path.parent, images, "images")
     if image_file is None:
@@ -158,9 +156,7 @@ def fetch(
     for recording in recordings:
         for file in (f"{recording}.mat", IMAGE_FILES[stimulus_set_of(recording)].format(recording=recording)):
             if file not in files:
-                raise DataError(
-                    f"{recording} needs {file}, which the deposit does not hold. Get it from the authors and put it beside the recording."
-                )
+                raise DataError(f"{recording} needs {file}, which the deposit does not hold. Get it from the authors.")
             wanted[file] = files[file]
     if any(recording.startswith("natimg2800") for recording in recordings):
         wanted[LABEL_FILE] = RemoteFile(LABEL_FILE, check_url(labels_url))

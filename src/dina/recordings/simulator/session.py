@@ -124,7 +124,7 @@ def _choose(
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "combination"
         raise DataError(
-            f"Simulation setting {place} cannot be {first['input']!r}: {first['msg']}. Correct it, or leave it out for the default."
+            f"Simulation setting {place} cannot be {first['input']!r}: {first['msg']}. Correct it, or leave it out."
         ) from error
 
 
