@@ -85,7 +85,6 @@ def main() -> None:
     images = make_images(chosen.images, generator)
     with torch.inference_mode():
         neural = towers.neural_tower(torch.randn(chosen.images, chosen.neurons, generator=generator))
-    n_channels = len(towers.image_tower.channels) if isinstance(towers.image_tower, GaborEnergy) else 0
     rows, columns = place_windows((HEIGHT, WIDTH), 8.5)
     few = slice(len(columns) // 2 - 8, len(columns) // 2 + 8)
     results: dict[str, dict[str, float]] = {}
@@ -96,7 +95,7 @@ def main() -> None:
         times: dict[str, list[float]] = {"fast": [], "plain": []}
         for repeat in range(chosen.repeats + 1):
             fast, quick = seconds(lambda sweep=whole: GaborOcclusion(towers, images, neural).occlude(sweep))
-            plain, slow = seconds(lambda sweep=part: plain_occlusion(towers, images, neural, sweep, n_channels))
+            plain, slow = seconds(lambda sweep=part: plain_occlusion(towers, images, neural, sweep))
             if repeat:  # the first round warms up
                 times["fast"].append(1e3 * fast / quick.score.size)
                 times["plain"].append(1e3 * plain / slow.score.size)
@@ -110,10 +109,8 @@ def main() -> None:
     print(json.dumps({**vars(chosen), "torch": torch.__version__, "milliseconds_per_image_and_window": results}))
 
 
-def plain_occlusion(
-    towers: AlignedTowers, images: torch.Tensor, neural: torch.Tensor, sweep: Sweep, n_channels: int
-) -> OccludedImages:
-    return occlude_image_by_image(towers, images[:1], neural[:1], torch.ones(1), sweep, n_channels)
+def plain_occlusion(towers: AlignedTowers, images: torch.Tensor, neural: torch.Tensor, sweep: Sweep) -> OccludedImages:
+    return occlude_image_by_image(towers, images[:1], neural[:1], torch.ones(1), sweep)
 
 
 if __name__ == "__main__":

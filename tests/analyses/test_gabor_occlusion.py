@@ -41,7 +41,7 @@ def test_the_fast_form_is_exact(n_channels: int, size: tuple[int, int], has_phas
     for deviation in (1.0, 3.0, 9.0):
         sweep = Sweep("any", deviation, fill, rows, columns, is_contrast_held=False)
         fast = GaborOcclusion(towers, images, neural).occlude(sweep)
-        plain = occlude_image_by_image(towers, images, neural, torch.ones(5), sweep, len(towers.image_tower.channels))
+        plain = occlude_image_by_image(towers, images, neural, torch.ones(5), sweep)
 
         # both in single precision: relative to the largest score and distance
         for name in ("score", "map_distance"):
@@ -63,7 +63,7 @@ def test_held_contrast_is_the_gain_and_the_mean_map_of_the_whole_image() -> None
     for number in range(len(images)):
         contrast.knot_weights = lambda given, own=whole[number]: own.expand(len(given), -1)
         one = slice(number, number + 1)
-        plain = occlude_image_by_image(towers, images[one], neural[one], torch.ones(1), sweep, len(towers.image_tower.channels))
+        plain = occlude_image_by_image(towers, images[one], neural[one], torch.ones(1), sweep)
         # single precision, as above
         np.testing.assert_allclose(held.score[one], plain.score, rtol=0, atol=1e-5 * np.abs(plain.score).max())
 
@@ -79,7 +79,7 @@ def test_a_window_of_full_weight_everywhere_leaves_a_grey_image() -> None:
         neural = towers.neural_tower(responses)
         grey = towers.comparison(neural, towers.image_tower(torch.zeros_like(images)), torch.ones(5)).diagonal()
 
-    effects = occlude_image_by_image(towers, images, neural, torch.ones(5), Sweep("all", 1e4, "mean", (9.5,), (18.0,)), 1)
+    effects = occlude_image_by_image(towers, images, neural, torch.ones(5), Sweep("all", 1e4, "mean", (9.5,), (18.0,)))
 
     # the weight is 1 up to 2e-6
     np.testing.assert_allclose(effects.score[:, 0, 0], grey.numpy(), rtol=1e-3, atol=1e-3)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.map_capacity.compute import MapCapacityResult, analyse_map_capacity, list_capacities, slope_per_octave
 from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
+from dina.analyses.spatial_frequency.map_capacity import (
+    MapCapacityResult,
+    analyse_map_capacity,
+    list_capacities,
+    slope_per_octave,
+)
 from dina.checks import DataError
 from dina.training.fit import FitSettings
 from dina.training.presets import PresetSettings, RecordingShape, build_towers

@@ -11,12 +11,12 @@ from matplotlib.text import Text
 from dina.analyses import ANALYSES
 from dina.analyses.altered_gallery import first_places
 from dina.analyses.conditions.compute import ConditionsResult, MatchedConditions
-from dina.analyses.map_capacity.compute import MapCapacityResult
 from dina.analyses.paired_resampling import PairedResampling, margins
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.analyses.shape_texture.compute import ShapeTextureRefitResult, ShapeTextureResult
 from dina.analyses.spatial_frequency.compute import SpatialFrequencyRefitResult, SpatialFrequencyResult
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
+from dina.analyses.spatial_frequency.map_capacity import MapCapacityResult
 from dina.analyses.spatial_frequency.page import draw_spatial_frequency
 from dina.figures.parts import Section
 from dina.recordings.recording import Recording

@@ -10,7 +10,6 @@ from dina.analyses.decoded import Decoded, decode
 from dina.analyses.feature_maps.compute import analyse_feature_maps
 from dina.analyses.feature_maps.image_reconstruction import analyse_image_reconstruction
 from dina.analyses.functional_interactions.compute import analyse_functional_interactions
-from dina.analyses.map_capacity.compute import analyse_map_capacity
 from dina.analyses.most_exciting_images.compute import analyse_most_exciting_images
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
 from dina.analyses.neuron_subsets import rules as neuron_subsets_rules
@@ -29,6 +28,7 @@ from dina.analyses.shape_texture import rules as shape_texture_rules
 from dina.analyses.shape_texture.compute import analyse_shape_texture, analyse_shape_texture_refit
 from dina.analyses.spatial_frequency import rules as spatial_frequency_rules
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency, analyse_spatial_frequency_refit
+from dina.analyses.spatial_frequency.map_capacity import analyse_map_capacity
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
 
@@ -119,7 +119,7 @@ ANALYSES: dict[str, Analysis] = {
         "image",
         "Does what is read follow from the size of the maps?",
         is_slow=True,
-        page="dina.analyses.map_capacity.page:map_capacity_section",
+        page="dina.analyses.spatial_frequency.page:map_capacity_section",
     ),
     "semantics": Analysis(
         analyse_semantics,

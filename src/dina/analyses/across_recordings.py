@@ -30,10 +30,9 @@ class RecordingFindings:
 
 @dataclass(frozen=True, eq=False)
 class AcrossRecordings:
-    """Every finding, by (analysis, name), in each recording and combined.
+    """Every finding, by (analysis, name), in each recording (NaN where it could not be computed), and its mean over mice.
 
-    ``values`` are NaN where a finding could not be computed. ``combined`` is the mean over mice of each finding, with interval and
-    null for the population of mice; its ``n`` counts mice.
+    The interval and null of ``combined`` are for the population of mice; its ``n`` counts mice.
     """
 
     recordings: tuple[str, ...]

@@ -52,9 +52,9 @@ class BrainScoreSettings(AnalysisSettings):
     n_neurons
         Most neurons used, drawn at random from the reliable ones.
     least_signal
-        A neuron is reliable if the images explain at least this fraction of the variance of its single training trials.
+        Least fraction of the variance of single training trials that images explain in a reliable neuron.
     n_untrained
-        Untrained towers, each with weights of its own; their scores are pooled.
+        Untrained towers, each with its own random weights; their scores are pooled.
     """
 
     n_train: int = Field(1000, ge=10)
@@ -238,9 +238,8 @@ def permuted_correlation(
 def read_layers(towers: AlignedTowers, images: ContrastImages) -> dict[str, Float[Tensor, "image channel height width"]]:
     """Return pixels, layers and map of images, each averaged over places until it has at most 20,000 numbers, in half precision.
 
-    The layers of a Gabor tower are its kinds of channel. Those of a frozen network are the parts of its longest sequence, such
-    as the layers of a transformer. Those of any other tower are its direct parts that give maps. At most six are taken, evenly
-    spaced.
+    The layers of a Gabor tower are its kinds of channel, those of a frozen network the parts of its longest sequence (such as the
+    layers of a transformer), those of any other tower its direct parts that give maps. At most six are taken, evenly spaced.
     """
     found: dict[str, list[Tensor]] = {}
     for first in range(0, len(images), IMAGES_AT_ONCE):

@@ -58,9 +58,9 @@ class MatchedConditions:
 class ConditionsResult:
     """Retrieval within and between conditions, image by image, on the same test identities.
 
-    Tables hold the probability of each candidate to come first: for towers fitted within each condition (``within``), for those
-    fitted on the first (``transferred``, NaN where the neurons are not known to be the same), and for the ideal observer of simulated
-    recordings. ``n_dropped`` test identities were left out because they look like training images under some condition.
+    Tables hold the probability of each candidate to come first: for towers fitted within each condition, for those fitted on the
+    first condition (NaN where the neurons are not known to be the same), and for the ideal observer of simulated recordings.
+    ``n_dropped`` test identities were left out because they look like training images under some condition.
     """
 
     conditions: tuple[str, ...]
@@ -128,12 +128,11 @@ class ConditionsResult:
 
 
 def analyse_conditions(decoded: Decoded) -> ConditionsResult:
-    """Fit towers within each stimulus condition, and apply those of the first condition to the others.
+    """Fit towers within each stimulus condition, and apply those of the first condition to the others whose neurons are the same.
 
-    All recordings are first made equal, see `match_conditions`. The split is that of the decoding: by image identity,
-    hence the same for all conditions; a test identity whose image is near-identical to a training or validation image under
-    any condition is left out of all of them. It takes one fit for each condition. Where the neurons of a condition are not
-    known to be those of the first, no towers are transferred to it.
+    All recordings are first made equal, see `match_conditions`. The split is that of the decoding, by image identity, hence the
+    same for all conditions; a test identity whose image is near-identical to a training or validation image under any condition
+    is left out of all of them. It takes one fit for each condition.
 
     Raises
     ------

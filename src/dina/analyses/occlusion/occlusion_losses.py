@@ -65,7 +65,7 @@ def measure_losses(
     if GaborOcclusion.applies(towers):
         found = GaborOcclusion(towers, images, neural).occlude(sweep)
     else:
-        found = occlude_image_by_image(towers, images, neural, presentations, sweep, n_channels)
+        found = occlude_image_by_image(towers, images, neural, presentations, sweep)
     gallery = towers.encode_images(task.gallery.images)
     norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
     with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank

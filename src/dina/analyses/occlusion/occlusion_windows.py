@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dina.analyses.comparable_maps import channel_names
 from dina.analyses.separable_fields import SeparableFields
 from dina.models.towers.image.gabor_bank import SeparableGabors
 from dina.models.towers.image.gabor_energy import SEMI_SATURATION, GaborEnergy
@@ -99,23 +100,13 @@ def occlude_image_by_image(
     neural_maps: Float[Tensor, "image map_channel map_height map_width"],
     n_presentations: Float[Tensor, "image"],
     sweep: Sweep,
-    n_channels: int,
 ) -> OccludedImages:
     """Sweep a window over each image and encode every occluded image anew; this works for any towers, and holds no contrast.
 
-    Parameters
-    ----------
-    towers
-        In evaluation mode.
-    images
-        In units of contrast.
-    neural_maps, n_presentations
-        Of the response to each image.
-    sweep
-        Which windows.
-    n_channels
-        Channels of structure, the first ones; only they count in distances.
+    The towers are in evaluation mode; each response, as a neural map, belongs to one image. Only channels of structure count in
+    distances.
     """
+    n_channels = len(channel_names(towers.image_tower))
     height, width = images.shape[2:]
     windows = np.stack([np.outer(sweep.weights(r, height), sweep.weights(c, width)) for r in sweep.rows for c in sweep.columns])
     chunks = torch.split(torch.from_numpy(windows.astype(np.float32)).to(images.device)[:, None], WINDOWS_AT_ONCE)
@@ -154,9 +145,7 @@ class GaborOcclusion:
             or not isinstance(neural, ProjectiveFields)
             or not isinstance(comparison, LikelihoodComparison)
         ):
-            raise TypeError(
-                "GaborOcclusion needs a Gabor tower that meets projective fields in a likelihood; ask `applies` first."
-            )
+            raise TypeError("GaborOcclusion needs a Gabor tower that meets projective fields in a likelihood; check `applies`.")
         with torch.inference_mode():
             self.tower, self.neural, self.scale = tower, neural, float(comparison.log_scale.exp())
             self.images, self.fields = images, SeparableFields(neural)

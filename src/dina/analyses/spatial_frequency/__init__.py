@@ -1,1 +1,1 @@
-"""Spatial frequency: which spatial frequencies carry the decoding, and which suffice for towers fitted on them alone."""
+"""Spatial frequency: which frequencies carry the decoding, which suffice for a fit, and whether the size of the maps limits them."""

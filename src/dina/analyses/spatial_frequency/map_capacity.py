@@ -224,7 +224,7 @@ def _curves_of(arrays: dict[str, np.ndarray]) -> FrequencyCurves:
 def _edge_in_files(curves: FrequencyCurves, share: Float[np.ndarray, "row cutoff"]) -> Float[np.ndarray, "row"]:
     """Return `upper_edge`, but the Nyquist limit where it lies above or the signal rises up to the end of the axis.
 
-    Files show nothing beyond; leaving such fits out would leave out just those that read most.
+    Files hold nothing beyond it; leaving such fits out would leave out those that read most.
     """
     edge = upper_edge(curves.frequency, share)
     is_open = np.isnan(edge) & (density_per_octave(curves.frequency, share).max(axis=-1) > 0)

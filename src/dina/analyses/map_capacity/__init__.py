@@ -1,1 +1,0 @@
-"""Does what the towers read depend on the size of their maps."""
