@@ -3,9 +3,11 @@
 import ast
 import re
 
+import pytest
 import typer
 
 import dina
+from dina.analyses import ANALYSES
 from dina.cli.app import app
 from house.sources import ROOT, Definition, Function, arguments, fields, listing, public_definitions, sources, texts
 
@@ -102,6 +104,13 @@ def test_names_on_the_api_page_exist() -> None:
         offered |= {f"{module}.{name}" for name in names}
     invented = [name for name in re.findall(r"`(dina(?:\.\w+)+)", page) if name not in offered]
     assert not invented, listing(invented)
+
+
+@pytest.mark.parametrize("side", ["image", "neural"])
+def test_documents_list_every_analysis_with_its_question(side: str) -> None:
+    listed = re.findall(r"^\| `(\w+)` \| (.+?) \| (by default|on request) \|$", texts()[f"docs/{side}-side.md"], re.MULTILINE)
+    rows = [(name, row) for name, row in ANALYSES.items() if row.side == side]
+    assert listed == [(name, row.question, "on request" if row.is_slow else "by default") for name, row in rows]
 
 
 def _commands(path: str) -> list[list[str]]:
