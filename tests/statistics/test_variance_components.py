@@ -61,7 +61,7 @@ def test_one_level_and_missing_numbers_give_reasons():
     values[0, 0, 0] = np.nan
     assert all("missing" in each.reason for each in variance_components(values, ("seed", "fold", "recording")))
     alone = variance_components(values[:, :1, 1:], ("seed", "fold", "recording"))
-    assert all("nothing is left" in each.reason for each in alone)
+    assert all("no variance is left" in each.reason for each in alone)
 
 
 def test_every_axis_needs_a_name():
