@@ -42,21 +42,10 @@ class AttentionInteractionsSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class AttentionInteractionsResult:
-    """The matrices P, Q, R, T, G and H among the most attended neurons.
+    """The matrices P, Q, R, T, G and H (see `attention_matrices`) among the most attended neurons, the most attended first."""
 
-    Parameters
-    ----------
-    matrices
-        As `dina.analyses.attention_matrices.attention_matrices` gives them, most attended neuron first;
-        axes ``asking`` and ``asked`` hold indices of neurons.
-    attention
-        Received by every neuron on average over training trials and asking neurons, sums to 1, shape ``(n_neurons,)``.
-    statistics
-        The findings.
-    """
-
-    matrices: xr.Dataset
-    attention: Float[np.ndarray, "neuron"]
+    matrices: xr.Dataset  # axes ``asking`` and ``asked`` hold indices of neurons
+    attention: Float[np.ndarray, "neuron"]  # of every neuron, mean over training trials and attending neurons; sums to 1
     statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
@@ -74,13 +63,6 @@ def analyse_attention_interactions(
     """Read off the published tower how neurons gate and read one another.
 
     The matrices are weights of the fitted tower. They say what it computes, not whether decoding needs that. No test image is read.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        How much is shown.
 
     Raises
     ------

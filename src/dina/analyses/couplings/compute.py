@@ -66,35 +66,15 @@ class CouplingsSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class CouplingsResult:
-    """Correlations of pairs of neurons in training images.
+    """Correlations of pairs of neurons in training images."""
 
-    Parameters
-    ----------
-    table
-        Noise correlation, signal correlation and coupling (partial correlation of noise, given all other neurons) of all pairs
-        of the sampled neurons.
-    coupled
-        The surest couplings of all pairs of the recording.
-    false_discovery_rate
-        Up to which adjusted p-value they count as coupled.
-    distance_edges_um, by_distance
-        How the three measures depend on distance, as `distance_dependence` gives it.
-    duplicates
-        Pairs that may be one neuron recorded twice, shape ``(n_duplicates, 2)``.
-    halves
-        Noise correlations in one half of the images and signal correlations in the other, and the reverse; empty where a half
-        has no repeats.
-    statistics
-        As `findings` gives them.
-    """
-
-    table: PairTable
-    coupled: CoupledPairs
-    false_discovery_rate: float
+    table: PairTable  # all pairs of the sampled neurons
+    coupled: CoupledPairs  # the surest couplings of all pairs of the recording
+    false_discovery_rate: float  # up to which adjusted p-value they count as coupled
     distance_edges_um: Float[np.ndarray, "edge"]
-    by_distance: Float[np.ndarray, "measure bin 3"]
-    duplicates: Int[np.ndarray, "duplicate 2"]
-    halves: tuple[NoiseAndSignal, ...]
+    by_distance: Float[np.ndarray, "measure bin 3"]  # as `distance_dependence` gives it
+    duplicates: Int[np.ndarray, "duplicate 2"]  # pairs that may be one neuron recorded twice
+    halves: tuple[NoiseAndSignal, ...]  # as `signal_noise_agreement` takes them; empty where a half has no repeats
     statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
@@ -133,13 +113,6 @@ class CouplingsResult:
 def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:
     """Describe how pairs of neurons vary together in training images; no towers are needed.
 
-    Parameters
-    ----------
-    decoded
-        Training trials, and positions of neurons where they are known.
-    settings
-        How pairs are sampled and tested.
-
     Raises
     ------
     DataError
@@ -154,6 +127,7 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
     table = _tabulate(decoded, rows, estimate, settings.n_sampled_neurons, generator)
     edges, by_distance, near_minus_far = distance_dependence(table, settings.nearest_um, generator)
     position = decoded.recording.neuron_position_um
+    apart = _apart(sure, position, settings.nearest_um)
     duplicates = _find_duplicates(decoded, settings)
     halves = _halves(decoded, table.neurons)
     n_neurons = decoded.train.n_neurons
@@ -164,9 +138,7 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
         signal_noise_agreement(halves, generator),
         Finding("coupled_pairs_fraction", len(sure) / n_pairs, "1", n_neurons),
         *near_minus_far,
-        like_to_like(
-            _apart(sure, position, settings.nearest_um), _tuning(decoded.validation), position, settings.n_rewired, generator
-        ),
+        like_to_like(apart, _tuning(decoded.validation), position, settings.n_rewired, generator),
         _count_duplicates(duplicates, decoded),
     )
     return CouplingsResult(table, coupled, settings.false_discovery_rate, edges, by_distance, duplicates, halves, statistics)
@@ -181,8 +153,7 @@ def _differences(decoded: Decoded) -> Float[np.ndarray, "row neuron"]:
             f"Noise correlations need at least {FEWEST_DIFFERENCES} pairs of repeats of training images; there are {n_rows}."
             " Record repeats, and store single trials."
         )
-    rows: np.ndarray = differences.numpy()
-    return rows
+    return np.asarray(differences.numpy())
 
 
 def _tabulate(

@@ -32,23 +32,13 @@ NoiseAndSignal = tuple[Float32[np.ndarray, "chosen chosen"], Float32[np.ndarray,
 
 @dataclass(frozen=True, eq=False)
 class PairTable:
-    """All pairs of some neurons.
+    """All pairs of some neurons; coupling is the partial correlation of noise, given all other neurons."""
 
-    Parameters
-    ----------
-    neurons
-        Which neurons, indices of the recording, shape ``(n_chosen,)``.
-    noise, signal, coupling
-        Noise correlation, signal correlation, and partial correlation of noise, symmetric, shape ``(n_chosen, n_chosen)``.
-    position_um
-        Places on the cortex, shape ``(n_chosen, 3)``; None where not known.
-    """
-
-    neurons: Int[np.ndarray, "chosen"]
+    neurons: Int[np.ndarray, "chosen"]  # indices of the recording
     noise: Float32[np.ndarray, "chosen chosen"]
     signal: Float32[np.ndarray, "chosen chosen"]
     coupling: Float32[np.ndarray, "chosen chosen"]
-    position_um: Float32[np.ndarray, "chosen 3"] | None
+    position_um: Float32[np.ndarray, "chosen 3"] | None  # on the cortex; None where not known
 
     @cached_property
     def upper(self) -> tuple[Int[np.ndarray, "pair"], Int[np.ndarray, "pair"]]:
@@ -77,47 +67,30 @@ def mean_over_pairs(
     null_range: tuple[float, float] | None = None,
     null: str = "",
 ) -> Finding:
-    """Return the mean over all pairs with its interval over neurons (jackknife, leaving out one neuron at a time).
-
-    Parameters
-    ----------
-    name
-        Of the finding.
-    values
-        One of the measures of the table.
-    table
-        The pairs.
-    null_range, null
-        Of the finding, if it has a null.
-    """
+    """Return the mean over all pairs with its interval over neurons (jackknife, leaving out one neuron at a time)."""
     means = _means_without(np.nan_to_num(values), np.isfinite(values), table)
-    value, ends = float(means[0]), jackknife_interval(float(means[0]), means[1:])
-    return Finding.from_draws(
-        name, value, "1", len(table.neurons), reason=NO_PAIR, interval=ends, null_range=null_range, null=null
-    )
+    value, ends, n = float(means[0]), jackknife_interval(float(means[0]), means[1:]), len(table.neurons)
+    return Finding.from_draws(name, value, "1", n, reason=NO_PAIR, interval=ends, null_range=null_range, null=null)
 
 
 def signal_noise_agreement(halves: Sequence[NoiseAndSignal], generator: np.random.Generator) -> Finding:
     """Correlate noise correlation with signal correlation over pairs; null: neurons of one of them permuted.
 
-    Parameters
-    ----------
-    halves
-        Noise correlations of some images with signal correlations of other images, and the reverse; shapes
-        ``(n_neurons, n_neurons)``. From the same trials the two would seem opposed: chance adds to the difference of two repeats
-        what it takes from their product.
-    generator
-        Of the permutations.
+    Each half pairs noise correlations of some images with signal correlations of others. From the same trials the two would
+    seem opposed: chance adds to the difference of two repeats what it takes from their product.
     """
     if not halves:
         return Finding("signal_noise_agreement", math.nan, "1", 0, reason="Half of the training images hold no repeats.")
     found = [_agreement(noise, signal, generator) for noise, signal in halves]
     values, null = (np.mean([part[position] for part in found], axis=0) for position in (0, 1))
+    return _jackknifed("signal_noise_agreement", values, null, "neurons of one of the two permuted")
+
+
+def _jackknifed(name: str, values: Float[np.ndarray, "all_and_without"], null: np.ndarray, words: str) -> Finding:
+    """Return a finding from its value for all neurons, its values without each, and draws of its null."""
     value, without = float(values[0]), values[1:]
-    ends, words = jackknife_interval(value, without), "neurons of one of the two permuted"
-    return Finding.from_draws(
-        "signal_noise_agreement", value, "1", len(without), null_draws=null, null=words, reason=NO_PAIR, interval=ends
-    )
+    ends, n = jackknife_interval(value, without), len(without)
+    return Finding.from_draws(name, value, "1", n, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
 
 
 def _agreement(
@@ -134,9 +107,7 @@ def _agreement(
     for number in range(N_PERMUTATIONS):
         order = generator.permutation(len(y))
         # the product of all entries is that of all pairs, twice
-        moved = np.array(
-            [total[0, 0], total[1, 0], total[2, 0], total[3, 0], total[4, 0], np.vdot(x, y[np.ix_(order, order)]) / 2]
-        )
+        moved = np.append(total[:5, 0], np.vdot(x, y[np.ix_(order, order)]) / 2)
         null[number] = _correlation(moved[:, None])[0]
     return values, null
 
@@ -146,23 +117,9 @@ def distance_dependence(
 ) -> tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "measure bin 3"], tuple[Finding, ...]]:
     """Average the measures over bins of distance, and compare the nearest quarter of the pairs with the farthest.
 
-    Parameters
-    ----------
-    table
-        The pairs.
-    nearest_um
-        Closer pairs make up the first bin and take no part in the comparison: they share neuropil and may be one neuron.
-    generator
-        Of the permutations of positions over neurons.
-
-    Returns
-    -------
-    edges_um
-        Of bins; the first holds pairs that are left out, shape ``(n_bins + 1,)``; empty where positions are not known.
-    means
-        By measure and bin: mean, low and high end of its interval, dimensionless.
-    findings
-        Near less far, by measure, with permuted positions as null.
+    Pairs closer than ``nearest_um`` make up the first bin and take no part in the comparison: they share neuropil and may be one
+    neuron. Returns the edges of the bins (µm; none where positions are not known), mean and interval by measure and bin, and
+    the findings, whose null permutes positions over neurons.
     """
     n_neurons, names = len(table.neurons), list(table.measures())
     far_enough = table.distance_um[table.upper]
@@ -181,14 +138,9 @@ def distance_dependence(
         for number, each in enumerate(without):
             means[row, number] = each[0], *jackknife_interval(float(each[0]), each[1:])
         observed.append((without[1] + without[2]) / 2 - (without[-2] + without[-1]) / 2)
-    findings = []
-    for name, values, null in zip(names, observed, _permute_positions(table, bins, generator), strict=True):
-        title, value, words = f"{name}_near_minus_far", float(values[0]), "positions permuted over neurons"
-        ends = jackknife_interval(value, values[1:])
-        findings.append(
-            Finding.from_draws(title, value, "1", n_neurons, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
-        )
-    return edges, means, tuple(findings)
+    rows = zip(names, observed, _permute_positions(table, bins, generator), strict=True)
+    words = "positions permuted over neurons"
+    return edges, means, tuple(_jackknifed(f"{name}_near_minus_far", values, null, words) for name, values, null in rows)
 
 
 def _permute_positions(
@@ -226,19 +178,12 @@ def _means_without(
 
 def _correlation(sums: Float[np.ndarray, "moment all_and_without"]) -> Float[np.ndarray, "all_and_without"]:
     n, x, y, xx, yy, xy = sums
-    correlation: np.ndarray = (xy - x * y / n) / np.sqrt((xx - x**2 / n) * (yy - y**2 / n))
-    return correlation
+    return np.asarray((xy - x * y / n) / np.sqrt((xx - x**2 / n) * (yy - y**2 / n)))
 
 
 @dataclass(frozen=True, eq=False)
 class TuningHalves:
-    """Tuning of all neurons from two halves of the repeats, as columns of unit length.
-
-    Parameters
-    ----------
-    first, second
-        Shape ``(n_stimuli, n_neurons)``.
-    """
+    """Tuning of all neurons from two halves of the repeats, as columns of unit length."""
 
     first: Float32[np.ndarray, "stimulus neuron"]
     second: Float32[np.ndarray, "stimulus neuron"]
@@ -272,18 +217,8 @@ def like_to_like(
 ) -> Finding:
     """Return the mean signal correlation of coupled pairs beside that of rewired networks.
 
-    Parameters
-    ----------
-    coupled
-        Coupled pairs, the surest first; those that may be one neuron twice taken out.
-    tuning
-        Of all neurons, from other images than the couplings; None where these were not repeated.
-    position_um
-        Their places; None where not known, and then rewired networks keep only the number of partners.
-    n_networks
-        Rewired networks.
-    generator
-        Of the rewiring.
+    ``coupled`` holds the surest pairs first, without those that may be one neuron twice. ``tuning`` comes from other images than
+    the couplings (None: these were not repeated). Without positions, rewired networks keep only the number of partners.
     """
     name, pairs = "coupled_signal_correlation", coupled[:MOST_PAIRS]
     if len(pairs) < FEWEST_PAIRS:

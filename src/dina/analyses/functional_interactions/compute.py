@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -17,12 +18,11 @@ from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.attention_matrices import received_attention
 from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
-from dina.analyses.functional_interactions.noise_sources import DecoderNoise, RepeatNoise, training_residuals
 from dina.analyses.functional_interactions.pair_interactions import (
+    DecoderNoise,
     PairForms,
-    PairTests,
+    RepeatNoise,
     ScaledPrecision,
-    evaluate_coupled_pairs,
     sample_pairs,
 )
 from dina.analyses.neuron_readout import TowerReadout
@@ -41,9 +41,13 @@ NULL = "noise model fitted to training noise that was permuted, each neuron by i
 NO_REPEATS = "No training image was shown twice, so noise cannot be separated from what the image model leaves unexplained."
 NO_WIDTH = "Neurons that add up have no interaction at all, a null without width: compare the interval with 0."
 ONLY_SAMPLED = "Only towers with a noise model allow every pair to be tested; a sample of neurons was silenced."
+TESTED_AT_ONCE = 8192  # images × pairs is large
 MOST_AVERAGED = 20_000  # coupled pairs, the surest, whose interactions are averaged
 OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "coupled_pairs_interaction")
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
+
+NOTHING = np.empty(0)
+NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 Measured = Mapping[str, Float[np.ndarray, "query_and_all"]]
 """Name → statistic from all queries (first) and without each query in turn."""
@@ -78,70 +82,47 @@ class FunctionalInteractionsSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class FunctionalInteractionsResult:
-    """Interactions between neurons in what they tell about the image.
+    """Interactions of pairs: the margin lost without both neurons less that lost without each, mean over test images.
 
-    Parameters
-    ----------
-    sampled_pairs
-        Pairs drawn at random, shape ``(n_sampled, 2)``; indices of neurons.
-    sampled_interaction
-        Mean over test images of the margin lost without both less that lost without each, in units of the score (nats
-        for the likelihood decoder), shape ``(n_sampled,)``. Positive: redundant; negative: synergistic.
-    null_interaction
-        The same under one null model; NaN where there is none.
-    listed_pairs
-        Tested pairs, those of the surest coupling first, shape ``(n_listed, 2)``.
-    interaction, low, high
-        Of the listed pairs, with 95 % intervals over test images; shape ``(n_listed,)``.
-    coupling
-        Partial correlation of their noise, in [-1, 1].
-    coupling_p
-        p-value of no coupling, over training images, adjusted for all pairs (false discovery rate).
-    interaction_p
-        p-value of no mean interaction, over test images, adjusted for the coupled pairs; NaN for pairs that are not.
-    contribution
-        Mean margin lost without each neuron, shape ``(n_neurons,)``; NaN where only a sample was silenced.
-    statistics
-        As `findings` gives them.
-    removal
-        "removed" from the noise model, or "silenced".
-    received_attention
-        For towers with neuron attention: mean attention that each neuron receives in validation trials, sums to 1; else None.
+    Positive: redundant; negative: synergistic. In nats where neurons are removed from a noise model, else in units of the score.
+    Sampled pairs are drawn at random; listed pairs are those of the surest coupling, with 95 % intervals over test images and
+    p-values adjusted for false discoveries: of the coupling for all pairs, of the interaction for the coupled pairs.
     """
 
-    sampled_pairs: Int[np.ndarray, "sampled 2"]
+    sampled_pairs: Int[np.ndarray, "sampled 2"]  # indices of neurons
     sampled_interaction: Float[np.ndarray, "sampled"]
-    null_interaction: Float[np.ndarray, "sampled"]
-    listed_pairs: Int[np.ndarray, "listed 2"]
-    interaction: Float[np.ndarray, "listed"]
-    low: Float[np.ndarray, "listed"]
-    high: Float[np.ndarray, "listed"]
-    coupling: Float[np.ndarray, "listed"]
-    coupling_p: Float[np.ndarray, "listed"]
-    interaction_p: Float[np.ndarray, "listed"]
-    contribution: Float[np.ndarray, "neuron"]
+    null_interaction: Float[np.ndarray, "sampled"]  # under one null model; NaN where there is none
+    contribution: Float[np.ndarray, "neuron"]  # mean margin lost; NaN where only a sample was silenced
     statistics: tuple[Finding, ...]
-    removal: str
-    received_attention: Float[np.ndarray, "neuron"] | None = None
+    removal: str  # "removed" from the noise model, or "silenced"
+    listed_pairs: Int[np.ndarray, "listed 2"] = NO_PAIRS
+    interaction: Float[np.ndarray, "listed"] = NOTHING
+    low: Float[np.ndarray, "listed"] = NOTHING
+    high: Float[np.ndarray, "listed"] = NOTHING
+    coupling: Float[np.ndarray, "listed"] = NOTHING  # partial correlation of their noise
+    coupling_p: Float[np.ndarray, "listed"] = NOTHING
+    interaction_p: Float[np.ndarray, "listed"] = NOTHING
+    received_attention: Float[np.ndarray, "neuron"] | None = None  # mean over validation trials, sums to 1
 
     def to_dataset(self) -> xr.Dataset:
         """Return sampled pairs, listed pairs and contributions with named axes."""
-        score = {"units": "nat" if self.removal == "removed" else "1"}
+        score, one = {"units": "nat" if self.removal == "removed" else "1"}, {"units": "1"}
+        indices = {**one, "long_name": "indices of neurons"}
         variables = {
-            "sampled_pairs": (("sampled", "member"), self.sampled_pairs, {"units": "1", "long_name": "indices of neurons"}),
+            "sampled_pairs": (("sampled", "member"), self.sampled_pairs, indices),
             "sampled_interaction": (("sampled",), self.sampled_interaction, score),
             "null_interaction": (("sampled",), self.null_interaction, score),
-            "listed_pairs": (("listed", "member"), self.listed_pairs, {"units": "1", "long_name": "indices of neurons"}),
+            "listed_pairs": (("listed", "member"), self.listed_pairs, indices),
             "interaction": (("listed",), self.interaction, score),
             "interaction_low": (("listed",), self.low, score),
             "interaction_high": (("listed",), self.high, score),
-            "coupling": (("listed",), self.coupling, {"units": "1"}),
-            "coupling_p": (("listed",), self.coupling_p, {"units": "1"}),
-            "interaction_p": (("listed",), self.interaction_p, {"units": "1"}),
+            "coupling": (("listed",), self.coupling, one),
+            "coupling_p": (("listed",), self.coupling_p, one),
+            "interaction_p": (("listed",), self.interaction_p, one),
             "contribution": (("neuron",), self.contribution, score),
         }
         if self.received_attention is not None:
-            variables["received_attention"] = (("neuron",), self.received_attention, {"units": "1"})
+            variables["received_attention"] = (("neuron",), self.received_attention, one)
         return xr.Dataset(variables, attrs={"removal": self.removal})
 
     def findings(self) -> tuple[Finding, ...]:
@@ -162,14 +143,7 @@ def analyse_functional_interactions(
     """Measure whether pairs of neurons carry more or less about the image than the sum of what each carries.
 
     For the likelihood decoder the removal of any two neurons has a closed form, and all pairs are examined; for other
-    towers a sample of neurons is silenced, one by one and in pairs.
-
-    Parameters
-    ----------
-    decoded
-        Towers and test images; training images for the null.
-    settings
-        How much is sampled and tested.
+    towers a sample of neurons is silenced, one by one and in pairs. Training images serve for the null.
 
     Raises
     ------
@@ -179,7 +153,7 @@ def analyse_functional_interactions(
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return _by_silencing(decoded, settings)
     readout = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
-    as_fitted = _examine(readout, DecoderNoise(readout, training_residuals(decoded), decoded.seed), decoded, settings)
+    as_fitted = _examine(readout, DecoderNoise.of(decoded, readout), decoded, settings)
     prefixed = tuple(replace(finding, name=f"decoder_{finding.name}") for finding in as_fitted.statistics)
     noise = RepeatNoise.of(decoded, settings.n_tested_pairs, settings.false_discovery_rate)
     if noise is None:
@@ -188,7 +162,7 @@ def analyse_functional_interactions(
         return replace(as_fitted, statistics=(*unknown, *prefixed))
     main = _examine(readout, noise, decoded, settings)
     forms = _forms(readout, noise.observed(), decoded)
-    tested = evaluate_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
+    tested = _test_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
     listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
     pairs = noise.coupled.select(listed)
     about_pairs = _describe_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate)
@@ -219,22 +193,8 @@ def _examine(
         null_sampled = null_forms.interactions(pairs)
         null_mean = null_sampled.mean(0)
         nulls.append(_measure(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
-    nothing = np.empty(0)
-    return FunctionalInteractionsResult(
-        sampled_pairs=pairs,
-        sampled_interaction=sampled.mean(0),
-        null_interaction=null_mean,
-        listed_pairs=np.empty((0, 2), dtype=np.int64),
-        interaction=nothing,
-        low=nothing,
-        high=nothing,
-        coupling=nothing,
-        coupling_p=nothing,
-        interaction_p=nothing,
-        contribution=contribution.mean(0),
-        statistics=_describe(observed, nulls),
-        removal="removed",
-    )
+    statistics = _describe(observed, nulls)
+    return FunctionalInteractionsResult(pairs, sampled.mean(0), null_mean, contribution.mean(0), statistics, "removed")
 
 
 def _forms(readout: LikelihoodReadout, noise: ScaledPrecision, decoded: Decoded) -> PairForms:
@@ -253,11 +213,9 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     error = interaction.std(0, ddof=1) / math.sqrt(len(interaction))
     reach = student.ppf(0.975, len(interaction) - 1) * error
     n_neurons, sampled_only = decoded.test.n_neurons, "Only a sample of neurons was silenced."
+    described = _describe(_measure(interaction, contribution))
     statistics = (
-        *(
-            replace(one, reason=NO_WIDTH) if math.isfinite(one.value) else one
-            for one in _describe(_measure(interaction, contribution))
-        ),
+        *(replace(one, reason=NO_WIDTH) if math.isfinite(one.value) else one for one in described),
         Finding("summed_contributions", math.nan, "1", len(interaction), reason=sampled_only),
         *(Finding(name, math.nan, "1", n_neurons, reason=ONLY_SAMPLED) for name in OF_COUPLED_PAIRS),
     )
@@ -303,7 +261,7 @@ def _silence_pairs(
     alone = {int(neuron): lost([int(neuron)]) for neuron in chosen}
     pairs = list(combinations(alone, 2))
     both = [lost(list(pair)) - alone[pair[0]] - alone[pair[1]] for pair in track(pairs, "Silencing pairs of neurons")]
-    return (np.array(pairs), torch.stack(both, 1).numpy(), torch.stack(list(alone.values()), 1).numpy())
+    return np.array(pairs), torch.stack(both, 1).numpy(), torch.stack(list(alone.values()), 1).numpy()
 
 
 def _measure(
@@ -343,7 +301,38 @@ def _describe(observed: Measured, nulls: Sequence[Measured] = ()) -> tuple[Findi
     return tuple(findings)
 
 
-def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: PairTests, rate: float) -> tuple[Finding, ...]:
+@dataclass(frozen=True, eq=False)
+class _PairTests:
+    """Mean interaction of pairs over test images (units of the score), half its 95 % interval, and its p-value.
+
+    The p-value of no mean interaction is adjusted for the coupled pairs; NaN for pairs that are not coupled.
+    """
+
+    mean: Float[np.ndarray, "tested"]
+    reach: Float[np.ndarray, "tested"]
+    adjusted_p: Float[np.ndarray, "tested"]
+
+
+def _test_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) -> _PairTests:
+    """Test whether coupled pairs change the margin: coupling is measured on training images, its effect on test images.
+
+    The two are independent, so only the coupled pairs count as tests of the second question; others get no p-value.
+    """
+    mean, error = np.empty(len(coupled.pairs)), np.empty(len(coupled.pairs))
+    for first in range(0, len(mean), TESTED_AT_ONCE):
+        part = slice(first, first + TESTED_AT_ONCE)
+        values = forms.interactions(coupled.pairs[part])
+        mean[part], error[part] = values.mean(0), values.std(0, ddof=1) / math.sqrt(len(values))
+    freedom = len(forms.response) - 1
+    size = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
+    is_coupled = coupled.adjusted_p <= rate
+    adjusted = np.full(len(mean), np.nan)
+    if is_coupled.any():
+        adjusted[is_coupled] = false_discovery_control(2 * student.sf(size[is_coupled], freedom))
+    return _PairTests(mean, student.ppf(0.975, freedom) * error, adjusted)
+
+
+def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: _PairTests, rate: float) -> tuple[Finding, ...]:
     """Say how many pairs are coupled, how many of them interact, and what the coupled ones do on average.
 
     The interval of the average is over test images; its n counts the pairs.

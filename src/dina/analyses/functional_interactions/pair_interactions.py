@@ -1,35 +1,30 @@
-"""What two neurons do together beyond what each does alone: the effect of removing both, less that of removing each."""
+"""Two neurons together beyond each alone: effects of removing both, under noise from repeats or as the decoder fitted it."""
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from scipy.stats import false_discovery_control
-from scipy.stats import t as student
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from dina.analyses.closed_readouts import LikelihoodReadout
-from dina.analyses.score_changes import margins
-from dina.statistics.coupling import CoupledPairs, Precision
+from dina.analyses.decoded import Decoded
+from dina.analyses.score_changes import Targets, Trials, margins
+from dina.models.noise import LowRankNoise, decompose_residuals, repeat_differences
+from dina.randomness import generator_for
+from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns
 
 PAIRS_AT_ONCE = 4096
 LARGEST_COUPLING = 0.99
-TESTED_AT_ONCE = 8192  # images × pairs is large
+COUNTS = (1, 4, 16, 64, 256)
+SHRINKAGES = (0.1, 0.3, 0.6, 0.85)
+N_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledPrecision:
-    """A precision of noise in units of each neuron's own.
-
-    Parameters
-    ----------
-    precision
-        Of the scaled noise.
-    deviation
-        By which responses are divided first, positive, shape ``(n_neurons,)``.
-    """
+    """A precision of noise in units of each neuron's own: responses are divided by ``deviation`` first."""
 
     precision: Precision
     deviation: Float[Tensor, "neuron"]
@@ -38,22 +33,6 @@ class ScaledPrecision:
 @dataclass(frozen=True, eq=False)
 class PairForms:
     r"""The margin of each query as a form that is summed over neurons, of which any two can be taken away.
-
-    Parameters
-    ----------
-    response
-        :math:`(Pr_q)_j / \sqrt{P_{jj}}`, shape ``(n_queries, n_neurons)``, with the precision :math:`P` of the noise.
-    contrast
-        :math:`(Px)_j / \sqrt{P_{jj}}` of the target less its mean over all other candidates, same shape.
-    half, scaled
-        :math:`\tfrac12 (P\mu_i)_j / \sqrt{P_{jj}}` and :math:`(Px_i)_j / \sqrt{P_{jj}}` of each candidate, shape
-        ``(n_gallery, n_neurons)``.
-    target
-        Place of each query's image in the gallery.
-    precision
-        Of the noise, in units of the noise of each neuron.
-    margin
-        What all neurons carry together, shape ``(n_queries,)``.
 
     Notes
     -----
@@ -64,22 +43,16 @@ class PairForms:
     independent given all others.
     """
 
-    response: Float[Tensor, "query neuron"]
-    contrast: Float[Tensor, "query neuron"]
-    half: Float[Tensor, "gallery neuron"]
-    scaled: Float[Tensor, "gallery neuron"]
+    response: Float[Tensor, "query neuron"]  # (Pr)ⱼ / √Pⱼⱼ with the precision P of the noise
+    contrast: Float[Tensor, "query neuron"]  # (Px)ⱼ / √Pⱼⱼ of the target less its mean over all other candidates
+    half: Float[Tensor, "gallery neuron"]  # ½ (Pμᵢ)ⱼ / √Pⱼⱼ of each candidate
+    scaled: Float[Tensor, "gallery neuron"]  # (Pxᵢ)ⱼ / √Pⱼⱼ of each candidate
     target: Int[Tensor, "query"]
-    precision: Precision
-    margin: Float[Tensor, "query"]
+    precision: Precision  # of the noise, in units of the noise of each neuron
+    margin: Float[Tensor, "query"]  # from all neurons together
 
     @classmethod
-    def of(
-        cls,
-        readout: LikelihoodReadout,
-        noise: ScaledPrecision,
-        responses: Float[Tensor, "query neuron"],
-        target: Int[Tensor, "query"],
-    ) -> "PairForms":
+    def of(cls, readout: LikelihoodReadout, noise: ScaledPrecision, responses: Trials, target: Targets) -> "PairForms":
         """Return the forms of standardised responses and the places of their images in the readout's gallery."""
         root = torch.from_numpy(1 / np.sqrt(noise.precision.diagonal()))
         evoked = readout.evoked / noise.deviation
@@ -153,47 +126,119 @@ def sample_pairs(n_neurons: int, n_pairs: int, generator: np.random.Generator) -
 
 
 @dataclass(frozen=True, eq=False)
-class PairTests:
-    """Pairs tested one by one.
+class RepeatNoise:
+    """Noise correlations from differences between repeats of training images, in which the image cancels.
 
-    Parameters
-    ----------
-    mean
-        Mean interaction over test images, in units of the score, shape ``(n_tested,)``.
-    reach
-        Half its 95 % interval.
-    adjusted_p
-        Of no mean interaction, adjusted for the coupled pairs; NaN for pairs that are not coupled.
+    The model has shared components and private noise, as the decoder's noise model, and the pairs whose coupling is beyond doubt.
+    Components and shrinkage are chosen by the likelihood of differences left out.
     """
 
-    mean: Float[np.ndarray, "tested"]
-    reach: Float[np.ndarray, "tested"]
-    adjusted_p: Float[np.ndarray, "tested"]
+    scaled: Float32[np.ndarray, "row neuron"]  # differences of repeats, each neuron with unit variance
+    deviation: Float[np.ndarray, "neuron"]  # they were divided by it; 1 for a neuron that never varies
+    n_components: int
+    shrinkage: float
+    coupled: CoupledPairs  # the surest pairs
+    false_discovery_rate: float  # up to which adjusted p-value they are put into the model
+    seed: int  # of the permutations
+
+    @classmethod
+    def of(cls, decoded: Decoded, n_tested: int, false_discovery_rate: float) -> "RepeatNoise | None":
+        """Learn from repeats of the training images; None where no image was shown twice."""
+        differences = repeat_differences(decoded.train)
+        if differences is None:
+            return None
+        rows = differences.numpy()
+        estimate = CouplingEstimate.of(rows)
+        spread = chance_spread(rows, estimate.shrinkage, generator_for(decoded.seed, "couplings by chance"))
+        coupled = find_coupled_pairs(estimate, n_tested, spread)
+        size = np.sqrt(np.mean(rows.astype(np.float64) ** 2, axis=0))
+        scaled = scale_columns(rows)
+        best = _choose_model(scaled)
+        return cls(scaled, np.where(size > 0, size, 1.0), *best, coupled, false_discovery_rate, decoded.seed)
+
+    def observed(self) -> ScaledPrecision:
+        """Return the noise model with the couplings of the surest pairs."""
+        sure = self.coupled.select(self.coupled.adjusted_p <= self.false_discovery_rate)
+        correlation = np.clip(sure.coupling, -LARGEST_COUPLING, LARGEST_COUPLING)
+        return ScaledPrecision(self._fit(self.scaled).with_pairs(sure.pairs, correlation), torch.from_numpy(self.deviation))
+
+    def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
+        """Yield noise models of permuted differences; by chance no pair is beyond doubt."""
+        for number in range(n_models):
+            permuted = generator_for(self.seed, f"permuted repeats {number}").permuted(self.scaled, axis=0)
+            yield ScaledPrecision(self._fit(permuted), torch.from_numpy(self.deviation))
+
+    def _fit(self, rows: np.ndarray) -> Precision:
+        noise = decompose_residuals(torch.from_numpy(rows)).noise(self.n_components, self.shrinkage)
+        return Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
 
 
-def evaluate_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) -> PairTests:
-    """Test whether coupled pairs change the margin: coupling is measured on training images, its effect on test images.
+def _choose_model(rows: Float32[np.ndarray, "row neuron"]) -> tuple[int, float]:
+    """Return the number of components and the shrinkage under which left-out rows are likeliest.
 
-    The two are independent, so only the coupled pairs count as tests of the second question; others get no p-value.
-
-    Parameters
-    ----------
-    forms
-        Margins of the test images.
-    coupled
-        From training images.
-    rate
-        Adjusted p-value up to which a pair counts as coupled.
+    Shared noise must beat independence by two standard errors over rows: the best of twenty models beats it a little by chance.
     """
-    mean, error = np.empty(len(coupled.pairs)), np.empty(len(coupled.pairs))
-    for first in range(0, len(mean), TESTED_AT_ONCE):
-        part = slice(first, first + TESTED_AT_ONCE)
-        values = forms.interactions(coupled.pairs[part])
-        mean[part], error[part] = values.mean(0), values.std(0, ddof=1) / math.sqrt(len(values))
-    freedom = len(forms.response) - 1
-    size = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
-    is_coupled = coupled.adjusted_p <= rate
-    adjusted = np.full(len(mean), np.nan)
-    if is_coupled.any():
-        adjusted[is_coupled] = false_discovery_control(2 * student.sf(size[is_coupled], freedom))
-    return PairTests(mean, student.ppf(0.975, freedom) * error, adjusted)
+    n_neurons = rows.shape[1]
+    tried = list(dict.fromkeys((min(count, n_neurons), shrinkage) for count in COUNTS for shrinkage in SHRINKAGES))
+    gain = np.zeros((len(tried), len(rows)))
+    for fold in range(N_FOLDS):
+        left_out = np.arange(len(rows)) % N_FOLDS == fold
+        components = decompose_residuals(torch.from_numpy(rows[~left_out]))
+        held = rows[left_out].astype(np.float64)
+        alone = _log_likelihood(components.noise(0, 1.0), held)
+        for position, (n_components, shrinkage) in enumerate(tried):
+            gain[position, left_out] = _log_likelihood(components.noise(n_components, shrinkage), held) - alone
+    best = int(gain.mean(axis=1).argmax())
+    error = float(gain[best].std(ddof=1)) / np.sqrt(len(rows))
+    return tried[best] if gain[best].mean() > 2 * error else (0, 1.0)
+
+
+def _log_likelihood(noise: LowRankNoise, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row"]:
+    """Return the Gaussian log density of each row."""
+    return np.asarray(noise.double().log_density(torch.from_numpy(rows)).numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderNoise:
+    """The noise as the decoder fitted it: all that its image model leaves unexplained, including shared errors of that model."""
+
+    readout: LikelihoodReadout
+    residuals: Float32[np.ndarray, "stimulus neuron"]  # averaged training responses less the expected ones
+    seed: int  # of the permutations
+
+    @classmethod
+    def of(cls, decoded: Decoded, readout: LikelihoodReadout) -> "DecoderNoise":
+        """Take the residuals from averaged training responses, each neuron with mean zero."""
+        evoked = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.train.images)).evoked
+        residuals = decoded.train.averaged() - evoked.float().numpy()
+        return cls(readout, residuals - residuals.mean(0), decoded.seed)
+
+    def observed(self) -> ScaledPrecision:
+        """Return the decoder's own noise."""
+        return _precision(self.readout.noise)
+
+    def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
+        """Yield models of residuals permuted over images, decomposed and shrunk as the decoder's were."""
+        decoder_noise = self.readout.noise
+        n_components, variance = decoder_noise.loadings.shape[1], decoder_noise.variance
+        shrinkage = self._shrinkage()
+        for number in range(n_models):
+            permuted = generator_for(self.seed, f"permuted residuals {number}").permuted(self.residuals, axis=0)
+            noise = decompose_residuals(torch.from_numpy(permuted)).noise(n_components, shrinkage)
+            # these residuals were fitted; the decoder's variance, of left-out images, is put in their place
+            scale = (variance / noise.variance.double()).nan_to_num(1.0)
+            yield _precision(LowRankNoise(noise.private * scale, noise.loadings * scale.sqrt()[:, None]))
+
+    def _shrinkage(self) -> float:
+        """Estimate by how much the decoder shrank its correlations: its shared variance over that of as many components."""
+        noise, n_components = self.readout.noise, self.readout.noise.loadings.shape[1]
+        if not n_components:
+            return 1.0
+        kept = float((noise.loadings.square().sum(1) / noise.variance).sum())
+        strength = decompose_residuals(torch.from_numpy(self.residuals)).strength
+        return min(max(1 - kept / float(strength[-n_components:].sum()), 0.0), 1.0)
+
+
+def _precision(noise: LowRankNoise) -> ScaledPrecision:
+    precision = Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
+    return ScaledPrecision(precision, torch.ones(len(noise.private), dtype=torch.float64))

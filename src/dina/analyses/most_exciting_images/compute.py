@@ -72,38 +72,23 @@ DEFAULTS = MostExcitingImagesSettings()
 
 @dataclass(frozen=True, eq=False)
 class MostExcitingImagesResult:
-    """Most exciting images of some neurons, from two models that share no image.
+    """Most exciting images of some neurons, in units of contrast, from two models that share no image.
 
-    Parameters
-    ----------
-    neurons
-        Numbers of the neurons, shape ``(n_neurons,)``.
-    exciting
-        Most exciting image of each neuron by the two models, in units of contrast, shape ``(2, n_neurons, height, width)``.
-    best_natural
-        The training image, brought to the same contrast, that the first model rates highest, same unit and last axes.
-    agreement
-        Correlation over pixels of the first model's image of one neuron with the second model's image of another, shape
-        ``(n_neurons, n_neurons)``.
-    beaten
-        Share of the test images, brought to the same contrast, that the second model rates below the first model's image of
-        a neuron: of neuron (first axis) by the image made for another (second axis).
-    test_correlation
-        Of the first model's prediction with the averaged response over test images, shape ``(n_neurons,)``.
-    contrast
-        Root mean square of all images.
-    seed, n_resamples
-        Of bootstrap and permutations.
+    ``agreement`` correlates, over pixels, the first model's image of one neuron with the second model's image of another.
+    ``beaten`` is the share of test images, brought to the same contrast, that the second model rates below the first model's
+    image: for a neuron (first axis), the image made for another (second axis).
     """
 
     neurons: Int[np.ndarray, "neuron"]
     exciting: Float32[np.ndarray, "2 neuron height width"]
-    best_natural: Float32[np.ndarray, "neuron height width"]
+    best_natural: Float32[
+        np.ndarray, "neuron height width"
+    ]  # training image that the first model rates highest, at the same contrast
     agreement: Float[np.ndarray, "neuron other_neuron"]
     beaten: Float[np.ndarray, "neuron other_neuron"]
-    test_correlation: Float[np.ndarray, "neuron"]
-    contrast: float
-    seed: int
+    test_correlation: Float[np.ndarray, "neuron"]  # of the first model's prediction with the averaged response over test images
+    contrast: float  # root mean square of all images
+    seed: int  # of bootstrap and permutations
     n_resamples: int
 
     def to_dataset(self) -> xr.Dataset:
@@ -141,13 +126,6 @@ def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesS
     An encoding model is a ridge regression from the image tower's map to the neuron, around its field where the map has
     places. An image is made with one model and rated by the other, which was fitted on other images: an image that only
     exploits errors of the first model does not excite the second one. No animal has seen these images.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
-    settings
-        Which neurons, and how their images are made.
 
     Raises
     ------

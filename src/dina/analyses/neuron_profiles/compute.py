@@ -57,33 +57,17 @@ UNITS = {
 
 @dataclass(frozen=True, eq=False)
 class NeuronProfilesResult:
-    """The table of neurons.
+    """The table of neurons: name → one value per neuron, NaN where it cannot be known, and why a column is NaN everywhere.
 
-    Parameters
-    ----------
-    columns
-        Name → one value per neuron, shape ``(n_neurons,)``; NaN where it cannot be known.
-    reasons
-        Name of a column → why it is NaN everywhere.
-    population_sparseness
-        Treves–Rolls sparseness of the population response to each training image, shape ``(n_images,)``; NaN where responses
-        can be negative.
-    stimulus_id
-        Identities of the training images.
-    image_shape
-        (height, width) of the images in pixels, within which fields lie.
-    margin_units
-        Of contributions: "nat" for log likelihoods, else "1".
-    statistics
-        The findings.
+    Population sparseness (Treves–Rolls) is that of the response to each training image; NaN where responses can be negative.
     """
 
     columns: dict[str, Float[np.ndarray, "neuron"]]
     reasons: dict[str, str]
     population_sparseness: Float[np.ndarray, "image"]
-    stimulus_id: Int[np.ndarray, "image"]
-    image_shape: tuple[int, int]
-    margin_units: str = "1"
+    stimulus_id: Int[np.ndarray, "image"]  # of the training images
+    image_shape: tuple[int, int]  # height and width in pixels, within which fields lie
+    margin_units: str = "1"  # of contributions: "nat" for log likelihoods, else "1"
     statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
@@ -116,11 +100,6 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
 
     Receptive fields are fitted anew on training images, in the same way for all towers, and tested on validation images.
     Contributions are NaN without towers; reliability and signal-to-noise ratio are NaN without repeats.
-
-    Parameters
-    ----------
-    decoded
-        A finished decoding.
     """
     reasons: dict[str, str] = {}
     strength = measure_strength(decoded.train)
@@ -211,17 +190,7 @@ def _contributions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.nd
 
 
 def describe_profiles(columns: Columns, reasons: Mapping[str, str], decoded: Decoded) -> tuple[Finding, ...]:
-    """Return the findings on the table of neurons.
-
-    Parameters
-    ----------
-    columns
-        The table.
-    reasons
-        Why columns are NaN.
-    decoded
-        Read for seed, number of resamples, and the truth of a simulation.
-    """
+    """Return the findings on the table of neurons: medians, retinotopy, and in simulations the error of what was estimated."""
     inside = columns["is_at_bound"] != 1
     known = {name: np.where(inside | (name not in OF_WAVELENGTHS), columns[name], np.nan) for name in MEDIANS}
     found = [_median(f"median_{name}", known[name], decoded, reasons.get(name, "")) for name in MEDIANS]

@@ -42,8 +42,7 @@ DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
 }
 """Name → first condition, the one taken off it, and what its null is."""
 
-MOST_TRIALS = 3000
-"""Single trials that a noise model is fitted to, at most: the cost grows with their cube."""
+MOST_TRIALS = 3000  # single trials that a noise model is fitted to, at most: the cost grows with their cube
 
 NO_NOISE_MODEL = "These towers have no noise model that could be learnt anew."
 SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
@@ -63,24 +62,13 @@ class NoiseShuffleSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class NoiseShuffleResult:
-    """Single-trial decoding with noise correlations in training and test, in one of them, and in neither.
+    """Single-trial decoding with noise correlations in training and test, in one of them, and in neither."""
 
-    Parameters
-    ----------
-    conditions
-        (trained on, tested on): "intact", "shuffled", or trained "independent" of all correlations.
-    values
-        By measure, mean over queries of each condition and shuffle, shape ``(n_conditions, n_shuffles)``; intact conditions
-        repeat one number. NaN where the towers hold no noise model.
-    chance
-        By measure, what guessing gives.
-    statistics
-        As `findings` gives them.
-    """
-
-    conditions: tuple[Condition, ...]
-    values: Mapping[str, Float[np.ndarray, "condition shuffle"]]
-    chance: Mapping[str, float]
+    conditions: tuple[Condition, ...]  # the noise model may also be "independent" of all correlations
+    values: Mapping[
+        str, Float[np.ndarray, "condition shuffle"]
+    ]  # by measure, mean over queries; intact conditions repeat one number
+    chance: Mapping[str, float]  # by measure, of guessing
     statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
@@ -104,13 +92,6 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials does not have
     them. For towers without a noise model, and where no training image was shown twice, only the test can be shuffled. Test
     images shown once are candidates, but not queries.
-
-    Parameters
-    ----------
-    decoded
-        Towers and all three parts of the split.
-    settings
-        How often.
 
     Raises
     ------
@@ -208,12 +189,8 @@ def _repeated(pairs: Pairs) -> Pairs:
             " and store single trials."
         )
     keep = single & (counts[pairs.stimulus_index] >= 2)
-    return replace(
-        pairs,
-        responses=pairs.responses[keep],
-        stimulus_index=pairs.stimulus_index[keep],
-        n_presentations=pairs.n_presentations[keep],
-    )
+    responses, index = pairs.responses[keep], pairs.stimulus_index[keep]
+    return replace(pairs, responses=responses, stimulus_index=index, n_presentations=pairs.n_presentations[keep])
 
 
 def _measure(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray, "query"]) -> dict[str, np.ndarray]:
