@@ -9,8 +9,8 @@ import torch
 from dina.analyses.attention_interactions.compute import (
     AttentionInteractionsSettings,
     analyse_attention_interactions,
+    received_attention,
 )
-from dina.analyses.attention_matrices import received_attention
 from dina.analyses.decoded import Decoded, decode
 from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention

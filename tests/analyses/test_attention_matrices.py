@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses import attention_matrices as module
-from dina.analyses.attention_matrices import attention_matrices, received_attention
+from dina.analyses.attention_interactions import compute as module
+from dina.analyses.attention_interactions.compute import attention_matrices, received_attention
 from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise

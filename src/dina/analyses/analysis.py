@@ -38,6 +38,17 @@ class AnalysisResult(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DescribedResult:
+    """A result whose findings were made together with its arrays."""
+
+    statistics: tuple[Finding, ...] = ()
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the statistics, each with interval and null."""
+        return self.statistics
+
+
 @dataclass(frozen=True)
 class Analysis:
     """A row of the table of analyses.

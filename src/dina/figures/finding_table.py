@@ -28,6 +28,11 @@ def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str
     return tuple(f"{words[name]}: {one.reason}" for name, one in found.items() if name in words and one.reason)
 
 
+def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Return every reason why something is missing once, without the names of findings."""
+    return tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason))
+
+
 def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Finding]) -> Table:
     """Return the table of the findings that are there, in the order of ``words``: name of a finding → first column."""
     rows = [

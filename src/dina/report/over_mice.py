@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_table import distinct_reasons
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, number
@@ -65,7 +66,7 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         paragraphs=(told, "Recordings of one mouse are not independent: what holds for mice is told by mice."),
         figures=figures,
         tables=() if figures else (table,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+        missing=distinct_reasons(findings),
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import in_style, new_figure
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -57,16 +57,12 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
         finding_table("Asymmetry of the interaction matrices.", WORDS, found),
     )
     typical = ", ".join(f"{one.name[-1]} {number(one.value)}" for one in known)
-    return Section(
-        "attention-interactions",
-        "How neurons gate and read one another",
-        paragraphs=(
-            "These are weights of the tower. They say what it computes from pairs of neurons; only an intervention can show whether"
-            f" decoding needs that. {words}" + (f" Asymmetries: {typical}." if typical else ""),
-        ),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    paragraph = (
+        "These are weights of the tower. They say what it computes from pairs of neurons; only an intervention can show whether"
+        f" decoding needs that. {words}" + (f" Asymmetries: {typical}." if typical else "")
     )
+    title, missing = "How neurons gate and read one another", distinct_reasons(findings)
+    return Section("attention-interactions", title, (paragraph,), (part,), missing=missing)
 
 
 @in_style

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
@@ -63,7 +63,7 @@ class ContributionSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class ContributionsResult:
+class ContributionsResult(DescribedResult):
     """What every neuron contributes; positive means that decoding is worse without it.
 
     ``means`` holds, by name, the mean over test images of what is lost: ``score_lost_removed``, ``margin_lost_removed``,
@@ -83,7 +83,6 @@ class ContributionsResult:
     training_contribution: ByNeuron  # on training images: neurons are ranked by it, so the test images serve only once
     shapley: ByNeuron
     shapley_error: ByNeuron  # standard error from the sampling of permutations
-    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return all arrays with named axes and units; the losses of every trial in single precision, which is enough to draw."""
@@ -103,10 +102,6 @@ class ContributionsResult:
         for name in each:
             dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
         return dataset.assign(target=("query", self.target, {"units": "1", "long_name": "place among the test images"}))
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return agreement of the contributions with themselves, with other measures, and with what was planted."""
-        return self.statistics
 
 
 def analyse_contributions(decoded: Decoded, settings: ContributionSettings = ContributionSettings()) -> ContributionsResult:
@@ -216,9 +211,7 @@ def _shuffled(readout: NeuronReadout, trials: QueryTrials, treatment: Treatment,
     return shuffled
 
 
-def _mean_and_error(
-    by_image: Float[np.ndarray, "gallery neuron"],
-) -> Estimate:
+def _mean_and_error(by_image: Float[np.ndarray, "gallery neuron"]) -> Estimate:
     return by_image.mean(0), by_image.std(0, ddof=1) / np.sqrt(len(by_image))
 
 

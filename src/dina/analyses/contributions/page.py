@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -24,8 +24,6 @@ AGREEMENTS = {
     "correlation_with_mean_response": "mean response",
     "corrected_correlation_with_mean_response": "the same, errors allowed for",
 }
-
-
 WORDS = {
     "helpful_fraction": "fraction of neurons whose contribution is above zero",
     "top_tenth_share": "share of all contributions held by the best tenth (ranked on training images)",
@@ -57,21 +55,15 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         f"{percent(helpful.value)} of the neurons contribute more than zero; the median contribution is {number(float(np.median(contribution)))}.",
         finding_table("Contributions of single neurons.", WORDS, found),
     )
-    held = (
-        ""
-        if tenth.value != tenth.value
-        else f" The tenth of the neurons that ranks best on training images holds {percent(tenth.value)} of all contributions."
+    words = (
+        "One neuron is taken out at a time and all others stay. Neurons that carry the same information therefore seem to"
+        " contribute little. Shapley values, which average over all orders of joining, serve as a second opinion."
     )
-    return Section(
-        "contributions",
-        "What each neuron contributes",
-        paragraphs=(
-            "One neuron is taken out at a time and all others stay. Neurons that carry the same information therefore seem to"
-            f" contribute little. Shapley values, which average over all orders of joining, serve as a second opinion.{held}",
-        ),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
-    )
+    if tenth.value == tenth.value:
+        words += (
+            f" The tenth of the neurons that ranks best on training images holds {percent(tenth.value)} of all contributions."
+        )
+    return Section("contributions", "What each neuron contributes", (words,), (part,), missing=distinct_reasons(findings))
 
 
 @in_style
@@ -80,8 +72,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     mean, error, training = (dataset[name].to_numpy() for name in ("contribution", "contribution_error", "training_contribution"))
     unit = str(dataset.attrs["units"]).replace("1", "units of the score")
     figure = new_figure(180, 62)
-    grid = figure.add_gridspec(1, 3, width_ratios=[1.0, 1.0, 0.95])
-    ranked, compared, agreement = (figure.add_subplot(grid[0, number]) for number in range(3))
+    ranked, compared, agreement = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 0.95])
     order = np.argsort(-mean, kind="stable")
     share = 100 * (np.arange(len(mean)) + 0.5) / len(mean)
     low, high = mean[order] - 1.96 * error[order], mean[order] + 1.96 * error[order]

@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.couplings.coupling_statistics import (
     NO_POSITIONS,
     NoiseAndSignal,
@@ -65,7 +65,7 @@ class CouplingsSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class CouplingsResult:
+class CouplingsResult(DescribedResult):
     """Correlations of pairs of neurons in training images."""
 
     table: PairTable  # all pairs of the sampled neurons
@@ -75,7 +75,6 @@ class CouplingsResult:
     by_distance: Float[np.ndarray, "measure bin 3"]  # as `distance_dependence` gives it
     duplicates: Int[np.ndarray, "duplicate 2"]  # pairs that may be one neuron recorded twice
     halves: tuple[NoiseAndSignal, ...]  # as `signal_noise_agreement` takes them; empty where a half has no repeats
-    statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
         """Return means by distance, the surest pairs, and evenly chosen pairs for drawing."""
@@ -104,10 +103,6 @@ class CouplingsResult:
         if not self.halves:
             return dict.fromkeys(names, np.full(len(place[0]), np.nan))
         return {name: matrix[place] for name, matrix in zip(names, self.halves[0], strict=True)}
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return means, agreement of signal and noise, dependence on distance, and the network of couplings."""
-        return self.statistics
 
 
 def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:
@@ -141,7 +136,9 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
         like_to_like(apart, _tuning(decoded.validation), position, settings.n_rewired, generator),
         _count_duplicates(duplicates, decoded),
     )
-    return CouplingsResult(table, coupled, settings.false_discovery_rate, edges, by_distance, duplicates, halves, statistics)
+    return CouplingsResult(
+        table, coupled, settings.false_discovery_rate, edges, by_distance, duplicates, halves, statistics=statistics
+    )
 
 
 def _differences(decoded: Decoded) -> Float[np.ndarray, "row neuron"]:

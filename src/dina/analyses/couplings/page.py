@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -63,13 +63,7 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         summary,
         finding_table("Correlations of pairs of neurons.", WORDS, found),
     )
-    return Section(
-        "couplings",
-        "How pairs of neurons vary together",
-        paragraphs=(summary,),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
-    )
+    return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=distinct_reasons(findings))
 
 
 @in_style

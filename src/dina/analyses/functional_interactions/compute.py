@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +15,8 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 from torch import Tensor
 
-from dina.analyses.analysis import AnalysisSettings
-from dina.analyses.attention_matrices import received_attention
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
+from dina.analyses.attention_interactions.compute import received_attention
 from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.pair_interactions import (
@@ -46,8 +47,6 @@ MOST_AVERAGED = 20_000  # coupled pairs, the surest, whose interactions are aver
 OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "coupled_pairs_interaction")
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
 
-NOTHING = np.empty(0)
-NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 Measured = Mapping[str, Float[np.ndarray, "query_and_all"]]
 """Name → statistic from all queries (first) and without each query in turn."""
@@ -81,27 +80,31 @@ class FunctionalInteractionsSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionalInteractionsResult:
+class FunctionalInteractionsResult(DescribedResult):
     """Interactions of pairs: the margin lost without both neurons less that lost without each, mean over test images.
 
     Positive: redundant; negative: synergistic. In nats where neurons are removed from a noise model, else in units of the score.
     Sampled pairs are drawn at random; listed pairs are those of the surest coupling, with 95 % intervals over test images and
     p-values adjusted for false discoveries: of the coupling for all pairs, of the interaction for the coupled pairs.
+
+    Findings: ``interaction_size`` is the root mean square of the mean interactions of pairs relative to that of the mean
+    contributions of neurons. ``net_interaction`` is the sum of all interactions relative to the sum of all contributions:
+    positive if neurons replace each other, negative if they need each other. ``summed_contributions`` is the sum of what each
+    neuron alone takes away relative to what all take away together: below 1 if redundancy prevails, above 1 if synergy does.
     """
 
     sampled_pairs: Int[np.ndarray, "sampled 2"]  # indices of neurons
     sampled_interaction: Float[np.ndarray, "sampled"]
     null_interaction: Float[np.ndarray, "sampled"]  # under one null model; NaN where there is none
     contribution: Float[np.ndarray, "neuron"]  # mean margin lost; NaN where only a sample was silenced
-    statistics: tuple[Finding, ...]
     removal: str  # "removed" from the noise model, or "silenced"
-    listed_pairs: Int[np.ndarray, "listed 2"] = NO_PAIRS
-    interaction: Float[np.ndarray, "listed"] = NOTHING
-    low: Float[np.ndarray, "listed"] = NOTHING
-    high: Float[np.ndarray, "listed"] = NOTHING
-    coupling: Float[np.ndarray, "listed"] = NOTHING  # partial correlation of their noise
-    coupling_p: Float[np.ndarray, "listed"] = NOTHING
-    interaction_p: Float[np.ndarray, "listed"] = NOTHING
+    listed_pairs: Int[np.ndarray, "listed 2"] = field(default_factory=partial(np.empty, (0, 2), np.int64))
+    interaction: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
+    low: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
+    high: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
+    coupling: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))  # partial correlation of their noise
+    coupling_p: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
+    interaction_p: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
     received_attention: Float[np.ndarray, "neuron"] | None = None  # mean over validation trials, sums to 1
 
     def to_dataset(self) -> xr.Dataset:
@@ -124,17 +127,6 @@ class FunctionalInteractionsResult:
         if self.received_attention is not None:
             variables["received_attention"] = (("neuron",), self.received_attention, one)
         return xr.Dataset(variables, attrs={"removal": self.removal})
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return size, sign and sum of interactions, and how many pairs interact.
-
-        ``interaction_size`` is the root mean square of the mean interactions of pairs relative to that of the mean contributions
-        of neurons. ``net_interaction`` is the sum of the interactions of all pairs relative to the sum of all contributions:
-        positive if neurons replace each other, negative if they need each other. ``summed_contributions`` is the sum of what
-        each neuron alone takes away relative to what all take away together: 1 if neurons add up, below 1 if redundancy
-        prevails, above 1 if synergy does.
-        """
-        return self.statistics
 
 
 def analyse_functional_interactions(
@@ -193,8 +185,9 @@ def _examine(
         null_sampled = null_forms.interactions(pairs)
         null_mean = null_sampled.mean(0)
         nulls.append(_measure(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
-    statistics = _describe(observed, nulls)
-    return FunctionalInteractionsResult(pairs, sampled.mean(0), null_mean, contribution.mean(0), statistics, "removed")
+    return FunctionalInteractionsResult(
+        pairs, sampled.mean(0), null_mean, contribution.mean(0), "removed", statistics=_describe(observed, nulls)
+    )
 
 
 def _forms(readout: LikelihoodReadout, noise: ScaledPrecision, decoded: Decoded) -> PairForms:

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -50,17 +50,12 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         summary,
         finding_table("Interactions between neurons.", WORDS, found),
     )
-    return Section(
-        "functional-interactions",
-        "Interactions between neurons",
-        paragraphs=(
-            summary,
-            "Noise from repeats shows interactions of neurons. Noise as the decoder fitted it also holds errors of its image model"
-            " that many neurons share; because of these, neurons look redundant without sharing any noise.",
-        ),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    words = (
+        "Noise from repeats shows interactions of neurons. Noise as the decoder fitted it also holds errors of its image model"
+        " that many neurons share; because of these, neurons look redundant without sharing any noise."
     )
+    title, missing = "Interactions between neurons", distinct_reasons(findings)
+    return Section("functional-interactions", title, (summary, words), (part,), missing=missing)
 
 
 def _summary(found: dict[str, Finding], removed: bool) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
+from dina.analyses.analysis import DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import margin_units
@@ -56,7 +57,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, eq=False)
-class NeuronProfilesResult:
+class NeuronProfilesResult(DescribedResult):
     """The table of neurons: name → one value per neuron, NaN where it cannot be known, and why a column is NaN everywhere.
 
     Population sparseness (Treves–Rolls) is that of the response to each training image; NaN where responses can be negative.
@@ -68,7 +69,6 @@ class NeuronProfilesResult:
     stimulus_id: Int[np.ndarray, "image"]  # of the training images
     image_shape: tuple[int, int]  # height and width in pixels, within which fields lie
     margin_units: str = "1"  # of contributions: "nat" for log likelihoods, else "1"
-    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return the table with one variable per column, and population sparseness by training image."""
@@ -89,10 +89,6 @@ class NeuronProfilesResult:
         frame = pd.DataFrame(self.columns)
         frame.index.name = "neuron_index"
         return frame
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return medians over neurons, and in simulations the error of what was estimated."""
-        return self.statistics
 
 
 def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
@@ -120,7 +116,9 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)
     units = "1" if decoded.fitted is None else margin_units(decoded.towers)
-    return NeuronProfilesResult(columns, reasons, population, decoded.train.stimulus_id, (height, width), units, statistics)
+    return NeuronProfilesResult(
+        columns, reasons, population, decoded.train.stimulus_id, (height, width), units, statistics=statistics
+    )
 
 
 def _sparseness(decoded: Decoded, reasons: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:

@@ -75,15 +75,8 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         )
         figures = [maps, distributions]
     reasons = dict.fromkeys(str(one.attrs["reason"]) for one in dataset.data_vars.values() if one.attrs.get("reason"))
-    return Section(
-        "neuron-profiles",
-        "What single neurons respond to",
-        paragraphs=(
-            "The whole table, one row per neuron, is in the run's folder. The field of a neuron that no model predicts has no meaning.",
-        ),
-        figures=tuple(figures),
-        missing=tuple(reasons),
-    )
+    words = "The whole table, one row per neuron, is in the run's folder. The field of a neuron that no model predicts has no meaning."
+    return Section("neuron-profiles", "What single neurons respond to", (words,), figures, missing=tuple(reasons))
 
 
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:

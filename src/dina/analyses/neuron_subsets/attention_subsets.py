@@ -7,8 +7,8 @@ import xarray as xr
 from jaxtyping import Float
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
-from dina.analyses.attention_matrices import received_attention
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
+from dina.analyses.attention_interactions.compute import received_attention
 from dina.analyses.decoded import Decoded
 from dina.analyses.query_trials import mean_contributions
 from dina.checks import DataError
@@ -43,13 +43,12 @@ class AttentionSubsetSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionSubsetsResult:
+class AttentionSubsetsResult(DescribedResult):
     """Similarity of the image's map with the neural map of some neurons, all others at their mean response."""
 
     attention: Float[np.ndarray, "neuron"]  # received, mean over training trials and attending neurons; sums to 1
     similarity: dict[str, Float[np.ndarray, "fraction image"]]  # "kept", "discarded", "random" (mean over draws)
     random: Float[np.ndarray, "draw fraction"]  # by random draw, mean over images
-    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return attention by neuron, similarity by (selection, fraction), and where one more random draw would lie."""
@@ -64,10 +63,6 @@ class AttentionSubsetsResult:
             },
             {"selection": list(self.similarity), "fraction": ("fraction", np.array(FRACTIONS), one)},
         )
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return whether attended neurons make better maps than random ones, and whether they contribute."""
-        return self.statistics
 
 
 def analyse_attention_subsets(

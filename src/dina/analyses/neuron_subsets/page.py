@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, number, percent
@@ -93,13 +93,8 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table("Subsets of neurons.", SPARSE_WORDS, found),
     )
-    return Section(
-        "sparse-subsets",
-        "How few neurons suffice",
-        paragraphs=(_summary(found), _control(found)),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
-    )
+    words = (_summary(found), _control(found))
+    return Section("sparse-subsets", "How few neurons suffice", words, (part,), missing=distinct_reasons(findings))
 
 
 def _summary(found: dict[str, Finding]) -> str:
@@ -114,10 +109,7 @@ def _summary(found: dict[str, Finding]) -> str:
 def _control(found: dict[str, Finding]) -> str:
     share = found["snr_explained_share"]
     if share.value != share.value:
-        return (
-            "How much of the advantage of the best neurons follows from their signal-to-noise ratios is not known: "
-            + share.reason
-        )
+        return f"How much of the advantage of the best neurons follows from their signal-to-noise ratios is not known: {share.reason}"
     return (
         f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {number(100 * share.value)}\u202f% of the"
         f" advantage of the best neurons over random ones ({interval(share.low, share.high)}). Only the rest comes from tuning."
@@ -152,12 +144,12 @@ def _draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> F
     removed.set_title("Leaving out")
     handles, labels = added.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5, columnspacing=1.2, handlelength=1.8)
-    areas = ((words, f"top_minus_{name}_area") for name, (_, words) in COMPARED.items())
-    differences = [(words, found[name]) for words, name in areas if name in found]
-    draw_dots(figure.add_subplot(grid[1, 0]), differences, "difference in area under addition curve")
-    names = ((words, f"gini_excess_over_{name}") for name, (words, _) in EXCESS.items())
-    excess = [(words, found[name]) for words, name in names if name in found]
-    draw_dots(figure.add_subplot(grid[1, 1]), excess, "excess of Gini coefficient")
+    areas = [(words, f"top_minus_{name}_area") for name, (_, words) in COMPARED.items()]
+    excess = [(words, f"gini_excess_over_{name}") for name, (words, _) in EXCESS.items()]
+    for column, (rows, label) in enumerate(
+        ((areas, "difference in area under addition curve"), (excess, "excess of Gini coefficient"))
+    ):
+        draw_dots(figure.add_subplot(grid[1, column]), [(words, found[name]) for words, name in rows if name in found], label)
     return figure
 
 
@@ -202,17 +194,12 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
         finding_table("Selection by attention.", ATTENTION_WORDS, found),
     )
-    return Section(
-        "attention-subsets",
-        "Neurons selected by attention",
-        paragraphs=(
-            "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
-            " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
-            f" with contributions is {number(agreement.value)}.",
-        ),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+    words = (
+        "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
+        " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
+        f" with contributions is {number(agreement.value)}."
     )
+    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=distinct_reasons(findings))
 
 
 @in_style
@@ -224,12 +211,10 @@ def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -
     for name, (words, colour, line) in SELECTIONS.items():
         values = dataset["similarity"].sel(selection=name).to_numpy()
         axes.plot(share, values, line, color=COLOURS[colour][0], marker="o", markersize=3, label=words)
-    low, high = (dataset[name].to_numpy() for name in ("random_low", "random_high"))
-    axes.fill_between(share, low, high, color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
-    whole = found["ssim_all"]
-    if np.isfinite(whole.null_low):
-        look = COLOURS["chance"][0]
-        axes.axhspan(whole.null_low, whole.null_high, color=look, alpha=0.18, linewidth=0, label="other images' maps")
+    axes.fill_between(share, dataset["random_low"], dataset["random_high"], color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
+    low, high = found["ssim_all"].null_low, found["ssim_all"].null_high
+    if np.isfinite(low):
+        axes.axhspan(low, high, color=COLOURS["chance"][0], alpha=0.18, linewidth=0, label="other images' maps")
     axes.set_xscale("log")
     axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     axes.set_xticks([], minor=True)  # else labelled as powers where the axis is short
@@ -254,15 +239,12 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         f" images, by {folds}.",
         finding_table("Fitted anew.", _refitted_words(found), found),
     )
+    words = (
+        "Towers from which neurons are taken out keep what was learnt from all neurons together. Subsets of fitted towers can be"
+        " trusted where towers fitted on these neurons alone do as well."
+    )
     return Section(
-        "refitted-subsets",
-        "Fitted anew on part of the neurons",
-        paragraphs=(
-            "Towers from which neurons are taken out keep what was learnt from all neurons together. Subsets of fitted towers can be"
-            " trusted where towers fitted on these neurons alone do as well.",
-        ),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
+        "refitted-subsets", "Fitted anew on part of the neurons", (words,), (part,), missing=distinct_reasons(findings)
     )
 
 

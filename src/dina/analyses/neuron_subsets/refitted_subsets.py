@@ -9,7 +9,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
 from dina.analyses.neuron_subsets.subset_curves import draw_orders
@@ -41,7 +41,7 @@ class RefittedSubsetSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class RefittedSubsetsResult:
+class RefittedSubsetsResult(DescribedResult):
     """Top-1 accuracy of towers fitted on part of the neurons, and contributions under another seed and other training images."""
 
     fractions: tuple[float, ...]  # of the neurons
@@ -51,7 +51,6 @@ class RefittedSubsetsResult:
     folds: Float[np.ndarray, "fold neuron"]  # of towers fitted on either half of the training images; NaN where too few
     reason: str  # why there are no folds; "" where there are
     units: str  # of contributions: "nat" for log likelihoods, else "1"
-    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracies by (sequence, fraction), and contributions under the other seed and in either fold by neuron."""
@@ -65,10 +64,6 @@ class RefittedSubsetsResult:
             },
             coords={"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), {"units": "1"})},
         )
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return accuracies, their differences, and agreement of contributions across seeds and folds."""
-        return self.statistics
 
 
 def analyse_refitted_subsets(

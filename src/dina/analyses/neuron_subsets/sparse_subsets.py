@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, compare_with_surrogates, measure_strength, shrink_ratios
@@ -56,7 +56,7 @@ class SparseSubsetSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class SparseSubsetsResult:
+class SparseSubsetsResult(DescribedResult):
     """Accuracy by number of neurons kept, for sequences of neurons that begin in different ways."""
 
     curves: dict[Treatment, SubsetCurves]  # by treatment of the neurons left out
@@ -65,7 +65,6 @@ class SparseSubsetsResult:
     strength: NeuronStrength  # from training trials; matched subsets are matched by it
     kind: QueryKind  # of the queries
     n_gallery: int  # candidates; chance is one over their number
-    statistics: tuple[Finding, ...] = ()
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracy by (treatment, sequence, size): mean over draws, and where one more draw would lie (95 %)."""
@@ -83,10 +82,6 @@ class SparseSubsetsResult:
             {"treatment": [*self.curves], "sequence": names, "n_kept": ("n_kept", np.array(first.sizes), {"units": "1"})},
             {"queries": self.kind, "n_gallery": self.n_gallery},
         )
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return how few neurons suffice, how top subsets compare with matched ones, and inequality of contributions."""
-        return self.statistics
 
 
 def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = SparseSubsetSettings()) -> SparseSubsetsResult:
@@ -130,7 +125,8 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     unmatched = {f"{name}_matched": why for name, why in reasons.items()}
     found = describe_curves(curves, decoded.n_resamples, decoded.seed, unmatched)
     found += compare_with_surrogates(by_image, known, decoded.n_resamples, generator, unknown)
-    return SparseSubsetsResult(curves, ranking, margin_units(towers), strength, trials.kind, trials.n_images, found)
+    units, n_gallery = margin_units(towers), trials.n_images
+    return SparseSubsetsResult(curves, ranking, units, strength, trials.kind, n_gallery, statistics=found)
 
 
 def _accuracies(drawn: Float[np.ndarray, "draw size"]) -> Float[np.ndarray, "3 size"]:

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
@@ -61,7 +61,7 @@ class NoiseShuffleSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class NoiseShuffleResult:
+class NoiseShuffleResult(DescribedResult):
     """Single-trial decoding with noise correlations in training and test, in one of them, and in neither."""
 
     conditions: tuple[Condition, ...]  # the noise model may also be "independent" of all correlations
@@ -69,7 +69,6 @@ class NoiseShuffleResult:
         str, Float[np.ndarray, "condition shuffle"]
     ]  # by measure, mean over queries; intact conditions repeat one number
     chance: Mapping[str, float]  # by measure, of guessing
-    statistics: tuple[Finding, ...]
 
     def to_dataset(self) -> xr.Dataset:
         """Return the two measures of every condition and shuffle."""
@@ -79,10 +78,6 @@ class NoiseShuffleResult:
         }
         trained, tested = ([condition[position] for condition in self.conditions] for position in (0, 1))
         return xr.Dataset(variables, coords={"trained": ("condition", trained), "tested": ("condition", tested)})
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return accuracy, the correlation that shuffling leaves in training and in test, and differences between conditions."""
-        return self.statistics
 
 
 def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = NoiseShuffleSettings()) -> NoiseShuffleResult:
@@ -225,7 +220,9 @@ def _summarise(
         "intact_top1", float(top1.mean()), "1", n_images, resampled, null_range=(chance, chance), null="chance level"
     )
     ranks = np.log(np.arange(1, n_gallery + 1))
-    return NoiseShuffleResult(conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, (first, *left, *findings))
+    return NoiseShuffleResult(
+        conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, statistics=(first, *left, *findings)
+    )
 
 
 def _difference(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_table import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -46,13 +46,7 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         summary,
         finding_table("Decoding with and without noise correlations.", WORDS, found),
     )
-    return Section(
-        "noise-shuffle",
-        "Do noise correlations matter?",
-        paragraphs=(summary,),
-        figures=(part,),
-        missing=tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason)),
-    )
+    return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=distinct_reasons(findings))
 
 
 def _summary(found: dict[str, Finding]) -> str:

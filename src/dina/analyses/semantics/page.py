@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_table import distinct_reasons
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, number, percent, signed
@@ -82,7 +83,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" from responses, {percent(found['category_accuracy_partialled'].value)} after removal of their low-level part.",
         _table(found),
     )
-    reasons = tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason))
+    reasons = distinct_reasons(findings)
     return Section(
         "semantics",
         "Low-level structure or semantic category",
