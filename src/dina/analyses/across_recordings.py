@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -51,13 +52,10 @@ class AcrossRecordings:
     def to_dataset(self) -> xr.Dataset:
         """Return values of recordings and combined findings with named axes."""
         one = ("finding",)
-        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-            "value": (("finding", "recording"), self.values),
-            "combined": (one, np.array([finding.value for finding in self.combined])),
-        }
-        for part in ("low", "high", "null_low", "null_high"):
-            variables[f"combined_{part}"] = (one, np.array([getattr(finding, part) for finding in self.combined]))
-        variables["n_mice"] = (one, np.array([finding.n for finding in self.combined]))
+        parts = {"combined": "value", "combined_low": "low", "combined_high": "high"}
+        parts |= {"combined_null_low": "null_low", "combined_null_high": "null_high", "n_mice": "n"}
+        variables: dict[str, Any] = {"value": (("finding", "recording"), self.values)}
+        variables |= {name: (one, np.array([getattr(row, part) for row in self.combined])) for name, part in parts.items()}
         coordinates = {
             "recording": list(self.recordings),
             "mouse": ("recording", list(self.mice)),

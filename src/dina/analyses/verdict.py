@@ -15,6 +15,8 @@ Place = Literal["above", "below", "undecided"]
 FindingKey = tuple[str, str]
 """Name of an analysis and name of one of its findings."""
 Found = Mapping[FindingKey, Finding]
+ByAnalysis = Mapping[str, Mapping[str, Finding]]
+"""Analysis → name → finding."""
 
 MARGIN = 0.1
 """A share below a tenth counts as none: what an interval must lie above, or below, for a share to be (ir)relevant."""
@@ -87,15 +89,15 @@ class Rule:
     side: Side
     statistic: str
     needs: tuple[FindingKey, ...]
-    decide: Callable[[Mapping[FindingKey, Finding]], tuple[Answer, str]]
+    decide: Callable[[Found], tuple[Answer, str]]
     may_read: tuple[FindingKey, ...] = ()
     asks_why: tuple[FindingKey, ...] = ()
 
 
 def judge(
-    rules: list[Rule] | tuple[Rule, ...], findings: Mapping[str, Mapping[str, Finding]], missing: Mapping[str, str] | None = None
+    rules: list[Rule] | tuple[Rule, ...], findings: ByAnalysis, missing: Mapping[str, str] | None = None
 ) -> tuple[Verdict, ...]:
-    """Apply rules to findings (analysis → name → finding); ``missing`` says why an analysis could not be done.
+    """Apply rules to findings; ``missing`` says why an analysis could not be done.
 
     Raises
     ------
@@ -112,7 +114,7 @@ def judge(
     return tuple(_apply(rule, findings, missing or {}) for rule in rules)
 
 
-def _apply(rule: Rule, findings: Mapping[str, Mapping[str, Finding]], missing: Mapping[str, str]) -> Verdict:
+def _apply(rule: Rule, findings: ByAnalysis, missing: Mapping[str, str]) -> Verdict:
     found = {
         (analysis, name): findings[analysis][name]
         for analysis, name in (*rule.needs, *rule.may_read, *rule.asks_why)
@@ -132,12 +134,7 @@ def _apply(rule: Rule, findings: Mapping[str, Mapping[str, Finding]], missing: M
     return Verdict(rule.claim, rule.side, rule.statistic, *answer, read)
 
 
-def _why_absent(
-    key: FindingKey,
-    found: Mapping[FindingKey, Finding],
-    findings: Mapping[str, Mapping[str, Finding]],
-    missing: Mapping[str, str],
-) -> str:
+def _why_absent(key: FindingKey, found: Found, findings: ByAnalysis, missing: Mapping[str, str]) -> str:
     analysis, name = key
     if key in found:
         return f"{analysis} could not compute {name}: {found[key].reason or 'no reason was given'}"

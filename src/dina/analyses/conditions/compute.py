@@ -149,7 +149,8 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
         np.intersect1d(part.stimulus_id, matched.stimulus_id) for part in (decoded.train, decoded.validation, decoded.test)
     )
     # the split keeps near-identical images of the first condition together
-    is_similar = _look_like(matched.recordings[1:], test, np.concatenate([train, validation]))
+    groups = [group_near_identical(recording.images) for recording in matched.recordings[1:]]
+    is_similar = np.any([np.isin(group[test], group[np.concatenate([train, validation])]) for group in groups], axis=0)
     test = test[~is_similar]
     if len(test) < FEWEST_IMAGES:
         raise DataError(
@@ -195,7 +196,11 @@ def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_
     if not is_same.all():
         recordings = _draw_neurons(recordings, is_same, seed)
     counts = np.stack([recording.repeats_per_stimulus() for recording in recordings]).min(axis=0)
-    equal = [_first_trials(recording, counts) for recording in recordings]
+    note = "Trials beyond those that every condition has were dropped."
+    equal = [
+        recording.select_trials(count_within_group(recording.stimulus_id) < counts[recording.stimulus_id], note)
+        for recording in recordings
+    ]
     shown = np.flatnonzero(counts)
     before = np.array([_mean_fraction(recording, train) for recording in equal])
     if np.isfinite(before).all():
@@ -251,12 +256,6 @@ def _check_comparable(recordings: Sequence[Recording]) -> None:
         raise DataError(f"Each condition may be given once; got {', '.join(conditions)}. Leave the repeated one out.")
 
 
-def _first_trials(recording: Recording, counts: Int[np.ndarray, "stimulus"]) -> Recording:
-    number = count_within_group(recording.stimulus_id)
-    keep: Bool[np.ndarray, "trial"] = number < counts[recording.stimulus_id]
-    return recording.select_trials(keep, "Trials beyond those that every condition has were dropped.")
-
-
 def _mean_fraction(recording: Recording, train: np.ndarray) -> float:
     trials = np.isin(recording.stimulus_id, train)
     counts = np.bincount(recording.stimulus_id[trials], minlength=1)
@@ -270,22 +269,13 @@ def _add_noise(recording: Recording, train: np.ndarray, excess: float, seed: int
     if excess <= 1e-9:
         return recording
     variance = recording.responses[np.isin(recording.stimulus_id, train)].var(axis=0) * np.float32(excess)
-    noise = generator_for(seed, f"matching noise {recording.condition}").standard_normal(
-        recording.responses.shape, dtype=np.float32
-    )
+    generator = generator_for(seed, f"matching noise {recording.condition}")
+    noise = generator.standard_normal(recording.responses.shape, dtype=np.float32)
     truth = recording.truth
     known = None if truth is None else replace(truth, private_variance=truth.private_variance + variance)
     noisy = recording.responses + noise * np.sqrt(variance)
     note = "Noise was added so that its signal variance fraction is that of the poorest condition."
     return replace(recording, responses=noisy, truth=known, notes=(*recording.notes, note))
-
-
-def _look_like(
-    recordings: Sequence[Recording], test: Int[np.ndarray, "n_test"], other: Int[np.ndarray, "n_other"]
-) -> Bool[np.ndarray, "n_test"]:
-    """Say of each test identity whether its image is near-identical to that of another part in any recording."""
-    groups = [group_near_identical(recording.images) for recording in recordings]
-    return np.any([np.isin(group[test], group[other]) for group in groups], axis=0)
 
 
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
