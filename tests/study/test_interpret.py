@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dina.analyses import Analysis, Decoded
+from dina.analyses.analysis import AnalysisSettings
 from dina.artifacts import verify_checksums
 from dina.checks import DataError
 from dina.recordings.recording import Recording
@@ -49,10 +50,8 @@ class Tabulated(Counted):
         return pd.DataFrame({"twice": [0.0, 2.0]}, index=pd.Index([4, 7], name="neuron_index"))
 
 
-class Counting(BaseModel):
+class Counting(AnalysisSettings):
     """What can be set of an analysis that counts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     factor: int = Field(1, ge=1)
 

@@ -19,8 +19,8 @@ from dina.retrieval.ranks import retrieve
 from dina.study import TogetherSettings, read_together_settings, run_study
 from dina.study import together_and_alone as module
 from dina.study.together_and_alone import Round, TogetherFits, draw_rounds, file_name_of
-from dina.training import fit
 from dina.training.saved import load_towers
+from dina.training.state import TrainingState
 
 SESSION = {
     "n_neurons": 24,
@@ -141,24 +141,27 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(
     run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
+    note_epoch, write = TrainingState.note_epoch, TrainingState.write
 
-    def stop_before_the_second_epoch(*arguments: Any, **named: Any) -> Any:
-        epoch = arguments[4]
-        epochs.append(epoch)
-        if epoch == 2 and not (tmp_path / "stopped").exists():
+    def note_and_count(self: TrainingState, row: Any, select_by: Any) -> None:
+        epochs.append(row.epoch)
+        note_epoch(self, row, select_by)
+
+    def write_and_stop_once(self: TrainingState, folder: Path) -> None:
+        write(self, folder)
+        if not (tmp_path / "stopped").exists():
             (tmp_path / "stopped").touch()
             raise KeyboardInterrupt
-        return train_epoch(*arguments, **named)
 
-    train_epoch = fit.train_epoch
-    monkeypatch.setattr(fit, "train_epoch", stop_before_the_second_epoch)
+    monkeypatch.setattr(TrainingState, "note_epoch", note_and_count)
+    monkeypatch.setattr(TrainingState, "write", write_and_stop_once)
     with pytest.raises(KeyboardInterrupt):
         run_study(recordings, settings, tmp_path / "run")
     assert [path.name for path in (tmp_path / "run.partial" / "checkpoints").iterdir()] == ["together_fold0_seed0"]
 
     run_study(recordings, settings, tmp_path / "run")
 
-    assert epochs[:3] == [1, 2, 2]  # the first epoch was not done again
+    assert epochs[:3] == [0, 1, 2]  # the first epoch was not done again
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
 
