@@ -19,7 +19,6 @@ from dina.training.comparison import Comparison
 IMAGES_AT_ONCE = 64
 RESPONSES_AT_ONCE = 2048
 
-
 Image = TypeVar("Image", bound=ImageTower, default=ImageTower, covariant=True)
 Neural = TypeVar("Neural", bound=NeuralTower, default=NeuralTower, covariant=True)
 
@@ -69,8 +68,8 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
     ) -> Float32[np.ndarray, "stimulus map_channel map_height map_width"]:
         """Return the feature maps of images in units of contrast; pathways named in ``masked`` contribute nothing."""
         self.eval()
-        chunks = (torch.from_numpy(images[i : i + IMAGES_AT_ONCE]).to(self.device) for i in range(0, len(images), IMAGES_AT_ONCE))
-        maps = [self.image_tower(chunk, masked).float().cpu().numpy() for chunk in chunks]
+        chunks = torch.split(torch.from_numpy(images), IMAGES_AT_ONCE)
+        maps = [self.image_tower(chunk.to(self.device), masked).float().cpu().numpy() for chunk in chunks if len(chunk)]
         return np.concatenate(maps) if maps else np.empty((0, *self.image_tower.map_shape), np.float32)
 
     @torch.inference_mode()
@@ -79,19 +78,16 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
     ) -> Float32[np.ndarray, "trial map_channel map_height map_width"]:
         """Return the feature maps of responses standardised as in training."""
         self.eval()
-        rows = np.asarray(responses, dtype=np.float32)
-        chunks = (
-            torch.from_numpy(rows[i : i + RESPONSES_AT_ONCE]).to(self.device) for i in range(0, len(rows), RESPONSES_AT_ONCE)
-        )
-        maps = [self.neural_tower(chunk).float().cpu().numpy() for chunk in chunks]
+        chunks = torch.split(torch.from_numpy(np.asarray(responses, dtype=np.float32)), RESPONSES_AT_ONCE)
+        maps = [self.neural_tower(chunk.to(self.device)).float().cpu().numpy() for chunk in chunks if len(chunk)]
         return np.concatenate(maps) if maps else np.empty((0, *self.neural_tower.map_shape), np.float32)
 
     @torch.inference_mode()
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return the score of each gallery image for each query, larger for a better fit.
 
-        What a response would score whatever the image is subtracted (`Comparison.evidence`), so that a score also
-        says how well a response fits an image, compared with other responses.
+        The part of a response's scores that no image changes is subtracted (`Comparison.evidence`), so that scores of
+        different responses can be compared.
 
         Raises
         ------

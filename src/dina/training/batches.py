@@ -16,18 +16,11 @@ from dina.randomness import generator_for
 
 @dataclass(frozen=True, eq=False)
 class RecordingPairs:
-    """The pairs by which towers of one recording are trained.
+    """The pairs of one recording, of two parts of one split and standardised alike, by which towers are trained.
 
-    Parameters
-    ----------
-    train, validation
-        Pairs of two parts of one split, standardised alike.
-    name
-        Of the recording; recordings that are trained together need different ones. Batches and heads of a recording with
-        a name draw from a seed that depends on it.
-    image_features
-        A fixed row of numbers for every image of the recording, in the order of stimulus ids, for objectives that need
-        them; None for none.
+    Recordings that are trained together need different names; batches and heads of a recording with a name draw from a seed
+    that depends on it. ``image_features`` holds fixed numbers for every image of the recording, in the order of stimulus ids,
+    for objectives that need them.
     """
 
     train: Pairs
@@ -37,41 +30,18 @@ class RecordingPairs:
 
 
 class Batch(NamedTuple):
-    """Images and responses to them: one mixture of its trials for each, or single trials.
+    """Images and standardised responses to them: to each image one mixture of its trials, or single trials."""
 
-    Parameters
-    ----------
-    images
-        In units of contrast.
-    responses
-        Standardised.
-    n_presentations
-        How many presentations a response is worth.
-    group
-        Of near-identical images, for each response.
-    position
-        Of each response's image among all training images.
-    row
-        Of each response's image among ``images``; None if there is one response to each, in the same order.
-    """
-
-    images: Float[Tensor, "image channel height width"]
+    images: Float[Tensor, "image channel height width"]  # in units of contrast
     responses: Float[Tensor, "batch neuron"]
-    n_presentations: Float[Tensor, "batch"]
-    group: Int[Tensor, "batch"]
-    position: Int[Tensor, "batch"]
-    row: Int[Tensor, "batch"] | None = None
+    n_presentations: Float[Tensor, "batch"]  # that a response is worth
+    group: Int[Tensor, "batch"]  # of near-identical images, for each response
+    position: Int[Tensor, "batch"]  # of each response's image among all training images
+    row: Int[Tensor, "batch"] | None = None  # of each response's image among images; None if there is one response to each
 
 
 def updates_per_epoch(n_images: Sequence[int], batch_size: int) -> int:
-    """Return how many updates of what is shared an epoch makes; one recording shares with none.
-
-    Parameters
-    ----------
-    n_images
-        Training images of each recording.
-    batch_size
-        Images per batch, at most.
+    """Return how many updates an epoch makes, from the number of training images of each recording.
 
     Examples
     --------
@@ -89,18 +59,7 @@ def updates_per_epoch(n_images: Sequence[int], batch_size: int) -> int:
 class TrainingBatches:
     """All training data on one device, in an order that depends on the seed and the epoch alone.
 
-    Parameters
-    ----------
-    train
-        Training pairs.
-    group
-        Group of near-identical images of each image, shape ``(n_stimuli,)``.
-    batch_size
-        Images per batch, at most; the batches of an epoch differ by one image at the most, and hold at least two.
-    seed
-        Of order and mixtures.
-    device
-        "cpu", "cuda" …
+    The batches of an epoch differ by one image at the most, and hold at least two. ``group`` numbers near-identical images.
 
     Raises
     ------
@@ -121,9 +80,9 @@ class TrainingBatches:
         self.device = device
         self.n_images = train.n_stimuli
         self.n_batches = _count_batches(self.n_images, batch_size)
-        self.images = torch.from_numpy(train.images).to(device)
-        self.responses = torch.from_numpy(np.ascontiguousarray(train.responses, dtype=np.float32)).to(device)
-        self.group = torch.from_numpy(np.asarray(group, dtype=np.int64)).to(device)
+        self.images = self._place(train.images)
+        self.responses = self._place(np.ascontiguousarray(train.responses, dtype=np.float32))
+        self.group = self._place(np.asarray(group, dtype=np.int64))
         number = train.repeat_number()
         self.trial = np.zeros((self.n_images, int(number.max()) + 1), dtype=np.int64)
         self.presentations = np.zeros(self.trial.shape)
@@ -131,47 +90,51 @@ class TrainingBatches:
         self.presentations[train.stimulus_index, number] = train.n_presentations
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+        """Yield the batches of one epoch with a random mixture of the trials of each image.
 
-        The weights of an image's trials are drawn from a Dirichlet distribution whose parameters are their numbers of
-        presentations: for two single trials u and 1 − u with u uniform; an average without other trials passes as
-        it is. A mixture with weights w of trials of n presentations is worth 1 / Σ(w²/n) presentations.
+        Weights follow a Dirichlet distribution whose parameters are the trials' numbers of presentations: for two single
+        trials u and 1 − u with u uniform. A mixture with weights w of trials of n presentations is worth 1 / Σ(w²/n)
+        presentations.
         """
-        order = generator_for(self.seed, f"batch order {epoch}").permutation(self.n_images)
         share = generator_for(self.seed, f"trial mixtures {epoch}").standard_gamma(self.presentations)
         weight = share / share.sum(1, keepdims=True)
         noise = np.divide(weight**2, self.presentations, out=np.zeros_like(weight), where=self.presentations > 0)
         worth = 1 / noise.sum(1)
-        for chosen in np.array_split(order, self.n_batches):
-            index = torch.from_numpy(chosen).to(self.device)
+        for chosen in self._order(epoch):
+            index = self._place(chosen)
             responses = torch.zeros(len(chosen), self.responses.shape[1], device=self.device)
             # one product per repeat: its order of summation is fixed, unlike that of a scatter on a GPU
             for repeat in range(weight.shape[1]):
-                factor = torch.from_numpy(weight[chosen, repeat, None].astype(np.float32)).to(self.device)
-                rows = torch.from_numpy(self.trial[chosen, repeat]).to(self.device)
+                factor = self._place(weight[chosen, repeat, None].astype(np.float32))
+                rows = self._place(self.trial[chosen, repeat])
                 responses.addcmul_(factor, self.responses.index_select(0, rows))
-            presentations = torch.from_numpy(worth[chosen].astype(np.float32)).to(self.device)
+            presentations = self._place(worth[chosen].astype(np.float32))
             images, group = self.images.index_select(0, index), self.group.index_select(0, index)
             yield Batch(images, responses, presentations, group, index)
 
     def epoch_of_trials(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch with single trials: two of each image, drawn anew, or the one there is."""
-        order = generator_for(self.seed, f"batch order {epoch}").permutation(self.n_images)
         # trials in random order, those that do not exist last
         lottery = generator_for(self.seed, f"trial choice {epoch}").random(self.presentations.shape)
         drawn = np.where(self.presentations > 0, lottery, np.inf).argsort(axis=1)[:, :2]
-        for chosen in np.array_split(order, self.n_batches):
+        for chosen in self._order(epoch):
             repeat = drawn[chosen]
             row, column = np.nonzero(self.presentations[chosen[:, None], repeat] > 0)
             position, number = chosen[row], repeat[row, column]
-            index, image = torch.from_numpy(position).to(self.device), torch.from_numpy(chosen).to(self.device)
-            trial = torch.from_numpy(self.trial[position, number]).to(self.device)
-            worth = torch.from_numpy(self.presentations[position, number].astype(np.float32)).to(self.device)
+            index, trial = self._place(position), self._place(self.trial[position, number])
+            worth = self._place(self.presentations[position, number].astype(np.float32))
             responses, group = self.responses.index_select(0, trial), self.group.index_select(0, index)
-            images = self.images.index_select(0, image)
-            yield Batch(images, responses, worth, group, index, torch.from_numpy(row).to(self.device))
+            images = self.images.index_select(0, self._place(chosen))
+            yield Batch(images, responses, worth, group, index, self._place(row))
+
+    def _order(self, epoch: int) -> list[Int[np.ndarray, "image"]]:
+        """Return the images of every batch of an epoch."""
+        order = generator_for(self.seed, f"batch order {epoch}").permutation(self.n_images)
+        return np.array_split(order, self.n_batches)
+
+    def _place(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
 
 
 def _count_batches(n_images: int, batch_size: int) -> int:
-    """Count the batches of an epoch: full ones but for the last, never one of a single image."""
     return min(-(-n_images // batch_size), n_images // 2)

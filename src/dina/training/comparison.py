@@ -23,17 +23,13 @@ class Comparison(nn.Module):
         image_maps: Float[Tensor, "gallery channel height width"],
         n_presentations: Float[Tensor, "query"],
     ) -> Float[Tensor, "query gallery"]:
-        """Return the score of each image for each response, larger for a better fit, in single precision or better.
-
-        ``n_presentations`` says how many presentations each response averages; comparisons that know about noise use
-        it.
-        """
+        """Return the score of each image for each response, larger for a better fit, in single precision or better."""
         raise NotImplementedError
 
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
     ) -> Float[Tensor, "query"]:
-        """Return the part of each response's scores that no image changes; without it scores of responses are comparable."""
+        """Return the part of each response's scores that no image changes; less this part, responses can be compared."""
         return responses.new_zeros(len(responses))
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
@@ -77,7 +73,7 @@ class CosineComparison(Comparison):
         self.log_temperature = nn.Parameter(torch.tensor(self.initial), requires_grad=is_learnt)
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set the temperature back to where it started; nothing here is random."""
+        """Set the temperature to its start."""
         self.log_temperature.fill_(self.initial)
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:
@@ -95,7 +91,7 @@ class CosineComparison(Comparison):
         image_maps: Float[Tensor, "gallery channel height width"],
         n_presentations: Float[Tensor, "query"],
     ) -> Float[Tensor, "query gallery"]:
-        """Return cosine / temperature; the number of presentations does not matter to a cosine."""
+        """Return cosine / temperature."""
         with torch.autocast(neural_maps.device.type, enabled=False):  # half precision would overflow or tie
             return self._unit(neural_maps) @ self._unit(image_maps).T / self.temperature
 
@@ -127,7 +123,7 @@ class LikelihoodComparison(Comparison):
         self.log_scale = nn.Parameter(torch.zeros(()))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set the scale to 1; nothing here is random."""
+        """Set the scale to 1."""
         self.log_scale.zero_()
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:

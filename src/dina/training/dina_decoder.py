@@ -18,37 +18,21 @@ from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
 from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings, RecordingShape, build_towers
-from dina.training.start import NeuronPrior
+from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import FitHistory
 
 
 @dataclass(frozen=True, eq=False)
 class FittedRecordings:
-    """Towers of one or several recordings after training.
-
-    Parameters
-    ----------
-    preset, settings
-        Of `PRESETS`.
-    towers
-        Of every recording by name, all with one image tower.
-    before_training
-        The same after the closed-form start; empty if the preset has none.
-    prior
-        With which a further recording can be started; None if the preset has no closed form.
-    history
-        The course of training.
-    chosen
-        What the closed-form start chose by validation.
-    """
+    """Towers of one or several recordings after training."""
 
     preset: str
     settings: PresetSettings
-    towers: dict[str, AlignedTowers]
-    before_training: dict[str, AlignedTowers]
-    prior: NeuronPrior | None
+    towers: dict[str, AlignedTowers]  # of every recording by name, all with one image tower
+    before_training: dict[str, AlignedTowers]  # after the closed-form start; empty if the preset has none
+    prior: NeuronPrior | None  # with which a further recording can start; None if the preset has no closed form
     history: FitHistory
-    chosen: dict[str, str | float]
+    chosen: Chosen  # by validation, in the closed-form start
 
 
 def fit_recordings(
@@ -68,14 +52,13 @@ def fit_recordings(
     settings
         Of the preset; None for those that it prescribes.
     recordings
-        Training and validation pairs of one split by image identity. Several need different names, and a preset that
-        can be shared.
+        Pairs of one split by image identity. Several recordings need different names, and a preset that can be shared.
     seed
         Of weights, batch order, mixtures and dropout.
     device
         "cpu", "cuda" …
     folder
-        Where checkpoints go, and are taken up again; None for none.
+        Where checkpoints go, and from which training resumes; None for none.
 
     Raises
     ------
@@ -108,20 +91,7 @@ def _check_sizes(recordings: Sequence[RecordingPairs]) -> None:
 def build_untrained(
     preset: str, settings: PresetSettings | None, recording: RecordingPairs, seed: int, device: str = "cpu"
 ) -> AlignedTowers:
-    """Build the towers with which `fit_recordings` begins for one recording; nothing is learnt from its pairs.
-
-    Parameters
-    ----------
-    preset, settings, seed, device
-        As in `fit_recordings`.
-    recording
-        For the shapes of images and responses, and their standardisation.
-
-    Raises
-    ------
-    DataError
-        If the preset is unknown.
-    """
+    """Build the towers with which `fit_recordings` begins for one recording; only shapes and standardiser of its pairs count."""
     towers = build_towers(preset, settings, RecordingShape.of(recording.train), seed).to(torch.device(device))
     towers.standardiser = recording.train.standardiser
     return towers.eval()
@@ -130,25 +100,9 @@ def build_untrained(
 def join_recording(
     others: FittedRecordings, recording: RecordingPairs, seed: int, device: str = "cpu", fit: FitSettings | None = None
 ) -> tuple[AlignedTowers, FitHistory]:
-    """Fit a neural tower for a recording that took no part in training; everything that is shared stays as it is.
+    """Fit a neural tower for a recording that took no part in training, with a copy of the shared image tower.
 
-    Parameters
-    ----------
-    others
-        Of other recordings; not changed.
-    recording
-        Training and validation pairs of the new one; they may be few.
-    seed, device
-        As in `fit_recordings`.
-    fit
-        How to train; None as the others were trained.
-
-    Returns
-    -------
-    towers
-        With a copy of the shared image tower.
-    history
-        The course of training.
+    ``others`` are not changed. The new recording may have few pairs. ``fit`` says how to train; None as the others were trained.
     """
     row = PRESETS[others.preset]
     first = deepcopy(next(iter(others.towers.values()))).cpu().requires_grad_(False)
@@ -159,8 +113,7 @@ def join_recording(
     later = row.plan(others.settings).later
     if later is not None:  # few images: the objective that training ends with
         fit = fit.model_copy(update={"objective": later})
-    pairs = replace(recording, name="")
-    return towers, fit_towers([towers], [pairs], fit, seed, device)
+    return towers, fit_towers([towers], [replace(recording, name="")], fit, seed, device)
 
 
 class DinaDecoder:
@@ -214,7 +167,7 @@ class DinaDecoder:
         self.towers: AlignedTowers | None = None
         self.towers_before_training: AlignedTowers | None = None
         self.history: FitHistory | None = None
-        self.chosen: dict[str, str | float] = {}
+        self.chosen: Chosen = {}
 
     def fit(self, train: Pairs, validation: Pairs) -> Self:
         """Build the towers, start them in closed form, and train them; validation chooses the epoch."""

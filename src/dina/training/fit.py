@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from dina.checks import DataError, check_choice
-from dina.data.near_duplicates import group_near_identical
-from dina.data.pairs import Pairs
+from dina.data.splits import group_near_identical
 from dina.models.towers.neural.shared_trunk import RebuildingTrunk, cyclic_loss
 from dina.models.towers.tower import seed_dropout
 from dina.progress import track
@@ -99,27 +98,25 @@ def fit_towers(
 ) -> FitHistory:
     """Train the towers of one or several recordings, in place, and leave them with the weights of the best epoch.
 
-    An epoch visits every training image of every recording once, with a fresh mixture of its trials (see
-    `TrainingBatches`). Batches of the recordings take turns; each updates the neural tower of its recording and everything
-    that is shared. Epoch 0, before training, takes part in the selection: a fit never ends worse on validation than it
-    began. Weights are learnt from training pairs alone; validation pairs choose the epoch.
+    An epoch visits every training image of every recording once, with a fresh mixture of its trials. Batches of the
+    recordings take turns; each updates the neural tower of its recording and everything that is shared. Training pairs alone
+    teach; validation pairs choose the epoch. Epoch 0, before training, can be chosen too, so that no fit ends worse on
+    validation than it began.
 
     Parameters
     ----------
     towers
-        Of each recording, all with one image tower (the same object). Trained in place; on ``device`` afterwards, in
-        evaluation mode. Weights that need no gradient stay as they are.
+        Of each recording, all with the same image tower object. On ``device`` and in evaluation mode afterwards. Weights that
+        need no gradient stay as they are.
     recordings
-        Their pairs, in the same order; several need different names.
-    settings
-        How to train.
+        In the order of the towers; several need different names.
+    settings, device
+        How to train, and where ("cpu", "cuda" …).
     seed
         Of batch order, trial mixtures and neuron dropout.
-    device
-        "cpu", "cuda" …
     folder
-        Where checkpoints go. If it holds one of this very fit, training goes on from there, and ends with the same
-        weights, bit for bit, as if it had never stopped (same device, threads and torch version).
+        Where checkpoints go. Training resumes from a checkpoint of the same fit, and ends with the same weights, bit for bit,
+        as without a stop (same device, threads and torch version).
     plan
         Whether another objective takes over, or responses are rebuilt; None for neither.
     objective
@@ -128,8 +125,8 @@ def fit_towers(
     Returns
     -------
     history
-        One row per epoch and how the fit ended; losses and accuracies are means over recordings. If a loss stops being
-        finite, training ends with a warning and the best weights so far.
+        Losses and accuracies are means over recordings. If a loss stops being finite, training ends with a warning and the
+        best weights so far.
 
     Raises
     ------
@@ -143,17 +140,14 @@ def fit_towers(
     for each in towers:
         each.to(torch.device(device))
         each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    names = dict.fromkeys((settings.objective, plan.later or settings.objective))
+    kinds = [objective] if objective is not None else [OBJECTIVES[check_choice("objective", each, OBJECTIVES)] for each in names]
     members = [
-        _Member.make(
-            each,
-            recording,
-            _make_objectives(settings.objective, plan.later) if objective is None else [objective()],
-            settings.batch_size,
-            seed,
-        )
+        _Member(each, recording, [kind() for kind in kinds], settings.batch_size, seed)
         for each, recording in zip(towers, recordings, strict=True)
     ]
-    state = _prepare_state(members, settings)
+    objectives = [stage.objective for member in members for stage in member.stages]
+    state = TrainingState(towers, objectives, settings.image, settings.neural, settings.halve_after)
     if folder is not None:
         state.resume(folder, _identify(members, recordings, settings, plan, seed))
     if not state.rows:
@@ -165,19 +159,11 @@ def fit_towers(
 
 
 def with_updates(fit: FitSettings, n_images: Sequence[int], n_updates: int) -> FitSettings:
-    """Lengthen a training, in proportion patience and halving too, until it may make so many updates.
+    """Lengthen a training until it may make at least ``n_updates`` updates; patience and halving grow in proportion.
 
-    An epoch of one recording makes fewer updates than one of several recordings together, and one of few images fewer still:
-    with the same epochs a comparison of the two would compare short with long trainings.
-
-    Parameters
-    ----------
-    fit
-        The training; it is never shortened, and one of no epochs stays so.
-    n_images
-        Training images of each recording in it.
-    n_updates
-        At least so many.
+    An epoch of few images, or of one recording, makes fewer updates than one of several recordings together. With the same
+    number of epochs, a comparison would be between short and long trainings. A training is never shortened, and one without
+    epochs stays so. ``n_images`` holds the number of training images of each recording.
 
     Examples
     --------
@@ -198,46 +184,52 @@ def with_updates(fit: FitSettings, n_images: Sequence[int], n_updates: int) -> F
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """An objective and what it knows about the training images of one recording."""
+    """An objective, with the categories and targets of the training images of one recording."""
 
     objective: Objective
     facts: ImageFacts
 
 
-@dataclass(frozen=True, eq=False)
 class _Member:
-    """One recording in training, with the objective that training begins with and the one that it ends with."""
+    """One recording in training, with one or two objectives in the order in which they train."""
 
-    towers: AlignedTowers
-    batches: TrainingBatches
-    first: _Stage
-    later: _Stage
-    validation: "_ValidationImages"
-
-    @classmethod
-    def make(
-        cls, towers: AlignedTowers, recording: RecordingPairs, objectives: Sequence[Objective], batch_size: int, seed: int
-    ) -> "_Member":
-        """Prepare a recording for one or two objectives, in the order in which they train."""
+    def __init__(
+        self, towers: AlignedTowers, recording: RecordingPairs, objectives: Sequence[Objective], batch_size: int, seed: int
+    ) -> None:
         towers.standardiser = recording.train.standardiser
         if recording.name:
             seed = seed_for(seed, f"recording {recording.name}")
-        group = group_near_identical(recording.train.images)
-        batches = TrainingBatches(recording.train, group, batch_size, seed, towers.device)
-        stages, validation_facts = [], []
+        device, validation = towers.device, recording.validation
+        self.towers = towers
+        self.batches = TrainingBatches(recording.train, group_near_identical(recording.train.images), batch_size, seed, device)
+        self.stages: list[_Stage] = []
         for objective in objectives:
             if objective.temperature != "preset":
                 towers.comparison.set_temperature_learnt(objective.temperature == "learnt")
-            facts, of_validation = prepare_objective(objective, towers.image_tower.map_shape, recording, seed, towers.device)
-            stages.append(_Stage(objective, facts))
-            validation_facts.append(of_validation)
-        validation = _ValidationImages(recording.validation, stages[-1].objective, towers, validation_facts[-1])
-        return cls(towers, batches, stages[0], stages[-1], validation)
+            facts, of_validation = prepare_objective(objective, towers.image_tower.map_shape, recording, seed, device)
+            self.stages.append(_Stage(objective, facts))
+        self.images = torch.from_numpy(validation.images).to(device)
+        self.responses = torch.from_numpy(validation.averaged()).to(device)
+        self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
+        group, itself = group_near_identical(validation.images), torch.arange(validation.n_stimuli, device=device)
+        ones = torch.ones_like(self.presentations)
+        self.known = (torch.from_numpy(group).to(device), *of_validation.at(itself), itself, ones)
 
-    @property
-    def stages(self) -> list[_Stage]:
-        """Both stages, or the one that there is."""
-        return [self.first] if self.first is self.later else [self.first, self.later]
+    def stage(self, *, is_later: bool) -> _Stage:
+        return self.stages[-1 if is_later else 0]
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, float]:
+        """Return validation loss and top-1 accuracy of the towers in their present state."""
+        self.towers.eval()
+        objective = self.stages[-1].objective.eval()
+        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
+        neural_maps = self.towers.neural_tower(self.responses)
+        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
+        of_shown = scores.diagonal()[:, None]
+        # ties share the first place, so that a collapsed model scores chance
+        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
+        return float(objective(EncodedBatch(neural_maps, image_maps, scores, *self.known))), float(top1.mean())
 
 
 def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]) -> None:
@@ -251,24 +243,17 @@ def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]
             raise DataError(f"Validation needs at least 2 images; got {each.validation.n_stimuli}. Use another split.")
 
 
-def _prepare_state(members: Sequence[_Member], settings: FitSettings) -> TrainingState:
-    objectives = [stage.objective for member in members for stage in member.stages]
-    towers = [member.towers for member in members]
-    return TrainingState(towers, objectives, settings.image, settings.neural, settings.halve_after)
-
-
 def _identify(
     members: Sequence[_Member], recordings: Sequence[RecordingPairs], settings: FitSettings, plan: TrainingPlan, seed: int
 ) -> dict[str, Any]:
     """Return everything that decides the weights, apart from their start and the device."""
     known = [stage.facts.known() for member in members for stage in member.stages]
+    numbered = {f"{i}.{name}": tensor for i, each in enumerate(known) for name, tensor in each.items()}
     identity: dict[str, Any] = {
         "settings": settings.model_dump(mode="json", exclude={"n_epochs", "patience", "checkpoint_every"}),
         "seed": seed,
         "data": [pairs for each in recordings for pairs in (each.train, each.validation)],
-        "objective": known[0]
-        if len(known) == 1
-        else {f"{i}.{name}": t for i, one in enumerate(known) for name, t in one.items()},
+        "objective": known[0] if len(known) == 1 else numbered,
     }
     return identity if plan == TrainingPlan() else {**identity, "plan": asdict(plan)}
 
@@ -307,14 +292,9 @@ def _explain_failure(state: TrainingState, epoch: int) -> str:
     )
 
 
-def _make_objectives(name: str, later: str | None) -> list[Objective]:
-    """Make the objectives of a recording, in the order in which they train."""
-    return [OBJECTIVES[check_choice("objective", each, OBJECTIVES)]() for each in dict.fromkeys((name, later or name))]
-
-
 def _validate(epoch: int, train_loss: float | None, members: Sequence[_Member], state: TrainingState) -> EpochRow:
     """Return the row of an epoch; validation is the mean over recordings, each counting the same."""
-    loss, top1 = np.mean([member.validation.measure() for member in members], axis=0)
+    loss, top1 = np.mean([member.validate() for member in members], axis=0)
     return EpochRow(epoch, train_loss, float(loss), float(top1), state.learning_rate("image"), state.learning_rate("neural"))
 
 
@@ -327,7 +307,7 @@ def _train_epoch(
     seed_dropout(state.towers, torch.Generator(state.device).manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
     total, n_images = 0.0, 0
     for number, batch in _take_turns(members, epoch, is_later=is_later):
-        stage = members[number].later if is_later else members[number].first
+        stage = members[number].stage(is_later=is_later)
         for optimiser in state.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
         loss = stage.objective(_encode_batch(members[number].towers, batch, stage, precision, mixtures))
@@ -345,40 +325,11 @@ def _train_epoch(
     return total / n_images
 
 
-class _ValidationImages:
-    """The validation images of a recording, and how well its towers find them."""
-
-    def __init__(self, validation: Pairs, objective: Objective, towers: AlignedTowers, facts: ImageFacts) -> None:
-        self.towers = towers
-        self.objective = objective
-        device = towers.device
-        self.images = torch.from_numpy(validation.images).to(device)
-        self.responses = torch.from_numpy(validation.averaged()).to(device)
-        self.presentations = torch.from_numpy(validation.total_presentations().astype(np.float32)).to(device)
-        self.group = torch.from_numpy(group_near_identical(validation.images)).to(device)
-        self.itself = torch.arange(validation.n_stimuli, device=device)
-        self.category, self.target = facts.at(self.itself)
-
-    @torch.no_grad()
-    def measure(self) -> tuple[float, float]:
-        """Return loss and top-1 accuracy of the towers as they are now."""
-        self.towers.eval()
-        self.objective.eval()
-        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
-        neural_maps = self.towers.neural_tower(self.responses)
-        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
-        known = (self.group, self.category, self.target, self.itself, torch.ones_like(self.presentations))
-        of_shown = scores.diagonal()[:, None]
-        # ties share the first place, so that a collapsed model scores chance
-        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
-        return float(self.objective(EncodedBatch(neural_maps, image_maps, scores, *known))), float(top1.mean())
-
-
 def _take_turns(members: Sequence[_Member], epoch: int, *, is_later: bool) -> Iterator[tuple[int, Batch]]:
     """Yield the batches of an epoch with the number of their recording; recordings take turns until all are through."""
     waiting = {}
     for number, member in enumerate(members):
-        apart = (member.later if is_later else member.first).objective.repeats_apart
+        apart = member.stage(is_later=is_later).objective.repeats_apart
         waiting[number] = member.batches.epoch_of_trials(epoch) if apart else member.batches.epoch(epoch)
     while waiting:
         for number, source in list(waiting.items()):

@@ -66,7 +66,6 @@ def load_towers(path: Path | str, towers: AlignedTowers | None = None) -> Aligne
 
 
 def _build_from_recipe(recipe: dict[str, Any]) -> AlignedTowers:
-    """Build the towers of a saved recipe; their weights are still to be loaded."""
     preset = check_choice("preset", str(recipe.get("preset")), PRESETS)
     try:
         settings = PRESETS[preset].settings_type.model_validate(recipe.get("settings"))

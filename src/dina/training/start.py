@@ -17,14 +17,16 @@ from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
-from dina.retrieval.choice import Candidate, choose_by_rank
+from dina.retrieval.decoder import Candidate, choose_by_rank
 from dina.shapes import ContrastImages
+from dina.training.aligned_towers import IMAGES_AT_ONCE
 from dina.training.batches import RecordingPairs
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
 COMPONENT_COUNTS = (32, 128, 512)
 SHRINKAGES = (0.3, 0.6)
+FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
 Chosen = dict[str, str | float]
 """What validation chose, by name."""
@@ -32,18 +34,10 @@ Chosen = dict[str, str | float]
 
 @dataclass(frozen=True, eq=False)
 class NeuronPrior:
-    """What the neurons of all recordings say about a neuron not yet seen.
+    """The prior for a neuron not yet seen, learnt from the neurons of all recordings."""
 
-    Parameters
-    ----------
-    width
-        Of the receptive-field window, in places of the map.
-    weights
-        Square root of the covariance of weights over patterns and channels, from the neurons of all recordings.
-    """
-
-    width: float
-    weights: Float[Tensor, "feature feature"]
+    width: float  # of the receptive-field window, in places of the map
+    weights: Float[Tensor, "feature feature"]  # square root of the covariance of weights over patterns and channels
 
 
 @torch.no_grad()
@@ -56,31 +50,22 @@ def start_at_encoding_models(
     """Set one image tower, and a neural tower for each recording, to encoding models in place.
 
     Five steps read training pairs alone: statistics of the maps; receptive-field centres; one width of the
-    receptive-field window; ridge weights of every neuron, first with a flat prior and then with the prior learnt from all
-    neurons; the noise that predictions of left-out images leave unexplained. A third model lets each neuron's mean
-    response, the expected maps and the gain of predictions follow the contrast of the image, which takes many images to
-    learn. Validation images then choose among these three models, with three numbers of noise components and two
-    shrinkages each.
+    receptive-field window (of ``widths``, in places of the map); ridge weights of every neuron, first with a flat prior and
+    then with the prior learnt from all neurons; the noise that predictions of left-out images leave unexplained. A third
+    model lets each neuron's mean response, the expected maps and the gain of predictions follow the contrast of the image,
+    which takes many images to learn. Validation images then choose among these three models, each with three numbers of noise
+    components and two shrinkages.
 
-    Recordings share the statistics of the maps over all training images, the width (the middle one of those that recordings
-    would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else belongs to
-    each recording.
-
-    Parameters
-    ----------
-    image_tower, neural_towers
-        Set in place.
-    recordings
-        In the order of the neural towers.
-    widths
-        To choose from, in places of the map.
+    Recordings share the statistics of the maps over all training images, the width (the median of those that single
+    recordings would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else
+    belongs to each recording.
 
     Returns
     -------
     prior
-        With which a further recording can be started.
+        With which a further recording can start.
     chosen
-        What was chosen for all recordings, by name; with one recording also what was chosen for it.
+        For all recordings, by name; with one recording also what was chosen for it.
 
     Raises
     ------
@@ -106,7 +91,7 @@ def start_at_encoding_models(
     candidates: list[list[_Candidate]] = []
     for one, weights in zip(data, flat, strict=True):
         learnt = EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, prior.weights).weights
-        both = (("ignorant", weights), ("learnt", learnt))
+        both = ((FLAT, weights), ("learnt", learnt))
         candidates.append([_steady_candidate(each, one.responses, knots.shape[1], name) for name, each in both])
     shift_by_contrast(maps, knots, -expected)
     for one, models in zip(data, candidates, strict=True):
@@ -125,24 +110,10 @@ def start_at_encoding_models(
 def start_new_recording(
     image_tower: GaborEnergy, neural_tower: ProjectiveFields, prior: NeuronPrior, train: Pairs, validation: Pairs
 ) -> Chosen:
-    """Set the neural tower of a new recording to an encoding model, with an image tower and a prior that others have learnt.
+    """Set the neural tower of a new recording to an encoding model, with the image tower and the prior of other recordings.
 
-    Parameters
-    ----------
-    image_tower
-        Left as it is.
-    neural_tower
-        Set in place.
-    prior
-        From `start_at_encoding_models`.
-    train, validation
-        Pairs of the new recording; they may be few. Validation chooses the prior (learnt or ignorant), whether mean responses
-        follow contrast, and the noise model.
-
-    Returns
-    -------
-    chosen
-        What was chosen, by name.
+    The image tower is not changed. The pairs may be few. Validation chooses the prior (learnt or flat), whether mean responses
+    follow contrast, and the noise model; these choices are returned by name.
     """
     contrast = _contrast_of(image_tower)
     images = torch.from_numpy(train.images).to(contrast.knot.device)
@@ -152,7 +123,7 @@ def start_new_recording(
     is_free = not bool(contrast.expected.any())
     windows = Windows.find(maps, responses, (prior.width,), neural_tower.order)
     candidates = []
-    for name, covariance in (("ignorant", None), ("learnt", prior.weights)):
+    for name, covariance in ((FLAT, None), ("learnt", prior.weights)):
         weights = EncodingModel.fit(maps, responses, windows, covariance).weights
         candidates.append(_steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
     if not is_free:
@@ -177,12 +148,12 @@ class _TrainingResponses:
 class _Candidate:
     """One encoding model of the training images, before the size of its noise model is chosen."""
 
-    weights: LocalWeights  # of every neuron on the maps
+    weights: LocalWeights
     at_knot: Float[Tensor, "knot neuron"]  # mean response at each knot of contrast
     gain: Float[Tensor, "knot"]  # of predictions at each knot of contrast
     predicted: Float[Tensor, "stimulus neuron"]  # responses to the training images, each predicted from the others
-    prior: str  # "ignorant" or "learnt"
-    is_contrast_free: bool  # whether neither mean responses nor maps follow the contrast of the image
+    prior: str  # FLAT or "learnt"
+    is_contrast_free: bool  # neither mean responses nor maps follow the contrast of the image
     residuals: ResidualComponents  # responses less predictions
 
 
@@ -196,7 +167,6 @@ class _Choice:
     noise_settings: Chosen
 
     def install(self, neural_tower: ProjectiveFields, train: Pairs) -> None:
-        """Put weights, mean responses, noise and typical responses into the neural tower."""
         _install_weights(neural_tower, self.candidate.weights, self.candidate.at_knot)
         neural_tower.private.copy_(self.noise.private)
         neural_tower.loadings.zero_()
@@ -211,7 +181,7 @@ def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
 
 
 def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
-    """Return every image that is a training image of any recording once, and the rows of the images of each recording."""
+    """Return the training images of all recordings, each once, and the rows of each recording's images among them."""
     position: dict[tuple[int, bytes], int] = {}
     images: list[np.ndarray] = []
     rows = []
@@ -229,14 +199,14 @@ def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
 
 
 def _at(maps: Tensor, rows: Tensor) -> Tensor:
-    """Return some maps, without a copy where all are wanted in order: maps of a whole recording take hundreds of megabytes."""
+    """Return some maps; no copy is made of all in order, which take hundreds of megabytes."""
     if len(rows) == len(maps) and bool((rows == torch.arange(len(maps))).all()):
         return maps
     return maps[rows.to(maps.device)]
 
 
 def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:
-    """Return the weights of all recordings as if they were of one, for `learn_prior`, which reads weights and fit alone."""
+    """Join the weights of all recordings for `learn_prior`, which reads weights and fit alone."""
     names = ("centre", "weights", "intercept", "explained", "penalty")
     together: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
     # recordings may have seen different images: their predictions cannot stand side by side
@@ -250,34 +220,34 @@ def _choose_together(
     candidates: Sequence[Sequence[_Candidate]],
     expected: Tensor,
 ) -> list[_Choice]:
-    """Choose for all recordings together whether contrast is followed, and for each what else there is to choose."""
+    """Choose for all recordings together whether responses follow contrast, and all else for each recording."""
     contrast = _contrast_of(image_tower)
     sizes = torch.tensor([float(tower.n_neurons) for tower in neural_towers], device=expected.device)
     following = torch.stack([models[-1].gain for models in candidates])
     gain = (following * (sizes / sizes.sum())[:, None]).sum(0)
+
+    def follow(is_followed: bool) -> None:
+        contrast.expected.copy_(expected * float(is_followed))
+        contrast.gain.copy_(gain if is_followed else torch.ones_like(gain))
+
     best: dict[bool, list[_Choice]] = {}
-    for is_free in (True, False):
-        contrast.expected.copy_(expected * (0.0 if is_free else 1.0))
-        contrast.gain.copy_(torch.ones_like(gain) if is_free else gain)
-        best[is_free] = [
-            min(
-                (_choose_noise(image_tower, tower, c, r.validation) for c in models if c.is_contrast_free == is_free),
-                key=lambda each: each.loss,
-            )
-            for tower, r, models in zip(neural_towers, recordings, candidates, strict=True)
-        ]
-    is_free = sum(each.loss for each in best[True]) <= sum(each.loss for each in best[False])
-    contrast.expected.copy_(expected * (0.0 if is_free else 1.0))
-    contrast.gain.copy_(torch.ones_like(gain) if is_free else gain)
-    return best[is_free]
+    for is_followed in (False, True):
+        follow(is_followed)
+        best[is_followed] = []
+        for tower, recording, models in zip(neural_towers, recordings, candidates, strict=True):
+            of_kind = (each for each in models if each.is_contrast_free != is_followed)
+            choices = (_choose_noise(image_tower, tower, each, recording.validation) for each in of_kind)
+            best[is_followed].append(min(choices, key=lambda each: each.loss))
+    is_followed = sum(each.loss for each in best[True]) < sum(each.loss for each in best[False])
+    follow(is_followed)
+    return best[is_followed]
 
 
-def _standard_maps(image_tower: GaborEnergy, images: Tensor, chunk: int = 64) -> Tensor:
-    """Return maps with the tower's statistics, less what it expects of their contrast, before any gain; half precision."""
+def _standard_maps(image_tower: GaborEnergy, images: Tensor) -> Tensor:
+    """Return standardised maps less the maps that their contrast predicts, before any gain; half precision."""
     contrast = _contrast_of(image_tower)
     maps = []
-    for first in range(0, len(images), chunk):
-        part = images[first : first + chunk]
+    for part in torch.split(images, IMAGES_AT_ONCE):
         standard = (image_tower.raw_maps(part) - image_tower.mean) / image_tower.deviation
         maps.append((standard - torch.einsum("bk,kchw->bchw", contrast.knot_weights(part), contrast.expected)).half())
     return torch.cat(maps)
@@ -286,7 +256,7 @@ def _standard_maps(image_tower: GaborEnergy, images: Tensor, chunk: int = 64) ->
 def _steady_candidate(
     weights: LocalWeights, responses: Float[Tensor, "stimulus neuron"], n_knots: int, prior: str, *, is_contrast_free: bool = True
 ) -> _Candidate:
-    """Return the model whose mean responses do not follow contrast."""
+    """Make the model whose mean responses do not follow contrast."""
     same, ones = weights.intercept.expand(n_knots, -1), torch.ones(n_knots, device=responses.device)
     residuals = decompose_residuals(responses - weights.predicted)
     return _Candidate(weights, same, ones, weights.predicted, prior, is_contrast_free, residuals)
@@ -299,10 +269,7 @@ def _contrast_candidate(
     windows: Windows,
     prior: Float[Tensor, "feature feature"],
 ) -> _Candidate:
-    """Fit the part of responses and maps that contrast does not predict, and calibrate it at every contrast.
-
-    ``maps`` are already without the part that contrast predicts.
-    """
+    """Fit the part of responses that contrast does not predict, on maps without that part, and calibrate it by contrast."""
     at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
     deviation = responses - knots @ at_knot
     weights = EncodingModel.fit(maps, deviation, windows, prior).weights
@@ -316,12 +283,13 @@ def _contrast_candidate(
 
 
 def _choose_noise(image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, validation: Pairs) -> _Choice:
-    """Choose size and shrinkage of the noise model by validation; both towers are left with the candidate's means.
+    """Choose size and shrinkage of the noise model by validation, with the candidate's weights in the neural tower.
 
-    The image tower must already expect of contrast what the candidate does.
+    The image tower must already follow contrast, or not, as the candidate does.
     """
     _install_weights(neural_tower, candidate.weights, candidate.at_knot)
-    evoked = _evoked(image_tower, neural_tower, validation)
+    images = torch.from_numpy(validation.images).to(neural_tower.weights.device)
+    evoked = torch.cat([neural_tower.predict(image_tower(chunk)) for chunk in torch.split(images, IMAGES_AT_ONCE)])
     responses = torch.from_numpy(validation.averaged()).to(evoked.device)
     noises = candidate.residuals.noises(COMPONENT_COUNTS, SHRINKAGES, most=neural_tower.loadings.shape[1])
     best = choose_by_rank(
@@ -331,7 +299,6 @@ def _choose_noise(image_tower: GaborEnergy, neural_tower: ProjectiveFields, cand
 
 
 def _install_weights(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:
-    """Put weights and mean responses at each contrast into the neural tower."""
     n_channels = weights.weights.shape[2]
     tower.centre.copy_(weights.centre)
     tower.width.fill_(weights.width)
@@ -343,9 +310,3 @@ def _install_weights(tower: ProjectiveFields, weights: LocalWeights, at_knot: Fl
     inside = hermite_fields((height, width), centres, weights.width, 0).sum(dim=(1, 2, 3))[number]
     tower.weights[:, 0, n_channels:] = (at_knot / inside).T
     tower.log_gain.zero_()
-
-
-def _evoked(image_tower: GaborEnergy, neural_tower: ProjectiveFields, pairs: Pairs, chunk: int = 64) -> Tensor:
-    """Return what every neuron is expected to answer to the images of ``pairs``."""
-    images = torch.from_numpy(pairs.images).to(neural_tower.weights.device)
-    return torch.cat([neural_tower.predict(image_tower(images[i : i + chunk])) for i in range(0, len(images), chunk)])

@@ -72,7 +72,7 @@ class FitHistory:
 
     @property
     def n_epochs_done(self) -> int:
-        """Number of epochs of training."""
+        """Number of epochs trained."""
         return self.rows[-1].epoch
 
     def updates(self) -> dict[str, int]:
@@ -91,8 +91,7 @@ class FitHistory:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a table with one column per field; the training loss of epoch 0 is NaN."""
-        frame = pd.DataFrame([asdict(row) for row in self.rows])
-        return frame.astype({"train_loss": float})
+        return pd.DataFrame([asdict(row) for row in self.rows]).astype({"train_loss": float})
 
 
 class OptimiserSettings(BaseModel):
@@ -119,13 +118,7 @@ class OptimiserSettings(BaseModel):
 
 
 class PlateauRule:
-    """Halve learning rates once the training loss has not improved for a number of epochs.
-
-    Parameters
-    ----------
-    patience
-        Epochs without improvement that are tolerated; None never halves.
-    """
+    """Halve learning rates once the training loss has not improved for more than ``patience`` epochs; None never halves."""
 
     def __init__(self, patience: int | None) -> None:
         self.patience = patience
@@ -148,21 +141,8 @@ class PlateauRule:
 class TrainingState:
     """Weights, best weights, optimisers, learning-rate rule and history of one fit.
 
-    Parameters
-    ----------
-    towers
-        Of every recording, on their device, in the memory format in which they are trained.
-    objectives
-        Of every recording; their weights, if they have any, follow ``image``.
-    image, neural
-        Optimisers of the towers; a comparison that learns follows ``image`` without weight decay.
-    halve_after
-        See `PlateauRule`.
-
-    Attributes
-    ----------
-    towers, objectives
-        Of all recordings as one module.
+    Towers and objectives are those of every recording, on their device, in the memory format in which they are trained. Weights
+    of objectives follow the optimiser of the image tower; those of comparisons do so without weight decay.
     """
 
     def __init__(
@@ -177,12 +157,11 @@ class TrainingState:
         self.objectives = _as_one(objectives)
         self.device = towers[0].device
         # a list of modules gives every weight once, also one that several towers share
+        comparisons = nn.ModuleList(each.comparison for each in towers)
         made = {
             "image": _make_optimiser(towers[0].image_tower, image),
             "neural": _make_optimiser(nn.ModuleList(each.neural_tower for each in towers), neural),
-            "comparison": _make_optimiser(
-                nn.ModuleList(each.comparison for each in towers), image.model_copy(update={"weight_decay": 0.0})
-            ),
+            "comparison": _make_optimiser(comparisons, image.model_copy(update={"weight_decay": 0.0})),
             "objective": _make_optimiser(self.objectives, image),
         }
         self.optimisers = {name: optimiser for name, optimiser in made.items() if optimiser is not None}
@@ -191,12 +170,7 @@ class TrainingState:
         self.best: dict[str, Tensor] = {}
         self.best_head: dict[str, Tensor] = {}
         self.identity: dict[str, Any] = {}
-        self._best_row: EpochRow  # set by the first note_epoch, or by resume
-
-    @property
-    def best_row(self) -> EpochRow:
-        """The epoch whose weights would be kept now."""
-        return self._best_row
+        self.best_row: EpochRow  # set by the first note_epoch, or by resume
 
     def learning_rate(self, tower: str) -> float:
         """Return the present learning rate of "image" or "neural"; 0 if that tower does not learn."""
@@ -214,14 +188,16 @@ class TrainingState:
             first = -candidate.validation_top1 if select_by == "top1" else candidate.validation_loss
             return first, candidate.validation_loss
 
-        if not self.rows or badness(row) < badness(self._best_row):
-            self._best_row = row
-            self.best = {name: tensor.detach().clone() for name, tensor in self.towers.state_dict().items()}
-            self.best_head = {name: tensor.detach().clone() for name, tensor in self.objectives.state_dict().items()}
+        if not self.rows or badness(row) < badness(self.best_row):
+            self.best_row = row
+            self.best, self.best_head = (
+                {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+                for module in (self.towers, self.objectives)
+            )
         self.rows.append(row)
 
     def restore_best(self) -> None:
-        """Give the towers, and the objectives' heads, the best weights; evaluation mode."""
+        """Give towers and objectives the best weights, in evaluation mode."""
         self.towers.load_state_dict(self.best)
         self.towers.eval()
         self.objectives.load_state_dict(self.best_head)
@@ -239,7 +215,7 @@ class TrainingState:
         content = {
             "identity": self.identity,
             "rows": [asdict(row) for row in self.rows],
-            "best_epoch": self._best_row.epoch,
+            "best_epoch": self.best_row.epoch,
             "learning_rates": {name: o.param_groups[0]["lr"] for name, o in self.optimisers.items()},
             "plateau": {"lowest": self.plateau.lowest, "n_waited": self.plateau.n_waited},
         }
@@ -250,8 +226,8 @@ class TrainingState:
     def resume(self, folder: Path, begun_with: dict[str, Any]) -> None:
         """Take up the last intact checkpoint in ``folder``, if there is one; refuse that of another fit.
 
-        ``begun_with`` holds all that decides the weights besides their start and the device, by name. Of "data" (pairs) and
-        "objective" (tensors that the objectives know beside them) hashes are kept.
+        ``begun_with`` holds by name everything that decides the weights besides their start and the device. Pairs ("data")
+        and the tensors of objectives ("objective") are kept as hashes.
 
         Raises
         ------
@@ -294,11 +270,11 @@ class TrainingState:
             _restore_optimiser(optimiser, under(f"optimiser.{name}."), content["learning_rates"][name])
         self.plateau.lowest, self.plateau.n_waited = content["plateau"]["lowest"], content["plateau"]["n_waited"]
         self.rows = [EpochRow(**row) for row in content["rows"]]
-        self._best_row = next(row for row in self.rows if row.epoch == content["best_epoch"])
+        self.best_row = next(row for row in self.rows if row.epoch == content["best_epoch"])
 
 
 def _as_one(modules: Sequence[nn.Module]) -> nn.Module:
-    """Return several modules as one; a single one keeps the names of its weights."""
+    """Return several modules as one; the weights of a single one keep their names."""
     return modules[0] if len(modules) == 1 else nn.ModuleList(modules)
 
 
@@ -323,15 +299,13 @@ def _tensor_hash(tensors: dict[str, Tensor]) -> str:
 
 
 def _make_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer | None:
-    """Make the optimiser of all weights of ``module`` that learn; None if there are none.
-
-    AdamW runs fused (one pass over weights and state instead of a dozen) on CPU and CUDA.
-    """
+    """Make the optimiser of all weights of ``module`` that learn; None if there are none."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     if not parameters:
         return None
     if settings.name == "rmsprop":
         return torch.optim.RMSprop(parameters, settings.learning_rate, settings.alpha, weight_decay=settings.weight_decay)
+    # fused: one pass over weights and state instead of a dozen
     is_fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
     return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=is_fused)
 

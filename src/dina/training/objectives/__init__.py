@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 
-from dina.training.objectives.bimixco import BiMixCo
 from dina.training.objectives.classification import Classification
-from dina.training.objectives.contrastive import Contrastive, ContrastiveRegression, symmetric_info_nce
-from dina.training.objectives.multi_positive import CategoryContrastive, MultiPositive
+from dina.training.objectives.contrastive import (
+    CategoryContrastive,
+    Contrastive,
+    ContrastiveRegression,
+    MultiPositive,
+    symmetric_info_nce,
+)
+from dina.training.objectives.graded_answers import BiMixCo, SoftClip
 from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
 from dina.training.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
 from dina.training.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
 from dina.training.objectives.siglip import SigLip
-from dina.training.objectives.soft_clip import SoftClip
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "contrastive": Contrastive,

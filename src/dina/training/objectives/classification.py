@@ -1,4 +1,4 @@
-"""The classification objective: both towers must tell the semantic category of the image, and nothing else."""
+"""The classification objective: both towers must predict the semantic category of the image, and nothing else."""
 
 from typing import ClassVar, Literal
 
@@ -16,13 +16,7 @@ FLOOR = 1e-12
 class Classification(Objective):
     r"""Cross-entropy of the category, read by one linear head from either tower's map, categories weighing alike.
 
-    A control: if maps trained for categories decode images no better than these do, what contrastive training finds is
-    no by-product of its negatives.
-
-    Attributes
-    ----------
-    head
-        Reads one number for each category from the map of an image or of a response, after `start`.
+    A control for contrastive training: maps trained in this way never compare one image with another.
 
     Notes
     -----
@@ -43,7 +37,7 @@ class Classification(Objective):
         self.head = MapHead(map_shape, len(counts))
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
-        """Return the loss in nats; the logarithm of the number of categories for a head that knows nothing."""
+        """Return the loss in nats; the logarithm of the number of categories is chance."""
         is_known = batch.category >= 0
         category = batch.category.clamp_min(0)
         weight = self.weight[category] * is_known

@@ -16,10 +16,15 @@ IMAGES_AT_ONCE = 64
 
 
 class TargetObjective(Objective):
-    """An objective with targets that are standardised by the training images."""
+    """An objective with targets that are standardised by the training images; its head reads them from either tower's map."""
 
+    head: nn.Module
     mean: Tensor
     deviation: Tensor
+
+    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
+        """Return Gabor energies and luminance, see `describe_by_gabors`."""
+        return describe_by_gabors(images, map_shape)
 
     def learn_scale(self, target: Float[Tensor, "stimulus target"], n_per_scale: int = 1) -> None:
         """Learn mean and deviation of the targets of training images, see `standardise_targets`."""
@@ -31,18 +36,17 @@ class TargetObjective(Objective):
         """Return the standardised targets of a batch."""
         return (batch.target - self.mean) / self.deviation
 
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the unexplained fraction of the targets' variance, averaged over both towers; 1 for their mean."""
+        target = self.scaled_target(batch)
+        errors = [(self.head(maps).flatten(1) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
+        return (errors[0] + errors[1]) / 2
+
 
 class MapHead(nn.Module):
     """One linear layer from the whole feature map, averaged over neighbouring places where the map is large.
 
-    Maps enter centred and with a mean square of 1, as a cosine sees them: towers of any scale can be read.
-
-    Parameters
-    ----------
-    map_shape
-        Of the towers.
-    n_outputs
-        Numbers to be read.
+    Maps enter centred and with a mean square of 1, as a cosine sees them, so that towers of any scale can be read.
     """
 
     def __init__(self, map_shape: MapShape, n_outputs: int) -> None:
@@ -59,17 +63,7 @@ class MapHead(nn.Module):
 
 
 class PlaceHead(nn.Module):
-    """The same linear layer at every place of the feature map, so that what is read stays where it is.
-
-    Maps enter as in `MapHead`.
-
-    Parameters
-    ----------
-    n_map_channels
-        Of the towers.
-    n_outputs
-        Numbers to be read at each place.
-    """
+    """The same linear layer at every place of the feature map; maps enter as in `MapHead`."""
 
     def __init__(self, n_map_channels: int, n_outputs: int) -> None:
         super().__init__()
@@ -95,17 +89,8 @@ def standardise_targets(
 ) -> tuple[Float[Tensor, "target"], Float[Tensor, "target"]]:
     """Return mean and deviation of each target over the training images.
 
-    Parameters
-    ----------
-    target
-        In any unit.
-    n_per_scale
-        How many neighbouring columns (the places of one channel) share a deviation.
-
-    Returns
-    -------
-    mean, deviation
-        A column that hardly varies gets a twentieth of the typical deviation, or 1 where nothing varies.
+    ``n_per_scale`` neighbouring columns (the places of one channel) share a deviation. A column that hardly varies gets a
+    twentieth of the typical deviation, or 1 where nothing varies.
     """
     values = target.double()
     variance = values.var(0, correction=0).reshape(-1, n_per_scale).mean(1).repeat_interleave(n_per_scale)

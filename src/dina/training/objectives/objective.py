@@ -1,4 +1,4 @@
-"""The contract of objectives: from a batch of pairs to a loss, and what an objective knows about the images beside the pairs."""
+"""The contract of objectives: from a batch of pairs to a loss; and the categories or targets that some of them need."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
@@ -49,8 +49,8 @@ class EncodedBatch(NamedTuple):
 class Objective(nn.Module):
     """From a batch of pairs to a loss; may hold weights of its own (a head), which are trained along.
 
-    An objective of your own derives from this class and writes `forward`; `dina.training.fit.fit_towers` takes it as
-    it is, and as a row of `OBJECTIVES` it has a name. The loss is a mean over pairs and must not depend on their order.
+    An objective of your own derives from this class and writes `forward`. `dina.training.fit.fit_towers` takes it directly;
+    a row of `OBJECTIVES` gives it a name. The loss is a mean over pairs and must not depend on their order.
 
     Attributes
     ----------
@@ -91,17 +91,9 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class ImageFacts:
-    """Category and target of every image of one part of a split.
+    """Category and target (see `EncodedBatch`) of every image of one part of a split."""
 
-    Parameters
-    ----------
-    category
-        Number of the semantic category among those of the training images; −1 where unknown, or in none of them.
-    target
-        See `EncodedBatch`.
-    """
-
-    category: Int[Tensor, "stimulus"]
+    category: Int[Tensor, "stimulus"]  # −1 where unknown, or where no training image has it
     target: Float[Tensor, "stimulus target"]
 
     def at(self, position: Int[Tensor, "batch"]) -> tuple[Int[Tensor, "batch"], Float[Tensor, "batch target"]]:
@@ -109,24 +101,15 @@ class ImageFacts:
         return self.category.index_select(0, position), self.target.index_select(0, position).float()
 
     def known(self) -> dict[str, Tensor]:
-        """Return what is known beside the pairs, by name; empty for most objectives."""
+        """Return by name all that is known besides the pairs; empty for most objectives."""
         known = {"category": self.category} if bool((self.category >= 0).any()) else {}
         return {**known, "target": self.target} if self.target.shape[1] else known
 
 
 def prepare_objective(
-    objective: Objective,
-    map_shape: MapShape,
-    recording: RecordingPairs,
-    seed: int,
-    device: torch.device,
+    objective: Objective, map_shape: MapShape, recording: RecordingPairs, seed: int, device: torch.device
 ) -> tuple[ImageFacts, ImageFacts]:
-    """Make the head of an objective from the training images of a recording, in place, and draw its weights.
-
-    Returns
-    -------
-    train_facts, validation_facts
-        Categories and targets of the images of both parts, on ``device``.
+    """Make the head of an objective in place and draw its weights; return the facts of training and validation images.
 
     Raises
     ------
@@ -147,7 +130,7 @@ def prepare_objective(
 
 
 def _categories(objective: Objective, train: Pairs, validation: Pairs) -> list[Tensor]:
-    """Give every image the number of its category; those of the training images are numbered in alphabetical order."""
+    """Give every image the number of its category, in the alphabetical order of those of the training images."""
     if objective.needs != "categories":
         return [torch.full((pairs.n_stimuli,), -1) for pairs in (train, validation)]
     known = [] if train.labels is None else sorted(set(train.labels.tolist()) - {""})
@@ -162,7 +145,6 @@ def _categories(objective: Objective, train: Pairs, validation: Pairs) -> list[T
 
 
 def _features(image_features: Float[np.ndarray, "image feature"] | None, pairs: Pairs) -> Float[Tensor, "stimulus feature"]:
-    """Return the user's features of the images of ``pairs``."""
     if image_features is None:
         raise DataError(
             "This objective needs features of the images, one row for each; none were given. Give them, for example"

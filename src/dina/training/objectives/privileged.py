@@ -1,4 +1,4 @@
-"""Objectives with privileged information: maps must predict features of the images that the user gives."""
+"""Objectives with privileged information: maps must predict features of the images, given by the user."""
 
 import math
 from typing import ClassVar, Literal
@@ -16,7 +16,7 @@ FIRST_TEMPERATURE = 0.07
 
 
 class _Privileged(TargetObjective):
-    """Read features that the user gives for every image from both towers' maps by one linear head."""
+    """Read the user's features of every image from both towers' maps by one linear head."""
 
     needs: ClassVar[Literal["pairs", "categories", "features"]] = "features"
 
@@ -27,12 +27,7 @@ class _Privileged(TargetObjective):
 
 
 class PrivilegedRegression(_Privileged):
-    """Regression of both towers' maps on z-scored features, for example of a frozen CLIP vision model.
-
-    Attributes
-    ----------
-    head
-        Reads z-scored features from the map of an image or of a response, after `start`.
+    """Regression of z-scored features, for example of a frozen CLIP vision model, on the maps of both towers.
 
     References
     ----------
@@ -40,22 +35,11 @@ class PrivilegedRegression(_Privileged):
     voxels one by one; here the maps of two towers lie between.
     """
 
-    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
-        """Return the unexplained fraction of the features' variance, averaged over both towers; 1 for their mean."""
-        target = self.scaled_target(batch)
-        errors = [(self.head(maps) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
-        return (errors[0] + errors[1]) / 2
-
 
 class PrivilegedContrastive(_Privileged):
     """Symmetric InfoNCE between what the head reads and the features themselves, for either tower.
 
     Features are z-scored by training images; scores are cosines divided by a learnt temperature.
-
-    Attributes
-    ----------
-    head
-        Reads z-scored features from the map of an image or of a response, after `start`.
 
     References
     ----------
@@ -69,7 +53,7 @@ class PrivilegedContrastive(_Privileged):
         self.log_temperature = nn.Parameter(torch.zeros(()))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set the temperature to where it starts; nothing here is random."""
+        """Set the temperature to its start."""
         self.log_temperature.fill_(math.log(FIRST_TEMPERATURE))
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:

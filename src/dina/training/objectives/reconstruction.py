@@ -1,4 +1,4 @@
-"""Reconstruction objectives: the maps must allow the image, or its features, to be rebuilt; no pair is a negative."""
+"""Reconstruction objectives: a head must rebuild the image, or its features, from the maps; no pair is a negative."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dina.models.towers.tower import MapShape
 from dina.shapes import ContrastImages
-from dina.training.objectives.heads import IMAGES_AT_ONCE, PlaceHead, TargetObjective, describe_by_gabors, scale_maps
+from dina.training.objectives.heads import IMAGES_AT_ONCE, PlaceHead, TargetObjective, scale_maps
 from dina.training.objectives.objective import EncodedBatch, Objective
 
 
@@ -20,25 +20,12 @@ class _Reconstruction(TargetObjective):
         self.learn_scale(target, n_places)
         self.head = PlaceHead(map_shape[0], target.shape[1] // n_places)
 
-    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
-        """Return the unexplained fraction of the variance, averaged over both towers; 1 for the mean image."""
-        target = self.scaled_target(batch)
-        errors = [(self.head(maps).flatten(1) - target).square().mean() for maps in (batch.neural_maps, batch.image_maps)]
-        return (errors[0] + errors[1]) / 2
-
 
 class ReconstructPixels(_Reconstruction):
     """Rebuild the image: at every place of the map the pixels that it covers, by one linear head for both towers.
 
-    Attributes
-    ----------
-    head
-        Reads the pixels from the map, after `start`.
-
-    Notes
-    -----
-    The image is averaged to a whole number of pixels for each place. Because the head is shared, the map of a
-    response is good if it holds what the map of the image holds, as far as the image can be rebuilt from it.
+    The image is averaged to a whole number of pixels for each place. Because both towers share the head, the map of a response
+    must come to hold the same information about the image as the map of the image.
     """
 
     def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
@@ -53,17 +40,7 @@ class ReconstructPixels(_Reconstruction):
 
 
 class ReconstructFeatures(_Reconstruction):
-    """Rebuild fixed feature maps of the image: Gabor energies and luminance on the grid of the map.
-
-    Attributes
-    ----------
-    head
-        Reads the features from the map, after `start`.
-    """
-
-    def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
-        """Return the energies, ordered as (channel, row of places, column of places)."""
-        return describe_by_gabors(images, map_shape)
+    """Rebuild fixed feature maps of the image: Gabor energies and luminance on the grid of the map."""
 
 
 class ReconstructMaps(Objective):
@@ -78,7 +55,7 @@ class ReconstructMaps(Objective):
         self.offset = nn.Parameter(torch.zeros(map_shape[0], 1, 1))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set gains to 1 and offsets to 0; nothing here is random."""
+        """Set gains to 1 and offsets to 0."""
         self.gain.fill_(1.0)
         self.offset.zero_()
 

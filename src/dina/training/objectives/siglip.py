@@ -48,7 +48,7 @@ class SigLip(Objective):
         self.bias = nn.Parameter(torch.tensor(FIRST_BIAS))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set scale and bias to where they start; nothing here is random."""
+        """Set scale and bias to their start."""
         self.log_scale.zero_()
         self.bias.fill_(FIRST_BIAS)
 

@@ -1,4 +1,4 @@
-"""The presets: one class and one file each, and the table of all."""
+"""The presets: one class each, and the table of all."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,17 +6,15 @@ from typing import Any
 import torch
 
 from dina.checks import check_choice
+from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
-from dina.training.presets.brainclip import BrainClip
+from dina.training.presets.adapted_trunk import MindBridge, MindEye2
 from dina.training.presets.default import Default
-from dina.training.presets.human_aligned import HumanAligned
-from dina.training.presets.mindbridge import MindBridge
-from dina.training.presets.mindeye2 import MindEye2
+from dina.training.presets.frozen_encoders import BrainClip, HumanAligned, Vna
 from dina.training.presets.paper import Paper
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.presets.scratch import Scratch
-from dina.training.presets.vna import Vna
 
 PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "default": Default(),  # V1-like channels and local fields, started in closed form
@@ -37,25 +35,10 @@ SHARED_PRESETS = {name: preset for name, preset in PRESETS.items() if preset.is_
 def build_towers(
     preset: str, settings: PresetSettings | None, shape: RecordingShape, seed: int, first: AlignedTowers | None = None
 ) -> AlignedTowers:
-    """Build the towers of a preset with random weights.
+    """Build the towers of a preset with random weights, and the recipe from which `dina.training.saved` builds them again.
 
-    Parameters
-    ----------
-    preset
-        Name in `PRESETS`.
-    settings
-        Of the preset; None for those that it prescribes.
-    shape
-        Of the recording.
-    seed
-        Of the weights.
-    first
-        Towers of another recording whose image tower these are to share; None for a new image tower.
-
-    Returns
-    -------
-    towers
-        With ``recipe``, from which `dina.training.saved.load_towers` builds them again.
+    Without settings those of the preset are taken. ``first`` holds the towers of another recording whose image tower these
+    shall share.
 
     Raises
     ------
@@ -65,7 +48,11 @@ def build_towers(
     row = PRESETS[check_choice("preset", preset, PRESETS)]
     chosen = row.settings_type() if settings is None else settings
     generator = torch.Generator().manual_seed(seed_for(seed, "initial weights"))
-    towers = row.build(chosen, shape, generator) if first is None else row.build_beside(first, chosen, shape, generator)
+    if first is None:
+        towers = row.build(chosen, shape)
+        initialise(towers, generator)
+    else:
+        towers = row.build_beside(first, chosen, shape, generator)
     towers.recipe = {"preset": preset, "settings": chosen.model_dump(mode="json"), "shape": asdict(shape)}
     return towers
 

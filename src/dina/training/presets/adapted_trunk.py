@@ -1,4 +1,4 @@
-"""What presets with adapters for single recordings and a shared trunk have in common."""
+"""Presets with an adapter for each recording and a trunk that all recordings share: `mindeye2` and `mindbridge`."""
 
 from typing import ClassVar, TypeVar
 
@@ -7,25 +7,18 @@ from pydantic import Field
 from torch import nn
 
 from dina.models.towers.image.two_pathway import TwoPathway
-from dina.models.towers.neural.shared_trunk import AdaptedTrunk, SharedTrunk
+from dina.models.towers.neural.shared_trunk import AdaptedTrunk, RebuildingTrunk, SharedTrunk
 from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
-from dina.training.fit import FitSettings
+from dina.training.fit import FitSettings, TrainingPlan
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
-from dina.training.presets.scratch import reliability_weights
+from dina.training.presets.scratch import ScratchSettings, reliability_weights
 from dina.training.start import Chosen, NeuronPrior
-from dina.training.state import OptimiserSettings
 
 Towers = AlignedTowers[TwoPathway, AdaptedTrunk]
-TRUNK_FIT = FitSettings(
-    n_epochs=40,
-    batch_size=128,
-    image=OptimiserSettings(learning_rate=2e-3, weight_decay=0.01),
-    neural=OptimiserSettings(learning_rate=1e-3, weight_decay=0.1),
-    patience=12,
-)
+TRUNK_FIT = ScratchSettings().fit
 
 
 class AdaptedTrunkSettings(PresetSettings):
@@ -62,24 +55,16 @@ TrunkSettings = TypeVar("TrunkSettings", bound=AdaptedTrunkSettings)
 
 
 class TrunkPreset(Preset[TrunkSettings, TwoPathway, AdaptedTrunk]):
-    """The image tower of `scratch`, a linear adapter for each recording, and a trunk that all recordings share.
-
-    Attributes
-    ----------
-    tower_type
-        Of the neural towers.
-    """
+    """The image tower of `scratch`, a linear adapter for each recording, and a trunk that all recordings share."""
 
     is_shared: ClassVar[bool] = True
-    tower_type: ClassVar[type[AdaptedTrunk]] = AdaptedTrunk
+    tower_type: ClassVar[type[AdaptedTrunk]] = AdaptedTrunk  # of the neural towers
 
-    def build(self, settings: TrunkSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+    def build(self, settings: TrunkSettings, shape: RecordingShape) -> Towers:
         """Build image tower, trunk and the first adapter."""
-        image_tower = TwoPathway((shape.n_channels, shape.height, shape.width), settings.map_channels, settings.pathway_width)
+        image_tower = TwoPathway(shape.image, settings.map_channels, settings.pathway_width)
         trunk = SharedTrunk(settings.width, settings.n_blocks, image_tower.map_shape)
-        towers = AlignedTowers(image_tower, self._adapt(settings, shape, trunk), _compare(settings))
-        initialise(towers, generator)
-        return towers
+        return AlignedTowers(image_tower, self._adapt(settings, shape, trunk), _compare(settings))
 
     def build_beside(self, first: Towers, settings: TrunkSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
         """Build an adapter before the trunk of the first recording."""
@@ -97,6 +82,60 @@ class TrunkPreset(Preset[TrunkSettings, TwoPathway, AdaptedTrunk]):
 
     def _adapt(self, settings: TrunkSettings, shape: RecordingShape, trunk: SharedTrunk) -> AdaptedTrunk:
         return self.tower_type(shape.n_neurons, trunk, settings.width, settings.dropout)
+
+
+class MindEyeSettings(AdaptedTrunkSettings):
+    """After MindEye2 (Scotti et al. 2024): first responses are blended, then images teach by their similarity.
+
+    Parameters
+    ----------
+    first_share
+        Fraction of the epochs with BiMixCo, before SoftCLIP takes over; published: a third.
+    fit
+        Training.
+    """
+
+    first_share: float = Field(1 / 3, ge=0, le=1)
+    fit: FitSettings = TRUNK_FIT.model_copy(update={"objective": "bimixco"})
+
+
+class MindEye2(TrunkPreset[MindEyeSettings]):
+    """Adapters and a trunk, trained by BiMixCo and then by SoftCLIP."""
+
+    settings_type = MindEyeSettings
+
+    def plan(self, settings: MindEyeSettings) -> TrainingPlan:
+        """Let SoftCLIP take over."""
+        return TrainingPlan("soft_clip", settings.first_share)
+
+
+class MindBridgeSettings(AdaptedTrunkSettings):
+    """After MindBridge (Wang et al. 2024): responses must survive the way through another recording's neurons.
+
+    Parameters
+    ----------
+    rebuild_weight
+        Of rebuilding responses, beside the contrastive objective.
+    cycle_weight
+        Of the way through another recording, relative to rebuilding.
+    fit
+        Training.
+    """
+
+    rebuild_weight: float = Field(1.0, ge=0)
+    cycle_weight: float = Field(1.0, ge=0)
+    fit: FitSettings = TRUNK_FIT.model_copy(update={"objective": "soft_clip"})
+
+
+class MindBridge(TrunkPreset[MindBridgeSettings]):
+    """Adapters that also rebuild responses, and a trunk."""
+
+    settings_type = MindBridgeSettings
+    tower_type: ClassVar[type[AdaptedTrunk]] = RebuildingTrunk
+
+    def plan(self, settings: MindBridgeSettings) -> TrainingPlan:
+        """Rebuild responses beside the objective."""
+        return TrainingPlan(rebuild_weight=settings.rebuild_weight, cycle_weight=settings.cycle_weight)
 
 
 def _compare(settings: AdaptedTrunkSettings) -> CosineComparison:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
-from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import LikelihoodComparison
@@ -69,10 +67,10 @@ class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
     has_closed_form_start: ClassVar[bool] = True
     is_shared: ClassVar[bool] = True
 
-    def build(self, settings: DefaultSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+    def build(self, settings: DefaultSettings, shape: RecordingShape) -> Towers:
         """Build both towers; neither decodes before `start`."""
         image_tower = GaborEnergy(
-            (shape.n_channels, shape.height, shape.width),
+            shape.image,
             settings.stride,
             settings.n_orientations,
             settings.n_contrasts,
@@ -80,9 +78,7 @@ class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
         )
         n_components = min(settings.n_noise_components, shape.n_neurons)
         neural_tower = ProjectiveFields(shape.n_neurons, image_tower.map_shape, settings.order, n_components, settings.dropout)
-        towers = AlignedTowers(image_tower, neural_tower, LikelihoodComparison(neural_tower))
-        initialise(towers, generator)
-        return towers
+        return AlignedTowers(image_tower, neural_tower, LikelihoodComparison(neural_tower))
 
     def start(
         self, towers: Sequence[Towers], settings: DefaultSettings, recordings: Sequence[RecordingPairs]

@@ -8,7 +8,6 @@ from pydantic import Field
 from dina.models.towers.image.paper_dual_stream import DualStream
 from dina.models.towers.map_geometry import Centring
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
-from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
@@ -69,11 +68,11 @@ class Paper(Preset[PaperSettings, DualStream, NeuronAttention]):
 
     settings_type = PaperSettings
 
-    def build(self, settings: PaperSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+    def build(self, settings: PaperSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
         map_shape = (settings.map_channels, settings.map_height, settings.map_width)
         image_tower = DualStream(
-            (shape.n_channels, shape.height, shape.width),
+            shape.image,
             map_shape,
             residual_cross_attention=settings.residual_cross_attention,
             is_backbone_trained=settings.is_backbone_trained,
@@ -81,9 +80,7 @@ class Paper(Preset[PaperSettings, DualStream, NeuronAttention]):
             stage=settings.image_stage,
         )
         neural_tower = NeuronAttention(shape.n_neurons, map_shape, centring=settings.centring)
-        towers = AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature))
-        initialise(towers, generator)
-        return towers
+        return AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature))
 
     def join(self, towers: Towers, settings: PaperSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
         """Learn the range of the responses."""

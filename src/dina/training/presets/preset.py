@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from dina.data.pairs import Pairs
+from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, TrainingPlan
@@ -15,13 +16,7 @@ from dina.training.start import Chosen, NeuronPrior
 
 
 class PresetSettings(BaseModel):
-    """Settings that every preset has; each preset adds more.
-
-    Parameters
-    ----------
-    fit
-        How the towers are trained.
-    """
+    """Settings that every preset has: how the towers are trained. Each preset adds more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,15 +25,7 @@ class PresetSettings(BaseModel):
 
 @dataclass(frozen=True)
 class RecordingShape:
-    """Sizes for which towers are built.
-
-    Parameters
-    ----------
-    n_channels, height, width
-        Of the images, in pixels.
-    n_neurons
-        Number of neurons.
-    """
+    """Sizes for which towers are built: of the images, in pixels, and of the population."""
 
     n_channels: int
     height: int
@@ -50,6 +37,11 @@ class RecordingShape:
         """Return the sizes of some pairs."""
         n_channels, height, width = (int(extent) for extent in pairs.images.shape[1:])
         return cls(n_channels, height, width, pairs.n_neurons)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        return self.n_channels, self.height, self.width
 
 
 Settings = TypeVar("Settings", bound=PresetSettings)
@@ -75,8 +67,8 @@ class Preset(Generic[Settings, Image, Neural]):
     has_closed_form_start: ClassVar[bool] = False
     is_shared: ClassVar[bool] = False
 
-    def build(self, settings: Settings, shape: RecordingShape, generator: torch.Generator) -> AlignedTowers[Image, Neural]:
-        """Build towers with random weights; saved weights are put into towers built in this way.
+    def build(self, settings: Settings, shape: RecordingShape) -> AlignedTowers[Image, Neural]:
+        """Build the towers; `build_towers` then draws their weights, or `dina.training.saved.load_towers` reads them.
 
         Raises
         ------
@@ -88,8 +80,9 @@ class Preset(Generic[Settings, Image, Neural]):
     def build_beside(
         self, first: AlignedTowers[Image, Neural], settings: Settings, shape: RecordingShape, generator: torch.Generator
     ) -> AlignedTowers[Image, Neural]:
-        """Build towers for a further recording around the image tower of the first one."""
-        towers = self.build(settings, shape, generator)
+        """Build towers for a further recording around the image tower of the first one, and draw the other weights."""
+        towers = self.build(settings, shape)
+        initialise(towers, generator)
         return AlignedTowers(first.image_tower, towers.neural_tower, towers.comparison)
 
     def start(
@@ -97,21 +90,8 @@ class Preset(Generic[Settings, Image, Neural]):
     ) -> tuple[NeuronPrior | None, Chosen]:
         """Learn from all recordings, in place, whatever has a closed form; called once before training.
 
-        Parameters
-        ----------
-        towers
-            Of each recording, with one image tower.
-        settings
-            Of the preset.
-        recordings
-            Training pairs teach; validation pairs may choose between settings.
-
-        Returns
-        -------
-        prior
-            With which a further recording can be started; None where there is no closed form.
-        chosen
-            What validation chose.
+        Training pairs teach; validation pairs may choose between settings. Returns the prior with which a further recording can
+        start (None without a closed form), and what validation chose.
         """
         for each, recording in zip(towers, recordings, strict=True):
             self.join(each, settings, None, recording)
@@ -120,7 +100,7 @@ class Preset(Generic[Settings, Image, Neural]):
     def join(
         self, towers: AlignedTowers[Image, Neural], settings: Settings, prior: NeuronPrior | None, recording: RecordingPairs
     ) -> Chosen:
-        """Do the same for one further recording; leaves everything that is shared as it is. Returns what validation chose."""
+        """Do the same for one further recording, and change nothing that is shared; return what validation chose."""
         return {}
 
     def plan(self, settings: Settings) -> TrainingPlan:

@@ -10,7 +10,6 @@ from pydantic import Field
 from dina.data.pairs import Pairs
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.feedforward import LowRank
-from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
@@ -65,14 +64,12 @@ class Scratch(Preset[ScratchSettings, TwoPathway, LowRank]):
     settings_type = ScratchSettings
     is_shared: ClassVar[bool] = True
 
-    def build(self, settings: ScratchSettings, shape: RecordingShape, generator: torch.Generator) -> Towers:
+    def build(self, settings: ScratchSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
-        image_tower = TwoPathway((shape.n_channels, shape.height, shape.width), settings.map_channels, settings.pathway_width)
+        image_tower = TwoPathway(shape.image, settings.map_channels, settings.pathway_width)
         neural_tower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
         comparison = CosineComparison(settings.temperature, is_learnt=True, is_centred=True)
-        towers = AlignedTowers(image_tower, neural_tower, comparison)
-        initialise(towers, generator)
-        return towers
+        return AlignedTowers(image_tower, neural_tower, comparison)
 
     def join(self, towers: Towers, settings: ScratchSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
         """Weight responses by their reliability."""
@@ -85,17 +82,8 @@ def reliability_weights(train: Pairs) -> Float32[np.ndarray, "neuron"]:
     r"""Return √(ρ / (1 − ρ)) of each neuron, scaled to a mean square of 1.
 
     ρ is the correlation over images between the first and the second trial: the fraction of a neuron's variance that
-    the image explains. Divided by the noise deviation, a standardised response has this signal-to-noise ratio.
-
-    Parameters
-    ----------
-    train
-        Training pairs. Without at least three images with two trials all weights are 1.
-
-    Returns
-    -------
-    weights
-        Dimensionless, shape ``(n_neurons,)``; 0 for neurons whose trials do not correlate.
+    the image explains. The weight is the signal-to-noise ratio of a standardised response; 0 for neurons whose trials do not
+    correlate. All weights are 1 unless at least three images have two trials.
     """
     number = train.repeat_number()
     counts = np.bincount(train.stimulus_index, minlength=train.n_stimuli)
