@@ -12,9 +12,8 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.semantics.category_models import categorise, fit_category_models
 from dina.analyses.semantics.compute import SemanticsResult, SemanticsSettings, analyse_semantics
 from dina.analyses.verdict import judge
-from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import learn_standardiser, make_pairs
-from dina.data.splits import split_by_stimulus
+from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding

@@ -5,7 +5,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.data import near_duplicates
-from dina.data.near_duplicates import group_near_identical, merge_groups
+from dina.data.splits import group_near_identical, merge_groups
 
 
 @pytest.fixture

@@ -5,12 +5,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from dina.checks import DataError
-from dina.statistics.coupling import (
-    CouplingEstimate,
-    Precision,
-    chance_spread,
-    find_coupled_pairs,
-)
+from dina.statistics.coupling import CouplingEstimate, Precision, chance_spread, find_coupled_pairs
 
 
 def dense(precision: Precision) -> np.ndarray:

@@ -12,9 +12,8 @@ from jaxtyping import Float
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
-from dina.data.splits import split_by_stimulus
+from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder

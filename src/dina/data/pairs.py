@@ -23,20 +23,20 @@ class Pairs:
     Parameters
     ----------
     images
-        In units of contrast, shape ``(n_stimuli, n_channels, height, width)``.
+        In units of contrast.
     stimulus_id
-        Identity of each image in its recording, shape ``(n_stimuli,)``.
+        Identity of each image in its recording.
     responses
-        Standardised single trials in order of presentation, dimensionless, shape ``(n_trials, n_neurons)``.
+        Standardised single trials in order of presentation, dimensionless.
     stimulus_index
-        For each trial the position of its image along ``images``, shape ``(n_trials,)``.
+        For each trial the position of its image along ``images``.
     n_presentations
-        How many presentations each trial averages, shape ``(n_trials,)``.
+        How many presentations each trial averages.
     standardiser
-        What was learnt from the training trials and applied here.
+        Learnt from the training trials and applied here.
     labels
-        Semantic category of each image, shape ``(n_stimuli,)``, "" where unknown; None if the recording has none. Only
-        objectives that use categories read them.
+        Semantic category of each image, "" where unknown; None if the recording has none. Only objectives that use categories
+        read them.
     """
 
     images: ContrastImages
@@ -58,15 +58,15 @@ class Pairs:
         return int(self.responses.shape[1])
 
     def total_presentations(self) -> Float[np.ndarray, "stimulus"]:
-        """Return how many presentations the average response to each image rests on."""
+        """Return how many presentations the average response to each image averages."""
         return np.bincount(self.stimulus_index, weights=self.n_presentations, minlength=self.n_stimuli)
 
     def averaged(self) -> StimulusResponses:
-        """Average the trials of each image, weighted by presentations, shape ``(n_stimuli, n_neurons)``."""
+        """Average the trials of each image, weighted by presentations."""
         return _average(self.responses, self.n_presentations, self.stimulus_index, self.n_stimuli)
 
     def repeat_number(self) -> Int[np.ndarray, "trial"]:
-        """Count the trials of each image, 0, 1, 2 … in order of presentation, shape ``(n_trials,)``."""
+        """Count the trials of each image, 0, 1, 2 … in order of presentation."""
         return count_within_group(self.stimulus_index)
 
 
@@ -77,9 +77,9 @@ class Queries:
     Parameters
     ----------
     responses
-        Standardised, shape ``(n_queries, n_neurons)``.
+        Standardised.
     n_presentations
-        How many presentations each query averages, shape ``(n_queries,)``; the noise variance falls with it.
+        How many presentations each query averages; the noise variance falls with it.
     """
 
     responses: Float[np.ndarray, "query neuron"]
@@ -93,12 +93,11 @@ class Gallery:
     Parameters
     ----------
     images
-        In units of contrast, shape ``(n_gallery, n_channels, height, width)``.
+        In units of contrast.
     stimulus_id
-        Identity of each candidate, shape ``(n_gallery,)``; only the ideal observer looks at it.
+        Identity of each candidate; only the ideal observer reads it.
     templates
-        Average responses to the candidates from *other* trials than the queries', shape
-        ``(n_gallery, n_neurons)``, or None. Only reference levels read them.
+        Average responses to the candidates from *other* trials than the queries', or None. Only reference levels read them.
     """
 
     images: ContrastImages
@@ -113,9 +112,9 @@ class RetrievalTask:
     Parameters
     ----------
     queries, gallery
-        What a decoder is given.
+        All that a decoder reads.
     target
-        For each query the position of its image in the gallery, shape ``(n_queries,)``.
+        For each query the position of its image in the gallery.
     """
 
     queries: Queries
@@ -151,7 +150,7 @@ def make_task(pairs: Pairs, kind: QueryKind) -> RetrievalTask:
     Raises
     ------
     DataError
-        If single trials are asked for but every row of the recording already averages several presentations.
+        For single trials, if every row of the recording averages several presentations.
     """
     gallery = Gallery(images=pairs.images, stimulus_id=pairs.stimulus_id)
     if kind == "averaged":

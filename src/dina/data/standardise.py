@@ -16,8 +16,8 @@ class Standardiser:
     Parameters
     ----------
     mean, deviation
-        Of each neuron over training trials, in the units of the responses, shape ``(n_neurons,)``;
-        ``deviation`` is 0 for a neuron that never changed, and such a neuron is 0 after `apply`.
+        Of each neuron over training trials, in the units of the responses. A neuron that never changed has a deviation of 0,
+        and is 0 after `apply`.
     """
 
     mean: Float32[np.ndarray, "neuron"]
@@ -25,7 +25,7 @@ class Standardiser:
 
     @classmethod
     def learn(cls, responses: Responses) -> "Standardiser":
-        """Learn from training trials, shape ``(n_trials, n_neurons)``.
+        """Learn from training trials.
 
         Raises
         ------

@@ -11,6 +11,10 @@ from dina.retrieval.ranks import Retrieval
 from dina.statistics.p_values import permutation_p_value
 from dina.statistics.resampling import clustered_means, clustered_medians, percentile_interval, resample_counts
 
+Values = Float[np.ndarray, "query"]
+Cluster = Int[np.ndarray, "query"]
+Counts = Int[np.ndarray, "resample cluster"]
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -36,16 +40,14 @@ class PairedDifference:
 
 
 def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:
-    """Compare two decoders on the same queries; what both find hard cancels.
+    """Compare two decoders on the same queries; the difficulty of the images cancels.
 
     Parameters
     ----------
     first, second
-        Where the targets stand, in the same direction, for the same queries in the same order.
-    seed
-        Of the bootstrap and of the exchanges.
-    n_resamples
-        Number of bootstrap resamples and of random exchanges.
+        Ranks in the same direction, for the same queries in the same order.
+    seed, n_resamples
+        Of the bootstrap and of the random exchanges.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     >>> compare(perfect, collapsed, seed=0)[0].difference
     0.9
     """
-    if first.n_gallery != second.n_gallery or not np.array_equal(first.image, second.image):
+    if not first.is_paired_with(second):
         raise DataError(
             "A paired comparison needs the same queries and gallery for both decoders; got"
             f" {first.n_queries} queries among {first.n_gallery} and {second.n_queries} among {second.n_gallery}."
@@ -81,13 +83,7 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     return (*differences, _compare_medians("median_rank", first.rank(), second.rank(), cluster, counts, swapped))
 
 
-def _compare_means(
-    measure: str,
-    difference: Float[np.ndarray, "query"],
-    cluster: Int[np.ndarray, "query"],
-    counts: Int[np.ndarray, "resample cluster"],
-    swapped: Int[np.ndarray, "resample cluster"],
-) -> PairedDifference:
+def _compare_means(measure: str, difference: Values, cluster: Cluster, counts: Counts, swapped: Counts) -> PairedDifference:
     """Compare a measure that is a mean over queries: exchanging the decoders flips the sign of an image's difference."""
     observed = float(difference.mean())
     by_image = np.bincount(cluster, weights=difference, minlength=counts.shape[1])
@@ -97,12 +93,7 @@ def _compare_means(
 
 
 def _compare_medians(
-    measure: str,
-    first: Float[np.ndarray, "query"],
-    second: Float[np.ndarray, "query"],
-    cluster: Int[np.ndarray, "query"],
-    counts: Int[np.ndarray, "resample cluster"],
-    swapped: Int[np.ndarray, "resample cluster"],
+    measure: str, first: Values, second: Values, cluster: Cluster, counts: Counts, swapped: Counts
 ) -> PairedDifference:
     """Compare medians: an exchanged image gives its queries' values to the other decoder."""
     observed = float(np.median(first) - np.median(second))

@@ -1,20 +1,25 @@
-"""What everything that decodes must offer: fit on training pairs, then score queries against a gallery."""
+"""The contract of decoders, fit on training pairs and score queries against a gallery; and how validation chooses a model."""
 
-from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int
 
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.retrieval.ranks import target_ranks
 from dina.shapes import Scores
 
 Reads = Literal["images", "templates", "truth", "queries"]
-"""What scores were made from: what a decoder reads or, after a correction of `dina.retrieval.hubness`, all other queries too."""
+"""What scores depend on: the reading of a decoder or, after a correction of `dina.retrieval.hubness`, all queries."""
 
 
 @runtime_checkable
 class Decoder(Protocol):
-    """A model that says how well each gallery image fits each population response.
+    """A model that scores how well each gallery image fits each population response.
 
-    Retrieval, statistics and comparison see only the score matrix, so that every decoder is judged on equal
-    terms.
+    Retrieval, statistics and comparison see only the scores, so that all decoders are judged on equal terms.
 
     Attributes
     ----------
@@ -35,3 +40,56 @@ class Decoder(Protocol):
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return a score for every query and gallery item, larger for a better fit; finite."""
         ...
+
+
+Model = TypeVar("Model", covariant=True)
+
+Setting = dict[str, str | float]
+"""Chosen values by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate(Generic[Model]):
+    """A model that could be chosen, fitted to training data with some setting."""
+
+    model: Model
+    setting: Setting
+    scores: Scores  # of the validation images for the validation responses; image i belongs to response i
+
+
+@dataclass(frozen=True, eq=False)
+class Choice(Generic[Model]):
+    """The model that was chosen, its setting, and its loss (`mean_log_rank`)."""
+
+    model: Model
+    setting: Setting
+    loss: float
+
+
+def choose_by_rank(candidates: Iterable[Candidate[Model]]) -> Choice[Model]:
+    """Choose the candidate with the lowest mean log rank; the first of equals.
+
+    Candidates are judged one by one, so that a generator holds two of them in memory at most.
+
+    Examples
+    --------
+    >>> right, wrong = np.eye(2), 1 - np.eye(2)
+    >>> choose_by_rank([Candidate("a", {"penalty": 1.0}, wrong), Candidate("b", {"penalty": 3.0}, right)]).setting
+    {'penalty': 3.0}
+    """
+    judged = (Choice(each.model, each.setting, mean_log_rank(each.scores)) for each in candidates)
+    return min(judged, key=lambda choice: choice.loss)
+
+
+def mean_log_rank(scores: Scores, target: Int[np.ndarray, "query"] | None = None) -> float:
+    """Return the mean logarithm of the target's rank; lower is better. Without targets, image *i* is that of query *i*.
+
+    Examples
+    --------
+    First and second of two: the mean of log 1 and log 2.
+
+    >>> round(mean_log_rank(np.array([[2.0, 1.0], [2.0, 1.0]])), 3)
+    0.347
+    """
+    shown = np.arange(len(scores)) if target is None else target
+    return float(np.log(target_ranks(scores, shown)).mean())

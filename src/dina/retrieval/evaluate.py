@@ -33,12 +33,12 @@ HUB_PLACES = 10
 class DecodingRow:
     """One row of the decoding table: how well one decoder retrieves in one direction from one kind of query.
 
-    A number is None where it could not be computed; ``reason`` then says why.
+    A number that could not be computed is None; ``reason`` then says why.
 
     Parameters
     ----------
     decoder, preset
-        Which decoder, and with which preset ("" where it has none).
+        Names; the preset is "" for other decoders than dina.
     queries
         "averaged" or "single_trial".
     direction
@@ -54,20 +54,19 @@ class DecodingRow:
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
     chance_top1, chance_top5, chance_top10
-        What guessing would reach.
+        Of guessing.
     p_value
-        Of the mean log rank, under permutation of the assignment of queries to targets with the trials of an image kept together.
+        Of the mean log rank, under permutation of images between queries; the trials of an image stay together.
     reason
-        Why something is missing, or None.
+        Why a number is missing, or None.
     hubness
         Skewness of how often each candidate is among the ten best.
     reads
-        "images", "templates" (a reference level), "truth" (the ideal observer) or "queries" (a correction that reads all
-        queries at once).
+        "images", "templates" (a reference level), "truth" (the ideal observer) or "queries" (a correction that reads all).
     epochs_done, epochs_budget, chosen_epoch, stop_reason
         The training of dina; None for other decoders.
     retrieval
-        The ranks behind the numbers; None where there are none, and in a row that was read from a file.
+        The ranks behind the numbers; None without numbers, and in a row that was read from a file.
     """
 
     decoder: str
@@ -104,14 +103,14 @@ class DecodingRow:
     retrieval: Retrieval | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as ``summary.json`` holds it: null for NaN, and nothing about training where nothing was trained."""
+        """Return the row for ``summary.json``: None for NaN, and training only where there was one."""
         left_out = {"retrieval"} | (set(TRAINING) if self.epochs_done is None else set())
         row = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in left_out}
         return row | {"preset": self.preset or None}
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """Return the row that ``summary.json`` holds; columns that are absent or are no numbers become None.
+        """Read a row of ``summary.json``; columns that are absent or hold no numbers become None.
 
         Raises
         ------
@@ -135,7 +134,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(cell: object) -> float | None:
-    """Return the finite number in a cell, None where there is none."""
+    """Return the finite number in a cell, or None."""
     if isinstance(cell, bool) or not isinstance(cell, str | int | float):
         return None
     try:
@@ -156,18 +155,16 @@ def evaluate(
     seed: int,
     n_resamples: int = 10_000,
 ) -> DecodingRow:
-    """Judge a score matrix.
+    """Turn a score matrix into accuracies with chance levels, intervals and a p-value.
 
     Parameters
     ----------
     decoder, preset, reads, queries
-        Carried into the result; see `DecodingRow`.
+        Copied into the result; see `DecodingRow`.
     scores, target, direction
         As in `retrieve`.
-    seed
+    seed, n_resamples
         Of the bootstrap and the permutations.
-    n_resamples
-        Number of bootstrap resamples and of permutations.
 
     Raises
     ------
@@ -184,10 +181,9 @@ def evaluate(
     """
     found = retrieve(scores, target, direction)
     n_images, chance = len(found.log_rank_sum), ChanceLevels(found.n_gallery)
-    possible = [k for k in TOP_K if k <= found.n_gallery]
-    missing = [str(k) for k in TOP_K if k not in possible]
+    missing = [str(k) for k in TOP_K if k > found.n_gallery]
     top: dict[str, Any] = {}
-    for k in possible:
+    for k in TOP_K[: len(TOP_K) - len(missing)]:
         accuracy = float(found.top(k).mean())
         low, high = wilson_interval(accuracy, n_images)
         top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": chance.top(k)}

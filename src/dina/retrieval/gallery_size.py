@@ -12,17 +12,9 @@ from dina.statistics.resampling import clustered_means, percentile_interval, res
 
 @dataclass(frozen=True, eq=False)
 class GallerySizeResult:
-    """Top-1 accuracy of one decoder against the size of the gallery.
+    """Top-1 accuracy of one decoder against the size of the gallery, averaged over all galleries of that size.
 
-    Parameters
-    ----------
-    gallery_size
-        Number of candidates, shape ``(n_sizes,)``.
-    top1, top1_low, top1_high
-        Accuracy in [0, 1] averaged over all galleries of that size, and the ends of its bootstrap interval over
-        images, shape ``(n_sizes,)``.
-    chance
-        1 / size, shape ``(n_sizes,)``.
+    ``low`` and ``high`` are the ends of the bootstrap interval over images. Chance is 1 / size.
     """
 
     gallery_size: Int[np.ndarray, "size"]
@@ -55,10 +47,8 @@ def accuracy_by_gallery_size(
         Ranks in the full gallery.
     gallery_size
         Sizes, each between 2 and the full gallery.
-    generator
-        For the bootstrap over images.
-    n_resamples
-        Number of bootstrap resamples.
+    generator, n_resamples
+        Of the bootstrap over images.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Hubs, which crowd the best places of every query: how strong they are, and corrections that look at all queries at once."""
+"""Hubs, candidates among the best of many queries: how strong they are, and corrections that read all queries at once."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,6 @@ TOLERANCE = 1e-6  # of the logarithm of a column's share, at which Sinkhorn's it
 def count_occurrences(scores: Scores, k: int = 10) -> Float[np.ndarray, "gallery"]:
     """Count how often each gallery item is among the best ``k`` of a query; ties share the places.
 
-    Parameters
-    ----------
-    scores
-        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
-    k
-        Between 1 and the gallery size.
-
     Examples
     --------
     The first item is the best of every query:
@@ -38,14 +31,11 @@ def count_occurrences(scores: Scores, k: int = 10) -> Float[np.ndarray, "gallery
     # mid-ranks are the mean of the lowest and the highest place that tied items share
     n_better = rankdata(-scores, method="min", axis=1) - 1
     n_tied = 2 * (ranks - n_better) - 1
-    occurrences: np.ndarray = np.clip((k - n_better) / n_tied, 0.0, 1.0).sum(axis=0)
-    return occurrences
+    return np.asarray(np.clip((k - n_better) / n_tied, 0.0, 1.0).sum(axis=0))
 
 
 def measure_hubness(scores: Scores, k: int = 10) -> float:
-    """Return the skewness of the k-occurrences over the gallery: 0 without hubs, above 1 with strong ones.
-
-    Arguments as `count_occurrences`. 0 where every item occurs equally often.
+    """Return the skewness of `count_occurrences` over the gallery: 0 without hubs, above 1 with strong ones.
 
     References
     ----------
@@ -68,9 +58,9 @@ def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.nda
     Parameters
     ----------
     scores
-        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+        Larger is better, dimensionless, finite.
     k
-        Neighbours on either side; all where there are fewer.
+        Neighbours of queries and of candidates; all where there are fewer.
 
     Raises
     ------
@@ -102,18 +92,18 @@ def rescale_by_neighbours(scores: Scores, k: int = N_NEIGHBOURS) -> Float[np.nda
 
 
 def balance_by_sinkhorn(scores: Scores, temperature: float | None = None) -> Float[np.ndarray, "query gallery"]:
-    r"""Turn scores into the logarithm of an assignment in which every candidate is the answer to equally many queries.
+    """Turn scores into the logarithm of an assignment in which every candidate is the answer to equally many queries.
 
-    This holds for a test set in which each image was shown equally often, and using it raises accuracy. Nothing of the
-    kind is known about a single new response.
+    Each image of a test set was shown equally often, and this knowledge raises accuracy. A single new response gives no such
+    knowledge.
 
     Parameters
     ----------
     scores
-        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+        Larger is better, dimensionless, finite.
     temperature
-        Of the softmax, in units of the scores, above 0; None for the standard deviation of a query's scores over candidates,
-        averaged over queries, divided by three.
+        Of the softmax, in units of the scores, above 0; None for a third of the standard deviation of a query's scores over
+        candidates, averaged over queries.
 
     Raises
     ------
@@ -149,4 +139,4 @@ CORRECTIONS: dict[str, Callable[[Scores], Float[np.ndarray, "query gallery"]]] =
     "csls": rescale_by_neighbours,
     "sinkhorn": balance_by_sinkhorn,
 }
-"""Every correction by name; the name is added to that of the decoder in tables."""
+"""Every correction by name; tables add it to the name of the decoder."""

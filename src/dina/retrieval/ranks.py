@@ -16,22 +16,20 @@ DIRECTIONS: tuple[Direction, ...] = ("image_from_response", "response_from_image
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Where the target of every query stands; every accuracy follows from it.
+    """The place of the target of every query, from which every accuracy follows.
 
     Parameters
     ----------
     n_better, n_tied
-        For each query how many of the other candidates score above its target, and how many the same, shape
-        ``(n_queries,)``.
+        For each query how many of the other candidates score above its target, and how many the same.
     image
-        For each query which image it is about (position in the gallery of images), shape ``(n_queries,)``. Queries
-        about one image are not independent and are resampled together.
+        The image of each query (position in the gallery of images). Queries of one image are not independent and are
+        resampled together.
     n_gallery
         Number of candidates.
     log_rank_sum
-        Null for the permutation test, shape ``(n_images, n_images)``: entry (i, j) sums the logarithm of the
-        mid-rank over the queries about the i-th distinct image if the j-th were their target. The diagonal is what
-        was observed.
+        For the permutation test: entry (i, j) sums the logarithm of the mid-rank over the queries of the i-th distinct image
+        if the j-th were their target. The diagonal was observed.
     """
 
     n_better: Int[np.ndarray, "query"]
@@ -76,12 +74,7 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class ChanceLevels:
-    """The chance levels: accuracies of a decoder whose scores carry no information.
-
-    Parameters
-    ----------
-    n_gallery
-        Number of candidates.
+    """Accuracies of a decoder whose scores carry no information, among ``n_gallery`` candidates.
 
     Examples
     --------
@@ -128,14 +121,14 @@ def count_better_and_tied(
     Parameters
     ----------
     scores
-        Larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+        Larger is better, dimensionless, finite.
     target
-        Position in the gallery of the image truly shown, shape ``(n_queries,)``.
+        Position in the gallery of the image truly shown.
 
     Returns
     -------
     n_better, n_tied
-        Each of shape ``(n_queries,)``; the target itself is in neither.
+        The target itself is in neither.
 
     Raises
     ------
@@ -164,11 +157,6 @@ def target_ranks(scores: Scores, target: Int[np.ndarray, "query"]) -> Float[np.n
 
     A decoder whose scores are all equal gets rank ``(n_gallery + 1) / 2``, which is chance, not 1.
 
-    Raises
-    ------
-    DataError
-        As `count_better_and_tied`.
-
     Examples
     --------
     >>> target_ranks(np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 1.0]]), np.array([2, 0]))
@@ -186,12 +174,11 @@ def all_ranks(scores: Scores) -> Float[np.ndarray, "query gallery"]:
     >>> all_ranks(np.array([[3.0, 1.0, 1.0]]))
     array([[1. , 2.5, 2.5]])
     """
-    ranks: np.ndarray = rankdata(-scores, axis=1)
-    return ranks
+    return np.asarray(rankdata(-scores, axis=1))
 
 
 def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direction) -> Retrieval:
-    """Find the target of every query, from the response its image or from the image its response.
+    """Find the target of every query: the image of a response, or the response to an image.
 
     ``image_from_response`` ranks the gallery of images for each response. In ``response_from_image`` each image is a query.
     Its candidates are the responses of *one repeat* (the n-th trial of every image), so the gallery holds one response per
@@ -202,10 +189,9 @@ def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direct
     Parameters
     ----------
     scores
-        From a decoder, larger is better, dimensionless, shape ``(n_queries, n_gallery)``, finite.
+        Larger is better, dimensionless, finite.
     target
-        Position in the gallery of the image shown in each query, shape ``(n_queries,)``; trials of one image in order
-        of presentation.
+        Position in the gallery of the image shown in each query; trials of one image in order of presentation.
     direction
         "image_from_response" or "response_from_image".
 
@@ -238,9 +224,8 @@ def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direct
 
 
 def _complete_repeats(image: Int[np.ndarray, "query"], n_images: int) -> Int[np.ndarray, "repeat image"]:
-    """List for each repeat that every image has the query of each image, in order of image."""
+    """List the query of each image, in order of image, for each repeat that every image has."""
     counts = np.bincount(image, minlength=n_images)
     order = np.argsort(image, kind="stable")
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    rows: np.ndarray = order[first[None, :] + np.arange(counts.min())[:, None]]
-    return rows
+    return np.asarray(order[first[None, :] + np.arange(counts.min())[:, None]])

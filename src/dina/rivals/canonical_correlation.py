@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 from dina.models.gram_matrices import eigenvectors_of
 from dina.randomness import seed_for
-from dina.retrieval.choice import Setting
+from dina.retrieval.decoder import Setting
 from dina.rivals.linear_maps import LinearRival
 from dina.shapes import Scores
 

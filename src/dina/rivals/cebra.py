@@ -17,7 +17,7 @@ from jaxtyping import Float32
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import generator_for, seed_for
-from dina.retrieval.choice import Candidate
+from dina.retrieval.decoder import Candidate
 from dina.rivals.image_components import GaborComponents
 from dina.rivals.ridge import Ridge
 from dina.rivals.validated_decoder import ValidatedDecoder

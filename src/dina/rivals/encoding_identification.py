@@ -13,7 +13,7 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.encoding import EncodingModel, Windows
 from dina.models.encoding_weights import GlobalWeights, LocalWeights
 from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals, repeat_differences
-from dina.retrieval.choice import Candidate, Setting
+from dina.retrieval.decoder import Candidate, Setting
 from dina.rivals.front_ends import FRONT_ENDS, FrontEnd
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores

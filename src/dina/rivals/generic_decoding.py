@@ -11,7 +11,7 @@ from torch import Tensor
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
-from dina.retrieval.choice import Candidate
+from dina.retrieval.decoder import Candidate
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores
 from dina.statistics.correlation import correlate_all_rows

@@ -11,7 +11,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import cosine_similarity
 
-from dina.retrieval.choice import Setting
+from dina.retrieval.decoder import Setting
 from dina.rivals.linear_maps import LinearRival
 from dina.shapes import Scores
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from sklearn.metrics.pairwise import cosine_similarity
 
 from dina.models.gram_matrices import eigenvectors_of
-from dina.retrieval.choice import Setting
+from dina.retrieval.decoder import Setting
 from dina.rivals.linear_maps import LinearRival
 from dina.shapes import Scores
 

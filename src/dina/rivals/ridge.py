@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import seed_for
-from dina.retrieval.choice import Candidate
+from dina.retrieval.decoder import Candidate
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import Scores

@@ -7,7 +7,7 @@ import torch
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
-from dina.retrieval.choice import Candidate, Setting, choose_by_rank
+from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
 from dina.shapes import Scores
 
 

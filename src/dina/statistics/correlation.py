@@ -14,12 +14,12 @@ def correlate_columns(
     Parameters
     ----------
     first, second
-        In any units, shape ``(n_observations, n_variables)``, finite.
+        In any units, finite.
 
     Returns
     -------
     correlation
-        In [-1, 1], float64, shape ``(n_variables,)``; NaN where a column is constant.
+        In [-1, 1], float64; NaN where a column is constant.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def correlate_all_rows(
     Parameters
     ----------
     first, second
-        In any units, shapes ``(n_rows, n_variables)`` and ``(n_others, n_variables)``, finite.
+        In any units, finite.
 
     Returns
     -------
     correlation
-        In [-1, 1], float64, shape ``(n_rows, n_others)``; NaN where a row is constant.
+        In [-1, 1], float64; NaN where a row is constant.
 
     Raises
     ------
@@ -86,24 +86,22 @@ def signal_correlations(
     second: Float[np.ndarray, "same_stimulus same_neuron"],
     chosen: Int[np.ndarray, "chosen"] | None = None,
 ) -> Float32[np.ndarray, "row neuron"]:
-    r"""Correlate the tuning of neurons across images, one neuron's from some trials and the other's from other trials.
+    """Correlate the tuning of neurons across images, from different trials for the two neurons of a pair.
 
-    Noise that two neurons share is in no product of different trials, so it does not pass for shared tuning, as it does when
-    both are averaged over the same trials.
+    Two neurons share noise within a trial, not across trials. Averages over the same trials would mistake it for shared tuning.
 
     Parameters
     ----------
     first, second
-        Responses to the same images averaged over different trials, any unit, shape ``(n_stimuli, n_neurons)``
-        (`dina.statistics.repeats.average_halves`).
+        Responses to the same images averaged over different trials (`dina.statistics.repeats.average_halves`), any unit.
     chosen
-        Neurons that make up the rows of the result; None for all.
+        Neurons of the rows of the result; None for all.
 
     Returns
     -------
     correlation
-        Mean of both ways round, in [-1, 1], float32, shape ``(n_chosen, n_neurons)``; smaller in size the less
-        reliable the neurons are; on the diagonal the split-half reliability; NaN where a half is constant.
+        Mean over both assignments of the halves, in [-1, 1]; nearer to 0 the less reliable the neurons are; on the diagonal
+        the split-half reliability; NaN where a half is constant.
 
     Raises
     ------
@@ -135,20 +133,20 @@ def signal_correlations(
 def noise_correlations(
     residuals: Float[np.ndarray, "row neuron"], chosen: Int[np.ndarray, "chosen"] | None = None
 ) -> Float32[np.ndarray, "row_neuron neuron"]:
-    r"""Correlate what the responses of neurons have besides their average response to each image.
+    """Correlate the deviations of responses from the average response to each image.
 
     Parameters
     ----------
     residuals
-        Independent rows without signal, for example differences between repeats of one image, any unit, shape
-        ``(n_rows, n_neurons)``. Residuals about the mean of a few repeats are not independent; differences are.
+        Independent rows without signal, any unit: differences between repeats of one image. Residuals about the mean of a few
+        repeats are not independent.
     chosen
-        Neurons that make up the rows of the result; None for all.
+        Neurons of the rows of the result; None for all.
 
     Returns
     -------
     correlation
-        In [-1, 1], float32, shape ``(n_chosen, n_neurons)``; NaN where a neuron never varies.
+        In [-1, 1]; NaN where a neuron never varies.
 
     References
     ----------
@@ -175,7 +173,7 @@ def standardise_columns(values: Float[np.ndarray, "row neuron"]) -> Float32[np.n
 
 
 def _bounded(correlation: Float32[np.ndarray, "row neuron"]) -> Float32[np.ndarray, "row neuron"]:
-    """Take away the rounding that leads beyond one."""
+    """Remove rounding errors beyond one."""
     return np.clip(correlation, np.float32(-1), np.float32(1), out=correlation)
 
 

@@ -1,4 +1,4 @@
-"""Which two neurons are coupled in their noise, given all the others: the precision matrix, estimates with errors, and the surest pairs."""
+"""Pairs of neurons whose noise is coupled, given all other neurons: the precision matrix, estimates with errors, the surest pairs."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -23,11 +23,11 @@ class Precision:
     Parameters
     ----------
     inverse_private
-        :math:`D^{-1}`, shape ``(n_neurons,)``.
+        :math:`D^{-1}`.
     shared
-        :math:`R`, shape ``(n_neurons, n_components)``.
+        :math:`R`.
     added
-        A symmetric sparse matrix that is added, shape ``(n_neurons, n_neurons)``: couplings of single pairs; or None.
+        A symmetric sparse matrix of neurons by neurons that is added: couplings of single pairs; or None.
     """
 
     inverse_private: Float[np.ndarray, "neuron"]
@@ -36,14 +36,14 @@ class Precision:
 
     @classmethod
     def of(cls, private: Float[np.ndarray, "neuron"], loadings: Float[np.ndarray, "neuron component"]) -> Self:
-        """Invert a covariance by Woodbury's identity: private variances, positive, and loadings of what is shared."""
+        """Invert a covariance by Woodbury's identity, from positive private variances and loadings of shared noise."""
         weighted = loadings / private[:, None]
         inner = np.eye(loadings.shape[1], dtype=loadings.dtype) + loadings.T @ weighted
         shared = solve_triangular(cholesky(inner, lower=True), weighted.T, lower=True).T
         return cls(1 / private, np.ascontiguousarray(shared))
 
     def diagonal(self) -> Float[np.ndarray, "neuron"]:
-        """Return its diagonal: one over each neuron's variance given all the others."""
+        """Return the diagonal: one over each neuron's variance given all the others."""
         diagonal = self.inverse_private - np.einsum("nk,nk->n", self.shared, self.shared)
         return diagonal if self.added is None else diagonal + self.added.diagonal()
 
@@ -64,19 +64,12 @@ class Precision:
         return correlation
 
     def with_pairs(self, pairs: Int[np.ndarray, "pair 2"], correlation: Float[np.ndarray, "pair"]) -> "Precision":
-        r"""Return the precision in which some pairs have given partial correlations.
+        r"""Return the precision in which some different pairs of different neurons have given partial correlations in (-1, 1).
 
-        Each pair's block becomes that of two neurons with noise that they share with no other: off the diagonal
+        Each pair's block becomes that of two neurons that share noise with no other neuron: off the diagonal
         :math:`-\rho \sqrt{P_{ii} P_{jj}} / (1 - \rho^2)`, and the diagonal grows as :math:`1 / (1 - \rho^2)`; both relative to
-        the partial correlation that they had. Neurons in several pairs grow by each, so that their partial correlations
-        fall short of those given.
-
-        Parameters
-        ----------
-        pairs
-            Different pairs of different neurons.
-        correlation
-            Their partial correlations, in (-1, 1).
+        their partial correlation before. The diagonal of a neuron in several pairs grows with each pair, so that its partial
+        correlations fall short of those given.
 
         Examples
         --------
@@ -101,22 +94,13 @@ class Precision:
     def partial_correlations(self, chosen: Int[np.ndarray, "chosen"] | None = None) -> Float[np.ndarray, "row neuron"]:
         r"""Return the correlation of each pair given all other neurons, :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
 
-        Parameters
-        ----------
-        chosen
-            Neurons that make up the rows of the result; None for all.
-
-        Returns
-        -------
-        correlation
-            In [-1, 1], shape ``(n_chosen, n_neurons)``; 1 for a neuron with itself.
+        ``chosen`` neurons make up the rows; None for all. A neuron has a correlation of 1 with itself.
 
         Examples
         --------
         Two neurons driven by a third one correlate, but not once its response is known:
 
-        >>> heard = np.array([[1.0], [1.0], [1.0]])
-        >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), heard)
+        >>> precision = Precision.of(np.array([1.0, 1.0, 1e-9]), np.ones((3, 1)))
         >>> precision.partial_correlations().round(3)[0]
         array([1.   , 0.   , 0.577])
         """
@@ -138,15 +122,15 @@ def scale_columns(residuals: Float[np.ndarray, "row neuron"]) -> Float[np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class CouplingEstimate:
-    r"""Partial correlations of noise without the pull that shrinkage exerts on them.
+    r"""Partial correlations of noise, corrected for the bias of shrinkage.
 
-    Shrinkage makes an inverse possible, and it hides the few pairs that are strongly coupled among millions that are not.
-    The estimate takes one step from the shrunk precision :math:`P` towards the data,
+    Shrinkage makes the covariance invertible, but it hides the few coupled pairs among millions of others. The estimate takes
+    one step from the shrunk precision :math:`P` towards the data,
 
     .. math:: T = 2P - P S P,
 
-    which cancels the bias of P to first order; with :math:`w = Px` for every row x of residuals its entries are
-    :math:`2P_{ij} - \langle w_i w_j \rangle`, and their standard error that of the mean of :math:`w_i w_j`, whatever the
+    which cancels the bias of P to first order. With :math:`w = Px` for every row x of residuals its entries are
+    :math:`2P_{ij} - \langle w_i w_j \rangle`, and their standard error is that of the mean of :math:`w_i w_j`, whatever the
     distribution of responses.
 
     Parameters
@@ -154,9 +138,9 @@ class CouplingEstimate:
     precision
         Shrunk, of residuals with unit variance.
     shrinkage
-        By how much, in (0, 1].
+        In (0, 1].
     innovations
-        :math:`w`, shape ``(n_rows, n_neurons)``.
+        :math:`w`.
 
     References
     ----------
@@ -170,15 +154,10 @@ class CouplingEstimate:
 
     @classmethod
     def of(cls, residuals: Float[np.ndarray, "row neuron"], shrinkage: float | None = None) -> "CouplingEstimate":
-        """Estimate from independent rows of noise with mean zero, of fewer trials than neurons if need be.
+        """Estimate from independent rows of noise with mean zero, in any unit; there may be fewer rows than neurons.
 
-        Parameters
-        ----------
-        residuals
-            Any unit, shape ``(n_rows, n_neurons)``. Each neuron is scaled to unit variance first, so that shrinkage treats all
-            alike; a neuron that never varies is independent of all others.
-        shrinkage
-            In (0, 1]; None for that of Ledoit and Wolf.
+        Each neuron is scaled to unit variance first, so that shrinkage treats all alike. A neuron that never varies counts as
+        independent of all others. Without ``shrinkage`` in (0, 1] that of Ledoit and Wolf is used.
 
         Raises
         ------
@@ -203,14 +182,9 @@ class CouplingEstimate:
     def rows(
         self, chosen: Int[np.ndarray, "chosen"]
     ) -> tuple[Float32[np.ndarray, "row_neuron neuron"], Float32[np.ndarray, "row_neuron neuron"]]:
-        """Return couplings of chosen neurons with all, and how many standard errors they are from 0.
+        """Return couplings of chosen neurons with all, and by how many standard errors they differ from 0.
 
-        Returns
-        -------
-        coupling
-            Partial correlation, nominally in [-1, 1]; clipped there; shape ``(n_chosen, n_neurons)``; 1 with itself.
-        z
-            Same shape; 0 with itself.
+        Couplings are partial correlations, clipped to [-1, 1]. A neuron has a coupling of 1 and a distance of 0 with itself.
         """
         n_rows = len(self.innovations)
         chosen_innovations = self.innovations[:, chosen]
@@ -228,24 +202,12 @@ class CouplingEstimate:
 
 @dataclass(frozen=True, eq=False)
 class CoupledPairs:
-    """The surest pairs, surest first.
+    """The surest pairs, surest first."""
 
-    Parameters
-    ----------
-    pairs
-        Indices of neurons, the smaller first, shape ``(n_kept, 2)``.
-    coupling
-        Partial correlation of their noise, shape ``(n_kept,)``.
-    p_value
-        Two-sided, of no coupling.
-    adjusted_p
-        Adjusted for all pairs of the population (Benjamini-Hochberg).
-    """
-
-    pairs: Int[np.ndarray, "kept 2"]
-    coupling: Float[np.ndarray, "kept"]
-    p_value: Float[np.ndarray, "kept"]
-    adjusted_p: Float[np.ndarray, "kept"]
+    pairs: Int[np.ndarray, "kept 2"]  # indices of neurons, the smaller first
+    coupling: Float[np.ndarray, "kept"]  # partial correlation of their noise
+    p_value: Float[np.ndarray, "kept"]  # two-sided, of no coupling
+    adjusted_p: Float[np.ndarray, "kept"]  # for all pairs of the population (Benjamini-Hochberg)
 
     def select(self, keep: Bool[np.ndarray, "kept"] | Int[np.ndarray, "chosen"]) -> "CoupledPairs":
         """Return the marked pairs, or those at the given positions."""
@@ -253,16 +215,9 @@ class CoupledPairs:
 
 
 def chance_spread(residuals: Float[np.ndarray, "row neuron"], shrinkage: float, generator: np.random.Generator) -> float:
-    """Return the root mean square of z of uncoupled neurons, at least 1: rows permuted, each neuron by itself.
+    """Return the root mean square of z of uncoupled neurons, at least 1, from rows permuted for each neuron separately.
 
-    With more neurons than rows it exceeds 1, because every estimate then leans on the chance couplings of all others.
-
-    Parameters
-    ----------
-    residuals, shrinkage
-        As in `CouplingEstimate.of`.
-    generator
-        Of the permutations.
+    With more neurons than rows it exceeds 1, because every estimate then depends on the chance couplings of all others.
     """
     estimate = CouplingEstimate.of(generator.permuted(residuals, axis=0), shrinkage)
     n_neurons = residuals.shape[1]
@@ -272,16 +227,9 @@ def chance_spread(residuals: Float[np.ndarray, "row neuron"], shrinkage: float, 
 
 
 def find_coupled_pairs(estimate: CouplingEstimate, n_kept: int, spread: float = 1.0) -> CoupledPairs:
-    """Look at all pairs, some rows of neurons at a time, and keep the ``n_kept`` that are furthest from no coupling.
+    """Find the ``n_kept`` pairs that differ most from no coupling.
 
-    Parameters
-    ----------
-    estimate
-        Of the couplings of all pairs.
-    n_kept
-        How many pairs to keep.
-    spread
-        Deviation of z where nothing is coupled (`chance_spread`).
+    ``spread`` is the standard deviation of z over uncoupled pairs (`chance_spread`).
 
     Examples
     --------
@@ -310,8 +258,8 @@ def find_coupled_pairs(estimate: CouplingEstimate, n_kept: int, spread: float = 
 def _ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
     """Return how far to shrink a sample covariance towards equal, independent variances, in [0, 1].
 
-    It is what scikit-learn calls by the same name for data of mean zero, but takes all norms from the products
-    between rows where these are fewer than neurons, which is ten times faster for some thousand neurons.
+    The same as scikit-learn's function for data of mean zero. With fewer rows than neurons all norms come from products of
+    rows, which is ten times faster for some thousand neurons.
     """
     n_rows, n_neurons = residuals.shape
     if n_rows < 2 or not np.any(residuals):
@@ -326,7 +274,7 @@ def _ledoit_wolf_shrinkage(residuals: Float[np.ndarray, "row neuron"]) -> float:
 
 
 def _shrunk_precision(scaled: Float[np.ndarray, "row neuron"], shrinkage: float) -> Precision:
-    """Return the precision of the shrunk covariance of columns of unit variance, also of fewer rows than neurons."""
+    """Return the precision of the shrunk covariance of columns of unit variance."""
     if len(scaled) > scaled.shape[1]:  # as many components as neurons hold the same covariance
         value, vector = np.linalg.eigh((scaled.T @ scaled / len(scaled)).astype(np.float64))
         square_root = (vector * np.sqrt(np.maximum(value, 0))).astype(scaled.dtype)

@@ -1,4 +1,4 @@
-"""One number that an analysis found, with its interval and what the same number is where there is nothing to find."""
+"""One number that an analysis found, with its interval and its null: the range of the same number without an effect."""
 
 import math
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Finding:
     low, high
         Ends of its 95 % interval; NaN where there is none.
     null_low, null_high
-        Central 95 % of the same statistic where there is nothing to find; NaN where there is no null.
+        Central 95 % of the same statistic without an effect; NaN where there is no null.
     null
-        What that null is, in words, for example "pairs shuffled across images"; "" where there is none.
+        The null in words, for example "pairs shuffled across images"; "" where there is none.
     reason
         Why something is NaN; "" where nothing is.
 
@@ -70,33 +70,31 @@ class Finding:
         fewest_null: int = FEWEST_DEFINED,
         no_null: str = "",
     ) -> Self:
-        """Make a finding from its bootstrap resamples and from draws where there is nothing to find.
+        """Make a finding from its bootstrap resamples and from draws under the null.
 
-        The interval and the null are the central 95 % of the draws that are defined. With fewer than twenty draws, or where
-        too few of the resamples define the statistic, there is none: the resamples left would be those in which more was
-        found. A value that is not defined has no interval.
+        The interval and the null are the central 95 % of the defined draws. There is none with fewer than twenty draws, or if
+        too few resamples define the statistic: the others would be those in which more was found. An undefined value has no
+        interval.
 
         Parameters
         ----------
         name, value, units, n, null
             As in `Finding`; the words of a null that cannot be given are left out.
         resamples
-            The statistic in bootstrap resamples, NaN where it is not defined; None for no interval.
+            The statistic in bootstrap resamples, NaN where undefined; None for no interval.
         null_draws
-            The statistic where there is nothing to find, NaN where it is not defined; None for no null.
+            The statistic under the null, NaN where undefined; None for no null.
         reason
             Why the value is NaN, if it is.
-        least_defined
-            Share of the resamples that must define the statistic.
+        least_defined, least_null_defined
+            Share of the resamples, and of the draws of the null, that must define the statistic.
         interval
-            Ends of the interval where it is not made of resamples, for example by the jackknife.
+            Ends of an interval that is not made of resamples, for example by the jackknife.
         null_range
-            Ends of the null where it is not made of draws: twice a known chance level, or, where only a few draws can be had,
+            Ends of a null that is not made of draws: twice a known chance level, or, with only a few draws,
             `dina.statistics.intervals.prediction_range`.
-        least_null_defined
-            Share of the draws of the null that must define the statistic.
         fewest_null
-            How many of these draws must: twenty, or fewer where they are all that there can be.
+            How many draws of the null must define the statistic: twenty, or fewer where no more are possible.
         no_null
             Why there are no draws of a null, where a reader would expect some.
 
@@ -134,21 +132,14 @@ class Finding:
         null: str,
         reason: str = "It is not defined for these data.",
     ) -> Self:
-        """Make a finding from one array: the value, then its resamples, then as many draws where there is nothing to find.
+        """Make a finding from one array: the value, then its resamples, then as many draws under the null.
 
         Parameters
         ----------
         name, units, n, null, reason
             As in `from_draws`.
         rows
-            NaN where the statistic is not defined, for example from `dina.analyses.paired_resampling.PairedResampling`.
-
-        Examples
-        --------
-        >>> rows = np.concatenate([[0.5], np.linspace(0.4, 0.6, 41), np.linspace(0.0, 0.1, 41)])
-        >>> finding = Finding.from_rows("top1", rows, "1", 40, "shuffled pairs")
-        >>> round(finding.low, 3), round(finding.null_high, 4), finding.beats_null
-        (0.405, 0.0975, True)
+            NaN where the statistic is undefined, for example from `dina.analyses.paired_resampling.PairedResampling`.
         """
         resamples, null_draws = np.split(rows[1:], 2)
         return cls.from_draws(name, float(rows[0]), units, n, resamples, null_draws, null, reason)

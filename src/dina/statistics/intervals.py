@@ -63,14 +63,7 @@ def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[floa
 
 
 def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tuple[float, float]:
-    """Return the 95 % interval of a statistic from its values without each item in turn; NaN where one is not defined.
-
-    Parameters
-    ----------
-    value
-        Of all items, any unit.
-    without
-        Without each item, same unit, shape ``(n_items,)``.
+    """Return the 95 % interval of a statistic from its values without each item in turn; NaN if one of these is undefined.
 
     References
     ----------
@@ -97,18 +90,7 @@ def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVE
     r"""Return the half width of the prediction interval of a few draws: one more draw lies in it with probability ``level``.
 
     Quantiles of few draws are too narrow: one more draw lies outside all n of them in 2 of n + 1 cases, with four draws in 40 %.
-
-    Parameters
-    ----------
-    draws
-        Independent draws of one or several statistics, any unit, shape ``(n_draws, ...)``, at least two.
-    level
-        Probability in (0, 1).
-
-    Returns
-    -------
-    reach
-        Half width of the range about the mean of the draws, unit of the draws, shape ``(...)``.
+    The interval lies about the mean of the draws, which are independent and may be of several statistics.
 
     Raises
     ------
@@ -132,14 +114,9 @@ def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVE
 
 
 def prediction_range(draws: Float[np.ndarray, "draw"], centre: float | None = None) -> tuple[float, float]:
-    """Return where one more draw of a statistic would lie with a probability of 95 %.
+    """Return the range in which one more draw of a statistic would lie with a probability of 95 %.
 
-    Parameters
-    ----------
-    draws
-        Independent draws, any unit, shape ``(n_draws,)``, at least two.
-    centre
-        What the draws lie about, for example 0 for a difference between two draws; None for their mean.
+    The range lies about ``centre``, for example 0 for a difference between two draws; None for the mean of the draws.
 
     Examples
     --------

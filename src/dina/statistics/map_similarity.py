@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import t as student
 from torch import Tensor
 
 from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.resampling import LEVEL, percentile_interval
+from dina.statistics.intervals import jackknife_interval
+from dina.statistics.resampling import percentile_interval
 
 STABILISERS = (0.01, 0.03)
 """K₁ and K₂ of Wang et al. (2004)."""
@@ -36,16 +36,16 @@ def structural_similarity(
     Parameters
     ----------
     first, second
-        Maps in the same, any unit, shape ``(n_maps, height, width)``, finite.
+        Maps in the same, any unit, finite.
     data_range
-        Span of the values that counts as full contrast, in the unit of the maps, positive, shape ``(n_maps,)``.
+        Span of the values that counts as full contrast, in the unit of the maps, positive.
     deviation
         Standard deviation of the Gaussian window, in places.
 
     Returns
     -------
     similarity
-        In [-1, 1], shape ``(n_maps,)``; exactly 1 for equal maps.
+        In [-1, 1]; exactly 1 for equal maps.
 
     Raises
     ------
@@ -56,9 +56,9 @@ def structural_similarity(
     -----
     With local means :math:`\mu`, variances :math:`\sigma^2` and covariance :math:`\sigma_{ab}` under the window,
     :math:`(2\mu_a\mu_b + C_1)(2\sigma_{ab} + C_2) / ((\mu_a^2 + \mu_b^2 + C_1)(\sigma_a^2 + \sigma_b^2 + C_2))`
-    with :math:`C_i = (K_i L)^2`, averaged over **all** places. At a border the window is cut off and what is left of
-    it is scaled to a sum of 1: feature maps are often no larger than the window, so that no inner part could be kept.
-    (Packages mirror the map, or leave a frame of five places out; away from the border all agree.)
+    with :math:`C_i = (K_i L)^2`, averaged over **all** places. At a border the window is cut off and the rest of it scaled to
+    a sum of 1, because feature maps are often no larger than the window. (Packages mirror the map, or leave out a frame of
+    five places; away from the border all agree.)
 
     References
     ----------
@@ -89,15 +89,8 @@ def structural_similarity_of_all_pairs(
 ) -> Float[np.ndarray, "channel row other"]:
     """Return the structural similarity of every map of ``first`` with every map of ``second``, channel by channel.
 
-    Means and variances under the window are computed once for each map; only the product is made for every pair, one
-    row of pairs of one channel at a time.
-
-    Parameters
-    ----------
-    first, second
-        Maps in the same, any unit, shapes ``(n_rows, n_channels, height, width)`` and ``(n_others, …)``, finite.
-    data_range, deviation
-        As in `structural_similarity`, one range for each channel.
+    Arguments as in `structural_similarity`, with one range for each channel. Means and variances under the window are
+    computed once for each map; only the product is made for every pair.
 
     Raises
     ------
@@ -117,9 +110,8 @@ def structural_similarity_of_all_pairs(
         for number in range(len(first)):  # one row of pairs of one channel stays within the processor's cache
             one = slice(number, number + 1)
             product = window.blur(other_maps * maps[:, one])
-            result[channel, number] = _similarity(
-                (mean[:, one], variance[:, one]), moments, product, constants[:, channel]
-            ).numpy()
+            of_one = mean[:, one], variance[:, one]
+            result[channel, number] = _similarity(of_one, moments, product, constants[:, channel]).numpy()
     return result
 
 
@@ -172,12 +164,12 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
     Parameters
     ----------
     first, second
-        One row for every image, in any unit, shapes ``(n_images, n_features)`` and ``(n_images, n_other_features)``.
+        One row for every image, in any unit.
 
     Returns
     -------
     alignment
-        At most 1; NaN if one of them is the same for all images.
+        At most 1; NaN if one description is the same for all images.
 
     Raises
     ------
@@ -208,13 +200,7 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
 
 
 def gram_of(features: Float[np.ndarray, "image feature"]) -> Float[np.ndarray, "image image"]:
-    """Return the products of all pairs of rows, all that alignment needs to know of a description.
-
-    Parameters
-    ----------
-    features
-        One row for every image, in any unit, shape ``(n_images, n_features)``.
-    """
+    """Return the products of all pairs of rows (images), from which the alignment of a description follows."""
     values = features.astype(np.float64)
     values -= values.mean(axis=0)  # changes nothing after centring, but keeps the numbers small
     return np.asarray(values @ values.T)
@@ -227,23 +213,10 @@ def compare_by_cka(
     seed: int,
     n_permutations: int = 1000,
 ) -> Finding:
-    """Return the linear kernel alignment with its interval over images and its range for images that do not correspond.
+    """Return the linear kernel alignment as a finding with its interval over images; null: images permuted.
 
-    Parameters
-    ----------
-    name
-        Of the finding.
-    first, second
-        From `gram_of`, for the same images in the same order.
-    seed
-        Of permutations and groups.
-    n_permutations
-        Behind the null.
-
-    Notes
-    -----
-    The interval comes from a jackknife over groups of images: a bootstrap would draw an image twice, and its two copies
-    are equal in both descriptions.
+    ``first`` and ``second`` come from `gram_of`, for the same images in the same order. The interval comes from a jackknife
+    over groups of images: a bootstrap would draw an image twice, and its two copies are equal in both descriptions.
     """
     _check(first, second)
     one, other = _centred(first), _centred(second)
@@ -256,9 +229,7 @@ def compare_by_cka(
     groups = np.array_split(generator.permutation(n), min(n, MOST_GROUPS))
     left_out = [np.delete(np.arange(n), group) for group in groups]
     values = np.array([_cosine(*(_centred(gram[np.ix_(kept, kept)]) for gram in (first, second))) for kept in left_out])
-    error = float(np.sqrt((len(groups) - 1) * np.mean((values - values.mean()) ** 2)))
-    reach = float(student.ppf(0.5 + LEVEL / 2, len(groups) - 1)) * error
-    return Finding(name, value, "1", n, value - reach, value + reach, *null, null="images permuted")
+    return Finding(name, value, "1", n, *jackknife_interval(value, values), *null, null="images permuted")
 
 
 def _check(first: np.ndarray, second: np.ndarray) -> None:

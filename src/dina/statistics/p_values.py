@@ -19,10 +19,8 @@ def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutatio
 
     Parameters
     ----------
-    observed
-        The statistic of the data.
-    permuted
-        The statistic after each random permutation, shape ``(n_permutations,)``.
+    observed, permuted
+        The statistic of the data, and after each random permutation.
     extreme
         Whether "small" or "large" values are evidence against chance.
 
@@ -55,11 +53,9 @@ def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 
     Parameters
     ----------
     difference
-        First minus second, in any unit, finite, shape ``(n_mice,)``.
-    seed
-        Of random exchanges; not used where all can be carried out.
-    n_exchanges
-        Number of random exchanges.
+        First minus second, in any unit, finite.
+    seed, n_exchanges
+        Of random exchanges; with few mice all exchanges are carried out instead.
 
     Returns
     -------
@@ -85,26 +81,17 @@ def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 
     if not len(difference) or not np.isfinite(difference).all():
         raise DataError(f"Paired differences must be finite, and at least one; got {difference!r}. Leave out mice without both.")
     observed = abs(float(difference.mean()))
-    if len(difference) <= MOST_EXACT:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(difference))))
-        # the first row is the observation itself
-        return permutation_p_value(observed, np.abs(signs[1:] @ difference) / len(difference), "large")
-    drawn = 1.0 - 2.0 * generator_for(seed, "paired exchange").integers(2, size=(n_exchanges, len(difference)))
-    return permutation_p_value(observed, np.abs(drawn @ difference) / len(difference), "large")
+    if len(difference) <= MOST_EXACT:  # all signs but the first row, which is the observation itself
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(difference))))[1:]
+    else:
+        signs = 1.0 - 2.0 * generator_for(seed, "paired exchange").integers(2, size=(n_exchanges, len(difference)))
+    return permutation_p_value(observed, np.abs(signs @ difference) / len(difference), "large")
 
 
 def control_false_discoveries(p_values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Return adjusted p-values (q-values): calling those below 5 % makes at most 5 % of the calls false, on average.
+    """Return adjusted p-values (q-values): of the tests with a value below 5 %, at most 5 % are false positives on average.
 
-    Parameters
-    ----------
-    p_values
-        Of all tests of one family, in [0, 1]; NaN where a test could not be made, which then does not count.
-
-    Returns
-    -------
-    q_values
-        Same shape, at least the p-values; NaN where they are.
+    All p-values belong to one family of tests. NaN marks a test that could not be made: it does not count, and stays NaN.
 
     References
     ----------
@@ -125,11 +112,7 @@ def control_false_discoveries(p_values: Float[np.ndarray, "..."]) -> Float[np.nd
 def adjust_for_discoveries(p_values: Float[np.ndarray, "tested"], n_pairs: int) -> Float[np.ndarray, "tested"]:
     """Return Benjamini-Hochberg adjusted p-values where only the most promising of ``n_pairs`` pairs were tested.
 
-    The others count as if their p-value were 1, which can only make the adjusted values larger.
-
-    References
-    ----------
-    Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57:289. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
+    The others count with a p-value of 1, which can only make the adjusted values larger. Source as `control_false_discoveries`.
 
     Examples
     --------

@@ -20,7 +20,7 @@ def spearman_with_interval(
     Parameters
     ----------
     first, second
-        In any unit, shape ``(n_items,)``; NaN where unknown. Items count as independent.
+        In any unit; NaN where unknown. Items count as independent.
     level
         Coverage of the interval.
 
@@ -81,18 +81,10 @@ def rank_correlation(
     reason: str = "",
     interval: tuple[float, float] | None = None,
 ) -> Finding:
-    """Return Spearman's correlation of two measures of neurons as a finding; null: neurons permuted.
+    """Return Spearman's correlation of two measures of neurons (NaN where unknown) as a finding; null: neurons permuted.
 
-    Parameters
-    ----------
-    name
-        Of the finding.
-    first, second
-        In any unit, shape ``(n_neurons,)``; NaN where unknown.
-    reason
-        Why it is not defined, if it is not and the reason lies deeper than too few neurons or a measure that does not vary.
-    interval
-        Ends of its interval where neurons are not all that was sampled; None for that of `spearman_with_interval`.
+    ``reason`` says why it is undefined, if not for too few neurons or a measure that does not vary. ``interval`` replaces that of
+    `spearman_with_interval` where more than neurons was sampled.
 
     Examples
     --------
@@ -103,8 +95,8 @@ def rank_correlation(
     n_known = int((np.isfinite(first) & np.isfinite(second)).sum())
     value, low, high = spearman_with_interval(first, second)
     if np.isnan(value):
-        usual = "Too few neurons, or one of the two measures does not vary."
-        return Finding(name, value, "1", n_known, reason=reason or usual)
+        reason = reason or "Too few neurons, or one of the two measures does not vary."
+        return Finding(name, value, "1", n_known, reason=reason)
     reach = spearman_null(n_known)
     return Finding(name, value, "1", n_known, *(interval or (low, high)), -reach, reach, "neurons permuted")
 
@@ -112,14 +104,14 @@ def rank_correlation(
 def roc_area(
     values: Float[np.ndarray, "item"], is_positive: Bool[np.ndarray, "item"], level: float = LEVEL
 ) -> tuple[float, float, float]:
-    r"""Return how often a positive item has the larger value of the two, ties by half, and the interval of that.
+    """Return how often a positive item has a larger value than a negative one, ties by half, with its interval.
 
     Parameters
     ----------
     values
-        Larger for what should be positive, finite, shape ``(n_items,)``.
+        Finite; larger for items that should be positive.
     is_positive
-        Which items truly are, shape ``(n_items,)``.
+        Which items truly are.
     level
         Coverage of the interval.
 
@@ -135,8 +127,8 @@ def roc_area(
 
     Notes
     -----
-    DeLong's variance: that of the placements of positives among negatives over their number, plus the reverse. The
-    interval ends inside [0, 1].
+    DeLong's variance: that of the placements of positives among negatives over their number, plus the reverse. The interval
+    is cut off at 0 and 1.
 
     References
     ----------

@@ -12,8 +12,8 @@ from dina.statistics.repeats import average_halves, mean_square_by_group
 def split_half_reliability(responses: Responses, stimulus_index: StimulusIndex) -> Float[np.ndarray, "neuron"]:
     r"""Correlate the two halves of the repeats across images, for each neuron.
 
-    A neuron that answers an image the same way twice can be explained by the image; one that does not, cannot. Use
-    it to describe a recording, or on training images to choose neurons before a fit, never after.
+    No model of the image can explain a neuron that does not respond twice in the same way. Use reliability to describe a
+    recording, or on training images to choose neurons before a fit, never after.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def split_half_reliability(responses: Responses, stimulus_index: StimulusIndex) 
     Returns
     -------
     reliability
-        Pearson correlation between halves in [-1, 1], shape ``(n_neurons,)``; NaN where a half is constant.
+        Pearson correlation between halves in [-1, 1]; NaN where a half is constant.
 
     Raises
     ------
@@ -99,8 +99,8 @@ def signal_variance_fraction(responses: Responses, stimulus_index: StimulusIndex
     Returns
     -------
     fraction
-        Without bias from the number of repeats, hence at most 1 and below 0 for some neurons without signal; shape
-        ``(n_neurons,)``; NaN for a constant neuron.
+        Without bias from the number of repeats: at most 1, and below 0 for some neurons without signal; NaN for a constant
+        neuron.
 
     Raises
     ------
@@ -149,14 +149,14 @@ def noise_ceiling(signal_fraction: Float[np.ndarray, "neuron"], n_repeats: int) 
     Parameters
     ----------
     signal_fraction
-        Signal variance fraction of single trials; NaN stays NaN; negative estimates give 0.
+        Of single trials; NaN stays NaN; negative estimates give 0.
     n_repeats
         Number of trials averaged, at least 1.
 
     Returns
     -------
     ceiling
-        :math:`\sqrt{n f / (1 + (n - 1) f)}` in [0, 1]: a correlation, not an explained variance; never square it twice.
+        :math:`\sqrt{n f / (1 + (n - 1) f)}` in [0, 1]: a correlation, not an explained variance.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What is made of the repeats of each image: sums, two independent halves, and shuffled repeats."""
+"""The repeats of each image: their sums, their two independent halves, and repeats shuffled across neurons."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -11,21 +11,10 @@ from dina.shapes import Responses, StimulusIndex, StimulusResponses
 def sum_by_group(
     values: Float32[np.ndarray, "trial neuron"], group: Int[np.ndarray, "trial"], n_groups: int
 ) -> Float32[np.ndarray, "group neuron"]:
-    """Add up the rows of each group, in order of trial.
+    """Add up the rows of each group (0-based), in order of trial; a group without rows sums to 0.
 
-    Parameters
-    ----------
-    values
-        In any unit, shape ``(n_trials, n_neurons)``.
-    group
-        For each row its group, 0-based, shape ``(n_trials,)``.
-    n_groups
-        Number of groups; one without rows sums to 0.
-
-    Notes
-    -----
-    A sparse matrix of ones times the values: tens of times faster than adding at indices, with the same
-    order of additions and therefore the same bits.
+    A sparse matrix of ones times the values: tens of times faster than adding at indices, with the same order of additions
+    and therefore the same bits.
 
     Examples
     --------
@@ -33,11 +22,14 @@ def sum_by_group(
     array([[2.],
            [5.]], dtype=float32)
     """
+    total: np.ndarray = _membership(group, n_groups, np.float32) @ values
+    return total
+
+
+def _membership(group: Int[np.ndarray, "trial"], n_groups: int, dtype: type) -> csr_array:
     order = np.argsort(group, kind="stable")
     first = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=n_groups))])
-    membership = csr_array((np.ones(len(group), dtype=np.float32), order, first), shape=(n_groups, len(group)))
-    total: np.ndarray = membership @ values
-    return total
+    return csr_array((np.ones(len(group), dtype=dtype), order, first), shape=(n_groups, len(group)))
 
 
 def count_within_group(group: Int[np.ndarray, "trial"]) -> Int[np.ndarray, "trial"]:
@@ -64,9 +56,7 @@ def mean_square_by_group(
     """
     counts = np.bincount(group, minlength=n_groups).astype(np.float64)
     between, within = np.empty(values.shape[1]), np.empty(values.shape[1])
-    order = np.argsort(group, kind="stable")
-    first = np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
-    membership = csr_array((np.ones(len(group)), order, first), shape=(n_groups, len(group)))
+    membership = _membership(group, n_groups, np.float64)
     shown = np.maximum(counts, 1)[:, None]
     # a few hundred neurons at a time, so that float64 copies stay small
     for start in range(0, values.shape[1], 512):
@@ -86,17 +76,17 @@ def average_halves(
     Parameters
     ----------
     responses
-        Single trials in order of presentation, any unit, shape ``(n_trials, n_neurons)``.
+        Single trials in order of presentation, any unit.
     stimulus_index
-        For each trial its image, 0-based, shape ``(n_trials,)``.
+        For each trial its image, 0-based.
 
     Returns
     -------
     first, second
-        Averages over repeats 1, 3, … and over 2, 4, …, as many of each (the last repeat of an odd number is left
-        out), so that slow drift affects both alike; shape ``(n_stimuli, n_neurons)``.
+        Averages over repeats 1, 3, … and over 2, 4, …, as many of each (the last of an odd number is left out), so that slow
+        drift affects both alike.
     stimulus
-        Which images: those with at least two trials, shape ``(n_stimuli,)``.
+        The images with at least two trials.
 
     Raises
     ------
@@ -128,22 +118,11 @@ def average_halves(
 def shuffle_repeats(
     responses: Float32[np.ndarray, "trial neuron"], stimulus_index: Int[np.ndarray, "trial"], generator: np.random.Generator
 ) -> Float32[np.ndarray, "trial neuron"]:
-    r"""Exchange the trials of each image at random, for each neuron by itself: tuning stays, noise correlations go.
+    """Exchange the trials of each image at random, for each neuron separately: tuning stays, noise correlations vanish.
 
-    Parameters
-    ----------
-    responses
-        Any unit, shape ``(n_trials, n_neurons)``.
-    stimulus_index
-        For each trial its image, shape ``(n_trials,)``; images may have unequal numbers of trials.
-    generator
-        Of the exchanges.
-
-    Returns
-    -------
-    shuffled
-        Each neuron has the same responses to each image, and the same average. Two neurons still stand in one trial by chance:
-        of R trials, one in R, so that 1/R of the noise correlation about the *true* mean is left, half of it with two.
+    Each neuron keeps its responses to each image, and their average. In one of R trials two neurons still stand together by
+    chance, so that 1/R of the noise correlation about the *true* mean is left, half of it with two trials. Images may have unequal
+    numbers of trials.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The bootstrap over images, each with all its trials, and the central range of what it gives."""
+"""The bootstrap over images, each with all its trials, and the central range of its draws."""
 
 import math
 
@@ -9,25 +9,20 @@ LEVEL = 0.95
 """Coverage of every interval in this package, unless said otherwise."""
 
 FEWEST_DEFINED = 20
-"""Values under the null that must be defined for a null to be given; it then holds where the statistic is defined."""
+"""How many draws of a null must be defined for a null to be given."""
 
 WELL_DEFINED = 0.95
-"""Share of the resamples in which a statistic must be defined for an interval to be given: to leave more out would hide ends."""
+"""Share of the resamples that must define a statistic for an interval to be given: without more of them its ends would be wrong."""
 
 CHUNK = 4_000_000
-"""Largest number of weights held at a time while medians are bootstrapped (32 MB)."""
+"""Most weights held at a time while medians are bootstrapped (32 MB)."""
 
 
 def resample_counts(n: int, n_resamples: int, generator: np.random.Generator) -> Int[np.ndarray, "resample item"]:
-    """Draw bootstrap resamples of ``n`` items and count how often each item was drawn.
+    """Draw bootstrap resamples of ``n`` items and count how often each item was drawn; every row sums to ``n``.
 
-    Counts instead of indices turn every bootstrapped mean into one matrix product, also where the items (images)
-    carry unequal numbers of trials.
-
-    Returns
-    -------
-    counts
-        Shape ``(n_resamples, n)``; every row sums to ``n``.
+    Counts instead of indices turn every bootstrapped mean into one matrix product, also where the items (images) have unequal
+    numbers of trials.
 
     Examples
     --------
@@ -42,22 +37,9 @@ def resample_counts(n: int, n_resamples: int, generator: np.random.Generator) ->
 def resample_matched_pairs(
     pairs: Float[np.ndarray, "item other"], n_resamples: int, bootstrap: np.random.Generator, pairing: np.random.Generator
 ) -> tuple[Float[np.ndarray, "resample"], Float[np.ndarray, "draw"]]:
-    """Resample the mean over matched pairs, and compute the same mean for pairs permuted at random.
+    """Resample the mean over matched pairs, and compute the same mean for as many random permutations of the pairs.
 
-    Parameters
-    ----------
-    pairs
-        A similarity of every item with every other's counterpart, any unit, shape ``(n, n)``; matched pairs lie on the
-        diagonal.
-    n_resamples
-        Number of bootstrap resamples, and of permutations.
-    bootstrap, pairing
-        Random numbers for the resamples and for the permutations.
-
-    Returns
-    -------
-    resamples, null_draws
-        Means of matched pairs in resamples of the items, and of permuted pairs, in the unit of ``pairs``.
+    ``pairs`` holds a similarity of every item with every counterpart, in any unit; matched pairs lie on the diagonal.
 
     Examples
     --------
@@ -87,16 +69,7 @@ def percentile_interval(values: Float[np.ndarray, "resample"], level: float = LE
 def central_range(
     values: Float[np.ndarray, "resample"], at_least: float = WELL_DEFINED, fewest: int = FEWEST_DEFINED
 ) -> tuple[float, float]:
-    """Return the central 95 % of the values that are defined; NaN if too few are.
-
-    Parameters
-    ----------
-    values
-        Resamples of a statistic, NaN where it is not defined.
-    at_least
-        Share of them that must be defined.
-    fewest
-        Number of them that must be defined.
+    """Return the central 95 % of the values that are not NaN; NaN unless a share of ``at_least``, and ``fewest``, are defined.
 
     Examples
     --------
@@ -119,9 +92,9 @@ def clustered_means(
     values
         One number per query, in any unit, finite.
     cluster
-        For each query which image it is about, 0-based, every image present, shape ``(n_queries,)``.
+        The image of each query, 0-based, every image present.
     counts
-        How often each image was drawn, shape ``(n_resamples, n_clusters)``, from `resample_counts`.
+        How often each image was drawn, from `resample_counts`.
 
     Examples
     --------

@@ -15,28 +15,11 @@ def rewire(
     n_networks: int,
     generator: np.random.Generator,
 ) -> Iterator[Int[np.ndarray, "pair 2"]]:
-    r"""Yield networks in which pairs (a, b) and (c, d) have again and again become (a, d) and (c, b).
+    """Yield networks made by many random exchanges of partners: pairs (a, b) and (c, d) become (a, d) and (c, b).
 
     An exchange takes place only if both new pairs are new and fall into the bins of distance of the two old ones. So every
-    neuron keeps its number of partners, and each bin its number of pairs.
-
-    Parameters
-    ----------
-    pairs
-        Different pairs of different neurons, shape ``(n_pairs, 2)``.
-    position_um
-        Places of all neurons; None for networks that keep only the number of partners.
-    distance_edges_um
-        Inner edges of the bins of distance, rising.
-    n_networks
-        How many to yield.
-    generator
-        Of the exchanges.
-
-    Yields
-    ------
-    rewired
-        As ``pairs``.
+    neuron keeps its number of partners, and each bin its number of pairs. Without positions only the number of partners is
+    kept. The edges are the inner ones of the bins, rising.
 
     References
     ----------
@@ -98,5 +81,5 @@ def _exchange(
 
 
 def _code(pairs: np.ndarray, size: int) -> np.ndarray:
-    """Give every unordered pair a number of its own."""
+    """Give every unordered pair a different number."""
     return np.asarray(pairs.min(1) * size + pairs.max(1))

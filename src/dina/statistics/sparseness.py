@@ -1,6 +1,7 @@
-"""How unequally values are spread: responses over images or neurons, and a mean pattern over places."""
+"""How unequally values are distributed: responses over images or neurons, and a mean pattern over places."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -11,8 +12,8 @@ from dina.statistics.resampling import LEVEL
 
 FEWEST = 4  # patterns: the jackknife leaves one out and still needs pairs of different ones
 NOT_POSITIVE = "The total is not above 0 beyond its noise."
-LOST_IN_NOISE = "The patterns vary too much to estimate over how many places their mean is spread."
 TOO_FEW = f"At least {FEWEST} patterns are needed to tell a mean from its noise."
+LOST_IN_NOISE = "The patterns vary too much to estimate over how many places their mean is spread."
 Patterns = Float[np.ndarray, "pattern place"]
 Weight = Float[np.ndarray, "place"]
 
@@ -23,8 +24,7 @@ def treves_rolls_sparseness(responses: Float[np.ndarray, "observation variable"]
     Parameters
     ----------
     responses
-        Not negative, any unit, shape ``(n_observations, n_variables)``: images by neurons for lifetime sparseness,
-        neurons by images for population sparseness.
+        Not negative, any unit: images by neurons for lifetime sparseness, neurons by images for population sparseness.
 
     Returns
     -------
@@ -81,7 +81,6 @@ def gini_sparseness(responses: Float[np.ndarray, "observation variable"]) -> Flo
 
 
 def _check_not_negative(responses: Float[np.ndarray, "observation variable"]) -> None:
-    """Refuse negative responses, for which sparseness has no meaning, and single observations."""
     if len(responses) < 2 or (responses < 0).any():
         raise DataError(
             "Sparseness needs at least two responses that are not negative; got"
@@ -91,37 +90,31 @@ def _check_not_negative(responses: Float[np.ndarray, "observation variable"]) ->
 
 @dataclass(frozen=True)
 class Participation:
-    """A participation with its interval.
-
-    Parameters
-    ----------
-    value
-        In (0, 1]; NaN where it cannot be estimated.
-    low, high
-        Ends of its 95 % interval, in [0, 1]; NaN likewise.
-    reason
-        Why it cannot be estimated; "" where it can.
-    """
+    """A participation in (0, 1] with its 95 % interval; NaN, with the reason, where it cannot be estimated."""
 
     value: float
     low: float
     high: float
     reason: str = ""
 
+    @classmethod
+    def unknown(cls, reason: str) -> Self:
+        """Return a participation that cannot be estimated."""
+        return cls(np.nan, np.nan, np.nan, reason)
+
 
 def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     r"""Return the fraction of places, each with its weight, over which the mean of some patterns is spread.
 
-    It is 1 where the mean is proportional to the weight. With equal weights it is the fraction of the places if the mean is
-    the same at some of them and 0 at the others. A place with a mean below 0 lowers the total and adds to the squares, and so
-    lowers the participation.
+    It is 1 where the mean is proportional to the weight. With equal weights, and a mean that is constant at some places and 0
+    at the others, it is the fraction of these places. A place with a mean below 0 lowers it.
 
     Parameters
     ----------
     patterns
-        One for each independent thing (image), any unit, shape ``(n_patterns, n_places)``, finite.
+        One for each independent image, any unit, finite.
     weight
-        Above 0, any unit, shape ``(n_places,)``.
+        Above 0, any unit.
 
     Notes
     -----
@@ -129,12 +122,11 @@ def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     :math:`\pi = (\sum_j m_j)^2 / (\sum_j w_j \sum_j m_j^2 / w_j)`, which is :math:`1 / (1 + \chi^2)` with :math:`\chi^2` the
     divergence of :math:`m` from :math:`w`. The square of a noisy mean is too large by the variance of that mean, so any mean
     would look confined. Both squares are therefore sums of products of *different* patterns, which are unbiased (U-statistics).
-    With :math:`u` and :math:`l` the roots of the upper and of the lower part, the interval holds the squares of all
-    :math:`c` for which :math:`u - c\,l` is 0 within its error (Fieller), by the jackknife over patterns with Student's
-    quantile; what lies outside [0, 1] is cut off. Roots, because a pattern that comes at any strength multiplies both: the
-    squares themselves would be lost in its spread. Where all of [0, 1] is left, or one pattern decides about a sign, nothing
-    is known. For a mean proportional to the weight the statistic is degenerate, the jackknife too large, and the interval
-    covers more often than 95 %.
+    With :math:`u` and :math:`l` the roots of numerator and denominator, the interval holds the squares of all :math:`c` in
+    [0, 1] for which :math:`u - c\,l` is 0 within its error (Fieller), by the jackknife over patterns with Student's quantile.
+    Roots vary less than squares where the strength of the pattern varies between images. Where all of [0, 1] is left, or one
+    pattern decides about a sign, nothing is known. For a mean proportional to the weight the statistic is degenerate, the
+    jackknife too large, and the interval covers more often than 95 %.
 
     References
     ----------
@@ -143,19 +135,19 @@ def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     Efron & Stein (1981), Ann. Stat. 9:586. https://doi.org/10.1214/aos/1176345462, on the bias of the jackknife.
     """
     if len(patterns) < FEWEST:
-        return Participation(np.nan, np.nan, np.nan, TOO_FEW)
+        return Participation.unknown(TOO_FEW)
     both, without = _leaving_one_out(patterns, weight)
     if both[0] <= 0 or patterns.sum() <= 0:
-        return Participation(np.nan, np.nan, np.nan, NOT_POSITIVE)
+        return Participation.unknown(NOT_POSITIVE)
     if both[1] <= 0 or without.min() <= 0:
-        return Participation(np.nan, np.nan, np.nan, LOST_IN_NOISE)
+        return Participation.unknown(LOST_IN_NOISE)
     roots = np.sqrt(without)
     deviation = roots - roots.mean(axis=1, keepdims=True)
     error = (len(patterns) - 1) / len(patterns) * deviation @ deviation.T
     quantile = float(student.ppf(0.5 + LEVEL / 2, len(patterns) - 1))
     low, high = _fieller(float(np.sqrt(both[0])), float(np.sqrt(both[1])), quantile**2 * error)
     if low <= 0 and high >= 1:
-        return Participation(np.nan, np.nan, np.nan, LOST_IN_NOISE)
+        return Participation.unknown(LOST_IN_NOISE)
     return Participation(min(1.0, float(both[0] / both[1])), low**2, high**2)
 
 
@@ -164,17 +156,7 @@ def resample_participation(
 ) -> Float[np.ndarray, "resample"]:
     """Return the participation of patterns that count several times or not at all; none is paired with its own copy.
 
-    Parameters
-    ----------
-    patterns, weight
-        As in `estimate_participation`.
-    counts
-        How often each pattern counts, shape ``(n_resamples, n_patterns)``.
-
-    Returns
-    -------
-    participation
-        At most 1; NaN where the total is not above 0 or nothing is left of the squares.
+    At most 1; NaN where the total, or the sum of squares, is not above 0.
     """
     sums = patterns.sum(axis=1)
     paired_with_copies = np.square(counts)
@@ -186,7 +168,7 @@ def resample_participation(
 
 
 def mean_squares(patterns: Patterns) -> tuple[float, Float[np.ndarray, "place"]]:
-    """Return the squares of the total and of every place of the mean pattern, without bias; they may be negative."""
+    """Return unbiased squares of the total and of every place of the mean pattern; they may be negative."""
     n = len(patterns)
     sums = patterns.sum(axis=1)
     total = sums.sum() ** 2 - np.square(sums).sum()
@@ -195,7 +177,7 @@ def mean_squares(patterns: Patterns) -> tuple[float, Float[np.ndarray, "place"]]
 
 
 def _leaving_one_out(patterns: Patterns, weight: Weight) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2 pattern"]]:
-    """Return the upper and the lower part of the ratio, from all patterns and without each."""
+    """Return numerator and denominator of the ratio, from all patterns and without each."""
     n, all_weight = len(patterns), weight.sum()
     total, places = mean_squares(patterns)
     both = np.array([total, all_weight * float((places / weight).sum())])

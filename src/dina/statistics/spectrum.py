@@ -27,40 +27,27 @@ STEEPEST = 6
 class VarianceSpectrum:
     """Signal variance along each principal component of the responses.
 
-    Parameters
-    ----------
-    products
-        Contribution of each image to each component's variance: the product of the two repeats' projections,
-        averaged over swaps; squared units of the responses, shape ``(n_stimuli, n_components)``.
+    ``products`` holds the contribution of each image to each component's variance: the product of the two repeats'
+    projections, averaged over swaps, in squared units of the responses.
     """
 
     products: Float[np.ndarray, "stimulus component"]
 
     @property
     def variance(self) -> Float[np.ndarray, "component"]:
-        """Signal variance by component, by falling rank; unbiased, so it may be negative where there is no signal."""
+        """Signal variance by component, by falling rank; unbiased, so that it may be negative."""
         mean: np.ndarray = self.products.mean(axis=0)
         return mean
 
 
 @dataclass(frozen=True)
 class PowerLawFit:
-    """Decay of a variance spectrum as a power of rank.
-
-    Parameters
-    ----------
-    exponent
-        α in variance ∝ rank^−α.
-    low, high
-        95 % bootstrap interval over images, given the components.
-    first_rank, last_rank
-        Ranks fitted, 1-based, both included.
-    """
+    """Decay of a variance spectrum as a power of rank: the exponent α, its interval, and the ranks of the fit."""
 
     exponent: float
-    low: float
+    low: float  # 95 % bootstrap interval over images, given the components
     high: float
-    first_rank: int
+    first_rank: int  # 1-based, both included
     last_rank: int
 
 
@@ -79,9 +66,9 @@ def cross_validated_spectrum(
     Parameters
     ----------
     first, second
-        Two responses to the same images, as from `average_halves`, shape ``(n_stimuli, n_neurons)``.
+        Two responses to the same images, as from `average_halves`.
     generator
-        Decides in each swap which of the two an image contributes to the components.
+        Decides in each swap which response to an image serves for the components.
     n_components
         At most this many; there are at most ``n_stimuli - 1``.
     n_swaps
@@ -128,10 +115,7 @@ def cross_validated_spectrum(
 
 
 def fit_power_law(
-    spectrum: VarianceSpectrum,
-    generator: np.random.Generator,
-    ranks: tuple[int, int] = (11, 500),
-    n_resamples: int = 500,
+    spectrum: VarianceSpectrum, generator: np.random.Generator, ranks: tuple[int, int] = (11, 500), n_resamples: int = 500
 ) -> PowerLawFit:
     r"""Estimate the exponent α of variance ∝ rank^−α.
 
@@ -140,8 +124,8 @@ def fit_power_law(
     spectrum
         From `cross_validated_spectrum`.
     generator
-        For the bootstrap over images. Components are kept as they are, so the interval leaves out the uncertainty of
-        their directions.
+        For the bootstrap over images. Components are fixed, so that the interval leaves out the uncertainty of their
+        directions.
     ranks
         First and last rank to fit, 1-based. Fewer where the spectrum is shorter or reaches 0 earlier.
     n_resamples
@@ -178,7 +162,7 @@ def fit_power_law(
 
 
 def _joint_gram(first: StimulusResponses, second: StimulusResponses) -> Float[np.ndarray, "both both"]:
-    """Return the inner products of all responses of both repeats in float64, some hundred neurons at a time."""
+    """Return the inner products of all responses of both repeats, some hundred neurons at a time."""
     gram = np.zeros((2 * len(first), 2 * len(first)))
     # the mean over images carries no variance; without it less is lost to rounding
     for start in range(0, first.shape[1], 1024):
@@ -195,7 +179,7 @@ def _centre(gram: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row col
 
 
 def _slope(rank: Float[np.ndarray, "rank"], variance: Float[np.ndarray, "resample rank"]) -> Float[np.ndarray, "resample"]:
-    """Return the weighted least-squares slope of log variance on −log rank; a variance not above 0 has no weight."""
+    """Return the weighted least-squares slope of log variance on −log rank; variances up to 0 have no weight."""
     positive = variance > 0
     weight = positive / rank
     log_variance = np.log(np.where(positive, variance, 1.0))
@@ -208,24 +192,12 @@ def _slope(rank: Float[np.ndarray, "rank"], variance: Float[np.ndarray, "resampl
 
 @dataclass(frozen=True)
 class MomentFit:
-    """A broken power law with the moments of a spectrum.
+    """A broken power law with the moments of a spectrum."""
 
-    Parameters
-    ----------
-    exponent
-        α of the ranks beyond ``break_rank``: variance ∝ rank^−α.
-    low, high
-        Its 95 % interval, by the jackknife over blocks of images.
-    first_exponent
-        The same of the ranks up to ``break_rank``.
-    break_rank
-        Where the two meet.
-    """
-
-    exponent: float
-    low: float
+    exponent: float  # α of the ranks beyond break_rank: variance ∝ rank^−α
+    low: float  # 95 % interval, by the jackknife over blocks of images
     high: float
-    first_exponent: float
+    first_exponent: float  # α of the ranks up to break_rank
     break_rank: int
 
 
@@ -238,20 +210,19 @@ def fit_moments(
 ) -> MomentFit:
     r"""Fit a broken power law to the moments of the signal variance spectrum.
 
-    A second opinion beside `fit_power_law`: it looks at no component, and the ranks of which the
-    sample has none count as well. It trusts that the spectrum is a power law up to ``break_rank`` and another beyond.
+    A second opinion beside `fit_power_law`. It needs no components, and counts ranks beyond the number of images as well. It
+    assumes one power law up to ``break_rank`` and another beyond.
 
     Parameters
     ----------
     first, second
-        Two responses to the same images, of independent noise (or the same array, where there is none), shape
-        ``(n_stimuli, n_neurons)``.
+        Two responses to the same images, of independent noise (or the same array, without noise).
     generator
         Of the orders of the images and of the blocks of the jackknife.
     n_dimensions
-        How many dimensions the variance may fill, at most; None for the number of columns.
+        The most dimensions that the variance may fill; None for the number of columns.
     break_rank
-        The first fitted rank of the published recipe is the next one.
+        The published recipe fits from the next rank on.
 
     Raises
     ------
@@ -305,7 +276,7 @@ def fit_moments(
 
 
 def _gram(first: StimulusResponses, second: StimulusResponses) -> Float[np.ndarray, "image same_image"]:
-    """Return the products of every first with every second response, in float64, some hundred columns at a time."""
+    """Return the products of every first with every second response, some hundred neurons at a time."""
     gram = np.zeros((len(first), len(first)))
     for start in range(0, first.shape[1], 1024):
         one, other = (part[:, start : start + 1024].astype(np.float64) for part in (first, second))
@@ -326,7 +297,7 @@ def _moments(gram: Float[np.ndarray, "image same_image"], order: np.ndarray, n_m
 
 @dataclass(frozen=True, eq=False)
 class _Ranks:
-    """Ranks of a spectrum, one by one up to 200, then in bins of two per cent: how far on either side of the break, and how many."""
+    """Ranks of a spectrum, one by one up to 200, then in bins of two per cent: logarithmic distances from the break, and counts."""
 
     before: Float[np.ndarray, "bin"]
     beyond: Float[np.ndarray, "bin"]
@@ -344,10 +315,7 @@ class _Ranks:
 
 
 def _fit(
-    log_moments: Float[np.ndarray, "moment"],
-    error: Float[np.ndarray, "moment"],
-    ranks: _Ranks,
-    start: Float[np.ndarray, "3"],
+    log_moments: Float[np.ndarray, "moment"], error: Float[np.ndarray, "moment"], ranks: _Ranks, start: Float[np.ndarray, "3"]
 ) -> Float[np.ndarray, "3"]:
     powers = np.arange(1, len(log_moments) + 1)[:, None]
 

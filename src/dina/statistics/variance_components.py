@@ -14,10 +14,10 @@ TAIL = 0.025
 
 
 def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]) -> tuple[Finding, ...]:
-    r"""Divide the variance of a number between crossed sources, and what they leave over.
+    r"""Divide the variance of a number between crossed sources and a rest.
 
-    What varies with the seed of training, with the choice of test images (fold) and between recordings are three
-    different errors. A mean over seeds says nothing about the other two.
+    Variation with the seed of training, with the choice of test images (fold) and between recordings are three different
+    errors. A mean over seeds says nothing about the other two.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
         For each source a finding ``variance_<source>``, then ``variance_rest`` (interactions and chance), in squared
         units of the values; ``n`` counts levels. Estimates are unbiased, and can therefore come out below 0 where a
         source adds nothing. NaN, with the reason, where a source has one level or a combination is missing. The null of a
-        source is what its estimate would be if it added nothing.
+        source is the range of its estimate if it added nothing.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _difference_interval(first: float, levels_freedom: int, second: float, other
 
 
 def _upper_of_many(probability: float, freedom: int) -> float:
-    """Return what a mean square of expectation 1 exceeds with this probability."""
+    """Return the number that a mean square of expectation 1 exceeds with this probability."""
     return float(chdtri(freedom, probability)) / freedom
 
 

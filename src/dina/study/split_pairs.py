@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from dina.data.near_duplicates import group_near_identical, merge_groups
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
-from dina.data.splits import Split, split_by_stimulus
+from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.study.settings import SplitSettings
 

@@ -13,8 +13,8 @@ from dina.analyses.altered_gallery import EncodedQueries, first_places
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling, curve_variables
 from dina.checks import DataError
-from dina.data.near_duplicates import group_near_identical
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.data.splits import group_near_identical
 from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for

@@ -19,7 +19,7 @@ from dina.data.pairs import Pairs
 from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.progress import track
 from dina.randomness import generator_for
-from dina.retrieval.choice import mean_log_rank
+from dina.retrieval.decoder import mean_log_rank
 from dina.retrieval.ranks import count_better_and_tied
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
