@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.data import near_duplicates
+from dina.data import splits
 from dina.data.splits import group_near_identical, merge_groups
 
 
@@ -84,7 +84,7 @@ def test_screening_misses_no_pair_and_adds_none(monkeypatch, fine):
     stripes = np.where(np.arange(96) % 2, 1.0, -1.0) if fine else 1.0
     parents = generator.uniform(0.5, 1.0, (12, 1, 60, 96)) * stripes
     images = (parents[generator.integers(12, size=80)] + 0.01 * generator.standard_normal((80, 1, 60, 96))).astype(np.float32)
-    monkeypatch.setattr(near_duplicates, "CHUNK", 17)
+    monkeypatch.setattr(splits, "CHUNK", 17)
     flat = images.reshape(80, -1)
     threshold = 0.998
 
