@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from dina.analyses.image_filters import filter_images, low_pass_gain, make_hybrids, match_contrast, rms_contrast
-from dina.analyses.spatial_frequency.filtered_galleries import Equaliser, FrequencyGrid, draw_donors
+from dina.analyses.image_filters import (
+    Equaliser,
+    FrequencyGrid,
+    draw_donors,
+    filter_images,
+    low_pass_gain,
+    make_hybrids,
+    rms_contrast,
+)
+from dina.analyses.shape_texture.altered_images import match_contrast
 from dina.checks import DataError
 
 

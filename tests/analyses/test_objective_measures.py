@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.objectives.compute import compare_objectives
+from dina.analyses.objectives.compute import BEYOND, MATCHED, SEMANTIC, compare_objectives
 from dina.analyses.objectives.objective_measures import (
     CategoryReadout,
     CategorySurrogates,
@@ -15,7 +15,6 @@ from dina.analyses.objectives.objective_measures import (
     measure_objective,
     measure_responses,
 )
-from dina.analyses.objectives.rules import BEYOND, MATCHED, SEMANTIC
 from dina.statistics.intervals import wilson_interval
 
 N_IMAGES, N_CATEGORIES, N_DRAWS = 200, 4, 30

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dina.analyses.objectives.rules import CONTRASTIVE, LOSS, OBJECTIVE_RULE, RESPONSES, SEMANTIC
+from dina.analyses.objectives.compute import CONTRASTIVE, LOSS, OBJECTIVE_RULE, RESPONSES, SEMANTIC
 from dina.analyses.verdict import judge
 from dina.statistics.finding import Finding
 

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from dina.analyses import ANALYSES
 from dina.analyses.altered_gallery import first_places
 from dina.analyses.conditions.compute import ConditionsResult, MatchedConditions
-from dina.analyses.paired_resampling import PairedResampling, margins
+from dina.analyses.paired_resampling import PairedResampling, score_margins
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.analyses.shape_texture.compute import ShapeTextureRefitResult, ShapeTextureResult
 from dina.analyses.spatial_frequency.compute import SpatialFrequencyRefitResult, SpatialFrequencyResult
@@ -37,7 +37,7 @@ def tables(signals: list[float]) -> np.ndarray:
 
 def curves(signal: float) -> FrequencyCurves:
     rising = [signal * min(1.0, k / 8) for k in range(len(FREQUENCY))]
-    margin = np.stack([margins(scores(s, 5)) for s in [0.0, *rising]])
+    margin = np.stack([score_margins(scores(s, 5)) for s in [0.0, *rising]])
     bands, replaced = tables([3, 1, 0]), tables([0.0, *rising])
     return FrequencyCurves(FREQUENCY, np.array([0.03, 0.1, 0.2]), 0.25, tables(rising), bands, replaced, tables([0])[0], margin)
 

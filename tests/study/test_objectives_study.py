@@ -38,7 +38,7 @@ def test_every_objective_is_measured_beside_untrained_towers(labelled_session: R
 
     assert list(found.comparison.similarity["first"].to_numpy()) == ["contrastive", "classification", "untrained"]
     assert {"top1_averaged", "category_matched"} <= found.comparison.findings["classification"].keys()
-    assert "needs features" in found.reasons["privileged_regression"]
+    assert "needs features" in found.missing["privileged_regression"]
     assert len(found.learning["contrastive"]) == 2  # epoch 0 and the one of the budget
 
 

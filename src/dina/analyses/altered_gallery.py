@@ -1,4 +1,4 @@
-"""Retrieval from galleries of altered images, by the towers as they are or by towers fitted anew on altered images."""
+"""Retrieval from galleries of altered images, by the fitted towers or by towers fitted anew on altered images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,20 +21,13 @@ FEWEST_IMAGES = 10
 """Test images that a gallery needs."""
 
 Alter = Callable[[ContrastImages], ContrastImages]
-"""What is done to images; for a refit to those of any part of the split."""
+"""An alteration of images; for a refit, of the images of any part of the split."""
 
 
 class EncodedQueries:
-    """The averaged responses to some images, encoded once and compared with many galleries.
+    """The averaged responses to the ``chosen`` images of some pairs, encoded once and compared with many galleries.
 
-    Parameters
-    ----------
-    towers
-        Fitted.
-    pairs
-        Their averaged responses are the queries.
-    chosen
-        Which images of ``pairs``; all galleries hold as many, in this order.
+    All galleries hold as many images, in this order.
     """
 
     def __init__(self, towers: AlignedTowers, pairs: Pairs, chosen: Int[np.ndarray, "image"]) -> None:
@@ -48,7 +41,7 @@ class EncodedQueries:
 
     @torch.inference_mode()
     def score(self, images: ContrastImages) -> Scores:
-        """Return the score of each gallery image for each query, shape ``(n_queries, n_gallery)``."""
+        """Return the score of each gallery image for each query."""
         gallery = torch.from_numpy(self.towers.encode_images(images)).to(self.towers.device)
         scores = self.towers.comparison(self._maps, gallery, self._presentations) - self._evidence[:, None]
         return np.asarray(scores.float().cpu().numpy())
@@ -70,49 +63,27 @@ def choose_test_images(decoded: Decoded, most: int, purpose: str) -> Int[np.ndar
     return np.sort(generator_for(decoded.seed, purpose).permutation(n)[: min(n, most)])
 
 
-def score_altered(queries: EncodedQueries, alterations: Mapping[str, Alter], what: str) -> dict[str, Scores]:
-    """Score one gallery of altered images after the other with the towers as they are.
-
-    Parameters
-    ----------
-    queries
-        Their images are altered, their responses are not.
-    alterations
-        By name; each gets the images of the queries.
-    what
-        Words for the progress bar.
-    """
-    shown = track(alterations.items(), what, total=len(alterations))
+def score_altered(queries: EncodedQueries, alterations: Mapping[str, Alter], words: str) -> dict[str, Scores]:
+    """Score one gallery of altered images after the other with the fitted towers; ``words`` name the progress bar."""
+    shown = track(alterations.items(), words, total=len(alterations))
     return {name: queries.score(alter(queries.images)) for name, alter in shown}
 
 
 def refit_altered(
-    decoded: Decoded, alterations: Mapping[str, Alter], what: str
+    decoded: Decoded, alterations: Mapping[str, Alter], words: str
 ) -> Float[np.ndarray, "alteration image candidate"]:
-    """Fit towers anew for each alteration of all images, and search the altered test images with the test responses.
+    """Fit towers anew for each alteration of all images; return `first_places` of the altered test images.
 
-    Responses, split, preset, settings and seed are those of the decoding.
-
-    Parameters
-    ----------
-    decoded
-        The decoding to repeat; tables already made are kept in its ``parts`` under the names of the alterations.
-    alterations
-        By name; each gets training, validation and test images alike and learns from nothing but training images.
-    what
-        Words for the progress bar.
-
-    Returns
-    -------
-    first
-        Chance of each candidate to come first (`first_places`), in the order of the alterations.
+    Responses, split, preset, settings and seed are those of the decoding. An alteration gets training, validation and test
+    images alike and must learn from training images alone. Tables already made are kept in ``decoded.parts`` under the names
+    of the alterations; ``words`` name the progress bar.
 
     Raises
     ------
     DataError
         If the towers cannot be fitted on the altered images.
     """
-    shown = track(alterations.items(), what, total=len(alterations))
+    shown = track(alterations.items(), words, total=len(alterations))
     return np.stack([decoded.parts.get(name, partial(_refit, decoded, alter))["first"] for name, alter in shown])
 
 
@@ -124,7 +95,7 @@ def _refit(decoded: Decoded, alter: Alter) -> dict[str, np.ndarray]:
 
 
 def first_places_unaltered(decoded: Decoded) -> Float[np.ndarray, "image candidate"]:
-    """Search all test images as they are with the towers at hand; see `first_places`."""
+    """Search all test images, unaltered, with the fitted towers; see `first_places`."""
     queries = EncodedQueries(decoded.towers, decoded.test, np.arange(decoded.test.n_stimuli))
     return first_places(queries.score(queries.images))
 

@@ -21,14 +21,8 @@ Variables = dict[str, tuple[str, np.ndarray, dict[str, str]]]
 class PairedResampling:
     """One set of resamples and permutations of the images, used for every gallery, so that differences are paired.
 
-    Parameters
-    ----------
-    counts
-        How often each image was drawn in each bootstrap resample, shape ``(n_resamples, n_images)``.
-    permutations
-        The image that each query is assigned to in each permutation, shape ``(n_resamples, n_images)``.
-    signs
-        ±1 for each image: which members of a pair are exchanged, shape ``(n_resamples, n_images)``.
+    ``counts`` says how often each image was drawn in each bootstrap resample, ``permutations`` which image each query is
+    assigned to, and ``signs`` (±1) whether the members of a pair are exchanged.
     """
 
     counts: Int[np.ndarray, "resample image"]
@@ -50,7 +44,7 @@ class PairedResampling:
         return len(self.counts)
 
     def over_tables(self, tables: Float[np.ndarray, "place image candidate"]) -> Float[np.ndarray, "row place"]:
-        """Return the mean of the diagonal of each table: as it is, in every resample, then in every permutation.
+        """Return the mean of the diagonal of each table: for all images, in every resample, then in every permutation.
 
         Row 0 is the value, then come ``n_resamples`` resamples, then as many permutations, in which queries are assigned
         to other images, the same ones at every place. A statistic computed from all rows has a value, an interval and a
@@ -62,7 +56,7 @@ class PairedResampling:
         return np.concatenate([diagonal.mean(axis=1)[None], self._bootstrap(diagonal), permuted])
 
     def over_differences(self, differences: Float[np.ndarray, "place image"]) -> Float[np.ndarray, "row place"]:
-        """Return the mean paired difference: as it is, in every resample, then with the members of pairs exchanged."""
+        """Return the mean paired difference in the same rows; in the last ones members of pairs are exchanged."""
         exchanged = self.signs @ differences.T / self.signs.shape[1]
         return np.concatenate([differences.mean(axis=1)[None], self._bootstrap(differences), exchanged])
 
@@ -71,18 +65,10 @@ class PairedResampling:
 
 
 def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], meaning: str) -> Variables:
-    """Return the variables of a dataset for a dimensionless curve: value, interval and null along one axis.
+    """Return the variables of a dataset for a dimensionless curve along one axis, with ``meaning`` as ``long_name``.
 
-    Parameters
-    ----------
-    name
-        Of the curve; its interval is ``<name>_low`` and ``<name>_high``, its null ``<name>_null_low`` and so on.
-    axis
-        Along which it runs.
-    rows
-        The values, then the resamples, then as many values under the null.
-    meaning
-        What it is, for ``long_name``.
+    The interval is ``<name>_low`` and ``<name>_high``, the null ``<name>_null_low`` and ``<name>_null_high``. The rows
+    are those of `PairedResampling`.
     """
     resamples, null_draws = np.split(rows[1:], 2)
     interval = np.array([central_range(column, WELL_DEFINED) for column in resamples.T])
@@ -94,21 +80,9 @@ def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], 
 def kept(
     accuracy: Float[np.ndarray, "row place"], full: Float[np.ndarray, "row"], n_images: int
 ) -> Float[np.ndarray, "row place"]:
-    """Return the share of the unaltered gallery's accuracy above chance that other galleries keep.
+    """Return the share of the unaltered gallery's accuracy above chance (``1 / n_images``) that other galleries keep.
 
-    Parameters
-    ----------
-    accuracy
-        Top-1 accuracy of other galleries; rows as in `PairedResampling.over_tables`.
-    full
-        That of the unaltered gallery in the same rows.
-    n_images
-        Number of candidates: chance is one over it.
-
-    Returns
-    -------
-    share
-        As `share_of`.
+    Top-1 accuracies of other galleries, and of the unaltered one (``full``), in the rows of `PairedResampling.over_tables`.
 
     Examples
     --------
@@ -120,21 +94,10 @@ def kept(
 
 
 def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row place"]:
-    """Divide what galleries find beyond some floor by what the unaltered gallery finds beyond it.
+    """Divide what galleries find beyond some floor by what the unaltered gallery (``whole``) finds beyond it.
 
-    Rows under the null are divided by the value of the whole itself: only the numerator has a null.
-
-    Parameters
-    ----------
-    above
-        Rows as in `PairedResampling.over_tables`.
-    whole
-        The same of the unaltered gallery.
-
-    Returns
-    -------
-    share
-        NaN in rows in which the unaltered gallery finds nothing beyond the floor.
+    Rows under the null are divided by the value of the whole: only the numerator has a null. The share is NaN in rows in
+    which the unaltered gallery finds nothing beyond the floor.
     """
     first_of_null = 1 + (len(whole) - 1) // 2
     whole = np.where(np.arange(len(whole)) < first_of_null, whole, whole[0])
@@ -142,12 +105,12 @@ def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "ro
     return shares
 
 
-def margins(scores: Scores) -> Float[np.ndarray, "image candidate"]:
+def score_margins(scores: Scores) -> Float[np.ndarray, "image candidate"]:
     """Return how far each candidate's score lies above the mean of the other candidates of the same query.
 
     Examples
     --------
-    >>> margins(np.array([[3.0, 1.0, 2.0]])).tolist()
+    >>> score_margins(np.array([[3.0, 1.0, 2.0]])).tolist()
     [[1.5, -1.5, 0.0]]
     """
     table = np.asarray(scores, dtype=np.float64)

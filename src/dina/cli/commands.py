@@ -114,7 +114,7 @@ def objectives(
     """
     began = time.monotonic()
     n_threads = set_threads(threads)
-    from dina.analyses.objectives.page import ObjectivesReport, objectives_remarks, objectives_table, write_objectives
+    from dina.analyses.objectives.page import objectives_remarks, objectives_table, write_objectives
     from dina.cli.sessions import open_recording
     from dina.cli.tables import print_report_table
     from dina.study.objectives_study import study_objectives
@@ -124,12 +124,11 @@ def objectives(
     changes = [*(overrides or []), *_features_words(features)]
     opened = open_recording(recording, images, chosen[0])
     folder = out or Path("runs") / f"{safe_name(opened.name)}-objectives"
-    found = study_objectives(
+    study = study_objectives(
         opened, folder, names or None, chosen, epochs, choose_device(device), n_threads, changes, force=force
     )
-    report = ObjectivesReport(opened.name, found.comparison, found.learning, found.reasons)
-    print_report_table(objectives_table(found.comparison.findings), objectives_remarks(report), style="")
-    print("Written: " + ", ".join(str(path) for path in write_objectives(report, folder)))
+    print_report_table(objectives_table(study.comparison.findings), objectives_remarks(study), style="")
+    print("Written: " + ", ".join(str(path) for path in write_objectives(study, folder)))
     log.info("Done in %.0f s.", time.monotonic() - began)
 
 

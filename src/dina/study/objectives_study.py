@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
 
 from dina.analyses import Decoded
-from dina.analyses.objectives.compute import ObjectiveComparison, compare_objectives
+from dina.analyses.objectives.compute import ObjectivesStudy, compare_objectives
 from dina.analyses.objectives.objective_measures import (
     CategorySurrogates,
     make_category_surrogates,
@@ -33,28 +33,9 @@ PRESET = "scratch"
 
 UNTRAINED = "untrained"
 CONTENT = "with resamples of the profile"
-"""What measurements hold; files of older content are made again."""
+"""The content of measurements; files of older content are made again."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectivesStudy:
-    """What came of all objectives.
-
-    Parameters
-    ----------
-    comparison
-        The numbers and the answer.
-    reasons
-        Objective → why it could not be trained, for those that could not.
-    learning
-        Objective → validation top-1 by epoch, of the first seed.
-    """
-
-    comparison: ObjectiveComparison
-    reasons: Mapping[str, str]
-    learning: Mapping[str, tuple[float, ...]]
 
 
 def study_objectives(
@@ -71,13 +52,13 @@ def study_objectives(
 ) -> ObjectivesStudy:
     """Train with every objective and seed what is not trained yet, measure, and compare.
 
-    Each fit keeps the epoch with the lowest validation loss of its objective: chosen by retrieval, an objective that rewards
-    none would be left at an accidental epoch.
+    Each fit keeps the epoch with the lowest validation loss of its objective. If it were chosen by retrieval, an objective
+    that does not reward retrieval would keep an accidental epoch.
 
     Parameters
     ----------
     recording
-        Labels of its images are needed for everything about category.
+        Everything about category needs labels of its images.
     out
         Holds ``runs/`` (a run directory for each objective and seed) and ``measured/`` (one file for each).
     objectives
@@ -91,7 +72,7 @@ def study_objectives(
     overrides
         Further settings of all fits, such as ``split.test_fraction=0.2``.
     force
-        Whether what is there is replaced.
+        Whether existing runs and measurements are replaced.
 
     Raises
     ------
@@ -99,55 +80,41 @@ def study_objectives(
         If an objective is unknown, or none can be trained.
     """
     names = [check_choice("objective", name, OBJECTIVES) for name in (objectives or OBJECTIVES)]
-    words = [
-        f'preset="{PRESET}"',
-        'decoders=["dina"]',
-        'dina.fit.select_by="loss"',
-        *([] if n_epochs is None else [f"dina.fit.n_epochs={n_epochs}"]),
-        *overrides,
-    ]
+    budget = [] if n_epochs is None else [f"dina.fit.n_epochs={n_epochs}"]
+    shared = [f'preset="{PRESET}"', 'decoders=["dina"]', 'dina.fit.select_by="loss"', *budget, *overrides]
     runs = {(name, seed): out / "runs" / safe_name(f"{name}-seed{seed}") for seed in seeds for name in names}
-    reasons: dict[str, str] = {}
+    missing: dict[str, str] = {}
     measurements = _Measurements(recording, out / "measured", device, force=force)
     began, n_new = time.monotonic(), 0
     for number, ((name, seed), run) in enumerate(runs.items()):
-        if name in reasons:  # an objective that cannot be trained with one seed is not compared
+        if name in missing:  # an objective that cannot be trained with one seed is not compared
             continue
         left = f"; about {(time.monotonic() - began) / n_new * (len(runs) - number) / 60:.0f} min left" if n_new else ""
         log.info("[%d of %d] %s, seed %d%s …", number + 1, len(runs), name, seed, left)
-        settings = read_settings(None, [*words, f'dina.fit.objective="{name}"', f"seed={seed}"])
+        settings = read_settings(None, [*shared, f'dina.fit.objective="{name}"', f"seed={seed}"])
         n_new += force or not run.exists()
         result = run_study(recording, settings, run, device, n_threads, force=force)
         if not (run / TOWERS).is_file():
-            reasons[name] = str(next(row["reason"] for row in result.summary["decoding"]))
+            missing[name] = str(next(row["reason"] for row in result.summary["decoding"]))
             continue
         with fixed_threads(n_threads):
             measurements.add(name, seed, run)
     found = measurements.found
     whole = [name for name in (*names, UNTRAINED) if all((name, seed) in found for seed in seeds)]
     if not set(whole) & set(names):
-        raise DataError(f"No objective could be trained: {next(iter(reasons.values()))}")
+        raise DataError(f"No objective could be trained: {next(iter(missing.values()))}")
     with fixed_threads(n_threads):
-        comparison = compare_objectives(
-            {(name, seed): found[name, seed] for name in whole for seed in seeds}, measurements.responses
-        )
-    accuracies = {name: Run(runs[name, seeds[0]]).history["validation_top1"] for name in names if name not in reasons}
-    return ObjectivesStudy(comparison, reasons, {name: tuple(map(float, each)) for name, each in accuracies.items()})
+        measured = {(name, seed): found[name, seed] for name in whole for seed in seeds}
+        comparison = compare_objectives(measured, measurements.responses)
+    accuracies = {name: Run(runs[name, seeds[0]]).history["validation_top1"] for name in names if name not in missing}
+    learning = {name: tuple(map(float, curve)) for name, curve in accuracies.items()}
+    return ObjectivesStudy(recording.name, comparison, learning, missing)
 
 
 class _Measurements:
     """Measures fits, keeps each measurement in a file, and makes the surrogates of category once for each seed.
 
-    Parameters
-    ----------
-    recording
-        The recording that was studied.
-    folder
-        For the files.
-    device
-        "cpu" or "cuda".
-    force
-        Whether files that are there are made again.
+    With ``force``, existing files are made again.
     """
 
     def __init__(self, recording: Recording, folder: Path, device: str, *, force: bool) -> None:
@@ -162,9 +129,8 @@ class _Measurements:
         keys = {name: f"{key}-{sha256_of(run / TOWERS)}"}
         if (UNTRAINED, seed) not in self.found:
             keys |= {UNTRAINED: key, "responses": key}
-        # only files that were there before are made again: this very call may go on from what it wrote itself
-        kept = {one: None if self.force else self._kept(one, seed, key) for one, key in keys.items()}
-        if any(found is None for found in kept.values()):
+        stored = {one: None if self.force else self._read(one, seed, key) for one, key in keys.items()}
+        if any(found is None for found in stored.values()):
             decoded = read_decoded(run, self.recording, self.device)
             surrogates = self._category_surrogates(seed, decoded)
             makers = {
@@ -172,10 +138,10 @@ class _Measurements:
                 UNTRAINED: lambda: measure_objective(replace(decoded, fitted=untrained(decoded.towers, seed)), surrogates),
                 "responses": lambda: xr.Dataset() if surrogates is None else measure_responses(surrogates),
             }
-            for one in [one for one, found in kept.items() if found is None]:
+            for one in [one for one, found in stored.items() if found is None]:
                 write_dataset(self._path(one, seed), makers[one]().assign_attrs(key=keys[one]))
-                kept[one] = self._kept(one, seed, keys[one])
-        for one, found in kept.items():
+                stored[one] = self._read(one, seed, keys[one])
+        for one, found in stored.items():
             if found is not None and one != "responses":
                 self.found[one, seed] = found
             elif found is not None and found.sizes:
@@ -194,7 +160,8 @@ class _Measurements:
     def _path(self, name: str, seed: int) -> Path:
         return self.folder / f"{safe_name(name)}-seed{seed}.nc"
 
-    def _kept(self, name: str, seed: int, key: str) -> xr.Dataset | None:
+    def _read(self, name: str, seed: int, key: str) -> xr.Dataset | None:
+        """Return a measurement stored under this key, None where there is none."""
         path = self._path(name, seed)
         if not path.is_file():
             return None

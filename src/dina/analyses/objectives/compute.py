@@ -8,8 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from dina.analyses.objectives.objective_measures import PROFILE
-from dina.analyses.objectives.rules import BEYOND, CONTRASTIVE, LOSS, MATCHED, OBJECTIVE_RULE, RESPONSES, SEMANTIC
-from dina.analyses.verdict import Verdict, judge
+from dina.analyses.verdict import MARGIN, Answer, FindingKey, Rule, Verdict, judge, place_of, rises_above, says
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import wilson_interval
@@ -17,6 +16,11 @@ from dina.statistics.map_similarity import linear_cka
 from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
 from dina.training.objectives import OBJECTIVES
 
+BEYOND, MATCHED = "category_beyond_low_level", "category_matched_beyond_low_level"
+RESPONSES: FindingKey = ("responses", BEYOND)
+CONTRASTIVE: FindingKey = ("contrastive", MATCHED)
+SEMANTIC: FindingKey = ("category objectives", MATCHED)
+LOSS: FindingKey = ("category objectives", f"{MATCHED}_minus_contrastive")
 N_RESAMPLES = 2000
 NAMES = {"category_accuracy": "guess", "category_accuracy_image": "guess_image", "category_matched": "guess_by_match"}
 FROM_LOW_LEVEL = "categories drawn from low-level structure"
@@ -24,9 +28,46 @@ ALL_DETERMINED = "Low-level structure determines every category, so that nothing
 Rows = Sequence[Float[np.ndarray, "image"]]
 
 
+def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
+    """Decide whether the low-level bias is made by the contrastive objective; ``docs/objectives.md`` says the rule in words."""
+    held, kept, semantic, loss = (found[key] for key in (RESPONSES, CONTRASTIVE, SEMANTIC, LOSS))
+    where = f"Responses carry a share of {says(held)} of the category information that low-level structure lacks"
+    others = (
+        f"best-matching images keep a share of {says(semantic)} in towers trained by category, of {says(kept)} in"
+        " contrastive ones"
+    )
+    is_semantic = rises_above(semantic) and place_of(semantic, MARGIN) == "above"
+    if place_of(held, MARGIN) == "below":
+        if is_semantic:
+            return "cannot tell", f"{where}, less than a tenth; yet {others}."
+        return "not supported", f"{where}, less than a tenth: no objective could keep information that is not there ({others})."
+    if place_of(held, MARGIN) != "above" or not rises_above(held):
+        return "cannot tell", f"{where}; {others}."
+    if not (is_semantic or (rises_above(kept) and place_of(kept, MARGIN) == "above")):
+        return "cannot tell", f"{where}, but these towers keep it under no objective: {others}."
+    withheld = f"{where}; {others}: the contrastive objective withholds a share of {says(loss)}"
+    if place_of(loss, MARGIN) == "above":
+        return "supported", f"{withheld}, more than a tenth."
+    if place_of(loss, MARGIN) == "below":
+        return "not supported", f"{withheld}, less than a tenth."
+    return "cannot tell", f"{withheld}."
+
+
+OBJECTIVE_RULE = Rule(
+    claim="The low-level bias of the maps is made by the contrastive objective.",
+    side="image",
+    statistic="Balanced accuracy of category among the training images that a held-out response matches best, less that of"
+    " responses made from low-level structure alone, as a share of what is possible; category objectives against the"
+    " contrastive one.",
+    needs=(RESPONSES, CONTRASTIVE, SEMANTIC, LOSS),
+    decide=_decide,
+)
+"""Needs the responses themselves, the contrastive objective and at least one objective trained by category."""
+
+
 @dataclass(frozen=True, eq=False)
 class ObjectiveComparison:
-    """What objectives have in common and what sets them apart.
+    """Numbers of all objectives side by side, and the verdict whether the contrastive one makes the low-level bias.
 
     Parameters
     ----------
@@ -38,17 +79,28 @@ class ObjectiveComparison:
         has the first of the responses themselves; "category objectives" the last as the mean of all objectives trained by
         category, and by how much it exceeds the contrastive one.
     similarity
-        Linear kernel alignment of the maps of test images between objectives, mean over seeds; axes (side, first, second).
-    verdict
-        Whether the low-level bias is made by the contrastive objective.
-    seeds
-        Over which all is averaged.
+        Linear kernel alignment of the maps of test images between objectives, mean over seeds.
+    verdict, seeds
+        The answer, and the seeds that everything is averaged over.
     """
 
     findings: Mapping[str, Mapping[str, Finding]]
     similarity: xr.DataArray
     verdict: Verdict
     seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectivesStudy:
+    """A comparison of objectives on the recording of this name, ready to be written.
+
+    ``learning`` holds the validation top-1 by epoch of the first seed, ``missing`` why an objective could not be trained.
+    """
+
+    recording: str
+    comparison: ObjectiveComparison
+    learning: Mapping[str, Sequence[float]]
+    missing: Mapping[str, str]
 
 
 def compare_objectives(
@@ -59,14 +111,8 @@ def compare_objectives(
     Intervals come from drawing seeds, and images within seeds, with replacement. Those of accuracies also hold Wilson's interval,
     since a bootstrap of images that were all missed has no spread.
 
-    Parameters
-    ----------
-    measured
-        (objective, seed) → from `dina.analyses.objectives.objective_measures.measure_objective`, the same seeds for all.
-    responses
-        Seed → from `dina.analyses.objectives.objective_measures.measure_responses`; empty where images have no labels.
-    seed
-        Of the bootstrap.
+    ``measured`` holds what `measure_objective` gives by objective and seed, the same seeds for all objectives; ``responses``
+    what `measure_responses` gives by seed, empty where images have no labels. ``seed`` is that of the bootstrap.
     """
     objectives = list(dict.fromkeys(name for name, _ in measured))
     seeds = sorted({number for _, number in measured})

@@ -13,7 +13,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
 from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency
 from dina.checks import DataError
-from dina.data.pairs import Pairs, make_task
+from dina.data.pairs import QUERY_KINDS, QueryKind, make_task
 from dina.randomness import generator_for
 from dina.retrieval.ranks import retrieve
 from dina.training.aligned_towers import AlignedTowers
@@ -33,14 +33,8 @@ PROFILE = ("kept_lowest_octaves", "kept_without_highest_octave", "median_frequen
 class CategoryReadout:
     """A linear readout of category from main components, in which every category is equally probable beforehand.
 
-    Gaussian classes with one shared covariance are learnt from training images.
-
-    Parameters
-    ----------
-    features
-        In any unit, shape ``(n_images, n_features)``; their largest principal components are used.
-    category
-        Of each image, from 0, none without images.
+    Gaussian classes with one shared covariance are learnt from the largest principal components of the features of training
+    images. Categories count from 0, and each has an image.
 
     Examples
     --------
@@ -63,17 +57,10 @@ class CategoryReadout:
 
 @dataclass(frozen=True, eq=False)
 class CategorySurrogates:
-    """Labelled images, and surrogates of their responses that depend on low-level structure alone.
+    """Labelled images, and surrogates of their averaged test responses that depend on low-level structure alone.
 
-    Parameters
-    ----------
-    parts
-        Labelled images of the split.
-    predicted, residual
-        The averaged test responses that low-level structure predicts, and their residuals.
-    donor
-        For each draw and test image the image whose residual it receives; the donor's category is drawn from the
-        probabilities that low-level structure gives. A readout of category alone would name the donor's.
+    Each image has the response that low-level structure predicts and the residual of its donor, whose category is drawn from
+    the probabilities that low-level structure gives. A readout of category alone would name the category of the donor.
     """
 
     parts: CategorisedPairs
@@ -88,12 +75,7 @@ class CategorySurrogates:
 
 
 def make_category_surrogates(decoded: Decoded) -> CategorySurrogates:
-    r"""Make surrogate responses, to test whether a representation carries category beyond low-level structure.
-
-    Parameters
-    ----------
-    decoded
-        With labels; towers are not needed.
+    r"""Make surrogate responses, to test whether a representation carries category beyond low-level structure; needs no towers.
 
     Raises
     ------
@@ -123,28 +105,18 @@ def _donors(models: CategoryModels, seed: int) -> Int[np.ndarray, "draw image"]:
 
 
 def measure_objective(decoded: Decoded, surrogates: CategorySurrogates | None) -> xr.Dataset:
-    """Measure one fit on its test images.
+    """Measure one fit on its test images; the surrogates are those of its split, None where images have no labels.
 
-    Parameters
-    ----------
-    decoded
-        With towers.
-    surrogates
-        From `make_category_surrogates`, of the same split; None where images have no labels.
-
-    Returns
-    -------
-    measured
-        ``top1_averaged`` and ``top1_single_trial`` of each image, ``image_maps`` and ``response_maps`` of all test images,
-        values and intervals of `PROFILE` and their bootstrap resamples (``profile_resamples``, NaN where not defined). With
-        labels, for each labelled image also its ``category``; the category read from the maps of its response (``guess``) and
-        of the image (``guess_image``), and the most frequent one among the training images that the response matches best
-        (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
+    Measured are ``top1_averaged`` and ``top1_single_trial`` of each image, ``image_maps`` and ``response_maps`` of all test
+    images, values and intervals of `PROFILE` and their bootstrap resamples (``profile_resamples``, NaN where not defined). With
+    labels, for each labelled image also its ``category``; the category read from the maps of its response (``guess``) and
+    of the image (``guess_image``), and the most frequent one among the training images that the response matches best
+    (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
     """
     towers = decoded.towers
-    maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test)}
+    maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test.averaged())}
     variables: Variables = {f"{side}_maps": (("test_image", f"{side}_feature"), found) for side, found in maps.items()}
-    variables |= {f"top1_{kind}": (("test_image",), _top1(decoded, kind)) for kind in ("averaged", "single_trial")}
+    variables |= {f"top1_{kind}": (("test_image",), _top1(decoded, kind)) for kind in QUERY_KINDS}
     profile, resamples, units = _profile(decoded)
     variables["profile"] = (("statistic", "end"), profile)
     variables["profile_resamples"] = (("statistic", "resample"), resamples)
@@ -154,9 +126,7 @@ def measure_objective(decoded: Decoded, surrogates: CategorySurrogates | None) -
     return xr.Dataset(variables, coords=coordinates, attrs={"units_of_median_frequency": units})
 
 
-def _profile(
-    decoded: Decoded,
-) -> tuple[Float[np.ndarray, "statistic end"], Float32[np.ndarray, "statistic resample"], str]:
+def _profile(decoded: Decoded) -> tuple[Float[np.ndarray, "statistic end"], Float32[np.ndarray, "statistic resample"], str]:
     """Return the findings of `PROFILE`, their resamples and the unit of frequency; NaN where there are too few test images."""
     try:
         result = analyse_spatial_frequency(decoded)
@@ -179,7 +149,7 @@ def _category_of_maps(towers: AlignedTowers, surrogates: CategorySurrogates) -> 
     """Read category from maps in two ways: by a linear readout, and by the training images that they match best."""
     parts = surrogates.parts
     image_maps = towers.encode_images(parts.train.images)
-    readout = CategoryReadout(_response_maps(towers, parts.train), parts.train_category)
+    readout = CategoryReadout(_response_maps(towers, parts.train.averaged()), parts.train_category)
     of_images = CategoryReadout(image_maps.reshape(len(image_maps), -1), parts.train_category)
     gallery = torch.from_numpy(image_maps).to(towers.device)
     shown = torch.from_numpy(parts.test.total_presentations().astype(np.float32)).to(towers.device)
@@ -193,7 +163,7 @@ def _category_of_maps(towers: AlignedTowers, surrogates: CategorySurrogates) -> 
 
     return {
         **_true_categories(surrogates),
-        **_guesses("guess", surrogates, lambda responses: readout.guess(_maps_of(towers, responses))),
+        **_guesses("guess", surrogates, lambda responses: readout.guess(_response_maps(towers, responses))),
         **_guesses("guess_by_match", surrogates, match),
         "guess_image": (("labelled_image",), of_images.guess(_image_maps(towers, parts.test.images))),
     }
@@ -217,16 +187,12 @@ def _image_maps(towers: AlignedTowers, images: np.ndarray) -> Float[np.ndarray, 
     return np.asarray(towers.encode_images(images)).reshape(len(images), -1)
 
 
-def _response_maps(towers: AlignedTowers, pairs: Pairs) -> Float[np.ndarray, "image feature"]:
-    return _maps_of(towers, pairs.averaged())
-
-
-def _maps_of(towers: AlignedTowers, responses: np.ndarray) -> Float[np.ndarray, "image feature"]:
+def _response_maps(towers: AlignedTowers, responses: np.ndarray) -> Float[np.ndarray, "image feature"]:
     return np.asarray(towers.encode_responses(responses)).reshape(len(responses), -1)
 
 
-def _top1(decoded: Decoded, kind: str) -> Float[np.ndarray, "image"]:
-    task = make_task(decoded.test, "averaged" if kind == "averaged" else "single_trial")
+def _top1(decoded: Decoded, kind: QueryKind) -> Float[np.ndarray, "image"]:
+    task = make_task(decoded.test, kind)
     found = retrieve(decoded.towers.score(task.queries, task.gallery), task.target, "image_from_response")
     n_images = decoded.test.n_stimuli
     counts = np.bincount(found.image, minlength=n_images)

@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dina.analyses.objectives.compute import ObjectiveComparison
+from dina.analyses.objectives.compute import ObjectivesStudy
 from dina.artifacts import write_json, write_text
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import Table
@@ -42,36 +41,8 @@ REFERENCES = ("untrained", "responses", "category objectives")
 """Rows for comparison, drawn below the objectives and in another colour."""
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectivesReport:
-    """A comparison of objectives on one recording, ready to be written.
-
-    Parameters
-    ----------
-    recording
-        Its name.
-    comparison
-        Numbers and answer.
-    learning
-        Objective → validation top-1 by epoch of the first seed.
-    missing
-        Objective → why it could not be trained.
-    """
-
-    recording: str
-    comparison: ObjectiveComparison
-    learning: Mapping[str, Sequence[float]]
-    missing: Mapping[str, str]
-
-
 def objectives_table(findings: Found) -> Table:
-    """Return the table of objectives: means over seeds with 95 % intervals.
-
-    Parameters
-    ----------
-    findings
-        Objective → name → finding.
-    """
+    """Return the table of objectives: means over seeds with 95 % intervals."""
     names = [name for name in COLUMNS if any(name in found for found in findings.values())]
     rows = tuple(
         (objective, *(_cell(found.get(name), COLUMNS[name][1]) for name in names)) for objective, found in findings.items()
@@ -90,47 +61,33 @@ def _cell(finding: Finding | None, scale: float) -> str:
     return f"{ends[0]} [{ends[1]}, {ends[2]}]".replace("-", "−")
 
 
-def objectives_remarks(report: ObjectivesReport) -> tuple[str, ...]:
-    """Return the answer, the learning curves, and the objectives that could not be trained.
-
-    Parameters
-    ----------
-    report
-        From which they are made.
-    """
-    verdict, seed = report.comparison.verdict, report.comparison.seeds[0]
+def objectives_remarks(study: ObjectivesStudy) -> tuple[str, ...]:
+    """Return the answer, the learning curves, and the objectives that could not be trained."""
+    verdict, seed = study.comparison.verdict, study.comparison.seeds[0]
     lines = [f"“{verdict.claim.rstrip('.')}”: {verdict.verdict}. {verdict.reason}"]
-    for name, curve in report.learning.items():
+    for name, curve in study.learning.items():
         values = ", ".join(f"{100 * value:.1f}" for value in curve)
         lines.append(f"Learning curve of {name} (validation top-1, %, seed {seed}): {values}.")
-    return (*lines, *(f"Not trained, {name}: {reason}" for name, reason in report.missing.items()))
+    return (*lines, *(f"Not trained, {name}: {reason}" for name, reason in study.missing.items()))
 
 
-def write_objectives(report: ObjectivesReport, folder: Path) -> tuple[Path, ...]:
-    """Write ``objectives.md``, ``.csv``, ``.json`` and two figures, each whole or not at all.
-
-    Parameters
-    ----------
-    report
-        What is written.
-    folder
-        Made if it is not there.
-    """
-    findings, similarity = report.comparison.findings, report.comparison.similarity
+def write_objectives(study: ObjectivesStudy, folder: Path) -> tuple[Path, ...]:
+    """Write ``objectives.md``, ``.csv``, ``.json`` and two figures into a folder, each whole or not at all."""
+    findings, similarity = study.comparison.findings, study.comparison.similarity
     table = objectives_table(findings)
     cells = [table.columns, ["---"] + ["---:"] * (len(table.columns) - 1), *table.rows]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
-    seeds = ", ".join(map(str, report.comparison.seeds))
-    text = [f"# Objectives on {report.recording}", "", f"{table.caption} Seeds {seeds}.", "", *lines, ""]
+    seeds = ", ".join(map(str, study.comparison.seeds))
+    text = [f"# Objectives on {study.recording}", "", f"{table.caption} Seeds {seeds}.", "", *lines, ""]
     texts = {
-        "objectives.md": "\n".join([*text, *(f"- {line}" for line in objectives_remarks(report))]) + "\n",
+        "objectives.md": "\n".join([*text, *(f"- {line}" for line in objectives_remarks(study))]) + "\n",
         "objectives.csv": _csv(findings),
         "objectives.svg": svg_of(_draw_objectives(findings), "objectives"),
         "objectives_maps.svg": svg_of(_draw_similarity(similarity), "objectives_maps"),
     }
     for name, content in texts.items():
         write_text(folder / name, content)
-    write_json(folder / "objectives.json", _json(report))
+    write_json(folder / "objectives.json", _json(study))
     return tuple(folder / name for name in (*texts, "objectives.json"))
 
 
@@ -144,20 +101,20 @@ def _csv(findings: Found) -> str:
     return stream.getvalue()
 
 
-def _json(report: ObjectivesReport) -> dict[str, object]:
-    comparison, verdict = report.comparison, report.comparison.verdict
+def _json(study: ObjectivesStudy) -> dict[str, object]:
+    comparison, verdict = study.comparison, study.comparison.verdict
     maps = comparison.similarity
     similarity = {str(side): maps.sel(side=side).to_numpy().tolist() for side in maps["side"].to_numpy()}
     return {
-        "recording": report.recording,
+        "recording": study.recording,
         "seeds": list(comparison.seeds),
         "claim": verdict.claim,
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "findings": {name: [one.to_json() for one in found.values()] for name, found in comparison.findings.items()},
         "similarity": {"objectives": [str(name) for name in maps["first"].to_numpy()], **similarity},
-        "validation_top1": {name: list(curve) for name, curve in report.learning.items()},
-        "missing": dict(report.missing),
+        "validation_top1": {name: list(curve) for name, curve in study.learning.items()},
+        "missing": dict(study.missing),
     }
 
 

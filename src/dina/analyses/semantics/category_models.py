@@ -8,13 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dina.analyses.decoded import Decoded
-from dina.analyses.semantics.linear_models import (
-    fit_category_effects,
-    fit_low_level,
-    fit_posterior,
-    left_out_effects,
-    one_hot,
-)
+from dina.analyses.semantics.linear_models import fit_category_effects, fit_low_level, fit_posterior, left_out_effects, one_hot
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
@@ -27,17 +21,7 @@ FEWEST_TEST_IMAGES = 20
 
 @dataclass(frozen=True, eq=False)
 class CategorisedPairs:
-    """The pairs of a decoding whose images have a category, and the categories.
-
-    Parameters
-    ----------
-    names
-        Of the categories, sorted.
-    train, validation, test
-        Pairs of labelled images only.
-    train_category, validation_category, test_category
-        Position in ``names`` for each image of the part.
-    """
+    """The pairs of a decoding whose images have a category, and that of each image as a position in the sorted ``names``."""
 
     names: tuple[str, ...]
     train: Pairs
@@ -72,9 +56,9 @@ def categorise(decoded: Decoded) -> CategorisedPairs:
             f" {FEWEST_TEST_IMAGES} labelled test images; got {len(names)} and {int(is_labelled[2].sum())}. Label more images,"
             " or merge rare categories."
         )
-    kept = [_keep(part, mask) for part, mask in zip(parts, is_labelled, strict=True)]
-    codes = [np.searchsorted(names, labels[part.stimulus_id]) for part in kept]
-    return CategorisedPairs(tuple(map(str, names)), kept[0], kept[1], kept[2], codes[0], codes[1], codes[2])
+    train, validation, test = (_keep(part, mask) for part, mask in zip(parts, is_labelled, strict=True))
+    codes = [np.searchsorted(names, labels[part.stimulus_id]) for part in (train, validation, test)]
+    return CategorisedPairs(tuple(map(str, names)), train, validation, test, *codes)
 
 
 def _keep(pairs: Pairs, is_kept: Bool[np.ndarray, "stimulus"]) -> Pairs:
@@ -102,7 +86,7 @@ class ModelledImages:
     responses
         Averaged, standardised.
     category
-        Number of the category of each image.
+        Position in `CategoryModels.names`.
     probability
         Of each category given low-level structure alone.
     by_luminance
@@ -134,17 +118,10 @@ class ModelledImages:
 
 @dataclass(frozen=True, eq=False)
 class CategoryModels:
-    """The categories and models from which all statistics of category are computed.
+    """The categories and models from which all statistics of category are computed; all were fitted on the training images.
 
-    Parameters
-    ----------
-    names
-        Of the categories.
-    train, validation, test
-        The parts of the split; all models were fitted on the first.
-    train_draws, test_draws
-        Categories drawn anew from ``probability``: if responses depended on low-level structure alone, they would be as
-        good as the true ones.
+    ``train_draws`` and ``test_draws`` are categories drawn anew from ``probability``: if responses depended on low-level
+    structure alone, they would be as good as the true ones.
     """
 
     names: tuple[str, ...]
@@ -157,17 +134,7 @@ class CategoryModels:
 
 @torch.no_grad()
 def fit_category_models(parts: CategorisedPairs, n_draws: int, seed: int) -> CategoryModels:
-    """Fit the three models on the training images and apply them to all parts.
-
-    Parameters
-    ----------
-    parts
-        Labelled images of the three parts of a split.
-    n_draws
-        How often categories are drawn anew.
-    seed
-        Of these draws.
-    """
+    """Fit the three models on the training images, apply them to all parts, and draw categories anew ``n_draws`` times."""
     n_categories, n_neurons = len(parts.names), parts.train.n_neurons
     responses = torch.from_numpy(parts.train.averaged())
     known = one_hot(parts.train_category, n_categories)

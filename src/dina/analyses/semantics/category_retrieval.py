@@ -19,7 +19,7 @@ SHRINKAGE = 0.3
 LAPSE = 0.02
 """Probability that a decoder guesses: no query, however surely misread, then weighs more than a few bits."""
 
-
+DECODERS = ("low_level", "category", "joint")
 DRAWN = "categories drawn from the probabilities that low-level structure gives them"
 EXCHANGED = "low-level structure of other images of the same category"
 ELSEWHERE = "pairs permuted over images"
@@ -27,14 +27,10 @@ ELSEWHERE = "pairs permuted over images"
 
 @dataclass(frozen=True, eq=False)
 class LikelihoodDecoder:
-    """The noise about an encoding model, and how far its likelihood is to be trusted.
+    """The noise about an encoding model, of the residuals on training images left out of its fit, and how far to trust it.
 
-    Parameters
-    ----------
-    noise
-        Of the residuals on training images that the model was not fitted on.
-    sharpness
-        The log likelihood is multiplied by it before it is read as a probability, in (0, 1]; chosen on validation images.
+    The log likelihood is multiplied by ``sharpness``, in (0, 1] and chosen on validation images, before it is turned into a
+    probability.
     """
 
     noise: LowRankNoise
@@ -70,7 +66,7 @@ def fit_likelihood(
 
 @dataclass(frozen=True, eq=False)
 class CategoryRetrieval:
-    """Retrieval with the averaged test responses by three decoders on the same gallery.
+    """Retrieval with the averaged test responses by the three `DECODERS` on the same gallery.
 
     Parameters
     ----------
@@ -78,25 +74,22 @@ class CategoryRetrieval:
         Noise about the low-level model.
     joint
         The decoder of both descriptions.
-    decoders
-        Names: "low_level", "category", "joint".
     scores
-        Of each decoder, shape ``(n_decoders, n_images, n_images)``.
+        Of each decoder.
     bits
-        Information about the image shown, for each decoder and query.
+        Information about the image shown.
     low_level_bits_given_category
         Of the decoder that uses category, and low-level structure for its residuals.
     bits_null
         Mean bits of each decoder when queries are assigned to other images.
     gain_null
-        Mean bits that categories drawn from low-level structure add to low-level structure, one per draw.
+        Mean bits that categories drawn from low-level structure add to low-level structure.
     low_level_gain_null
         Mean bits that the low-level structure of other images of the same category adds to category.
     """
 
     low_level_noise: LowRankNoise
     joint: LikelihoodDecoder
-    decoders: tuple[str, ...]
     scores: Float[np.ndarray, "decoder query gallery"]
     bits: Float[np.ndarray, "decoder query"]
     low_level_bits_given_category: Float[np.ndarray, "query"]
@@ -107,14 +100,7 @@ class CategoryRetrieval:
 
 @torch.no_grad()
 def retrieve_by_category(models: CategoryModels, generator: np.random.Generator) -> CategoryRetrieval:
-    r"""Score the test gallery by each description of the images and by both.
-
-    Parameters
-    ----------
-    models
-        Fitted on training images.
-    generator
-        Of the exchanges within categories.
+    r"""Score the test gallery by each description of the images and by both; the generator draws the nulls.
 
     Notes
     -----
@@ -142,17 +128,16 @@ def retrieve_by_category(models: CategoryModels, generator: np.random.Generator)
     scores = {name: fitted[name].score(test.responses, evoked[2]) for name, evoked in expected.items()}
     everywhere = {name: fitted[name].information(scores[name]) for name in expected}
     bits = {name: np.diagonal(matrix) for name, matrix in everywhere.items()}
-    decoders = ("low_level", "category", "joint")
+    n_draws = len(models.test_draws)
     return CategoryRetrieval(
         fitted["low_level"].noise,
         fitted["joint"],
-        decoders,
-        np.stack([scores[name] for name in decoders]),
-        np.stack([bits[name] for name in decoders]),
+        np.stack([scores[name] for name in DECODERS]),
+        np.stack([bits[name] for name in DECODERS]),
         bits["given_category"],
-        np.stack([_shuffled(everywhere[name], len(models.test_draws), generator) for name in decoders]),
+        np.stack([_shuffled(everywhere[name], n_draws, generator) for name in DECODERS]),
         _drawn(models, fitted["joint"]) - bits["low_level"].mean(),
-        _exchanged(test, fitted["given_category"], len(models.test_draws), generator) - bits["category"].mean(),
+        _exchanged(test, fitted["given_category"], n_draws, generator) - bits["category"].mean(),
     )
 
 
@@ -165,16 +150,9 @@ def _shuffled(
 
 @torch.no_grad()
 def score_drawn(models: CategoryModels, decoder: LikelihoodDecoder, draw: int) -> Scores:
-    """Score the test gallery by low-level structure and categories drawn anew, their effects fitted anew.
+    """Score the test gallery by low-level structure and the categories of one draw, their effects fitted anew.
 
-    Parameters
-    ----------
-    models
-        Holds the draws.
-    decoder
-        The decoder of both descriptions; its noise and sharpness are kept.
-    draw
-        Number of the draw.
+    Noise and sharpness of the decoder of both descriptions are kept.
     """
     train, test = models.train, models.test
     effects = fit_category_effects(train.residual_category(models.train_draws[draw]), train.responses - train.low_level)

@@ -15,6 +15,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
 from dina.analyses.semantics.category_retrieval import (
+    DECODERS,
     DRAWN,
     ELSEWHERE,
     EXCHANGED,
@@ -48,13 +49,7 @@ N_PERMUTATIONS = 200
 
 
 class SemanticsSettings(AnalysisSettings):
-    """How many draws the analysis makes.
-
-    Parameters
-    ----------
-    n_draws
-        How often categories are drawn anew from low-level structure, for every null.
-    """
+    """How many draws: for every null, categories are drawn anew from low-level structure ``n_draws`` times."""
 
     n_draws: int = Field(200, ge=40)
 
@@ -66,23 +61,8 @@ DEFAULTS = SemanticsSettings()
 class SemanticsResult:
     """What category adds to low-level structure, and low-level structure to category.
 
-    Parameters
-    ----------
-    models
-        The categories and the three models; not written to disk.
-    partition
-        Of the explained variance of the responses: fraction explained; of that, unique to category, unique to low-level
-        structure, common, and explained by category in all.
-    retrieval
-        By decoders that can use category, low-level structure or both.
-    accuracy
-        Of reading the category from responses and from images.
-    galleries
-        Of the same and of other categories at matched low-level distance.
-    stimulus_id
-        Identities of the labelled test images.
-    counts
-        The bootstrap resamples of the test images that all intervals share.
+    ``partition`` holds the findings of `PARTITION`, ``accuracy`` those of reading the category from responses and from images.
+    All intervals share the bootstrap resamples of the labelled test images, ``counts``. ``models`` are not written to disk.
     """
 
     models: CategoryModels
@@ -121,14 +101,15 @@ class SemanticsResult:
             "gain_null": ("draw", retrieval.gain_null, {"units": "bit"}),
             "low_level_gain_null": ("draw", retrieval.low_level_gain_null, {"units": "bit"}),
             **_variables("category_accuracy", "source", self.accuracy, {"units": "1", "long_name": "balanced accuracy"}),
-            "two_way": (distractors, galleries.two_way, {"units": "1"}),
-            "two_way_low": (distractors, galleries.two_way_low, {"units": "1"}),
-            "two_way_high": (distractors, galleries.two_way_high, {"units": "1"}),
+            **{
+                name: (distractors, getattr(galleries, name), {"units": "1"})
+                for name in ("two_way", "two_way_low", "two_way_high")
+            },
         }
         coordinates = {
             **stimulus_coordinates({"query": self.stimulus_id}),
             "quantity": list(PARTITION),
-            "decoder": list(retrieval.decoders),
+            "decoder": list(DECODERS),
             "source": [finding.name.removeprefix(ACCURACY) for finding in self.accuracy],
             "scored_by": list(galleries.names),
             "category": ["own", "other"],
@@ -143,20 +124,8 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
     """Test whether responses and their decoding carry the category of an image beyond its low-level structure.
 
     Low-level structure is everything that Gabor channels at each place and whole-image statistics predict; category is
-    the label of the image. The decoders made here are able to use category, so that the answer could also be "semantic";
-    the fitted towers are measured beside them.
-
-    Parameters
-    ----------
-    decoded
-        With labels; towers are used where there are any.
-    settings
-        Number of draws.
-
-    Returns
-    -------
-    result
-        Four views of one question.
+    the label of the image. The decoders made here are able to use category, so that the answer could also be "semantic".
+    Towers are measured beside them where they were fitted.
 
     Raises
     ------
@@ -168,7 +137,7 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
     models = fit_category_models(parts, settings.n_draws, seed)
     counts = resample_counts(parts.test.n_stimuli, decoded.n_resamples, generator_for(seed, "semantics bootstrap"))
     retrieval = retrieve_by_category(models, generator_for(seed, "semantics exchange of retrieval"))
-    scores = {name: retrieval.scores[number] for number, name in enumerate(retrieval.decoders) if name != "category"}
+    scores = {name: retrieval.scores[number] for number, name in enumerate(DECODERS) if name != "category"}
     towers = _tower_scores(decoded, parts)
     if towers is not None:
         scores = {"towers": towers, **scores}
@@ -382,13 +351,9 @@ def _bit_findings(retrieval: CategoryRetrieval, counts: np.ndarray) -> list[Find
     low_level, category, joint = retrieval.bits
     rows = {
         "category_gain_bits": (joint - low_level, retrieval.gain_null, DRAWN),
-        "low_level_gain_bits": (
-            retrieval.low_level_bits_given_category - category,
-            retrieval.low_level_gain_null,
-            EXCHANGED,
-        ),
+        "low_level_gain_bits": (retrieval.low_level_bits_given_category - category, retrieval.low_level_gain_null, EXCHANGED),
     }
-    for name, bits, null in zip(retrieval.decoders, retrieval.bits, retrieval.bits_null, strict=True):
+    for name, bits, null in zip(DECODERS, retrieval.bits, retrieval.bits_null, strict=True):
         rows[f"{name}_bits"] = bits, null, ELSEWHERE
     return [
         Finding.from_draws(name, float(bits.mean()), "bit", len(bits), counts @ bits / len(bits), null, words)

@@ -49,14 +49,9 @@ class _CategoryEffects:
 def fit_category_effects(
     features: Float[Tensor, "train_image category"], responses: Float[Tensor, "train_image neuron"]
 ) -> _CategoryEffects:
-    r"""Fit category features to responses by least squares, and shrink each neuron's weights towards 0.
+    r"""Fit category features to responses (or residuals) by least squares, and shrink each neuron's weights towards 0.
 
-    Parameters
-    ----------
-    features
-        One-hot categories, or these less the probability that low-level structure gives them.
-    responses
-        Averaged training responses, or the residuals of another model.
+    Features are one-hot categories, or these less the probability that low-level structure gives them.
 
     Notes
     -----
@@ -88,9 +83,7 @@ def fit_category_effects(
 
 
 def left_out_effects(
-    features: Float[Tensor, "train_image category"],
-    responses: Float[Tensor, "train_image neuron"],
-    effects: _CategoryEffects,
+    features: Float[Tensor, "train_image category"], responses: Float[Tensor, "train_image neuron"], effects: _CategoryEffects
 ) -> Float[Tensor, "train_image neuron"]:
     """Return the expected response to each training image from effects fitted without it, shrunk alike."""
     centred = features - effects.centre
@@ -135,8 +128,7 @@ class _LowLevelModel:
     def predict(self, images: ContrastImages) -> tuple[Float[Tensor, "image column"], Float[Tensor, "image statistic"]]:
         """Return the columns that low-level structure predicts, and the whole-image statistics."""
         predicted, statistics = [], []
-        for first in range(0, len(images), IMAGES_AT_ONCE):
-            chunk = torch.from_numpy(images[first : first + IMAGES_AT_ONCE])
+        for chunk in torch.split(torch.from_numpy(images), IMAGES_AT_ONCE):
             maps = self.tower(chunk)
             statistics.append(_whole_image_statistics(maps, chunk))
             predicted.append(self.local.weights.predict(maps) + self.whole.predict(statistics[-1]))
@@ -147,15 +139,8 @@ class _LowLevelModel:
 def fit_low_level(images: ContrastImages, columns: Float[Tensor, "train_image column"]) -> _LowLevelModel:
     """Fit ridge weights of Gabor channels inside receptive fields, then of whole-image statistics, to every column.
 
-    Leave-one-out over the training images chooses penalties, places and the window. The channels are those of the
-    default image tower, also where other towers are interpreted.
-
-    Parameters
-    ----------
-    images
-        Training images in units of contrast.
-    columns
-        To be predicted, for example averaged responses.
+    Columns are, for example, averaged responses. Leave-one-out over the training images chooses penalties, places and the
+    window. The channels are those of the default image tower, also where other towers are interpreted.
 
     References
     ----------
@@ -164,12 +149,8 @@ def fit_low_level(images: ContrastImages, columns: Float[Tensor, "train_image co
     shape = images.shape[1:]
     tower = GaborEnergy((int(shape[0]), int(shape[1]), int(shape[2])), n_contrasts=0)
     maps = tower.learn_statistics(torch.from_numpy(images))
-    statistics = torch.cat(
-        [
-            _whole_image_statistics(maps[i : i + IMAGES_AT_ONCE], torch.from_numpy(images[i : i + IMAGES_AT_ONCE]))
-            for i in range(0, len(images), IMAGES_AT_ONCE)
-        ]
-    )
+    chunks = zip(torch.split(maps, IMAGES_AT_ONCE), torch.split(torch.from_numpy(images), IMAGES_AT_ONCE), strict=True)
+    statistics = torch.cat([_whole_image_statistics(*chunk) for chunk in chunks])
     local = EncodingModel.fit(maps, columns, Windows.find(maps, columns, WIDTHS, FIELD_ORDER))
     left_out = local.weights.predicted
     whole = fit_linear_part(statistics, columns - left_out)
@@ -231,17 +212,7 @@ class _CategoryPosterior:
 def fit_posterior(
     statistics: Float[Tensor, "train_image statistic"], category: Int[np.ndarray, "train_image"], n_categories: int
 ) -> _CategoryPosterior:
-    """Learn the probability of each category given low-level statistics, from training images.
-
-    Parameters
-    ----------
-    statistics
-        Of the training images.
-    category
-        Of each, from 0.
-    n_categories
-        How many there are.
-    """
+    """Learn the probability of each category (counted from 0) given low-level statistics, from training images."""
     linear = fit_linear_part(statistics, one_hot(category, n_categories))
     outputs = linear.left_out.double().numpy()
     image = np.arange(len(outputs))

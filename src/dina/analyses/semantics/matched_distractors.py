@@ -57,17 +57,8 @@ def low_level_distances(
 ) -> Distances:
     """Return how different images are in low-level structure, for these neurons and as a whole.
 
-    The mean of two squared distances, each divided by its mean over pairs: between the responses that low-level
-    structure predicts, in units of noise; and between z-scored whole-image statistics.
-
-    Parameters
-    ----------
-    expected
-        Responses that low-level structure predicts, from a model of training images.
-    noise
-        Of the same model.
-    statistics
-        z-scored by training images.
+    It is the root of the sum of two squared distances, each divided by its mean over pairs: between the responses that
+    low-level structure predicts, in units of noise; and between whole-image statistics, z-scored by training images.
     """
     seen = _squared_distances(expected, noise.divide(expected))
     whole = _squared_distances(statistics, statistics)
@@ -79,14 +70,7 @@ def low_level_distances(
 def compare_galleries(scores: Scores, distances: Distances, categories: Int[np.ndarray, "draw image"]) -> _GalleryWins:
     """Compare the target of every query with distractors of its category and with matched ones of other categories.
 
-    Parameters
-    ----------
-    scores
-        Of a decoder; the target of each query is on the diagonal.
-    distances
-        In low-level structure, larger is more different.
-    categories
-        The true categories as one row, or many draws of them.
+    Scores of targets are on the diagonal. The categories are the true ones as one row, or many draws of them.
     """
     n_images = len(scores)
     target = np.diagonal(scores)[:, None]
@@ -148,17 +132,10 @@ def _squared_distances(first: Tensor, dual: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class GalleryStatistics:
-    """Galleries of the same and of other categories for every decoder.
+    """Galleries of the same and of other categories for every decoder: "towers" (where fitted), "low_level", "joint".
 
-    Parameters
-    ----------
-    names
-        "towers" (where fitted), "low_level", "joint".
-    two_way, two_way_low, two_way_high
-        Accuracy against single distractors by category (same, other) and low-level distance (near, far), and its 95 %
-        interval; NaN where there are no such distractors.
-    findings
-        Costs of such distractors, and rates of the same category among the best wrong candidates.
+    ``two_way`` is the accuracy against single distractors by category (same, other) and low-level distance (near, far), with
+    its 95 % interval; NaN where there are no such distractors.
     """
 
     names: tuple[str, ...]
@@ -177,16 +154,7 @@ def compare_all_galleries(
 ) -> GalleryStatistics:
     """Measure for every decoder the cost of distractors of the same category, and which candidates it takes by mistake.
 
-    Parameters
-    ----------
-    scores
-        Decoder → scores of the averaged test responses, targets on the diagonal.
-    models, retrieval
-        Give categories, draws, and the low-level model whose predictions set distances.
-    counts
-        Bootstrap resamples of the test images.
-    generator
-        Of the permutations behind the null of the low-level cost.
+    The bootstrap resamples of the test images are given as ``counts``; the generator draws the null of the low-level cost.
     """
     test = models.test
     distances = low_level_distances(test.low_level, retrieval.low_level_noise, test.statistics)

@@ -35,16 +35,9 @@ SMALLEST_BAND = 8
 
 @dataclass(frozen=True)
 class Alteration:
-    """One way to take something from an image.
+    """One way to take something from an image; ``words`` say in tables and figures which part it keeps.
 
-    Parameters
-    ----------
-    keeps
-        "shape" or "texture".
-    words
-        What it keeps, for tables and figures.
-    alter
-        From images, a mean amplitude spectrum and a generator to images whose contrast does not matter yet.
+    ``alter`` makes of images, a mean amplitude spectrum and a generator altered images whose contrast is not yet matched.
     """
 
     keeps: Literal["shape", "texture"]
@@ -58,6 +51,22 @@ def mean_amplitude(images: ContrastImages) -> Float[np.ndarray, "channel height 
     scale = np.maximum(centred.std(axis=(1, 2, 3), keepdims=True), 1e-6)
     amplitude: np.ndarray = np.abs(np.fft.fft2(centred / scale)).mean(axis=0)
     return amplitude
+
+
+def match_contrast(images: ContrastImages, like: ContrastImages) -> ContrastImages:
+    """Give each image the mean, channel by channel, and the RMS contrast of another; blank images stay blank.
+
+    Examples
+    --------
+    >>> dark, light = np.array([[[[-1.0, 1.0]]]], dtype=np.float32), np.array([[[[5.0, 9.0]]]], dtype=np.float32)
+    >>> match_contrast(dark, light).tolist()
+    [[[[5.0, 9.0]]]]
+    """
+    mean = images.mean(axis=(2, 3), keepdims=True)
+    spread = (images - mean).reshape(len(images), -1).std(axis=1)
+    goal = (like - like.mean(axis=(2, 3), keepdims=True)).reshape(len(like), -1).std(axis=1)
+    factor = np.where(spread > 1e-9, goal / np.where(spread > 1e-9, spread, 1.0), 0.0)[:, None, None, None]
+    return np.asarray(like.mean(axis=(2, 3), keepdims=True) + factor * (images - mean), dtype=np.float32)
 
 
 def swap_amplitude(phases_of: ContrastImages, amplitude: Float[np.ndarray, "*image channel height width"]) -> ContrastImages:
@@ -129,13 +138,6 @@ def match_texture(images: ContrastImages, generator: np.random.Generator) -> Con
     White noise is given, in turn, the histogram of pixels and the histograms of a steerable decomposition (octaves × four
     orientations) of the image. It matches marginal statistics only: a simpler texture than Portilla & Simoncelli's, which
     also matches correlations between filters. Channels of a colour image are treated one by one, from the same noise.
-
-    Parameters
-    ----------
-    images
-        In units of contrast.
-    generator
-        Of the noise.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Whether shape or texture carries the decoding: altered images as galleries or queries, for towers as they are or fitted anew."""
+"""Whether shape or texture carries the decoding: altered images as galleries or queries, for the fitted towers or new ones."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,8 @@ from dina.analyses.altered_gallery import (
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
-from dina.analyses.image_filters import match_contrast
-from dina.analyses.paired_resampling import (
-    EXCHANGED,
-    NOTHING_READ,
-    NULL,
-    PairedResampling,
-    curve_variables,
-    kept,
-    share_of,
-)
-from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, mean_amplitude, swap_amplitude
+from dina.analyses.paired_resampling import EXCHANGED, NOTHING_READ, NULL, PairedResampling, curve_variables, kept, share_of
+from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, match_contrast, mean_amplitude, swap_amplitude
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.retrieval.ranks import Direction
@@ -46,13 +37,7 @@ TEXTURE_SOURCE = (
 
 
 class ShapeTextureSettings(AnalysisSettings):
-    """On how many images.
-
-    Parameters
-    ----------
-    n_images
-        Most test images used, as queries and as gallery.
-    """
+    """On how many images: at most ``n_images`` test images are used, as queries and as gallery."""
 
     n_images: int = Field(96, ge=FEWEST_IMAGES)
 
@@ -62,24 +47,13 @@ DEFAULTS = ShapeTextureSettings()
 
 @dataclass(frozen=True, eq=False)
 class ShapeTextureResult:
-    """What altered galleries keep, image by image.
+    """What altered galleries keep, image by image; alterations are in the order of `ALTERATIONS`.
 
-    Parameters
-    ----------
-    full
-        Chance of each candidate to come first, originals, by direction: images for responses, responses for images.
-    altered
-        The same with altered images, by alteration in the order of `ALTERATIONS`.
-    other
-        The same with altered images of other images that were given each image's contrast; images for responses only.
-    prefers_phase
-        For each query 1 if it fits the phases of its image with another's amplitudes better than the reverse, ½ if as well, else 0.
-    example_id
-        Their identities.
-    examples
-        Three test images, original first, then as altered, units of contrast, mean over colours.
-    resampling
-        Bootstrap and permutations of the images.
+    ``full``, ``altered`` and ``other`` are tables of `first_places` with the originals, altered images, and altered images of
+    other images that were given each image's contrast; the first two by direction (images for responses, responses for
+    images), the last in the first direction. ``prefers_phase`` is 1 for each query that fits the phases of its image with
+    another's amplitudes better than the reverse, ½ if as well, else 0. ``examples`` are three test images, original first,
+    then altered, in units of contrast, mean over colours.
     """
 
     full: Float[np.ndarray, "2 image candidate"]
@@ -97,16 +71,13 @@ class ShapeTextureResult:
 
     def to_dataset(self) -> xr.Dataset:
         """Return the kept shares with intervals and nulls over ``alteration``, and examples to look at."""
-        over, n = self.resampling.over_tables, self.n_images
-        full = [over(tables[None])[:, 0] for tables in self.full]
-        images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
+        full, images, responses = self._rows()
+        other = kept(self.resampling.over_tables(self.other), full, self.n_images)
         return xr.Dataset(
             {
                 **curve_variables("kept", "alteration", images, "share of top-1 accuracy above chance, image from response"),
                 **curve_variables("kept_response_from_image", "alteration", responses, "the same, response from image"),
-                **curve_variables(
-                    "kept_other", "alteration", kept(over(self.other), full[0], n), "by other images of this contrast"
-                ),
+                **curve_variables("kept_other", "alteration", other, "by other images of this contrast"),
                 "examples": (("shown", "example", "height", "width"), self.examples, {"units": "contrast"}),
             },
             coords={
@@ -115,18 +86,16 @@ class ShapeTextureResult:
                 **stimulus_coordinates({"example": self.example_id}),
                 **place_coordinates(self.examples.shape[2:]),
             },
-            attrs={"n_images": n, "null": NULL, "texture": TEXTURE_SOURCE, "top1_full": float(full[0][0])},
+            attrs={"n_images": self.n_images, "null": NULL, "texture": TEXTURE_SOURCE, "top1_full": float(full[0])},
         )
 
     def findings(self) -> tuple[Finding, ...]:
         """Return kept shares, the outcome of cue conflict, and shape against texture; see `docs/image-side.md`."""
-        over, n = self.resampling.over_tables, self.n_images
-        full = [over(tables[None])[:, 0] for tables in self.full]
-        images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
+        n, (full, images, responses) = self.n_images, self._rows()
         correct = np.diagonal(self.altered[0], axis1=1, axis2=2)
         by_contrast = np.diagonal(self.other, axis1=1, axis2=2)
-        beyond = share_of(self.resampling.over_differences(correct - by_contrast), full[0] - 1 / n)
-        found = [Finding.from_rows("top1_full", full[0], "1", n, NULL)]
+        beyond = share_of(self.resampling.over_differences(correct - by_contrast), full - 1 / n)
+        found = [Finding.from_rows("top1_full", full, "1", n, NULL)]
         for place, name in enumerate(ALTERATIONS):
             found += [
                 Finding.from_rows(f"kept_{name}", images[:, place], "1", n, NULL, NOTHING_READ),
@@ -134,26 +103,26 @@ class ShapeTextureResult:
                 Finding.from_rows(f"kept_{name}_response_from_image", responses[:, place], "1", n, NULL, NOTHING_READ),
             ]
         preferred = 0.5 + self.resampling.over_differences(self.prefers_phase[None] - 0.5)[:, 0]
-        contrast = _shape_minus_texture(self.altered[0], full[0], self.resampling)
+        contrast = _shape_minus_texture(self.altered[0], full, self.resampling)
         return (
             *found,
             Finding.from_rows("phase_over_amplitude", preferred, "1", n, EXCHANGED),
             Finding.from_rows("shape_minus_texture", contrast, "1", n, EXCHANGED, NOTHING_READ),
         )
 
+    def _rows(self) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row alteration"], Float[np.ndarray, "row alteration"]]:
+        """Return the accuracy on unaltered images as gallery, and the shares that altered ones keep in both directions."""
+        over, n = self.resampling.over_tables, self.n_images
+        full = [over(tables[None])[:, 0] for tables in self.full]
+        images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
+        return full[0], images, responses
+
 
 @dataclass(frozen=True, eq=False)
 class ShapeTextureRefitResult:
-    """Retrieval by towers fitted on altered images.
+    """Retrieval by towers fitted and tested on altered images, in the order of `ALTERATIONS`; ``full`` by the original fit.
 
-    Parameters
-    ----------
-    full
-        Chance of each candidate to come first, towers and images as they were.
-    altered
-        The same for towers fitted and tested on altered images, by alteration in the order of `ALTERATIONS`.
-    resampling
-        Bootstrap and permutations of the test images.
+    Both are tables of `first_places`.
     """
 
     full: Float[np.ndarray, "image candidate"]
@@ -191,16 +160,9 @@ class ShapeTextureRefitResult:
 def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEFAULTS) -> ShapeTextureResult:
     """Alter the test images, each in six ways, and measure how much of the retrieval is left.
 
-    The towers stay as they are and the responses are those to the original images: nobody recorded responses to
+    The towers are not fitted again and the responses are those to the original images: nobody recorded responses to
     altered ones. Every altered image has mean and RMS contrast of its original. Altered images of *other* images with the
     contrast of the right ones measure how many are found by contrast alone.
-
-    Parameters
-    ----------
-    decoded
-        Towers and test images.
-    settings
-        How many images.
 
     Raises
     ------
@@ -218,17 +180,12 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
     }
     matched = {name: match_contrast(of, images) for name, of in changed.items()}
     altered = score_altered(queries, {name: _replace_by(of) for name, of in matched.items()}, "Altered galleries")
-    foreign = score_altered(
-        queries,
-        {name: _replace_by(match_contrast(of[other], images)) for name, of in changed.items()},
-        "Altered galleries of other images",
-    )
+    others = {name: _replace_by(match_contrast(of[other], images)) for name, of in changed.items()}
+    foreign = score_altered(queries, others, "Altered galleries of other images")
     full, shown = queries.score(images), [part[:N_EXAMPLES] for part in (images, *matched.values())]
     return ShapeTextureResult(
         full=np.stack([first_places(full, direction) for direction in DIRECTIONS]),
-        altered=np.stack(
-            [np.stack([first_places(scores, direction) for scores in altered.values()]) for direction in DIRECTIONS]
-        ),
+        altered=np.array([[first_places(scores, direction) for scores in altered.values()] for direction in DIRECTIONS]),
         other=np.stack([first_places(scores) for scores in foreign.values()]),
         prefers_phase=_resolve_conflict(queries, images, images[other]),
         example_id=decoded.test.stimulus_id[chosen][:N_EXAMPLES],
@@ -241,12 +198,7 @@ def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
     """Fit towers on altered images, once for each alteration, and test them on images altered in the same way.
 
     The responses are those to the originals, so that the accuracy left shows how much they carry about the content that an
-    altered image still has. Each altered image has mean and RMS contrast of its original.
-
-    Parameters
-    ----------
-    decoded
-        What to fit again.
+    altered image still has. Each altered image has mean and RMS contrast of its original, and contrast alone finds some images.
 
     Raises
     ------

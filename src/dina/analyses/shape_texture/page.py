@@ -12,6 +12,7 @@ from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
 from dina.statistics.finding import Finding
 
+INTERVAL = "95\u202f% interval"
 SHOWN_CONTRAST = 2.5  # deviations from grey that reach black and white
 WORDS = {name: alteration.words for name, alteration in ALTERATIONS.items()}
 
@@ -33,16 +34,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     ]
     table = Table(
         "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain.",
-        (
-            "kept",
-            "share",
-            "95\u202f% interval",
-            "null",
-            "beyond contrast",
-            "95\u202f% interval",
-            "as query",
-            "95\u202f% interval",
-        ),
+        ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "as query", INTERVAL),
         tuple(rows),
     )
     spoken = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
@@ -77,10 +69,10 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     kept = [(WORDS[name], found[f"refit_kept_{name}"]) for name in names]
     table = Table(
         "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
-        ("kept", "share", "95\u202f% interval", "null"),
-        tuple((words, percent(f.value), interval(f.low, f.high), interval(f.null_low, f.null_high)) for words, f in kept),
+        ("kept", "share", INTERVAL, "null"),
+        tuple((words, *_cells(one)) for words, one in kept),
     )
-    summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {percent(f.value)}" for words, f in kept) + "."
+    summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {percent(one.value)}" for words, one in kept) + "."
     part = FigurePart(
         "shape_texture_refit",
         _draw_refit(dataset),
@@ -131,18 +123,10 @@ def _draw_refit(dataset: xr.Dataset) -> Figure:
     figure = new_figure(120, 18 + 7.0 * len(names))
     axes = figure.add_subplot()
     place = np.arange(len(names))
-    value, low, high, null_low, null_high = (
-        100 * dataset["refit_kept" + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
-    )
-    axes.barh(place, null_high - null_low, left=null_low, height=0.5, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
-    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
-    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=4.5, zorder=3)
-    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    _draw_kept(axes, dataset, "refit_kept", place, 0.5, COLOURS["dina"][0], None)
     axes.set_yticks(place, [WORDS[name] for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
-    finish_axes(axes, "x")
+    _finish(axes)
     axes.tick_params(axis="y", length=0)
     return figure
 
@@ -150,50 +134,40 @@ def _draw_refit(dataset: xr.Dataset) -> Figure:
 def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     """Draw the kept shares as dots with intervals, level with the examples."""
     place = np.arange(1, len(names) + 1)
-    styles = {
-        "kept": (-0.14, COLOURS["dina"][0], "altered gallery, for responses"),
-        "kept_response_from_image": (0.14, COLOURS["paper"][0], "altered query, for the response"),
-    }
-    for name, (shift, face, label) in styles.items():
-        value, low, high, null_low, null_high = (
-            100 * dataset[name + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
-        )
-        axes.barh(
-            place + shift, null_high - null_low, left=null_low, height=0.26, color=COLOURS["chance"][0], alpha=0.3, linewidth=0
-        )
-        axes.hlines(place + shift, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
-        axes.plot(
-            value, place + shift, "o", color=COLOURS["dina"][0], markerfacecolor=face, markersize=4.5, zorder=3, label=label
-        )
-    axes.plot(
-        100 * dataset["kept_other"].to_numpy(),
-        place - 0.14,
-        "|",
-        color=COLOURS["rival"][0],
-        markersize=9,
-        markeredgewidth=1.6,
-        label="contrast alone, for responses",
-    )
+    _draw_kept(axes, dataset, "kept", place - 0.14, 0.26, COLOURS["dina"][0], "altered gallery, for responses")
+    query = "altered query, for the response"
+    _draw_kept(axes, dataset, "kept_response_from_image", place + 0.14, 0.26, COLOURS["paper"][0], query)
+    other, contrast = 100 * dataset["kept_other"].to_numpy(), "contrast alone, for responses"
+    axes.plot(other, place - 0.14, "|", color=COLOURS["rival"][0], markersize=9, markeredgewidth=1.6, label=contrast)
     axes.legend(loc="upper left", bbox_to_anchor=(0.12, 1.02), fontsize=7, labelspacing=0.25, handletextpad=0.3)
-    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
     axes.set_ylim(len(names) + 0.5, -0.5)
     axes.set_yticks([])
-    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
     n_shape = int((dataset["keeps"].to_numpy() == "shape").sum())
     axes.axhline(n_shape + 0.5, color=COLOURS["muted"][0], linewidth=0.6)
+    side = axes.get_yaxis_transform()
     for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
-        axes.annotate(
-            words,
-            (0.94, level),
-            xycoords=axes.get_yaxis_transform(),
-            color=COLOURS["muted"][0],
-            fontsize=7.5,
-            ha="right",
-            va="top",
-        )
-    finish_axes(axes, "x")
+        axes.annotate(words, (0.94, level), xycoords=side, color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
+    _finish(axes)
     axes.spines["left"].set_visible(False)
+
+
+def _draw_kept(
+    axes: Axes, dataset: xr.Dataset, name: str, place: np.ndarray, height: float, face: str, label: str | None
+) -> None:
+    """Draw kept shares as dots with intervals, in front of the ranges of their nulls."""
+    ends = ("", "_low", "_high", "_null_low", "_null_high")
+    value, low, high, null_low, null_high = (100 * dataset[name + end].to_numpy() for end in ends)
+    axes.barh(place, null_high - null_low, left=null_low, height=height, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
+    axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.2, zorder=2)
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markerfacecolor=face, markersize=4.5, zorder=3, label=label)
+
+
+def _finish(axes: Axes) -> None:
+    """Mark what nothing and everything kept would be, and name the axis."""
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
+    axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
+    finish_axes(axes, "x")
 
 
 def _points(one: Finding) -> str:

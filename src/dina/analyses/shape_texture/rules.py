@@ -29,6 +29,6 @@ RULES: dict[str, Rule] = {
         tuple(("shape_texture", f"kept_{name}_beyond_contrast") for name in (*SHAPES, *TEXTURES)),
         _shape_and_texture,
         (("shape_texture", "phase_over_amplitude"), ("shape_texture", "shape_minus_texture")),
-    ),
+    )
 }
 """Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

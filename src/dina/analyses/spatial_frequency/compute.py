@@ -1,4 +1,4 @@
-"""Which spatial frequencies carry the decoding: galleries of filtered images, for towers as they are and for towers fitted anew."""
+"""Which spatial frequencies carry the decoding: galleries of filtered images, for the fitted towers and for towers fitted anew."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dina.analyses.altered_gallery import (
     FEWEST_IMAGES,
+    Alter,
     EncodedQueries,
     choose_test_images,
     first_places,
@@ -18,15 +19,8 @@ from dina.analyses.altered_gallery import (
 )
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_filters import NYQUIST, make_hybrids
-from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept, margins
-from dina.analyses.spatial_frequency.filtered_galleries import (
-    Equaliser,
-    FrequencyGrid,
-    draw_donors,
-    foreign_above,
-    frequency_units,
-)
+from dina.analyses.image_filters import NYQUIST, Equaliser, FrequencyGrid, draw_donors, make_hybrids
+from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept, score_margins
 from dina.analyses.spatial_frequency.frequency_curves import (
     FrequencyCurves,
     frequency_reaching,
@@ -36,6 +30,7 @@ from dina.analyses.spatial_frequency.frequency_curves import (
 )
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
+from dina.shapes import ContrastImages
 from dina.statistics.finding import Finding
 
 NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
@@ -66,13 +61,7 @@ class SpatialFrequencySettings(AnalysisSettings):
 
 
 class SpatialFrequencyRefitSettings(AnalysisSettings):
-    """At which frequencies.
-
-    Parameters
-    ----------
-    cutoffs_per_octave
-        Density of cut-off frequencies; each costs a fit.
-    """
+    """At which frequencies: ``cutoffs_per_octave`` cut-offs, each of which costs a fit."""
 
     cutoffs_per_octave: int = Field(1, ge=1)
 
@@ -83,17 +72,7 @@ REFIT_DEFAULTS = SpatialFrequencyRefitSettings()
 
 @dataclass(frozen=True, eq=False)
 class SpatialFrequencyResult:
-    """Retrieval against spatial frequency.
-
-    Parameters
-    ----------
-    curves
-        What was found at each frequency, image by image.
-    resampling
-        Bootstrap and permutations of the images.
-    units
-        "cycles/degree", or "cycles/pixel" where the scale of the images is unknown.
-    """
+    """Retrieval against spatial frequency, image by image; ``units`` are those of `frequency_units`."""
 
     curves: FrequencyCurves
     resampling: PairedResampling
@@ -102,24 +81,18 @@ class SpatialFrequencyResult:
     def to_dataset(self) -> xr.Dataset:
         """Return the curves with intervals and nulls over ``cutoff`` and ``band``, and what they need to be drawn."""
         curves, over = self.curves, self.resampling.over_tables
-        replaced, matched = over(curves.replaced), curves.matched_signal(self.resampling)
-        band = (curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"})
+        replaced = over(curves.replaced)
+        shown = (
+            ("low_pass_top1", "cutoff", over(curves.low_pass), "top-1 accuracy from images below the cut-off"),
+            ("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with foreign content above"),
+            ("matched_signal", "cutoff", curves.matched_signal(self.resampling), "share of the matched signal below"),
+            ("band_top1", "band", over(curves.bands), "top-1 accuracy from one octave alone"),
+        )
+        band = ("band", curves.band_frequency, {"units": self.units, "long_name": "centre of the octave"})
         return xr.Dataset(
-            {
-                **curve_variables(
-                    "low_pass_top1", "cutoff", over(curves.low_pass), "top-1 accuracy from images below the cut-off"
-                ),
-                **curve_variables("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with foreign content above"),
-                **curve_variables("matched_signal", "cutoff", matched, "share of the matched signal below"),
-                **curve_variables("band_top1", "band", over(curves.bands), "top-1 accuracy from one octave alone"),
-            },
-            coords={"cutoff": _cutoff_axis(curves.frequency, self.units), "band": ("band", *band)},
-            attrs={
-                "nyquist": curves.nyquist,
-                "n_images": curves.n_images,
-                "foreign_top1": float(replaced[0, 0]),
-                "null": NULL,
-            },
+            {name: variable for curve in shown for name, variable in curve_variables(*curve).items()},
+            coords={"cutoff": _cutoff_axis(curves.frequency, self.units), "band": band},
+            attrs={"nyquist": curves.nyquist, "n_images": curves.n_images, "foreign_top1": float(replaced[0, 0]), "null": NULL},
         )
 
     def findings(self) -> tuple[Finding, ...]:
@@ -152,20 +125,10 @@ class SpatialFrequencyResult:
 
 @dataclass(frozen=True, eq=False)
 class SpatialFrequencyRefitResult:
-    """Retrieval by towers fitted on filtered images.
+    """Retrieval by towers fitted on filtered images; tables are those of `first_places`.
 
-    Parameters
-    ----------
-    frequency
-        Cut-offs, rising; nothing is removed at the last.
-    low_pass
-        Chance of each candidate to come first, for towers fitted below each cut-off.
-    highest
-        The same for towers fitted on the content above half the Nyquist limit.
-    nyquist, units
-        Highest frequency along an axis; "cycles/degree" or "cycles/pixel".
-    resampling
-        Bootstrap and permutations of the test images.
+    ``low_pass`` holds one for towers fitted below each cut-off (at the last nothing is removed), ``highest`` that for towers
+    fitted on the content above half the Nyquist limit. ``frequency`` and ``nyquist`` are in ``units``.
     """
 
     frequency: Float[np.ndarray, "cutoff"]
@@ -203,15 +166,8 @@ class SpatialFrequencyRefitResult:
 def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettings = DEFAULTS) -> SpatialFrequencyResult:
     """Search galleries that hold only some spatial frequencies with the test responses.
 
-    The towers stay as they are, so that the result is about what *they* read. Filtered images are unlike those the towers
+    The towers are not fitted again, so that the result is about the frequencies that *they* read. Filtered images are unlike those the towers
     learnt from; galleries in which only the content above a cut-off is foreign are not, and the edge is read from them.
-
-    Parameters
-    ----------
-    decoded
-        Towers and test images.
-    settings
-        How many images and frequencies.
 
     Raises
     ------
@@ -231,13 +187,6 @@ def analyse_spatial_frequency_refit(
 
     These towers are fitted on filtered images, so that the accuracy lost shows how much the responses carry about the
     missing frequencies. It takes as many fits as there are cut-offs, and one more.
-
-    Parameters
-    ----------
-    decoded
-        What to fit again.
-    settings
-        How many cut-offs.
 
     Raises
     ------
@@ -261,17 +210,7 @@ def analyse_spatial_frequency_refit(
 
 
 def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings: SpatialFrequencySettings) -> FrequencyCurves:
-    """Score every filtered gallery with the fitted towers.
-
-    Parameters
-    ----------
-    decoded
-        Towers, test images and the training images that contrast and donors are taken from.
-    chosen
-        Positions of the test images to use.
-    settings
-        As in `analyse_spatial_frequency`.
-    """
+    """Score every filtered gallery of the chosen test images; contrast and donors are taken from training images."""
     queries = EncodedQueries(decoded.towers, decoded.test, chosen)
     images, train = queries.images, decoded.train.images
     grid = FrequencyGrid.of(images.shape[2], images.shape[3], settings.cutoffs_per_octave)
@@ -281,7 +220,7 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
     donors = [draw_donors(images, train, generator) for _ in range(settings.n_donors)]
     low = score_altered(queries, equaliser.low_passes(grid), "Low-passed galleries").values()
     bands = score_altered(queries, equaliser.octave_bands(grid), "Octave bands").values()
-    replaced = [[*score_altered(queries, foreign_above(grid, foreign), "Hybrid galleries").values(), full] for foreign in donors]
+    replaced = [[*score_altered(queries, _foreign_above(grid, foreign), "Hybrid galleries").values(), full] for foreign in donors]
     scale = _scale(decoded.recording)
     return FrequencyCurves(
         frequency=scale * grid.ends,
@@ -291,12 +230,27 @@ def measure_curves(decoded: Decoded, chosen: Int[np.ndarray, "image"], settings:
         bands=np.stack([first_places(scores) for scores in bands]),
         highest=np.mean([first_places(queries.score(make_hybrids(foreign, images, NYQUIST / 2))) for foreign in donors], axis=0),
         replaced=np.mean([[first_places(scores) for scores in each] for each in replaced], axis=0),
-        margin=np.mean([[margins(scores) for scores in each] for each in replaced], axis=0),
+        margin=np.mean([[score_margins(scores) for scores in each] for each in replaced], axis=0),
     )
+
+
+def frequency_units(recording: Recording) -> str:
+    """Return "cycles/degree", or "cycles/pixel" where the scale of the images is unknown."""
+    return "cycles/pixel" if recording.deg_per_pixel is None else "cycles/degree"
 
 
 def _scale(recording: Recording) -> float:
     return 1.0 if recording.deg_per_pixel is None else 1 / recording.deg_per_pixel
+
+
+def _foreign_above(grid: FrequencyGrid, donors: ContrastImages) -> dict[str, Alter]:
+    """Return alterations that put donors in place of everything, then of everything above each cut-off."""
+
+    def above(cutoff: float) -> Alter:
+        return lambda images: make_hybrids(images, donors, cutoff)
+
+    all_foreign: dict[str, Alter] = {"everything": lambda _: donors}
+    return all_foreign | {f"above {cutoff:.6f}": above(float(cutoff)) for cutoff in grid.cutoffs}
 
 
 def _cutoff_axis(frequency: Float[np.ndarray, "cutoff"], units: str) -> tuple[str, np.ndarray, dict[str, str]]:
@@ -311,7 +265,7 @@ def _cutoff_findings(
     units: str,
     floor: Float[np.ndarray, "row"],
 ) -> list[Finding]:
-    """Return from where on a curve keeps half, and 90 %, of what the full gallery's accuracy has above a floor.
+    """Return the frequencies from which a curve keeps half, and 90 %, of the full gallery's accuracy above a floor.
 
     The last cut-off removes nothing; the floor is the accuracy, in the same rows, of a gallery that shows nothing.
     """

@@ -13,16 +13,16 @@ SOMETHING = 0.975
 
 @dataclass(frozen=True, eq=False)
 class FrequencyCurves:
-    """What queries found in each gallery, image by image.
+    """What queries found in each gallery, image by image; all frequencies are in cycles/degree or cycles/pixel.
 
     Parameters
     ----------
     frequency
-        Cut-offs, rising, then the corner of the frequency plane, where nothing is removed; unit as the recording allows.
+        Cut-offs, rising, then the corner of the frequency plane, where nothing is removed.
     band_frequency
-        Centres of the octaves, rising, same unit.
+        Centres of the octaves, rising.
     nyquist
-        Highest frequency that the pixels show along an axis, same unit.
+        Highest frequency that the pixels show along an axis.
     low_pass
         Chance of each candidate to come first at each cut-off (`first_places`), the last one unfiltered.
     bands
@@ -30,7 +30,7 @@ class FrequencyCurves:
     replaced
         The same with foreign content everywhere, above each cut-off, and nowhere: one more than there are cut-offs.
     highest
-        The same with foreign content everywhere but in the highest octave, shape ``(n_images, n_images)``.
+        The same with foreign content everywhere but in the highest octave.
     margin
         Score of each candidate above the mean of the others in the galleries of ``replaced``; unit of the scores.
     """
@@ -63,8 +63,8 @@ class FrequencyCurves:
         """Return the share of accuracy kept below each cut-off, then in the highest octave alone, with all else foreign.
 
         It is the share of what the full gallery finds beyond the gallery in which everything is foreign: donors share
-        contrast with the true images, and contrast alone may find many. Rows as in `PairedResampling.over_differences`:
-        under the null a gallery and the foreign one are exchanged, because both find only what contrast finds.
+        contrast with the true images, and contrast alone may find many images. Rows as in `PairedResampling.over_differences`:
+        under the null a gallery and the foreign one are exchanged, because both then find images by contrast alone.
         """
         correct = np.diagonal(np.concatenate([self.replaced, self.highest[None]]), axis1=1, axis2=2)
         beyond = resampling.over_differences(correct[1:] - correct[0])
@@ -104,19 +104,7 @@ def frequency_reaching(
 ) -> Float[np.ndarray, "*resample"]:
     """Return the lowest frequency from which on a curve stays at its level or above, interpolated on a logarithmic axis.
 
-    Parameters
-    ----------
-    frequency
-        Rising, any unit.
-    curve
-        Along its last axis; the other axes are resamples.
-    level
-        One for each resample.
-
-    Returns
-    -------
-    frequency
-        Unit as given; the lowest one where the curve never lies below the level; NaN where it ends below.
+    It is the lowest frequency given where the curve never lies below the level, and NaN where it ends below.
 
     Examples
     --------
@@ -155,15 +143,10 @@ def density_per_octave(
 def upper_edge(
     frequency: Float[np.ndarray, "cutoff"], gathered: Float[np.ndarray, "*resample cutoff"]
 ) -> Float[np.ndarray, "*resample"]:
-    """Return the frequency above which a curve that gathers something with frequency gathers at less than half its best rate.
+    """Return the frequency above which a curve rises with frequency at less than half its highest rate.
 
-    It is the upper flank, at half height, of `density_per_octave`. Where the tuning of neurons ends at a sharp limit
-    the flank lies at that limit, however much was gathered below it.
-
-    Returns
-    -------
-    frequency
-        Unit as given; NaN where the rate never falls to half, or nothing is gathered.
+    It is the upper flank, at half height, of `density_per_octave`. Where the tuning of neurons ends at a sharp limit the
+    flank lies at that limit, however much the curve rose below it. NaN where the rate never falls to half, or the curve never rises.
 
     Examples
     --------

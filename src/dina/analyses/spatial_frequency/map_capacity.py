@@ -14,8 +14,7 @@ from dina.analyses.altered_gallery import choose_test_images
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import NULL, PairedResampling, curve_variables
-from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, measure_curves
-from dina.analyses.spatial_frequency.filtered_galleries import frequency_units
+from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, frequency_units, measure_curves
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves, density_per_octave, upper_edge, where_read
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import PLACES_ALONG

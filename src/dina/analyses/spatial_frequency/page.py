@@ -89,15 +89,7 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
 
 @in_style
 def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]) -> Figure:
-    """Draw accuracy and matched signal against the cut-off, and accuracy by octave.
-
-    Parameters
-    ----------
-    dataset
-        From the analysis ``spatial_frequency``.
-    edge
-        Frequency above which hardly anything is matched, and its interval; NaN where unknown.
-    """
+    """Draw accuracy and matched signal against the cut-off, accuracy by octave, and the edge with its interval (or NaN)."""
     figure = new_figure(180, 72)
     first, second, third = figure.subplots(1, 3)
     _draw_curve(first, dataset, "cutoff", "replaced_top1", 100)
@@ -171,29 +163,23 @@ def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> N
 
 def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
-    rows = []
-    for name, words in WORDS.items():
-        if prefix + name in found:
-            one = found[prefix + name]
-            rows.append((words, *_cells(one), _null(one)))
+    rows = tuple((words, *_cells(found[prefix + name])) for name, words in WORDS.items() if prefix + name in found)
     return Table(
         "Statistics by spatial frequency, with 95\u202f% intervals over images and the range of the same numbers with queries assigned to other images.",
         ("statistic", "value", "95\u202f% interval", "null"),
-        tuple(rows),
+        rows,
     )
 
 
-def _cells(one: Finding) -> tuple[str, str]:
+def _cells(one: Finding) -> tuple[str, str, str]:
     if one.units == "1":
-        return percent(one.value), interval(one.low, one.high)
-    ends = f"{number(one.low)} to {number(one.high)}" if math.isfinite(one.low) else DASH
-    return f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH, ends
+        return percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)
+    value = f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH
+    return value, _range(one.low, one.high), _range(one.null_low, one.null_high)
 
 
-def _null(one: Finding) -> str:
-    if not math.isfinite(one.null_low):
-        return DASH
-    return interval(one.null_low, one.null_high) if one.units == "1" else f"{number(one.null_low)} to {number(one.null_high)}"
+def _range(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}" if math.isfinite(low) else DASH
 
 
 def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

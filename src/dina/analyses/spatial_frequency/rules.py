@@ -39,20 +39,16 @@ def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
     slopes = [found[key] for key in (CAPACITY, PLACES) if key in found]
     unknown = [slope.reason or f"{slope.name} has no interval." for slope in slopes if math.isnan(slope.low)]
     if unknown or CAPACITY not in found:
-        return (
-            "cannot tell",
-            f"{reason} Whether the frequencies read depend on the size of the maps is open: {' '.join(dict.fromkeys(unknown))}",
-        )
+        why = " ".join(dict.fromkeys(unknown))
+        return "cannot tell", f"{reason} Whether the frequencies read depend on the size of the maps is open: {why}"
     where = f"{says(slopes[0])} octaves per octave of numbers in a map"
     where += f", {says(slopes[1])} per octave of places" if PLACES in found else " (all maps tried have as many places)"
     places = [place_of(slope, MARGIN_SLOPE) for slope in slopes]
     if "above" in places:
         return "cannot tell", f"{reason} But the frequencies read depend on the size of the maps: by {where}."
     if set(places) != {"below"}:
-        return (
-            "cannot tell",
-            f"{reason} But the frequencies read may depend on the size of the maps: by {where}; {MARGIN_SLOPE} would matter.",
-        )
+        may = f"But the frequencies read may depend on the size of the maps: by {where}; {MARGIN_SLOPE} would matter."
+        return "cannot tell", f"{reason} {may}"
     return "supported", f"{reason} They depend on the size of the maps by less than {MARGIN_SLOPE}: by {where}."
 
 
