@@ -8,14 +8,7 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
 from dina.rivals.encoding_identification import noise_candidates
-from dina.rivals.front_ends import (
-    FRONT_ENDS,
-    GaborFrontEnd,
-    NetworkFrontEnd,
-    NetworkTraining,
-    find_places,
-    on_off_halves,
-)
+from dina.rivals.front_ends import FRONT_ENDS, GaborFrontEnd, NetworkFrontEnd, NetworkTraining, find_places, on_off_halves
 from dina.rivals.image_components import GaborComponents
 
 

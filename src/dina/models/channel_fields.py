@@ -31,16 +31,9 @@ def fit_channel_fields(
 ) -> FieldProfiles:
     r"""Estimate every neuron's receptive field by ridge regression on Gabor channels around its place on the map.
 
-    The energy of the weights, :math:`\sum_c w_c(x)^2`, says where a neuron looks: unlike correlations with the channels,
-    weights do not spread over whatever resembles the field in natural images. The centre is the centroid of the energy in
-    a Gaussian window that follows it. Sizes are an upper bound, because the filters and the grid have a size themselves.
-
-    Parameters
-    ----------
-    images, responses
-        Training images in units of contrast, and the average response to each in any unit.
-    other_images, other_responses
-        Images that were not used for the fit; they only judge it.
+    The centre is the centroid of the energy of the weights, :math:`\sum_c w_c(x)^2`, in a Gaussian window that follows it. Unlike
+    correlations, weights do not spread over whatever resembles the field in natural images. Sizes are an upper bound, because
+    filters and grid have a size themselves. Images are in units of contrast; the other images only judge the fit.
 
     Raises
     ------
@@ -49,9 +42,8 @@ def fit_channel_fields(
 
     Notes
     -----
-    Simple cells enter as signed linear responses, complex cells as energies, both divided by the energy around. All
-    columns have unit norm; the ridge penalty is 8 · features / images, of the size that a neuron with a quarter of
-    its variance explained calls for.
+    Simple cells enter as signed linear responses, complex cells as energies, both divided by the energy around. All columns have
+    unit norm. The ridge penalty is 8 · features / images, right for a neuron with a quarter of its variance explained.
     """
     channels = _Channels.of(images)
     known, judged = channels.maps(images), channels.maps(other_images)
@@ -203,21 +195,9 @@ def fit_field_profiles(
 ) -> FieldProfiles:
     """Describe receptive fields as sums of a few Gabors, or as weights on Gabor channels, whichever predicts better.
 
-    Sums of a few Gabors have the finer places, where neurons are such sums and there are images enough to find them. Both
-    are fitted to all neurons, and one is taken for the whole recording: that with the larger mean ``fit_correlation``. One
-    choice for all neurons hardly favours the correlation that it is made by.
-
-    Parameters
-    ----------
-    images, responses
-        Training images in units of contrast, and the average response to each in any unit.
-    other_images, other_responses
-        Images that were not used for the fit; they choose, and judge.
-
-    Returns
-    -------
-    profiles
-        ``n_gabors`` is NaN where channels were taken.
+    Both are fitted to all neurons, and the one with the larger mean ``fit_correlation`` is taken for the whole recording, so that
+    the choice hardly favours the correlation that makes it. Images are in units of contrast; the other images choose and judge.
+    ``n_gabors`` is NaN where channels were taken.
 
     Raises
     ------

@@ -20,16 +20,9 @@ Weights = TypeVar("Weights", LocalWeights, GlobalWeights)
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Where on the map each neuron's weights may lie.
+    """Where on the map each neuron's weights may lie: Gaussian windows of one width, centres and width in places of the map.
 
-    Parameters
-    ----------
-    centre
-        Row and column of each receptive field in places of the map, shape ``(n_neurons, 2)``.
-    width
-        Standard deviation of the window, the same for all neurons, in places.
-    order
-        Highest order of the patterns inside (`dina.models.towers.field_basis.hermite_fields`).
+    ``order`` is the highest order of the patterns inside (`dina.models.towers.field_basis.hermite_fields`).
     """
 
     centre: Float[Tensor, "neuron 2"]
@@ -44,20 +37,9 @@ class Windows:
         widths: tuple[float, ...],
         order: int,
     ) -> Self:
-        """Estimate the centres, and choose the width that predicts left-out training images best.
+        """Estimate the centres from training images, and choose the width that predicts left-out training images best.
 
         A map of a single place has a single pattern; there the first width and order 0 are taken.
-
-        Parameters
-        ----------
-        maps
-            Feature maps of the training images.
-        responses
-            Averaged responses to the same images.
-        widths
-            To choose from, in places.
-        order
-            Highest order of the patterns.
         """
         centre = estimate_centres(maps, responses)
         if maps.shape[2] * maps.shape[3] == 1:
@@ -68,14 +50,7 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class EncodingModel(Generic[Weights]):
-    r"""What drives every neuron, and the noise about it: feature maps in, expected responses and their likelihood out.
-
-    Parameters
-    ----------
-    weights
-        Of every neuron on the feature maps.
-    noise
-        About the expected responses; after `fit` that of each neuron alone.
+    """What drives every neuron, and the noise about it; after `fit` the noise is that of each neuron alone.
 
     Examples
     --------
@@ -100,18 +75,9 @@ class EncodingModel(Generic[Weights]):
         windows: Windows,
         prior: Float[Tensor, "feature feature"] | None = None,
     ) -> "EncodingModel[LocalWeights]":
-        """Fit ridge weights of every neuron inside its window.
+        """Fit ridge weights of every neuron inside its window to averaged training responses.
 
-        Parameters
-        ----------
-        maps
-            Feature maps of the training images.
-        responses
-            Averaged responses to the same images.
-        windows
-            Where weights may lie.
-        prior
-            From `dina.models.encoding_weights.learn_prior`; None for independent weights.
+        ``prior`` comes from `dina.models.encoding_weights.learn_prior`; None stands for independent weights.
         """
         weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
         return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
@@ -120,17 +86,14 @@ class EncodingModel(Generic[Weights]):
     def fit_everywhere(
         maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
     ) -> "EncodingModel[GlobalWeights]":
-        """Fit ridge weights of every neuron over the whole map; parameters as in `fit`."""
+        """Fit ridge weights of every neuron over the whole map."""
         weights = fit_global_ridge(maps, responses)
         return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
 
     def log_likelihood(
         self, responses: Float[Tensor, "query neuron"], expected: Float[Tensor, "image neuron"]
     ) -> Float[Tensor, "query image"]:
-        """Return the log likelihood of responses given the responses that images are expected to evoke.
-
-        Up to a term of the response alone, as `LowRankNoise.log_likelihood`.
-        """
+        """Return the log likelihood of responses given expected ones, up to a term of the response alone."""
         return self.noise.log_likelihood(responses, expected)
 
     def information(
@@ -139,15 +102,7 @@ class EncodingModel(Generic[Weights]):
         expected: Float[Tensor, "image neuron"],
         relative_presentations: Float[Tensor, "query"],
     ) -> Float[Tensor, "query image"]:
-        """Return log p(response | image) − log p(response), the second averaged over the training images.
-
-        Parameters
-        ----------
-        responses, expected
-            As in `log_likelihood`.
-        relative_presentations
-            As in `log_evidence`.
-        """
+        """Return log p(response | image) − log p(response), the second averaged over the training images (`log_evidence`)."""
         typical = self.log_likelihood(responses, choose_typical(self.weights.predicted))
         evidence = log_evidence(typical, relative_presentations)
         return self.log_likelihood(responses, expected) - evidence[:, None]
@@ -158,15 +113,9 @@ def log_evidence(
 ) -> Float[Tensor, "query"]:
     r"""Return log p(response), averaged over typical images, in the units of the scores.
 
-    Subtracted from scores it leaves pointwise mutual information, by which an image finds its own response as well as
-    a response finds its image. It is the same for all candidates, so the order of candidates stays.
-
-    Parameters
-    ----------
-    log_likelihood
-        Of each response given each typical image, for the noise of a training average.
-    relative_presentations
-        Presentations behind each response ÷ those behind a training average; the noise variance falls with it.
+    Scores minus this are pointwise mutual information, by which images find their responses as well as responses their images.
+    It is the same for all candidates, so their order stays. The likelihood is that for the noise of a training average;
+    ``relative_presentations`` is presentations behind each response ÷ those behind a training average.
 
     Notes
     -----
@@ -194,21 +143,11 @@ def calibrate_by_contrast(
     noise: LowRankNoise,
     knot_weights: Float[Tensor, "stimulus knot"],
 ) -> Float[Tensor, "knot"]:
-    r"""Return the gain of the predictions at each knot of contrast, at least 0.
+    r"""Return the gain of the leave-one-out predictions at each knot of contrast, at least 0.
 
-    Ridge weights are shrunk for the average image. Predictions for faint images, whose responses are small, are then
-    too large, and those for strong ones too small.
-
-    Parameters
-    ----------
-    responses
-        Averaged training responses less what their contrast lets expect.
-    predicted
-        The same, predicted from other images (leave-one-out).
-    noise
-        By which the population is whitened, so that reliable neurons count.
-    knot_weights
-        From `ContrastGain.knot_weights`.
+    Ridge weights are shrunk for the average image: predictions are too large for faint images, too small for strong ones.
+    ``responses`` and ``predicted`` are relative to the mean at their contrast; dividing by the noise makes reliable neurons
+    count.
 
     Notes
     -----
@@ -230,6 +169,6 @@ def shift_by_contrast(
     expected: Float[Tensor, "knot channel height width"],
     chunk: int = 64,
 ) -> None:
-    """Add to every map, in place, what its contrast lets expect."""
+    """Add to every map, in place, the map expected at its contrast."""
     for first in range(0, len(maps), chunk):
         maps[first : first + chunk] += torch.einsum("bk,kchw->bchw", knots[first : first + chunk], expected).to(maps.dtype)

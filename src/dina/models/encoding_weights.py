@@ -27,21 +27,19 @@ class LocalWeights:
     Parameters
     ----------
     centre
-        Row and column of each field in places of the map, shape ``(n_neurons, 2)``.
+        Row and column of each field in places of the map.
     width, order
         Of the local patterns, see `hermite_fields`.
     weights
-        Shape ``(n_neurons, n_basis, n_channels)``; 0 for a neuron that no penalty predicts better than its mean.
+        0 for a neuron that no penalty predicts better than its mean.
     intercept
-        Expected response to maps of zeros, shape ``(n_neurons,)``.
+        Expected response to maps of zeros.
     predicted
-        Expected response to every training image from weights fitted without that image (leave-one-out), shape
-        ``(n_stimuli, n_neurons)``.
+        Expected response to every training image from weights fitted without that image (leave-one-out).
     explained
-        Fraction of the variance of the averaged training responses that ``predicted`` explains, shape
-        ``(n_neurons,)``; at least 0.
+        Fraction of the variance of the averaged training responses that ``predicted`` explains; at least 0.
     penalty
-        The chosen penalty, shape ``(n_neurons,)``; infinite where the weights are 0.
+        The chosen penalty; infinite where the weights are 0.
     """
 
     centre: Float[Tensor, "neuron 2"]
@@ -72,18 +70,16 @@ def choose_width(
     order: int,
     n_probed: int = 60,
 ) -> float:
-    """Return the window width that predicts left-out training images best, over a sample of the neurons.
+    """Return the window width, in places, that predicts left-out training images best, over a sample of the neurons.
 
     Parameters
     ----------
-    maps, responses
+    maps, responses, order
         As in `fit_local_ridge`.
     centre
         Row and column of each field in places of the map.
     widths
-        To choose from, in places of the map.
-    order
-        Of the local patterns.
+        To choose from.
     n_probed
         Size of the sample.
     """
@@ -110,17 +106,14 @@ def fit_local_ridge(
 
     Parameters
     ----------
-    maps
-        Feature maps of the training images.
-    responses
-        Averaged responses to the same images.
+    maps, responses
+        Of the training images; responses averaged.
     candidates
         Places to try as the centre of each neuron.
     width, order
         Of the local patterns.
     prior
-        A square root of the expected covariance of the weights over basis × channel (`learn_prior`); None expects
-        all of them to be equal and independent.
+        A square root of the expected covariance of the weights over basis × channel (`learn_prior`); None: equal, independent.
 
     Notes
     -----
@@ -173,13 +166,8 @@ def fit_local_ridge(
 def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:
     """Learn from the whole population which patterns and channels weights tend to use together (empirical Bayes).
 
-    Neurons count by the variance that their weights explain. The fewer neurons there are, the
-    closer the result stays to weights that are equal and independent.
-
-    Returns
-    -------
-    prior
-        Symmetric square root of the covariance over basis × channel, to be given to `fit_local_ridge`.
+    Returns a symmetric square root of the covariance over basis × channel. Neurons count by the variance that their weights
+    explain; the fewer neurons, the closer the result stays to equal and independent weights.
     """
     flat = weights.weights.flatten(1)
     # a neuron's scale says how strongly it responds, not which patterns it uses
@@ -217,7 +205,7 @@ class _Best:
         offset: Tensor,
         prior: Tensor | None,
     ) -> None:
-        """Replace what is known of ``members``."""
+        """Replace the fits of ``members``."""
         weights = coefficient if prior is None else prior @ coefficient
         self.explained[members] = explained
         self.predicted[:, members] = predicted
@@ -240,19 +228,7 @@ def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
 class GlobalWeights:
     """Ridge weights in dual form: one coefficient per training image and neuron.
 
-    Parameters
-    ----------
-    maps
-        Of the training images, shape ``(n_stimuli, n_channels, height, width)``.
-    dual
-        Shape ``(n_stimuli, n_neurons)``.
-    intercept
-        Mean response of each neuron, shape ``(n_neurons,)``.
-    predicted
-        Expected response to every training image from weights fitted on the other ones (leave-one-out), around the
-        mean response to all of them, shape ``(n_stimuli, n_neurons)``.
-    explained
-        Fraction of the variance of the training responses that ``predicted`` explains, shape ``(n_neurons,)``.
+    ``intercept`` is each neuron's mean response; ``predicted`` is leave-one-out around it, and ``explained`` may be negative.
     """
 
     maps: Float[Tensor, "stimulus channel height width"]
@@ -269,16 +245,9 @@ class GlobalWeights:
 def fit_global_ridge(
     maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
 ) -> GlobalWeights:
-    """Fit kernel ridge regression from all channels and places to every neuron.
+    """Fit kernel ridge regression from all channels and places to every neuron, maps standardised and responses averaged.
 
     Every neuron takes the penalty with the lowest leave-one-out error, which has a closed form.
-
-    Parameters
-    ----------
-    maps
-        Feature maps of the training images, standardised.
-    responses
-        Averaged responses to the same images.
     """
     mean = responses.mean(0)
     centred = responses - mean

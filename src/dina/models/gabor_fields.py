@@ -40,16 +40,9 @@ COARSE = 2  # every so many places, wavelengths and orientations are looked at t
 class GaborGrid:
     """Even and odd responses of Gabors all over the image, divided by the energy around them.
 
-    Parameters
-    ----------
-    wavelengths
-        In pixels, ascending.
-    rows, columns
-        Pixels on which the Gabors of each place are centred.
-    maps
-        Half precision, shape ``(n_images, n_wavelengths, 2, n_orientations, n_rows, n_columns)``.
-    typical
-        Mean energy around, which is added to that of every place before dividing.
+    ``wavelengths`` are in pixels, ascending; ``rows`` and ``columns`` are the pixels on which Gabors are centred. ``maps``, in
+    half precision, have axes image, wavelength, phase (2), orientation, row, column. ``typical`` is the mean energy around, which
+    is added to that of every place before dividing.
     """
 
     wavelengths: tuple[int, ...]
@@ -98,21 +91,8 @@ class GaborGrid:
 class GaborWindow:
     """The Gabors in a window of the grid, each as three terms made orthogonal to each other over the training images.
 
-    Parameters
-    ----------
-    grid
-        Of the training images.
-    row, column
-        Place of the window's middle.
-    half
-        Places on each side of the middle.
-
-    Attributes
-    ----------
-    shape
-        (wavelengths, orientations, rows, columns); a Gabor's number counts through it.
-    octaves
-        Logarithm to the base 2 of the wavelengths in pixels, ascending. They are whole pixels, so not evenly spaced.
+    The window reaches ``half`` places to each side of its middle. A Gabor's number counts through ``shape``: wavelengths,
+    orientations, rows, columns. ``octaves`` are log2 of the wavelengths in whole pixels, so not evenly spaced.
     """
 
     def __init__(self, grid: GaborGrid, row: int, column: int, half: int) -> None:
@@ -168,18 +148,8 @@ def _whiten(terms: Tensor, rows: Tensor) -> None:
 class Components:
     """Gabors that together explain each neuron; where a neuron has fewer than others, their variance is 0.
 
-    Parameters
-    ----------
-    number
-        Of each Gabor in the window.
-    coefficients
-        Of its terms.
-    variance
-        Of its contribution, as a fraction of the response's.
-    wavelength
-        In pixels, from a parabola through its neighbours in octaves.
-    orientation, row, column
-        Where it lies in the window's ``shape``, with fractions from such parabolas.
+    ``number`` counts the Gabors of the window, ``variance`` is a fraction of the response's, ``wavelength`` is in pixels;
+    ``orientation``, ``row`` and ``column`` are positions in the window's ``shape``, refined by parabolas.
     """
 
     number: Int[Tensor, "component neuron"]
@@ -192,19 +162,12 @@ class Components:
 
 
 def pursue(window: GaborWindow, responses: Float[Tensor, "image neuron"]) -> Components:
-    r"""Choose one to four Gabors for every neuron.
+    r"""Choose one to four Gabors for every neuron; responses have zero mean and unit sum of squares.
 
     Gabors are added one by one: the one that explains most of what is left, after which each of the earlier ones may be
     exchanged for a better one. A further one is kept only if the residual sum of squares :math:`S` falls by more than the
     best of many Gabors would make it fall in noise: :math:`n \ln(S_{k-1} / S_k) > 7 \ln n + 2 \ln m`, with n images, seven
     numbers to a Gabor (three coefficients, place, wavelength, orientation), and m Gabors to choose from.
-
-    Parameters
-    ----------
-    window
-        Gabors of the training images.
-    responses
-        Of zero mean and unit sum of squares, each neuron.
     """
     n_images, n_neurons = responses.shape
     least = (TERMS + NONLINEAR) * math.log(n_images) + 2 * math.log(math.prod(window.shape))
@@ -292,21 +255,14 @@ def fit_gabor_fields(
     other_images: Float32[np.ndarray, "other channel height width"],
     other_responses: Float32[np.ndarray, "other neuron"],
 ) -> FieldProfiles:
-    r"""Estimate every neuron's receptive field by the one to four Gabors whose responses add up to the neuron's.
+    """Estimate every neuron's receptive field by the one to four Gabors whose responses add up to the neuron's.
 
     Each Gabor enters by its even phase, its odd phase and its energy, divided by the energy around: together they make
-    simple and complex cells. Unlike the correlation with single Gabors, their sum does not spread over whatever resembles
-    the field in natural images, and unlike weights on a coarse map it is not bound to the places of a grid. The centre is
-    the mean of its Gabors' places, weighted by the variance that each contributes; sizes are those of envelopes and
-    distances. A single Gabor has neither a size, because its envelope is fixed, nor a selectivity, which could only be 1.
-
-    Parameters
-    ----------
-    images, responses
-        Training images in units of contrast, and the average response to each in any unit; of more than 4,000 images
-        4,000 evenly spaced ones are used.
-    other_images, other_responses
-        Images that were not used for the fit; they only judge it.
+    simple and complex cells. The sum does not spread over whatever resembles the field in natural images, as correlations do,
+    and is not bound to a coarse grid. The centre is the mean of the Gabors' places, weighted by the variance that each
+    contributes; sizes are those of envelopes and distances. A single Gabor has no size, because its envelope is fixed, and no
+    selectivity, which could only be 1. Images are in units of contrast; of more than 4,000, 4,000 evenly spaced ones are used.
+    The other images only judge the fit.
 
     Raises
     ------
@@ -315,8 +271,8 @@ def fit_gabor_fields(
 
     Notes
     -----
-    Wavelengths are from 4 to 16 steps of a grid of about 34 places along the shorter side, about half an octave apart; envelopes have
-    a standard deviation of 0.3 wavelengths. See `dina.models.gabor_fields.pursue` for how many Gabors are kept.
+    Wavelengths are from 4 to 16 steps of a grid of about 34 places along the shorter side, about half an octave apart; envelopes
+    have a standard deviation of 0.3 wavelengths. See `pursue` for how many Gabors are kept.
 
     References
     ----------

@@ -6,15 +6,10 @@ from torch import Tensor
 
 
 def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"], Float[Tensor, "row row"]]:
-    """Return eigenvalues in ascending order, and eigenvectors in columns.
+    """Return eigenvalues of a symmetric, finite matrix in ascending order, and eigenvectors in columns.
 
-    With fewer images than features most eigenvalues are zero, and the single-precision solver may then fail to
-    converge. Such a matrix is decomposed in double precision.
-
-    Parameters
-    ----------
-    gram
-        Symmetric, finite.
+    With fewer images than features most eigenvalues are zero. Where the single-precision solver then fails to converge,
+    double precision is used.
 
     Examples
     --------

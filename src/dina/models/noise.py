@@ -16,16 +16,10 @@ from dina.models.gram_matrices import eigenvectors_of
 
 @dataclass(frozen=True, eq=False)
 class LowRankNoise:
-    r"""A covariance between neurons, :math:`\Sigma = D + L L^T`.
+    r"""A covariance between neurons, :math:`\Sigma = D + L L^T`; nothing larger than (n_neurons, n_components) is ever made.
 
-    Nothing larger than (n_neurons, n_components) is ever made.
-
-    Parameters
-    ----------
-    private
-        Diagonal :math:`D`: variance that a neuron shares with nobody, positive, shape ``(n_neurons,)``.
-    loadings
-        :math:`L`: how much each shared component moves each neuron, shape ``(n_neurons, n_components)``.
+    ``private`` is the diagonal :math:`D`, variance that a neuron shares with no other, positive. ``loadings`` is :math:`L`: how
+    much each shared component moves each neuron.
     """
 
     private: Float[Tensor, "neuron"]
@@ -77,15 +71,7 @@ class LowRankNoise:
     def total_product(
         self, first: Float[Tensor, "batch reached"], second: Float[Tensor, "batch reached"], neurons: Int[Tensor, "reached"]
     ) -> Float[Tensor, ""]:
-        r"""Return the sum of :math:`a^T \Sigma^{-1} b` over pairs of rows that are 0 for all but some neurons.
-
-        Parameters
-        ----------
-        first, second
-            Rows at those neurons.
-        neurons
-            Their indices.
-        """
+        r"""Return the sum of :math:`a^T \Sigma^{-1} b` over pairs of rows that are 0 except at the neurons with these indices."""
         weighted, factor = self._woodbury
         shared = [part @ weighted[neurons] for part in (first, second)]
         alone = (first * second / self.private[neurons]).sum()
@@ -103,13 +89,6 @@ class LowRankNoise:
     ) -> Float[Tensor, "query image"]:
         r"""Return the Gaussian log likelihood of every response given every image, up to a term of the response alone.
 
-        Parameters
-        ----------
-        responses
-            Measured.
-        expected
-            Mean response to each image.
-
         Notes
         -----
         :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`.
@@ -122,14 +101,8 @@ class LowRankNoise:
 class ResidualComponents:
     """The largest correlated components of some residuals, from which noise models of any size can be made.
 
-    Parameters
-    ----------
-    variance
-        Of each neuron, shape ``(n_neurons,)``; 1 for a neuron that never varies, so that it can be divided by.
-    directions
-        Orthonormal components of the correlation matrix, the largest last, shape ``(n_neurons, n_components)``.
-    strength
-        Their eigenvalues, shape ``(n_components,)``.
+    ``variance`` is 1 for a neuron that never varies, so that it can be divided by. ``directions`` are orthonormal components of
+    the correlation matrix, the largest last; ``strength`` holds their eigenvalues.
     """
 
     variance: Float[Tensor, "neuron"]
@@ -138,20 +111,14 @@ class ResidualComponents:
 
     @classmethod
     def none(cls, residuals: Float[Tensor, "row neuron"]) -> "ResidualComponents":
-        """Return the variances alone, for noise that neurons do not share; residuals as in `decompose_residuals`."""
+        """Return the variances alone, for noise that neurons do not share."""
         return cls(_positive_variance(residuals), residuals.new_zeros(residuals.shape[1], 0), residuals.new_zeros(0))
 
     def noise(self, n_components: int, shrinkage: float) -> LowRankNoise:
-        """Return the largest components as shared noise, and what they leave of each neuron's variance as private.
+        """Return the largest components as shared noise, and the rest of each neuron's variance, which is kept, as private.
 
-        The variance of every neuron is kept.
-
-        Parameters
-        ----------
-        n_components
-            Number of shared components, columns of the loadings; those beyond what the residuals hold are 0.
-        shrinkage
-            Of the correlations towards none, in [0, 1]: 0 trusts them as they are, 1 ignores them.
+        Components beyond those that the residuals hold are 0. ``shrinkage`` of the correlations is 0 for none, 1 for no
+        correlation left.
 
         References
         ----------
@@ -168,15 +135,7 @@ class ResidualComponents:
     def noises(
         self, counts: tuple[int, ...], shrinkages: tuple[float, ...], most: int | None = None
     ) -> Iterator[tuple[LowRankNoise, dict[str, str | float]]]:
-        """Yield the noise of every number of components with every shrinkage, and both by name.
-
-        Parameters
-        ----------
-        counts, shrinkages
-            As in `noise`.
-        most
-            Number of components that there is room for; None for any.
-        """
+        """Yield the noise of every number of components (at most ``most``) with every shrinkage, and both by name."""
         for n_components in counts:
             for shrinkage in shrinkages:
                 noise = self.noise(n_components if most is None else min(n_components, most), shrinkage)
@@ -184,13 +143,7 @@ class ResidualComponents:
 
 
 def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
-    """Find all components of the residuals' correlation matrix, by the smaller of its two Gram matrices.
-
-    Parameters
-    ----------
-    residuals
-        Rows with zero mean (dimensionless standardised responses) of training trials, shape ``(n_rows, n_neurons)``.
-    """
+    """Find all components of the correlation matrix of standardised residuals, by the smaller of its two Gram matrices."""
     n_rows, n_neurons = residuals.shape
     variance = _positive_variance(residuals)
     scaled = residuals / variance.sqrt() / n_rows**0.5
@@ -210,13 +163,8 @@ def _positive_variance(residuals: Tensor) -> Tensor:
 def repeat_differences(pairs: Pairs) -> Float[Tensor, "row neuron"] | None:
     r"""Return differences between trials of the same image, scaled to the variance of a single presentation.
 
-    No image model is needed: the signal cancels. The j-th trial is compared with the mean of those before it and
-    multiplied by :math:`\sqrt{j / (j + 1)}` (Helmert contrasts), so that rows are independent.
-
-    Returns
-    -------
-    differences
-        One row for every trial but the first of its image, shape ``(n_rows, n_neurons)``; None if no image has two.
+    The signal cancels, so no image model is needed. The j-th trial is compared with the mean of those before it and
+    multiplied by :math:`\sqrt{j / (j + 1)}` (Helmert contrasts), so that rows are independent. None if no image has two trials.
     """
     number = pairs.repeat_number()
     if number.max() < 1:

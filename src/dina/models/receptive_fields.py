@@ -14,24 +14,10 @@ WELL_FITTED = 0.2
 def estimate_centres(
     maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"], smoothing: float = 1.0
 ) -> Float[Tensor, "neuron 2"]:
-    """Return the place whose channels together correlate most with each neuron.
+    """Return the row and column, in whole places, where the channels together correlate most with each neuron.
 
-    Squared correlations of the responses with every channel are summed over channels and smoothed over places;
-    the centre is the maximum. A neuron that follows no channel gets an arbitrary place.
-
-    Parameters
-    ----------
-    maps
-        Feature maps of the training images.
-    responses
-        Averaged responses to the same images.
-    smoothing
-        Standard deviation of the smoothing, in places.
-
-    Returns
-    -------
-    centre
-        Row and column in places, whole numbers, shape ``(n_neurons, 2)``.
+    Squared correlations are summed over channels and smoothed over places (``smoothing`` is the standard deviation in places).
+    A neuron that follows no channel gets an arbitrary place.
     """
     height, width = maps.shape[2:]
     centred = responses - responses.mean(0)
@@ -56,12 +42,7 @@ def _smoothing_matrix(n_places: int, deviation: float, like: Tensor) -> Tensor:
 
 
 def bars_of_waves(vector: Float[Tensor, "neuron 2"]) -> Float[np.ndarray, "neuron"]:
-    """Return the orientation of the bars, as in `FieldProfiles`, of sums over wave vectors.
-
-    Parameters
-    ----------
-    vector
-        Cosine and sine of twice the angle of each wave vector from the horizontal, rows downwards.
+    """Return bar orientations, as in `FieldProfiles`, from cosine and sine of twice the angle of wave vectors, rows downwards.
 
     Examples
     --------
@@ -82,19 +63,18 @@ class FieldProfiles:
     Parameters
     ----------
     row, column
-        Centre of the receptive field in pixels, 0 at the middle of the first, shape ``(n_neurons,)``.
+        Centre of the receptive field in pixels, 0 at the middle of the first.
     size
-        Standard deviation of the field about the centre, mean of both axes, in pixels; NaN for a single Gabor, whose envelope
-        is not fitted.
+        Standard deviation of the field about the centre, mean of both axes, in pixels; NaN for a single Gabor.
     orientation_deg
         Of the preferred bars, in [0, 180): 0 horizontal, anticlockwise as seen on the screen.
     orientation_selectivity
-        Length of the vector sum over orientations, in [0, 1]; NaN for a single Gabor, for which it could only be 1.
+        Length of the vector sum over orientations, in [0, 1]; NaN for a single Gabor.
     frequency
         Preferred spatial frequency, cycles per pixel: mean over octaves.
     is_at_bound
-        1 where Gabors of the shortest or the longest wavelength that was looked for explain at least half of what all do, so
-        that the frequency may lie beyond; 0 elsewhere; NaN where the field is not made of a few.
+        1 where Gabors of the shortest or longest wavelength tried explain at least half of what all do, so that the frequency
+        may lie beyond; 0 elsewhere; NaN where the field is not made of a few Gabors.
     n_gabors
         How many Gabors make the field; NaN where it is not made of a few.
     fit_correlation

@@ -49,9 +49,7 @@ def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
 RIVALS: dict[str, Rival] = {
     "ridge": Rival("ridge regression", lambda seed, truth: Ridge(seed), is_default=True),
     "encoding_global": Rival(
-        "global encoding model",
-        lambda seed, truth: EncodingIdentification("encoding_global", is_local=False),
-        is_default=True,
+        "global encoding model", lambda seed, truth: EncodingIdentification("encoding_global", is_local=False), is_default=True
     ),
     "encoding_local": Rival("local encoding model", lambda seed, truth: EncodingIdentification(), is_default=True),
     "direct_decoding": Rival("direct decoding to Gabors", lambda seed, truth: Ridge(seed, predicts="gabors")),

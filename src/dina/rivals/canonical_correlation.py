@@ -40,18 +40,9 @@ class CanonicalDirections(NamedTuple):
         images: Rows,
         penalty: float,
     ) -> "CanonicalDirections":
-        """Find the directions.
+        """Find the directions between orthogonal components of responses and orthogonal, unit-variance ones of images.
 
-        Parameters
-        ----------
-        responses
-            Components of responses, orthogonal.
-        variance
-            Of these components.
-        images
-            Components of the same images, orthogonal and of unit variance.
-        penalty
-            On directions of the responses, relative to their mean variance.
+        The penalty on directions of the responses is relative to their mean ``variance``.
         """
         whitening = (1 / np.sqrt(variance + penalty * variance.mean())).astype(np.float32)[:, None]
         coupling = torch.from_numpy(whitening * (responses.T @ (images - images.mean(axis=0)) / np.float32(len(responses))))
@@ -64,17 +55,7 @@ class CanonicalDirections(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CanonicalMap:
-    """Canonical variates, and how they vary over left-out images.
-
-    Parameters
-    ----------
-    directions
-        Of the variates.
-    correlation
-        Of each pair of variates.
-    response_deviation, image_deviation
-        Standard deviations of the variates.
-    """
+    """Canonical variates, with their correlations and standard deviations over left-out images."""
 
     directions: CanonicalDirections
     correlation: Float32[np.ndarray, "variate"]
@@ -143,13 +124,7 @@ class CanonicalCorrelation(LinearRival):
 
 
 class CanonicalFolds:
-    """Parts of the training images, each left out in turn: what variates learnt from the others make of them.
-
-    Parameters
-    ----------
-    folds
-        Response components learnt inside each fold.
-    """
+    """Response components of parts of the training images, each left out in turn to test variates learnt from the others."""
 
     def __init__(self, folds: "list[_Fold]") -> None:
         self.folds = folds

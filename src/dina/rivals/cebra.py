@@ -48,9 +48,9 @@ LONGEST_RUN_S = 600
 class Cebra(ValidatedDecoder):
     """CEBRA supervised by image features, then ridge regression from its map of the response to image components.
 
-    CEBRA pulls the maps of two trials together if the features of their images are alike. Its dependencies never bind
-    ours: it runs in the Python that the environment variable ``DINA_CEBRA_PYTHON`` names (this one, if CEBRA is
-    installed here), and speaks through files in a temporary folder.
+    CEBRA pulls the maps of two trials together if the features of their images are alike. It runs in the Python that the
+    environment variable ``DINA_CEBRA_PYTHON`` names (this one, if CEBRA is installed here), so that its dependencies never bind
+    ours, and exchanges files in a temporary folder.
 
     Parameters
     ----------

@@ -43,9 +43,8 @@ _Model = EncodingModel[LocalWeights] | EncodingModel[GlobalWeights]
 class EncodingIdentification(ValidatedDecoder):
     r"""Predict every neuron's response to each candidate, and score candidates by the Gaussian log likelihood.
 
-    Features of the image (Gabor energies and rectified phases, unless another front end is asked for) drive each neuron
-    through ridge weights. Twenty settings of the noise covariance are tried on the validation images, from two sources:
-    differences between repeats, and what left-out training images leave unexplained.
+    Features of the image drive each neuron through ridge weights. Twenty settings of the noise covariance are tried on the
+    validation images, from two sources: differences between repeats, and residuals of left-out training images.
 
     Parameters
     ----------
@@ -132,16 +131,10 @@ def _expect(model: _Model, front_end: FrontEnd, images: ContrastImages) -> Tenso
 def noise_candidates(
     kind: NoiseKind, residuals: dict[str, Float[Tensor, "row neuron"]]
 ) -> Iterator[tuple[LowRankNoise, Setting]]:
-    """Yield noise models and the settings that made them.
+    """Yield ten noise models for each source of residuals, and the settings that made them.
 
-    Parameters
-    ----------
-    kind
-        "shared": some components in common, the rest of each neuron's variance its own. "independent": nothing in
-        common. "shrinkage": the whole sample covariance, correlations shrunk; it is never formed, since it has no more
-        components than there are residuals.
-    residuals
-        By source, for example differences between repeats. Ten settings for each.
+    "shared": some components in common, the rest of each neuron's variance private. "independent": nothing in common.
+    "shrinkage": the whole sample covariance, correlations shrunk; it has no more components than residuals, and is never formed.
 
     References
     ----------

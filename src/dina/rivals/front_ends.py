@@ -35,13 +35,7 @@ WEIGHT_DECAY = 1e-3
 
 @runtime_checkable
 class FrontEnd(Protocol):
-    """Feature maps whose every channel and place is standardised over the training images.
-
-    Attributes
-    ----------
-    chosen
-        What validation chose, after `learn`.
-    """
+    """Feature maps whose every channel and place is standardised over the training images; ``chosen`` by validation."""
 
     chosen: dict[str, str | float]
 
@@ -74,10 +68,9 @@ class GaborFrontEnd:
 
 
 class _OpponentFrontEnd(GaborFrontEnd):
-    """As `GaborFrontEnd`, and the on and off halves of luminance and of each opponent colour plane.
+    """As `GaborFrontEnd`, and the on and off halves of luminance and of each opponent colour plane (colour images only).
 
-    A neuron that answers to red but not to green, or to dark but not to light, is not linear in the planes; in these
-    halves it is. Grey images have luminance alone.
+    A neuron that answers to red but not to green, or to dark but not to light, is linear in these halves, not in the planes.
     """
 
     def __init__(self) -> None:
@@ -165,23 +158,8 @@ def find_places(images: Tensor, responses: Tensor, grid: tuple[int, int]) -> Ten
 class NetworkTraining:
     """Trains a network epoch by epoch, and keeps the weights that predict the validation images best.
 
-    Parameters
-    ----------
-    core
-        Makes maps of images.
-    readout
-        Predicts every neuron from the maps.
-    seed
-        Of the order of the images.
-
-    Attributes
-    ----------
-    errors
-        Mean squared error on the averaged validation responses by epoch, in squared deviations of a neuron.
-    best_epoch
-        The epoch whose weights are kept, counted from 1.
-    stop_reason
-        Why training ended.
+    ``errors`` are mean squared errors on averaged validation responses by epoch, in squared deviations of a neuron;
+    ``best_epoch``, whose weights are kept, counts from 1.
     """
 
     def __init__(self, core: _Core, readout: _Readout, seed: int) -> None:
@@ -197,15 +175,7 @@ class NetworkTraining:
     def start(
         cls, images: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"], seed: int
     ) -> "NetworkTraining":
-        """Draw the first weights; each neuron reads the place of its receptive field.
-
-        Parameters
-        ----------
-        images, responses
-            Of training.
-        seed
-            Of weights and order.
-        """
+        """Draw the first weights; each neuron reads the place of its receptive field."""
         channels, height, width = (int(extent) for extent in images.shape[1:])
         core = _Core((channels, height, width))
         with torch.no_grad():
@@ -258,16 +228,10 @@ class NetworkTraining:
 class NetworkFrontEnd:
     """The last maps of a network that was trained to predict every neuron, standardised over the training images.
 
-    Three layers of convolutions are shared by all neurons; each neuron reads one place, that of its receptive field. The
-    readout serves for training alone: the encoding model fits its own weights on the maps, with a window around
-    the field. Trained on averaged responses, mean squared error, for at most 32 epochs; the epoch with the lowest error
-    on the validation images is kept. When that error has not fallen for four epochs, training goes on from the best epoch
-    with a third of the rate, and after the third time it ends.
-
-    Attributes
-    ----------
-    chosen
-        How many epochs were done, of how many, which was kept, and how training ended, after `learn`.
+    All neurons share three layers of convolutions; each reads the one place of its receptive field. That readout serves
+    training alone: the encoding model fits weights of its own on the maps. Training is on averaged responses, by mean squared
+    error, for at most 32 epochs; the epoch with the lowest validation error is kept. When the error has not fallen for four
+    epochs, training goes on from the best epoch with a third of the rate; after the third time it ends. ``chosen`` says how.
 
     References
     ----------

@@ -28,7 +28,7 @@ CELLS = 2**24  # matrix entries solved at a time (64 MB)
 class GenericDecoding(ValidatedDecoder):
     """Predict single feature units of the image, each from the neurons most correlated with it, and compare patterns.
 
-    Taken from the source: a thousand units drawn at random; z-scored responses; for each unit the neurons whose
+    Taken from the source: a thousand units drawn at random (by ``seed``); z-scored responses; for each unit the neurons whose
     training responses correlate most with it; one linear regression for each unit; the candidate whose features
     correlate best with the predicted ones.
 
@@ -36,11 +36,6 @@ class GenericDecoding(ValidatedDecoder):
     network; a ridge penalty takes the place of sparse Bayesian regression, which takes hours for as many images as here;
     validation chooses that penalty and the number of neurons (they had 500 voxels) among twenty settings. Left out:
     averaging features over the images of a category.
-
-    Parameters
-    ----------
-    seed
-        Of the choice of units.
 
     References
     ----------
@@ -104,12 +99,7 @@ class _Units:
 def order_neurons(known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"]) -> Int[Tensor, "unit rank"]:
     """Return for each unit the neurons by falling size of their correlation with it, as many as are ever used.
 
-    Parameters
-    ----------
-    known
-        Responses to the training images, each neuron z-scored over them.
-    units
-        Features of the same images.
+    Responses are z-scored over the training images.
     """
     centred = units - units.mean(0)
     size = (known.T @ centred).abs().T  # responses are z-scored, and within a unit its own deviation changes no order
@@ -119,15 +109,7 @@ def order_neurons(known: Float[Tensor, "image neuron"], units: Float[Tensor, "im
 def fit_units(
     known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"], chosen: Int[Tensor, "unit rank"]
 ) -> Float[Tensor, "penalty unit rank"]:
-    """Fit ridge regressions from the chosen neurons to each unit with every penalty; some units at a time.
-
-    Parameters
-    ----------
-    known, units
-        As in `order_neurons`.
-    chosen
-        Neurons of each unit.
-    """
+    """Fit ridge regressions from the chosen neurons to each unit with every penalty; some units at a time."""
     n_images, count = len(known), chosen.shape[1]
     weights = torch.empty(len(PENALTIES), *chosen.shape)
     is_dual = count > n_images

@@ -13,16 +13,11 @@ from dina.shapes import Scores
 
 
 class IdealObserver:
-    """Decode by the true likelihood of a simulation.
+    """Decode by the true likelihood of a simulation; real recordings have none.
 
     A Gaussian with the true mean of each image and the true noise covariance, as `Truth.log_likelihood` says: it
     bounds decoders of that family, and a decoder that uses higher moments of the responses may in principle pass it.
-    Exists for simulated recordings only.
-
-    Parameters
-    ----------
-    truth
-        From the recording, for the same neurons as the responses.
+    The truth must be that of the same neurons as the responses.
     """
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "truth"

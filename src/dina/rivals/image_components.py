@@ -23,13 +23,7 @@ IMAGES_AT_ONCE = 64
 
 @runtime_checkable
 class ImageDescription(Protocol):
-    """Z-scored numbers that stand for an image, learnt from the training images.
-
-    Attributes
-    ----------
-    deviation
-        What each number was divided by: its standard deviation over the training images.
-    """
+    """Z-scored numbers that stand for an image; ``deviation`` is their standard deviation over training images before that."""
 
     @property
     def deviation(self) -> Float32[np.ndarray, "component"]:
@@ -45,17 +39,8 @@ class ImageDescription(Protocol):
 class ImageComponents:
     """Pixel components of the training images, each with unit variance over them.
 
-    Parameters
-    ----------
-    block
-        Side of the square blocks of pixels averaged first.
-    mean
-        Mean of the training images after that, in units of contrast, shape ``(n_values,)``.
-    directions
-        Orthonormal, by falling variance, shape ``(n_components, n_values)``.
-    deviation
-        Standard deviation of the training images along each direction, in units of contrast, positive,
-        shape ``(n_components,)``.
+    Square blocks of ``block`` pixels are averaged first. ``mean`` and ``deviation`` (positive) are in units of contrast;
+    ``directions`` are orthonormal, by falling variance.
     """
 
     block: int
@@ -98,15 +83,8 @@ class ImageComponents:
 class GaborComponents:
     """Components of Gabor energies, rectified phases and luminance, each with unit variance over the training images.
 
-    Parameters
-    ----------
-    tower
-        Makes the features, standardised place by place over the training images.
-    directions
-        By falling variance, shape ``(n_components, n_channels, height, width)``; applied to features they give z-scores.
-    deviation
-        Standard deviation of the training images along each direction, in standardised features, shape
-        ``(n_components,)``.
+    The tower's features are standardised place by place. ``directions`` have axes component, channel, row and column, by falling
+    variance; applied to features they give z-scores. ``deviation`` is in standardised features.
     """
 
     tower: GaborEnergy

@@ -68,19 +68,7 @@ class Kay2008(ValidatedDecoder):
 
 @dataclass(frozen=True, eq=False)
 class SelectedNeurons:
-    """Models of all neurons, of which some count.
-
-    Parameters
-    ----------
-    pyramid
-        Gives the features.
-    n_kinds
-        How many of its kinds of response are used.
-    weights
-        Of every neuron.
-    neurons
-        Indices of those that count.
-    """
+    """Models of all neurons on ``n_kinds`` kinds of response of a pyramid; those with these indices count."""
 
     pyramid: "GaborPyramid"
     n_kinds: int
@@ -100,16 +88,7 @@ class GaborPyramid:
     one wavelength apart. Three numbers come from each pair: the contrast energy (the root of the sum of the two squares)
     and the even and the odd response themselves. Each is z-scored over the training images (`learn`). Colour images have the
     wavelets of luminance and after them those of a red–green and of a blue–yellow plane; the source showed grey images.
-
-    Parameters
-    ----------
-    height, width
-        Of the images, in pixels.
-
-    Attributes
-    ----------
-    wavelengths
-        Pixels per cycle, by falling length.
+    ``wavelengths`` are in pixels, by falling length.
 
     References
     ----------

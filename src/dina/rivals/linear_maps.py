@@ -19,17 +19,7 @@ from dina.shapes import Scores, StimulusResponses
 
 @dataclass(frozen=True, eq=False)
 class ResponseComponents:
-    """Orthogonal directions of the training responses, by falling variance.
-
-    Parameters
-    ----------
-    mean
-        Of the averaged training responses, shape ``(n_neurons,)``.
-    directions
-        Orthonormal, shape ``(n_neurons, n_components)``.
-    variance
-        Of the training responses along each direction, positive, shape ``(n_components,)``.
-    """
+    """Orthonormal directions of the averaged training responses, by falling ``variance`` along each, which is positive."""
 
     mean: Float32[np.ndarray, "neuron"]
     directions: Float32[np.ndarray, "neuron component"]
@@ -89,16 +79,9 @@ class LinearRival(ValidatedDecoder):
         images: Float32[np.ndarray, "stimulus component"],
         deviation: Float32[np.ndarray, "component"],
     ) -> Iterator[tuple[LinearMap, Setting]]:
-        """Yield fitted maps and their settings.
+        """Yield fitted maps and their settings, from components of averaged training responses to components of the images.
 
-        Parameters
-        ----------
-        variance
-            Of the response components over the training images.
-        responses, images
-            Components of the training images, and of the averaged responses to them.
-        deviation
-            Of the image components before they were z-scored.
+        ``variance`` is that of the response components, ``deviation`` that of image components before they were z-scored.
         """
         raise NotImplementedError
 

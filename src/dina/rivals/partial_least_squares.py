@@ -26,14 +26,8 @@ SCALE_POWERS = (0.0, 0.5)
 class LeastSquaresMap:
     """The steps of one fit; the first few of them make the regression of lower rank.
 
-    Parameters
-    ----------
-    scale, mean
-        Of the image components: they are multiplied by the first, then the second is subtracted.
-    rotations
-        From response components to latent directions, shape ``(n_response_components, n_directions)``.
-    loadings
-        From these to image components, shape ``(n_components, n_directions)``.
+    Image components are multiplied by ``scale``, then ``mean`` is subtracted. ``rotations`` lead from response components to
+    latent directions, ``loadings`` from these to image components.
     """
 
     scale: Float32[np.ndarray, "component"]
@@ -48,15 +42,7 @@ class LeastSquaresMap:
         images: Float32[np.ndarray, "stimulus component"],
         scale: Float32[np.ndarray, "component"],
     ) -> "LeastSquaresMap":
-        """Find as many directions as are ever used.
-
-        Parameters
-        ----------
-        responses, images
-            Components of averaged training responses and of the training images.
-        scale
-            By which each image component is multiplied.
-        """
+        """Find as many directions as are ever used; ``scale`` multiplies each image component."""
         targets = images * scale
         model = PLSRegression(min(max(RANKS), *responses.shape, *targets.shape), scale=False, tol=1e-4)
         with warnings.catch_warnings():

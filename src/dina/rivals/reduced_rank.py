@@ -29,16 +29,9 @@ PENALTIES = np.logspace(-3, 3, 13)
 class ReducedRankMap:
     """A ridge regression whose predictions are confined to their main directions.
 
-    Parameters
-    ----------
-    scale, mean
-        Of the image components: they are multiplied by the first, then the second is subtracted.
-    weights
-        From response components to the coordinates along each direction, shape ``(n_response_components, n_directions)``.
-    directions
-        Orthonormal, by falling strength of the predictions, shape ``(n_components, n_directions)``.
-    penalty
-        Of the ridge regression: that with the lowest leave-one-out error.
+    Image components are multiplied by ``scale``, then ``mean`` is subtracted. ``weights`` lead from response components to
+    coordinates along ``directions``: orthonormal, by falling strength of the predictions. The penalty has the lowest
+    leave-one-out error.
     """
 
     scale: Float32[np.ndarray, "component"]
@@ -55,19 +48,7 @@ class ReducedRankMap:
         images: Float32[np.ndarray, "stimulus component"],
         scale: Float32[np.ndarray, "component"],
     ) -> "ReducedRankMap":
-        """Regress scaled components on response components, which are orthogonal, so that every penalty is a division.
-
-        Parameters
-        ----------
-        responses
-            Components of averaged training responses.
-        variance
-            Of these components.
-        images
-            Components of the training images.
-        scale
-            By which each is multiplied.
-        """
+        """Regress scaled components on response components, which are orthogonal, so that every penalty is a division."""
         scaled = images * scale
         mean = scaled.mean(axis=0)
         centred, n = scaled - mean, len(scaled)

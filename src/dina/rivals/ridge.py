@@ -33,19 +33,7 @@ CELLS = 2**24
 
 @dataclass(frozen=True, eq=False)
 class ComponentRegression:
-    """Ridge regression from responses to components of images.
-
-    Parameters
-    ----------
-    description
-        Which components.
-    mean_response
-        Weighted by presentations.
-    weights, intercept
-        Of every component.
-    weightings
-        By name: how much each component counts when images are compared.
-    """
+    """Ridge regression from responses to image components; ``weightings`` say how much each counts in comparisons."""
 
     description: ImageDescription
     mean_response: Float32[np.ndarray, "neuron"]
@@ -55,17 +43,7 @@ class ComponentRegression:
 
     @classmethod
     def fit(cls, train: Pairs, description: ImageDescription, seed: int) -> "ComponentRegression":
-        """Fit every component, its penalty by cross-validation; responses with more presentations weigh more.
-
-        Parameters
-        ----------
-        train
-            Training pairs.
-        description
-            Learnt from their images.
-        seed
-            Of the folds.
-        """
+        """Fit every component, its penalty by cross-validation; responses with more presentations weigh more."""
         weight = np.sqrt(train.total_presentations() / train.total_presentations().mean()).astype(np.float32)[:, None]
         responses, targets = train.averaged(), description.encode(train.images)
         mean_response = np.average(responses, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)

@@ -23,19 +23,8 @@ class FittedModel(Protocol):
 class ValidatedDecoder:
     """A decoder that keeps the setting by which validation images are found best; a rival derives from it.
 
-    It has to write `candidates`, and gets `fit` and `score` from here.
-
-    Parameters
-    ----------
-    name
-        The word used in tables.
-
-    Attributes
-    ----------
-    chosen
-        The setting that validation chose, after `fit`.
-    fitted
-        The model that was made with it; None before `fit`.
+    A rival writes `candidates`, and gets `fit` and `score` from here. After `fit`, ``chosen`` is the setting and ``fitted`` the
+    model.
     """
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"

@@ -12,26 +12,11 @@ REACH = 3.0  # a window ends at this many widths from its centre
 def hermite_fields(
     grid: tuple[int, int], centres: Float[Tensor, "cell 2"], width: float, order: int
 ) -> Float[Tensor, "cell basis height width"]:
-    r"""Return Hermite polynomials in a Gaussian window around each centre: what a receptive field may look like in one channel.
+    r"""Return Hermite polynomials in a Gaussian window around each centre: possible receptive fields in one channel.
 
-    Weights that are combinations of these are confined to a Gaussian window and smooth inside it, with
-    ``(order + 1)(order + 2) / 2`` numbers per channel instead of one for every place.
-
-    Parameters
-    ----------
-    grid
-        (height, width) of the map in places.
-    centres
-        Row and column of each centre, in places.
-    width
-        Standard deviation of the window, in places.
-    order
-        Highest total order of the polynomials; 0 for the Gaussian alone.
-
-    Returns
-    -------
-    fields
-        Shape ``(n_cells, n_basis, height, width)``; the Gaussian has unit norm on an endless grid; 0 beyond three widths.
+    Combinations of these are confined to a Gaussian window and smooth inside it, with ``(order + 1)(order + 2) / 2`` numbers per
+    channel instead of one for every place. Grid, centres and the window's standard deviation are in places. The Gaussian has unit
+    norm on an endless grid; fields are 0 beyond three widths.
 
     Notes
     -----
@@ -52,24 +37,7 @@ def hermite_fields(
 def axis_patterns(
     n_places: int, centres: Float[Tensor, "cell"], width: float, order: int
 ) -> Float[Tensor, "cell order_and_one place"]:
-    """Return the patterns of every order along one axis; one of rows times one of columns is one of `hermite_fields`.
-
-    Parameters
-    ----------
-    n_places
-        Of the map along this axis.
-    centres
-        Along this axis, in places.
-    width
-        Standard deviation of the window, in places.
-    order
-        Highest order of the polynomials.
-
-    Examples
-    --------
-    >>> axis_patterns(5, torch.tensor([2.0]), width=1.0, order=2).shape
-    torch.Size([1, 3, 5])
-    """
+    """Return the patterns of every order along one axis; one of rows times one of columns is one of `hermite_fields`."""
     distance = (torch.arange(n_places, dtype=torch.float32, device=centres.device) - centres[:, None]) / width
     window = torch.exp(-0.5 * distance.square()) * (distance.abs() <= REACH)
     polynomials = [torch.ones_like(distance), distance]

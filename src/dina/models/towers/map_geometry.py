@@ -41,8 +41,7 @@ def centre_maps(
 ) -> Float[Tensor, "batch channel height width"]:
     """Scale each sample's maps as ``centring`` says.
 
-    "min_max" (the published choice) makes maps non-negative, so that two unrelated maps have a cosine near 0.9 and
-    most of its range is lost; "centred" does not.
+    "min_max" (published) makes maps non-negative: two unrelated ones have a cosine near 0.9. "centred" uses the whole range.
 
     Examples
     --------

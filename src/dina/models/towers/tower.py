@@ -113,15 +113,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Draw all weights anew from ``generator``, with the distributions that torch uses by default.
 
     Linear and convolutional layers draw weights and biases uniformly within ±1/√fan_in; normalisation layers start
-    at weight 1 and bias 0. A module that holds parameters of its own defines ``draw_parameters(generator)``. Modules
-    are visited in the order of their names, so that the same generator always gives the same weights.
-
-    Parameters
-    ----------
-    module
-        A tower (or anything made of layers), still on the CPU.
-    generator
-        Source of all randomness.
+    at weight 1 and bias 0. A module with parameters of another kind defines ``draw_parameters(generator)``. Modules, which must
+    still be on the CPU, are visited in the order of their names, so that the same generator always gives the same weights.
 
     Raises
     ------

@@ -9,27 +9,12 @@ CLOSEST_KNOTS = 0.05  # in natural logarithms of contrast
 
 
 class ContrastGain(nn.Module):
-    r"""Subtract what maps of an image of this contrast are expected to be, and scale the rest by a gain of contrast.
+    """Subtract the maps expected at an image's contrast, and scale the rest by a gain of contrast.
 
-    Faint images drive neurons weakly, and the little by which they differ must not be read with the gain of strong
-    ones. Everything is piecewise linear in the logarithm of the image's root-mean-square contrast between a few knots.
-    The weights of the knots are also given as maps of their own, so that a neuron's mean response can follow contrast.
-
-    Parameters
-    ----------
-    map_shape
-        (channels, height, width) of the maps that come in; ``n_knots`` constant channels are added.
-    n_knots
-        Number of knots, at least 2.
-
-    Attributes
-    ----------
-    gain
-        At each knot; 1 at the start.
-    knot
-        Natural logarithm of contrast at each knot, increasing.
-    expected
-        Maps expected at each knot, shape ``(n_knots, n_channels, height, width)``.
+    Faint images drive neurons weakly, so that their small differences must not be read with the gain of strong ones. All is
+    piecewise linear in the logarithm of root-mean-square contrast between at least two knots. The weights of the knots are
+    added as ``n_knots`` constant channels, so that a neuron's mean response can follow contrast. ``gain`` is 1 at the
+    start; ``knot`` is the natural logarithm of contrast, increasing; ``expected`` holds the maps expected at each knot.
     """
 
     knot: Tensor
@@ -84,10 +69,7 @@ def solve_knots(weights: Float[Tensor, "row knot"], values: Float[Tensor, "row c
 
 
 def keep_components(at_knot: Float[Tensor, "knot column"], n_components: int) -> Float[Tensor, "knot column"]:
-    """Return values at knots that follow contrast along a few directions only, the largest.
-
-    The mean response of a population to images of one contrast changes with contrast in a few ways, common to many
-    neurons; the rest of what is estimated for each neuron by itself is mostly noise.
+    """Return values at knots that follow contrast along their few largest directions; the rest is mostly noise.
 
     Examples
     --------

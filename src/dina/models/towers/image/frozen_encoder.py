@@ -24,19 +24,16 @@ class FrozenEncoder(ImageTower):
 
     Features are averaged to a grid, z-scored place by place and rotated to the directions of largest variance over images
     and places (`learn_statistics`); only these are learnt, from training images. Features of images are computed once and
-    kept. The network's own weights are no part of what is saved; a digest of them is, and towers refuse another network.
+    kept. The network's weights are not saved; a digest of them is, and towers refuse another network.
 
     Parameters
     ----------
     image_shape
         (channels, height, width) of the images, in pixels.
     encoder
-        From images in units of contrast to ``(batch, feature, height, width)``, for example a `FrozenNetwork`; None for
-        Gabor features.
-    n_components
-        Most channels kept.
-    n_places
-        Most places kept; neighbouring ones are averaged until there are no more.
+        From images in units of contrast to maps, for example a `FrozenNetwork`; None for Gabor features.
+    n_components, n_places
+        Most channels and most places kept; neighbouring places are averaged until there are no more.
     n_outputs
         Length of the vector to which a trained linear head turns the map; 0 for the map itself and no head.
     store

@@ -24,10 +24,10 @@ LAYERS = ((32, 7, 2), (64, 5, 2), (128, 3, 1))  # channels, side of the filters,
 
 
 class FrozenNetwork(nn.Module):
-    """Any network behind the preparation that it expects of images, read out at any layer.
+    """Any network behind the preparation that it expects of images, read out at any layer; no weight learns.
 
     Contrast becomes pixels from 0 to 1, grey images get three equal channels, the image is resized, and each channel is
-    shifted and scaled as the network's authors did. No weight of the network learns.
+    shifted and scaled as the network's authors did.
 
     Parameters
     ----------
@@ -105,13 +105,7 @@ class FrozenNetwork(nn.Module):
 
 
 class GaborFeatures(nn.Module):
-    """Gabor energies, rectified phases and luminance on a coarse grid: the frozen encoder that needs no download.
-
-    Parameters
-    ----------
-    image_shape
-        (channels, height, width) of the images, in pixels.
-    """
+    """Gabor energies, rectified phases and luminance on a coarse grid: the frozen encoder that needs no download."""
 
     def __init__(self, image_shape: MapShape) -> None:
         super().__init__()
@@ -127,9 +121,7 @@ class GaborFeatures(nn.Module):
 
 @torch.no_grad()
 def permute_weights(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    """Shuffle the numbers inside every weight of a network, in place: the control that has learnt nothing.
-
-    Architecture, and the mean and spread of the weights of every layer, stay as they were.
+    """Shuffle the numbers inside every weight of a network, in place: a control that keeps each layer's mean and spread.
 
     Raises
     ------
@@ -145,11 +137,7 @@ def permute_weights(network: nn.Module, generator: torch.Generator) -> nn.Module
 
 
 def weight_digest(network: nn.Module) -> bytes:
-    """Return a SHA-256 that tells networks, and readings of one network, apart.
-
-    It is over all weights and buffers, by name, and over what a part says in ``reading`` about which layer it gives, of images
-    of which size.
-    """
+    """Return a SHA-256 over all weights and buffers, by name, and over each part's ``reading`` (its layer and image size)."""
     digest = hashlib.sha256()
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     for name in sorted(tensors):
@@ -165,12 +153,7 @@ def random_network(image_shape: MapShape) -> FrozenNetwork:
     """Return a control for frozen encoders: three rectified convolutions with random weights, the same for every seed of a study.
 
     Weights are Gaussian with a variance of 2 / (inputs of a unit), so that responses keep their spread from layer to layer; there
-    are no biases. What such features reach is due to the architecture – local, rectified, wide – and to whatever reads them.
-
-    Parameters
-    ----------
-    image_shape
-        (channels, height, width) of the images, in pixels.
+    are no biases. Such features reach what local, rectified, wide architecture and their readout allow without learning.
 
     References
     ----------

@@ -13,7 +13,7 @@ Pathway = Literal["local", "global"]
 
 @dataclass(frozen=True)
 class GaborChannel:
-    """What one channel of the map stands for.
+    """One channel of the map.
 
     Parameters
     ----------
@@ -42,22 +42,10 @@ class GaborChannel:
 class SeparableGabors(nn.Module):
     """Quadrature Gabor filters of one wavelength, applied and sampled by matrix products.
 
-    A Gabor with a round envelope is a product of a filter along the rows and one along the columns, so that an
-    image is filtered by a few small matrix products instead of a two-dimensional convolution. Filters have unit
-    norm, even ones zero mean, so that grey gives 0; images are continued beyond their border by its pixels.
-
-    Parameters
-    ----------
-    size
-        (height, width) of the image in pixels.
-    wavelength
-        Pixels per cycle.
-    n_orientations
-        Number of orientations, evenly spaced over 180 degrees.
-    step
-        Distance between samples, in pixels.
-    envelope
-        Standard deviation of the Gaussian envelope in wavelengths; a half gives a bandwidth of about 1.1 octaves.
+    A Gabor with a round envelope is a product of a filter along the rows and one along the columns, so that no two-dimensional
+    convolution is needed. Filters have unit norm, even ones zero mean, so that grey gives 0; images are continued beyond their
+    border by its pixels. Wavelength and ``step`` between samples are in pixels. ``envelope`` is the standard deviation of the
+    Gaussian in wavelengths; a half gives a bandwidth of about 1.1 octaves.
     """
 
     columns: Tensor

@@ -18,7 +18,7 @@ PLACES_ALONG = 17  # of the map along the shorter side of the image, where no st
 
 
 class GaborEnergy(ImageTower):
-    """Channels that mean something: one map per scale, orientation and kind of V1 cell.
+    """Channels with a meaning: one map per scale, orientation and kind of V1 cell.
 
     At each wavelength and orientation a quadrature pair of Gabor filters gives the energy (a complex cell) and the
     half-rectified responses of four phases (simple cells). Both are divided by the energy around (contrast
@@ -33,7 +33,7 @@ class GaborEnergy(ImageTower):
     stride
         Distance between places of the map, in pixels; None for 17 places along the shorter side.
     n_orientations
-        Number of orientations, evenly spaced over 180 degrees.
+        Evenly spaced over 180 degrees.
     n_contrasts
         Number of knots of the contrast gain; 0 for maps that do not depend on the contrast of the whole image.
     has_phases
@@ -42,7 +42,7 @@ class GaborEnergy(ImageTower):
     Attributes
     ----------
     channels
-        What each of the first channels stands for; the last ``n_contrasts`` are the knots of contrast.
+        Descriptions of the first channels; the last ``n_contrasts`` are the knots of contrast.
 
     References
     ----------
@@ -105,13 +105,10 @@ class GaborEnergy(ImageTower):
     def learn_statistics(
         self, images: Float[Tensor, "stimulus channel height width"], chunk: int = 64
     ) -> Float[Tensor, "stimulus gabor_channel map_height map_width"]:
-        """Learn mean, deviation and dependence on contrast from the training images.
+        """Learn mean, deviation and dependence on contrast from the training images, and return their maps in half precision.
 
-        Returns
-        -------
-        maps
-            Of the training images in half precision, standardised and less their expectation at their contrast,
-            without any gain and without the channels of contrast: what an encoding model is fitted on.
+        The maps are standardised and less their expectation at their contrast, without any gain and without the channels of
+        contrast: an encoding model is fitted on them.
         """
         raw = torch.empty(len(images), *self.mean.shape, dtype=torch.float16, device=self.mean.device)
         total = torch.zeros_like(self.mean, dtype=torch.float64)

@@ -27,12 +27,7 @@ IMAGES_AT_ONCE = 32
 class FeatureCache:
     """Keeps the features of the images that came first, up to a limit; all others are computed anew.
 
-    Copies of a cache are empty, so that towers can be copied without what can be computed again.
-
-    Parameters
-    ----------
-    limit_bytes
-        Most memory used.
+    Copies of a cache are empty, so that copies of towers stay small.
     """
 
     def __init__(self, limit_bytes: int = LIMIT_IN_MEMORY) -> None:
@@ -52,9 +47,7 @@ class FeatureCache:
         self._used = 0
 
     def look_up(
-        self,
-        images: Float[Tensor, "batch channel height width"],
-        compute: Callable[[Tensor], Tensor],
+        self, images: Float[Tensor, "batch channel height width"], compute: Callable[[Tensor], Tensor]
     ) -> Float[Tensor, "batch map_channel map_height map_width"]:
         """Return the features of images; ``compute`` makes those that are not known yet, all at once."""
         pixels = images.detach().cpu().contiguous().numpy()
@@ -76,17 +69,10 @@ class FeatureCache:
 class FeatureStore:
     """Keeps the features of images in a folder, one file for each image, and finds them again by their pixels.
 
-    The files of one network, reading, device, number of threads and version of the code lie in one folder below ``folder``: what is
-    found is what would be computed, since the network is always run on as many images at once. A file appears whole or not at all,
-    and holds a checksum; a damaged one is computed again. Above the limit those files are removed that were not read for longest.
-    A folder that cannot be written to is done without. Deleting the folder clears everything.
-
-    Parameters
-    ----------
-    folder
-        Made where it is needed.
-    limit_bytes
-        Most bytes kept below ``folder``, by all networks together.
+    The files of one network, reading, device, number of threads and version of the code lie in one folder below ``folder``: kept
+    features equal computed ones, since the network always runs on as many images at once. A file appears whole or not at all,
+    and holds a checksum; a damaged one is computed again. Above ``limit_bytes``, for all networks together, the files not read
+    for longest are removed. A folder that cannot be written to is not used. Deleting the folder clears everything.
     """
 
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_ON_DISK) -> None:
@@ -102,18 +88,9 @@ class FeatureStore:
         *,
         keeps: bool = True,
     ) -> Float[Tensor, "batch feature feature_height feature_width"]:
-        """Return the features of images; ``compute`` makes those that are not there.
+        """Return the features of images; ``compute`` makes those that are not there, `IMAGES_AT_ONCE` at a time.
 
-        Parameters
-        ----------
-        network
-            What decides the features besides the image: a digest of weights and reading, and the grid.
-        images
-            In units of contrast.
-        compute
-            From images to features, given `IMAGES_AT_ONCE` at a time.
-        keeps
-            Whether new features are written.
+        ``network`` is a digest of weights, reading and grid. New features are written if ``keeps``.
         """
         folder = self.folder / _place(network, images)
         pixels = images.detach().cpu().contiguous().numpy()

@@ -15,15 +15,7 @@ SMALLEST_IMAGE = 16
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one set of places to another.
-
-    Parameters
-    ----------
-    width
-        Channels of both sets.
-    n_heads
-        Number of heads; must divide ``width``.
-    """
+    """Multi-head attention of one set of places to another; the number of heads divides ``width``, the channels of both sets."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -44,21 +36,10 @@ class Attention(nn.Module):
 
 
 class MixedBlock(nn.Module):
-    """Positional convolution, two pathways with cross-attention, and a two-layer perceptron at each place.
+    """Positional convolution, two pathways of half the channels with cross-attention, and a two-layer perceptron at each place.
 
-    Parameters
-    ----------
-    width
-        Number of channels; each pathway gets one half.
-    coarseness
-        The global pathway sees one place in ``coarseness`` along each axis.
-    n_heads
-        Heads of the global pathway's self-attention.
-    n_cross_heads
-        Heads of both cross-attentions.
-    residual_cross_attention
-        Whether what a pathway reads from the other is added to what it has (as published) or replaces it (as
-        released).
+    The global pathway sees one place in ``coarseness`` along each axis. With ``residual_cross_attention`` a pathway adds what it
+    reads from the other (as published), else that replaces its channels (as released).
     """
 
     def __init__(self, width: int, coarseness: int, n_heads: int, n_cross_heads: int, residual_cross_attention: bool) -> None:
@@ -126,8 +107,8 @@ class DualStream(ImageTower):
     map_shape
         (channels, height, width) of the feature maps; published: (1, 16, 64).
     residual_cross_attention
-        True: cross-attention is added to what a pathway has, with 2 heads in stage 1 and 4 in stage 2 (the published
-        DS-Net). False: it replaces it, with one head (the released code of the method).
+        True: cross-attention is added to a pathway's channels, with 2 heads in stage 1 and 4 in stage 2 (the published
+        DS-Net). False: it replaces them, with one head (the released code of the method).
     is_backbone_trained
         False: only the 1 × 1 convolution learns, as in the released code, whose feature is detached.
     centring

@@ -34,8 +34,7 @@ def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, outp
         Which hidden layer: 0 for the patches before the first, 1 after the first …, −1 after the last.
     output
         "map": the tokens of the patches in their places. "vector": one vector for the whole image; after the last layer
-        the model's own summary (CLIP's joint space), or its class token where there is none; before it, and for models
-        without a class token, the mean over patches.
+        the model's own summary (CLIP's joint space), or its class token where there is none; else the mean over patches.
 
     Raises
     ------

@@ -25,14 +25,9 @@ HIDDEN = (2048, 512)
 
 
 class Factors(NamedTuple):
-    """What the six matrices are products of; the first axis is (what a response multiplies, constant part).
+    """Factors of the six matrices; the first axis is (factor of a response, constant part).
 
-    Parameters
-    ----------
-    query, key, value
-        Shape ``(2, n_neurons, width)``; the query includes the factor 1/√width.
-    readout
-        Each neuron's read-out vector carried through the output projection, shape ``(n_neurons, width)``.
+    ``query`` includes the factor 1/√width; ``readout`` is each neuron's read-out vector carried through the output projection.
     """
 
     query: Float[Tensor, "2 neuron width"]
@@ -45,26 +40,13 @@ def attend(responses: Float[Tensor, "batch neuron"], factors: Factors) -> Float[
     r"""Let every neuron attend to all neurons and read one number.
 
     With tokens :math:`r_i w_i + b_i`, the score of neuron *i* for neuron *j* is
-    :math:`r_j (r_i P_{ij} + R_{ij}) + (r_i Q_{ij} + T_{ij})` and what it then reads is :math:`r_j G_{ij} + H_{ij}`,
-    so that
+    :math:`r_j (r_i P_{ij} + R_{ij}) + (r_i Q_{ij} + T_{ij})` and what it then reads is :math:`r_j G_{ij} + H_{ij}`, so that
 
     .. math:: y_i = \sum_j \mathrm{softmax}_j(\mathrm{score}_{ij}) \, (r_j G_{ij} + H_{ij})
 
     The six matrices depend on weights only and serve the whole batch. Tiles of (neurons × samples × neurons) are small
     enough for the cache; no array of size batch × neurons × neurons is ever made. The backward pass is written by hand
-    and computes the softmax again, tile by tile.
-
-    Parameters
-    ----------
-    responses
-        Dimensionless, shape ``(batch, n_neurons)``.
-    factors
-        The factors of the six matrices, in the precision of ``responses``.
-
-    Returns
-    -------
-    read
-        Shape ``(batch, n_neurons)``.
+    and computes the softmax again, tile by tile. Responses and factors must have the same precision.
     """
     read: Tensor = _Attend.apply(responses, *factors)  # type: ignore[no-untyped-call]
     return read
@@ -317,15 +299,7 @@ class NeuronAttention(NeuralTower):
 
 
 class NeuronVectors(nn.Module):
-    """What belongs to each neuron alone: the two vectors of its token, its read-out vector and the latter's bias.
-
-    Parameters
-    ----------
-    n_neurons
-        Number of neurons.
-    width
-        Length of a token.
-    """
+    """The two vectors of each neuron's token, its read-out vector and the latter's bias."""
 
     def __init__(self, n_neurons: int, width: int) -> None:
         super().__init__()

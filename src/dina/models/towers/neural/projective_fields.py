@@ -38,18 +38,16 @@ class ProjectiveFields(NeuralTower):
     Attributes
     ----------
     log_gain
-        Natural logarithm of a factor on each neuron's whitened response, shape ``(n_neurons,)``; 0 at the start. It
-        alone is trained by gradients: fields and noise have a closed form, and too many numbers for a few thousand
-        images.
+        Natural logarithm of a factor on each neuron's whitened response; 0 at the start. Gradients train it alone: fields and
+        noise have a closed form, and too many numbers for a few thousand images.
     weights
-        Of each neuron for each pattern and channel, shape ``(n_neurons, n_basis, n_channels)``.
+        Of each neuron for each pattern and channel.
     centre, width
-        Row and column of each field in places of the map, shape ``(n_neurons, 2)``, and the common window width.
+        Row and column of each field in places of the map, and the common window width.
     private, loadings
         The noise, see `LowRankNoise`.
     typical
-        Expected responses to training images, each predicted from the others, in half precision; the first
-        ``n_typical`` rows are in use.
+        Expected responses to training images, each predicted from the others, in half precision; ``n_typical`` rows are in use.
     typical_presentations
         How many presentations the average response to a training image rests on.
     """
@@ -135,14 +133,9 @@ class ProjectiveFields(NeuralTower):
 
 @dataclass(frozen=True, eq=False)
 class _Patterns:
-    """The patterns of all cells, as products of one along columns and one along rows: two small dense matrix products.
+    """The patterns of all cells, as products of one along columns (down) and one along rows (across): two small dense products.
 
-    Parameters
-    ----------
-    down, across
-        Along rows and along columns, for every row and every column in which there is a cell.
-    place
-        Of each pattern of each cell, where its product lies among all products of ``across`` and ``down``.
+    ``place`` says where the product of each pattern of each cell lies among all products of ``across`` and ``down``.
     """
 
     down: Float[Tensor, "row_pattern height"]

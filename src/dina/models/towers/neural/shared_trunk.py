@@ -10,14 +10,7 @@ from dina.models.towers.tower import MapShape, NeuralTower, NeuronDropout
 class SharedTrunk(nn.Module):
     """Residual layers from a common space of population responses to feature maps; the same for every recording.
 
-    Parameters
-    ----------
-    width
-        Dimensions of the common space.
-    n_blocks
-        Residual blocks, each of two linear layers with a non-linearity (GELU) in between, after normalisation.
-    map_shape
-        (channels, height, width) of the feature maps.
+    Each block has two linear layers with a non-linearity (GELU) in between, after normalisation.
     """
 
     def __init__(self, width: int, n_blocks: int, map_shape: MapShape) -> None:
@@ -37,23 +30,9 @@ class SharedTrunk(nn.Module):
 
 
 class AdaptedTrunk(NeuralTower):
-    """One linear adapter for the neurons of a recording, then a trunk that all recordings share.
+    """One linear adapter for the neurons of a recording, then a trunk that all recordings share and train.
 
-    Parameters
-    ----------
-    n_neurons
-        Number of neurons.
-    trunk
-        Shared; its ``blocks`` and ``maps`` are trained by all recordings.
-    width
-        Dimensions of the trunk's common space.
-    dropout
-        Probability of silencing a neuron while training.
-
-    Attributes
-    ----------
-    gain
-        Factor by which each response is multiplied first, shape ``(n_neurons,)``; learnt elsewhere.
+    ``gain`` multiplies each response first; it is learnt elsewhere.
     """
 
     gain: Tensor
@@ -80,13 +59,7 @@ class AdaptedTrunk(NeuralTower):
 
 
 class RebuildingTrunk(AdaptedTrunk):
-    """An adapted trunk that can also go back: from the common space to the responses of its own neurons.
-
-    Parameters
-    ----------
-    n_neurons, trunk, width, dropout
-        As in `AdaptedTrunk`.
-    """
+    """An adapted trunk that can also go back: from the common space to the responses of its own neurons."""
 
     def __init__(self, n_neurons: int, trunk: SharedTrunk, width: int, dropout: float) -> None:
         super().__init__(n_neurons, trunk, width, dropout)
@@ -105,18 +78,7 @@ class RebuildingTrunk(AdaptedTrunk):
 def cyclic_loss(
     own: RebuildingTrunk, other: RebuildingTrunk, responses: Float[Tensor, "batch neuron"], cycle_weight: float
 ) -> Float[Tensor, ""]:
-    r"""Return how badly responses are rebuilt, and how far they move on the way through another recording's neurons.
-
-    Parameters
-    ----------
-    own
-        Of the recording from which the responses are.
-    other
-        Of another recording, which never saw these trials.
-    responses
-        Standardised.
-    cycle_weight
-        Of the second term.
+    r"""Return how badly standardised responses are rebuilt, and how far they move on the way through another recording's neurons.
 
     Notes
     -----
