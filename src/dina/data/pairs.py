@@ -72,32 +72,18 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Population responses to be decoded, without the image that was shown.
-
-    Parameters
-    ----------
-    responses
-        Standardised.
-    n_presentations
-        How many presentations each query averages; the noise variance falls with it.
-    """
+    """Standardised population responses to be decoded, without the image that was shown."""
 
     responses: Float[np.ndarray, "query neuron"]
-    n_presentations: Float[np.ndarray, "query"]
+    n_presentations: Float[np.ndarray, "query"]  # that each query averages; the noise variance falls with it
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Candidate images, one of which was shown.
+    """Candidate images in units of contrast, one of which was shown.
 
-    Parameters
-    ----------
-    images
-        In units of contrast.
-    stimulus_id
-        Identity of each candidate; only the ideal observer reads it.
-    templates
-        Average responses to the candidates from *other* trials than the queries', or None. Only reference levels read them.
+    Only the ideal observer reads ``stimulus_id``. Templates are average responses to the candidates from *other* trials than
+    the queries'; only reference levels read them.
     """
 
     images: ContrastImages
@@ -107,19 +93,11 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class RetrievalTask:
-    """Queries, their gallery, and the answer, which decoders never see.
-
-    Parameters
-    ----------
-    queries, gallery
-        All that a decoder reads.
-    target
-        For each query the position of its image in the gallery.
-    """
+    """Queries, their gallery, and the answer, which decoders never see."""
 
     queries: Queries
     gallery: Gallery
-    target: Int[np.ndarray, "query"]
+    target: Int[np.ndarray, "query"]  # for each query the position of its image in the gallery
 
 
 def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], standardiser: Standardiser) -> Pairs:

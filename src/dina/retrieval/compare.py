@@ -18,25 +18,13 @@ Counts = Int[np.ndarray, "resample cluster"]
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """One measure of a first decoder minus that of a second.
+    """One measure of a first decoder minus that of a second. Accuracies are better when larger, ranks when smaller."""
 
-    Parameters
-    ----------
-    measure
-        "top1", "top5", "mean_log_rank" or "median_rank". Accuracies are better when larger, ranks when smaller.
-    difference
-        First minus second.
-    low, high
-        95 % interval, bootstrapped over images.
-    p_value
-        Two-sided, from exchanging the two decoders at random, image by image.
-    """
-
-    measure: str
+    measure: str  # "top1", "top5", "mean_log_rank" or "median_rank"
     difference: float
-    low: float
+    low: float  # 95 % interval, bootstrapped over images
     high: float
-    p_value: float
+    p_value: float  # two-sided, from exchanging the two decoders at random, image by image
 
 
 def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:

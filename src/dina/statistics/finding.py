@@ -23,7 +23,7 @@ class Finding:
     units
         "1" for a dimensionless number, else for example "cycles/degree".
     n
-        How many independent things (images, neurons, recordings) it rests on.
+        Number of independent images, neurons or recordings behind it.
     low, high
         Ends of its 95 % interval; NaN where there is none.
     null_low, null_high
@@ -31,7 +31,7 @@ class Finding:
     null
         The null in words, for example "pairs shuffled across images"; "" where there is none.
     reason
-        Why something is NaN; "" where nothing is.
+        Why a number is NaN; "" if none is.
 
     Examples
     --------
@@ -150,15 +150,12 @@ class Finding:
         return self.value < self.null_low or self.value > self.null_high
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold: NaN becomes None."""
+        """Return the fields for JSON: NaN becomes None."""
         content = dict(vars(self))
         return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in content.items()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        """Make a finding from what `to_json` gave."""
-        numbers = ("value", "low", "high", "null_low", "null_high")
-        filled: dict[str, Any] = {
-            name: math.nan if name in numbers and value is None else value for name, value in content.items()
-        }
+        """Read a finding that `to_json` made."""
+        filled: dict[str, Any] = {name: math.nan if value is None else value for name, value in content.items()}
         return cls(**filled)

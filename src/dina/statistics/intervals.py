@@ -19,16 +19,11 @@ def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[floa
     Parameters
     ----------
     fraction
-        Observed fraction of successes in [0, 1]; need not be a multiple of 1/n (ties count by expectation).
+        Of successes, in [0, 1]; need not be a multiple of 1/n (ties count by expectation).
     n
         Number of *independent* observations. Trials of one image are not independent: give the number of images.
     level
         Coverage in (0, 1).
-
-    Returns
-    -------
-    low, high
-        Ends of the interval, in [0, 1].
 
     Raises
     ------

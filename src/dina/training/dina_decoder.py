@@ -119,23 +119,15 @@ def join_recording(
 class DinaDecoder:
     """Two aligned towers that pick the image whose maps fit the response's maps best.
 
+    After `fit`, ``towers`` are trained, ``towers_before_training`` hold the closed-form start (None without one), ``history``
+    the course of training, and ``chosen`` the choices of the closed-form start by validation.
+
     Parameters
     ----------
     preset, settings, seed, device, folder
         As in `fit_recordings`.
     image_features
         As in `RecordingPairs`.
-
-    Attributes
-    ----------
-    towers
-        The trained towers, after `fit`.
-    towers_before_training
-        The closed-form start, where the preset has one, after `fit`.
-    history
-        The course of training, after `fit`.
-    chosen
-        What the closed-form start chose by validation, after `fit`.
 
     Raises
     ------

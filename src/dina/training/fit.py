@@ -66,24 +66,12 @@ class FitSettings(BaseModel):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How training differs from one objective throughout.
+    """How training differs from one objective throughout."""
 
-    Parameters
-    ----------
-    later
-        Name of the objective that takes over, or None for one objective throughout. Patience is counted from then on.
-    first_share
-        Fraction of the epochs after which it takes over.
-    rebuild_weight
-        Of rebuilding responses, see `dina.models.towers.neural.shared_trunk.cyclic_loss`; 0 for none.
-    cycle_weight
-        Of the way through another recording, relative to rebuilding.
-    """
-
-    later: str | None = None
-    first_share: float = 1 / 3
-    rebuild_weight: float = 0.0
-    cycle_weight: float = 1.0
+    later: str | None = None  # name of an objective that takes over; patience is counted from then on
+    first_share: float = 1 / 3  # fraction of the epochs after which it takes over
+    rebuild_weight: float = 0.0  # of rebuilding responses, see dina.models.towers.neural.shared_trunk.cyclic_loss
+    cycle_weight: float = 1.0  # of the way through another recording, relative to rebuilding
 
 
 def fit_towers(

@@ -22,52 +22,24 @@ N_KEPT = 2
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One epoch of a fit.
+    """One epoch of a fit; losses are in nats."""
 
-    Parameters
-    ----------
-    epoch
-        0 is before any training.
-    train_loss
-        Mean over the epoch's batches, in nats; None for epoch 0. It depends on the batch size (chance: its logarithm).
-    validation_loss
-        Of all validation images together, averaged responses, in nats (chance: logarithm of their number).
-    validation_top1
-        Fraction of validation responses whose own image scores highest among all validation images.
-    learning_rate_image, learning_rate_neural
-        Of the two towers; 0 where a tower does not learn.
-    """
-
-    epoch: int
-    train_loss: float | None
-    validation_loss: float
-    validation_top1: float
-    learning_rate_image: float
+    epoch: int  # 0 is before any training
+    train_loss: float | None  # mean over batches, of which chance is the logarithm of the batch size; None for epoch 0
+    validation_loss: float  # of all validation images together; chance is the logarithm of their number
+    validation_top1: float  # fraction of averaged responses whose image scores highest among all validation images
+    learning_rate_image: float  # 0 where a tower does not learn
     learning_rate_neural: float
 
 
 @dataclass(frozen=True)
 class FitHistory:
-    """Course and end of a fit.
+    """Course and end of a fit."""
 
-    Parameters
-    ----------
-    rows
-        One per epoch, epoch 0 included.
-    best_epoch
-        The epoch whose weights were kept.
-    n_epochs_budget
-        How many epochs were allowed.
-    stop_reason
-        One sentence.
-    updates_per_epoch
-        How often an epoch changes the weights.
-    """
-
-    rows: tuple[EpochRow, ...]
-    best_epoch: int
+    rows: tuple[EpochRow, ...]  # one per epoch, epoch 0 included
+    best_epoch: int  # whose weights were kept
     n_epochs_budget: int
-    stop_reason: str
+    stop_reason: str  # one sentence
     updates_per_epoch: int
 
     @property
@@ -126,7 +98,7 @@ class PlateauRule:
         self.n_waited = 0
 
     def after_epoch(self, train_loss: float, optimisers: list[torch.optim.Optimizer]) -> None:
-        """Take note of an epoch's training loss, and halve if it is time."""
+        """Note the training loss of an epoch, and halve if it is time."""
         if self.lowest is None or train_loss < self.lowest:
             self.lowest, self.n_waited = train_loss, 0
             return

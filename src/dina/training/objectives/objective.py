@@ -17,7 +17,7 @@ from dina.training.batches import RecordingPairs
 
 
 class EncodedBatch(NamedTuple):
-    """Pairs of one batch after both towers; row *i* of everything belongs to response *i* and its own image.
+    """Pairs of one batch after both towers; row *i* belongs to response *i* and its image.
 
     Parameters
     ----------
@@ -25,15 +25,13 @@ class EncodedBatch(NamedTuple):
         Feature maps of the responses and of their images.
     scores
         Of image *j* for response *i*; true pairs on the diagonal.
-    group
-        Number of the group of near-identical images to which the image belongs.
-    category
-        Number of the image's semantic category; −1 where unknown.
+    group, category
+        Numbers of the group of near-identical images and of the semantic category of each image; −1 for an unknown category.
     target
-        Numbers that training is to rebuild, see `Objective.describe`; no columns for most objectives.
+        Fixed numbers of each image that a head must read, see `Objective.describe`; no columns for most objectives.
     partner, share
-        Response *i* is ``share[i]`` times the response to its own image plus the rest times the response to the image of
-        row ``partner[i]`` (see `Objective.mix`); without mixing the row itself, and 1.
+        Response *i* is ``share[i]`` times the response to its image plus the rest times the response to the image of row
+        ``partner[i]`` (see `Objective.mix`); without mixing the row itself, and 1.
     """
 
     neural_maps: Float[Tensor, "batch map_channel map_height map_width"]
@@ -71,11 +69,11 @@ class Objective(nn.Module):
         self.temperature = temperature
 
     def describe(self, images: ContrastImages, map_shape: MapShape) -> Float[Tensor, "stimulus target"]:
-        """Return fixed numbers of each image (in units of contrast) that training is to rebuild; none by default."""
+        """Return fixed numbers of each image that a head must read; none by default."""
         return torch.zeros(len(images), 0)
 
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
-        """Learn scales from the training images and make the head; its weights are drawn afterwards."""
+        """Learn scales from the training images and make the head, whose weights are drawn afterwards."""
 
     def mix(
         self, responses: Float[Tensor, "batch neuron"], n_presentations: Float[Tensor, "batch"], generator: np.random.Generator

@@ -52,20 +52,11 @@ class Preset(Generic[Settings, Image, Neural]):
 
     A preset of your own derives from this class with its settings, image tower and neural tower, writes `build`, and
     `join` where its towers learn anything in closed form, and becomes a row of `dina.training.presets.PRESETS`.
-
-    Attributes
-    ----------
-    settings_type
-        Its settings; without arguments, those that the preset prescribes.
-    has_closed_form_start
-        Whether the towers can decode before any training by gradients.
-    is_shared
-        Whether several recordings can share its image tower.
     """
 
-    settings_type: type[Settings]
-    has_closed_form_start: ClassVar[bool] = False
-    is_shared: ClassVar[bool] = False
+    settings_type: type[Settings]  # its defaults are those of the preset
+    has_closed_form_start: ClassVar[bool] = False  # the towers can decode before any training by gradients
+    is_shared: ClassVar[bool] = False  # several recordings can share its image tower
 
     def build(self, settings: Settings, shape: RecordingShape) -> AlignedTowers[Image, Neural]:
         """Build the towers; `build_towers` then draws their weights, or `dina.training.saved.load_towers` reads them.
