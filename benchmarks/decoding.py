@@ -24,8 +24,8 @@ from scipy.stats import binom
 
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
+from dina.figures.canvas import svg_of
 from dina.figures.style import style_of
-from dina.figures.svg import svg_of
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.retrieval.evaluate import DecodingRow

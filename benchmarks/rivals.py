@@ -35,9 +35,9 @@ from dina.rivals import RIVALS
 from dina.study.decoder_scores import DecoderScores, fit_and_score
 from dina.study.decoders import carry_out_dina
 from dina.study.environment import describe_environment, fixed_threads
+from dina.study.prepared_recordings import SplitPairs, draw_splits
 from dina.study.settings import SplitSettings
 from dina.study.settings_file import apply_overrides
-from dina.study.split_pairs import SplitPairs, draw_splits
 from dina.study.unfinished_run import locked, safe_name
 from dina.training.presets import PRESETS
 

@@ -18,7 +18,7 @@ from dina.analyses.most_exciting_images.compute import (
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
-from dina.report.interpretation import interpretation_sections
+from dina.report.page import interpretation_sections
 from dina.statistics.correlation import correlate_rows
 from dina.study.run_directory import AnalysisRecord, Run
 from dina.training.fit import FitSettings

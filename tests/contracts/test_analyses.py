@@ -12,7 +12,7 @@ from described_axes import undescribed
 from dina.analyses import ANALYSES, AnalysisResult, Decoded, decode
 from dina.artifacts import write_dataset
 from dina.checks import DataError
-from dina.figures.svg import svg_of
+from dina.figures.canvas import svg_of
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings

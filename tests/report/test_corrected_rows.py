@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dina.figures.svg import svg_of
+from dina.figures.canvas import svg_of
 from dina.report import write_report
 from dina.report.accuracy import all_decoders
 from dina.report.comparisons import differences, directions

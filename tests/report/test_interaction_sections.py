@@ -9,8 +9,8 @@ import xarray as xr
 from dina.analyses.couplings.page import couplings_section
 from dina.analyses.functional_interactions.page import functional_interactions_section
 from dina.analyses.noise_shuffle.page import noise_shuffle_section
+from dina.figures.canvas import svg_of
 from dina.figures.parts import Section
-from dina.figures.svg import svg_of
 from dina.report.over_mice import across_recordings_section
 from dina.statistics.finding import Finding
 

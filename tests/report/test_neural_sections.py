@@ -9,7 +9,7 @@ import xarray as xr
 from dina.analyses.contributions.page import contributions_section
 from dina.analyses.neuron_profiles.page import neuron_profiles_section
 from dina.analyses.neuron_subsets.page import attention_subsets_section, refitted_subsets_section, sparse_subsets_section
-from dina.figures.finding_table import finding_table
+from dina.figures.finding_parts import finding_table
 from dina.statistics.finding import Finding
 
 NEURONS = 30

@@ -6,11 +6,10 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import new_figure
+from dina.figures.canvas import inline_svg, new_figure, svg_of
 from dina.figures.style import COLOURS, LABELS, style_of
-from dina.figures.svg import inline_svg, svg_of
-from dina.report.accuracy_figures import draw_accuracy, draw_ranks
-from dina.report.gallery_curve import draw_gallery_size, spread
+from dina.report.accuracy import draw_accuracy
+from dina.report.accuracy_curves import draw_gallery_size, draw_ranks, spread
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow

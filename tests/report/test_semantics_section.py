@@ -7,7 +7,7 @@ import xarray as xr
 
 from dina.analyses.semantics.page import BY_DECODER, NAMES, semantics_section
 from dina.artifacts import write_json
-from dina.report.interpretation import verdicts_sections
+from dina.report.page import verdicts_sections
 from dina.statistics.finding import Finding
 from dina.study.run_directory import Run, read_run
 

@@ -16,7 +16,7 @@ from dina.statistics.finding import Finding
 if TYPE_CHECKING:
     from dina.figures.parts import Section
 
-GENERIC_PAGE = "dina.figures.finding_table:findings_section"
+GENERIC_PAGE = "dina.figures.finding_parts:findings_section"
 
 
 class AnalysisSettings(BaseModel):

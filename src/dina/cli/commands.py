@@ -26,8 +26,7 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choi
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computation; by default all cores.")]
 Features = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE.npy", help="Features of the images, a row for each, for objectives that need them."),
+    Path | None, typer.Option(metavar="FILE.npy", help="Features of the images, a row for each, for objectives that need them.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 

@@ -85,7 +85,7 @@ def verdict(
     Runs of several recordings are judged together, too, with the mouse as the unit.
     """
     from dina.cli.tables import print_verdicts
-    from dina.study.judge_runs import judge_runs
+    from dina.study.interpret import judge_runs
 
     judged = judge_runs(runs)
     print_verdicts(judged.verdicts)
@@ -123,7 +123,7 @@ def _write_across(across: "AcrossRecordings | None", out: Path) -> None:
     """Write the findings over recordings as arrays, table and figures."""
     from dina.artifacts import write_dataset, write_text
     from dina.checks import DataError
-    from dina.figures.svg import svg_of
+    from dina.figures.canvas import svg_of
     from dina.report.over_mice import across_recordings_section
 
     if across is None:

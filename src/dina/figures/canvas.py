@@ -1,12 +1,17 @@
-"""Figures that all look alike: sizes in millimetres, one font, light lines, no global state of matplotlib."""
+"""Figures that all look alike (millimetres, one font, light lines), and their SVG, the same bytes every time."""
 
+import io
+import re
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from dina.figures.style import COLOURS
 
@@ -50,6 +55,8 @@ RC: Any = {  # Widths are measured in DejaVu Sans, which ships with matplotlib a
     "axes.facecolor": "none",
 }
 
+CHANCE_LINE: Any = {"color": COLOURS["chance"][0], "linestyle": (0, (2, 1.5)), "linewidth": 1.0}
+
 
 def in_style(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Make a drawing function work under the report's settings of matplotlib, and leave everyone else's alone."""
@@ -67,7 +74,51 @@ def new_figure(width_mm: int | float, height_mm: int | float) -> Figure:
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
 
 
-def finish_axes(axes: Axes, grid: Literal["x", "y", "both"]) -> None:
-    """Give a pair of axes its light grid lines."""
+def finish_axes(axes: Axes, grid: Literal["x", "y", "both"], *, has_named_rows: bool = False) -> None:
+    """Give axes their light grid lines; rows that have names need no tick and no line at the left."""
     axes.grid(axis=grid)
     axes.tick_params(length=2.5)
+    if has_named_rows:
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+
+
+def write_plain_numbers(*axis: Axis) -> None:
+    """Write the ticks of an x or y axis as plain numbers: mathematical text is switched off."""
+    for one in axis:
+        one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+
+def svg_of(figure: Figure, name: str) -> str:
+    """Return a figure as SVG, the same bytes every time: no date, no program, ids from ``name``.
+
+    Text is kept as text in a generic stack of fonts, so that it can be searched, read aloud and edited.
+    """
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({**RC, "svg.hashsalt": name}), warnings.catch_warnings():
+        # text stays text, so a letter that matplotlib's own font lacks is drawn by the reader's
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+
+
+def inline_svg(svg: str, name: str) -> str:
+    """Return an SVG to be put into a page: colours become CSS variables, ids become unique, nothing else changes.
+
+    So the same drawing follows light and dark paper. The drawing is hidden from screen readers, for which the page
+    gives a sentence and a table instead.
+    """
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, count=1, flags=re.DOTALL)  # it would style the whole page
+    used = set(re.findall(r"#([A-Za-z_][\w-]*)", body))
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r'(href="#|url\(#)([^")]+)', rf"\g<1>{name}-\g<2>", body)
+    for meaning, (light, _) in COLOURS.items():
+        body = re.sub(light, f"var(--{meaning})", body, flags=re.IGNORECASE)
+    body = re.sub(r'<svg([^>]*?) width="[\d.]+pt" height="[\d.]+pt"', r"<svg\1", body, count=1)
+    return body.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

@@ -19,7 +19,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "band": ("#f3f0f8", "#201c2a"),
 }
 """Meaning → (colour on light paper, colour on dark paper). Blue and orange stay apart for every colour vision; each
-is also told by its marker and its place. All text colours reach a contrast of 4.5 : 1 on their paper."""
+is also known by its marker and its place. All text colours reach a contrast of 4.5 : 1 on their paper."""
 
 LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
@@ -28,6 +28,15 @@ LABELS: dict[str, tuple[str, Kind]] = {
 }
 """Decoder name → (words on the page, what it is)."""
 
+QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
+MARKS = {"templates": " †", "truth": " ‡", "queries": " §"}
+"""What a decoder reads of the gallery → its mark in tables, where it is no rival."""
+
+REMARKS = {
+    "templates": "† reads responses to the very images of the gallery: a reference level, not a rival.",
+    "truth": "‡ knows the simulation: the bound for its family.",
+    "queries": "§ corrects scores with the help of all other queries: no decoder of one response.",
+}
 
 CORRECTIONS = {"csls": "CSLS", "sinkhorn": "Sinkhorn"}
 """Ending of the name of a row that sees all queries at once → words on the page."""

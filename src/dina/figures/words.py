@@ -23,13 +23,7 @@ def percent(fraction: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    r"""Write an interval of fractions as percentages, a dash where there is none.
-
-    Examples
-    --------
-    >>> interval(0.9012, 0.9571)
-    '90.1 to 95.7\u202f%'
-    """
+    r"""Write an interval of fractions as percentages, such as ``'90.1 to 95.7\u202f%'``; a dash where there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return DASH
     return f"{percent(low).removesuffix(f'{NARROW}%')} to {percent(high)}"
@@ -62,3 +56,8 @@ def number(value: int | float | None, digits: int = 3) -> str:
     if value == round(value) or abs(value) >= 10**digits:
         return f"{round(value):,}".replace("-", "−")
     return f"{value:.{digits}g}".replace("-", "−", 1) if value < 0 else f"{value:.{digits}g}"
+
+
+def from_to(low: str, high: str) -> str:
+    """Join the ends of a range that are written already; a dash where either is missing."""
+    return DASH if DASH in (low, high) else f"{low} to {high}"

@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from dina.artifacts import write_text
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.parts import Table
 from dina.figures.style import COLOURS, DecoderStyle, style_of
-from dina.figures.svg import svg_of
 from dina.figures.words import DASH, number, percent, signed
 
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}
@@ -170,7 +169,7 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     lines = [
         f"Chance: {', '.join(map(percent, chances))}. Differences are to {' and '.join(references)}, on the same queries; intervals are"
         f" bootstrapped over images ({comparison.attrs['n_resamples']:,} resamples), p-values come from exchanging the two"
-        " decoders image by image, and q controls the false discovery rate over all decoders of the table that read images.",
+        " decoders image by image, and q controls the false discovery rate over all decoders of the table that read images."
     ]
     if n_tasks > 1:
         lines.append(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -10,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
-from dina.figures.style import COLOURS, style_of
+from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import percent, signed
-from dina.report.accuracy import QUERIES, accuracy_table, p_words, reasons
-from dina.report.accuracy_figures import draw_directions
+from dina.report.accuracy import accuracy_table, draw_directions, p_words, reasons
 from dina.study.run_directory import Run
+
+DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
 
 
 @dataclass(frozen=True)
@@ -28,62 +30,6 @@ class Difference:
     high: float
     p_value: float
     q_value: float = math.nan
-
-
-@in_style
-def draw_differences(differences: Sequence[Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
-    """Draw paired differences as dots with intervals beside a line at zero, one line per rival.
-
-    Parameters
-    ----------
-    differences
-        In the unit of ``axis_label``; averaged queries filled, single trials hollow.
-    axis_label
-        What is compared, and its unit.
-    reads
-        Decoder name → "images", "templates" or "truth".
-    """
-    shown = [d for d in differences if d.value == d.value]
-    kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in shown}
-    names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
-    figure = new_figure(130, 18 + 7.0 * len(names))
-    axes = figure.add_subplot()
-    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    for difference in shown:
-        style = kinds[difference.rival]
-        y = names.index(difference.rival) + (-0.16 if difference.queries == "averaged" else 0.16)
-        axes.plot([difference.low, difference.high], [y, y], color=style.colour, linewidth=1.3, zorder=2)
-        face = style.colour if difference.queries == "averaged" else COLOURS["paper"][0]
-        axes.plot(
-            difference.value,
-            y,
-            style.marker,
-            color=style.colour,
-            markerfacecolor=face,
-            markersize=5.0,
-            markeredgewidth=1.1,
-            zorder=3,
-        )
-    axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set_color(kinds[name].colour)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel(axis_label)
-    axes.set_title(
-        "←\u2002the other is better\u2003\u2003dina is better\u2002→",
-        fontweight="normal",
-        fontsize=8,
-        color=COLOURS["muted"][0],
-        loc="center",
-    )
-    finish_axes(axes, "x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    return figure
-
-
-DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +46,6 @@ class _Measure:
         """Return what the axis shows; ranks are turned round, since a smaller rank is better."""
         return f"{'dina − other' if self.scale > 0 else 'other − dina'}, {self.words} ({self.unit})"
 
-    def interval(self, low: float, high: float) -> str:
-        return f"{signed(low, self.digits)} to {signed(high, self.digits)}"
-
 
 MEASURES = (
     _Measure("top1", "top-1 accuracy", "percentage points", 100.0, 1),
@@ -117,87 +60,13 @@ def differences(run: Run) -> Section:
         return Section("differences", title, missing=("No comparison was made: the run holds no results/comparisons.nc.",))
     found = [(measure, _read_differences(run.comparisons, measure)) for measure in MEASURES]
     parts = [_difference_figure(run, measure, several) for measure, several in found if several]
-    return Section(
-        "differences",
-        title,
-        paragraphs=(
-            "Two decoders asked the same queries find the same ones hard. Taking the difference query by query removes what they"
-            " share, so that they are told apart more finely than by two separate intervals. The intervals are not corrected for"
-            " the number of comparisons; q is: of the rivals called different at q below 0.05, at most one in twenty is so by chance."
-            " Reference levels are not tested.",
-        ),
-        figures=parts,
-        missing=() if parts else ("No other decoder was asked the same queries as dina among the same images.",),
+    words = (
+        "Two decoders find the same queries hard. The difference query by query removes what they share, and separates two decoders"
+        " more finely than their separate intervals do. The intervals are not corrected for the number of comparisons; q is: of the"
+        " rivals called different at q below 0.05, at most one in twenty is so by chance. Reference levels are not tested."
     )
-
-
-def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> FigurePart:
-    reads = {d.rival: run.reads(d.rival) for d in found}
-    named = [(style_of(d.rival, reads[d.rival]).label, QUERIES.get(d.queries, d.queries), d) for d in found]
-    table = Table(
-        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided; q is p adjusted for the number of rivals tested.",
-        ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"),
-        tuple(
-            (
-                name,
-                queries,
-                signed(d.value, measure.digits),
-                measure.interval(d.low, d.high),
-                p_words(d.p_value),
-                p_words(d.q_value),
-            )
-            for name, queries, d in named
-        ),
-        n_words=2,
-    )
-    spoken = "; ".join(f"{name}, {queries}: {signed(d.value, measure.digits)}" for name, queries, d in named)
-    return FigurePart(
-        f"differences_{measure.name}",
-        draw_differences(found, measure.axis(), reads),
-        f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
-        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. An interval that leaves out zero tells"
-        " the two apart.",
-        f"Paired differences of {measure.words} in {measure.unit}, positive where dina is better: {spoken}.",
-        table,
-    )
-
-
-def directions(run: Run) -> Section:
-    """Show both directions: naming the image from a response, and the response from an image."""
-    reads = {row.decoder: run.reads(row.decoder) for row in run.rows}
-    parts = []
-    for queries in QUERIES:
-        rows = [row for row in run.rows if row.queries == queries and row.top1 is not None]
-        if not any(row.direction == "response_from_image" for row in rows):
-            continue
-        table = accuracy_table(
-            [row for row in rows if row.direction == "response_from_image"], reads, "Response from image, " + QUERIES[queries]
-        )
-        parts.append(
-            FigurePart(
-                f"directions_{queries}",
-                draw_directions([row for row in rows if reads[row.decoder] != "queries"], queries, reads),
-                f"Top-1 accuracy in both directions, {QUERIES[queries]}. Circle: which image belongs to this response? Square: which response belongs to this image?",
-                f"Both directions, {QUERIES[queries]}: "
-                + "; ".join(
-                    f"{style_of(row.decoder, reads[row.decoder]).label}, {DIRECTIONS.get(row.direction, row.direction)} {percent(row.top1)}"
-                    for row in rows
-                )
-                + ".",
-                table,
-            )
-        )
-    known = reasons([row for row in run.rows if row.direction == "image_from_response"])
-    missing = tuple(r for r in reasons([row for row in run.rows if row.direction == "response_from_image"]) if r not in known)
-    return Section(
-        "directions",
-        "Both directions",
-        paragraphs=(
-            "The same scores answer a second question: given an image, which of the responses is its own? A decoder that favours a few images or responses for everything does well in one direction and badly in the other.",
-        ),
-        figures=parts,
-        missing=missing or (() if parts else ("The run holds no row for the direction from image to response.",)),
-    )
+    missing = () if parts else ("No other decoder has the same queries and images as dina.",)
+    return Section("differences", title, (words,), parts, missing=missing)
 
 
 def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Difference]:
@@ -212,3 +81,85 @@ def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Differ
                 q_value = float(one.get(f"{measure.name}_q_value", math.nan))  # older runs hold none
                 result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value, q_value))
     return result
+
+
+def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> FigurePart:
+    reads = {d.rival: run.reads(d.rival) for d in found}
+
+    def cells(d: Difference) -> tuple[str, ...]:
+        value, low, high = (signed(one, measure.digits) for one in (d.value, d.low, d.high))
+        label = style_of(d.rival, reads[d.rival]).label
+        return (label, QUERIES.get(d.queries, d.queries), value, f"{low} to {high}", p_words(d.p_value), p_words(d.q_value))
+
+    rows = tuple(map(cells, found))
+    words = (
+        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided; q is p adjusted for the"
+        " number of rivals tested."
+    )
+    table = Table(words, ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"), rows, n_words=2)
+    caption = (
+        f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
+        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. Where an interval leaves out zero,"
+        " the two decoders differ."
+    )
+    values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
+    spoken = f"Paired differences of {measure.words} in {measure.unit}, positive where dina is better: {values}."
+    return FigurePart(f"differences_{measure.name}", draw_differences(found, measure.axis(), reads), caption, spoken, table)
+
+
+@in_style
+def draw_differences(differences: Sequence[Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
+    """Draw paired differences as dots with intervals beside a line at zero: averaged queries filled, single trials hollow."""
+    shown = [d for d in differences if d.value == d.value]
+    kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in shown}
+    names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
+    figure = new_figure(130, 18 + 7.0 * len(names))
+    axes = figure.add_subplot()
+    axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    for difference in shown:
+        style = kinds[difference.rival]
+        y = names.index(difference.rival) + (-0.16 if difference.queries == "averaged" else 0.16)
+        axes.plot([difference.low, difference.high], [y, y], color=style.colour, linewidth=1.3, zorder=2)
+        face = style.colour if difference.queries == "averaged" else COLOURS["paper"][0]
+        look: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}
+        axes.plot(difference.value, y, style.marker, zorder=3, **look)
+    axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_color(kinds[name].colour)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel(axis_label)
+    sides = "←\u2002the other is better\u2003\u2003dina is better\u2002→"
+    axes.set_title(sides, fontweight="normal", fontsize=8, color=COLOURS["muted"][0], loc="center")
+    finish_axes(axes, "x", has_named_rows=True)
+    return figure
+
+
+def directions(run: Run) -> Section:
+    """Show both directions: naming the image from a response, and the response from an image."""
+    reads = {row.decoder: run.reads(row.decoder) for row in run.rows}
+    there, back = ([row for row in run.rows if row.direction == direction] for direction in DIRECTIONS)
+    parts = []
+    for queries, words in QUERIES.items():
+        rows = [row for row in run.rows if row.queries == queries and row.top1 is not None]
+        backward = [row for row in rows if row.direction == "response_from_image"]
+        if not backward:
+            continue
+        caption = (
+            f"Top-1 accuracy in both directions, {words}. Circle: which image belongs to this response? Square: which response belongs"
+            " to this image?"
+        )
+        spoken = "; ".join(
+            f"{style_of(row.decoder, reads[row.decoder]).label}, {DIRECTIONS.get(row.direction, row.direction)} {percent(row.top1)}"
+            for row in rows
+        )
+        drawing = draw_directions([row for row in rows if reads[row.decoder] != "queries"], queries, reads)
+        table = accuracy_table(backward, reads, f"Response from image, {words}")
+        parts.append(FigurePart(f"directions_{queries}", drawing, caption, f"Both directions, {words}: {spoken}.", table))
+    missing = tuple(reason for reason in reasons(back) if reason not in reasons(there))
+    missing = missing or (() if parts else ("The run holds no row for the direction from image to response.",))
+    words = (
+        "The same scores answer a second question: given an image, which of the responses belongs to it? A decoder that favours a few"
+        " images or responses for everything does well in one direction and badly in the other."
+    )
+    return Section("directions", "Both directions", (words,), parts, missing=missing)

@@ -1,29 +1,31 @@
 """One self-contained page per study: no script, nothing loaded from anywhere, the same bytes every time."""
 
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from dina.analyses import ANALYSES
 from dina.artifacts import CHECKSUMS, write_checksums, write_text
 from dina.checks import DataError
-from dina.figures.parts import FigurePart, Section
-from dina.figures.style import COLOURS
-from dina.figures.svg import inline_svg, svg_of
+from dina.figures.canvas import inline_svg, svg_of
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import number
-from dina.report.accuracy import QUERIES, all_decoders
+from dina.report.accuracy import all_decoders
+from dina.report.accuracy_curves import gallery_sizes
 from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, Example, make_examples
-from dina.report.gallery_curve import gallery_sizes
 from dina.report.headline import Tile, headline, tiles
-from dina.report.interpretation import interpretation_sections, verdicts_sections
 from dina.report.methods import commands, how_to_read, methods
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import training
 from dina.study.run_directory import Run, read_run
+
+ORDER = ("image", "neural")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def write_report(run: Path) -> Path:
 
 
 def _one_recording(run: Run) -> _Page:
-    examples = _examples(run)
+    queries, examples = _examples(run)
     return _Page(
         name=str(run.summary.get("recording", {}).get("name", "recording without a name")),
         is_simulated=run.is_simulated,
@@ -89,8 +91,8 @@ def _one_recording(run: Run) -> _Page:
         settings=run.settings,
         commands=commands(run),
         tiles=tiles(run),
-        examples=next(iter(examples.values()), []),
-        example_queries=QUERIES.get(next(iter(examples), ""), ""),
+        examples=examples,
+        example_queries=queries,
         rule=RULE,
     )
 
@@ -112,47 +114,70 @@ def _several_recordings(run: Run) -> _Page:
 
 def _sections(run: Run) -> list[Section]:
     """Return the sections in reading order; the examples are put in by the template after the first two."""
-    made = [
-        *verdicts_sections(run),
-        what_was_decoded(run),
-        all_decoders(run),
-        differences(run),
-        gallery_sizes(run),
-        directions(run),
-        *interpretation_sections(run),
-        training(run),
-        data_quality(run),
-    ]
-    return [*made, _not_computed(made), how_to_read(), methods(run)]
+    made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
+    made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
+    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
+    words = () if gathered else ("Everything was computed.",)
+    missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
+    return [*made, missing, how_to_read(), methods(run)]
 
 
-def _not_computed(sections: list[Section]) -> Section:
-    """Gather from all sections what could not be computed, and why."""
-    gathered = tuple(f"{section.title} – {reason}" for section in sections for reason in section.missing)
-    return Section(
-        "missing",
-        "What could not be computed, and why",
-        paragraphs=() if gathered else ("Everything was computed.",),
-        missing=gathered,
+def verdicts_sections(run: Run) -> list[Section]:
+    """Return the table of verdicts, or nothing where the run was never interpreted."""
+    verdicts = run.summary.get("verdicts")
+    if not isinstance(verdicts, dict) or not verdicts:
+        return []
+    rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=_place)
+    cells = tuple(tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows)
+    table = Table("Claims and verdicts.", ("claim", "verdict", "what decided"), cells, n_words=3)
+    answers = [verdict for _, verdict, _ in cells]
+    counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
+    words = (
+        f"{counted}. Verdicts follow from the findings below by rules that were written down before the result of any"
+        " published seed was looked at (docs/verdicts.md): a claim that something carries the decoding needs an effect above"
+        " its null and large enough to matter; a claim that something does not needs an interval below what would matter."
+        " Three claims – regions, pathways, fine detail – are about how an effect is divided and are supported by intervals"
+        " alone."
     )
+    brackets = "Numbers in brackets are 95\u202f% intervals."
+    return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
 
 
-def _examples(run: Run) -> dict[str, list[Example]]:
-    """Return the examples of dina by kind of query, where scores and thumbnails are there and agree."""
+def _place(row: dict[str, Any]) -> int:
+    side = row.get("side")
+    return ORDER.index(side) if side in ORDER else len(ORDER)
+
+
+def interpretation_sections(run: Run) -> list[Section]:
+    """Return one section for each analysis that the run holds; one that could not be carried out says why."""
+    sections = []
+    for name, row in ANALYSES.items():
+        found = run.interpretation.get(name) or run.interpretation.get(row.former_name)
+        if found is not None and found.dataset is not None:
+            sections.append(row.draw(found.dataset, found.findings))
+        elif found is not None:
+            title, reason = name.replace("_", " ").capitalize(), found.reason or "It was not computed."
+            sections.append(Section(name.replace("_", "-"), title, missing=(reason,)))
+    return sections
+
+
+def _examples(run: Run) -> tuple[str, list[Example]]:
+    """Return examples of dina and their kind of query, of the first whose scores and thumbnails are there and agree."""
     retrieval, gallery = run.retrieval.get("dina"), run.gallery
-    if retrieval is None or gallery is None or "thumbnail" not in gallery:
-        return {}
-    same = (kind for kind, one in retrieval.scored.items() if one.scores.shape[1] == gallery.sizes["gallery"])
-    return {kind: make_examples(retrieval.scored[kind], gallery) for kind in list(same)[:1]}
+    if retrieval is not None and gallery is not None and "thumbnail" in gallery:
+        for kind, one in retrieval.scored.items():
+            if one.scores.shape[1] == gallery.sizes["gallery"]:
+                return QUERIES[kind], make_examples(one, gallery)
+    return "", []
 
 
 def _render(page: _Page, drawings: dict[str, str]) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # the template lies beside this file; a drawing comes from matplotlib, which escapes every text in it
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["rank"] = number
-    template = environment.from_string(files("dina.report").joinpath("template.html").read_text(encoding="utf-8"))
 
     def drawn(part: FigurePart) -> Markup:
-        # the drawing comes from matplotlib, which escapes every text in it
         return Markup(inline_svg(drawings[part.name], part.name))
 
-    return template.render(vars(page), colours=COLOURS, drawn=drawn) + "\n"
+    return environment.get_template("template.html").render(vars(page), colours=COLOURS, drawn=drawn) + "\n"

@@ -10,9 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
-from dina.figures.style import COLOURS
+from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import interval, number, percent
-from dina.report.accuracy import QUERIES
 from dina.study.run_directory import Run
 
 

@@ -17,7 +17,7 @@ from dina.data.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_templ
 from dina.retrieval.decoder import Decoder, Reads
 from dina.rivals import RIVALS
 from dina.shapes import Scores
-from dina.study.split_pairs import SplitPairs
+from dina.study.prepared_recordings import SplitPairs
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from dina.retrieval.decoder import Decoder
 from dina.rivals import RIVALS
 from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
+from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS
 from dina.study.settings import StudySettings, dina_settings
-from dina.study.split_pairs import SplitPairs
 from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PresetSettings
 from dina.training.saved import save_towers

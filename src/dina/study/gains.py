@@ -191,11 +191,7 @@ def _mean(
 
 
 def _gain(
-    name: str,
-    first: tuple[np.ndarray, np.ndarray],
-    second: tuple[np.ndarray, np.ndarray],
-    seed: int,
-    n_resamples: int,
+    name: str, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], seed: int, n_resamples: int
 ) -> tuple[Finding, float]:
     """Return the paired difference over images, with its range under exchange and its p-value."""
     difference, image = first[0] - second[0], first[1]

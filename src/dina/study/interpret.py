@@ -1,4 +1,4 @@
-"""Add analyses to a finished run, one after the other, each kept as soon as it is done."""
+"""Verdicts of several runs: each by itself, and all recordings together with the mouse as the unit."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.analyses import ANALYSES, RULES, Decoded
+from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, explain_guesses, mouse_of
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import KeptParts
 from dina.analyses.verdict import Verdict, judge
@@ -22,10 +23,10 @@ from dina.checks import DataError, check_choice
 from dina.recordings.recording import Recording
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
-from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, read_finished
+from dina.study.prepared_recordings import SplitPairs
+from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, check_names, read_finished
 from dina.study.settings import dina_settings, read_settings
 from dina.study.settings_file import check_settings
-from dina.study.split_pairs import SplitPairs
 from dina.study.unfinished_run import differences, locked
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.saved import load_towers
@@ -253,3 +254,66 @@ def _read_features(path: Path | None, checksum: str | None, recording: Recording
         return read_image_features(path, recording)
     log.warning("Towers cannot be fitted again: %s, the features of the images, is lost or changed. Put it back.", path)
     return None
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRuns:
+    """What several runs say about every claim.
+
+    Parameters
+    ----------
+    verdicts
+        Run → claim → verdict; with several recordings also "all, n mice".
+    across
+        The findings over recordings; None where the runs are not of different recordings decoded with one preset.
+    guessed
+        Which animals were taken from names of recordings, in words; empty where all are stated, or nothing is combined.
+    """
+
+    verdicts: dict[str, dict[str, Verdict]]
+    across: AcrossRecordings | None
+    guessed: str
+
+
+def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
+    """Judge every claim for every run, and for all recordings together where the runs differ in the recording alone.
+
+    Parameters
+    ----------
+    runs
+        Finished, interpreted runs; one given twice counts once.
+
+    Raises
+    ------
+    DataError
+        If a run is not finished, or two runs have the same name.
+    """
+    opened = [read_finished(path) for path in dict.fromkeys(run.resolve() for run in runs)]
+    check_names([run.path for run in opened])
+    verdicts = {run.path.name: judge_run(run.path) for run in opened}
+    animals = [_animal_of(run) for run in opened]
+    across = _combine(opened, animals)
+    if across is not None:
+        together = judge(tuple(RULES.values()), across.by_analysis())
+        n_mice = len(set(across.mice))
+        verdicts[f"all, {n_mice} {'mouse' if n_mice == 1 else 'mice'}"] = dict(zip(RULES, together, strict=True))
+    return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)))
+
+
+def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
+    recordings = [name for name, _ in animals]
+    presets = {read_settings(run.path / SETTINGS).preset for run in runs}
+    if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
+        return None
+    found = []
+    for run, (name, animal) in zip(runs, animals, strict=True):
+        by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}
+        found.append(RecordingFindings(name, mouse_of(name, animal), by_name))
+    return combine_recordings(found)
+
+
+def _animal_of(run: Run) -> tuple[str, str | None]:
+    """Return the recording of a run, and its animal as stated; runs of older versions state none."""
+    recording = run.summary["recording"]
+    animal = recording.get("animal")
+    return str(recording["name"]), None if animal is None else str(animal)

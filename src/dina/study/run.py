@@ -19,18 +19,9 @@ from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_decoders
-from dina.study.recording_facts import Quality, assess_quality, describe_recording, gallery_dataset
-from dina.study.run_directory import (
-    ENVIRONMENT,
-    RESULTS,
-    SETTINGS,
-    SPLIT,
-    SUMMARY,
-    Run,
-    split_to_json,
-)
+from dina.study.prepared_recordings import Quality, SplitPairs, assess_quality, describe_recording, draw_splits, gallery_dataset
+from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMMARY, Run, split_to_json
 from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
-from dina.study.split_pairs import SplitPairs, draw_splits
 from dina.study.together_and_alone import study_together
 from dina.study.unfinished_run import is_finished, open_run, safe_name
 from dina.version import __version__

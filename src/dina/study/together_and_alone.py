@@ -23,10 +23,9 @@ from dina.statistics.map_similarity import gram_of
 from dina.statistics.resampling import percentile_interval
 from dina.study.environment import Timings
 from dina.study.gains import RecordingRounds, compare_together_and_alone, count_updates
-from dina.study.recording_facts import describe_recording
+from dina.study.prepared_recordings import SplitPairs, describe_recording, draw_splits
 from dina.study.run_directory import CHECKPOINTS, RESULTS, SUMMARY, split_to_json
 from dina.study.settings import TogetherSettings, dina_settings
-from dina.study.split_pairs import SplitPairs, draw_splits
 from dina.study.unfinished_run import safe_name
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs, updates_per_epoch

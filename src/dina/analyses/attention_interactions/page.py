@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import in_style, new_figure
-from dina.figures.finding_table import distinct_reasons, finding_table
+from dina.figures.finding_parts import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from dina.figures.canvas import in_style, new_figure
-from dina.figures.finding_table import finding_table
-from dina.figures.matched_pairs import draw_matched_pairs
+from dina.figures.finding_parts import draw_matched_pairs, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_dots import draw_dots
-from dina.figures.finding_table import distinct_reasons, finding_table
+from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, number, percent

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from dina.analyses.objectives.compute import ObjectivesStudy
 from dina.artifacts import write_json, write_text
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.parts import Table
 from dina.figures.style import COLOURS
-from dina.figures.svg import svg_of
 from dina.figures.words import DASH
 from dina.statistics.finding import Finding
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_table import finding_table, reasons
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number

@@ -1,6 +1,7 @@
 """What a study says of a recording before anything is decoded: its description, its quality, and thumbnails of its images."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,55 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from dina.checks import DataError
+from dina.data.pairs import Pairs, learn_standardiser, make_pairs
+from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
 from dina.statistics.repeats import average_halves
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
+from dina.study.settings import SplitSettings
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPairs:
+    """Pairs of one recording; decoders learn from the first part, choose by the second, and are tested once on the third."""
+
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+
+    @classmethod
+    def of(
+        cls,
+        recording: Recording,
+        train: Int[np.ndarray, "n_train"],
+        validation: Int[np.ndarray, "n_validation"],
+        test: Int[np.ndarray, "n_test"],
+    ) -> "SplitPairs":
+        """Make the pairs of the images of each part; mean and deviation of each neuron come from training trials alone."""
+        standardiser = learn_standardiser(recording, train)
+        return cls(*(make_pairs(recording, ids, standardiser) for ids in (train, validation, test)))
+
+
+def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds: Sequence[int]) -> list[Split]:
+    """Draw splits of the images, jointly for all recordings; images that are near-identical in any of them stay together.
+
+    Parameters
+    ----------
+    recordings
+        One or several of one image set, which may have other pixels under another condition.
+    settings
+        Fractions of images, and what counts as near-identical.
+    seeds
+        One for each split.
+    """
+    # most recordings hold the same pixels, and grouping them takes a while
+    different = {hashlib.sha256(np.ascontiguousarray(each.images).data).digest(): each.images for each in recordings}
+    group = merge_groups([group_near_identical(images, settings.near_identical) for images in different.values()])
+    fractions = (settings.validation_fraction, settings.test_fraction)
+    return [split_by_stimulus(recordings, group, seed, *fractions) for seed in seeds]
+
 
 MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
 

@@ -1,0 +1,89 @@
+"""Findings as dots and as a table, and similarities of matched over mismatched pairs, as several pages show them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from dina.figures.canvas import finish_axes
+from dina.figures.parts import Section, Table
+from dina.figures.style import COLOURS
+from dina.figures.words import DASH, from_to, number
+from dina.statistics.finding import Finding
+
+N_BINS = 30
+
+
+def draw_dots(axes: Axes, rows: Sequence[tuple[str, Finding]], label: str) -> None:
+    """Draw one line per finding, the first on top, each on the band of its null; those that are NaN say so.
+
+    Words of ``rows`` have room for some thirty letters; ``label`` names the horizontal axis, with unit.
+    """
+    for place, (_, one) in enumerate(rows):
+        if np.isfinite(one.null_low):
+            ends = [place - 0.36, place + 0.36]
+            axes.fill_betweenx(ends, one.null_low, one.null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0)
+        if not np.isfinite(one.value):
+            axes.annotate("not known", (0, place), ha="left", va="center", fontsize=7.5, color=COLOURS["muted"][0])
+            continue
+        colour = COLOURS["dina"][0]
+        if np.isfinite(one.low):
+            axes.plot([one.low, one.high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
+        axes.plot(one.value, place, "o", color=colour, markersize=4.5, zorder=4)
+    axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
+    axes.set_yticks(range(len(rows)), [words for words, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(label)
+    finish_axes(axes, "x", has_named_rows=True)
+
+
+def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Return the section of an analysis without a page of its own: its question as title, and a table of all its findings."""
+    found = {finding.name: finding for finding in findings}
+    words = {name: name.replace("_", " ") for name in found}
+    arrays = ", ".join(str(name) for name in dataset.data_vars)
+    return Section(
+        anchor="-".join(question.lower().replace("?", "").split()),
+        title=question,
+        paragraphs=(f"The file of this analysis holds the arrays {arrays}.",) if arrays else (),
+        tables=(finding_table("Findings with their 95 % intervals and nulls.", words, found),),
+        missing=reasons(words, found),
+    )
+
+
+def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
+    """Say of each finding in ``words`` that lacks a value, an interval or a null why it does."""
+    return tuple(f"{words[name]}: {one.reason}" for name, one in found.items() if name in words and one.reason)
+
+
+def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Return every reason why something is missing once, without the names of findings."""
+    return tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason))
+
+
+def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Finding]) -> Table:
+    """Return a table of value, interval and null of those findings of ``words`` that are there, in its order."""
+
+    def cells(name: str, one: Finding) -> tuple[str, ...]:
+        ranges = (from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high)))
+        return (words[name], number(one.value), *ranges, one.null or DASH)
+
+    rows = tuple(cells(name, found[name]) for name in words if name in found)
+    return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)
+
+
+def draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], letter: str, label: str) -> None:
+    """Draw two histograms, each with its mean: similarities of matched pairs (on the diagonal) and of all others."""
+    matched, others = pairs.diagonal(), pairs[~np.eye(len(pairs), dtype=bool)]
+    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()) + 1e-9, N_BINS + 1)
+    for values, colour, words in ((others, "chance", "other images"), (matched, "dina", "its own image")):
+        share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
+        axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)
+        axes.axvline(float(values.mean()), color=COLOURS[colour][0], linewidth=1.2)
+    axes.set_xlabel(label)
+    axes.set_ylabel("pairs (%)")
+    axes.set_title(letter)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2, handlelength=1.2)
+    finish_axes(axes, "y")

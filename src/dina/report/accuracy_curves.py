@@ -1,0 +1,179 @@
+"""Accuracy as curves: for every number of best images looked at, and for galleries of every size."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.parts import FigurePart, Section, Table
+from dina.figures.style import COLOURS, QUERIES, style_of
+from dina.figures.words import DASH, interval, percent
+from dina.retrieval.evaluate import DecodingRow
+from dina.retrieval.ranks import target_ranks
+from dina.study.run_directory import Run
+
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> list[FigurePart]:
+    """Return the figure of how often the right image is among the best k; none where no averaged query was scored."""
+    ranks, sizes = {}, {}
+    for name in dict.fromkeys(row.decoder for row in rows if row.queries == "averaged"):
+        if name in run.retrieval and "averaged" in run.retrieval[name].scored:
+            scored = run.retrieval[name].scored["averaged"]
+            ranks[name], sizes[name] = target_ranks(scored.scores, scored.target.astype(np.int64)), scored.scores.shape[1]
+    if not ranks:
+        return []
+    largest, n_queries = max(sizes.values()), len(next(iter(ranks.values())))
+    steps = [k for k in STEPS if k <= largest]
+    lines = [
+        (style_of(name, reads[name]).label, *(percent(float((rank <= k).mean())) for k in steps)) for name, rank in ranks.items()
+    ]
+    chance = ("chance", *(percent(min(1.0, k / next(iter(sizes.values())))) for k in steps))
+    words = "Fraction of averaged queries whose image is among the best k."
+    table = Table(words, ("decoder", *(f"k = {k}" for k in steps)), (*lines, chance))
+    caption = (
+        f"How often the right image is among the best k of {largest}, averaged responses, {n_queries} queries. Its left end is top-1"
+        " accuracy; a miss near the left was a near miss."
+    )
+    spoken = "Fraction of queries whose image is among the best k, for every k and decoder; the numbers are in the table."
+    return [FigurePart("ranks", draw_ranks(ranks, sizes, reads), caption, spoken, table)]
+
+
+@in_style
+def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], reads: Mapping[str, str]) -> Figure:
+    """Draw the fraction of queries whose target is among the best k, against k, with chance of the first decoder's gallery."""
+    figure = new_figure(130, 92)
+    axes = figure.add_subplot()
+    largest = max(n_gallery.values())
+    k = np.unique(np.geomspace(1, largest, 200).round().astype(int))
+    for name, rank in ranks.items():
+        style = style_of(name, reads.get(name, "images"))
+        found = 100 * (np.searchsorted(np.sort(rank), k, side="right") / len(rank))
+        width = 2.2 if name == "dina" else 1.2
+        axes.step(k, found, where="post", color=style.colour, linestyle=style.line, linewidth=width, label=style.short)
+    chance = np.minimum(k / next(iter(n_gallery.values())), 1.0)
+    axes.plot(k, 100 * chance, label="chance", **CHANCE_LINE)
+    axes.set_xscale("log")
+    axes.set_xlim(1, largest)
+    axes.set_ylim(0, 101)
+    write_plain_numbers(axes.xaxis, axes.yaxis)
+    axes.set_xlabel("k (number of best images looked at, logarithmic)")
+    axes.set_ylabel("right image among the best k (% of queries)")
+    figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
+    finish_axes(axes, "both")
+    return figure
+
+
+def gallery_sizes(run: Run) -> Section:
+    """Show accuracy against the size of the gallery."""
+    title, dataset = "Accuracy against gallery size", run.gallery_size
+    if dataset is None:
+        return Section("gallery-size", title, missing=("It was not computed: the run holds no results/gallery_size.nc.",))
+    reads = {str(name): run.reads(str(name)) for name in dataset["decoder"].to_numpy()}
+    known = [kind for kind in map(str, dataset["queries"].to_numpy()) if np.isfinite(dataset["top1"].sel(queries=kind)).any()]
+    words = "The more candidates, the harder the task. Accuracies from studies with different galleries can only be compared at the same size."
+    missing = () if known else ("The results hold no number.",)
+    return Section("gallery-size", title, (words,), [_size_figure(dataset, kind, reads) for kind in known], missing=missing)
+
+
+def _size_figure(dataset: xr.Dataset, queries: str, reads: dict[str, str]) -> FigurePart:
+    one, words = dataset.sel(queries=queries), QUERIES.get(queries, queries)
+    sizes = one["gallery_size"].to_numpy()
+    caption = f"Top-1 accuracy against the number of candidates, {words}; chance is one over that number. Shaded: 95\u202f% interval of dina."
+    spoken = (
+        f"Top-1 accuracy of each decoder in galleries of {int(sizes.min())} to {int(sizes.max())} images, {words}; the numbers are in"
+        " the table."
+    )
+    lines = []
+    for name in map(str, one["decoder"].to_numpy()):
+        values = zip(*(one[key].sel(decoder=name).to_numpy() for key in ("top1", "top1_low", "top1_high")), strict=True)
+        cells = (f"{percent(v)}\n({interval(low, high)})" if np.isfinite(v) else DASH for v, low, high in values)
+        lines.append((style_of(name, reads[name]).label, *cells))
+    chance = ("chance", *(percent(float(value)) for value in one["chance"].to_numpy()))
+    title = f"Top-1 accuracy (95\u202f% interval) by gallery size, {words}."
+    table = Table(title, ("decoder", *(f"{int(size)} images" for size in sizes)), (*lines, chance))
+    return FigurePart(f"gallery_size_{queries}", draw_gallery_size(dataset, queries, reads), caption, spoken, table)
+
+
+@in_style
+def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str]) -> Figure:
+    """Draw top-1 accuracy against gallery size for one kind of query, each line named at its end.
+
+    ``dataset`` is ``results/gallery_size.nc``: fractions, NaN where a decoder has no such query.
+    """
+    one = dataset.sel(queries=queries).transpose(..., "decoder", "gallery_size")
+    size = one["gallery_size"].to_numpy().astype(float)
+    figure = new_figure(130, 85)
+    axes = figure.add_subplot()
+    ends: list[tuple[float, str, str]] = []
+    for name in map(str, one["decoder"].to_numpy()):
+        line = one.sel(decoder=name)
+        top1 = 100 * line["top1"].to_numpy()
+        seen = np.isfinite(top1)
+        if not seen.any():
+            continue
+        style = style_of(name, reads.get(name, "images"))
+        look: Any = {"color": style.colour, "linestyle": style.line, "linewidth": 2.2 if name == "dina" else 1.2}
+        axes.plot(size[seen], top1[seen], marker=style.marker, markersize=3, zorder=3, **look)
+        if name == "dina":
+            low, high = (100 * line[bound].to_numpy()[seen] for bound in ("top1_low", "top1_high"))
+            axes.fill_between(size[seen], low, high, color=style.colour, alpha=0.15, linewidth=0, zorder=2)
+        ends.append((float(top1[seen][-1]), style.short, style.colour))
+    chance = 100 * one["chance"].to_numpy()
+    axes.plot(size, chance, **CHANCE_LINE)
+    ends.append((float(chance[-1]), "chance", COLOURS["chance"][0]))
+    axes.set_xscale("log")
+    ticks = size[(size < 0.6 * size.max()) | (size == size.max())]  # those too near to the last would run into it
+    axes.set_xticks(ticks, [f"{int(value)}" for value in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0, 102)
+    axes.set_xlim(size.min() * 0.9, size.max() * 1.03)
+    write_plain_numbers(axes.yaxis)
+    axes.set_xlabel("gallery size (number of candidate images, logarithmic)")
+    axes.set_ylabel("top-1 accuracy (% of queries)")
+    _name_lines(axes, ends, height_points=85 / 25.4 * 72 * 0.78)
+    finish_axes(axes, "y")
+    return figure
+
+
+def _name_lines(axes: Axes, ends: list[tuple[float, str, str]], height_points: float) -> None:
+    """Write each line's name at its right end, moved up or down just enough that no two names overlap."""
+    low, high = axes.get_ylim()
+    spacing = 9.5 * (high - low) / height_points  # one line of text in the units of the axis
+    places = spread(np.array([end for end, _, _ in ends]), spacing, low + spacing / 2, high)
+    beside = axes.get_yaxis_transform()
+    for place, (end, text, colour) in zip(places, ends, strict=True):
+        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0}
+        where: Any = {"xycoords": beside, "xytext": (1.035, float(place)), "textcoords": beside, "arrowprops": arrow}
+        axes.annotate(text, (1.0, end), color=colour, va="center", fontsize=7.5, **where)
+
+
+def spread(values: np.ndarray, spacing: float, low: float, high: float) -> np.ndarray:
+    """Move values apart until neighbours are ``spacing`` apart, keeping their order and staying in [low, high] if they fit.
+
+    Examples
+    --------
+    >>> spread(np.array([1.0, 1.0, 5.0]), 1.0, 0.0, 10.0).tolist()
+    [0.5, 1.5, 5.0]
+    """
+    order = np.argsort(values, kind="stable")
+    # Blocks of touching labels, each centred on the mean of its members, merged until none overlap (pool adjacent violators).
+    blocks: list[tuple[float, int]] = []
+    for value in values[order]:
+        blocks.append((float(value), 1))
+        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < spacing * (blocks[-1][1] + blocks[-2][1]) / 2:
+            (centre_b, n_b), (centre_a, n_a) = blocks.pop(), blocks.pop()
+            n = n_a + n_b
+            centre = (centre_a * n_a + centre_b * n_b) / n
+            half = spacing * (n - 1) / 2
+            blocks.append((min(max(centre, low + half), max(high - half, low + half)), n))
+    placed = np.concatenate([centre + spacing * (np.arange(n) - (n - 1) / 2) for centre, n in blocks])
+    result = np.empty_like(placed)
+    result[order] = placed
+    return result
