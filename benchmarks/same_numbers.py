@@ -65,7 +65,14 @@ def _mouse(number: int) -> tuple[tuple[str, ...], ...]:
     return study, ("interpret", run, "contributions", "noise_shuffle", "couplings", "neuron_profiles")
 
 
-PAPER = ("attention_subsets", "attention_interactions", "pathway_refits", "refitted_subsets", "most_exciting_images", "pathway_masking")
+PAPER = (
+    "attention_subsets",
+    "attention_interactions",
+    "pathway_refits",
+    "refitted_subsets",
+    "most_exciting_images",
+    "pathway_masking",
+)
 REFITS = ("pathway_refits", "spatial_frequency_refit", "shape_texture_refit")
 PARTS = {
     "study": Part(
