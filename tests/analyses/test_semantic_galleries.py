@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.semantics.category_retrieval import LAPSE, LikelihoodDecoder, exchange_within, fit_likelihood
-from dina.analyses.semantics.matched_distractors import best_distractors, compare_galleries, low_level_distances
+from dina.analyses.semantics.category_retrieval import (
+    LAPSE,
+    LikelihoodDecoder,
+    best_distractors,
+    compare_galleries,
+    exchange_within,
+    low_level_distances,
+)
 from dina.models.noise import LowRankNoise
 
 
@@ -105,7 +111,7 @@ def test_a_decoder_that_cannot_know_learns_not_to_be_sure() -> None:
     generator = torch.Generator().manual_seed(0)
     residuals, responses, evoked = (torch.randn(n, 5, generator=generator) for n in (300, 60, 60))
 
-    decoder = fit_likelihood(residuals, responses, evoked)
+    decoder = LikelihoodDecoder.fit(residuals, responses, evoked)
 
     bits = np.diagonal(decoder.information(decoder.score(responses, evoked)))
     assert decoder.sharpness < 0.2

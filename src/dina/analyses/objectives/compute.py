@@ -69,19 +69,13 @@ OBJECTIVE_RULE = Rule(
 class ObjectiveComparison:
     """Numbers of all objectives side by side, and the verdict whether the contrastive one makes the low-level bias.
 
-    Parameters
-    ----------
-    findings
-        Objective → its findings over all seeds: ``top1_averaged``, ``top1_single_trial``, those of `PROFILE`, and with labels
-        balanced accuracies of category: ``category_accuracy`` (a readout of the maps of responses), ``category_accuracy_image``
-        (of images) and ``category_matched`` (among the training images that a response matches best); and of the first and last
-        the share beyond low-level structure, ``category_beyond_low_level`` and ``category_matched_beyond_low_level``. "responses"
-        has the first of the responses themselves; "category objectives" the last as the mean of all objectives trained by
-        category, and by how much it exceeds the contrastive one.
-    similarity
-        Linear kernel alignment of the maps of test images between objectives, mean over seeds.
-    verdict, seeds
-        The answer, and the seeds that everything is averaged over.
+    Findings of each objective over all seeds are ``top1_averaged``, ``top1_single_trial``, those of `PROFILE`, and with labels
+    balanced accuracies of category: ``category_accuracy`` (a readout of the maps of responses), ``category_accuracy_image``
+    (of images) and ``category_matched`` (among the training images that a response matches best); and of the first and last
+    the share beyond low-level structure, ``category_beyond_low_level`` and ``category_matched_beyond_low_level``. "responses"
+    has the first of the responses themselves; "category objectives" the last as the mean of all objectives trained by
+    category, and by how much it exceeds the contrastive one. ``similarity`` is the linear kernel alignment of the maps of test
+    images, mean over seeds.
     """
 
     findings: Mapping[str, Mapping[str, Finding]]
@@ -140,11 +134,8 @@ def _retrieval(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             continue
         chance = float(np.mean([1 / len(row) for row in rows]))
         mean = _average(name, rows, [np.full(len(row), 1 / len(row)) for row in rows], seed)
-        found.append(
-            Finding.from_draws(
-                *(name, mean.value, "1", mean.n), null="chance", interval=mean.accuracy_interval, null_range=(chance, chance)
-            )
-        )
+        interval, null = mean.accuracy_interval, (chance, chance)
+        found.append(Finding.from_draws(name, mean.value, "1", mean.n, null="chance", interval=interval, null_range=null))
     return found
 
 
@@ -188,13 +179,12 @@ def _category(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
         for _ in range(200):
             orders = [generator.permutation(len(row)) for row in rows]
             shuffled = [
-                run[guess].to_numpy()[order] == run["category"].to_numpy() for run, order in zip(runs, orders, strict=True)
+                run[guess][order].to_numpy() == run["category"].to_numpy() for run, order in zip(runs, orders, strict=True)
             ]
-            null.append(np.mean([w @ one for w, one in zip(weights, shuffled, strict=True)]))
+            null.append(np.mean([weight @ one for weight, one in zip(weights, shuffled, strict=True)]))
         mean = _average(name, rows, weights, seed)
-        words = "categories permuted"
-        interval = mean.accuracy_interval
-        found.append(Finding.from_draws(name, mean.value, "1", mean.n, None, np.array(null), words, interval=interval))
+        null_words, interval = "categories permuted", mean.accuracy_interval
+        found.append(Finding.from_draws(name, mean.value, "1", mean.n, None, np.array(null), null_words, interval=interval))
     return [*found, _beyond(BEYOND, "guess", runs, seed), _beyond(MATCHED, "guess_by_match", runs, seed)]
 
 

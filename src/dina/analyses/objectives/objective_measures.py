@@ -35,12 +35,6 @@ class CategoryReadout:
 
     Gaussian classes with one shared covariance are learnt from the largest principal components of the features of training
     images. Categories count from 0, and each has an image.
-
-    Examples
-    --------
-    >>> features = np.array([[0.0, 5.0], [0.2, 5.0], [2.0, 5.0], [2.2, 5.0]])
-    >>> CategoryReadout(features, np.array([0, 0, 1, 1])).guess(np.array([[0.1, 5.0], [1.9, 5.0]]))
-    array([0, 1])
     """
 
     def __init__(self, features: Float[np.ndarray, "image feature"], category: Int[np.ndarray, "image"]) -> None:

@@ -1,5 +1,6 @@
 """Models of responses by low-level structure, by category and by both, for the labelled images of a split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,24 +82,10 @@ def _keep(pairs: Pairs, is_kept: Bool[np.ndarray, "stimulus"]) -> Pairs:
 class ModelledImages:
     """One part of the split, and the predictions of all models; each training image is predicted by models that left it out.
 
-    Parameters
-    ----------
-    responses
-        Averaged, standardised.
-    category
-        Position in `CategoryModels.names`.
-    probability
-        Of each category given low-level structure alone.
-    by_luminance
-        The same given only mean luminance and contrast.
-    low_level
-        Responses predicted by low-level structure.
-    category_only
-        Responses predicted by category.
-    category_then_low_level
-        What low-level structure predicts of the residuals of category.
-    statistics
-        Whole-image low-level statistics, z-scored by training images.
+    ``responses`` are averaged and standardised; low-level structure and category predict ``low_level`` and ``category_only``, and
+    low-level structure predicts ``category_then_low_level`` of the residuals of category. ``probability`` is that of each
+    category given low-level structure, ``by_luminance`` given only mean luminance and contrast. ``statistics`` are those of
+    whole images, z-scored by training images.
     """
 
     responses: Float[Tensor, "image neuron"]
@@ -130,6 +117,12 @@ class CategoryModels:
     test: ModelledImages
     train_draws: Int[np.ndarray, "draw train_image"]
     test_draws: Int[np.ndarray, "draw test_image"]
+
+    def drawn_effects(self, residuals: Float[Tensor, "train_image neuron"]) -> Iterator[Float[Tensor, "test_image neuron"]]:
+        """Yield for each draw what its categories add to test responses, their effects fitted anew to training residuals."""
+        for of_train, of_test in zip(self.train_draws, self.test_draws, strict=True):
+            effects = fit_category_effects(self.train.residual_category(of_train), residuals)
+            yield effects.predict(self.test.residual_category(of_test))
 
 
 @torch.no_grad()
@@ -186,12 +179,6 @@ def draw_categories(
     References
     ----------
     Candès et al. (2018), J. R. Stat. Soc. B 80:551. https://doi.org/10.1111/rssb.12265
-
-    Examples
-    --------
-    >>> draw_categories(np.array([[1.0, 0.0], [0.0, 1.0]]), 2, np.random.default_rng(0))
-    array([[0, 1],
-           [0, 1]])
     """
     cumulative = np.cumsum(probability, axis=1)
     cumulative[:, -1] = 1.0  # rounding must not leave a gap above the last category

@@ -13,21 +13,23 @@ from torch import Tensor
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
-from dina.analyses.semantics.category_models import CategorisedPairs, CategoryModels, categorise, fit_category_models
+from dina.analyses.semantics.category_models import CategoryModels, categorise, fit_category_models
 from dina.analyses.semantics.category_retrieval import (
     DECODERS,
     DRAWN,
     ELSEWHERE,
     EXCHANGED,
     CategoryRetrieval,
+    GalleryStatistics,
+    compare_all_galleries,
     exchange_within,
     retrieve_by_category,
 )
 from dina.analyses.semantics.linear_models import fit_category_effects, one_hot
-from dina.analyses.semantics.matched_distractors import GalleryStatistics, compare_all_galleries
 from dina.data.pairs import make_task
 from dina.models.noise import decompose_residuals
 from dina.randomness import generator_for
+from dina.shapes import Scores
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 
@@ -76,15 +78,14 @@ class SemanticsResult:
     def findings(self) -> tuple[Finding, ...]:
         """Return every statistic with interval and null.
 
-        - ``explained_variance``: fraction of the variance of averaged test responses that the best model explains.
-        - ``category_unique_share``, ``low_level_unique_share``, ``common_share``: of that; ``category_share``: of that, in
-          all, extrapolated from where low-level structure leaves category open.
-        - ``category_gain_bits``, ``low_level_gain_bits``: information about the image that one adds to the other;
-          ``low_level_bits``, ``category_bits``, ``joint_bits``: of each decoder.
-        - ``category_accuracy_…`` from ``responses``, ``partialled``, ``low_level``, ``luminance``: balanced accuracy.
+        - ``explained_variance`` of averaged test responses by the best model; of that, ``category_unique_share``,
+          ``low_level_unique_share``, ``common_share``, and ``category_share``: in all, extrapolated from where low-level
+          structure leaves category open.
+        - ``low_level_bits``, ``category_bits``, ``joint_bits``: information about the image of each decoder;
+          ``category_gain_bits``, ``low_level_gain_bits``: that one adds to the other.
+        - ``category_accuracy_…``: balanced accuracy from ``responses``, ``partialled``, ``low_level``, ``luminance``.
         - ``category_uncertainty``: fraction of the categories' entropy that low-level structure leaves open.
-        - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for ``towers``,
-          ``low_level`` and ``joint``.
+        - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for each decoder.
         """
         bits, uncertainty = _bit_findings(self.retrieval, self.counts), _uncertainty(self.models, self.counts)
         return (*self.partition, *bits, *self.accuracy, uncertainty, *self.galleries.findings)
@@ -137,10 +138,11 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
     models = fit_category_models(parts, settings.n_draws, seed)
     counts = resample_counts(parts.test.n_stimuli, decoded.n_resamples, generator_for(seed, "semantics bootstrap"))
     retrieval = retrieve_by_category(models, generator_for(seed, "semantics exchange of retrieval"))
-    scores = {name: retrieval.scores[number] for number, name in enumerate(DECODERS) if name != "category"}
-    towers = _tower_scores(decoded, parts)
-    if towers is not None:
-        scores = {"towers": towers, **scores}
+    scores: dict[str, Scores] = {}
+    if decoded.fitted is not None:
+        task = make_task(parts.test, "averaged")
+        scores["towers"] = np.asarray(decoded.fitted.score(task.queries, task.gallery), dtype=np.float64)
+    scores |= {name: matrix for name, matrix in zip(DECODERS, retrieval.scores, strict=True) if name != "category"}
     return SemanticsResult(
         models,
         _partition_responses(models, counts, generator_for(seed, "semantics exchange of variance")),
@@ -150,14 +152,6 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
         parts.test.stimulus_id,
         counts,
     )
-
-
-def _tower_scores(decoded: Decoded, parts: CategorisedPairs) -> Float[np.ndarray, "query gallery"] | None:
-    """Return the scores of the fitted towers for the labelled test images, or None where none were fitted."""
-    if decoded.fitted is None:
-        return None
-    task = make_task(parts.test, "averaged")
-    return np.asarray(decoded.fitted.score(task.queries, task.gallery), dtype=np.float64)
 
 
 def _variables(
@@ -171,15 +165,11 @@ def _variables(
 def _partition_responses(
     models: CategoryModels, counts: Int[np.ndarray, "resample image"], generator: np.random.Generator
 ) -> tuple[Finding, ...]:
-    r"""Split the explained variance of the test responses between low-level structure and category.
+    r"""Split the explained variance of the test responses between low-level structure and category, as in `PARTITION`.
 
     Each part is the gain in explained variance on test images when one description is added to the other. We regress
     category on low-level features and add only the residual, so that category is credited with low-level structure only
-    where the encoding model and the classifier fail in the same way.
-
-    Findings are in the order of `PARTITION`: the fraction of the variance that the best model explains (null: predictions
-    for other images); fractions of that, NaN where nothing is explained: unique to category, and to low-level structure,
-    common to both, and explained by category in all, extrapolated from where low-level structure leaves it open.
+    where the encoding model and the classifier fail in the same way. Shares are NaN where nothing is explained.
 
     Notes
     -----
@@ -260,12 +250,8 @@ def _shuffled_gains(
 def _drawn_gains(models: CategoryModels, residuals: Tensor, alone: float, total: np.ndarray) -> Float[np.ndarray, "draw"]:
     """Return the gains by categories drawn from low-level structure, their effects fitted anew each time."""
     test = models.test
-    gains = []
-    for drawn_train, drawn_test in zip(models.train_draws, models.test_draws, strict=True):
-        effects = fit_category_effects(models.train.residual_category(drawn_train), residuals)
-        predicted = test.low_level + effects.predict(test.residual_category(drawn_test))
-        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
-    return np.array(gains)
+    predicted = (test.low_level + added for added in models.drawn_effects(residuals))
+    return np.array([(total - _errors(test.responses, expected)).sum() - alone for expected in predicted])
 
 
 def _exchanged_gains(
@@ -273,12 +259,9 @@ def _exchanged_gains(
 ) -> Float[np.ndarray, "draw"]:
     """Return the gains by the low-level structure of another test image of the same category."""
     test = models.test
-    gains = []
-    for _ in range(len(models.test_draws)):
-        other = exchange_within(test.category, generator)
-        predicted = test.category_only + test.category_then_low_level[other]
-        gains.append((total - _errors(test.responses, predicted)).sum() - alone)
-    return np.array(gains)
+    others = [exchange_within(test.category, generator) for _ in range(len(models.test_draws))]
+    predicted = (test.category_only + test.category_then_low_level[other] for other in others)
+    return np.array([(total - _errors(test.responses, expected)).sum() - alone for expected in predicted])
 
 
 @torch.no_grad()

@@ -54,14 +54,7 @@ def mean_amplitude(images: ContrastImages) -> Float[np.ndarray, "channel height 
 
 
 def match_contrast(images: ContrastImages, like: ContrastImages) -> ContrastImages:
-    """Give each image the mean, channel by channel, and the RMS contrast of another; blank images stay blank.
-
-    Examples
-    --------
-    >>> dark, light = np.array([[[[-1.0, 1.0]]]], dtype=np.float32), np.array([[[[5.0, 9.0]]]], dtype=np.float32)
-    >>> match_contrast(dark, light).tolist()
-    [[[[5.0, 9.0]]]]
-    """
+    """Give each image the mean, channel by channel, and the RMS contrast of another; blank images stay blank."""
     mean = images.mean(axis=(2, 3), keepdims=True)
     spread = (images - mean).reshape(len(images), -1).std(axis=1)
     goal = (like - like.mean(axis=(2, 3), keepdims=True)).reshape(len(like), -1).std(axis=1)
@@ -157,12 +150,6 @@ def steerable_filters(height: int, width: int) -> Complex[np.ndarray, "band heig
     r"""Return the filters of a steerable decomposition in the frequency plane of ``rfft2``; their squares sum to 1.
 
     A high-pass and a low-pass residual, and octave bands times :math:`\cos^3` of the angle to each of four orientations.
-
-    Examples
-    --------
-    >>> filters = steerable_filters(16, 24)
-    >>> bool(np.allclose((np.abs(filters) ** 2).sum(axis=0), 1.0))
-    True
     """
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     frequency, angle = np.hypot(rows, columns), np.arctan2(rows, columns)

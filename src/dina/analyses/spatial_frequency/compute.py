@@ -101,6 +101,7 @@ class SpatialFrequencyResult:
         n, frequency = curves.n_images, curves.frequency
         low_pass, bands, replaced = (draw.over_tables(part) for part in (curves.low_pass, curves.bands, curves.replaced))
         shares, full = curves.kept(draw), low_pass[:, -1]
+        kept_shares = kept_below(frequency, curves.nyquist, shares[:, :-1]) | {"kept_highest_octave": shares[:, -1]}
         named = {
             "frequency_edge": upper_edge(frequency, curves.matched_signal(draw)),
             "median_frequency": curves.median_frequency(draw),
@@ -115,11 +116,7 @@ class SpatialFrequencyResult:
                 for name, rows in named.items()
             ),
             Finding.from_rows("best_band_top1", bands.max(axis=1), "1", n, NULL + ", best octave of each"),
-            *(
-                Finding.from_rows(name, rows, "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST)
-                for name, rows in kept_below(frequency, curves.nyquist, shares[:, :-1]).items()
-            ),
-            Finding.from_rows("kept_highest_octave", shares[:, -1], "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST),
+            *(Finding.from_rows(name, rows, "1", n, FOREIGN_EXCHANGED, ONLY_CONTRAST) for name, rows in kept_shares.items()),
         )
 
 
@@ -166,8 +163,8 @@ class SpatialFrequencyRefitResult:
 def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettings = DEFAULTS) -> SpatialFrequencyResult:
     """Search galleries that hold only some spatial frequencies with the test responses.
 
-    The towers are not fitted again, so that the result is about the frequencies that *they* read. Filtered images are unlike those the towers
-    learnt from; galleries in which only the content above a cut-off is foreign are not, and the edge is read from them.
+    The towers are not fitted again, so that the result is about the frequencies that *they* read. Filtered images are unlike
+    those the towers learnt from; galleries in which only the content above a cut-off is foreign are not, and give the edge.
 
     Raises
     ------

@@ -13,26 +13,12 @@ SOMETHING = 0.975
 
 @dataclass(frozen=True, eq=False)
 class FrequencyCurves:
-    """What queries found in each gallery, image by image; all frequencies are in cycles/degree or cycles/pixel.
+    """Retrieval from each gallery, image by image; all frequencies are in cycles/degree or cycles/pixel.
 
-    Parameters
-    ----------
-    frequency
-        Cut-offs, rising, then the corner of the frequency plane, where nothing is removed.
-    band_frequency
-        Centres of the octaves, rising.
-    nyquist
-        Highest frequency that the pixels show along an axis.
-    low_pass
-        Chance of each candidate to come first at each cut-off (`first_places`), the last one unfiltered.
-    bands
-        The same for each octave alone.
-    replaced
-        The same with foreign content everywhere, above each cut-off, and nowhere: one more than there are cut-offs.
-    highest
-        The same with foreign content everywhere but in the highest octave.
-    margin
-        Score of each candidate above the mean of the others in the galleries of ``replaced``; unit of the scores.
+    ``frequency`` holds the cut-offs, rising, then the corner of the frequency plane, where nothing is removed. Tables are those
+    of `first_places`: ``low_pass`` at each cut-off, ``bands`` for each octave alone (centres ``band_frequency``, rising),
+    ``replaced`` with foreign content everywhere, above each cut-off, and nowhere, ``highest`` with foreign content everywhere but
+    in the highest octave. ``margin`` is the score of each candidate above the mean of the others in the galleries of ``replaced``.
     """
 
     frequency: Float[np.ndarray, "cutoff"]
@@ -105,11 +91,6 @@ def frequency_reaching(
     """Return the lowest frequency from which on a curve stays at its level or above, interpolated on a logarithmic axis.
 
     It is the lowest frequency given where the curve never lies below the level, and NaN where it ends below.
-
-    Examples
-    --------
-    >>> float(frequency_reaching(np.array([1.0, 4.0, 16.0]), np.array([0.0, 1.0, 1.0]), np.array(0.5)).round(3))
-    2.0
     """
     below = curve < level[..., None]
     n = len(frequency)
@@ -147,12 +128,6 @@ def upper_edge(
 
     It is the upper flank, at half height, of `density_per_octave`. Where the tuning of neurons ends at a sharp limit the
     flank lies at that limit, however much the curve rose below it. NaN where the rate never falls to half, or the curve never rises.
-
-    Examples
-    --------
-    >>> frequency = 2.0 ** np.arange(8)
-    >>> float(upper_edge(frequency, np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0])).round(3))
-    16.0
     """
     rate = density_per_octave(frequency, gathered)
     peak = np.argmax(rate, axis=-1)
