@@ -108,8 +108,8 @@ def measure_objective(decoded: Decoded, surrogates: CategorySurrogates | None) -
     (``guess_by_match``); the same of surrogate responses (``…_surrogate``).
     """
     towers = decoded.towers
-    maps = {"image": _image_maps(towers, decoded.test.images), "response": _response_maps(towers, decoded.test.averaged())}
-    variables: Variables = {f"{side}_maps": (("test_image", f"{side}_feature"), found) for side, found in maps.items()}
+    maps = {"image": towers.encode_images(decoded.test.images), "response": towers.encode_responses(decoded.test.averaged())}
+    variables: Variables = {f"{side}_maps": (("test_image", f"{side}_feature"), _flat(found)) for side, found in maps.items()}
     variables |= {f"top1_{kind}": (("test_image",), _top1(decoded, kind)) for kind in QUERY_KINDS}
     profile, resamples, units = _profile(decoded)
     variables["profile"] = (("statistic", "end"), profile)
@@ -143,8 +143,8 @@ def _category_of_maps(towers: AlignedTowers, surrogates: CategorySurrogates) -> 
     """Read category from maps in two ways: by a linear readout, and by the training images that they match best."""
     parts = surrogates.parts
     image_maps = towers.encode_images(parts.train.images)
-    readout = CategoryReadout(_response_maps(towers, parts.train.averaged()), parts.train_category)
-    of_images = CategoryReadout(image_maps.reshape(len(image_maps), -1), parts.train_category)
+    readout = CategoryReadout(_flat(towers.encode_responses(parts.train.averaged())), parts.train_category)
+    of_images = CategoryReadout(_flat(image_maps), parts.train_category)
     gallery = torch.from_numpy(image_maps).to(towers.device)
     shown = torch.from_numpy(parts.test.total_presentations().astype(np.float32)).to(towers.device)
     balance = np.eye(len(parts.names))[parts.train_category] / np.bincount(parts.train_category, minlength=len(parts.names))
@@ -157,9 +157,9 @@ def _category_of_maps(towers: AlignedTowers, surrogates: CategorySurrogates) -> 
 
     return {
         **_true_categories(surrogates),
-        **_guesses("guess", surrogates, lambda responses: readout.guess(_response_maps(towers, responses))),
+        **_guesses("guess", surrogates, lambda responses: readout.guess(_flat(towers.encode_responses(responses)))),
         **_guesses("guess_by_match", surrogates, match),
-        "guess_image": (("labelled_image",), of_images.guess(_image_maps(towers, parts.test.images))),
+        "guess_image": (("labelled_image",), of_images.guess(_flat(towers.encode_images(parts.test.images)))),
     }
 
 
@@ -177,12 +177,8 @@ def _guesses(name: str, surrogates: CategorySurrogates, guess: Callable[[np.ndar
     return {name: (("labelled_image",), true), f"{name}_surrogate": (("draw", "labelled_image"), others)}
 
 
-def _image_maps(towers: AlignedTowers, images: np.ndarray) -> Float[np.ndarray, "image feature"]:
-    return np.asarray(towers.encode_images(images)).reshape(len(images), -1)
-
-
-def _response_maps(towers: AlignedTowers, responses: np.ndarray) -> Float[np.ndarray, "image feature"]:
-    return np.asarray(towers.encode_responses(responses)).reshape(len(responses), -1)
+def _flat(maps: np.ndarray) -> Float[np.ndarray, "image feature"]:
+    return maps.reshape(len(maps), -1)
 
 
 def _top1(decoded: Decoded, kind: QueryKind) -> Float[np.ndarray, "image"]:

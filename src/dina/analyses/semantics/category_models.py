@@ -119,7 +119,7 @@ class CategoryModels:
     test_draws: Int[np.ndarray, "draw test_image"]
 
     def drawn_effects(self, residuals: Float[Tensor, "train_image neuron"]) -> Iterator[Float[Tensor, "test_image neuron"]]:
-        """Yield for each draw what its categories add to test responses, their effects fitted anew to training residuals."""
+        """Yield for each draw what its categories add to the test responses, with effects fitted anew to training residuals."""
         for of_train, of_test in zip(self.train_draws, self.test_draws, strict=True):
             effects = fit_category_effects(self.train.residual_category(of_train), residuals)
             yield effects.predict(self.test.residual_category(of_test))

@@ -37,7 +37,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "as query", INTERVAL),
         tuple(rows),
     )
-    spoken = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
+    shares = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
     part = FigurePart(
         "shape_texture",
         _draw(dataset),
@@ -45,7 +45,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the"
         " same with queries assigned to other images; orange: altered images of other images with the contrast of the right ones;"
         f" dotted: originals. Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.",
-        f"Altered images keep of the accuracy above chance: {spoken}.",
+        f"Altered images keep of the accuracy above chance: {shares}.",
         table,
     )
     return Section(
@@ -53,7 +53,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         "Shape and texture",
         paragraphs=(
             "The responses are those to the original images; responses to altered images were not recorded, nor simulated. The towers"
-            " were fitted on originals, so that an alteration may also fail because it looks unlike all images that they know.",
+            " were fitted on originals, so that an alteration may also fail because it looks unlike all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {percent(conflict.value)} of the queries prefer the phases of the right"
             f" image ({interval(conflict.low, conflict.high)}; {interval(conflict.null_low, conflict.null_high)} without a preference)."
             f" Alterations that keep shape keep {_points(difference)} more of the accuracy than those that keep texture.",
@@ -86,7 +86,7 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
         "shape-texture-refit",
         "Towers fitted on shape or texture",
         paragraphs=(
-            "These towers were fitted on altered images, so that no image looks unlike those they know. The responses are those to the"
+            "These towers were fitted on altered images, so that no image looks unlike those that they were fitted on. The responses are those to the"
             " original images; the accuracy kept shows how much they carry about the content that an altered image still has.",
         ),
         figures=(part,),
