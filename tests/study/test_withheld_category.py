@@ -26,7 +26,8 @@ def planted(module: ModuleType) -> tuple[Recording, Recording]:
 
 def test_every_image_has_as_many_patches_of_either_direction(module: ModuleType, planted: tuple[Recording, Recording]) -> None:
     _, recording = planted
-    upright = np.rint(module.GREY + module.CONTRAST * module._stripes()[0])
+    wave = np.cos(2 * np.pi * (np.arange(module.SIDE) - (module.SIDE - 1) / 2) / module.WAVELENGTH)
+    upright = np.rint(module.GREY + module.CONTRAST * np.tile(wave, (module.SIDE, 1)))
     found = np.zeros(recording.n_stimuli)
     for top in range(recording.images.shape[2] - module.SIDE + 1):
         for left in range(recording.images.shape[3] - module.SIDE + 1):

@@ -21,9 +21,8 @@ def carry_out_doctor(threads: int | None) -> None:
     from dina.study.environment import describe_environment  # imported here: threads are set before numpy is loaded
 
     device = choose_device("auto")
-    facts = {name: str(value) for name, value in describe_environment(device, n_threads).items()}
     advice: list[str] = []
-    facts["cores"] = str(os.cpu_count())
+    facts = {name: str(value) for name, value in describe_environment(device, n_threads).items()} | {"cores": str(os.cpu_count())}
     total, free = _memory_gb()
     facts["memory"] = "unknown" if total is None else f"{free:.1f} GB free of {total:.1f} GB"
     if free is not None and free < FREE_GB_WANTED:

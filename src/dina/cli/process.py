@@ -16,11 +16,10 @@ WRONG_INPUT, BUG = 2, 1
 
 
 def set_threads(n_threads: int | None) -> int:
-    """Fix the number of threads of numpy and torch, and return it; by default all cores this process may use.
-
-    Call it before numpy or torch is imported. Results are the same from run to run for the same number.
-    """
-    n = n_threads or _cores()
+    """Fix the number of threads of numpy and torch before they are imported, and return it; by default all cores."""
+    known = os.environ.get("OMP_NUM_THREADS", "")
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n = n_threads or (int(known) if known.isdigit() and int(known) > 0 else allowed)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(n)
     import torch  # imported here: it takes a second, which `dina --help` must not
@@ -29,20 +28,13 @@ def set_threads(n_threads: int | None) -> int:
     return n
 
 
-def _cores() -> int:
-    known = os.environ.get("OMP_NUM_THREADS", "")
-    if known.isdigit() and int(known) > 0:
-        return int(known)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def choose_device(name: str) -> str:
     """Return "cpu" or "cuda" for "auto", "cpu" or "cuda".
 
     Raises
     ------
     DataError
-        If there is no CUDA device for "cuda".
+        For "cuda" without a CUDA device.
     """
     import torch  # imported here: see `set_threads`
 
@@ -93,13 +85,7 @@ def _log_warning(
 
 
 class Stopped(BaseException):
-    """The user or the system asked the command to stop (Ctrl-C, SIGTERM).
-
-    Parameters
-    ----------
-    signal_number
-        The signal that was received.
-    """
+    """The user or the system stopped the command (Ctrl-C, SIGTERM)."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
@@ -122,15 +108,7 @@ def listening_for_stop() -> Iterator[None]:
 
 
 def explain(error: BaseException, debug: bool) -> int:
-    """Print what went wrong to standard error and return the exit code.
-
-    Parameters
-    ----------
-    error
-        What ended the command.
-    debug
-        Whether to print the traceback too.
-    """
+    """Print what went wrong to standard error, after the traceback if ``debug``, and return the exit code."""
     if debug:
         traceback.print_exception(error)
     message, code = _message_of(error)

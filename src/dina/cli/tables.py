@@ -9,20 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:  # numpy takes a moment
+from dina.figures.style import MARKS, QUERIES, REMARKS
+
+if TYPE_CHECKING:
     from dina.analyses.verdict import Verdict
     from dina.figures.parts import Table as ReportTable
     from dina.retrieval.evaluate import DecodingRow
     from dina.statistics.finding import Finding
     from dina.study.run_directory import AnalysisRecord, Run
 
-QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
-MARKS = {"templates": " †", "truth": " ‡", "queries": " §"}
-REMARKS = {
-    "templates": "† reads responses to the very images of the gallery: a reference level, not a rival.",
-    "truth": "‡ knows the simulation: the bound for its family.",
-    "queries": "§ corrects scores with the help of all other queries: no decoder of one response.",
-}
 STYLES = {"supported": "green", "not supported": "red", "cannot tell": "dim"}
 
 
@@ -80,13 +75,7 @@ def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
 
 
 def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
-    """Print the answers to standard output, one column for each run, with the reasons below.
-
-    Parameters
-    ----------
-    judged
-        Run → claim → verdict.
-    """
+    """Print the answers (run → claim → verdict) to standard output, one column for each run, with the reasons below."""
     console = _console(120)
     table = Table(title="Which claims do the findings support?", title_justify="left")
     table.add_column("claim")

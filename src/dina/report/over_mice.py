@@ -11,44 +11,28 @@ from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, number
+from dina.figures.words import from_to, number
 from dina.statistics.finding import Finding
 
-MOST_PANELS = 12
+MOST_PANELS, COLUMNS = 12, 3
 
 
 def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
-    """Show findings of several recordings: the clearest in a figure, all in a table.
-
-    Parameters
-    ----------
-    dataset, findings
-        Of `dina.analyses.across_recordings.AcrossRecordings`, in the same order.
-    """
+    """Show findings of `dina.analyses.across_recordings`: the clearest in a figure, all in a table."""
     analyses = [str(name) for name in dataset["analysis"].to_numpy()]
     n_mice = len(np.unique(dataset["mouse"].to_numpy().astype(str)))
     clear = [i for i, finding in enumerate(findings) if finding.low > finding.null_high or finding.high < finding.null_low]
     shown = clear[:MOST_PANELS]
-    told = (
+    words = (
         f"{dataset.sizes['recording']} recordings of {n_mice} mice. The intervals of {len(clear)} of {len(findings)} findings lie"
         " outside their nulls; with so many, one in forty does so on either side by chance."
     )
-    table = Table(
-        "All findings over mice.",
-        ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null"),
-        tuple(
-            (
-                analysis.replace("_", " "),
-                finding.name.replace("_", " "),
-                str(finding.n),
-                number(finding.value),
-                _range(finding.low, finding.high),
-                _range(finding.null_low, finding.null_high),
-            )
-            for analysis, finding in zip(analyses, findings, strict=True)
-        ),
-        n_words=2,
-    )
+    rows = []
+    for analysis, one in zip(analyses, findings, strict=True):
+        ranges = (from_to(number(low), number(high)) for low, high in ((one.low, one.high), (one.null_low, one.null_high)))
+        rows.append((analysis.replace("_", " "), one.name.replace("_", " "), str(one.n), number(one.value), *ranges))
+    columns = ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null")
+    table = Table("All findings over mice.", columns, tuple(rows), n_words=2)
     figures: tuple[FigurePart, ...] = ()
     if shown:
         titles = [findings[i].name.replace("_", " ") for i in shown]
@@ -58,39 +42,21 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
             " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: 95\u202f% of the"
             " mean where there is nothing to find."
         )
-        part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, told, table)
+        part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, words, table)
         figures = (part,)
     return Section(
         "across-recordings",
         "Several recordings",
-        paragraphs=(told, "Recordings of one mouse are not independent: what holds for mice is told by mice."),
+        paragraphs=(words, "Recordings of one mouse are not independent, so the mouse is the unit."),
         figures=figures,
         tables=() if figures else (table,),
         missing=distinct_reasons(findings),
     )
 
 
-def _range(low: float, high: float) -> str:
-    ends = number(low), number(high)
-    return DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
-
-
-COLUMNS = 3
-
-
 @in_style
 def draw_across_recordings(dataset: xr.Dataset, chosen: Sequence[int], words: Sequence[str]) -> Figure:
-    """Draw some findings, one small panel each: recordings as dots, ordered by mouse, the mean over mice as a bar.
-
-    Parameters
-    ----------
-    dataset
-        From `dina.analyses.across_recordings`.
-    chosen
-        Positions of the findings.
-    words
-        Title of each panel.
-    """
+    """Draw the findings at some positions, one panel each: recordings as dots, ordered by mouse, the mean over mice as a bar."""
     n_rows = -(-len(chosen) // COLUMNS)
     figure = new_figure(180, 8 + 34 * n_rows)
     panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number
@@ -18,17 +18,7 @@ from dina.study.run_directory import Run
 
 @in_style
 def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Figure:
-    """Draw the distribution of one number over neurons, with its median.
-
-    Parameters
-    ----------
-    values
-        One per neuron; NaN is left out.
-    axis_label
-        What it is, with its unit.
-    zero
-        What zero means ("no shared signal"), marked where given.
-    """
+    """Draw the distribution of one number over neurons (NaN is left out), with its median; zero is marked where it has a meaning."""
     values = values[np.isfinite(values)]
     figure = new_figure(110, 62)
     axes = figure.add_subplot()
@@ -39,18 +29,10 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
     axes.hist(np.clip(values, low, high), bins=40, range=(float(low), float(high)), color=COLOURS["dina"][0], linewidth=0)
     median = float(np.median(values)) if len(values) else float("nan")
     axes.axvline(median, color=COLOURS["ink"][0], linewidth=1.0)
-    axes.annotate(
-        f"median {median:.2g}",
-        (median, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=7.5,
-    )
+    place: Any = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
+    axes.annotate(f"median {median:.2g}", (median, 1.0), ha="center", va="bottom", fontsize=7.5, **place)
     if zero is not None and low < 0 < high:
-        axes.axvline(0, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+        axes.axvline(0, **CHANCE_LINE)
     axes.set_xlabel(axis_label)
     axes.set_ylabel("neurons")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -60,16 +42,9 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
 
 @in_style
 def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last: int) -> Figure:
-    """Draw the variance spectrum of the population on logarithmic axes, with its power law where one was fitted.
+    """Draw the cross-validated variance spectrum on logarithmic axes, with the power law rank^−α where one was fitted.
 
-    Parameters
-    ----------
-    variance
-        Cross-validated variance per rank, descending rank 1, 2 …; values at or below zero cannot be shown.
-    exponent
-        Decay α of variance ∝ rank^−α, or None.
-    first, last
-        Ranks over which α was fitted.
+    Values at or below zero cannot be shown; ``first`` and ``last`` are the ranks over which α was fitted.
     """
     rank = np.arange(1, len(variance) + 1)
     seen = np.isfinite(variance) & (variance > 0)
@@ -82,18 +57,12 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
             # the line has the fitted slope; its height is the mean of what it was fitted to, weighted by 1 / rank as the fit is
             height = np.average(np.log(variance[fitted]) + exponent * np.log(rank[fitted]), weights=1 / rank[fitted])
             ends = np.array([rank[fitted][0], rank[fitted][-1]], dtype=float)
-            axes.plot(
-                ends,
-                np.exp(height) * ends**-exponent,
-                color=COLOURS["ink"][0],
-                linewidth=1.0,
-                linestyle=(0, (4, 2)),
-                label=f"power law, α = {exponent:.2f}",
-            )
+            look: Any = {"color": COLOURS["ink"][0], "linewidth": 1.0, "linestyle": (0, (4, 2))}
+            axes.plot(ends, np.exp(height) * ends**-exponent, label=f"power law, α = {exponent:.2f}", **look)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    write_plain_numbers(axes.xaxis, axes.yaxis)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("rank of component (logarithmic)")
     axes.set_ylabel("signal variance (logarithmic)")
@@ -109,11 +78,10 @@ def draw_repeats(n_trials: np.ndarray) -> Figure:
     figure = new_figure(110, 62)
     axes = figure.add_subplot()
     axes.bar(count, images, width=0.8, color=COLOURS["dina"][0])
+    place: Any = {"xytext": (0, 1.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
     if len(count) <= 12:
-        for at, number in zip(count, images, strict=True):
-            axes.annotate(
-                f"{number}", (at, number), xytext=(0, 1.5), textcoords="offset points", ha="center", va="bottom", fontsize=7.5
-            )
+        for at, height in zip(count, images, strict=True):
+            axes.annotate(f"{height}", (at, height), fontsize=7.5, **place)
     axes.set_xlim(min(count.min() - 1, 0), count.max() + 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -175,7 +143,7 @@ def what_was_decoded(run: Run) -> Section:
     ]
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
     notes = recording.get("notes")
-    words = [_split_words(sizes)] if all(isinstance(size, int) for size in sizes) else []
+    words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) else []
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)
 
@@ -205,26 +173,12 @@ def data_quality(run: Run) -> Section:
     for name, words in (("variance_spectrum", "Variance spectrum"), ("power_law_exponent", "Power law")):
         if f"reason_{name}" in quality.attrs:
             missing.append(f"{words}: {quality.attrs[f'reason_{name}']}")
-    return Section(
-        "quality",
-        title,
-        paragraphs=(
-            "No decoder can read out what the responses do not carry. These are properties of the recording alone; no decoder is involved.",
-        ),
-        figures=figures,
-        tables=_quality_table(run),
-        missing=missing,
-    )
-
-
-def _quality_table(run: Run) -> list[Table]:
-    """Return the numbers of ``summary.json`` on quality; why one is null is said beneath."""
     numbers = run.summary.get("quality")
-    known = (
-        {k: v for k, v in numbers.items() if not k.startswith("reason") and v is not None} if isinstance(numbers, dict) else {}
-    )
-    rows = _facts(known, QUALITY_FACTS)
-    return [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
+    known = numbers.items() if isinstance(numbers, dict) else ()
+    rows = _facts({k: v for k, v in known if not k.startswith("reason") and v is not None}, QUALITY_FACTS)
+    tables = [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
+    words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
+    return Section("quality", title, (words,), figures, tables, missing)
 
 
 def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> list[FigurePart]:
@@ -233,23 +187,18 @@ def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> 
     values = quality[name].to_numpy().astype(float)
     values = values[np.isfinite(values)]
     steps = (5, 25, 50, 75, 95)
-    table = Table(
-        f"Distribution over {len(values):,} neurons: {label}.",
-        (*(f"{step} % quantile" for step in steps), "mean"),
-        ((*(number(float(np.percentile(values, step))) for step in steps), number(float(values.mean()))),),
-        n_words=0,
-    )
+    cells = (*(number(float(np.percentile(values, step))) for step in steps), number(float(values.mean())))
+    columns = (*(f"{step} % quantile" for step in steps), "mean")
+    table = Table(f"Distribution over {len(values):,} neurons: {label}.", columns, (cells,), n_words=0)
     plain = label.split(" (")[0]
     meaning = f" Dashed line at zero: {zero}." if zero and values.min() < 0 < values.max() else ""
-    return [
-        FigurePart(
-            f"quality_{name}",
-            draw_histogram(values, label, zero),
-            f"{plain[0].upper()}{plain[1:]} of {len(values):,} neurons; the line marks the median.{meaning} The outermost bars hold whatever lies beyond them.",
-            f"Histogram over {len(values):,} neurons of {plain}: median {np.median(values):.2g}, middle half {np.percentile(values, 25):.2g} to {np.percentile(values, 75):.2g}.",
-            table,
-        )
-    ]
+    caption = (
+        f"{plain[0].upper()}{plain[1:]} of {len(values):,} neurons; the line marks the median.{meaning} The outermost bars hold"
+        " whatever lies beyond them."
+    )
+    low, middle, high = (f"{np.percentile(values, step):.2g}" for step in (25, 50, 75))
+    spoken = f"Histogram over {len(values):,} neurons of {plain}: median {middle}, middle half {low} to {high}."
+    return [FigurePart(f"quality_{name}", draw_histogram(values, label, zero), caption, spoken, table)]
 
 
 def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
@@ -258,54 +207,33 @@ def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
     variance = quality["variance_spectrum"].to_numpy().astype(float)
     attributes = {**quality.attrs, **quality["variance_spectrum"].attrs}
     exponent = _float(attributes.get("power_law_exponent"))
-    first, last = (
-        int(_float(attributes.get(f"power_law_{end}_rank")) or default) for end, default in (("first", 11), ("last", 500))
-    )
-    last = min(last, len(variance))
-    fit = (
-        f" The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}."
-        if exponent is not None
-        else " No power law could be fitted."
-    )
+    first = int(_float(attributes.get("power_law_first_rank")) or 11)
+    last = min(int(_float(attributes.get("power_law_last_rank")) or 500), len(variance))
+    fit, power = "No power law could be fitted.", ""
+    if exponent is not None:
+        fit = f"The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}."
+        power = f" with exponent {exponent:.2f}"
     shown = [rank for rank in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if rank <= len(variance)]
-    table = Table(
-        "Cross-validated signal variance by rank.",
-        ("rank", "variance"),
-        tuple((number(rank), number(float(variance[rank - 1]))) for rank in shown),
-        n_words=0,
+    rows = tuple((number(rank), number(float(variance[rank - 1]))) for rank in shown)
+    table = Table("Cross-validated signal variance by rank.", ("rank", "variance"), rows, n_words=0)
+    caption = (
+        "Variance spectrum of the population response to the images, by cross-validated principal components: the variance that two"
+        f" sets of trials share. {fit} Values at or below zero cannot be drawn."
     )
-    return [
-        FigurePart(
-            "spectrum",
-            draw_spectrum(variance, exponent, first, last),
-            "Variance spectrum of the population response to the images, by cross-validated principal components: what one set of trials and another share."
-            + fit
-            + " Values at or below zero cannot be drawn.",
-            f"Variance falls with rank{'' if exponent is None else f' with exponent {exponent:.2f}'}; the numbers are in the table.",
-            table,
-        )
-    ]
+    spoken = f"Variance falls with rank{power}; the numbers are in the table."
+    return [FigurePart("spectrum", draw_spectrum(variance, exponent, first, last), caption, spoken, table)]
 
 
 def _repeats(n_trials: np.ndarray) -> FigurePart:
     count, images = np.unique(n_trials.astype(int), return_counts=True)
-    table = Table(
-        "Trials per image.",
-        ("trials", "images"),
-        tuple((number(int(c)), number(int(i))) for c, i in zip(count, images, strict=True)),
-        n_words=0,
-    )
-    return FigurePart(
-        "repeats",
-        draw_repeats(n_trials),
-        f"How many trials each of {len(n_trials):,} images has.",
-        f"Images have between {count.min()} and {count.max()} trials; median {np.median(n_trials):g}.",
-        table,
-    )
+    rows = tuple((number(int(c)), number(int(i))) for c, i in zip(count, images, strict=True))
+    table = Table("Trials per image.", ("trials", "images"), rows, n_words=0)
+    spoken = f"Images have between {count.min()} and {count.max()} trials; median {np.median(n_trials):g}."
+    caption = f"How many trials each of {len(n_trials):,} images has."
+    return FigurePart("repeats", draw_repeats(n_trials), caption, spoken, table)
 
 
-def _split_words(sizes: list[Any]) -> str:
-    train, validation, test = sizes
+def _split_words(train: int, validation: int, test: int) -> str:
     return (
         f"Images, not trials, were divided: {train:,} to learn from, {validation:,} to choose settings by, and {test:,} to be tested on once. All trials of"
         " an image, and all images nearly identical to it, are on the same side."
@@ -313,9 +241,7 @@ def _split_words(sizes: list[Any]) -> str:
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value)
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"

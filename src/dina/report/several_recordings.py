@@ -1,4 +1,4 @@
-"""What several recordings studied together say, on a page: sharing, joining with few images, spread, likeness of maps."""
+"""What several recordings studied together say, on a page: sharing, joining with few images, spread, similarity of maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, interval, number, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
 DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
@@ -26,13 +26,7 @@ Found = Mapping[str, Finding]
 
 @in_style
 def draw_together_and_alone(found: Sequence[Found]) -> Figure:
-    """Draw top-1 accuracy of each recording when towers were trained on all recordings, and on it alone.
-
-    Parameters
-    ----------
-    found
-        ``top1_joint`` and ``top1_alone`` of every recording; recordings are numbered in this order, from 1.
-    """
+    """Draw top-1 accuracy of each recording, numbered from 1, when towers were trained on all recordings, and on it alone."""
     figure = new_figure(130, 26 + 8 * len(found))
     axes = figure.add_subplot()
     places = np.arange(len(found))[::-1].astype(float)
@@ -59,29 +53,19 @@ def draw_together_and_alone(found: Sequence[Found]) -> Figure:
 
 @in_style
 def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> Figure:
-    """Draw accuracy of a recording against the number of its images, with the others' image tower and alone.
-
-    Parameters
-    ----------
-    sizes
-        Numbers of images.
-    recordings
-        With ``top1_shared_<size>`` and ``top1_alone_<size>`` where there are so many images.
-    over_mice
-        The same over mice, and ``gain_shared_<size>``.
-    """
+    """Draw accuracy of a recording against the number of its images, with the others' image tower and alone."""
     figure = new_figure(180, 78)
     left, right = figure.subplots(1, 2)
     for key, colour, marker, label in (
         ("shared", COLOURS["dina"][0], "o", "joins the other recordings"),
         ("alone", COLOURS["rival"][0], "s", "alone"),
     ):
-        for own in recordings:
-            values = [100 * own[f"top1_{key}_{n}"].value if f"top1_{key}_{n}" in own else np.nan for n in sizes]
+        for each in recordings:
+            values = [100 * each[f"top1_{key}_{n}"].value if f"top1_{key}_{n}" in each else np.nan for n in sizes]
             left.plot(sizes, values, color=colour, linewidth=0.7, alpha=0.45)
         means = [100 * over_mice[f"top1_{key}_{n}"].value for n in sizes]
         left.plot(sizes, means, color=colour, linewidth=2.0, marker=marker, markersize=4, label=label)
-    known = [own[f"top1_shared_{n}"].null_high for own in recordings for n in sizes if f"top1_shared_{n}" in own]
+    known = [each[f"top1_shared_{n}"].null_high for each in recordings for n in sizes if f"top1_shared_{n}" in each]
     left.axhspan(0, 100 * float(np.mean(known)), color=COLOURS["chance"][0], alpha=0.25, linewidth=0, label="chance")
     left.set_ylabel("top-1 accuracy (% of test images)")
     left.set_ylim(bottom=0)
@@ -99,8 +83,8 @@ def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice
 
 def _draw_gains(axes: Axes, sizes: Sequence[int], recordings: Sequence[Found], over_mice: Found) -> None:
     axes.axhline(0, color=COLOURS["muted"][0], linewidth=0.8)
-    for own in recordings:
-        values = [100 * own[f"gain_shared_{n}"].value if f"gain_shared_{n}" in own else np.nan for n in sizes]
+    for each in recordings:
+        values = [100 * each[f"gain_shared_{n}"].value if f"gain_shared_{n}" in each else np.nan for n in sizes]
         axes.plot(sizes, values, "o", color=COLOURS["muted"][0], markersize=3)
     gains = [over_mice[f"gain_shared_{n}"] for n in sizes]
     axes.plot(sizes, [100 * gain.value for gain in gains], "D", color=COLOURS["dina"][0], markersize=5)
@@ -112,13 +96,7 @@ def _draw_gains(axes: Axes, sizes: Sequence[int], recordings: Sequence[Found], o
 
 @in_style
 def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -> Figure:
-    """Draw the linear kernel alignment of maps between recordings, one panel for each kind of map.
-
-    Parameters
-    ----------
-    panels
-        Title → values; recordings are numbered from 1.
-    """
+    """Draw the linear kernel alignment of maps between recordings, one panel for each kind of map (title → values)."""
     n_rows = -(-len(panels) // PANELS_ACROSS)
     figure = new_figure(180, 74 * n_rows)
     drawn = figure.subplots(n_rows, PANELS_ACROSS, squeeze=False).ravel()
@@ -153,37 +131,29 @@ KINDS = {
 
 
 def several_recordings_headline(summary: Mapping[str, Any]) -> list[str]:
-    """Return the answer in two sentences.
-
-    Parameters
-    ----------
-    summary
-        Of a joint study.
-    """
+    """Return the answer of a study of several recordings in two sentences."""
     over = _by_name(summary["over_mice"])
     n_mice = len({recording["mouse"] for recording in summary["recordings"]})
     gain = over["gain_joint"]
-    told = (
+    answer = (
         f"With one image tower for {len(summary['recordings'])} recordings of {n_mice} mice, top-1 accuracy is"
         f" {percent(over['top1_joint'].value)} on average over mice; each recording alone gives {percent(over['top1_alone'].value)}."
     )
     if gain.reason:
-        return [told, gain.reason]
+        return [answer, gain.reason]
     side = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "neither clearly gains nor loses"
-    words = f"{signed(100 * gain.value, 1)} percentage points, 95\u202f% interval {signed(100 * gain.low, 1)} to {signed(100 * gain.high, 1)}"
-    return [told, f"The population of mice {side} by sharing: {words}."]
+    value, between = _points(gain)
+    return [answer, f"The population of mice {side} by sharing: {value} percentage points, 95\u202f% interval {between}."]
+
+
+def _points(gain: Finding) -> tuple[str, str]:
+    """Write a gain and its interval in percentage points."""
+    value, low, high = (signed(100 * one, 1) for one in (gain.value, gain.low, gain.high))
+    return value, from_to(low, high)
 
 
 def several_recordings_sections(summary: Mapping[str, Any], alignment: xr.Dataset) -> list[Section]:
-    """Return the sections of the page in reading order.
-
-    Parameters
-    ----------
-    summary
-        Content of ``summary.json``.
-    alignment
-        Content of ``results/alignment.nc``.
-    """
+    """Return the sections of the page in reading order, from ``summary.json`` and ``results/alignment.nc``."""
     names = [str(recording["name"]) for recording in summary["recordings"]]
     found = [_by_name(recording["findings"]) for recording in summary["recordings"]]
     over = _by_name(summary["over_mice"])
@@ -192,7 +162,7 @@ def several_recordings_sections(summary: Mapping[str, Any], alignment: xr.Datase
         _joining(summary, found, over),
         _updates(summary),
         _spread(summary),
-        _likeness(summary, names, alignment),
+        _similarity(summary, names, alignment),
         Section("methods", "Settings and how to repeat this"),
     ]
 
@@ -204,21 +174,12 @@ def _by_name(findings: Sequence[Mapping[str, Any]]) -> Found:
 def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[Found], over: Found) -> Section:
     p_values = {str(gain["name"]): gain for gain in summary["gains"]}["gain_joint"]
     rows = [
-        _row(f"{place}: {name}", own, p_values["p_over_images"][name], p_values["q_over_images"][name])
-        for place, (name, own) in enumerate(zip(names, found, strict=True), 1)
+        _row(f"{place}: {name}", each, p_values["p_over_images"][name], p_values["q_over_images"][name])
+        for place, (name, each) in enumerate(zip(names, found, strict=True), 1)
     ]
     rows.append(_row("mean over mice", over, p_values["p_over_mice"], p_values["q_over_mice"]))
-    columns = (
-        "recording",
-        "together",
-        "95\u202f% interval",
-        "alone",
-        "95\u202f% interval",
-        "gain (points)",
-        "95\u202f% interval",
-        "p",
-        "q",
-    )
+    bounds = "95\u202f% interval"
+    columns = ("recording", "together", bounds, "alone", bounds, "gain (points)", bounds, "p", "q")
     table = Table("Top-1 accuracy from averaged responses.", columns, tuple(rows))
     caption = (
         "Top-1 accuracy from averaged responses, image tower shared by all recordings or trained on each alone; bars: 95\u202f%"
@@ -227,48 +188,44 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
     )
     spoken = "Top-1 accuracy together and alone: " + "; ".join(f"{row[0]}, {row[1]} and {row[3]}" for row in rows) + "."
     part = FigurePart("together", draw_together_and_alone(found), caption, spoken, table)
-    told = (
+    tests = (
         "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
         " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
     )
     shared = (
-        "Recordings answer the same test images, so that what is an easy image for one may be one for all. Intervals and p over"
-        " mice speak of other mice and these images; the null ranges of means over mice take the recordings as independent and are"
+        "All recordings have the same test images, and an image that is easy for one may be easy for all. Intervals and p over"
+        " mice hold for other mice and these images; the null ranges of means over mice take the recordings as independent and are"
         " too narrow where they are not."
     )
-    return Section("together", "Together and alone", paragraphs=(told, shared), figures=(part,))
+    return Section("together", "Together and alone", paragraphs=(tests, shared), figures=(part,))
 
 
 def _numbered(names: Sequence[str]) -> str:
     return "Recordings: " + "; ".join(f"{place} {name}" for place, name in enumerate(names, 1)) + "."
 
 
-def _row(name: str, own: Found, p_value: float | None, q_value: float | None) -> tuple[str, ...]:
-    joint, alone, gain = (own[key] for key in ("top1_joint", "top1_alone", "gain_joint"))
-    accuracies = [text for each in (joint, alone) for text in (percent(each.value), interval(each.low, each.high))]
-    ends = (signed(100 * gain.low, 1), signed(100 * gain.high, 1))
-    between = DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
-    return (name, *accuracies, signed(100 * gain.value, 1), between, number(p_value, 2), number(q_value, 2))
+def _row(name: str, found: Found, p_value: float | None, q_value: float | None) -> tuple[str, ...]:
+    both = (found["top1_joint"], found["top1_alone"])
+    accuracies = [text for each in both for text in (percent(each.value), interval(each.low, each.high))]
+    return (name, *accuracies, *_points(found["gain_joint"]), number(p_value, 2), number(q_value, 2))
 
 
 def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) -> Section:
     sizes = sorted(int(name.rsplit("_", 1)[1]) for name in over if name.startswith("gain_shared_"))
-    told = (
-        "Each recording in turn is left out; the others train towers together, and it joins them with few of its images: what is"
-        " shared stays as it is, only what meets its neurons is fitted. The same images alone stand beside it. No test image was"
-        " shown to any tower. The recording's own images for training (four of five) and for validation both count."
+    words = (
+        "Each recording in turn is left out; the others train towers together, and it joins them with few of its images: the shared"
+        " weights stay fixed, and only those that meet its neurons are fitted. Training on the same images alone stands beside it. No"
+        " test image was shown to any tower. The recording's images for training (four of five) and for validation both count."
     )
     if not sizes:
-        missing = ("There is one mouse only, or no recording has enough images for the sizes asked for.",)
-        return Section("joining", "Joining with few images", paragraphs=(told,), missing=missing)
+        missing = ("There is one mouse only, or no recording has enough images for the sizes of the settings.",)
+        return Section("joining", "Joining with few images", paragraphs=(words,), missing=missing)
     p_values = {str(gain["name"]): gain for gain in summary["gains"]}
     rows = []
     for size in sizes:
         shared, alone, gain = (over[f"{key}_{size}"] for key in ("top1_shared", "top1_alone", "gain_shared"))
-        ends = (signed(100 * gain.low, 1), signed(100 * gain.high, 1))
-        between = DASH if DASH in ends else f"{ends[0]} to {ends[1]}"
         tested = p_values[gain.name]
-        values = (percent(shared.value), percent(alone.value), signed(100 * gain.value, 1), between)
+        values = (percent(shared.value), percent(alone.value), *_points(gain))
         rows.append((f"{size:,}", str(gain.n), *values, number(tested["p_over_mice"], 2), number(tested["q_over_mice"], 2)))
     columns = ("images", "mice", "joining", "alone", "gain (points)", "95\u202f% interval over mice", "p", "q")
     table = Table("Mean over mice of top-1 accuracy from averaged responses.", columns, tuple(rows))
@@ -279,29 +236,24 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
     told_sizes = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
     spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {told_sizes}."
     part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, spoken, table)
-    return Section("joining", "Joining with few images", paragraphs=(told,), figures=(part,))
+    return Section("joining", "Joining with few images", paragraphs=(words,), figures=(part,))
 
 
 def _updates(summary: Mapping[str, Any]) -> Section:
-    words = {"together": "all recordings together", "alone": "alone", "joining": "joining the others"}
-    rows = [
-        (
-            words[each["fit"]],
-            "all" if each["size"] is None else f"{each['size']:,}",
-            str(each["n_fits"]),
-            *(f"{each[part]:,.0f}" for part in ("made", "kept")),
-        )
-        for each in summary["updates"]
-    ]
+    fits = {"together": "all recordings together", "alone": "alone", "joining": "joining the others"}
+    rows = []
+    for each in summary["updates"]:
+        size = "all" if each["size"] is None else f"{each['size']:,}"
+        rows.append((fits[each["fit"]], size, str(each["n_fits"]), *(f"{each[part]:,.0f}" for part in ("made", "kept"))))
     columns = ("fit", "images", "results", "updates made", "updates kept")
     table = Table("Updates of the weights, medians over recordings, folds and seeds.", columns, tuple(rows))
-    told = (
+    words = (
         "An update is one batch. Where towers are trained from random weights, a recording alone and one with few images may make"
-        " as many updates as the recordings together, and as much longer is the patience: in as many epochs they would make fewer,"
-        " and a gain by sharing could be one by longer training. Training ends before where validation does not improve; kept are"
-        " the weights that validation chose. What starts in closed form (default) has the same epochs everywhere."
+        " as many updates as the recordings together, and the patience is longer by the same factor: in as many epochs they would"
+        " make fewer updates, and a gain by sharing could come from longer training. Training ends earlier where validation does not"
+        " improve; the weights that validation chose are kept. A preset with a closed-form start (default) has the same epochs everywhere."
     )
-    return Section("updates", "How long each was trained", paragraphs=(told,), tables=(table,))
+    return Section("updates", "How long each was trained", paragraphs=(words,), tables=(table,))
 
 
 def _spread(summary: Mapping[str, Any]) -> Section:
@@ -313,39 +265,39 @@ def _spread(summary: Mapping[str, Any]) -> Section:
         rows.append((each.name.removeprefix("variance_"), str(each.n), *(values if not each.reason else (DASH,) * 3)))
     columns = ("source", "levels", "variance (points²)", "95\u202f% interval", "deviation (points)")
     table = Table("Where the variance of top-1 accuracy comes from.", columns, tuple(rows))
-    told = (
+    words = (
         "Accuracy differs between recordings, with the images held out (folds) and with the seed of training. The estimates are"
         " unbiased and can fall below 0 where a source adds nothing. More folds and seeds: --set n_folds=3 --set n_seeds=3."
     )
     missing = tuple(dict.fromkeys(each.reason for each in components if each.reason))
     tables = () if all(each.reason for each in components) else (table,)
-    return Section("spread", "Seeds, folds, recordings", paragraphs=(told,), tables=tables, missing=missing)
+    return Section("spread", "Seeds, folds, recordings", paragraphs=(words,), tables=tables, missing=missing)
 
 
-def _likeness(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Dataset) -> Section:
+def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.Dataset) -> Section:
     kinds = [str(kind) for kind in alignment["kind"].to_numpy()]
     values = alignment["alignment"].transpose("kind", "recording", "other").to_numpy()
     panels = {KINDS[kind]: values[place] for place, kind in enumerate(kinds)}
     rows = []
-    for told_of in summary["alignment"]:
-        pair = f"{told_of['recording']} and {told_of['other']}"
-        each = Finding.from_json({key: value for key, value in told_of.items() if key not in ("maps", "recording", "other")})
+    for entry in summary["alignment"]:
+        pair = f"{entry['recording']} and {entry['other']}"
+        each = Finding.from_json({key: value for key, value in entry.items() if key not in ("maps", "recording", "other")})
         ends = f"{number(each.low)} to {number(each.high)}"
         null = f"{number(each.null_low)} to {number(each.null_high)}"
-        rows.append((KINDS[told_of["maps"]], pair, str(each.n), number(each.value), ends, null))
+        rows.append((KINDS[entry["maps"]], pair, str(each.n), number(each.value), ends, null))
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
-    caption = f"How alike the maps of the same test images are in two recordings. {_numbered(names)}"
+    caption = f"How similar the maps of the same test images are in two recordings. {_numbered(names)}"
     spoken = "Linear kernel alignment of every pair of recordings, for five kinds of maps; the numbers are in the table."
     part = FigurePart("likeness", draw_alignment(panels), caption, spoken, table)
-    told = (
-        "Linear centred kernel alignment, estimated without the bias of few images, does not ask whether maps are equal but whether"
-        " they tell the same images apart: 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are"
-        " those of averaged responses to test images, so that noise lowers them."
+    words = (
+        "Linear centred kernel alignment, estimated without the bias of few images, compares which images are similar in two maps:"
+        " 1 for maps that differ by a rotation, 0 for unrelated ones. Maps of neural towers are those of averaged responses to test"
+        " images, so noise lowers their alignment."
     )
     against = (
-        "Towers of one architecture tell much the same images apart before they learn anything: images permuted are the null of"
-        " maps that know nothing of the images, untrained towers that of maps that learnt nothing. Above the untrained towers"
-        " of its kind, training made maps alike; below, it made them differ. Each recording alone begins with random weights of its own."
+        "Untrained towers of one architecture already separate much the same images. Permuted images are the null of maps without"
+        " information on the images; untrained towers are the null of maps that learnt nothing. Above the untrained towers of its"
+        " kind, training made maps similar; below, it made them differ. Each recording alone begins with other random weights."
     )
-    return Section("likeness", "Likeness of maps between recordings", paragraphs=(told, against), figures=(part,))
+    return Section("likeness", "Similarity of maps between recordings", paragraphs=(words, against), figures=(part,))

@@ -58,23 +58,20 @@ def compare_runs(
     runs
         Finished run directories; one given twice counts once.
     reference
-        The label in the table of the decoder with which all others are compared; None for dina of the first run (or the
-        first decoder there). With several recordings or splits, each has a reference.
-    seed
+        Label of the decoder with which all others of its recording and split are compared; None for dina of the first run
+        (or the first decoder there).
+    seed, n_resamples
         Of bootstraps and exchanges.
-    n_resamples
-        Their number.
     mixed
         Whether runs may be of different recordings or splits; between those nothing is paired.
 
     Returns
     -------
     comparison
-        Axes (entry, queries). ``top1`` with Wilson's interval, ``top5``, ``median_rank``, ``hubness`` (skewness of how often
-        each candidate is among the ten best), ``chance_top1``, ``n_gallery``; ``reason``, in words, where these are NaN; and for top1 and mean_log_rank ``…_difference`` (entry minus reference) with ``…_difference_low``, ``…_difference_high``, ``…_p_value`` and
-        ``…_q_value``. NaN where there is nothing to compare. Coordinates say label, run, decoder, preset, what the
-        decoder reads, recording, task (a number for each recording and split) and whether an entry is the reference of
-        its task.
+        Axes (entry, queries). ``top1`` with Wilson's interval, ``top5``, ``median_rank``, ``hubness``, ``chance_top1``,
+        ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (entry
+        minus reference) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
+        coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task.
 
     Raises
     ------

@@ -24,17 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Scores of one kind of query.
-
-    Parameters
-    ----------
-    scores
-        Larger for a better fit, dimensionless, shape ``(n_queries, n_gallery)``.
-    target
-        Position in the gallery of the image shown, shape ``(n_queries,)``.
-    stimulus_id
-        Identity of each gallery image, shape ``(n_gallery,)``.
-    """
+    """Scores of one kind of query, larger for a better fit; ``target`` is the place in the gallery of the image shown."""
 
     scores: Scores
     target: Int[np.ndarray, "query"]
@@ -43,18 +33,9 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class DecoderScores:
-    """What one decoder said about the test images, or why it could not.
+    """How one decoder scored the test images by kind of query, or the reason why it could not.
 
-    Parameters
-    ----------
-    decoder, preset, reads
-        As in tables.
-    scored
-        By kind of query; a kind that could not be scored is absent.
-    reason
-        By kind of query, for those absent: why.
-    chosen
-        Hyperparameters that validation chose, and whatever else the decoder reports of its fit; numbers and text.
+    ``chosen`` holds hyperparameters that validation chose, and whatever else the decoder reports of its fit.
     """
 
     decoder: str
@@ -110,31 +91,16 @@ class DecoderScores:
 
 
 def fit_and_score(name: str, preset: str, make: Callable[[], Decoder], parts: SplitPairs) -> tuple[DecoderScores, Decoder | None]:
-    """Fit a decoder and score every kind of query with it.
+    """Fit a decoder to training and validation pairs alone, and score every kind of query with it.
 
-    Parameters
-    ----------
-    name, preset
-        As in tables.
-    make
-        Makes the decoder; it, and the fit, may refuse the data with a `DataError`.
-    parts
-        Only training and validation pairs reach the fit.
-
-    Returns
-    -------
-    scores
-        With the reason in place of scores where the data do not allow them.
-    decoder
-        The fitted decoder, or None if it could not be fitted.
+    Where ``make`` or the fit refuses the data with a `DataError`, the scores hold the reason and the decoder is None.
     """
     try:
         decoder = make().fit(parts.train, parts.validation)
     except DataError as error:
         log.warning("%s cannot be fitted: %s", name, error)
-        return DecoderScores(
-            name, preset, RIVALS[name].reads if name in RIVALS else "images", reason=dict.fromkeys(QUERY_KINDS, str(error))
-        ), None
+        reads = RIVALS[name].reads if name in RIVALS else "images"
+        return DecoderScores(name, preset, reads, reason=dict.fromkeys(QUERY_KINDS, str(error))), None
     scored, reason = score_test(decoder, parts.test)
     chosen = cast(Mapping[str, Any], getattr(decoder, "chosen", {}))
     return DecoderScores(name, preset, decoder.reads, scored, reason, chosen), decoder

@@ -13,7 +13,6 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy
-from dina.retrieval.decoder import Decoder
 from dina.rivals import RIVALS
 from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
@@ -41,18 +40,12 @@ def carry_out_decoder(
 ) -> None:
     """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone.
 
-    Parameters
-    ----------
-    name
-        As in the tables.
-    recording
-        For the truth of a simulation; decoders learn from ``pairs`` alone.
-    settings, device
-        As `dina.study.run_study` takes them.
-    pairs
-        The three parts of the split.
-    folder
-        The run directory.
+    Decoders learn from ``pairs`` alone; ``recording`` gives the truth of a simulation.
+
+    Raises
+    ------
+    DataError
+        If this version has no decoder of that name, or features of images cannot be read.
     """
     path = _scores_path(folder, name)
     if path.is_file():
@@ -63,12 +56,14 @@ def carry_out_decoder(
         features = None if given is None else read_image_features(given, recording)
         carry_out_dina(settings.preset, prescribed, settings.seed, pairs, device, folder, path, features)
         return
-    scores, _ = fit_and_score(name, "", lambda: _make_baseline(name, settings.seed, recording), pairs)
+    if name not in RIVALS:
+        raise DataError(f"This version of dina cannot fit {name}. Leave it out of the decoders.")
+    scores, _ = fit_and_score(name, "", lambda: RIVALS[name].build(settings.seed, recording.truth), pairs)
     scores.write(path)
 
 
 def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
-    """Read what all decoders of a study said, in the order of the table; dina's start comes after dina."""
+    """Read the scores of all decoders of a study, in the order of the table; dina's start comes after dina."""
     names = [each for name in settings.decoders for each in ((name, BEFORE_TRAINING) if name == "dina" else (name,))]
     paths = [_scores_path(folder, name) for name in names]
     return [DecoderScores.read(path) for path in paths if path.is_file()]
@@ -76,12 +71,6 @@ def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
 
 def _scores_path(folder: Path, name: str) -> Path:
     return folder / RESULTS / f"retrieval_{name}.nc"
-
-
-def _make_baseline(name: str, seed: int, recording: Recording) -> Decoder:
-    if name not in RIVALS:
-        raise DataError(f"This version of dina cannot fit {name}.")
-    return RIVALS[name].build(seed, recording.truth)
 
 
 def carry_out_dina(
@@ -94,20 +83,16 @@ def carry_out_dina(
     path: Path,
     image_features: Float[np.ndarray, "image feature"] | None = None,
 ) -> None:
-    """Train dina, score the test images before and after, and keep towers, history and scores; ``path`` comes last.
+    """Train dina, score the test images before and after, and keep towers, history and scores.
 
     Parameters
     ----------
-    preset, settings, seed, device
-        As `DinaDecoder` takes them.
-    pairs
-        The three parts of the split.
+    preset, settings, seed, pairs, device, image_features
+        As `DinaDecoder` takes them; the test pairs are scored only.
     folder
         The run directory; training goes on from the checkpoints in it.
     path
-        Where the scores go.
-    image_features
-        As `DinaDecoder` takes them.
+        Where the scores go, as the last file.
     """
 
     def make() -> DinaDecoder:
@@ -117,10 +102,8 @@ def carry_out_dina(
     scores, decoder = fit_and_score("dina", preset, make, pairs)
     if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
         if decoder.towers_before_training is not None:
-            scored, reason = score_test(_BeforeTraining(decoder), pairs.test)
-            DecoderScores(BEFORE_TRAINING, preset, "images", scored, reason).write(
-                path.with_name(f"retrieval_{BEFORE_TRAINING}.nc")
-            )
+            before = DecoderScores(BEFORE_TRAINING, preset, "images", *score_test(_BeforeTraining(decoder), pairs.test))
+            before.write(path.with_name(f"retrieval_{BEFORE_TRAINING}.nc"))
         history = decoder.history
         write_text(folder / HISTORY, history.to_frame().to_csv(index=False, lineterminator="\n"))
         save_towers(decoder.towers, folder / TOWERS)
@@ -158,19 +141,9 @@ class _BeforeTraining:
 
 
 def read_image_features(path: Path, recording: Recording) -> Float[np.ndarray, "image feature"]:
-    """Read a .npy file of features, and hold it against the recording whose images it describes.
+    """Read a .npy file of real numbers: a row for each image of the recording, in the order of stimulus ids.
 
-    Parameters
-    ----------
-    path
-        Real numbers, shape ``(n_stimuli, n_features)``, rows in the order of stimulus ids; images never shown may have NaN.
-    recording
-        Whose images they are.
-
-    Returns
-    -------
-    features
-        In single precision, in any unit: objectives z-score each column over the training images.
+    Features are in any unit: objectives z-score each column over the training images. Images never shown may have NaN.
 
     Raises
     ------

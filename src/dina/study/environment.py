@@ -22,15 +22,7 @@ PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "himalaya
 
 
 def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
-    """Return versions, machine, device and threads, ready for JSON: where these, settings and data are the same, results are the same to the byte.
-
-    Parameters
-    ----------
-    device
-        "cpu" or "cuda".
-    n_threads
-        Threads of numpy and torch.
-    """
+    """Return versions, machine, device and threads: where these, settings and data agree, results agree to the byte."""
     described: dict[str, str | int] = {"dina": __version__, "python": platform.python_version()}
     described |= {package: version(package) for package in PACKAGES}
     described |= {"system": platform.system(), "machine": platform.machine(), "device": device, "n_threads": n_threads}
@@ -52,13 +44,7 @@ def fixed_threads(n_threads: int) -> Iterator[None]:
 
 
 class Timings:
-    """Seconds that each step of a study took, kept apart from everything that is the same from run to run.
-
-    Parameters
-    ----------
-    folder
-        The run directory; its ``timings.json`` is written after each step, and a resumed study adds to it.
-    """
+    """Seconds that each step of a study took, written to ``timings.json`` after each step; a resumed study adds to them."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / TIMINGS

@@ -27,16 +27,9 @@ those with which training alone began."""
 
 @dataclass(frozen=True, eq=False)
 class RecordingRounds:
-    """Everything that was written about one recording.
+    """Everything that was written about one recording, by fold and seed; ``joining`` may be empty.
 
-    Parameters
-    ----------
-    name
-        Of the recording.
-    joint, alone, joining
-        Results of `dina.study.together_and_alone`, by fold and seed; ``joining`` may be empty.
-    animal
-        As the recording states it; None where it does not, and its name must tell.
+    ``animal`` is None where the recording does not state it; then it is guessed from the name.
     """
 
     name: str
@@ -52,20 +45,16 @@ class Gains:
 
     Parameters
     ----------
-    by_recording
-        Recording → its findings.
-    mice
-        Recording → animal.
+    by_recording, mice
+        Recording → its findings, and its animal.
     across
         The same over mice; None for one recording.
     p_values
         Columns ``name``, ``p_over_images`` and ``q_over_images`` (recording, gain), ``p_over_mice`` and ``q_over_mice`` (gain).
     components
         Where the variance of top-1 accuracy of joint towers comes from.
-    alignment
-        Linear kernel alignment of maps between recordings, axes (kind, recording, other).
-    alignment_findings
-        (kind, recording, other) → the same with interval and null.
+    alignment, alignment_findings
+        Linear kernel alignment of maps between recordings by kind of map and pair of recordings; with interval and null.
     """
 
     by_recording: dict[str, tuple[Finding, ...]]
@@ -110,17 +99,6 @@ def _number(value: float) -> float | None:
 def compare_together_and_alone(recordings: Sequence[RecordingRounds], seed: int, n_resamples: int) -> Gains:
     """Compute all statistics of a study of several recordings from the files of its fits.
 
-    Parameters
-    ----------
-    recordings
-        In the order of the tables.
-    seed
-        Of bootstraps and permutations.
-    n_resamples
-        Of each.
-
-    Notes
-    -----
     Within a recording images are resampled, all folds and seeds of an image together. Over recordings the mouse is the unit:
     hierarchical bootstrap for intervals, exchange of the two members of each pair for p-values, adjusted (Benjamini–Hochberg)
     over all gains that are tested.
@@ -128,27 +106,22 @@ def compare_together_and_alone(recordings: Sequence[RecordingRounds], seed: int,
     found = {each.name: _findings_of(each, seed, n_resamples) for each in recordings}
     mice = {each.name: mouse_of(each.name, each.animal) for each in recordings}
     findings = {name: tuple(pair[0] for pair in pairs) for name, pairs in found.items()}
-    across = None
-    if len(recordings) > 1:
-        each = [
-            RecordingFindings(name, mice[name], {"joint": {finding.name: finding for finding in some}})
-            for name, some in findings.items()
-        ]
-        across = combine_recordings(each, seed, n_resamples)
-    accuracy = _accuracies(recordings)
+    by_name = {name: {"joint": {finding.name: finding for finding in some}} for name, some in findings.items()}
+    each = [RecordingFindings(name, mice[name], some) for name, some in by_name.items()]
+    across = combine_recordings(each, seed, n_resamples) if len(each) > 1 else None
+    components = variance_components(_accuracies(recordings), ("seed", "fold", "recording"))
     alignment, compared = _alignments(recordings, seed, min(n_resamples, 1000))
-    p_values = _p_values(found, mice, seed)
-    components = variance_components(accuracy, ("seed", "fold", "recording"))
-    return Gains(findings, mice, across, p_values, components, alignment, compared)
+    return Gains(findings, mice, across, _p_values(found, mice, seed), components, alignment, compared)
 
 
 def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> list[tuple[Finding, float]]:
     """Return the findings of one recording, each with its p-value where it is a gain, else NaN."""
+
+    def mean(name: str, queries: Queries, rounds: Rounds) -> tuple[Finding, float]:
+        return _mean(name, queries, _null_of(rounds), "queries assigned to other images", seed, n_resamples), math.nan
+
     joint, alone = _stack(recording.joint, "top1"), _stack(recording.alone, "top1")
-    found = [
-        (_mean(name, *values, _null_of(rounds), "queries assigned to other images", seed, n_resamples), math.nan)
-        for name, values, rounds in (("top1_joint", joint, recording.joint), ("top1_alone", alone, recording.alone))
-    ]
+    found = [mean("top1_joint", joint, recording.joint), mean("top1_alone", alone, recording.alone)]
     found.append(_gain("gain_joint", joint, alone, seed, n_resamples))
     if not recording.joining:
         return found
@@ -156,15 +129,13 @@ def _findings_of(recording: RecordingRounds, seed: int, n_resamples: int) -> lis
     for size in sorted(sizes):
         at_size = {key: each.sel(size=size) for key, each in recording.joining.items()}
         shared, few = _stack(at_size, "top1_shared"), _stack(at_size, "top1_alone")
-        for name, values in ((f"top1_shared_{size}", shared), (f"top1_alone_{size}", few)):
-            null = _null_of(recording.joint)  # the same number of test images, permuted in the same way
-            found.append((_mean(name, *values, null, "queries assigned to other images", seed, n_resamples), math.nan))
+        # the null is that of all recordings together: the same number of test images, permuted in the same way
+        found += [mean(f"top1_shared_{size}", shared, recording.joint), mean(f"top1_alone_{size}", few, recording.joint)]
         found.append(_gain(f"gain_shared_{size}", shared, few, seed, n_resamples))
     return found
 
 
-def _stack(rounds: Rounds, name: str) -> tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]:
-    """Return the values of all folds and seeds, and the image of each."""
+def _stack(rounds: Rounds, name: str) -> "Queries":
     values = np.concatenate([one[name].to_numpy() for one in rounds.values()])
     return values, np.concatenate([one["stimulus_id"].to_numpy() for one in rounds.values()])
 
@@ -174,15 +145,12 @@ def _null_of(rounds: Rounds) -> tuple[float, float]:
     return tuple(float(np.mean([one[name] for one in rounds.values()])) for name in ("null_low", "null_high"))  # type: ignore[return-value]
 
 
-def _mean(
-    name: str,
-    values: Float[np.ndarray, "query"],
-    image: Int[np.ndarray, "query"],
-    null: tuple[float, float],
-    words: str,
-    seed: int,
-    n_resamples: int,
-) -> Finding:
+Queries = tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]
+"""A value for each query of all folds and seeds, and its image."""
+
+
+def _mean(name: str, queries: Queries, null: tuple[float, float], words: str, seed: int, n_resamples: int) -> Finding:
+    values, image = queries
     _, cluster = np.unique(image, return_inverse=True)
     n_images = int(cluster.max()) + 1
     counts = resample_counts(n_images, n_resamples, generator_for(seed, f"images {name}"))
@@ -190,9 +158,7 @@ def _mean(
     return Finding(name, float(values.mean()), "1", n_images, low, high, *null, null=words)
 
 
-def _gain(
-    name: str, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], seed: int, n_resamples: int
-) -> tuple[Finding, float]:
+def _gain(name: str, first: Queries, second: Queries, seed: int, n_resamples: int) -> tuple[Finding, float]:
     """Return the paired difference over images, with its range under exchange and its p-value."""
     difference, image = first[0] - second[0], first[1]
     _, cluster = np.unique(image, return_inverse=True)
@@ -201,7 +167,7 @@ def _gain(
     exchanged = signs @ by_image / len(difference)
     p_value = permutation_p_value(abs(float(difference.mean())), np.abs(exchanged), "large")
     words = "joint and alone exchanged at random, image by image"
-    return _mean(name, difference, image, percentile_interval(exchanged), words, seed, n_resamples), p_value
+    return _mean(name, (difference, image), percentile_interval(exchanged), words, seed, n_resamples), p_value
 
 
 def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "seed fold recording"]:
@@ -269,22 +235,9 @@ def _compare(name: str, rounds: Sequence[xr.Dataset], gram: str, seed: int, n_pe
 
 
 def count_updates(recordings: Sequence[RecordingRounds]) -> list[dict[str, Any]]:
-    """Return for every kind of fit the median numbers of updates that were made, and after which weights were kept.
-
-    Parameters
-    ----------
-    recordings
-        The results of all fits.
-
-    Returns
-    -------
-    rows
-        ``fit`` ("together", "alone" or "joining"), ``size`` (number of images, None for all), ``n_fits``, ``made``, ``kept``.
-    """
-    rows = []
-    for name in ("together", "alone"):
-        fits = [one for each in recordings for one in (each.joint if name == "together" else each.alone).values()]
-        rows.append(_updates(name, None, [one.attrs for one in fits]))
+    """Return for every kind of fit, and number of images (None for all), the median numbers of updates made and kept."""
+    kinds = {"together": [each.joint for each in recordings], "alone": [each.alone for each in recordings]}
+    rows = [_updates(name, None, [one.attrs for each in some for one in each.values()]) for name, some in kinds.items()]
     few = [one for each in recordings for one in each.joining.values()]
     for size in sorted({int(size) for one in few for size in one["size"].to_numpy()}):
         at_size = [one.sel(size=size) for one in few if size in one["size"]]

@@ -1,4 +1,4 @@
-"""Verdicts of several runs: each by itself, and all recordings together with the mouse as the unit."""
+"""Add analyses to a finished run, each kept as soon as it is done, and judge claims by the findings of one or several runs."""
 
 import hashlib
 import json
@@ -197,17 +197,6 @@ def _update_summary(run: Path, found: dict[str, AnalysisRecord]) -> None:
 def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Recording, ...] = ()) -> Decoded:
     """Read a finished study as analyses take it: the same recording, the same split, and the towers that were fitted.
 
-    Parameters
-    ----------
-    run
-        The directory of a finished study.
-    recording
-        The very recording that was studied.
-    device
-        "cpu" or "cuda".
-    others
-        Recordings of the same neurons under other conditions.
-
     Raises
     ------
     DataError
@@ -267,7 +256,7 @@ class JudgedRuns:
     across
         The findings over recordings; None where the runs are not of different recordings decoded with one preset.
     guessed
-        Which animals were taken from names of recordings, in words; empty where all are stated, or nothing is combined.
+        Which animals were guessed from names of recordings, in words; empty where all are stated, or nothing is combined.
     """
 
     verdicts: dict[str, dict[str, Verdict]]
@@ -278,10 +267,7 @@ class JudgedRuns:
 def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     """Judge every claim for every run, and for all recordings together where the runs differ in the recording alone.
 
-    Parameters
-    ----------
-    runs
-        Finished, interpreted runs; one given twice counts once.
+    A run given twice counts once.
 
     Raises
     ------

@@ -24,16 +24,10 @@ MEASURES = ("top1", "top5", "mean_log_rank", "median_rank")
 
 @dataclass(frozen=True, eq=False)
 class JudgedDecoders:
-    """Everything that follows from the scores.
+    """A row per decoder, kind of query and direction; accuracy against gallery size; and paired differences dina − rival.
 
-    Parameters
-    ----------
-    rows
-        One per decoder, kind of query and direction.
-    gallery_size
-        Accuracy against gallery size, axes (decoder, queries, gallery_size); None where nothing could be scored.
-    comparisons
-        Paired differences dina − rival, axes (rival, queries); None without dina.
+    ``gallery_size`` has the axes (decoder, queries, gallery_size) and is None where nothing could be scored; ``comparisons``
+    has the axes (rival, queries) and is None without dina.
     """
 
     rows: tuple[DecodingRow, ...]
@@ -44,19 +38,10 @@ class JudgedDecoders:
 def judge_decoders(
     decoders: Sequence[DecoderScores], seed: int, n_resamples: int, corrections: Sequence[str] = ()
 ) -> JudgedDecoders:
-    """Judge, compare and tabulate decoders that were scored on the same test images.
+    """Judge, compare and tabulate decoders that were scored on the same test images, in the order of the table.
 
-    Parameters
-    ----------
-    decoders
-        In the order of the table.
-    seed
-        Of bootstraps and permutations.
-    n_resamples
-        Their number.
-    corrections
-        Names in `dina.retrieval.hubness.CORRECTIONS`; each gives every decoder of images a further row, which takes no part
-        in comparisons.
+    Each of ``corrections`` (names in `dina.retrieval.hubness.CORRECTIONS`) gives every decoder of images a further row, which
+    takes no part in comparisons.
     """
     judged = [*decoders, *_corrected(decoders, corrections)]
     places = [(decoder, kind, direction) for decoder in judged for kind in QUERY_KINDS for direction in DIRECTIONS]

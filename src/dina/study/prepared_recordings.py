@@ -30,29 +30,16 @@ class SplitPairs:
     test: Pairs
 
     @classmethod
-    def of(
-        cls,
-        recording: Recording,
-        train: Int[np.ndarray, "n_train"],
-        validation: Int[np.ndarray, "n_validation"],
-        test: Int[np.ndarray, "n_test"],
-    ) -> "SplitPairs":
+    def of(cls, recording: Recording, train: _Ids, validation: _Ids, test: _Ids) -> "SplitPairs":
         """Make the pairs of the images of each part; mean and deviation of each neuron come from training trials alone."""
         standardiser = learn_standardiser(recording, train)
         return cls(*(make_pairs(recording, ids, standardiser) for ids in (train, validation, test)))
 
 
 def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds: Sequence[int]) -> list[Split]:
-    """Draw splits of the images, jointly for all recordings; images that are near-identical in any of them stay together.
+    """Draw one split of the images for each seed, jointly for all recordings of one image set.
 
-    Parameters
-    ----------
-    recordings
-        One or several of one image set, which may have other pixels under another condition.
-    settings
-        Fractions of images, and what counts as near-identical.
-    seeds
-        One for each split.
+    Images that are near-identical in any of the recordings (pixels may differ between conditions) stay together.
     """
     # most recordings hold the same pixels, and grouping them takes a while
     different = {hashlib.sha256(np.ascontiguousarray(each.images).data).digest(): each.images for each in recordings}
@@ -62,21 +49,14 @@ def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds:
 
 
 MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
+_Ids = Int[np.ndarray, "n_ids"]
 
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """Quality of a recording.
+    """Quality of a recording: arrays for ``quality.nc``, medians and power law for ``summary.json``, and warnings in words.
 
-    Parameters
-    ----------
-    dataset
-        Per neuron, per stimulus and per rank, as written to ``quality.nc``; attributes ``reason_<name>`` say why a
-        variable is absent.
-    numbers
-        Medians over neurons and the power law, for ``summary.json``; None where they cannot be had.
-    warnings
-        What a reader should know before believing a decoder, one sentence each.
+    Attributes ``reason_<name>`` of the dataset say why a variable is absent; numbers that cannot be computed are None.
     """
 
     dataset: xr.Dataset
@@ -108,12 +88,7 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
 def assess_quality(recording: Recording, seed: int) -> Quality:
     """Measure the quality of a recording over all its trials; no decoder sees these numbers.
 
-    Parameters
-    ----------
-    recording
-        Any; what repeats are needed for is left out, with a reason, where there are none.
-    seed
-        Of the swaps of repeats and of the bootstrap.
+    What needs repeats is left out, with a reason, where there are none. ``seed`` is that of swapped repeats and the bootstrap.
     """
     responses, stimulus = recording.responses, recording.stimulus_id
     constant = responses.max(axis=0) == responses.min(axis=0)
@@ -176,23 +151,10 @@ def _warnings(constant: np.ndarray, numbers: Mapping[str, Any]) -> tuple[str, ..
 
 
 def gallery_dataset(recording: Recording, test: Int[np.ndarray, "n_test"]) -> xr.Dataset:
-    """Return the shown test images as 8-bit thumbnails with identity and label.
+    """Return the shown test images as 8-bit thumbnails with identity and label, which is "" where unknown.
 
     The pixel values of the whole gallery are stretched together to 0 … 255, so that contrasts stay comparable;
-    8-bit images stay as they are.
-
-    Parameters
-    ----------
-    recording
-        Where the images are from.
-    test
-        Ids of the test images, shape ``(n_test,)``.
-
-    Returns
-    -------
-    dataset
-        ``thumbnail`` (gallery, thumbnail_height, thumbnail_width[, colour]), ``stimulus_id`` and ``label``
-        (gallery); label is "" where unknown.
+    8-bit images are not changed.
     """
     shown = test[np.isin(test, recording.stimulus_id)]
     pixels = recording.images[shown]

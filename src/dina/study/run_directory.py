@@ -51,18 +51,8 @@ class _HasTable(Protocol):
 class AnalysisRecord:
     """What a run holds of one analysis, in ``results/interpretation/<name>.*`` and in ``summary.json``.
 
-    Parameters
-    ----------
-    findings
-        Its statistics; empty where it could not be carried out.
-    reason
-        Why it could not be; None where it could.
-    others
-        Fingerprints, sorted, of the recordings under other conditions that it was given, if it reads any.
-    settings
-        Its settings where they were not the defaults, by name.
-    dataset
-        Its arrays; None where it could not be carried out, or where only the findings were read.
+    ``reason`` says why it could not be carried out; then there are no findings and no dataset. ``others`` are the sorted
+    fingerprints of recordings under other conditions, ``settings`` those that are not the defaults.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -101,17 +91,9 @@ class AnalysisRecord:
             raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error
 
     def write(self, run: Path, name: str, result: AnalysisResult | None = None) -> None:
-        """Write the files of an analysis, each whole or not at all, ``<name>.json`` last.
+        """Write ``<name>.nc``, ``<name>.csv`` if the result is a table too, and ``<name>.json`` last, each whole or not at all.
 
-        Parameters
-        ----------
-        run
-            The run directory.
-        name
-            Of the analysis.
-        result
-            Written as ``<name>.nc`` and, if it is a table too, as ``<name>.csv``; None where there is only a reason, in whose
-            place no arrays of an earlier attempt stay.
+        Without a result, arrays of an earlier attempt are removed.
         """
         folder = run / INTERPRETATION
         if result is None:
@@ -128,13 +110,7 @@ class AnalysisRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory, read file by file as it is asked for; what is absent stays absent, and no model is touched.
-
-    Parameters
-    ----------
-    path
-        The run directory.
-    """
+    """A run directory; each file is read when it is first used, and no model is touched."""
 
     path: Path
 
@@ -268,10 +244,9 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """Open a run directory; each file is read when it is first asked for, and anything but ``summary.json`` may be absent.
+    """Open a run directory; each file is read when it is first used, and anything but ``summary.json`` may be absent.
 
-    Only files at fixed places below ``path`` are opened. A file that cannot be read as what its name says raises
-    `dina.checks.DataError` then.
+    Only files at fixed places below ``path`` are opened; one that cannot be read raises `dina.checks.DataError` then.
 
     Raises
     ------

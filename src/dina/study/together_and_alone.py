@@ -42,17 +42,7 @@ FEWEST_VALIDATION = 6
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """One fold of images and one seed of training.
-
-    Parameters
-    ----------
-    fold, repeat
-        Numbers of the split and of the training on it.
-    split
-        Of image identities, for all recordings.
-    seed
-        Of training.
-    """
+    """One split of the images (a fold), the same for all recordings, and one training on it with a seed (a repeat)."""
 
     fold: int
     repeat: int
@@ -77,16 +67,9 @@ def file_name_of(recording: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class TogetherFits:
-    """All fits of a study of several recordings, each kept in a file as soon as it is done.
+    """All fits of a study of several recordings in the run directory ``folder``, each kept in a file as soon as it is done.
 
     A fit whose file is there is left alone; one that was stopped goes on from its checkpoint.
-
-    Parameters
-    ----------
-    recordings, settings, device
-        As `dina.study.run_study` takes them.
-    folder
-        The run directory.
     """
 
     recordings: Sequence[Recording]
@@ -127,8 +110,7 @@ class TogetherFits:
     def fit_alone(self, recording: Recording, of: Round) -> None:
         """Fit the same towers on one recording alone, and write how it decodes and how similar maps are before training.
 
-        It gets as many updates as all recordings together. Every recording begins with other random weights: towers
-        that begin the same would end the same.
+        Every recording begins with other random weights: towers that begin the same would end the same.
         """
         path = of.path(self.folder, "alone", recording.name)
         if path.is_file():
@@ -145,9 +127,8 @@ class TogetherFits:
     def fit_joining(self, recording: Recording, others: Sequence[Recording], of: Round) -> None:
         """Let a recording join what the others have learnt together, with few images, beside the same images alone.
 
-        An image counts as one of the few whether it is used for training (four of five) or for validation. Larger sets
-        contain the smaller ones. Mean and deviation of the neurons come from the few training images, too. Sizes that the
-        recording does not have are left out.
+        Images for training (four of five) and for validation both count. Larger sets contain the smaller ones; sizes that the
+        recording does not have are left out. Mean and deviation of the neurons come from the few training images, too.
         """
         path = of.path(self.folder, "joining", recording.name)
         orders = _orders(recording, of)
@@ -175,20 +156,15 @@ class TogetherFits:
 
     def read(self, rounds: Sequence[Round]) -> list[RecordingRounds]:
         """Read what was written about every recording, by fold and seed; what is not there is left out."""
-        kept = []
-        for each in self.recordings:
-            joint, alone, joining = (_read(rounds, self.folder, kind, each.name) for kind in ("joint", "alone", "joining"))
-            kept.append(RecordingRounds(each.name, joint, alone, joining, each.animal))
-        return kept
+        kinds = ("joint", "alone", "joining")
+        kept = [(each, *(_read(rounds, self.folder, kind, each.name) for kind in kinds)) for each in self.recordings]
+        return [RecordingRounds(each.name, joint, alone, joining, each.animal) for each, joint, alone, joining in kept]
 
     def _sizes(self, of: Round) -> list[int]:
         return [_n_train(recording, of.split) for recording in self.recordings]
 
     def preset_settings(self, n_images: Sequence[int], together: Sequence[int]) -> PresetSettings:
-        """Return the settings of a fit with these numbers of training images, beside a fit of ``together``.
-
-        Fits that are compared may make as many updates, see `with_updates`.
-        """
+        """Return the settings of a fit on so many training images, with as many updates as a fit on ``together``."""
         preset = dina_settings(self.settings.preset, self.settings.dina)
         if PRESETS[self.settings.preset].has_closed_form_start:
             return preset
@@ -205,17 +181,7 @@ class TogetherFits:
 def study_together(
     recordings: Sequence[Recording], settings: TogetherSettings, device: str, folder: Path, timings: Timings
 ) -> None:
-    """Do the whole study of several recordings in ``folder``, from the splits to ``summary.json``.
-
-    Parameters
-    ----------
-    recordings, settings, device
-        As `dina.study.run_study` takes them.
-    folder
-        The run directory.
-    timings
-        Of the steps.
-    """
+    """Do the whole study of several recordings in the run directory ``folder``, from the splits to ``summary.json``."""
     with timings.of("split"):
         rounds = draw_rounds(recordings, settings)
         for each in rounds:
@@ -229,22 +195,15 @@ def study_together(
         found = compare_together_and_alone(kept, settings.seed, settings.evaluation.n_resamples)
         for name, dataset in found.datasets().items():
             write_dataset(folder / RESULTS / f"{name}.nc", dataset)
-        splits = [
-            {"fold": each.fold, "sha256": each.split.sha256(), "n_test": len(each.split.test)}
-            for each in rounds
-            if each.repeat == 0
-        ]
-        described = [
-            describe_recording(each)
-            | {"mouse": found.mice[each.name], "findings": [finding.to_json() for finding in found.by_recording[each.name]]}
-            for each in recordings
-        ]
+        folds = [each for each in rounds if each.repeat == 0]
+        findings = {name: [finding.to_json() for finding in some] for name, some in found.by_recording.items()}
+        of_each = [{"mouse": found.mice[each.name], "findings": findings[each.name]} for each in recordings]
         summary = {
             "dina_version": __version__,
             "preset": settings.preset,
-            "recordings": described,
+            "recordings": [describe_recording(one) | more for one, more in zip(recordings, of_each, strict=True)],
             "animals_from_names": explain_guesses({each.name: each.animal for each in recordings}),
-            "splits": splits,
+            "splits": [{"fold": one.fold, "sha256": one.split.sha256(), "n_test": len(one.split.test)} for one in folds],
         }
         write_json(folder / SUMMARY, summary | found.to_json() | {"updates": count_updates(kept)})
 

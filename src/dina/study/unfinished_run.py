@@ -40,16 +40,8 @@ def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
 def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator[Path]:
     """Give the folder to work in, ``RUN.partial``; on success rename it to ``RUN``, checksums written last.
 
-    If an unfinished study of the same identity is there, its folder is given as it was left.
-
-    Parameters
-    ----------
-    run
-        Where the finished study is to be.
-    identity
-        What decides the results: recording, settings, versions, device, threads.
-    force
-        Whether an existing run, or an unfinished one of another identity, may be replaced.
+    If an unfinished study of the same identity (recording, settings, versions, device, threads) is there, its folder is given
+    as it was left. ``force`` allows to replace an existing run, or an unfinished one of another identity.
 
     Raises
     ------
