@@ -26,8 +26,9 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choi
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computation; by default all cores.")]
 Features = Annotated[
-    Path | None, typer.Option(metavar="FILE.npy", help="Features of the images, a row for each, for objectives that need them.")
+    Path | None, typer.Option(metavar="FILE.npy", help="A row of features per image, for objectives that need it.")
 ]
+Images = Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 
 
@@ -47,7 +48,7 @@ def study(
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
-    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    images: Images = None,
     features: Features = None,
 ) -> None:
     """Decode a recording beside all rivals, and write a report; of several recordings, do as dina joint does.
@@ -78,7 +79,7 @@ def joint(
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
-    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the files.")] = None,
+    images: Images = None,
 ) -> None:
     """Decode several recordings with one image tower, and let each join the others with few images.
 
@@ -104,7 +105,7 @@ def objectives(
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
-    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    images: Images = None,
     features: Features = None,
 ) -> None:
     """Train the same towers with every objective, and say whether a low-level bias is made by the contrastive one.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dina.cli.commands import SOURCE, Device, Threads
+from dina.cli.commands import SOURCE, Device, Images, Threads
 from dina.cli.process import choose_device, set_threads
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def interpret(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")] = None,
     names: Annotated[list[str] | None, typer.Argument(metavar="[ANALYSES]", help="By default all that are not slow.")] = None,
     recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
-    images: Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")] = None,
+    images: Images = None,
     others: Annotated[
         list[str] | None,
         typer.Option("--with", metavar="RECORDING", help="The same images under another condition; may be repeated."),

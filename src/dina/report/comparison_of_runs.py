@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,24 +16,18 @@ from matplotlib.ticker import MaxNLocator
 from dina.artifacts import write_text
 from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.parts import Table
-from dina.figures.style import COLOURS, DecoderStyle, style_of
+from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
 from dina.figures.words import DASH, number, percent, signed
 
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}
-WORDS = {"averaged": "averaged responses", "single_trial": "single trials"}
+SHORT = {"averaged": "averaged", "single_trial": "single trial"}
 GAP = 0.7  # between recordings or splits, in rows
 ROW_MM, ROOM_MM = 6.5, 24
 
 
 @in_style
 def draw_compared_runs(comparison: xr.Dataset) -> Figure:
-    """Draw the decoders of several runs, one line each; those of one recording and split stand together.
-
-    Parameters
-    ----------
-    comparison
-        From `dina.study.compared_runs.compare_runs`.
-    """
+    """Draw the decoders of `compare_runs`, one line each; those of one recording and split stand together."""
     styles = _styles(comparison)
     tasks = comparison["task"].to_numpy()
     order = np.argsort(tasks, kind="stable")
@@ -84,17 +79,14 @@ def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[Decoder
     right.set_xlabel("difference to the decoder in bold\n(percentage points)")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        finish_axes(axes, "x")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+        finish_axes(axes, "x", has_named_rows=True)
+    look: Any = {"ha": "center", "va": "center", "fontsize": 7, "color": COLOURS["muted"][0], "backgroundcolor": "white"}
     for mark in place[is_reference]:
-        right.text(
-            0, mark, " reference ", ha="center", va="center", fontsize=7, color=COLOURS["muted"][0], backgroundcolor="white"
-        )
+        right.text(0, mark, " reference ", **look)
     ink, paper = COLOURS["ink"][0], COLOURS["paper"][0]
     handles = [
         Line2D([], [], linestyle="", marker="o", color=ink, markerfacecolor=ink if kind == "averaged" else paper, label=text)
-        for kind, text in WORDS.items()
+        for kind, text in QUERIES.items()
     ]
     handles.append(Line2D([], [], linestyle="", marker="|", color=COLOURS["chance"][0], markersize=7, label="chance"))
     left.figure.legend(handles=handles, loc="outside upper right", ncols=3, handletextpad=0.2)
@@ -105,23 +97,13 @@ def _short(words: str) -> str:
     return printable if len(printable) <= 38 else printable[:37] + "…"
 
 
-QUERIES = {"averaged": "averaged", "single_trial": "single trial"}
-MARKS = {"templates": " †", "truth": " ‡"}
-
-
 def comparison_table(comparison: xr.Dataset) -> Table:
-    """Return the table of several runs: accuracies with intervals, paired differences, q-values.
-
-    Parameters
-    ----------
-    comparison
-        From `dina.study.compared_runs.compare_runs`.
-    """
-    heads = [f"{words}, {what}" for words in QUERIES.values() for what in ("top-1", "minus reference", "q")]
+    """Return the table of several runs: accuracies with intervals, paired differences, q-values."""
+    heads = [f"{words}, {what}" for words in SHORT.values() for what in ("top-1", "minus reference", "q")]
     rows = []
     for entry in range(comparison.sizes["entry"]):
         one = comparison.isel(entry=entry)
-        cells = [cell for queries in QUERIES for cell in _cells(one.sel(queries=queries))]
+        cells = [cell for queries in SHORT for cell in _cells(one.sel(queries=queries))]
         galleries = {int(size) for size in one["n_gallery"].to_numpy() if math.isfinite(size)}
         rows.append((entry_words(one), *cells, " / ".join(map(str, sorted(galleries))) or DASH))
     caption = "Which image was shown? Top-1 accuracy in %, and paired differences in percentage points, with 95\u202f% intervals."
@@ -136,33 +118,14 @@ def entry_words(one: xr.Dataset) -> str:
 
 
 def _cells(one: xr.Dataset) -> tuple[str, str, str]:
-    value, low, high, minus, minus_low, minus_high, q_value = (
-        float(one[name])
-        for name in (
-            "top1",
-            "top1_low",
-            "top1_high",
-            "top1_difference",
-            "top1_difference_low",
-            "top1_difference_high",
-            "top1_q_value",
-        )
-    )
-    own = DASH if math.isnan(value) else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-    paired = (
-        DASH if math.isnan(minus) else f"{signed(100 * minus, 1)} [{signed(100 * minus_low, 1)}, {signed(100 * minus_high, 1)}]"
-    )
-    return own, paired, number(q_value, 2)
+    value, low, high = (100 * float(one[f"top1{end}"]) for end in ("", "_low", "_high"))
+    accuracy = DASH if math.isnan(value) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    minus, *ends = (signed(100 * float(one[f"top1_difference{end}"]), 1) for end in ("", "_low", "_high"))
+    return accuracy, minus if minus == DASH else f"{minus} [{', '.join(ends)}]", number(float(one["top1_q_value"]), 2)
 
 
 def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
-    """Return what a reader must know beside the table: chance, pairing, marks, and how the runs differ.
-
-    Parameters
-    ----------
-    comparison
-        From `dina.study.compared_runs.compare_runs`.
-    """
+    """Return remarks for the reader of the table: chance, pairing, marks, and how the runs differ."""
     chances = sorted({float(chance) for chance in comparison["chance_top1"].to_numpy().ravel() if math.isfinite(chance)})
     references = [entry_words(comparison.isel(entry=i)).removesuffix(" (reference)") for i in _references(comparison)]
     n_tasks = len(references)
@@ -177,12 +140,11 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
             " differ by the data as well as by the decoder."
         )
     reads = {str(word) for word in comparison["reads"].to_numpy()}
-    lines += ["† reads responses to the very images of the gallery: a reference level, not a rival."] * ("templates" in reads)
-    lines += ["‡ knows the simulation: the bound for its family."] * ("truth" in reads)
+    lines += [remark for kind, remark in REMARKS.items() if kind in reads]
     lines += _empty(comparison)
     first = str(comparison["run"].to_numpy()[0])
-    told = json.loads(str(comparison.attrs["differs"]))
-    return (*lines, *(f"{run} differs from {first} in: {what}." for run, what in told.items()))
+    changes = json.loads(str(comparison.attrs["differs"]))
+    return (*lines, *(f"{run} differs from {first} in: {change}." for run, change in changes.items()))
 
 
 def _empty(comparison: xr.Dataset) -> list[str]:
@@ -190,9 +152,9 @@ def _empty(comparison: xr.Dataset) -> list[str]:
     missing: dict[tuple[str, str], list[str]] = {}
     for entry in range(comparison.sizes["entry"]):
         one = comparison.isel(entry=entry)
-        told = {words: str(one["reason"].sel(queries=queries).item()) for queries, words in QUERIES.items()}
-        empty = {words: reason for words, reason in told.items() if reason}
-        where = "" if len(empty) == len(QUERIES) else ", ".join(empty)
+        known = {words: str(one["reason"].sel(queries=queries).item()) for queries, words in SHORT.items()}
+        empty = {words: reason for words, reason in known.items() if reason}
+        where = "" if len(empty) == len(SHORT) else ", ".join(empty)
         for reason in dict.fromkeys(empty.values()):
             missing.setdefault((where, reason), []).append(entry_words(one))
     return [
@@ -218,20 +180,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_comparison(comparison: xr.Dataset, folder: Path) -> tuple[Path, ...]:
-    """Write ``comparison.csv``, ``comparison.md`` and ``comparison.svg``.
-
-    Parameters
-    ----------
-    comparison
-        From `dina.study.compared_runs.compare_runs`.
-    folder
-        Made if it is not there.
-
-    Returns
-    -------
-    paths
-        Of the three files.
-    """
+    """Write ``comparison.csv``, ``comparison.md`` and ``comparison.svg`` into a folder, which is made, and return their paths."""
     texts = {
         "csv": comparison.to_dataframe().reset_index().drop(columns="entry").to_csv(index=False, lineterminator="\n"),
         "md": comparison_markdown(comparison),

@@ -69,15 +69,7 @@ def _at_quantiles(ordered: np.ndarray) -> list[int]:
 
 
 def make_examples(scored: Scored, gallery: xr.Dataset) -> list[Example]:
-    """Return the examples of one decoder and one kind of query.
-
-    Parameters
-    ----------
-    scored
-        Scores and targets of the decoder.
-    gallery
-        Thumbnails, ids and labels of the images that the scores' gallery axis counts.
-    """
+    """Return the examples of one decoder and one kind of query; ``gallery`` holds thumbnails, ids and labels of the images."""
     scores, target = scored.scores, scored.target.astype(np.int64)
     rank = target_ranks(scores, target)
     chosen = choose_queries(scores, target)

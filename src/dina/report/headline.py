@@ -22,17 +22,17 @@ class Tile:
 def headline(run: Run) -> list[str]:
     """Return the answer: how well, of how many, against chance, the best rival and the ideal observer."""
     rows = run.select("averaged")
-    own = next((row for row in rows if row.decoder == "dina"), None)
-    if own is None or own.top1 is None:
-        reason = (own.reason if own is not None else None) or "the study holds no result for it"
+    dina = next((row for row in rows if row.decoder == "dina"), None)
+    if dina is None or dina.top1 is None:
+        reason = (dina.reason if dina is not None else None) or "the study holds no result for it"
         return [f"How well dina reads the images out of this population could not be measured: {reason}", *_reference_only(run)]
     n_neurons = run.summary.get("recording", {}).get("n_neurons")
     neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "the population"
     sentences = [
-        f"From the averaged responses of {neurons}, dina names the right image out of {own.n_gallery} in {percent(own.top1)} of cases"
-        f" (95\u202f% interval {interval(own.top1_low, own.top1_high)}); guessing would give {percent(own.chance_top1)}."
+        f"From the averaged responses of {neurons}, dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
+        f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
-    against = [text for text in (_against_rival(run, rows, own), _against_observer(run, rows, own)) if text]
+    against = [text for text in (_against_rival(run, rows, dina), _against_observer(run, rows, dina)) if text]
     return [*sentences, " ".join([*against, _single_trials(run)]).strip()]
 
 
@@ -74,7 +74,7 @@ def _observer(rows: list[DecodingRow]) -> DecodingRow | None:
     return next((row for row in rows if row.decoder == "ideal_observer"), None)
 
 
-def _against_rival(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
+def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     rival = best_rival(run, rows)
     if rival is None:
         return ""
@@ -83,20 +83,15 @@ def _against_rival(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
     if paired is None:
         return sentence + "."
     value, low, high = paired
-    if low > 0:
-        verdict = "dina is better"
-    elif high < 0:
-        verdict = "the rival is better"
-    else:
-        verdict = "these data do not tell the two apart"
+    verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not tell the two apart"
     return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95\u202f% interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
 
 
-def _against_observer(run: Run, rows: list[DecodingRow], own: DecodingRow) -> str:
+def _against_observer(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     observer = _observer(rows)
-    if observer is None or not observer.top1 or own.top1 is None:
+    if observer is None or not observer.top1 or dina.top1 is None:
         return ""
-    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)}; dina gets {own.top1 / observer.top1:.2f} of that."
+    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)}; dina gets {dina.top1 / observer.top1:.2f} of that."
 
 
 def _single_trials(run: Run) -> str:

@@ -88,12 +88,8 @@ def commands(run: Run) -> tuple[str, ...]:
     """Return the command lines that repeat the study and redraw the page."""
     command = run.summary.get("command")
     seed = run.summary.get("split", {}).get("seed")
-    again = (
-        str(command)
-        if command
-        else "dina study RECORDING --study study.toml --out NEW_RUN" + (f" --seed {seed}" if isinstance(seed, int) else "")
-    )
-    return (again, "dina report RUN")
+    again = "dina study RECORDING --study study.toml --out NEW_RUN" + (f" --seed {seed}" if isinstance(seed, int) else "")
+    return (str(command) if command else again, "dina report RUN")
 
 
 def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:

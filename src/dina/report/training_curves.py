@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import interval, number, percent
@@ -23,29 +23,14 @@ def draw_training(
     chance: float | None,
     chosen_epoch: int | None,
 ) -> Figure:
-    """Draw losses and validation accuracy per epoch.
-
-    Parameters
-    ----------
-    epoch
-        Number of each epoch.
-    losses
-        Name → loss per epoch in nats; NaN where it was not measured.
-    accuracies
-        Name → fraction per epoch; NaN where it was not measured.
-    chance
-        Chance level of the accuracies, or None if unknown.
-    chosen_epoch
-        The epoch whose towers were kept, or None if unknown.
-    """
+    """Draw losses (nats) and accuracies (fractions) per epoch by name, NaN where not measured, and the epoch that was kept."""
     n_panels = bool(losses) + bool(accuracies)
     figure = new_figure(130, 12 + 50 * n_panels)
     panels = list(figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0])
     for axes in panels:
         if chosen_epoch is not None:
-            axes.axvline(
-                chosen_epoch, color=COLOURS["muted"][0], linewidth=0.8, linestyle=(0, (1, 1)), label=f"kept: epoch {chosen_epoch}"
-            )
+            dotted: Any = {"color": COLOURS["muted"][0], "linewidth": 0.8, "linestyle": (0, (1, 1))}
+            axes.axvline(chosen_epoch, label=f"kept: epoch {chosen_epoch}", **dotted)
     remaining = iter(panels)
     if losses:
         axes = next(remaining)
@@ -55,7 +40,7 @@ def draw_training(
         axes = next(remaining)
         _draw_lines(axes, epoch, accuracies, 100.0)
         if chance is not None:
-            axes.axhline(100 * chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, label="chance")
+            axes.axhline(100 * chance, label="chance", **CHANCE_LINE)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("accuracy (%)")
     for axes in panels:
@@ -71,16 +56,9 @@ def _draw_lines(axes: Axes, epoch: np.ndarray, lines: Mapping[str, np.ndarray], 
     for name, values in lines.items():
         seen = np.isfinite(values)
         is_training = "train" in name
-        axes.plot(
-            epoch[seen],
-            scale * values[seen],
-            label=name,
-            color=COLOURS["muted" if is_training else "dina"][0],
-            linestyle=(0, (3, 1)) if is_training else "-",
-            linewidth=1.1 if is_training else 1.8,
-            marker="o" if seen.sum() < 40 else None,
-            markersize=2.5,
-        )
+        colour, line, width = ("muted", (0, (3, 1)), 1.1) if is_training else ("dina", "-", 1.8)
+        look: Any = {"color": COLOURS[colour][0], "linestyle": line, "linewidth": width, "markersize": 2.5}
+        axes.plot(epoch[seen], scale * values[seen], label=name, marker="o" if seen.sum() < 40 else None, **look)
 
 
 MAX_ROWS = 24
@@ -88,8 +66,8 @@ MAX_ROWS = 24
 
 def training(run: Run) -> Section:
     """Show training curves with epochs done of the budget, and accuracy before and after."""
-    told = run.summary.get("training")
-    facts: dict[str, Any] = told if isinstance(told, dict) else {}
+    known = run.summary.get("training")
+    facts: dict[str, Any] = known if isinstance(known, dict) else {}
     tables = _before_and_after(run)
     if not run.history:
         missing = (f"There are no training curves: {facts.get('reason') or 'nothing was trained in this run.'}",)
@@ -108,39 +86,24 @@ def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
     chance = 1 / n_validation if isinstance(n_validation, int) and n_validation > 0 else None
     chosen = facts.get("chosen_epoch")
     of = f" among the {n_validation:,} validation images (chance {percent(chance)})" if chance is not None else ""
-    return [
-        FigurePart(
-            "training",
-            draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None),
-            f"Training curves up to epoch {int(epoch[-1])}. Accuracy is top-1{of}. Validation decides which epoch is kept; the test"
-            " images take no part.",
-            f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table.",
-            _history_table(run, epoch),
-        )
-    ]
+    caption = (
+        f"Training curves up to epoch {int(epoch[-1])}. Accuracy is top-1{of}. Validation decides which epoch is kept; the test"
+        " images take no part."
+    )
+    spoken = f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table."
+    drawing = draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None)
+    return [FigurePart("training", drawing, caption, spoken, _history_table(run, epoch))]
 
 
 def _before_and_after(run: Run) -> list[Table]:
-    before = {
-        row.queries: row for row in run.rows if row.decoder == "dina_before_training" and row.direction == "image_from_response"
-    }
     rows = []
     for queries, words in QUERIES.items():
-        for name, row in (
-            ("before", before.get(queries)),
-            ("after", next((r for r in run.select(queries) if r.decoder == "dina"), None)),
-        ):
-            if row is not None and queries in before:
-                rows.append(
-                    (
-                        name + " contrastive training",
-                        words,
-                        percent(row.top1),
-                        interval(row.top1_low, row.top1_high),
-                        percent(row.chance_top1),
-                        number(row.n_gallery),
-                    )
-                )
+        known = {row.decoder: row for row in run.select(queries)}
+        for name, decoder in (("before", "dina_before_training"), ("after", "dina")):
+            if decoder in known and "dina_before_training" in known:
+                row = known[decoder]
+                accuracy = (percent(row.top1), interval(row.top1_low, row.top1_high), percent(row.chance_top1))
+                rows.append((f"{name} contrastive training", words, *accuracy, number(row.n_gallery)))
     columns = ("dina", "queries", "top-1", "95\u202f% interval", "chance", "gallery size")
     return [Table("Test accuracy before and after contrastive training.", columns, tuple(rows), n_words=2)] if rows else []
 
@@ -148,10 +111,8 @@ def _before_and_after(run: Run) -> list[Table]:
 def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
     """Say how many epochs were done of how many allowed, why training ended, and which epoch was kept."""
     done, budget, chosen = (facts.get(key) for key in ("epochs_done", "epochs_budget", "chosen_epoch"))
-    sentences = [
-        f"{int(_epochs(history)[-1]) if done is None else done} epochs were trained"
-        + (f" of a budget of {budget}." if budget is not None else ".")
-    ]
+    done = int(_epochs(history)[-1]) if done is None else done
+    sentences = [f"{done} epochs were trained" + (f" of a budget of {budget}." if budget is not None else ".")]
     if facts.get("stop_reason"):
         sentences.append(str(facts["stop_reason"]))
     if chosen is not None:
@@ -171,9 +132,8 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
     names = [name for name in run.history if name != "epoch"]
     rows = tuple((number(float(epoch[i])), *(number(float(run.history[name][i]), 4) for name in names)) for i in places)
     few = " (evenly spaced; all are in history.csv)" if len(places) < len(epoch) else ""
-    return Table(
-        f"Training history{few}; accuracies are fractions, losses in nats.", ("epoch", *map(_words, names)), rows, n_words=0
-    )
+    words = f"Training history{few}; accuracies are fractions, losses in nats."
+    return Table(words, ("epoch", *map(_words, names)), rows, n_words=0)
 
 
 def _words(name: str) -> str:

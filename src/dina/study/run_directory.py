@@ -157,7 +157,7 @@ class Run:
 
     @cached_property
     def interpretation(self) -> dict[str, AnalysisRecord]:
-        """Analysis name → what it found, with its arrays."""
+        """Analysis name → its findings and arrays."""
         return _read_records(self.path / INTERPRETATION, self.summary.get("interpretation", {}))
 
     @cached_property
@@ -205,11 +205,8 @@ class Run:
         DataError
             If the summary or a result was changed or is missing.
         """
-        bad = [
-            f"{name} is {fault}"
-            for name, fault in verify_checksums(self.path).items()
-            if fault != "not listed" and name.startswith((SUMMARY, RESULTS))
-        ]
+        faults = {name: fault for name, fault in verify_checksums(self.path).items() if name.startswith((SUMMARY, RESULTS))}
+        bad = [f"{name} is {fault}" for name, fault in faults.items() if fault != "not listed"]
         if bad:
             raise DataError(
                 f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force."

@@ -208,14 +208,7 @@ def resolve(settings: Settings) -> Settings:
 
 
 def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
-    """Return the settings of a preset with some changed.
-
-    Parameters
-    ----------
-    preset
-        Name in `dina.training.presets.PRESETS`.
-    changes
-        Nested; what is not named stays as the preset prescribes.
+    """Return the settings of a preset with some changed; settings that are not named are those of the preset.
 
     Raises
     ------

@@ -156,9 +156,11 @@ class TogetherFits:
 
     def read(self, rounds: Sequence[Round]) -> list[RecordingRounds]:
         """Read what was written about every recording, by fold and seed; what is not there is left out."""
-        kinds = ("joint", "alone", "joining")
-        kept = [(each, *(_read(rounds, self.folder, kind, each.name) for kind in kinds)) for each in self.recordings]
-        return [RecordingRounds(each.name, joint, alone, joining, each.animal) for each, joint, alone, joining in kept]
+        kept = []
+        for each in self.recordings:
+            joint, alone, joining = (_read(rounds, self.folder, kind, each.name) for kind in ("joint", "alone", "joining"))
+            kept.append(RecordingRounds(each.name, joint, alone, joining, each.animal))
+        return kept
 
     def _sizes(self, of: Round) -> list[int]:
         return [_n_train(recording, of.split) for recording in self.recordings]
