@@ -17,42 +17,21 @@ METHODS = (
     " rank as statistic, and counts the observed assignment (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).",
 )
 
-READING = (
-    (
-        "Top-1 accuracy",
-        "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
-    ),
-    (
-        "Averaged responses and single trials",
-        "An averaged response is the mean over an image's trials, with less noise. A single trial is what the brain itself has to work with.",
-    ),
-    (
-        "Interval",
-        "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would hold the true accuracy. It says nothing about other animals.",
-    ),
-    ("Paired difference", "Comparing two decoders query by query. An interval that leaves out zero tells them apart."),
-    (
-        "Nearest repeat",
-        "Which other response to the same images is most alike? It knows the neurons' own answer to each test image, which a decoder of new images cannot; yet it compares two noisy responses, so it is no upper bound.",
-    ),
-    (
-        "Ideal observer",
-        "In a simulation, the decoder that knows the true responses and their true noise. No decoder that models responses as a function of the image plus noise of one covariance can be better on average, up to chance; others could. It bounds this kind of simulation only.",
-    ),
-    (
-        "Reliability",
-        "How alike a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
-    ),
-    (
-        "Power-law exponent",
-        "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
-    ),
-)
+READING = {
+    "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
+    "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. A single trial is what the brain itself has to work with.",
+    "Interval": "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would hold the true accuracy. It says nothing about other animals.",
+    "Paired difference": "Comparing two decoders query by query. An interval that leaves out zero tells them apart.",
+    "Nearest repeat": "Which other response to the same images is most similar? It knows how the neurons answered each test image, which a decoder of new images cannot; yet it compares two noisy responses, so it is no upper bound.",
+    "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. No decoder that models responses as a function of the image plus noise of one covariance can be better on average, up to chance; others could. It bounds this kind of simulation only.",
+    "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
+    "Power-law exponent": "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
+}
 
 
 def how_to_read() -> Section:
     """Explain the words of the page to a biologist."""
-    table = Table("Words on this page.", ("word", "meaning"), READING, n_words=2)
+    table = Table("Words on this page.", ("word", "meaning"), tuple(READING.items()), n_words=2)
     return Section("reading", "How to read these numbers", tables=(table,))
 
 
@@ -60,26 +39,16 @@ def methods(run: Run) -> Section:
     """Show methods, versions, seed, split checksum and how to repeat the run; settings are shown beneath as text."""
     split = run.summary.get("split", {})
     rows = [] if "dina" in run.environment else [("dina", str(run.summary.get("dina_version", "not recorded")))]
-    rows += [
-        ("seed", str(split.get("seed", "not recorded"))),
-        ("split checksum (SHA-256)", str(split.get("sha256", "not recorded"))),
-    ]
+    facts = {"seed": "seed", "sha256": "split checksum (SHA-256)"}
+    rows += [(words, str(split.get(key, "not recorded"))) for key, words in facts.items()]
     rows += _flat(run.environment)
     tables = [Table("Versions and environment.", ("fact", "value"), tuple(rows), n_words=2)]
     fits = run.summary.get("fits")
-    chosen = (
-        [(f"{style_of(name).label}: {key}", value) for name, fit in fits.items() for key, value in _flat(fit)]
-        if isinstance(fits, dict)
-        else []
-    )
+    known = fits.items() if isinstance(fits, dict) else ()
+    chosen = tuple((f"{style_of(name).label}: {key}", value) for name, fit in known for key, value in _flat(fit))
     if chosen:
         tables.append(
-            Table(
-                "What validation chose, and what else the fits report.",
-                ("decoder and quantity", "value"),
-                tuple(chosen),
-                n_words=2,
-            )
+            Table("Choices by validation, and other reports of the fits.", ("decoder and quantity", "value"), chosen, 2)
         )
     return Section("methods", "Methods, settings and versions", paragraphs=METHODS, tables=tables)
 

@@ -111,7 +111,7 @@ def interpret_run(
 
 
 def read_all(run: Path) -> dict[str, AnalysisRecord]:
-    """Return what every analysis found that the run holds, in the order of the table of analyses."""
+    """Return the findings of every analysis that the run holds, in the order of the table of analyses."""
     read = {name: AnalysisRecord.read(run, name) for name in ANALYSES}
     return {name: one for name, one in read.items() if one is not None}
 

@@ -1,4 +1,4 @@
-"""What a study says of a recording before anything is decoded: its description, its quality, and thumbnails of its images."""
+"""A recording before anything is decoded: description, quality, thumbnails, the split of its images, and pairs of each part."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,9 @@ from dina.statistics.reliability import signal_variance_fraction, split_half_rel
 from dina.statistics.repeats import average_halves
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
 from dina.study.settings import SplitSettings
+
+MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
+_Ids = Int[np.ndarray, "_"]  # each part has another number of images
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +49,6 @@ def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds:
     group = merge_groups([group_near_identical(images, settings.near_identical) for images in different.values()])
     fractions = (settings.validation_fraction, settings.test_fraction)
     return [split_by_stimulus(recordings, group, seed, *fractions) for seed in seeds]
-
-
-MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
-_Ids = Int[np.ndarray, "n_ids"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,6 +108,14 @@ class AnalysisRecord:
         write_json(folder / f"{name}.json", self.to_json())
 
 
+def _json_file(name: str) -> "cached_property[dict[str, Any]]":
+    return cached_property(lambda run: _read_json(run.path / name, optional=True))
+
+
+def _dataset_file(name: str) -> "cached_property[xr.Dataset | None]":
+    return cached_property(lambda run: _read_dataset(run.path / RESULTS / f"{name}.nc"))
+
+
 @dataclass(frozen=True)
 class Run:
     """A run directory; each file is read when it is first used, and no model is touched."""
@@ -119,25 +127,11 @@ class Run:
         """Content of ``summary.json``."""
         return _read_json(self.path / SUMMARY)
 
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Content of ``identity.json``; empty where absent."""
-        return _read_json(self.path / IDENTITY, optional=True)
-
-    @cached_property
-    def split(self) -> dict[str, Any]:
-        """Content of ``split.json``: ids of the images of each part, seed and checksum; empty where absent."""
-        return _read_json(self.path / SPLIT, optional=True)
-
-    @cached_property
-    def environment(self) -> dict[str, Any]:
-        """Content of ``environment.json``; empty where absent."""
-        return _read_json(self.path / ENVIRONMENT, optional=True)
-
-    @cached_property
-    def model(self) -> dict[str, Any]:
-        """Content of ``model.json``, the description of the towers; empty where absent."""
-        return _read_json(self.path / TOWERS_DESCRIBED, optional=True)
+    identity = _json_file(IDENTITY)
+    split = _json_file(SPLIT)
+    environment = _json_file(ENVIRONMENT)
+    model = _json_file(TOWERS_DESCRIBED)
+    """Contents of these files; empty where absent."""
 
     @cached_property
     def settings(self) -> str:
@@ -169,33 +163,12 @@ class Run:
         columns = {name: np.array([_number(record.get(name)) for record in records]) for name in names}
         return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
-    @cached_property
-    def quality(self) -> xr.Dataset | None:
-        """Quality of the recording by neuron, stimulus and rank."""
-        return self._dataset("quality")
-
-    @cached_property
-    def gallery(self) -> xr.Dataset | None:
-        """Thumbnails of the test images."""
-        return self._dataset("gallery")
-
-    @cached_property
-    def gallery_size(self) -> xr.Dataset | None:
-        """Accuracy against gallery size."""
-        return self._dataset("gallery_size")
-
-    @cached_property
-    def comparisons(self) -> xr.Dataset | None:
-        """Paired differences dina − rival."""
-        return self._dataset("comparisons")
-
-    @cached_property
-    def alignment(self) -> xr.Dataset | None:
-        """Similarity of the maps of several recordings."""
-        return self._dataset("alignment")
-
-    def _dataset(self, name: str) -> xr.Dataset | None:
-        return _read_dataset(self.path / RESULTS / f"{name}.nc")
+    quality = _dataset_file("quality")
+    gallery = _dataset_file("gallery")
+    gallery_size = _dataset_file("gallery_size")
+    comparisons = _dataset_file("comparisons")
+    alignment = _dataset_file("alignment")
+    """Arrays of ``results/<name>.nc``; None where absent."""
 
     def check_whole(self) -> None:
         """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.
