@@ -111,7 +111,7 @@ def comparison_table(comparison: xr.Dataset) -> Table:
 
 
 def entry_words(one: xr.Dataset) -> str:
-    """Return how an entry of the table is called: its decoder in words, its run where needed, and a mark for what it reads."""
+    """Return the name of an entry: its decoder in words, its run where needed, and the mark of a reference level."""
     label, decoder, reads = (str(one[name].item()) for name in ("label", "decoder", "reads"))
     words = style_of(decoder, reads).label + label.removeprefix(decoder)
     return words + MARKS.get(reads, "") + (" (reference)" if bool(one["is_reference"].item()) else "")

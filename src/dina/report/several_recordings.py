@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
@@ -34,12 +34,11 @@ def draw_together_and_alone(found: Sequence[Found]) -> Figure:
         (0.15, "top1_joint", COLOURS["dina"][0], "o", "image tower shared by all recordings"),
         (-0.15, "top1_alone", COLOURS["rival"][0], "s", "this recording alone"),
     ):
-        values = [100 * each[key].value for each in found]
-        ends = np.array([[100 * each[key].low, 100 * each[key].high] for each in found])
-        axes.hlines(places + shift, ends[:, 0], ends[:, 1], color=colour, linewidth=1.4)
+        values, low, high = 100 * np.array([[each[key].value, each[key].low, each[key].high] for each in found]).T
+        axes.hlines(places + shift, low, high, color=colour, linewidth=1.4)
         axes.plot(values, places + shift, marker, color=colour, markersize=4.5, linestyle="none", label=label)
     chance = [100 * each["top1_joint"].null_high for each in found]
-    axes.vlines(chance, places - 0.4, places + 0.4, color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)))
+    axes.vlines(chance, places - 0.4, places + 0.4, **CHANCE_LINE)
     axes.set_yticks(places, [str(place + 1) for place in range(len(found))])
     axes.set_ylim(-0.6, len(found) - 0.4)
     axes.set_xlim(left=0)

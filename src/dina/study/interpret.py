@@ -56,10 +56,8 @@ def interpret_run(
 
     Parameters
     ----------
-    run
-        Directory of a finished study.
-    recording
-        The recording that was studied.
+    run, recording
+        Directory of a finished study, and the recording that was studied.
     names
         Rows of `dina.analyses.ANALYSES`; none for all that are not slow and those that read ``others``, if given.
     device, n_threads
@@ -67,8 +65,7 @@ def interpret_run(
     others
         Recordings of the same neurons under other conditions.
     settings
-        Settings of the one analysis that is named, by name, where they are not the defaults. A result with other settings is
-        repeated.
+        Settings of the one named analysis that are not the defaults; a result with other settings is repeated.
     is_slow_wanted
         Whether no names mean all, slow ones too.
     force
@@ -247,16 +244,10 @@ def _read_features(path: Path | None, checksum: str | None, recording: Recording
 
 @dataclass(frozen=True, eq=False)
 class JudgedRuns:
-    """What several runs say about every claim.
+    """Verdicts by run and claim, with several recordings also of "all, n mice", and the findings over recordings.
 
-    Parameters
-    ----------
-    verdicts
-        Run → claim → verdict; with several recordings also "all, n mice".
-    across
-        The findings over recordings; None where the runs are not of different recordings decoded with one preset.
-    guessed
-        Which animals were guessed from names of recordings, in words; empty where all are stated, or nothing is combined.
+    ``across`` is None where the runs are not of different recordings decoded with one preset; ``guessed`` says in words which
+    animals were guessed from names of recordings.
     """
 
     verdicts: dict[str, dict[str, Verdict]]

@@ -75,16 +75,16 @@ class StudySettings(BaseModel):
     preset
         Which towers dina trains; a name in `dina.training.presets.PRESETS`.
     decoders
-        What is fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
+        The decoders that are fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
     split
         How images are divided.
     evaluation
         How decoders are judged.
     dina
-        Settings of the preset; what is not named is as the preset prescribes.
+        Settings of the preset; those that are not named keep its values.
     image_features
         A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
-        need more than pairs. What the file holds is part of what a run is, where it lies is not.
+        need more than pairs. Its content identifies a run, its place does not.
 
     Raises
     ------
@@ -127,7 +127,7 @@ class TogetherSettings(BaseModel):
     evaluation
         How many resamples stand behind intervals.
     dina
-        Settings of the preset; what is not named is as the preset prescribes.
+        Settings of the preset; those that are not named keep its values.
 
     Raises
     ------
