@@ -40,7 +40,12 @@ def carry_out_decoder(
 ) -> None:
     """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone.
 
-    Decoders learn from ``pairs`` alone; ``recording`` gives the truth of a simulation.
+    Parameters
+    ----------
+    name, settings, device, folder
+        Decoder, settings and device of the study, and its run directory.
+    recording, pairs
+        Decoders learn from the pairs alone; the recording gives the truth of a simulation.
 
     Raises
     ------
@@ -87,12 +92,14 @@ def carry_out_dina(
 
     Parameters
     ----------
-    preset, settings, seed, pairs, device, image_features
+    preset, settings, seed, pairs, device
         As `DinaDecoder` takes them; the test pairs are scored only.
     folder
         The run directory; training goes on from the checkpoints in it.
     path
         Where the scores go, as the last file.
+    image_features
+        As `DinaDecoder` takes them.
     """
 
     def make() -> DinaDecoder:
