@@ -59,9 +59,9 @@ def print_report_table(table: "ReportTable", remarks: Iterable[str], style: str 
 def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
     """Print what each analysis found to standard output; those that could not be carried out say why."""
     console = _console(120)
-    table = Table(title="What was found, with 95 % interval and the 95 % range of its null", title_justify="left")
-    table.add_column("analysis")
-    table.add_column("statistic")
+    table = Table(
+        "analysis", "statistic", title="Findings, with 95 % interval and the 95 % range of the null", title_justify="left"
+    )
     for words in ("value", "interval", "null", "n"):
         table.add_column(words, justify="right")
     for analysis, one in found.items():
@@ -77,8 +77,7 @@ def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
 def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
     """Print the answers (run → claim → verdict) to standard output, one column for each run, with the reasons below."""
     console = _console(120)
-    table = Table(title="Which claims do the findings support?", title_justify="left")
-    table.add_column("claim")
+    table = Table("claim", title="Which claims do the findings support?", title_justify="left")
     for run in judged:
         table.add_column(Text(run))
     for name, verdict in next(iter(judged.values()), {}).items():

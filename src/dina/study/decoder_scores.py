@@ -67,8 +67,7 @@ class DecoderScores:
             If the file is not as it was written.
         """
         try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                return cls._from_dataset(opened.load())
+            return cls._from_dataset(xr.load_dataset(path, engine="h5netcdf"))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise DataError(f"results/{path.name} is damaged ({error}). Run the study again.") from error
 

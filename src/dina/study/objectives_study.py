@@ -165,6 +165,5 @@ class _Measurements:
         path = self._path(name, seed)
         if not path.is_file():
             return None
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            found = opened.load()
+        found = xr.load_dataset(path, engine="h5netcdf")
         return found if found.attrs.get("key") == key else None

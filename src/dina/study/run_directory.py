@@ -314,8 +314,7 @@ def _read_dataset(path: Path) -> xr.Dataset | None:
     if not path.is_file():
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
+        return xr.load_dataset(path, engine="h5netcdf")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(
             f"results/{path.name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."

@@ -222,13 +222,8 @@ def draw_rounds(recordings: Sequence[Recording], settings: TogetherSettings) -> 
 
 
 def _read(rounds: Sequence[Round], folder: Path, kind: str, recording: str) -> Mapping[tuple[int, int], xr.Dataset]:
-    found = {}
-    for each in rounds:
-        path = each.path(folder, kind, recording)
-        if path.is_file():
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                found[each.fold, each.repeat] = opened.load()
-    return found
+    paths = {(each.fold, each.repeat): each.path(folder, kind, recording) for each in rounds}
+    return {place: xr.load_dataset(path, engine="h5netcdf") for place, path in paths.items() if path.is_file()}
 
 
 def _n_train(recording: Recording, split: Split) -> int:
@@ -236,7 +231,6 @@ def _n_train(recording: Recording, split: Split) -> int:
 
 
 def _seed_alone(recording: Recording, of: Round) -> int:
-    """Return the seed of a recording that is fitted alone, independent of those of others."""
     return seed_for(of.seed, f"alone {recording.name}")
 
 
@@ -267,13 +261,8 @@ def _judge(towers: AlignedTowers, test: Pairs, seed: int) -> xr.Dataset:
     scores = towers.score(task.queries, task.gallery)
     found = retrieve(scores, task.target, "image_from_response")
     low, high = _null(scores, seed)
-    variables = {
-        "top1": (("query",), found.top(1)),
-        "rank": (("query",), found.rank()),
-        "null_low": ((), low),
-        "null_high": ((), high),
-        **_grams(towers, test),
-    }
+    places = {"top1": (("query",), found.top(1)), "rank": (("query",), found.rank())}
+    variables = {**places, "null_low": ((), low), "null_high": ((), high), **_grams(towers, test)}
     return xr.Dataset(variables, coords={"stimulus_id": (("query",), test.stimulus_id)}, attrs={"n_gallery": found.n_gallery})
 
 

@@ -103,7 +103,7 @@ def _changed(old: Any, new: Any) -> str:
     if words[0] == words[1]:  # both cut before the place where they differ
         words = [_text(old), _text(new)]
         first = next((i for i, pair in enumerate(zip(*words, strict=False)) if len(set(pair)) > 1), min(map(len, words)))
-        words = ["…" * (first > 4) + _cut(text[max(0, first - 4) :]) for text in words]
+        words = ["…" * (first > 4) + _short(text[max(0, first - 4) :]) for text in words]
     return f"{words[0]} there, {words[1]} now"
 
 
@@ -118,10 +118,7 @@ def _text(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return _cut(_text(value))
-
-
-def _cut(text: str) -> str:
+    text = _text(value)
     return text if len(text) <= 24 else text[:12] + "…"
 
 
