@@ -71,7 +71,8 @@ def interpret(
         print_findings(found)
     print_verdicts({run.name: judge_run(run)})
     n_findings = sum(len(one.findings) for one in found.values())
-    print(f"{n_findings} findings of {len(found)} analyses; `dina interpret {run} --findings` prints them.")
+    analyses = "1 analysis" if len(found) == 1 else f"{len(found)} analyses"
+    print(f"{n_findings} findings of {analyses}; `dina interpret {run} --findings` prints them.")
     print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
 
