@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.models.channel_fields import fit_channel_fields
-from dina.models.receptive_fields import FieldProfiles
+from dina.models.receptive_fields import FieldProfiles, fit_channel_fields
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from models.conftest import PlantedFields
 

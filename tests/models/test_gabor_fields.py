@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.models import gabor_fields
-from dina.models.gabor_fields import fit_gabor_fields
-from dina.models.receptive_fields import FieldProfiles
+from dina.models import receptive_fields
+from dina.models.receptive_fields import FieldProfiles, fit_gabor_fields
 from models.conftest import PlantedFields, gabor
 
 
@@ -76,7 +75,7 @@ def test_of_very_many_images_as_many_evenly_spaced_ones_as_allowed_are_used(
     chosen = np.round(np.linspace(0, len(images) - 1, most)).astype(int)
     assert len(np.unique(chosen)) == most
     wanted = fit_gabor_fields(images[chosen], responses[chosen], *others)
-    monkeypatch.setattr(gabor_fields, "MOST_IMAGES", most)
+    monkeypatch.setattr(receptive_fields, "MOST_IMAGES", most)
     for name, values in vars(fit_gabor_fields(images, responses, *others)).items():
         np.testing.assert_array_equal(values, vars(wanted)[name])
 

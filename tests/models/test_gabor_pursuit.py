@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dina.models.gabor_fields import GaborGrid, GaborWindow, pursue
+from dina.models.gabor_pursuit import GaborGrid, GaborWindow, pursue
 
 HEIGHT, WIDTH, N_IMAGES = 40, 60, 900
 

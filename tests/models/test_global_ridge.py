@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from dina.models.encoding_weights import GLOBAL_PENALTIES, fit_global_ridge
-from dina.models.gram_matrices import multiply_maps
+from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, fit_global_ridge, multiply_maps
 
 
 def planted(n_stimuli=60, n_train=40, noise=0.5):
@@ -77,3 +76,22 @@ def test_nothing_of_a_silent_neuron_is_explained():
     fitted = fit_global_ridge(maps, responses)
     assert float(fitted.explained[0]) == 0
     torch.testing.assert_close(fitted.predict(maps)[:, 0], torch.full((40,), 5.0))
+
+
+def test_a_solver_that_fails_in_single_precision_is_replaced_by_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = torch.linalg.eigh
+
+    def fails_in_single_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if matrix.dtype == torch.float32:
+            raise RuntimeError("did not converge")
+        return exact(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails_in_single_precision)
+    features = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    gram = features.T @ features
+
+    values, vectors = eigenvectors_of(gram)
+
+    assert values.dtype == torch.float32
+    # single-precision rounding of numbers of order ten
+    torch.testing.assert_close(vectors @ torch.diag(values) @ vectors.T, gram, atol=1e-4, rtol=0)

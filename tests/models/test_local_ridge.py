@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dina.models.encoding_weights import choose_width, fit_local_ridge, learn_prior
+from dina.models.local_ridge import choose_width, fit_local_ridge, learn_prior
 from dina.models.towers.field_basis import hermite_fields
 
 WIDTH, ORDER = 1.2, 1

@@ -1,41 +1,31 @@
-"""Receptive-field centres: planted places are found, whatever the sign or channel."""
+"""Of two descriptions of receptive fields that is taken which predicts the responses to other images."""
 
-import torch
+import numpy as np
 
-from dina.models.receptive_fields import estimate_centres
-
-
-def noisy_maps(n_stimuli=300):
-    return torch.randn(n_stimuli, 3, 9, 14, generator=torch.Generator().manual_seed(0))
+from dina.models.receptive_fields import fit_channel_fields, fit_field_profiles, fit_gabor_fields
+from models.conftest import PlantedFields
 
 
-def test_planted_centres_are_found_in_any_channel_and_with_either_sign():
-    maps = noisy_maps()
-    planted = [(0, 0, 0, 1), (4, 7, 1, -1), (8, 13, 2, 1), (2, 11, 1, 1), (6, 3, 0, -1)]
-    responses = torch.stack([sign * maps[:, channel, row, column] for row, column, channel, sign in planted], dim=1)
-    responses = responses + torch.randn(responses.shape, generator=torch.Generator().manual_seed(1))
-
-    centre = estimate_centres(maps, responses, smoothing=0.5)
-
-    assert centre.tolist() == [[float(row), float(column)] for row, column, _, _ in planted]
+def test_neurons_made_of_gabors_are_described_by_them(planted_fields: PlantedFields) -> None:
+    parts = planted_fields.parts()
+    few, weights, chosen = (fit(*parts) for fit in (fit_gabor_fields, fit_channel_fields, fit_field_profiles))
+    assert np.nanmean(few.fit_correlation) > np.nanmean(weights.fit_correlation)
+    np.testing.assert_array_equal(chosen.row, few.row)
+    assert (chosen.n_gabors[:-1] >= 1).all()
 
 
-def test_scale_and_offset_of_responses_and_maps_do_not_move_centres():
-    maps = noisy_maps()
-    responses = maps[:, 0, 2:5, 3] + maps[:, 1, 2:5, 3]
-    moved = estimate_centres(3 * maps + 7, 0.2 * responses - 5)
-    assert torch.equal(moved, estimate_centres(maps, responses))
-    assert moved.tolist() == [[2.0, 3.0], [3.0, 3.0], [4.0, 3.0]]
+def test_neurons_that_add_up_whole_regions_are_described_by_weights(planted_fields: PlantedFields) -> None:
+    images, _, others, _ = planted_fields.parts()
+    generator = np.random.default_rng(3)
+    fields = [np.s_[:, 0, row : row + 15, column : column + 15] for row in (5, 25) for column in (20, 40, 60)]
 
+    def respond(seen: np.ndarray) -> np.ndarray:
+        """The energy of the fine detail in a square: no few Gabors see all of it."""
+        detail = np.abs(np.diff(seen, axis=3, append=seen[..., -1:]))
+        drive = np.stack([detail[field].mean((1, 2)) for field in fields], axis=1)
+        return (drive + 0.5 * drive.std(0) * generator.standard_normal(drive.shape)).astype(np.float32)
 
-def test_a_wide_field_is_centred_between_its_flanks():
-    maps = noisy_maps(600)
-    responses = maps[:, 0, 4, 5:10].sum(1, keepdim=True)
-    assert estimate_centres(maps, responses, smoothing=2.0).tolist() == [[4.0, 7.0]]
-
-
-def test_a_silent_neuron_gets_a_place_on_the_grid():
-    centre = estimate_centres(noisy_maps(20), torch.ones(20, 1))
-    assert centre.isfinite().all()
-    assert 0 <= float(centre[0, 0]) < 9
-    assert 0 <= float(centre[0, 1]) < 14
+    parts = images, respond(images), others, respond(others)
+    weights, chosen = (fit(*parts) for fit in (fit_channel_fields, fit_field_profiles))
+    np.testing.assert_array_equal(chosen.row, weights.row)
+    assert np.isnan(chosen.n_gabors).all()

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.encoding_weights import GlobalWeights, LocalWeights, choose_width, fit_global_ridge, fit_local_ridge
+from dina.models.field_centres import estimate_centres
+from dina.models.global_ridge import GlobalWeights, fit_global_ridge
+from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
 from dina.models.noise import LowRankNoise, ResidualComponents
-from dina.models.receptive_fields import estimate_centres
 
 N_TYPICAL = 2048
 """Most images that evidence is averaged over; with a quarter of them, responses are found noticeably less well."""
@@ -77,7 +78,7 @@ class EncodingModel(Generic[Weights]):
     ) -> "EncodingModel[LocalWeights]":
         """Fit ridge weights of every neuron inside its window to averaged training responses.
 
-        ``prior`` comes from `dina.models.encoding_weights.learn_prior`; None stands for independent weights.
+        ``prior`` comes from `dina.models.local_ridge.learn_prior`; None stands for independent weights.
         """
         weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
         return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))

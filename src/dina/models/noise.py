@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.data.pairs import Pairs
-from dina.models.gram_matrices import eigenvectors_of
+from dina.models.global_ridge import eigenvectors_of
 
 
 @dataclass(frozen=True, eq=False)

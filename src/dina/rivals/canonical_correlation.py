@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
-from dina.models.gram_matrices import eigenvectors_of
+from dina.models.global_ridge import eigenvectors_of
 from dina.randomness import seed_for
 from dina.retrieval.decoder import Setting
 from dina.rivals.linear_maps import LinearRival

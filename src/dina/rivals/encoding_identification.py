@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.encoding import EncodingModel, Windows
-from dina.models.encoding_weights import GlobalWeights, LocalWeights
+from dina.models.global_ridge import GlobalWeights
+from dina.models.local_ridge import LocalWeights
 from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals, repeat_differences
 from dina.retrieval.decoder import Candidate, Setting
 from dina.rivals.front_ends import FRONT_ENDS, FrontEnd

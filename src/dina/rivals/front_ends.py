@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.receptive_fields import estimate_centres
+from dina.models.field_centres import estimate_centres
 from dina.models.towers.image.gabor_energy import PLACES_ALONG, GaborEnergy
 from dina.models.towers.tower import initialise
 from dina.progress import track

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 
 from dina.checks import check_count
-from dina.models.gram_matrices import eigenvectors_of, multiply_maps
+from dina.models.global_ridge import eigenvectors_of, multiply_maps
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages
 

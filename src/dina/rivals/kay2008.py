@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.data.pairs import Gallery, Pairs, Queries
-from dina.models.encoding_weights import GlobalWeights, fit_global_ridge
+from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.towers.image.gabor_bank import SeparableGabors
 from dina.retrieval.decoder import Candidate
 from dina.rivals.validated_decoder import ValidatedDecoder

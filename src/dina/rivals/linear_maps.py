@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
-from dina.models.gram_matrices import eigenvectors_of
+from dina.models.global_ridge import eigenvectors_of
 from dina.retrieval.decoder import Candidate, Setting
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.validated_decoder import ValidatedDecoder

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32
 from sklearn.metrics.pairwise import cosine_similarity
 
-from dina.models.gram_matrices import eigenvectors_of
+from dina.models.global_ridge import eigenvectors_of
 from dina.retrieval.decoder import Setting
 from dina.rivals.linear_maps import LinearRival
 from dina.shapes import Scores

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dina.data.pairs import Pairs
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
-from dina.models.encoding_weights import LocalWeights, learn_prior
+from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots

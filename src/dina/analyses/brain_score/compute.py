@@ -18,7 +18,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.encoding_weights import fit_global_ridge
+from dina.models.global_ridge import fit_global_ridge
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.frozen_network import GaborFeatures
 from dina.models.towers.image.gabor_energy import GaborEnergy

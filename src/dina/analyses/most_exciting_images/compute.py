@@ -20,7 +20,7 @@ from dina.analyses.neuron_strength import measure_strength
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.encoding import EncodingModel, Windows
-from dina.models.encoding_weights import LocalWeights
+from dina.models.local_ridge import LocalWeights
 from dina.models.towers.tower import ImageTower
 from dina.randomness import generator_for
 from dina.statistics.correlation import correlate_all_rows, correlate_columns

@@ -15,8 +15,7 @@ from dina.analyses.neuron_readout import margin_units
 from dina.analyses.neuron_strength import measure_strength
 from dina.analyses.query_trials import mean_contributions, rank_on_training
 from dina.checks import DataError
-from dina.models.channel_fields import fit_field_profiles
-from dina.models.receptive_fields import WELL_FITTED, FieldProfiles
+from dina.models.receptive_fields import WELL_FITTED, FieldProfiles, fit_field_profiles
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import spearman_with_interval

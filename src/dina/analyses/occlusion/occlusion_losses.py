@@ -12,8 +12,8 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, occlude_image_by_image
 from dina.analyses.separable_fields import SeparableFields
 from dina.data.pairs import RetrievalTask
+from dina.models.field_centres import estimate_centres
 from dina.models.noise import LowRankNoise
-from dina.models.receptive_fields import estimate_centres
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.randomness import generator_for

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from dina.models.encoding import EncodingModel, Windows
-from dina.models.encoding_weights import LocalWeights
+from dina.models.local_ridge import LocalWeights
 from dina.models.towers.image.contrast_gain import log_contrast
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages

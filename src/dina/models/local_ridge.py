@@ -1,4 +1,4 @@
-"""Ridge weights from feature maps to neurons: inside each neuron's receptive field, or over the whole map."""
+"""Ridge weights from feature maps to neurons, inside each neuron's receptive field."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.gram_matrices import eigenvectors_of, multiply_maps
+from dina.models.global_ridge import eigenvectors_of
 from dina.models.towers.field_basis import hermite_fields
 from dina.progress import track
 
 LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Ridge penalties tried for weights inside a field, relative to the mean variance of a feature."""
-
-GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel."""
 
 TRUST = 2.0
 """How many neurons per feature make the learnt covariance count as much as the isotropic one."""
@@ -222,48 +219,3 @@ def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     window = maps[:, :, top:bottom, left:right].float().flatten(2)  # maps may be stored in half precision
     return (window @ fields[:, top:bottom, left:right].flatten(1).T).transpose(1, 2).flatten(1)
-
-
-@dataclass(frozen=True, eq=False)
-class GlobalWeights:
-    """Ridge weights in dual form: one coefficient per training image and neuron.
-
-    ``intercept`` is each neuron's mean response; ``predicted`` is leave-one-out around it, and ``explained`` may be negative.
-    """
-
-    maps: Float[Tensor, "stimulus channel height width"]
-    dual: Float[Tensor, "stimulus neuron"]
-    intercept: Float[Tensor, "neuron"]
-    predicted: Float[Tensor, "stimulus neuron"]
-    explained: Float[Tensor, "neuron"]
-
-    def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
-        """Return the expected response of every neuron to images with these maps."""
-        return multiply_maps(maps, self.maps) @ self.dual + self.intercept
-
-
-def fit_global_ridge(
-    maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
-) -> GlobalWeights:
-    """Fit kernel ridge regression from all channels and places to every neuron, maps standardised and responses averaged.
-
-    Every neuron takes the penalty with the lowest leave-one-out error, which has a closed form.
-    """
-    mean = responses.mean(0)
-    centred = responses - mean
-    power = centred.square().mean(0).clamp_min(1e-12)
-    is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
-    kernel = multiply_maps(maps, maps)
-    values, vectors = eigenvectors_of(kernel)
-    projected = vectors.T @ centred
-    explained = torch.full_like(power, -torch.inf)
-    predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)
-    for penalty in GLOBAL_PENALTIES:
-        inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
-        coefficient = vectors @ (inverse[:, None] * projected)
-        left_out = centred - coefficient / (vectors.square() @ inverse)[:, None]
-        accuracy = is_active * (1 - (centred - left_out).square().mean(0) / power)
-        better = accuracy > explained
-        explained[better] = accuracy[better]
-        predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
-    return GlobalWeights(maps, dual, mean, mean + predicted, explained)

@@ -1,0 +1,83 @@
+"""Ridge weights from all places of feature maps to neurons, and the eigenvectors that ridge regressions are computed with."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel."""
+
+
+def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"], Float[Tensor, "row row"]]:
+    """Return eigenvalues of a symmetric, finite matrix in ascending order, and eigenvectors in columns.
+
+    With fewer images than features most eigenvalues are zero. Where the single-precision solver then fails to converge,
+    double precision is used.
+
+    Examples
+    --------
+    >>> eigenvectors_of(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    tensor([1., 2.])
+    """
+    try:
+        values, vectors = torch.linalg.eigh(gram)
+    except RuntimeError:  # what the solver raises is a kind of it
+        values, vectors = torch.linalg.eigh(gram.double())
+    return values.to(gram.dtype), vectors.to(gram.dtype)
+
+
+def multiply_maps(
+    first: Float[Tensor, "image channel height width"], second: Float[Tensor, "stimulus channel height width"]
+) -> Float[Tensor, "image stimulus"]:
+    """Return all inner products of two sets of maps, channel by channel, in single precision."""
+    total = torch.zeros(len(first), len(second), device=first.device)
+    for channel in range(first.shape[1]):
+        total += first[:, channel].float().flatten(1) @ second[:, channel].float().flatten(1).T
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalWeights:
+    """Ridge weights in dual form: one coefficient per training image and neuron.
+
+    ``intercept`` is each neuron's mean response; ``predicted`` is leave-one-out around it, and ``explained`` may be negative.
+    """
+
+    maps: Float[Tensor, "stimulus channel height width"]
+    dual: Float[Tensor, "stimulus neuron"]
+    intercept: Float[Tensor, "neuron"]
+    predicted: Float[Tensor, "stimulus neuron"]
+    explained: Float[Tensor, "neuron"]
+
+    def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
+        """Return the expected response of every neuron to images with these maps."""
+        return multiply_maps(maps, self.maps) @ self.dual + self.intercept
+
+
+def fit_global_ridge(
+    maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
+) -> GlobalWeights:
+    """Fit kernel ridge regression from all channels and places to every neuron, maps standardised and responses averaged.
+
+    Every neuron takes the penalty with the lowest leave-one-out error, which has a closed form.
+    """
+    mean = responses.mean(0)
+    centred = responses - mean
+    power = centred.square().mean(0).clamp_min(1e-12)
+    is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
+    kernel = multiply_maps(maps, maps)
+    values, vectors = eigenvectors_of(kernel)
+    projected = vectors.T @ centred
+    explained = torch.full_like(power, -torch.inf)
+    predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)
+    for penalty in GLOBAL_PENALTIES:
+        inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
+        coefficient = vectors @ (inverse[:, None] * projected)
+        left_out = centred - coefficient / (vectors.square() @ inverse)[:, None]
+        accuracy = is_active * (1 - (centred - left_out).square().mean(0) / power)
+        better = accuracy > explained
+        explained[better] = accuracy[better]
+        predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
+    return GlobalWeights(maps, dual, mean, mean + predicted, explained)
