@@ -1,5 +1,7 @@
 """P-values of exchanges and of many tests agree with their definitions."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
@@ -10,6 +12,7 @@ from dina.statistics.p_values import (
     control_false_discoveries,
     paired_exchange_p_value,
     permutation_p_value,
+    permuted_targets_p_value,
 )
 
 
@@ -24,6 +27,17 @@ def test_p_value_is_never_zero_and_counts_the_observed_assignment():
 
 def test_p_value_counts_a_permutation_that_differs_by_rounding_as_equal():
     assert permutation_p_value(1.0, np.array([1.0 + 1e-12, 2.0, 3.0]), "small") == 0.5
+
+
+def test_random_assignments_of_targets_agree_with_all_of_them():
+    cost = np.log(1 + np.random.default_rng(3).integers(0, 5, (5, 5)))
+    every = [cost[np.arange(5), list(order)].sum() for order in permutations(range(5))]
+    exact = np.mean(np.array(every) <= np.trace(cost) + 1e-9)
+
+    found = permuted_targets_p_value(cost, np.random.default_rng(0), 10_000)
+
+    # binomial error of 10,000 assignments
+    assert abs(found - exact) < 4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4
 
 
 def test_exchange_counts_all_exchanges_of_few_mice():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
@@ -15,15 +15,12 @@ from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.ranks import ChanceLevels, Direction, Retrieval, retrieve
 from dina.shapes import Scores
 from dina.statistics.intervals import wilson_interval
-from dina.statistics.p_values import permutation_p_value
+from dina.statistics.p_values import permuted_targets_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
 TOP_K = (1, 5, 10)
 TRAINING = ("epochs_done", "epochs_budget", "chosen_epoch", "stop_reason")
 COUNTS = ("n_gallery", "n_queries", "epochs_done", "epochs_budget", "chosen_epoch")
-
-PERMUTATION_CHUNK = 2_000_000
-"""Largest number of table look-ups held at a time (16 MB)."""
 
 HUB_PLACES = 10
 """Best places in which hubness counts how often each candidate stands."""
@@ -203,26 +200,10 @@ def evaluate(
         median_rank_high=median_high,
         mean_reciprocal_rank=float(found.reciprocal_rank().mean()),
         two_way=float(found.two_way().mean()),
-        p_value=_permute_targets(found.log_rank_sum, generator_for(seed, "permutation"), n_resamples),
+        p_value=permuted_targets_p_value(found.log_rank_sum, generator_for(seed, "permutation"), n_resamples),
         reason=f"A gallery of {found.n_gallery} has no top {' or '.join(missing)}." if missing else None,
         hubness=measure_hubness(candidates, min(HUB_PLACES, candidates.shape[1])) if min(scores.shape) > 1 else None,
         reads=reads,
         retrieval=found,
         **top,
     )
-
-
-def _permute_targets(
-    log_rank_sum: Float[np.ndarray, "image image"], generator: np.random.Generator, n_permutations: int
-) -> float:
-    """Return the p-value of the summed log rank when images are assigned to the queries at random."""
-    n_images = len(log_rank_sum)
-    itself = np.arange(n_images)
-    observed = float(log_rank_sum[itself, itself].sum())
-    permuted = np.empty(n_permutations)
-    step = max(1, PERMUTATION_CHUNK // n_images)
-    for start in range(0, n_permutations, step):
-        n = min(step, n_permutations - start)
-        assigned = generator.permuted(np.broadcast_to(itself, (n, n_images)), axis=1)
-        permuted[start : start + n] = log_rank_sum[itself, assigned].sum(axis=1)
-    return permutation_p_value(observed, permuted, "small")

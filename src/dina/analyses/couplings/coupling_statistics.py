@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Float32, Int
 from dina.data.pairs import Pairs
 from dina.progress import track
 from dina.statistics.correlation import standardise_columns
+from dina.statistics.coupling import rewire
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval, prediction_range
 from dina.statistics.repeats import average_halves
-from dina.statistics.rewiring import rewire
 
 NO_POSITIONS = "Positions of neurons are not known."
 NO_PAIR = "No pair of neurons is left for it."
