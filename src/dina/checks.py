@@ -1,9 +1,13 @@
 """One function per question asked of an argument, so that every door words its refusal in the same way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class DataError(ValueError):
@@ -31,9 +35,50 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
     options = sorted(choices)
     if value in options:
         return value
-    near = get_close_matches(str(value), options, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise DataError(f"Unknown {name} {value!r}.{hint} Choose from: {', '.join(options)}.")
+    raise DataError(f"Unknown {name} {value!r}.{_hint(value, options)} Choose from: {', '.join(options)}.")
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str = "", of: str = "") -> Model:
+    """Make a settings object; each mistake becomes one sentence that names the key and the remedy.
+
+    ``prefix`` is put before the keys, and ``of`` says in the message to which file or thing the settings belong.
+
+    Raises
+    ------
+    DataError
+        If a key is unknown (the message proposes the nearest) or a value does not fit.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise DataError(" ".join(_fault(model, fault, prefix, f" of {of}" if of else "") for fault in error.errors())) from error
+
+
+def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
+    places = [str(place) for place in fault["loc"]]
+    name = ".".join([prefix, *places] if prefix else places) or "the settings"
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(model, places[:-1])
+        return f"Unknown setting {name!r}{of}.{_hint(places[-1], known)} Known here: {', '.join(known) or 'nothing'}."
+    says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    return f"The setting {name}{of} {says}; got {fault['input']!r}."
+
+
+def _keys_at(model: type[BaseModel], places: Sequence[str]) -> list[str]:
+    """Return the names of the settings in the table that ``places`` lead to."""
+    for place in places:
+        field = model.model_fields.get(place)
+        candidates = () if field is None else (field.annotation, *get_args(field.annotation))
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return sorted(model.model_fields)
 
 
 def check_numeric(name: str, array: np.ndarray) -> np.ndarray:

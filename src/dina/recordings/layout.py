@@ -1,19 +1,17 @@
 """What a recording.toml may say: which files hold what, along which axes, in which units."""
 
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from dina.checks import DataError
+from dina.checks import DataError, check_settings
 from dina.recordings.pictures import Colour, Order
 
 Missing = Literal["refuse", "drop_trial", "drop_neuron", "zero"]
 ResponseAxis = Literal["trial", "stimulus", "repeat", "neuron"]
 ImageAxis = Literal["stimulus", "height", "width", "channel", "pixel"]
-Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class _Table(BaseModel):
@@ -96,28 +94,4 @@ def read_layout(path: Path) -> RecordingLayout:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
-    return _parse(RecordingLayout, content, path.name)
-
-
-def _parse(model: type[Settings], content: dict[str, object], source: str) -> Settings:
-    """Make settings from nested dictionaries, and say in one sentence what is wrong with the first wrong key."""
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] != "extra_forbidden":
-            raise DataError(f"{source}: {where}: {problem['msg']}; got {problem['input']!r}. Correct this value.") from error
-        known = _keys_at(model, [str(part) for part in problem["loc"][:-1]])
-        near = get_close_matches(str(problem["loc"][-1]), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{source}: unknown key {where!r}.{hint} Choose from: {', '.join(sorted(known))}.") from error
-
-
-def _keys_at(model: type[BaseModel], parts: list[str]) -> list[str]:
-    """Keys of the table that ``parts`` leads to; a table that may be absent is annotated ``Table | None``."""
-    for part in parts:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
-    return list(model.model_fields)
+    return check_settings(RecordingLayout, content, of=path.name)

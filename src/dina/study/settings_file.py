@@ -4,12 +4,12 @@ import copy
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from dina import checks
 from dina.checks import DataError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,18 +86,14 @@ def _value_of(text: str) -> Any:
 
 
 def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str = "") -> Model:
-    """Make a settings object; a mistake becomes one sentence that names the key and the remedy.
+    """Make a settings object, as `dina.checks.check_settings` does, from values in which the word "none" stands for None.
 
     Raises
     ------
     DataError
         If a key is unknown (the message proposes the nearest) or a value does not fit.
     """
-    try:
-        return model.model_validate(_without_none(content))
-    except ValidationError as error:
-        sentences = [_sentence(model, fault, prefix) for fault in error.errors()]
-        raise DataError(" ".join(sentences)) from error
+    return checks.check_settings(model, _without_none(content), prefix)
 
 
 def _without_none(value: Any) -> Any:
@@ -105,30 +101,6 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_none(item) for key, item in value.items()}
     return None if value == "none" else value
-
-
-def _sentence(model: type[BaseModel], fault: Any, prefix: str) -> str:
-    places = [str(place) for place in fault["loc"]]
-    name = ".".join([prefix, *places] if prefix else places) or "the settings"
-    if fault["type"] == "extra_forbidden":
-        known = _keys_at(model, places[:-1])
-        near = get_close_matches(places[-1], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"Unknown setting {name!r}.{hint} Known here: {', '.join(known) or 'nothing'}."
-    says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
-    return f"The setting {name} {says}; got {fault['input']!r}."
-
-
-def _keys_at(model: type[BaseModel], places: Sequence[str]) -> list[str]:
-    """Return the names of the settings in the table that ``places`` lead to."""
-    for place in places:
-        field = model.model_fields.get(place)
-        candidates = () if field is None else (field.annotation, *get_args(field.annotation))
-        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not nested:
-            return []
-        model = nested[0]
-    return sorted(model.model_fields)
 
 
 def to_toml(content: Mapping[str, Any], table: str = "") -> str:

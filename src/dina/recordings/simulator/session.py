@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from pydantic import ValidationError
 
-from dina.checks import DataError, check_choice
+from dina.checks import check_choice, check_settings
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, Sources, draw_population
@@ -118,14 +117,7 @@ def _choose(
     whole, changes = (named, dict(settings or {})) if settings is None or isinstance(settings, Mapping) else (settings, {})
     if condition is not None:
         changes["condition"] = condition
-    try:
-        return SyntheticSettings.model_validate(whole.model_dump() | changes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "combination"
-        raise DataError(
-            f"Simulation setting {place} cannot be {first['input']!r}: {first['msg']}. Correct it, or leave it out."
-        ) from error
+    return check_settings(SyntheticSettings, whole.model_dump() | changes, of="the simulation")
 
 
 def _name(session: str, settings: SyntheticSettings, seed: int) -> str:
