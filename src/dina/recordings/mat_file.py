@@ -12,7 +12,7 @@ import scipy.io
 from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
 
 from dina.checks import DataError
-from dina.recordings.stored_numbers import check_hdf5_contents, check_hdf5_entry
+from dina.recordings.stored_numbers import check_hdf5_dataset, check_hdf5_entry
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _COMPRESSED = 15
@@ -152,7 +152,7 @@ def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, path: Path, 
         _refuse_object(where, path)
     if isinstance(entry, h5py.Group):
         return _struct_from_7_3(entry, where, path, fields)
-    check_hdf5_contents(entry, path)
+    check_hdf5_dataset(entry, path)
     if "MATLAB_empty" in entry.attrs:
         return "" if kind == "char" else [] if kind in ("cell", "struct") else np.zeros(tuple(int(n) for n in entry[()]))
     if entry.dtype == h5py.ref_dtype:

@@ -110,16 +110,10 @@ class Recording:
         def put(name: str, value: object) -> None:  # the one moment at which a frozen recording may change
             object.__setattr__(self, name, value)
 
-        floats = {
-            "responses": ("trial", "neuron"),
-            "images": ("stimulus", "channel", "row", "column"),
-            "neuron_position_um": ("neuron", "axis"),
-            "spontaneous": ("time", "neuron"),
-        }
-        for name, axes in floats.items():
+        for name in ("responses", "images", "neuron_position_um", "spontaneous"):
             values = getattr(self, name)
             if values is not None and (name != "images" or values.dtype != np.uint8):
-                put(name, to_float32(name, values, axes))
+                put(name, to_float32(name, values, _STORED[name][0]))
         put("stimulus_id", to_index("stimulus_id", self.stimulus_id))
         single = self.n_presentations is _SINGLE_TRIALS
         counts = np.ones(len(self.stimulus_id), dtype=np.int64) if single else self.n_presentations
@@ -166,15 +160,11 @@ class Recording:
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"], note: str) -> Self:
         """Return the recording with only the marked neurons; ``note`` says why."""
-
-        def of(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[keep]
-
         return replace(
             self,
             responses=np.ascontiguousarray(self.responses[:, keep]),
-            neuron_position_um=of(self.neuron_position_um),
-            is_red=of(self.is_red),
+            neuron_position_um=None if self.neuron_position_um is None else self.neuron_position_um[keep],
+            is_red=None if self.is_red is None else self.is_red[keep],
             spontaneous=None if self.spontaneous is None else self.spontaneous[:, keep],
             truth=None if self.truth is None else self.truth.select_neurons(keep),
             notes=(*self.notes, note),
@@ -233,7 +223,7 @@ class Recording:
     def write(self, path: Path | str) -> None:
         """Write one NetCDF-4 file (``.nc``) or one new Zarr folder (``.zarr``), truth included; `dina.read` opens it again.
 
-        The file appears whole or not at all, and carries a checksum of its content: a flipped bit is an error when it is read.
+        The file appears whole or not at all, and carries a checksum of its content, which is verified when it is read.
         """
         write_groups(Path(path), {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()}))
 
@@ -312,12 +302,10 @@ def _check_stimulus_id(recording: Recording) -> None:
 def _check_images(recording: Recording) -> None:
     images, grey, scale = recording.images, recording.mid_grey, recording.contrast_scale
     if not np.isfinite(grey) or not np.isfinite(scale) or scale <= 0:
-        raise DataError(
-            f"mid_grey must be finite and contrast_scale positive; got {grey} and {scale}. Use 128 and 64 for 8 bits."
-        )
+        raise DataError(f"mid_grey must be finite, contrast_scale positive; got {grey} and {scale}. Use 128 and 64 for 8 bits.")
     low, high = float(images.min()), float(images.max())
     if not np.isfinite(low + high):
-        check_finite("images", images, ("stimulus", "channel", "row", "column"), "Replace these pixels or drop the images.")
+        check_finite("images", images, _STORED["images"][0], "Replace these pixels or drop the images.")
     if all(np.array_equal(images[0], image) for image in images):
         raise DataError(f"Images must differ; all {len(images)} are identical. Check that the right array or axis was given.")
     if images.dtype != np.uint8 and not _CONTRAST_RANGE[0] <= (high - low) / scale <= _CONTRAST_RANGE[1]:
@@ -345,9 +333,8 @@ def _check_companions(recording: Recording) -> None:
     least, trial = int(recording.n_presentations.min()), int(recording.n_presentations.argmin())
     if least < 1:
         raise DataError(f"n_presentations must be at least 1; got {least} at trial {trial}. Drop trials never shown.")
-    spontaneous, position, red, degrees = (
-        getattr(recording, name) for name in ("spontaneous", "neuron_position_um", "is_red", "deg_per_pixel")
-    )
+    spontaneous, position = recording.spontaneous, recording.neuron_position_um
+    red, degrees = recording.is_red, recording.deg_per_pixel
     if spontaneous is not None:
         if not spontaneous.size:
             raise DataError("spontaneous must hold at least one time point; got none. Leave it out instead.")
@@ -357,6 +344,4 @@ def _check_companions(recording: Recording) -> None:
     if red is not None and red.dtype != np.bool_:
         raise DataError(f"is_red must be true or false for each neuron; got dtype {red.dtype}. Convert with astype(bool).")
     if degrees is not None and not (np.isfinite(degrees) and degrees > 0):
-        raise DataError(
-            f"deg_per_pixel must be positive (degrees of visual angle), or None if unknown; got {degrees}. Correct it."
-        )
+        raise DataError(f"deg_per_pixel must be positive degrees of visual angle, or None if unknown; got {degrees}. Correct it.")

@@ -128,32 +128,26 @@ def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtyp
     return tuple(int(n) for n in shape), dtype
 
 
-def check_hdf5_contents(content: h5py.Group | h5py.Dataset, path: Path) -> None:
-    """Refuse links out of the file, virtual and external data, plug-in filters and sizes not backed by bytes.
+def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
+    """Refuse links out of the file and datasets as in `check_hdf5_dataset`, in a group and all groups in it.
 
-    An external link could make a recording "contain" any file of the reader's disk; a declared size without data could exhaust
-    memory. ``content`` is a dataset, or a group with everything in it; ``path`` is for messages.
+    An external link could make a recording "contain" any file of the reader's disk. ``path`` is for messages.
 
     Raises
     ------
     DataError
         At the first such entry, with its name.
     """
-    if isinstance(content, h5py.Dataset):
-        return _check_dataset(content, path)
-    if content.name.count("/") > 20:
-        _check_dataset(content, path)
-        return
-    if content.name.count("/") > 20:
-        raise DataError(f"{path.name}: groups are nested more than 20 deep at {content.name}. This is no recording.")
-    for name in content:
-        check_hdf5_entry(content, name, path)
-        if isinstance(content[name], h5py.Group):
-            check_hdf5_contents(content[name], path)
+    if group.name.count("/") > 20:
+        raise DataError(f"{path.name}: groups are nested more than 20 deep at {group.name}. This is no recording.")
+    for name in group:
+        check_hdf5_entry(group, name, path)
+        if isinstance(group[name], h5py.Group):
+            check_hdf5_contents(group[name], path)
 
 
 def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
-    """Refuse one entry of a group if it is a link, or a dataset that `check_hdf5_contents` refuses.
+    """Refuse one entry of a group if it is a link, or a dataset that `check_hdf5_dataset` refuses.
 
     Raises
     ------
@@ -164,10 +158,17 @@ def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise DataError(f"{path.name}: {where} is a link, and links are not followed. Store the data itself in the file.")
     if isinstance(group[name], h5py.Dataset):
-        _check_dataset(group[name], path)
+        check_hdf5_dataset(group[name], path)
 
 
-def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
+def check_hdf5_dataset(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse virtual and external data, plug-in filters, and a declared size without data, which could exhaust memory.
+
+    Raises
+    ------
+    DataError
+        In these cases.
+    """
     where = dataset.name
     if dataset.is_virtual or dataset.external:
         raise DataError(f"{path.name}: {where} keeps its data in another file. Store the data itself in the file.")

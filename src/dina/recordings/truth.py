@@ -54,7 +54,7 @@ class Truth:
         stimulus_id: Int[np.ndarray, "gallery"],
         covariance: Covariance = "pooled",
     ) -> Scores:
-        r"""Return log p(response | image) of a Gaussian with the true mean of each image and the true covariance.
+        r"""Return log p(response | image), up to a constant of each query, for the true means and covariances of a Gaussian.
 
         This is the ideal observer. No decoder that treats responses as Gaussian about a mean that depends on the image can do
         better; others can, since the responses are not Gaussian.
@@ -62,7 +62,7 @@ class Truth:
         Parameters
         ----------
         responses
-            In the recording's own units, not standardised.
+            In the units of the recording, not standardised.
         n_presentations
             How many presentations each response averages; the covariance is divided by it.
         stimulus_id
@@ -70,11 +70,6 @@ class Truth:
         covariance
             "pooled": averaged over all images of the recording. "per_stimulus": that of each image; it identifies fewer images,
             because the tails of rectified responses are heavier than a Gaussian of small variance allows.
-
-        Returns
-        -------
-        log_likelihood
-            Natural logarithm, up to a constant of each query, float64.
 
         Notes
         -----

@@ -41,14 +41,7 @@ def accuracy_by_gallery_size(
 ) -> GallerySizeResult:
     r"""Return the accuracy expected in a gallery of the target and random other candidates.
 
-    Parameters
-    ----------
-    retrieval
-        Ranks in the full gallery.
-    gallery_size
-        Sizes, each between 2 and the full gallery.
-    generator, n_resamples
-        Of the bootstrap over images.
+    ``retrieval`` holds the ranks in the full gallery; ``generator`` and ``n_resamples`` are for the bootstrap over images.
 
     Raises
     ------

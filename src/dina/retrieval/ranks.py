@@ -116,19 +116,8 @@ def count_better_and_tied(
 ) -> tuple[Int[np.ndarray, "query"], Int[np.ndarray, "query"]]:
     """Count for each query the gallery items that score above its target, and the others that score the same.
 
-    No sorting is needed: everything reported about retrieval follows from these two counts.
-
-    Parameters
-    ----------
-    scores
-        Larger is better, dimensionless, finite.
-    target
-        Position in the gallery of the image truly shown.
-
-    Returns
-    -------
-    n_better, n_tied
-        The target itself is in neither.
+    ``target`` is the position in the gallery of the image truly shown; it is in neither count. Everything reported about retrieval
+    follows from these two counts, and no sorting is needed.
 
     Raises
     ------

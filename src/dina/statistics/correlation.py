@@ -9,17 +9,9 @@ from dina.checks import DataError
 def correlate_columns(
     first: Float[np.ndarray, "observation variable"], second: Float[np.ndarray, "same_observation same_variable"]
 ) -> Float[np.ndarray, "variable"]:
-    """Correlate each column of ``first`` with the same column of ``second``.
+    """Correlate each column of ``first`` with the same column of ``second``; both in any units, finite.
 
-    Parameters
-    ----------
-    first, second
-        In any units, finite.
-
-    Returns
-    -------
-    correlation
-        In [-1, 1], float64; NaN where a column is constant.
+    Returned in [-1, 1], float64; NaN where a column is constant.
 
     Raises
     ------
@@ -52,17 +44,7 @@ def correlate_rows(
 def correlate_all_rows(
     first: Float[np.ndarray, "row variable"], second: Float[np.ndarray, "other same_variable"]
 ) -> Float[np.ndarray, "row other"]:
-    """Correlate every row of ``first`` with every row of ``second``, by one matrix product.
-
-    Parameters
-    ----------
-    first, second
-        In any units, finite.
-
-    Returns
-    -------
-    correlation
-        In [-1, 1], float64; NaN where a row is constant.
+    """Correlate every row of ``first`` with every row of ``second``, by one matrix product; otherwise as `correlate_columns`.
 
     Raises
     ------
@@ -135,18 +117,9 @@ def noise_correlations(
 ) -> Float32[np.ndarray, "row_neuron neuron"]:
     """Correlate the deviations of responses from the average response to each image.
 
-    Parameters
-    ----------
-    residuals
-        Independent rows without signal, any unit: differences between repeats of one image. Residuals about the mean of a few
-        repeats are not independent.
-    chosen
-        Neurons of the rows of the result; None for all.
-
-    Returns
-    -------
-    correlation
-        In [-1, 1]; NaN where a neuron never varies.
+    ``residuals`` are independent rows without signal, in any unit: differences between repeats of one image. (Residuals about the
+    mean of a few repeats are not independent.) ``chosen`` neurons make up the rows of the result; None for all. NaN where a neuron
+    never varies.
 
     References
     ----------

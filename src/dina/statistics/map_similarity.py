@@ -159,17 +159,7 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
     r"""Return the linear centred kernel alignment of two descriptions of the same images, without the bias of few images.
 
     1 for descriptions that differ by a rotation, a shift and one factor; 0 on average for unrelated ones, however many
-    features they have. It can come out slightly below 0.
-
-    Parameters
-    ----------
-    first, second
-        One row for every image, in any unit.
-
-    Returns
-    -------
-    alignment
-        At most 1; NaN if one description is the same for all images.
+    features they have; it can come out slightly below 0. NaN if one description is the same for all images.
 
     Raises
     ------

@@ -19,18 +19,8 @@ _CHUNK = 2_000_000  # largest number of table look-ups held at a time (16 MB)
 def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
     r"""Return the p-value of a statistic from its values under random permutation; never 0.
 
-    Parameters
-    ----------
-    observed, permuted
-        The statistic of the data, and after each random permutation.
-    extreme
-        Whether "small" or "large" values are evidence against chance.
-
-    Returns
-    -------
-    p_value
-        :math:`(b + 1) / (m + 1)` in (0, 1], with :math:`b` of :math:`m` permutations at least as extreme; the
-        observed assignment counts as one of them.
+    It is :math:`(b + 1) / (m + 1)`, with :math:`b` of :math:`m` permutations at least as extreme; the observed assignment counts as
+    one of them. ``extreme`` says whether "small" or "large" values are evidence against chance.
 
     References
     ----------
@@ -76,19 +66,9 @@ def permuted_targets_p_value(
 def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 0, n_exchanges: int = 10_000) -> float:
     """Return the two-sided p-value of a mean of paired differences, from exchanging the two members of each pair.
 
-    Give one difference for each mouse, not for each neuron, image or recording: only mice are drawn independently.
-
-    Parameters
-    ----------
-    difference
-        First minus second, in any unit, finite.
-    seed, n_exchanges
-        Of random exchanges; with few mice all exchanges are carried out instead.
-
-    Returns
-    -------
-    p_value
-        With *n* mice it cannot be below 2 / 2ⁿ: five mice cannot reach 0.05.
+    Give one difference (first minus second, in any unit) for each mouse, not for each neuron, image or recording: only mice are
+    drawn independently. With *n* mice it cannot be below 2 / 2ⁿ: five mice cannot reach 0.05. With few mice all exchanges are
+    carried out, and ``seed`` and ``n_exchanges`` play no part.
 
     Raises
     ------

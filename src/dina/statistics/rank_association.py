@@ -15,19 +15,10 @@ FEWEST = 5
 def spearman_with_interval(
     first: Float[np.ndarray, "item"], second: Float[np.ndarray, "item"], level: float = LEVEL
 ) -> tuple[float, float, float]:
-    r"""Return Spearman's correlation over the items where both are finite, and its interval.
+    r"""Return Spearman's correlation over the items where both are finite, and the ends of its interval of coverage ``level``.
 
-    Parameters
-    ----------
-    first, second
-        In any unit; NaN where unknown. Items count as independent.
-    level
-        Coverage of the interval.
-
-    Returns
-    -------
-    correlation, low, high
-        In [-1, 1]; all NaN with fewer than five items, or where one of the two does not vary.
+    Both are in any unit; items count as independent. All three are NaN with fewer than five items, or where one of the two does not
+    vary.
 
     Notes
     -----
@@ -106,19 +97,7 @@ def roc_area(
 ) -> tuple[float, float, float]:
     """Return how often a positive item has a larger value than a negative one, ties by half, with its interval.
 
-    Parameters
-    ----------
-    values
-        Finite; larger for items that should be positive.
-    is_positive
-        Which items truly are.
-    level
-        Coverage of the interval.
-
-    Returns
-    -------
-    area, low, high
-        In [0, 1]; one half is chance.
+    ``values``, in any unit and finite, are larger for items that should be positive. One half is chance.
 
     Raises
     ------

@@ -15,15 +15,7 @@ def split_half_reliability(responses: Responses, stimulus_index: StimulusIndex) 
     No model of the image can explain a neuron that does not respond twice in the same way. Use reliability to describe a
     recording, or on training images to choose neurons before a fit, never after.
 
-    Parameters
-    ----------
-    responses, stimulus_index
-        Single trials, as in `average_halves`.
-
-    Returns
-    -------
-    reliability
-        Pearson correlation between halves in [-1, 1]; NaN where a half is constant.
+    ``responses`` are single trials, as in `average_halves`. The correlation lies in [-1, 1]; NaN where a half is constant.
 
     Raises
     ------
@@ -52,19 +44,9 @@ def split_half_reliability(responses: Responses, stimulus_index: StimulusIndex) 
 
 
 def spearman_brown(reliability: Float[np.ndarray, "neuron"], factor: float = 2.0) -> Float[np.ndarray, "neuron"]:
-    r"""Predict the reliability of ``factor`` times as many repeats.
+    r"""Predict the reliability of ``factor`` times as many repeats, :math:`k r / (1 + (k - 1) r)`, in [0, 1].
 
-    Parameters
-    ----------
-    reliability
-        Of the repeats at hand, in [-1, 1]; NaN stays NaN. Negative values, which are noise, are taken as 0.
-    factor
-        How many times as many repeats, positive.
-
-    Returns
-    -------
-    reliability
-        :math:`k r / (1 + (k - 1) r)`, in [0, 1].
+    ``reliability`` is that of the repeats at hand; NaN stays NaN, and negative values, which are noise, are taken as 0.
 
     Raises
     ------
@@ -146,17 +128,8 @@ def signal_variance_fraction(responses: Responses, stimulus_index: StimulusIndex
 def noise_ceiling(signal_fraction: Float[np.ndarray, "neuron"], n_repeats: int) -> Float[np.ndarray, "neuron"]:
     r"""Return the best correlation any model can reach with the average of ``n_repeats`` trials.
 
-    Parameters
-    ----------
-    signal_fraction
-        Of single trials; NaN stays NaN; negative estimates give 0.
-    n_repeats
-        Number of trials averaged, at least 1.
-
-    Returns
-    -------
-    ceiling
-        :math:`\sqrt{n f / (1 + (n - 1) f)}` in [0, 1]: a correlation, not an explained variance.
+    It is :math:`\sqrt{n f / (1 + (n - 1) f)}` in [0, 1] with the signal fraction :math:`f` of single trials: a correlation, not an
+    explained variance. NaN stays NaN; negative estimates of :math:`f` give 0.
 
     References
     ----------

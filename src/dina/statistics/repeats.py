@@ -13,8 +13,7 @@ def sum_by_group(
 ) -> Float32[np.ndarray, "group neuron"]:
     """Add up the rows of each group (0-based), in order of trial; a group without rows sums to 0.
 
-    A sparse matrix of ones times the values: tens of times faster than adding at indices, with the same order of additions
-    and therefore the same bits.
+    A sparse matrix of ones times the values is tens of times faster than adding at indices, and gives the same bits.
 
     Examples
     --------
@@ -73,20 +72,9 @@ def average_halves(
 ) -> tuple[StimulusResponses, StimulusResponses, Int[np.ndarray, "stimulus"]]:
     """Average the odd and the even repeats of each image: two independent responses to the same images.
 
-    Parameters
-    ----------
-    responses
-        Single trials in order of presentation, any unit.
-    stimulus_index
-        For each trial its image, 0-based.
-
-    Returns
-    -------
-    first, second
-        Averages over repeats 1, 3, … and over 2, 4, …, as many of each (the last of an odd number is left out), so that slow
-        drift affects both alike.
-    stimulus
-        The images with at least two trials.
+    ``responses`` are single trials in order of presentation, any unit. Returned are the averages over repeats 1, 3, … and over
+    2, 4, …, as many of each (the last of an odd number is left out), so that slow drift affects both alike; and the images with at
+    least two trials, to which they belong.
 
     Raises
     ------

@@ -85,16 +85,10 @@ def central_range(
 def clustered_means(
     values: Float[np.ndarray, "query"], cluster: Int[np.ndarray, "query"], counts: Int[np.ndarray, "resample cluster"]
 ) -> Float[np.ndarray, "resample"]:
-    """Return the mean over queries of every resample.
+    """Return the mean over queries of every resample; ``values`` are in any unit, finite.
 
-    Parameters
-    ----------
-    values
-        One number per query, in any unit, finite.
-    cluster
-        The image of each query, 0-based, every image present.
-    counts
-        How often each image was drawn, from `resample_counts`.
+    ``cluster`` is the image of each query, 0-based, every image present; ``counts`` says how often each image was drawn, from
+    `resample_counts`.
 
     Examples
     --------

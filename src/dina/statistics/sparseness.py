@@ -21,15 +21,8 @@ Weight = Float[np.ndarray, "place"]
 def treves_rolls_sparseness(responses: Float[np.ndarray, "observation variable"]) -> Float[np.ndarray, "variable"]:
     r"""Return the sparseness of each column: 0 if all its values are equal, 1 if a single one is not 0.
 
-    Parameters
-    ----------
-    responses
-        Not negative, any unit: images by neurons for lifetime sparseness, neurons by images for population sparseness.
-
-    Returns
-    -------
-    sparseness
-        In [0, 1]; NaN for a column of zeros.
+    ``responses`` are not negative, in any unit: images by neurons for lifetime sparseness, neurons by images for population
+    sparseness. NaN for a column of zeros.
 
     Raises
     ------
@@ -107,14 +100,8 @@ def estimate_participation(patterns: Patterns, weight: Weight) -> Participation:
     r"""Return the fraction of places, each with its weight, over which the mean of some patterns is spread.
 
     It is 1 where the mean is proportional to the weight. With equal weights, and a mean that is constant at some places and 0
-    at the others, it is the fraction of these places. A place with a mean below 0 lowers it.
-
-    Parameters
-    ----------
-    patterns
-        One for each independent image, any unit, finite.
-    weight
-        Above 0, any unit.
+    at the others, it is the fraction of these places. A place with a mean below 0 lowers it. There is one pattern for each
+    independent image; patterns and weights are in any unit, finite, weights above 0.
 
     Notes
     -----

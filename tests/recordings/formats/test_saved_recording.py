@@ -118,6 +118,14 @@ def test_links_out_of_a_file_are_not_followed(tmp_path: Path) -> None:
         read(path)
 
 
+def test_groups_nested_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.nc"
+    with h5py.File(path, "w") as file:
+        file.create_group("/".join("abcdefghijklmnopqrstuvwxyz"))
+    with pytest.raises(DataError, match="nested more than 20 deep"):
+        Recording.read(path)
+
+
 def test_links_in_a_zarr_folder_are_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "mouse7.zarr"
     full_recording().write(path)
