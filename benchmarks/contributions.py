@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import torch
 
+from dina.analyses.closed_readouts import margins
 from dina.analyses.neuron_readout import readout_of
-from dina.analyses.score_changes import margins
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import ImageTower, initialise

@@ -1,4 +1,4 @@
-"""Matrices of the most attended neurons: planted symmetry is told from planted asymmetry, and other towers are refused."""
+"""Attention between neurons: planted symmetry differs from planted asymmetry, subsets are kept and discarded, no test image is read."""
 
 from dataclasses import replace
 
@@ -8,12 +8,15 @@ import torch
 
 from dina.analyses.attention_interactions.compute import (
     AttentionInteractionsSettings,
+    AttentionSubsetSettings,
     analyse_attention_interactions,
+    analyse_attention_subsets,
     received_attention,
 )
 from dina.analyses.decoded import Decoded, decode
 from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
+from dina.statistics.map_similarity import structural_similarity
 from dina.training.fit import FitSettings
 from dina.training.presets.paper import PaperSettings
 
@@ -24,6 +27,12 @@ FEW = AttentionInteractionsSettings(n_training_trials=8, n_shown=30, n_permutati
 def attentive(decoded: Decoded) -> Decoded:
     settings = PaperSettings(map_height=4, map_width=8, centring="centred", fit=FitSettings(n_epochs=0))
     return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50)
+
+
+@pytest.fixture(scope="module")
+def trimmed(decoded: Decoded) -> Decoded:
+    settings = PaperSettings(map_height=8, map_width=16, centring="min_max", fit=FitSettings(n_epochs=0))
+    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=100)
 
 
 def _tower(decoded: Decoded) -> NeuronAttention:
@@ -67,6 +76,42 @@ def test_no_test_image_is_read(attentive: Decoded) -> None:
     assert one.findings() == other.findings()
 
 
+def test_attention_keeps_and_discards_the_same_neurons(trimmed: Decoded) -> None:
+    settings = AttentionSubsetSettings(n_training_trials=4, n_images=10, n_random=3)
+    result = analyse_attention_subsets(trimmed, settings)
+    np.testing.assert_allclose(result.attention.sum(), 1.0, rtol=1e-5)
+    # the maps of some responses alone, made here without the analysis: others at their mean, which is zero
+    order = np.argsort(-result.attention, kind="stable")
+    responses = trimmed.test.averaged()[:10]
+    for name, row, kept in (
+        ("kept", 3, order[:8]),
+        ("discarded", 3, order[8:]),
+        ("kept", -1, order),
+        ("discarded", -1, order[:0]),
+    ):
+        masked = np.zeros_like(responses)
+        masked[:, kept] = responses[:, kept]
+        maps, wanted = trimmed.towers.encode_responses(masked), trimmed.towers.encode_images(trimmed.test.images[:10])
+        span = np.ptp(wanted, axis=(2, 3)).reshape(-1)
+        expected = structural_similarity(maps.reshape(-1, 8, 16), wanted.reshape(-1, 8, 16), span).reshape(10, -1).mean(axis=1)
+        np.testing.assert_allclose(result.similarity[name][row], expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(result.similarity["kept"][3], result.similarity["discarded"][3])
+    dataset = result.to_dataset()
+    assert dict(dataset.sizes) == {"neuron": 80, "selection": 3, "fraction": 9}
+    names = [finding.name for finding in result.findings()]
+    assert names == ["ssim_all", "kept_attended_minus_random_ssim", "attention_with_contribution"]
+    # towers that were never trained make no map of the image shown that they do not make of another
+    assert not result.findings()[0].low > result.findings()[0].null_high
+
+
+def test_test_responses_do_not_choose_neurons(trimmed: Decoded) -> None:
+    settings = AttentionSubsetSettings(n_training_trials=4, n_images=5, n_random=2)
+    poisoned = replace(trimmed.test, responses=trimmed.test.responses * 3)
+    before = analyse_attention_subsets(trimmed, settings).attention
+    np.testing.assert_array_equal(before, analyse_attention_subsets(replace(trimmed, test=poisoned), settings).attention)
+
+
 def test_towers_without_attention_are_refused(decoded: Decoded) -> None:
-    with pytest.raises(DataError, match="preset 'paper'"):
-        analyse_attention_interactions(decoded)
+    for analyse in (analyse_attention_interactions, analyse_attention_subsets):
+        with pytest.raises(DataError, match="preset 'paper'"):
+            analyse(decoded)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.closed_readouts import CosineReadout
+from dina.analyses.closed_readouts import CosineReadout, margins
 from dina.analyses.neuron_readout import TowerReadout, is_closed_form, readout_of, treatments_of
-from dina.analyses.score_changes import margins
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention

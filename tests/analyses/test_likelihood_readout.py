@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 
-from dina.analyses.closed_readouts import LikelihoodReadout
+from dina.analyses.closed_readouts import LikelihoodReadout, margins
 from dina.analyses.decoded import Decoded
-from dina.analyses.score_changes import margins
 from dina.data.pairs import make_task
 from dina.models.noise import LowRankNoise
 from dina.retrieval.ranks import target_ranks

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses.closed_readouts import LikelihoodReadout
+from dina.analyses.closed_readouts import LikelihoodReadout, margins
 from dina.analyses.functional_interactions.pair_interactions import (
     PairForms,
     ScaledPrecision,
     sample_pairs,
 )
-from dina.analyses.score_changes import margins
 from dina.models.noise import LowRankNoise
 from dina.statistics.coupling import Precision
 

@@ -1,20 +1,15 @@
-"""Towers fitted on part of the neurons, and the published selection by attention."""
-
-from dataclasses import replace
+"""Towers fitted on part of the neurons."""
 
 import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded, decode
 from dina.analyses.neuron_subsets import refitted_subsets
-from dina.analyses.neuron_subsets.attention_subsets import AttentionSubsetSettings, analyse_attention_subsets
 from dina.analyses.neuron_subsets.refitted_subsets import RefittedSubsetSettings, analyse_refitted_subsets
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
-from dina.statistics.map_similarity import structural_similarity
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
-from dina.training.presets.paper import PaperSettings
 
 SMALL = {"height": 24, "width": 48, "n_subunits": 80, "n_broad_factors": 10}
 
@@ -54,49 +49,3 @@ def test_folds_that_cannot_be_fitted_say_why_and_cost_nothing_else(decoded: Deco
     assert np.isnan(found["agreement_across_folds"].value)
     assert found["agreement_across_folds"].reason == "Folds, half of the training images each: Too few images."
     assert np.isfinite(found["agreement_across_seeds"].value)
-
-
-@pytest.fixture(scope="module")
-def attentive(decoded: Decoded) -> Decoded:
-    settings = PaperSettings(map_height=8, map_width=16, centring="min_max", fit=FitSettings(n_epochs=0))
-    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=100)
-
-
-def test_attention_keeps_and_discards_the_same_neurons(attentive: Decoded) -> None:
-    settings = AttentionSubsetSettings(n_training_trials=4, n_images=10, n_random=3)
-    result = analyse_attention_subsets(attentive, settings)
-    np.testing.assert_allclose(result.attention.sum(), 1.0, rtol=1e-5)
-    # the maps of some responses alone, made here without the analysis: others at their mean, which is zero
-    order = np.argsort(-result.attention, kind="stable")
-    responses = attentive.test.averaged()[:10]
-    for name, row, kept in (
-        ("kept", 3, order[:8]),
-        ("discarded", 3, order[8:]),
-        ("kept", -1, order),
-        ("discarded", -1, order[:0]),
-    ):
-        masked = np.zeros_like(responses)
-        masked[:, kept] = responses[:, kept]
-        maps, wanted = attentive.towers.encode_responses(masked), attentive.towers.encode_images(attentive.test.images[:10])
-        span = np.ptp(wanted, axis=(2, 3)).reshape(-1)
-        expected = structural_similarity(maps.reshape(-1, 8, 16), wanted.reshape(-1, 8, 16), span).reshape(10, -1).mean(axis=1)
-        np.testing.assert_allclose(result.similarity[name][row], expected, rtol=1e-5, atol=1e-6)
-    assert not np.allclose(result.similarity["kept"][3], result.similarity["discarded"][3])
-    dataset = result.to_dataset()
-    assert dict(dataset.sizes) == {"neuron": 80, "selection": 3, "fraction": 9}
-    names = [finding.name for finding in result.findings()]
-    assert names == ["ssim_all", "kept_attended_minus_random_ssim", "attention_with_contribution"]
-    # towers that were never trained make no map of the image shown that they do not make of another
-    assert not result.findings()[0].low > result.findings()[0].null_high
-
-
-def test_test_responses_do_not_choose_neurons(attentive: Decoded) -> None:
-    settings = AttentionSubsetSettings(n_training_trials=4, n_images=5, n_random=2)
-    poisoned = replace(attentive.test, responses=attentive.test.responses * 3)
-    before = analyse_attention_subsets(attentive, settings).attention
-    np.testing.assert_array_equal(before, analyse_attention_subsets(replace(attentive, test=poisoned), settings).attention)
-
-
-def test_towers_without_attention_are_refused(decoded: Decoded) -> None:
-    with pytest.raises(DataError, match="preset 'paper'"):
-        analyse_attention_subsets(decoded)

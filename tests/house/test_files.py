@@ -12,6 +12,7 @@ NEVER_A_FILE_NAME = {"utils", "util", "base", "helpers", "helper", "common", "mi
 MAY_OFFER_MORE = {
     "src/dina/analyses/verdict.py": "claims, rules and the words that rules share are read together",
     "src/dina/analyses/spatial_frequency/compute.py": "two analyses in one room, each with settings, a result and a function",
+    "src/dina/analyses/attention_interactions/compute.py": "two analyses in one room, each with settings, a result and a function",
     "src/dina/analyses/semantics/category_retrieval.py": "decoders, their information and the distractors that win are read together",
     "src/dina/analyses/image_filters.py": "filters, the frequencies they are set to and the contrast they leave are one subject",
     "src/dina/cli/commands.py": "one function for each command",

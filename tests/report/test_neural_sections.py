@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from dina.analyses.attention_interactions.page import attention_subsets_section
 from dina.analyses.contributions.page import contributions_section
 from dina.analyses.neuron_profiles.page import neuron_profiles_section
-from dina.analyses.neuron_subsets.page import attention_subsets_section, refitted_subsets_section, sparse_subsets_section
+from dina.analyses.neuron_subsets.page import refitted_subsets_section, sparse_subsets_section
 from dina.figures.finding_parts import finding_table
 from dina.statistics.finding import Finding
 

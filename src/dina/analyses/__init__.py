@@ -1,7 +1,7 @@
 """What in the image, and which neurons, carry a decoding; `ANALYSES` lists every analysis by name."""
 
 from dina.analyses.analysis import Analysis, AnalysisResult
-from dina.analyses.attention_interactions.compute import analyse_attention_interactions
+from dina.analyses.attention_interactions.compute import analyse_attention_interactions, analyse_attention_subsets
 from dina.analyses.brain_score.compute import analyse_brain_score
 from dina.analyses.conditions.compute import analyse_conditions
 from dina.analyses.contributions.compute import analyse_contributions
@@ -13,7 +13,6 @@ from dina.analyses.functional_interactions.compute import analyse_functional_int
 from dina.analyses.most_exciting_images.compute import analyse_most_exciting_images
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
 from dina.analyses.neuron_subsets import rules as neuron_subsets_rules
-from dina.analyses.neuron_subsets.attention_subsets import analyse_attention_subsets
 from dina.analyses.neuron_subsets.refitted_subsets import analyse_refitted_subsets
 from dina.analyses.neuron_subsets.sparse_subsets import analyse_sparse_subsets
 from dina.analyses.noise_shuffle import rules as noise_shuffle_rules
@@ -159,7 +158,7 @@ ANALYSES: dict[str, Analysis] = {
         analyse_attention_subsets,
         "neural",
         "Do the neurons that receive most attention make the map?",
-        page="dina.analyses.neuron_subsets.page:attention_subsets_section",
+        page="dina.analyses.attention_interactions.page:attention_subsets_section",
     ),
     "refitted_subsets": Analysis(
         analyse_refitted_subsets,

@@ -1,14 +1,15 @@
-"""Scores as sums over neurons in closed form: likelihoods of projective fields, and cosines of a linear neural tower."""
+"""Scores as sums over neurons, and what they lose without each: projective fields by likelihood, linear towers by cosine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.analyses.score_changes import Products, ScoreChanges, Scores, Targets, Treatment, Trials, cut
 from dina.models.noise import LowRankNoise
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -17,6 +18,76 @@ from dina.training.comparison import NORM_FLOOR, CosineComparison, LikelihoodCom
 
 BLOCK = 64  # neurons taken in together; larger blocks cost more inside, smaller ones more between
 IMAGES_AT_ONCE = 64
+CHUNK = 4_000_000  # (candidate, neuron) entries compared at a time, at most: 32 MB in double precision
+
+Treatment = Literal["removed", "silenced"]
+"""A neuron is removed: as if it had never been recorded. It is silenced: recorded, but at its mean response."""
+
+Trials = Float[Tensor, "query neuron"]
+"""Standardised responses, one row per query, in double precision."""
+Targets = Int[Tensor, "query"]
+"""Place in the gallery of the image shown in each query."""
+Scores = Float[Tensor, "query gallery"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreChanges:
+    """What every query loses without each neuron; positive numbers say that the neuron helped.
+
+    Lost are the score of the target (in units of the score), its margin over the mean score of all other candidates (same
+    units), and places in the ranking, where ties count by half.
+    """
+
+    score_lost: Float[Tensor, "query neuron"]
+    margin_lost: Float[Tensor, "query neuron"]
+    rank_lost: Float[Tensor, "query neuron"]
+
+
+def margins(scores: Scores, target: Targets) -> Float[Tensor, "query"]:
+    """Return the score of each target less the mean score of all other candidates.
+
+    Examples
+    --------
+    >>> margins(torch.tensor([[4.0, 1.0, 3.0]]), torch.tensor([0]))
+    tensor([2.])
+    """
+    right = scores.gather(1, target[:, None])[:, 0]
+    return right - (scores.sum(1) - right) / (scores.shape[1] - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    r"""Losses :math:`u_{qj} A_{ij} - C_{ij}` of query q, candidate i and neuron j, with factor u, weight A and offset C.
+
+    The three-way array is never held as a whole.
+    """
+
+    factor: Float[Tensor, "query neuron"]
+    weight: Float[Tensor, "gallery neuron"]
+    offset: Float[Tensor, "gallery neuron"]
+
+    def losses(self, target: Targets) -> tuple[Float[Tensor, "query neuron"], Float[Tensor, "query neuron"]]:
+        """Return what the target of each query loses, and what all other candidates lose on average."""
+        weight, offset = ((part.sum(0) - part[target]) / (len(part) - 1) for part in (self.weight, self.offset))
+        return self.factor * self.weight[target] - self.offset[target], self.factor * weight - offset
+
+    def rank_loss(self, scores: Scores, target: Targets) -> Float[Tensor, "query neuron"]:
+        """Return by how many places the target of each query falls without each neuron.
+
+        Only candidates that some neuron could bring past the target are compared; the bound is exact.
+        """
+        largest_weight, largest_offset = self.weight.abs().amax(0), self.offset.abs().amax(0)
+        result = torch.zeros_like(self.factor)
+        rows = max(1, CHUNK // self.weight.shape[1])
+        for query, image in enumerate(target.tolist()):
+            factor = self.factor[query]
+            gap = scores[query] - scores[query, image]
+            reach = 2 * float((factor.abs() * largest_weight + largest_offset).max())
+            near = torch.where(gap.abs() <= reach * (1 + 1e-9))[0]
+            for part in torch.split(near[near != image], rows):
+                loss = factor * (self.weight[part] - self.weight[image]) - (self.offset[part] - self.offset[image])
+                result[query] += _lead(gap[part, None] - loss).sum(0) - _lead(gap[part]).sum()
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,26 +164,26 @@ class LikelihoodReadout:
         """Return the score of every candidate for every response."""
         return responses @ self._weight.T - 0.5 * (self.evoked * self._weight).sum(1)
 
-    def _lost(self, responses: Tensor, treatment: Treatment) -> Products:
+    def _lost(self, responses: Tensor, treatment: Treatment) -> _Products:
         """Return what every candidate loses without each neuron.
 
         A removed neuron is marginalised out; the model of the other neurons stays as it was fitted. Fitting without the neuron would
         give nearly the same: only the prior of the fields, shared noise and gains are learnt from all neurons together.
         """
         if treatment == "removed":
-            return Products(self.noise.divide(responses), *self._removal)
-        return Products(responses, self._weight, torch.zeros_like(self._weight))
+            return _Products(self.noise.divide(responses), *self._removal)
+        return _Products(responses, self._weight, torch.zeros_like(self._weight))
 
     def changes(self, responses: Trials, target: Targets, treatment: Treatment) -> ScoreChanges:
         """Return what every query loses when each neuron in turn is silenced or removed."""
         products = self._lost(responses, treatment)
-        lost = products.target_loss(target)
-        return ScoreChanges(lost, lost - products.others_loss(target), products.rank_loss(self.scores(responses), target))
+        lost, others = products.losses(target)
+        return ScoreChanges(lost, lost - others, products.rank_loss(self.scores(responses), target))
 
     def margins_lost(self, responses: Trials, target: Targets, treatment: Treatment) -> Float[Tensor, "query neuron"]:
         """Return the margins of `changes` alone, without the cost of ranks."""
-        products = self._lost(responses, treatment)
-        return products.target_loss(target) - products.others_loss(target)
+        lost, others = self._lost(responses, treatment).losses(target)
+        return lost - others
 
     def _innovations(
         self, responses: Tensor, order: Tensor, sizes: tuple[int, ...] = ()
@@ -137,23 +208,18 @@ class LikelihoodReadout:
         self, responses: Trials, order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Scores]:
         """Yield the scores from the first ``sizes[0]``, ``sizes[1]`` … neurons, all others removed or silenced; sizes rise from 1."""
-        return self._kept(responses, order, sizes) if treatment == "removed" else self._unsilenced(responses, order, sizes)
-
-    def _kept(self, responses: Tensor, order: Tensor, sizes: tuple[int, ...]) -> Iterator[Tensor]:
-        total = torch.zeros(len(responses), len(self.evoked), dtype=responses.dtype)
-        n_kept = 0
+        if treatment == "silenced":
+            total = -0.5 * (self.evoked * self._weight).sum(1).expand(len(responses), -1)
+            for block in _cut(order, sizes):
+                total = total + responses[:, block] @ self._weight[:, block].T
+                yield total
+            return
+        total, n_kept = torch.zeros(len(responses), len(self.evoked), dtype=responses.dtype), 0
         for block, observed, expected, scaled in self._innovations(responses, order[: sizes[-1]], sizes):
             total = total + observed @ scaled.T - 0.5 * (expected * scaled).sum(1)
             n_kept += len(block)
             if n_kept in sizes:
                 yield self.scale * total
-
-    def _unsilenced(self, responses: Tensor, order: Tensor, sizes: tuple[int, ...]) -> Iterator[Tensor]:
-        weight = self._weight
-        total = -0.5 * (self.evoked * weight).sum(1).expand(len(responses), -1)
-        for block in cut(order, sizes):
-            total = total + responses[:, block] @ weight[:, block].T
-            yield total
 
     def marginal_gains(self, responses: Trials, target: Targets, order: Int[Tensor, "neuron"]) -> Float[Tensor, "neuron"]:
         """Return what each neuron adds to the mean margin when neurons are recorded one after the other in ``order``.
@@ -162,8 +228,8 @@ class LikelihoodReadout:
         """
         gains = torch.zeros(self.n_neurons, dtype=responses.dtype)
         for block, observed, expected, scaled in self._innovations(responses, order):
-            products = Products(observed, scaled, 0.5 * expected * scaled)
-            gains[block] = (products.target_loss(target) - products.others_loss(target)).mean(0)
+            lost, others = _Products(observed, scaled, 0.5 * expected * scaled).losses(target)
+            gains[block] = (lost - others).mean(0)
         return self.scale * gains
 
 
@@ -241,9 +307,9 @@ class CosineReadout:
         lost, others = self._lost(responses, target)
         return lost - others
 
-    def _products(self, responses: Tensor) -> Products:
+    def _products(self, responses: Tensor) -> _Products:
         weight = self.image @ self.components.T
-        return Products(responses, weight, torch.zeros_like(weight))
+        return _Products(responses, weight, torch.zeros_like(weight))
 
     def _lost(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the target, and what the others on average, lose of their scores."""
@@ -253,19 +319,21 @@ class CosineReadout:
         length = ((self.components @ self.gram) * self.components).sum(1)
         # squares cannot be negative; rounding could make them so for a map made by one neuron
         without = (square - 2 * responses * toward + responses.square() * length).clamp_min(NORM_FLOOR)
-        products = self._products(responses)
+        lost, lost_by_others = self._products(responses).losses(target)
         product = components @ self.image.T + self.image_bias
         right = product.gather(1, target[:, None])
         others = (product.sum(1, keepdim=True) - right) / (product.shape[1] - 1)
-        lost = right / square.sqrt() - (right - products.target_loss(target)) / without.sqrt()
-        return lost, others / square.sqrt() - (others - products.others_loss(target)) / without.sqrt()
+        return (
+            right / square.sqrt() - (right - lost) / without.sqrt(),
+            others / square.sqrt() - (others - lost_by_others) / without.sqrt(),
+        )
 
     def subset_scores(
         self, responses: Trials, order: Int[Tensor, "kept"], sizes: tuple[int, ...], treatment: Treatment
     ) -> Iterator[Scores]:
         """Yield the scores with all but the first ``sizes[0]``, ``sizes[1]`` … neurons of ``order`` silenced."""
         components = torch.zeros(len(responses), self.components.shape[1], dtype=responses.dtype)
-        for part in cut(order, sizes):
+        for part in _cut(order, sizes):
             components = components + responses[:, part] @ self.components[part]
             yield self._from_components(components)
 
@@ -297,5 +365,16 @@ class CosineReadout:
 
 def _blocks(order: Tensor, sizes: tuple[int, ...]) -> Iterator[Tensor]:
     """Cut a sequence of neurons into blocks that end at every size."""
-    for piece in cut(order, (*sizes, len(order))):
+    for piece in _cut(order, (*sizes, len(order))):
         yield from torch.split(piece, BLOCK) if len(piece) else ()
+
+
+def _cut(order: Tensor, sizes: tuple[int, ...]) -> Iterator[Tensor]:
+    """Cut a sequence of neurons at rising sizes, and yield the part that ends at each."""
+    for first, size in pairwise((0, *sizes)):
+        yield order[first:size]
+
+
+def _lead(gap: Tensor) -> Tensor:
+    """Return 1 where a candidate is ahead of the target, one half where they tie, 0 where it is behind."""
+    return (1 + torch.sign(gap)) / 2

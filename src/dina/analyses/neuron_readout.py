@@ -8,8 +8,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.analyses.closed_readouts import CosineReadout, LikelihoodReadout
-from dina.analyses.score_changes import ScoreChanges, Scores, Targets, Treatment, Trials, margins
+from dina.analyses.closed_readouts import (
+    CosineReadout,
+    LikelihoodReadout,
+    ScoreChanges,
+    Scores,
+    Targets,
+    Treatment,
+    Trials,
+    margins,
+)
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track

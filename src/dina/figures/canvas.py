@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dina.figures.style import COLOURS
 
@@ -84,9 +84,13 @@ def finish_axes(axes: Axes, grid: Literal["x", "y", "both"], *, has_named_rows: 
 
 
 def write_plain_numbers(*axis: Axis) -> None:
-    """Write the ticks of an x or y axis as plain numbers: mathematical text is switched off."""
+    """Write the major ticks of an x or y axis as plain numbers, and none of the minor ones: mathematical text is switched off.
+
+    A logarithmic axis must be made so before.
+    """
     for one in axis:
         one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        one.set_minor_formatter(NullFormatter())
 
 
 FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"

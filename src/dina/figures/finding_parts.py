@@ -16,22 +16,27 @@ from dina.statistics.finding import Finding
 N_BINS = 30
 
 
-def draw_dots(axes: Axes, rows: Sequence[tuple[str, Finding]], label: str) -> None:
-    """Draw one line per finding, the first on top, each on the band of its null; those that are NaN say so.
+def draw_dots(
+    axes: Axes, rows: Sequence[tuple[str, Finding]], label: str, scale: float = 1.0, looks: Sequence[tuple[str, str]] = ()
+) -> None:
+    """Draw one line per finding, the first on top: dot and interval on the band of its null; those that are NaN say so.
 
-    Words of ``rows`` have room for some thirty letters; ``label`` names the horizontal axis, with unit.
+    Words of ``rows`` have room for some thirty letters; ``label`` names the horizontal axis, with unit. Findings are multiplied
+    by ``scale``, for example 100 for percentages. ``looks`` holds the colour in `COLOURS` and the marker of each row; without
+    them all are blue dots.
     """
     for place, (_, one) in enumerate(rows):
+        name, marker = looks[place] if looks else ("dina", "o")
+        colour, (value, low, high) = COLOURS[name][0], (scale * end for end in (one.value, one.low, one.high))
         if np.isfinite(one.null_low):
-            ends = [place - 0.36, place + 0.36]
-            axes.fill_betweenx(ends, one.null_low, one.null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0)
-        if not np.isfinite(one.value):
+            null = (scale * one.null_low, scale * one.null_high)
+            axes.fill_betweenx([place - 0.36, place + 0.36], *null, color=COLOURS["chance"][0], alpha=0.25, linewidth=0)
+        if not np.isfinite(value):
             axes.annotate("not known", (0, place), ha="left", va="center", fontsize=7.5, color=COLOURS["muted"][0])
             continue
-        colour = COLOURS["dina"][0]
-        if np.isfinite(one.low):
-            axes.plot([one.low, one.high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
-        axes.plot(one.value, place, "o", color=colour, markersize=4.5, zorder=4)
+        if np.isfinite(low):
+            axes.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
+        axes.plot(value, place, marker, color=colour, markersize=4.5, zorder=4)
     axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
     axes.set_yticks(range(len(rows)), [words for words, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)

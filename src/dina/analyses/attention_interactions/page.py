@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -31,6 +31,16 @@ WORDS = {
     "asymmetry_T": "asymmetry of T (gate: whatever the responses)",
     "asymmetry_G": "asymmetry of G (read: response of the attended neuron)",
     "asymmetry_H": "asymmetry of H (read: whatever the response)",
+}
+ATTENTION_WORDS = {
+    "ssim_all": "similarity of the neural map, all neurons, to the image's (SSIM)",
+    "kept_attended_minus_random_ssim": "most attended kept less as many at random (SSIM, mean over sizes)",
+    "attention_with_contribution": "rank correlation of attention with contribution",
+}
+SELECTIONS = {
+    "kept": ("most attended kept", "dina", "-"),
+    "discarded": ("most attended discarded", "rival", "-"),
+    "random": ("as many kept at random", "muted", "-"),
 }
 
 
@@ -86,4 +96,50 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
         else:
             axes.set_xlabel("attended neuron")
         axes.set_ylabel("attending neuron")
+    return figure
+
+
+def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
+    """Show whether the most attended neurons make the map."""
+    found = {finding.name: finding for finding in findings}
+    difference, agreement = found["kept_attended_minus_random_ssim"], found["attention_with_contribution"]
+    part = FigurePart(
+        "attention_subsets",
+        _draw_attention_subsets(dataset, found),
+        "Structural similarity of neural maps to the maps of the images shown, when only the neurons that receive most attention"
+        " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: where one"
+        " more draw would lie with a probability of 95\u202f%). Attention is that of training trials. Grey: all neurons, maps of"
+        " other images.",
+        f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
+        finding_table("Selection by attention.", ATTENTION_WORDS, found),
+    )
+    words = (
+        "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
+        " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
+        f" with contributions is {number(agreement.value)}."
+    )
+    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=distinct_reasons(findings))
+
+
+@in_style
+def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
+    """Draw similarity of maps against the fraction of neurons selected by attention."""
+    figure = new_figure(110, 72)
+    axes = figure.add_subplot()
+    share = 100 * dataset["fraction"].to_numpy()
+    for name, (words, colour, line) in SELECTIONS.items():
+        values = dataset["similarity"].sel(selection=name).to_numpy()
+        axes.plot(share, values, line, color=COLOURS[colour][0], marker="o", markersize=3, label=words)
+    axes.fill_between(share, dataset["random_low"], dataset["random_high"], color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
+    low, high = found["ssim_all"].null_low, found["ssim_all"].null_high
+    if np.isfinite(low):
+        axes.axhspan(low, high, color=COLOURS["chance"][0], alpha=0.18, linewidth=0, label="other images' maps")
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+    axes.set_xticks([], minor=True)  # else labelled as powers where the axis is short
+    axes.minorticks_off()
+    axes.set_xlabel("neurons selected by attention (% of all, logarithmic)")
+    axes.set_ylabel("similarity to the image's map (SSIM)")
+    figure.legend(loc="outside upper center", ncols=2)
+    finish_axes(axes, "both")
     return figure

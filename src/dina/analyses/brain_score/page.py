@@ -7,8 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
+from dina.figures.finding_parts import draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number
@@ -66,8 +66,12 @@ def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figu
     figure = new_figure(170, 30 + 8.0 * max(len(layers), 5))
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     values = dataset["score" if is_corrected else "correlation"].to_numpy()
-    _draw_layers(left, values, found)
-    left.set_xlabel("correlation / ceiling" if is_corrected else "correlation, not corrected for noise")
+    label = "correlation / ceiling" if is_corrected else "correlation, not corrected for noise"
+    draw_dots(left, list(found.items()), label)
+    for place, row in enumerate(values):
+        for low, high, width in SPREADS:
+            ends = np.quantile(row, [low, high])
+            left.plot(ends, [place + 0.26] * 2, color=COLOURS["muted"][0], alpha=0.5, linewidth=width, solid_capstyle="butt")
     left.set_title("a")
     best = int(np.argmax([found[layer].value for layer in layers]))
     if is_corrected:
@@ -77,24 +81,9 @@ def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figu
     return figure
 
 
-def _draw_layers(axes: Axes, values: np.ndarray, found: Mapping[str, Finding]) -> None:
-    for place, (row, one) in enumerate(zip(values, found.values(), strict=True)):
-        axes.fill_betweenx([place - 0.4, place + 0.4], one.null_low, one.null_high, color=COLOURS["chance"][0], alpha=0.35, lw=0)
-        for low, high, width in SPREADS:
-            ends = np.quantile(row, [low, high])
-            axes.plot(ends, [place + 0.18] * 2, color=COLOURS["muted"][0], alpha=0.5, linewidth=width, solid_capstyle="butt")
-        axes.plot([one.low, one.high], [place - 0.12] * 2, color=COLOURS["dina"][0], linewidth=1.6)
-        axes.plot(one.value, place - 0.12, "o", color=COLOURS["dina"][0], markersize=5)
-    axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.axvline(0.0, color=COLOURS["muted"][0], linewidth=0.6)
-    finish_axes(axes, "x")
-    axes.tick_params(axis="y", length=0)
-
-
 def _draw_ceilings(axes: Axes, ceiling: np.ndarray, correlation: np.ndarray, layer: str) -> None:
     rows = np.unique(np.linspace(0, len(ceiling) - 1, min(len(ceiling), MOST_POINTS)).round().astype(int))
-    axes.plot([0, 1], [0, 1], color=COLOURS["chance"][0], linewidth=1.0, linestyle=(0, (2, 1.5)))
+    axes.plot([0, 1], [0, 1], **CHANCE_LINE)
     axes.plot(ceiling[rows], correlation[rows], "o", color=COLOURS["dina"][0], markersize=2.2, alpha=0.5, markeredgewidth=0)
     axes.set_xlabel("ceiling")
     axes.set_ylabel(f"correlation, {layer}")

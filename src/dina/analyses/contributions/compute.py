@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
+from dina.analyses.closed_readouts import ScoreChanges, Treatment
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength
 from dina.analyses.query_trials import QueryTrials, rank_on_training
-from dina.analyses.score_changes import ScoreChanges, Treatment
 from dina.data.pairs import QueryKind
 from dina.progress import track
 from dina.randomness import generator_for

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -77,14 +77,14 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     low, high = mean[order] - 1.96 * error[order], mean[order] + 1.96 * error[order]
     ranked.fill_between(share, low, high, color=COLOURS["dina"][0], alpha=0.2, linewidth=0, rasterized=len(mean) > 3000)
     ranked.plot(share, mean[order], color=COLOURS["dina"][0])
-    ranked.axhline(0, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    ranked.axhline(0, **CHANCE_LINE)
     ranked.set_xlabel("neurons (%), best first")
     ranked.set_ylabel(f"margin lost without it ({unit})")
     ranked.set_title("Ranked")
     finish_axes(ranked, "y")
     compared.plot(training, mean, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
                   rasterized=len(mean) > 1000)  # fmt: skip
-    compared.axhline(0, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    compared.axhline(0, **CHANCE_LINE)
     compared.set_xlabel(f"training images ({unit})")
     compared.set_ylabel(f"test images ({unit})")
     compared.set_title("Training and test")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.attention_interactions.compute import received_attention
-from dina.analyses.closed_readouts import LikelihoodReadout
+from dina.analyses.closed_readouts import LikelihoodReadout, margins
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.pair_interactions import (
     DecoderNoise,
@@ -27,7 +27,6 @@ from dina.analyses.functional_interactions.pair_interactions import (
     sample_pairs,
 )
 from dina.analyses.neuron_readout import TowerReadout
-from dina.analyses.score_changes import margins
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for

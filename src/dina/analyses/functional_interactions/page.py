@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -105,9 +104,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
         axes.set_xscale("log")
         axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):  # plain numbers: mathematical text is switched off
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_formatter(NullFormatter())
+        write_plain_numbers(axes.xaxis, axes.yaxis)
     if axes.lines:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")

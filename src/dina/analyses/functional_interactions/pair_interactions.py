@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from dina.analyses.closed_readouts import LikelihoodReadout
+from dina.analyses.closed_readouts import LikelihoodReadout, Targets, Trials, margins
 from dina.analyses.decoded import Decoded
-from dina.analyses.score_changes import Targets, Trials, margins
 from dina.models.noise import LowRankNoise, decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, Precision, chance_spread, find_coupled_pairs, scale_columns

@@ -6,9 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -170,8 +169,7 @@ def _against_ratio(axes: Axes, ratio: np.ndarray, values: np.ndarray) -> None:
     axes.plot(np.maximum(ratio, 1e-2), values, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
               rasterized=len(values) > 1000)  # fmt: skip
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathematical text is switched off
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    write_plain_numbers(axes.xaxis)
     finish_axes(axes, "both")
 
 
@@ -184,8 +182,7 @@ def _errors(axes: Axes, dataset: xr.Dataset) -> None:
     middle = [(np.median(ratio[known][group]), np.median(error[known][group])) for group in groups]
     axes.plot(*zip(*middle, strict=True), "o-", color=COLOURS["ink"][0], markersize=3, linewidth=1)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    write_plain_numbers(axes.yaxis)
     axes.set_xlabel("planted s/n ratio (log)")
     axes.set_ylabel("error of centre (degrees)")
 

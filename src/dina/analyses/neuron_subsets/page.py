@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -59,16 +58,6 @@ SPARSE_WORDS = {
             **{f"{measure}_excess_over_{name}": f"its excess {words}" for name, (_, words) in EXCESS.items()},
         }.items()
     },
-}
-ATTENTION_WORDS = {
-    "ssim_all": "similarity of the neural map, all neurons, to the image's (SSIM)",
-    "kept_attended_minus_random_ssim": "most attended kept less as many at random (SSIM, mean over sizes)",
-    "attention_with_contribution": "rank correlation of attention with contribution",
-}
-SELECTIONS = {
-    "kept": ("most attended kept", "dina", "-"),
-    "discarded": ("most attended discarded", "rival", "-"),
-    "random": ("as many kept at random", "muted", "-"),
 }
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
 """Neurons on which towers were fitted → words."""
@@ -131,7 +120,6 @@ def _draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> F
         left = {"top": "bottom", "bottom": "top", "random": "random"}.get(name, f"{name}_bottom")
         _draw_curve(removed, one.sel(sequence=left), n_neurons - kept, (words, COLOURS[colour][0], line))
     added.set_xscale("log")
-    added.xaxis.set_minor_formatter(NullFormatter())
     # curves begin at chance when neurons are kept, and end there when they are left out: the word stands at the other end
     for axes, label, side in ((added, "neurons kept (logarithmic)", "right"), (removed, "neurons left out", "left")):
         _finish(axes, label, int(dataset.attrs["n_gallery"]), side)
@@ -163,9 +151,9 @@ def _draw_curve(axes: Axes, curve: xr.Dataset, count: np.ndarray, look: tuple[st
 
 
 def _finish(axes: Axes, label: str, n_gallery: int, side: str) -> None:
-    axes.axhline(100 / n_gallery, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    axes.axhline(100 / n_gallery, **CHANCE_LINE)
     _name_line(axes, "chance", 100 / n_gallery, side, "chance")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    write_plain_numbers(axes.xaxis)
     axes.set_ylim(0, None)
     axes.set_xlabel(label)
     axes.set_ylabel("top-1 accuracy (% of queries)")
@@ -177,52 +165,6 @@ def _name_line(axes: Axes, words: str, height: float, side: str, colour: str) ->
     is_right = side == "right"
     axes.annotate(words, (float(is_right), height), xycoords=axes.get_yaxis_transform(), xytext=(-3 if is_right else 3, 2),
                   textcoords="offset points", horizontalalignment=side, fontsize=7, color=COLOURS[colour][0])  # fmt: skip
-
-
-def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
-    """Show whether the most attended neurons make the map."""
-    found = {finding.name: finding for finding in findings}
-    difference, agreement = found["kept_attended_minus_random_ssim"], found["attention_with_contribution"]
-    part = FigurePart(
-        "attention_subsets",
-        _draw_attention_subsets(dataset, found),
-        "Structural similarity of neural maps to the maps of the images shown, when only the neurons that receive most attention"
-        " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: where one"
-        " more draw would lie with a probability of 95\u202f%). Attention is that of training trials. Grey: all neurons, maps of"
-        " other images.",
-        f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
-        finding_table("Selection by attention.", ATTENTION_WORDS, found),
-    )
-    words = (
-        "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
-        " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
-        f" with contributions is {number(agreement.value)}."
-    )
-    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=distinct_reasons(findings))
-
-
-@in_style
-def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
-    """Draw similarity of maps against the fraction of neurons selected by attention."""
-    figure = new_figure(110, 72)
-    axes = figure.add_subplot()
-    share = 100 * dataset["fraction"].to_numpy()
-    for name, (words, colour, line) in SELECTIONS.items():
-        values = dataset["similarity"].sel(selection=name).to_numpy()
-        axes.plot(share, values, line, color=COLOURS[colour][0], marker="o", markersize=3, label=words)
-    axes.fill_between(share, dataset["random_low"], dataset["random_high"], color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
-    low, high = found["ssim_all"].null_low, found["ssim_all"].null_high
-    if np.isfinite(low):
-        axes.axhspan(low, high, color=COLOURS["chance"][0], alpha=0.18, linewidth=0, label="other images' maps")
-    axes.set_xscale("log")
-    axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
-    axes.set_xticks([], minor=True)  # else labelled as powers where the axis is short
-    axes.minorticks_off()
-    axes.set_xlabel("neurons selected by attention (% of all, logarithmic)")
-    axes.set_ylabel("similarity to the image's map (SSIM)")
-    figure.legend(loc="outside upper center", ncols=2)
-    finish_axes(axes, "both")
-    return figure
 
 
 def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -271,22 +213,16 @@ def _draw_refitted_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) ->
     ]
     figure = new_figure(180, 22 + 8 * len(names))
     accuracy, difference = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-    for place, (sequence, fraction, _) in enumerate(names):
-        one = found[f"refitted_{sequence}_{100 * fraction:g}_percent"]
-        before = float(dataset["taken_out"].sel(sequence=sequence, fraction=fraction))
-        colour = COLOURS["dina"][0]
-        accuracy.plot([100 * one.low, 100 * one.high], [place, place], color=colour, linewidth=1.4)
-        accuracy.plot(100 * one.value, place, "o", color=colour, markersize=5, label="fitted anew" if place == 0 else None)
-        accuracy.plot(100 * before, place, "D", color=COLOURS["rival"][0], markersize=4.5, markerfacecolor="none",
-                      label="others taken out" if place == 0 else None)  # fmt: skip
-    chance = 100 * next(iter(found.values())).null_low
-    accuracy.axvline(chance, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, label="chance")
-    accuracy.set_yticks(range(len(names)), [words for _, _, words in names])
-    accuracy.set_ylim(len(names) - 0.4, -0.6)
+    again, change = (
+        [(words, found[f"{head}_{s}_{100 * f:g}_percent"]) for s, f, words in names]
+        for head in ("refitted", "refitted_minus_taken_out")
+    )
+    draw_dots(accuracy, again, "top-1 accuracy (% of queries)", 100)
+    before = [100 * float(dataset["taken_out"].sel(sequence=sequence, fraction=fraction)) for sequence, fraction, _ in names]
+    accuracy.plot(before, range(len(names)), "D", color=COLOURS["rival"][0], markersize=4.5, markerfacecolor="none",
+                  label="others taken out")  # fmt: skip
+    accuracy.axvline(100 * again[0][1].null_low, label="chance", **CHANCE_LINE)
     accuracy.set_xlim(0, None)
-    accuracy.set_xlabel("top-1 accuracy (% of queries)")
-    finish_axes(accuracy, "x")
-    rows = [(words, found[f"refitted_minus_taken_out_{s}_{100 * f:g}_percent"]) for s, f, words in names]
-    draw_dots(difference, rows, "fitted anew − others taken out")
-    figure.legend(loc="outside upper left", ncols=3)
+    draw_dots(difference, change, "fitted anew − others taken out")
+    figure.legend(loc="outside upper left", ncols=2)
     return figure

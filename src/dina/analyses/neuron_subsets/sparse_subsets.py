@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
+from dina.analyses.closed_readouts import Treatment
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, compare_with_surrogates, measure_strength, shrink_ratios
 from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders, kept_sizes, subset_sizes, trace_curves
 from dina.analyses.query_trials import QueryTrials, rank_on_training
-from dina.analyses.score_changes import Treatment
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from dina.analyses.closed_readouts import Treatment
 from dina.analyses.neuron_readout import NeuronReadout
 from dina.analyses.query_trials import QueryTrials
-from dina.analyses.score_changes import Treatment
 from dina.progress import track
 
 SMALLEST_STRATUM = 5

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -96,7 +96,7 @@ def _draw_conditions(axes: Axes, dataset: xr.Dataset) -> None:
             means.append((x[0], values[rows[0]].mean()))
         if means:
             axes.plot(*zip(*means, strict=True), color=COLOURS[colour][0], marker=marker, markersize=4.5, label=name)
-    axes.axhline(100 * dataset["top1"].attrs["chance"], color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0)
+    axes.axhline(100 * dataset["top1"].attrs["chance"], **CHANCE_LINE)
     axes.set_xticks([0, 1], ["intact", "shuffled"])
     axes.set_xlim(-0.4, 1.4)
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
