@@ -138,8 +138,7 @@ def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -
     axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     axes.set_xticks([], minor=True)  # else labelled as powers where the axis is short
     axes.minorticks_off()
-    axes.set_xlabel("neurons selected by attention (% of all, logarithmic)")
-    axes.set_ylabel("similarity to the image's map (SSIM)")
+    axes.set(xlabel="neurons selected by attention (% of all, logarithmic)", ylabel="similarity to the image's map (SSIM)")
     figure.legend(loc="outside upper center", ncols=2)
     finish_axes(axes, "both")
     return figure

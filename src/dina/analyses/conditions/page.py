@@ -98,10 +98,7 @@ def _draw_conditions(dataset: xr.Dataset) -> Figure:
             place + shift, value, marker, color=colour, markerfacecolor=face, markersize=5, linestyle="", label=label, zorder=3
         )
     axes.set_xticks(place, names)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_ylim(0, 105)
-    axes.set_xlabel("stimulus condition")
-    axes.set_ylabel("top-1 accuracy (% of queries)")
+    axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(0, 105), xlabel="stimulus condition", ylabel="top-1 accuracy (% of queries)")
     figure.legend(loc="outside upper center", ncols=len(shown), fontsize=7.5, handletextpad=0.2, columnspacing=1.5)
     finish_axes(axes, "y")
     axes.tick_params(axis="x", length=0)

@@ -78,19 +78,14 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     ranked.fill_between(share, low, high, color=COLOURS["dina"][0], alpha=0.2, linewidth=0, rasterized=len(mean) > 3000)
     ranked.plot(share, mean[order], color=COLOURS["dina"][0])
     ranked.axhline(0, **CHANCE_LINE)
-    ranked.set_xlabel("neurons (%), best first")
-    ranked.set_ylabel(f"margin lost without it ({unit})")
-    ranked.set_title("Ranked")
+    ranked.set(xlabel="neurons (%), best first", ylabel=f"margin lost without it ({unit})", title="Ranked")
     finish_axes(ranked, "y")
     compared.plot(training, mean, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
                   rasterized=len(mean) > 1000)  # fmt: skip
     compared.axhline(0, **CHANCE_LINE)
-    compared.set_xlabel(f"training images ({unit})")
-    compared.set_ylabel(f"test images ({unit})")
-    compared.set_title("Training and test")
+    compared.set(xlabel=f"training images ({unit})", ylabel=f"test images ({unit})", title="Training and test")
     finish_axes(compared, "both")
     rows = [(words, found[name]) for name, words in AGREEMENTS.items() if name in found]
     draw_dots(agreement, rows, "rank correlation over neurons")
-    agreement.set_title("Agreement with")
-    agreement.set_xlim(min(-0.15, agreement.get_xlim()[0]), 1.03)
+    agreement.set(title="Agreement with", xlim=(min(-0.15, agreement.get_xlim()[0]), 1.03))
     return figure

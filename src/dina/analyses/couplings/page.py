@@ -100,10 +100,7 @@ def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.35 * (top - bottom))  # room for the names
-    axes.set_xlim(-0.05 * width, width)
-    axes.set_xlabel("distance between neurons (µm)")
-    axes.set_ylabel("mean over pairs")
-    axes.set_title("a  distance")
+    axes.set(xlim=(-0.05 * width, width), xlabel="distance between neurons (µm)", ylabel="mean over pairs", title="a  distance")
     axes.legend(loc="upper right", fontsize=7.5)
     finish_axes(axes, "y")
 
@@ -122,9 +119,7 @@ def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None
     signal, noise = (dataset[name].to_numpy() for name in ("signal_correlation_of_other_half", "noise_correlation_of_half"))
     known = np.isfinite(signal) & np.isfinite(noise)
     signal, noise = signal[known], noise[known]
-    axes.set_xlabel("signal correlation, one half of images")
-    axes.set_ylabel("noise correlation, other half")
-    axes.set_title("b  tuning and noise")
+    axes.set(xlabel="signal correlation, one half of images", ylabel="noise correlation, other half", title="b  tuning and noise")
     if not len(signal):
         axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
         return

@@ -102,17 +102,14 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         rank = np.unique(np.geomspace(1, len(size), 200).astype(int)) - 1
         axes.plot(size[rank], (rank + 1) / len(size), color=COLOURS[colour][0], label=words)
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log")
         write_plain_numbers(axes.xaxis, axes.yaxis)
     if axes.lines:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")
     else:
         axes.annotate("no pair interacts", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
-    axes.set_xlabel("size of interaction (score)")
-    axes.set_ylabel("fraction of pairs beyond it")
-    axes.set_title("a  all pairs")
+    axes.set(xlabel="size of interaction (score)", ylabel="fraction of pairs beyond it", title="a  all pairs")
     finish_axes(axes, "both")
 
 
@@ -127,9 +124,7 @@ def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
     if not np.isfinite(coupling * interaction).any():
         axes.annotate("not known", (0.5, 0.56), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
-    axes.set_xlabel("coupling of noise (partial correlation)")
-    axes.set_ylabel("interaction (score)")
-    axes.set_title("b  surest couplings")
+    axes.set(xlabel="coupling of noise (partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
     for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
         axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])
     finish_axes(axes, "both")

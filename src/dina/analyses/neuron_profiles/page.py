@@ -121,9 +121,7 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
     pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, contributed))
     for axes, (values, label) in zip(screen, pairs, strict=True):
         _scatter(axes, across[fitted], down[fitted], values[fitted], label)
-        axes.set_xlabel(words[0])
-        axes.set_ylabel(words[1])
-        axes.set_aspect("equal")
+        axes.set(xlabel=words[0], ylabel=words[1], aspect="equal")
     screen[0].set_title("Fields on the screen")
     if has_cortex:
         x, y = dataset["position_x_um"].to_numpy(), dataset["position_y_um"].to_numpy()
@@ -132,9 +130,7 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
             shown = fitted if place < 2 else np.isfinite(values)
             axes.plot(x[~shown], y[~shown], ".", color=PALE, markersize=2, markeredgewidth=0, rasterized=len(x) > 1000)
             _scatter(axes, x[shown], y[shown], values[shown], label)
-            axes.set_xlabel("cortex, x (µm)")
-            axes.set_ylabel("cortex, y (µm)")
-            axes.set_aspect("equal")
+            axes.set(xlabel="cortex, x (µm)", ylabel="cortex, y (µm)", aspect="equal")
             if place == 0:
                 axes.set_title("Neurons in cortex")
     return figure
@@ -153,8 +149,7 @@ def _draw_distributions(dataset: xr.Dataset) -> Figure:
         _errors(figure.add_subplot(1, 4, 4), dataset)
     if np.isfinite(ratio).any():
         _against_ratio(quality, ratio, fit)
-        quality.set_xlabel("signal-to-noise ratio")
-        quality.set_ylabel("field predicts other images (r)")
+        quality.set(xlabel="signal-to-noise ratio", ylabel="field predicts other images (r)")
     else:
         _histogram(quality, fit, "field predicts other images (r)")
     _histogram(size, dataset["field_size_deg" if in_degrees else "field_size"].to_numpy()[fitted],
@@ -183,8 +178,7 @@ def _errors(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(*zip(*middle, strict=True), "o-", color=COLOURS["ink"][0], markersize=3, linewidth=1)
     axes.set_yscale("log")
     write_plain_numbers(axes.yaxis)
-    axes.set_xlabel("planted s/n ratio (log)")
-    axes.set_ylabel("error of centre (degrees)")
+    axes.set(xlabel="planted s/n ratio (log)", ylabel="error of centre (degrees)")
 
 
 def _on_screen(dataset: xr.Dataset, in_degrees: bool) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
@@ -226,6 +220,5 @@ def _histogram(axes: Axes, values: np.ndarray, label: str, limits: tuple[float, 
         limits = (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
         known = np.clip(known, *limits)
     axes.hist(known, bins=30, range=limits, color=COLOURS["dina"][0], linewidth=0)
-    axes.set_xlabel(label)
-    axes.set_ylabel("neurons")
+    axes.set(xlabel=label, ylabel="neurons")
     finish_axes(axes, "y")

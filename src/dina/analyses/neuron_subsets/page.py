@@ -154,9 +154,7 @@ def _finish(axes: Axes, label: str, n_gallery: int, side: str) -> None:
     axes.axhline(100 / n_gallery, **CHANCE_LINE)
     _name_line(axes, "chance", 100 / n_gallery, side, "chance")
     write_plain_numbers(axes.xaxis)
-    axes.set_ylim(0, None)
-    axes.set_xlabel(label)
-    axes.set_ylabel("top-1 accuracy (% of queries)")
+    axes.set(ylim=(0, None), xlabel=label, ylabel="top-1 accuracy (% of queries)")
     finish_axes(axes, "both")
 
 
