@@ -10,9 +10,9 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
 from dina.rivals.canonical_correlation import CanonicalDirections, CanonicalFolds, CanonicalMap
-from dina.rivals.linear_maps import ResponseComponents
 from dina.rivals.partial_least_squares import LeastSquaresMap
 from dina.rivals.reduced_rank import PENALTIES, ReducedRankMap, ReducedRankRegression
+from dina.rivals.validated_decoder import ResponseComponents
 
 
 def pairs_with(responses):

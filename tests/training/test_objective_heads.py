@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from dina.models.towers.map_geometry import scale_maps
 from dina.training.objectives import EncodedBatch
-from dina.training.objectives.classification import Classification
-from dina.training.objectives.heads import MOST_INPUTS, MapHead, describe_by_gabors, scale_maps, standardise_targets
-from dina.training.objectives.privileged import PrivilegedRegression
-from dina.training.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
+from dina.training.objectives.heads import (
+    MOST_INPUTS,
+    Classification,
+    MapHead,
+    PrivilegedRegression,
+    ReconstructFeatures,
+    ReconstructMaps,
+    ReconstructPixels,
+    describe_by_gabors,
+    standardise_targets,
+)
 
 N, MAP_SHAPE = 12, (2, 4, 6)
 

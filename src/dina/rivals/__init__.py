@@ -10,11 +10,10 @@ from dina.rivals.canonical_correlation import CanonicalCorrelation
 from dina.rivals.cebra import Cebra
 from dina.rivals.encoding_identification import EncodingIdentification
 from dina.rivals.generic_decoding import GenericDecoding
-from dina.rivals.ideal_observer import IdealObserver
 from dina.rivals.kay2008 import Kay2008
-from dina.rivals.nearest_repeat import NearestRepeatRaw, NearestRepeatZscored
 from dina.rivals.partial_least_squares import PartialLeastSquares
 from dina.rivals.reduced_rank import ReducedRankRegression
+from dina.rivals.reference_levels import IdealObserver, NearestRepeatRaw, NearestRepeatZscored
 from dina.rivals.ridge import Ridge
 
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from dina.models.global_ridge import eigenvectors_of
 from dina.randomness import seed_for
 from dina.retrieval.decoder import Setting
-from dina.rivals.linear_maps import LinearRival
+from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival, ResponseRows, ResponseVariance
 from dina.shapes import Scores
 
 COMPONENT_COUNTS = (100, 400)
@@ -23,7 +23,7 @@ numbers of image components times two descriptions of images."""
 N_FOLDS = 5
 HIGHEST_CORRELATION = 0.99
 
-Rows = Float32[np.ndarray, "row component"]
+Variates = Float32[np.ndarray, "variate"]
 
 
 class CanonicalDirections(NamedTuple):
@@ -34,11 +34,7 @@ class CanonicalDirections(NamedTuple):
 
     @classmethod
     def solve(
-        cls,
-        responses: Float32[np.ndarray, "row response_component"],
-        variance: Float32[np.ndarray, "response_component"],
-        images: Rows,
-        penalty: float,
+        cls, responses: ResponseRows, variance: ResponseVariance, images: ImageRows, penalty: float
     ) -> "CanonicalDirections":
         """Find the directions between orthogonal components of responses and orthogonal, unit-variance ones of images.
 
@@ -58,13 +54,11 @@ class CanonicalMap:
     """Canonical variates, with their correlations and standard deviations over left-out images."""
 
     directions: CanonicalDirections
-    correlation: Float32[np.ndarray, "variate"]
-    response_deviation: Float32[np.ndarray, "variate"]
-    image_deviation: Float32[np.ndarray, "variate"]
+    correlation: Variates
+    response_deviation: Variates
+    image_deviation: Variates
 
-    def compare(
-        self, responses: Float32[np.ndarray, "query response_component"], images: Float32[np.ndarray, "gallery component"]
-    ) -> Scores:
+    def compare(self, responses: ResponseRows, images: ImageRows) -> Scores:
         """Return the pointwise mutual information of responses and candidates, up to a constant, in nats."""
         first = responses @ self.directions.responses / self.response_deviation
         second = images[:, : len(self.directions.images)] @ self.directions.images / self.image_deviation
@@ -108,11 +102,7 @@ class CanonicalCorrelation(LinearRival):
         self.seed = seed
 
     def maps(
-        self,
-        variance: Float32[np.ndarray, "response_component"],
-        responses: Float32[np.ndarray, "stimulus response_component"],
-        images: Float32[np.ndarray, "stimulus component"],
-        deviation: Float32[np.ndarray, "component"],
+        self, variance: ResponseVariance, responses: ResponseRows, images: ImageRows, deviation: ImageDeviation
     ) -> Iterator[tuple[CanonicalMap, Setting]]:
         """Yield maps of every number of image components and penalty."""
         folds = CanonicalFolds.learn(responses, self.seed)
@@ -130,14 +120,12 @@ class CanonicalFolds:
         self.folds = folds
 
     @classmethod
-    def learn(cls, responses: Rows, seed: int) -> "CanonicalFolds":
+    def learn(cls, responses: ResponseRows, seed: int) -> "CanonicalFolds":
         """Divide the images at random, and learn response components inside each fold."""
         folds = KFold(min(N_FOLDS, len(responses)), shuffle=True, random_state=seed_for(seed, "canonical folds") % 2**32)
         return cls([_Fold.learn(responses, inside, outside) for inside, outside in folds.split(responses)])
 
-    def left_out(
-        self, images: Rows, penalty: float
-    ) -> tuple[Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"], Float32[np.ndarray, "variate"]]:
+    def left_out(self, images: ImageRows, penalty: float) -> tuple[Variates, Variates, Variates]:
         """Return correlation and deviations of the variates of images left out of each fold, matched by their order."""
         product, of_responses, of_images = (np.zeros(images.shape[1]) for _ in range(3))
         n = sum(len(fold.rows_out) for fold in self.folds)
@@ -160,12 +148,12 @@ class _Fold:
 
     rows: np.ndarray
     rows_out: np.ndarray
-    inside: Rows
+    inside: ImageRows
     outside: Float32[np.ndarray, "row_out component"]
     variance: Float32[np.ndarray, "component"]
 
     @classmethod
-    def learn(cls, known: Rows, rows: np.ndarray, rows_out: np.ndarray) -> "_Fold":
+    def learn(cls, known: ResponseRows, rows: np.ndarray, rows_out: np.ndarray) -> "_Fold":
         inside = torch.from_numpy(known[rows])
         mean = inside.mean(0)
         inside = inside - mean

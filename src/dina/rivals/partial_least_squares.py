@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import cosine_similarity
 
 from dina.retrieval.decoder import Setting
-from dina.rivals.linear_maps import LinearRival
+from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival, ResponseRows, ResponseVariance
 from dina.shapes import Scores
 
 RANKS = (5, 10, 20, 40, 60)
@@ -30,18 +30,13 @@ class LeastSquaresMap:
     latent directions, ``loadings`` from these to image components.
     """
 
-    scale: Float32[np.ndarray, "component"]
-    mean: Float32[np.ndarray, "component"]
+    scale: ImageDeviation
+    mean: ImageDeviation
     rotations: Float32[np.ndarray, "response_component direction"]
     loadings: Float32[np.ndarray, "component direction"]
 
     @classmethod
-    def fit(
-        cls,
-        responses: Float32[np.ndarray, "stimulus response_component"],
-        images: Float32[np.ndarray, "stimulus component"],
-        scale: Float32[np.ndarray, "component"],
-    ) -> "LeastSquaresMap":
+    def fit(cls, responses: ResponseRows, images: ImageRows, scale: ImageDeviation) -> "LeastSquaresMap":
         """Find as many directions as are ever used; ``scale`` multiplies each image component."""
         targets = images * scale
         model = PLSRegression(min(max(RANKS), *responses.shape, *targets.shape), scale=False, tol=1e-4)
@@ -57,9 +52,7 @@ class LeastSquaresMap:
         """Return the map through the first few directions."""
         return replace(self, rotations=self.rotations[:, :rank], loadings=self.loadings[:, :rank])
 
-    def compare(
-        self, responses: Float32[np.ndarray, "query response_component"], images: Float32[np.ndarray, "gallery component"]
-    ) -> Scores:
+    def compare(self, responses: ResponseRows, images: ImageRows) -> Scores:
         """Return the cosine of predicted and candidate components, in [-1, 1]."""
         predicted, shown = responses @ self.rotations @ self.loadings.T, images * self.scale - self.mean
         return np.asarray(cosine_similarity(predicted.astype(np.float64), shown.astype(np.float64)))
@@ -86,11 +79,7 @@ class PartialLeastSquares(LinearRival):
         super().__init__("partial_least_squares")
 
     def maps(
-        self,
-        variance: Float32[np.ndarray, "response_component"],
-        responses: Float32[np.ndarray, "stimulus response_component"],
-        images: Float32[np.ndarray, "stimulus component"],
-        deviation: Float32[np.ndarray, "component"],
+        self, variance: ResponseVariance, responses: ResponseRows, images: ImageRows, deviation: ImageDeviation
     ) -> Iterator[tuple[LeastSquaresMap, Setting]]:
         """Yield maps of every scale and number of directions."""
         for power in SCALE_POWERS:

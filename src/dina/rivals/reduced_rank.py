@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from dina.models.global_ridge import eigenvectors_of
 from dina.retrieval.decoder import Setting
-from dina.rivals.linear_maps import LinearRival
+from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival, ResponseRows, ResponseVariance
 from dina.shapes import Scores
 
 N_COMPONENTS = 400
@@ -34,19 +34,15 @@ class ReducedRankMap:
     leave-one-out error.
     """
 
-    scale: Float32[np.ndarray, "component"]
-    mean: Float32[np.ndarray, "component"]
+    scale: ImageDeviation
+    mean: ImageDeviation
     weights: Float32[np.ndarray, "response_component direction"]
     directions: Float32[np.ndarray, "component direction"]
     penalty: float
 
     @classmethod
     def fit(
-        cls,
-        responses: Float32[np.ndarray, "stimulus response_component"],
-        variance: Float32[np.ndarray, "response_component"],
-        images: Float32[np.ndarray, "stimulus component"],
-        scale: Float32[np.ndarray, "component"],
+        cls, responses: ResponseRows, variance: ResponseVariance, images: ImageRows, scale: ImageDeviation
     ) -> "ReducedRankMap":
         """Regress scaled components on response components, which are orthogonal, so that every penalty is a division."""
         scaled = images * scale
@@ -71,9 +67,7 @@ class ReducedRankMap:
         """Return the map along the first few directions."""
         return replace(self, weights=self.weights[:, :rank], directions=self.directions[:, :rank])
 
-    def compare(
-        self, responses: Float32[np.ndarray, "query response_component"], images: Float32[np.ndarray, "gallery component"]
-    ) -> Scores:
+    def compare(self, responses: ResponseRows, images: ImageRows) -> Scores:
         """Return the cosine of predicted and candidate coordinates, in [-1, 1]."""
         shown = (images * self.scale - self.mean) @ self.directions
         return np.asarray(cosine_similarity((responses @ self.weights).astype(np.float64), shown.astype(np.float64)))
@@ -104,11 +98,7 @@ class ReducedRankRegression(LinearRival):
         super().__init__("reduced_rank")
 
     def maps(
-        self,
-        variance: Float32[np.ndarray, "response_component"],
-        responses: Float32[np.ndarray, "stimulus response_component"],
-        images: Float32[np.ndarray, "stimulus component"],
-        deviation: Float32[np.ndarray, "component"],
+        self, variance: ResponseVariance, responses: ResponseRows, images: ImageRows, deviation: ImageDeviation
     ) -> Iterator[tuple[ReducedRankMap, Setting]]:
         """Yield maps of every scale and rank."""
         for power in SCALE_POWERS:

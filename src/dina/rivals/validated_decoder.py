@@ -1,14 +1,28 @@
-"""What most rivals share: several settings are fitted, and validation images choose one of them."""
+"""What rivals share: validation images choose among fitted settings; linear ones map components of responses to those of images."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.models.global_ridge import eigenvectors_of
 from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
-from dina.shapes import Scores
+from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
+from dina.shapes import Scores, StimulusResponses
+
+ResponseRows = Float32[np.ndarray, "row response_component"]
+"""Responses by their components (`ResponseComponents`)."""
+
+ImageRows = Float32[np.ndarray, "row component"]
+"""Images by their z-scored components (`ImageDescription`)."""
+
+ResponseVariance = Float32[np.ndarray, "response_component"]
+ImageDeviation = Float32[np.ndarray, "component"]
 
 
 @runtime_checkable
@@ -65,3 +79,93 @@ class ValidatedDecoder:
         if self.fitted is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         return self.fitted.score(queries, gallery)
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseComponents:
+    """Orthonormal directions of the averaged training responses, by falling ``variance`` along each, which is positive."""
+
+    mean: Float32[np.ndarray, "neuron"]
+    directions: Float32[np.ndarray, "neuron component"]
+    variance: Float32[np.ndarray, "component"]
+
+    @classmethod
+    def learn(cls, train: Pairs, n_components: int | None = None) -> "ResponseComponents":
+        """Find the directions with variance, at most ``n_components`` of them.
+
+        Raises
+        ------
+        DataError
+            If responses do not vary over the images.
+        """
+        responses = train.averaged()
+        mean = responses.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = torch.from_numpy(responses - mean)
+        n, by_image = len(centred), len(centred) <= centred.shape[1]
+        values, vectors = eigenvectors_of((centred @ centred.T if by_image else centred.T @ centred) / n)
+        keep = torch.where(values > 1e-6 * values[-1].clamp_min(1e-12))[0].flip(0)[:n_components]
+        if not len(keep):
+            raise DataError("Linear decoding needs responses that vary over the training images; all are constant.")
+        directions = vectors[:, keep]
+        if by_image:
+            directions = centred.T @ directions / (values[keep] * n).sqrt()
+        return cls(mean, directions.numpy(), values[keep].numpy())
+
+    def encode(self, responses: StimulusResponses) -> Float32[np.ndarray, "query component"]:
+        """Return the components of responses; their training variances are ``variance``."""
+        return (responses.astype(np.float32) - self.mean) @ self.directions
+
+
+@runtime_checkable
+class LinearMap(Protocol):
+    """A map between components of responses and components of images."""
+
+    def compare(self, responses: ResponseRows, images: ImageRows) -> Scores:
+        """Score images for responses, both given by their components."""
+        ...
+
+
+class LinearRival(ValidatedDecoder):
+    """A linear map between response components and image components; a rival writes `maps`.
+
+    Tried on the validation images are both descriptions of images (pixels; Gabor features) times the settings of `maps`.
+    """
+
+    n_image_components: ClassVar[int]
+    n_response_components: ClassVar[int | None] = None
+
+    def maps(
+        self, variance: ResponseVariance, responses: ResponseRows, images: ImageRows, deviation: ImageDeviation
+    ) -> Iterator[tuple[LinearMap, Setting]]:
+        """Yield fitted maps and their settings, from components of averaged training responses to components of the images.
+
+        ``variance`` is that of the response components, ``deviation`` that of image components before they were z-scored.
+        """
+        raise NotImplementedError
+
+    def candidates(self, train: Pairs, validation: Pairs) -> Iterator[Candidate["_LinearDecoder"]]:
+        """Yield the maps of `maps` between responses and each description of images.
+
+        Raises
+        ------
+        DataError
+            If responses do not vary.
+        """
+        components = ResponseComponents.learn(train, self.n_response_components)
+        known, measured = (components.encode(pairs.averaged()) for pairs in (train, validation))
+        for name, kind in DESCRIPTIONS.items():
+            description = kind.learn(train.images, min(self.n_image_components, train.n_stimuli - 1))
+            shown, gallery = description.encode(train.images), description.encode(validation.images)
+            for linear_map, setting in self.maps(components.variance, known, shown, description.deviation):
+                decoder = _LinearDecoder(components, description, linear_map)
+                yield Candidate(decoder, {"images_as": name, **setting}, linear_map.compare(measured, gallery))
+
+
+@dataclass(frozen=True, eq=False)
+class _LinearDecoder:
+    responses: ResponseComponents
+    images: ImageDescription
+    linear_map: LinearMap
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        return self.linear_map.compare(self.responses.encode(queries.responses), self.images.encode(gallery.images))

@@ -19,7 +19,7 @@ from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
-from dina.rivals.ideal_observer import IdealObserver
+from dina.rivals.reference_levels import IdealObserver
 from dina.statistics.finding import Finding
 from dina.statistics.reliability import signal_variance_fraction
 from dina.statistics.repeats import count_within_group

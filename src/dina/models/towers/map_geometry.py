@@ -1,4 +1,4 @@
-"""Resizing and centring of feature maps, the same on every device and from run to run."""
+"""Resizing, centring and scaling of feature maps, the same on every device and from run to run."""
 
 from typing import Literal
 
@@ -55,3 +55,9 @@ def centre_maps(
         return maps - maps.mean(dim=(2, 3), keepdim=True)
     low, high = maps.amin(dim=(1, 2, 3), keepdim=True), maps.amax(dim=(1, 2, 3), keepdim=True)
     return (maps - low) / (high - low).clamp_min(1e-8)
+
+
+def scale_maps(maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel height width"]:
+    """Return maps with mean 0 and mean square 1 each; a constant map becomes 0."""
+    centred = maps - maps.mean(dim=(1, 2, 3), keepdim=True)
+    return centred / (centred.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-6).sqrt()

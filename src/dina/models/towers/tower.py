@@ -11,6 +11,15 @@ from dina.checks import DataError, check_choice
 MapShape = tuple[int, int, int]
 """(channels, height, width) of feature maps or images."""
 
+FeatureMaps = Float[Tensor, "batch map_channel map_height map_width"]
+"""Maps of either tower, dimensionless."""
+
+ImageBatch = Float[Tensor, "batch channel height width"]
+"""Images in units of contrast."""
+
+ResponseBatch = Float[Tensor, "batch neuron"]
+"""Population responses, standardised as in training."""
+
 
 class ImageTower(nn.Module):
     """An encoder of images to feature maps, made of named pathways.
@@ -34,9 +43,7 @@ class ImageTower(nn.Module):
         self.map_shape = map_shape
         self.pathways = pathways
 
-    def forward(
-        self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return the feature maps of ``images`` (units of contrast); pathways named in ``masked`` contribute nothing."""
         raise NotImplementedError
 
@@ -73,7 +80,7 @@ class NeuralTower(nn.Module):
         self.n_neurons = n_neurons
         self.map_shape = map_shape
 
-    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return the feature maps of ``responses`` (standardised, dimensionless)."""
         raise NotImplementedError
 
@@ -156,7 +163,7 @@ class NeuronDropout(nn.Module):
         self.probability = probability
         self.generator: torch.Generator | None = None
 
-    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
+    def forward(self, responses: ResponseBatch) -> ResponseBatch:
         """Return responses with some neurons at 0 (training), or unchanged (evaluation, or before `seed_dropout`)."""
         if not self.training or self.probability == 0 or self.generator is None:
             return responses

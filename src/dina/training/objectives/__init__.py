@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 
-from dina.training.objectives.classification import Classification
 from dina.training.objectives.contrastive import (
     CategoryContrastive,
     Contrastive,
     ContrastiveRegression,
     MultiPositive,
+    SigLip,
     symmetric_info_nce,
 )
 from dina.training.objectives.graded_answers import BiMixCo, SoftClip
+from dina.training.objectives.heads import (
+    Classification,
+    PrivilegedContrastive,
+    PrivilegedRegression,
+    ReconstructFeatures,
+    ReconstructMaps,
+    ReconstructPixels,
+)
 from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
-from dina.training.objectives.privileged import PrivilegedContrastive, PrivilegedRegression
-from dina.training.objectives.reconstruction import ReconstructFeatures, ReconstructMaps, ReconstructPixels
-from dina.training.objectives.siglip import SigLip
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "contrastive": Contrastive,

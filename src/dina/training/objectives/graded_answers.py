@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.models.towers.tower import MapShape
+from dina.models.towers.tower import MapShape, ResponseBatch
 from dina.training.objectives.heads import FLOOR, TargetObjective
 from dina.training.objectives.objective import EncodedBatch, Objective
 
@@ -73,8 +73,8 @@ class BiMixCo(Objective):
     """
 
     def mix(
-        self, responses: Float[Tensor, "batch neuron"], n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
-    ) -> tuple[Float[Tensor, "batch neuron"], Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
+        self, responses: ResponseBatch, n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
+    ) -> tuple[ResponseBatch, Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
         """Blend a random half of the responses with that of a random other row; shares follow a Beta distribution.
 
         A response that is not blended is its own partner, with a share of 1.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs
-from dina.models.towers.tower import MapShape, initialise
+from dina.models.towers.tower import FeatureMaps, MapShape, ResponseBatch, initialise
 from dina.randomness import seed_for
 from dina.shapes import ContrastImages
 from dina.training.batches import RecordingPairs
@@ -34,8 +34,8 @@ class EncodedBatch(NamedTuple):
         ``partner[i]`` (see `Objective.mix`); without mixing the row itself, and 1.
     """
 
-    neural_maps: Float[Tensor, "batch map_channel map_height map_width"]
-    image_maps: Float[Tensor, "batch map_channel map_height map_width"]
+    neural_maps: FeatureMaps
+    image_maps: FeatureMaps
     scores: Float[Tensor, "batch batch"]
     group: Int[Tensor, "batch"]
     category: Int[Tensor, "batch"]
@@ -76,8 +76,8 @@ class Objective(nn.Module):
         """Learn scales from the training images and make the head, whose weights are drawn afterwards."""
 
     def mix(
-        self, responses: Float[Tensor, "batch neuron"], n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
-    ) -> tuple[Float[Tensor, "batch neuron"], Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
+        self, responses: ResponseBatch, n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
+    ) -> tuple[ResponseBatch, Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
         """Return responses, presentations, partner and share of a training batch; nothing is mixed by default."""
         itself = torch.arange(len(responses), device=responses.device)
         return responses, n_presentations, itself, torch.ones_like(n_presentations)

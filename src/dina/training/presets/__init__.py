@@ -11,7 +11,7 @@ from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.presets.adapted_trunk import MindBridge, MindEye2
 from dina.training.presets.default import Default
-from dina.training.presets.frozen_recipes import BrainClip, HumanAligned, Vna
+from dina.training.presets.frozen_encoders import BrainClip, HumanAligned, Vna
 from dina.training.presets.paper import Paper
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.presets.scratch import Scratch

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dina.checks import DataError
 from dina.models.towers.image.frozen_network import GaborFeatures, weight_digest
 from dina.models.towers.image.kept_features import FeatureCache, FeatureStore
-from dina.models.towers.tower import ImageTower, MapShape
+from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape
 
 N_FOR_STATISTICS = 512
 IMAGES_AT_ONCE = 32
@@ -101,9 +101,7 @@ class FrozenEncoder(ImageTower):
         """The network whose features are read."""
         return self._encoder[0]
 
-    def forward(
-        self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; masked "features" are those of the mean training image everywhere."""
         self.check_input(images, masked)
         if images.requires_grad or images.dtype != torch.float32:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dina.models.towers.image.contrast_gain import ContrastGain, solve_knots
 from dina.models.towers.image.gabor_bank import GaborChannel, SeparableGabors, list_channels, sample_places
-from dina.models.towers.tower import ImageTower, MapShape, check_image_size
+from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 16
 BASE_WAVELENGTH = 8  # pixels; longer waves are filtered in a reduced image, so that every filter costs the same
@@ -87,9 +87,7 @@ class GaborEnergy(ImageTower):
         """Set every gain to 1: this tower starts from known filters, not from chance."""
         self.gain.data.fill_(1.0)
 
-    def forward(
-        self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; channels of a pathway named in ``masked`` are at what their contrast lets expect."""
         self.check_input(images, masked)
         keep = torch.tensor([channel.pathway not in masked for channel in self.channels], device=images.device)
@@ -150,9 +148,7 @@ class GaborEnergy(ImageTower):
         )
         return rows, columns
 
-    def raw_maps(
-        self, images: Float[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def raw_maps(self, images: ImageBatch) -> FeatureMaps:
         """Return energies, phases, luminance and colour on the grid, before any statistics."""
         planes = [images.mean(1, keepdim=True)]
         if images.shape[1] == 3:  # colour: red–green and blue–yellow opponent planes

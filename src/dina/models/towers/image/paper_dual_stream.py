@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
-from dina.models.towers.tower import ImageTower, MapShape, check_image_size
+from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 PATHWAYS = ("local", "global")
 SMALLEST_IMAGE = 16
@@ -154,9 +154,7 @@ class DualStream(ImageTower):
             for part in (self.embed1, self.stage1, self.embed2, self.stage2):
                 part.requires_grad_(False)
 
-    def forward(
-        self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; a pathway named in ``masked`` ("local", "global") contributes 0 in every block."""
         self.check_input(images, masked)
         maps = self.embed1(images)

@@ -1,10 +1,9 @@
 """An image tower learnt from scratch: a local pathway of small filters and a global one of large filters."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from dina.models.towers.tower import ImageTower, MapShape, check_image_size
+from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 8
 
@@ -51,9 +50,7 @@ class TwoPathway(ImageTower):
         )  # fmt: skip
         self.merge = nn.Conv2d(2 * width, n_channels, 1)
 
-    def forward(
-        self, images: Float[Tensor, "batch channel height width"], masked: tuple[str, ...] = ()
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; a pathway named in ``masked`` ("local", "global") is 0 before the merge."""
         self.check_input(images, masked)
         found = {"local": self.local(images), "global": self.global_(images)}

@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
-from dina.models.towers.tower import MapShape, NeuralTower
+from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, ResponseBatch
 
 CACHE_ELEMENTS = 131_072
 """Elements of one tile on a CPU: half a megabyte in single precision stays in the second-level cache."""
@@ -36,7 +36,7 @@ class Factors(NamedTuple):
     readout: Float[Tensor, "neuron width"]
 
 
-def attend(responses: Float[Tensor, "batch neuron"], factors: Factors) -> Float[Tensor, "batch neuron"]:
+def attend(responses: ResponseBatch, factors: Factors) -> ResponseBatch:
     r"""Let every neuron attend to all neurons and read one number.
 
     With tokens :math:`r_i w_i + b_i`, the score of neuron *i* for neuron *j* is
@@ -249,7 +249,7 @@ class NeuronAttention(NeuralTower):
         self.lowest.copy_(lowest)
         self.inverse_range.copy_(torch.where(highest > lowest, 1 / (highest - lowest), torch.zeros_like(lowest)))
 
-    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return feature maps of ``responses`` (standardised as in training; scaled to [0, 1] in here)."""
         self.check_input(responses)
         with torch.autocast(responses.device.type, enabled=False):  # a softmax over thousands of neurons needs precision

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dina.models.noise import LowRankNoise
 from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
-from dina.models.towers.tower import MapShape, NeuralTower, NeuronDropout
+from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
 MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
 
@@ -98,11 +98,11 @@ class ProjectiveFields(NeuralTower):
         self.n_typical.fill_(len(kept))
         self.typical_presentations.fill_(n_presentations)
 
-    def whiten(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch neuron"]:
+    def whiten(self, responses: ResponseBatch) -> ResponseBatch:
         """Divide responses by the noise covariance and multiply them by the neurons' gains."""
         return LowRankNoise(self.private, self.loadings).divide(responses) * self.log_gain.exp()
 
-    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return the sum of all neurons' fields, each times its whitened response."""
         self.check_input(responses)
         whitened = self.whiten(self.dropout(responses))
@@ -113,7 +113,7 @@ class ProjectiveFields(NeuralTower):
         parts = torch.split(by_pattern, patterns.maps_at_once(self.map_shape[0]), dim=1)
         return torch.cat([patterns.draw(part) for part in parts])
 
-    def predict(self, maps: Float[Tensor, "batch map_channel map_height map_width"]) -> Float[Tensor, "batch neuron"]:
+    def predict(self, maps: FeatureMaps) -> ResponseBatch:
         """Return each neuron's expected response to images with these maps (the adjoint of its projective field)."""
         cells, patterns = self._cells()
         parts = torch.split(maps, patterns.maps_at_once(self.map_shape[0]))

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dina.models.towers.tower import MapShape, NeuralTower, NeuronDropout
+from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
 
 class SharedTrunk(nn.Module):
@@ -22,7 +22,7 @@ class SharedTrunk(nn.Module):
         )
         self.maps = nn.Linear(width, map_shape[0] * map_shape[1] * map_shape[2])
 
-    def forward(self, common: Float[Tensor, "batch dimension"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, common: Float[Tensor, "batch dimension"]) -> FeatureMaps:
         """Return the maps of points of the common space."""
         for block in self.blocks:
             common = common + block(common)
@@ -48,12 +48,12 @@ class AdaptedTrunk(NeuralTower):
         """Set the factor by which each response is multiplied first, for example its reliability."""
         self.gain.copy_(gain)
 
-    def to_common(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch dimension"]:
+    def to_common(self, responses: ResponseBatch) -> Float[Tensor, "batch dimension"]:
         """Return where responses lie in the common space."""
         self.check_input(responses)
         return self.adapter(self.dropout(responses * self.gain))
 
-    def forward(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return feature maps."""
         return self.trunk(self.to_common(responses))
 
@@ -66,18 +66,16 @@ class RebuildingTrunk(AdaptedTrunk):
         self.shape_common = nn.Sequential(nn.LayerNorm(width), nn.GELU())
         self.rebuild = nn.Linear(width, n_neurons)
 
-    def to_common(self, responses: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch dimension"]:
+    def to_common(self, responses: ResponseBatch) -> Float[Tensor, "batch dimension"]:
         """Return where responses lie in the common space."""
         return self.shape_common(super().to_common(responses))
 
-    def from_common(self, common: Float[Tensor, "batch dimension"]) -> Float[Tensor, "batch neuron"]:
+    def from_common(self, common: Float[Tensor, "batch dimension"]) -> ResponseBatch:
         """Return the responses (standardised) of these neurons at points of the common space."""
         return self.rebuild(common)
 
 
-def cyclic_loss(
-    own: RebuildingTrunk, other: RebuildingTrunk, responses: Float[Tensor, "batch neuron"], cycle_weight: float
-) -> Float[Tensor, ""]:
+def cyclic_loss(own: RebuildingTrunk, other: RebuildingTrunk, responses: ResponseBatch, cycle_weight: float) -> Float[Tensor, ""]:
     r"""Return how badly standardised responses are rebuilt, and how far they move on the way through another recording's neurons.
 
     Notes

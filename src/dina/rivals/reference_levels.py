@@ -1,13 +1,15 @@
-"""Reference level: match the responses of one repeat to the responses of the others, without looking at any image."""
+"""Reference levels beside the rivals: the nearest repeat, which reads no image, and the ideal observer, which reads the simulation."""
 
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.data.standardise import Standardiser
+from dina.recordings.truth import Truth
 from dina.shapes import Scores, StimulusResponses
 from dina.statistics.correlation import correlate_all_rows
 
@@ -47,7 +49,30 @@ class NearestRepeatZscored:
         return np.nan_to_num(correlation, nan=0.0)
 
 
-class NearestRepeatRaw:
+class _InOwnUnits:
+    """Learns how responses were standardised, to undo it, and nothing else."""
+
+    _standardiser: Standardiser | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> Self:
+        """Remember how training responses were standardised."""
+        self._standardiser = train.standardiser
+        return self
+
+    def undo(self, responses: StimulusResponses) -> StimulusResponses:
+        """Return responses in the units of the recording.
+
+        Raises
+        ------
+        DataError
+            If `fit` was not called.
+        """
+        if self._standardiser is None:
+            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
+        return self._standardiser.undo(responses)
+
+
+class NearestRepeatRaw(_InOwnUnits):
     """The nearest repeat by the dot product of responses in their own units, as in the authors' notebook.
 
     Strongly responding neurons dominate, and templates of large norm attract all queries.
@@ -61,12 +86,6 @@ class NearestRepeatRaw:
 
     def __init__(self) -> None:
         self.name = "nearest_repeat_raw"
-        self._standardiser: Standardiser | None = None
-
-    def fit(self, train: Pairs, validation: Pairs) -> Self:
-        """Remember how responses were standardised, to undo it; nothing else is learnt."""
-        self._standardiser = train.standardiser
-        return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return the dot product of responses and templates in the units of the recording, squared units.
@@ -76,12 +95,39 @@ class NearestRepeatRaw:
         DataError
             If the gallery has no templates, or `fit` was not called.
         """
-        templates = _templates(gallery)
-        if self._standardiser is None:
-            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
-        responses = self._standardiser.undo(queries.responses.astype(np.float32))
-        products: np.ndarray = responses @ self._standardiser.undo(templates).T
-        return products
+        templates = self.undo(_templates(gallery))
+        return self.undo(queries.responses.astype(np.float32)) @ templates.T
+
+
+class IdealObserver(_InOwnUnits):
+    """Decode by the true likelihood of a simulation; real recordings have none.
+
+    A Gaussian with the true mean of each image and the true noise covariance, as `Truth.log_likelihood` says: it
+    bounds decoders of that family, and a decoder that uses higher moments of the responses may in principle pass it.
+    The truth must be that of the same neurons as the responses.
+    """
+
+    reads: ClassVar[Literal["images", "templates", "truth"]] = "truth"
+
+    def __init__(self, truth: Truth) -> None:
+        self.name = "ideal_observer"
+        self._truth = truth
+
+    def score(self, queries: Queries, gallery: Gallery) -> Scores:
+        """Return log p(response | image) − log p(response) in nats: optimal for finding images and responses alike.
+
+        The second term averages over all images of the recording, shown or not in this gallery.
+
+        Raises
+        ------
+        DataError
+            If `fit` was not called.
+        """
+        responses = self.undo(queries.responses.astype(np.float32))
+        everything = np.arange(len(self._truth.mean))
+        likelihood = self._truth.log_likelihood(responses, queries.n_presentations, everything)
+        marginal = logsumexp(likelihood, axis=1, keepdims=True) - np.log(len(everything))
+        return np.asarray(likelihood[:, gallery.stimulus_id] - marginal)
 
 
 def _templates(gallery: Gallery) -> StimulusResponses:
@@ -97,5 +143,4 @@ def _zscore(responses: Float[np.ndarray, "stimulus neuron"]) -> Float[np.ndarray
     centred -= centred.mean(axis=0)
     deviation = np.sqrt(np.einsum("sn,sn->n", centred, centred) / len(centred))
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
-    scaled: np.ndarray = centred * scale
-    return scaled
+    return np.asarray(centred * scale)
