@@ -15,10 +15,10 @@ from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.shapes import Scores, StimulusResponses
 
-ResponseRows = Float32[np.ndarray, "row response_component"]
+ResponseRows = Float32[np.ndarray, "response response_component"]
 """Responses by their components (`ResponseComponents`)."""
 
-ImageRows = Float32[np.ndarray, "row component"]
+ImageRows = Float32[np.ndarray, "image component"]
 """Images by their z-scored components (`ImageDescription`)."""
 
 ResponseVariance = Float32[np.ndarray, "response_component"]
