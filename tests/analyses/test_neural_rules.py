@@ -46,8 +46,8 @@ def test_a_sparse_code_of_strong_neurons_is_called_so() -> None:
     ("changed", "words"),
     [
         (found("half_fraction_top", 0.3), "more than a tenth"),
-        (found("snr_explained_share", 0.9), "signal-to-noise ratio"),
-        (found("gini_excess_over_signal_to_noise", 0.011), "no more unequal"),
+        (found("snr_explained_share", 0.9), "Signal-to-noise ratios explain"),
+        (found("gini_excess_over_signal_to_noise", 0.011), "does not exceed"),
     ],
 )
 def test_what_signal_to_noise_or_many_neurons_explain_is_not_sparse(changed: Finding, words: str) -> None:
@@ -78,7 +78,7 @@ def without_interval(finding: Finding, reason: str) -> Finding:
 def test_of_a_decoder_at_chance_nothing_is_said() -> None:
     verdict = verdict_of("sparse_subsets", change(sparse_and_strong(), "sparse_subsets", found("accuracy_full", 0.025)))
     assert verdict.verdict == "cannot tell"
-    assert "not sure that all neurons together decode better than chance" in verdict.reason
+    assert "not certain that all neurons together decode better than chance" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def shuffled(value: float, spread: float = 0.01, left: float = 0.0) -> Findings:
         (shuffled(0.01, left=0.5), "not supported"),
     ],
 )
-def test_interactions_contribute_if_knowing_them_is_worth_a_tenth_of_the_rank(findings: Findings, answer: str) -> None:
+def test_interactions_contribute_if_learning_them_improves_the_rank_by_a_tenth(findings: Findings, answer: str) -> None:
     assert verdict_of("functional_interactions", findings).verdict == answer
 
 
@@ -165,8 +165,8 @@ def test_notes_stand_beside_the_decision_with_the_number_of_pairs() -> None:
     notes = [found("summed_contributions", 0.9), replace(found("coupled_pairs_interaction", -0.1), n=7)]
     beside = {"functional_interactions": {note.name: note for note in notes}}
     verdict = verdict_of("functional_interactions", {**shuffled(0.2), **beside})
-    assert "sum to a share" in verdict.reason
-    assert "Coupled pairs (7) interact" in verdict.reason
+    assert "sum to 0.9" in verdict.reason
+    assert "interaction of the 7 coupled pairs" in verdict.reason
 
 
 def test_without_repeats_nothing_can_be_told() -> None:

@@ -1,4 +1,4 @@
-"""The contract of a verdict: a claim, a rule written down beforehand, and what follows from the findings alone."""
+"""A verdict: a claim, the rule that decides it (written beforehand), and the answer that follows from the findings."""
 
 import math
 import re
@@ -19,19 +19,19 @@ ByAnalysis = Mapping[str, Mapping[str, Finding]]
 """Analysis → name → finding."""
 
 MARGIN = 0.1
-"""A share below a tenth counts as none: what an interval must lie above, or below, for a share to be (ir)relevant."""
+"""A share below a tenth counts as none: an interval above this bound is relevant, one below it is not."""
 
 HALF = 0.5
-"""What "most of it" means for a share."""
+"""A share above one half counts as most."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the findings say about one claim, a sentence that may be true or false.
+    """The answer to one claim, a sentence that may be true or false.
 
-    ``statistic`` is the number that was looked at, ``reason`` the part of the rule that decided, with the numbers. ``findings`` is
-    everything read: (name of the analysis, finding), in the order of the rule. The verdict is "cannot tell" also where an analysis
-    is missing or its finding is NaN.
+    ``statistic`` describes the numbers that the rule reads; ``reason`` gives the part of the rule that decided, with its numbers.
+    ``findings`` lists every finding that the rule read: (name of the analysis, finding), in the order of the rule. The verdict is
+    "cannot tell", too, if an analysis is missing or its finding is NaN.
     """
 
     claim: str
@@ -58,20 +58,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rule:
-    """How one claim is decided; ``docs/verdicts.md`` says the same in words.
+    """How one claim is decided; ``docs/verdicts.md`` explains every rule.
 
     Parameters
     ----------
     claim, side, statistic
         Copied into the verdict.
     needs
-        Findings that the rule needs; where one is missing or NaN the verdict is "cannot tell".
+        Findings that the rule needs. If one is missing or NaN, the verdict is "cannot tell".
     decide
-        Pure function of the findings that are there, by (analysis, finding), to the answer and its reason.
+        Pure function: takes the findings by (analysis, finding), returns the answer and its reason.
     may_read
-        Findings that `decide` uses where they are there and not NaN.
+        Findings that `decide` uses if they are known.
     asks_why
-        Findings that `decide` receives even where they are NaN, or missing with their analysis, so that it can give the reason.
+        Findings that `decide` receives even if they are NaN or their analysis is missing, so that it can give the reason.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Rule:
 def judge(
     rules: list[Rule] | tuple[Rule, ...], findings: ByAnalysis, missing: Mapping[str, str] | None = None
 ) -> tuple[Verdict, ...]:
-    """Apply rules to findings; ``missing`` says why an analysis could not be done.
+    """Apply rules to findings; ``missing`` gives the reason why an analysis could not be done.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _why_absent(key: FindingKey, found: Found, findings: ByAnalysis, missing: Ma
 
 
 def place_of(finding: Finding, bound: float) -> Place:
-    """Say on which side of a bound the whole 95 % interval lies; without an interval, or across it: undecided."""
+    """Say on which side of a bound the whole 95 % interval lies: undecided if it contains the bound or does not exist."""
     if finding.low > bound:
         return "above"
     if finding.high < bound:
@@ -160,7 +160,7 @@ def rises_above(finding: Finding) -> bool:
 
 
 def says(finding: Finding) -> str:
-    """Return value and interval in words, with two to four digits, as many as it takes to tell them apart.
+    """Return value and interval in words, with two to four digits: as many as are needed to distinguish them.
 
     Examples
     --------
@@ -182,9 +182,9 @@ def says(finding: Finding) -> str:
 
 
 def reads_nothing(accuracy: Finding, who: str) -> str:
-    """Say why a decoder may read nothing at all; "" where it does better than chance beyond doubt."""
+    """Say why a decoder may be at chance; "" if its interval lies above chance."""
     if math.isnan(accuracy.low):
-        return f"Whether {who} better than chance is open: {accuracy.reason or 'the accuracy has no interval.'}"
+        return f"It is not known whether {who} better than chance: {accuracy.reason or 'The accuracy has no interval.'}"
     if place_of(accuracy, accuracy.null_high) == "above":
         return ""
-    return f"It is not sure that {who} better than chance: {says(accuracy)}, chance {accuracy.null_high:.2g}."
+    return f"It is not certain that {who} better than chance: accuracy {says(accuracy)}, chance up to {accuracy.null_high:.2g}."

@@ -59,8 +59,8 @@ def split_by_stimulus(
 ) -> Split:
     """Draw a split of image ids that holds jointly for all recordings of one image set.
 
-    Only images that were shown in at least one of the recordings take part. Groups are drawn whole, in random order. A group
-    goes to the test set or else the validation set while it has room for the whole group, then to training.
+    Only images that were shown in at least one of the recordings take part. Groups are drawn whole, in random order. Each
+    group goes to the test set if the whole group fits, else to the validation set if it fits, else to the training set.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class Recording:
     """A recording of a neural population and the images that drove it.
 
     Everything after the readers works on this object alone and depends on no file format. It is checked when it is made.
-    Numbers of other types (float64 responses, 16-bit ids) are converted where nothing is lost that matters, and refused elsewhere.
+    Other number types (float64 responses, 16-bit ids) are converted if nothing important is lost; otherwise they are refused.
 
     Parameters
     ----------

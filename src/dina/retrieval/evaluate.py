@@ -51,9 +51,9 @@ class DecodingRow:
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
     chance_top1, chance_top5, chance_top10
-        Of guessing.
+        Accuracy of guessing.
     p_value
-        Of the mean log rank, under permutation of images between queries; the trials of an image stay together.
+        Permutation p-value of the mean log rank. Images are permuted over queries; the trials of an image stay together.
     reason
         Why a number is missing, or None.
     hubness

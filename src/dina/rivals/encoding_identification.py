@@ -58,13 +58,14 @@ class EncodingIdentification(ValidatedDecoder):
     noise
         "shared" by some components, "independent" from neuron to neuron, or a whole covariance under "shrinkage".
     seed
-        Of what is random in the front end: the first weights and batches of a network.
+        Seed of the random parts of the front end: the first weights and batches of a network.
 
     Notes
     -----
-    The score is :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`, the log likelihood of a response
-    :math:`r` given the prediction :math:`\mu` up to a term of :math:`r` alone, less its average over the predictions
-    for training images, each made without that image (`dina.models.encoding.EncodingModel.information`).
+    The score is :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`: the log likelihood of response :math:`r`
+    given the prediction :math:`\mu`, without the term that depends on :math:`r` alone. The average of this quantity over the
+    training images is subtracted; each of their predictions is made without the image itself
+    (`dina.models.encoding.EncodingModel.information`).
 
     References
     ----------
@@ -135,7 +136,8 @@ def noise_candidates(
     """Yield ten noise models for each source of residuals, and the settings that made them.
 
     "shared": some components in common, the rest of each neuron's variance private. "independent": nothing in common.
-    "shrinkage": the whole sample covariance, correlations shrunk; it has no more components than residuals, and is never formed.
+    "shrinkage": the full sample covariance with shrunken correlations. Its rank is at most the number of residuals, and the matrix
+    is never formed explicitly.
 
     References
     ----------

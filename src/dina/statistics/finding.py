@@ -1,4 +1,4 @@
-"""One number that an analysis found, with its interval and its null: the range of the same number without an effect."""
+"""A finding: one number with its interval and its null, the range of the same number if there is no effect."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_ran
 
 @dataclass(frozen=True)
 class Finding:
-    """A statistic beside its interval and its null; verdicts, tables and ``summary.json`` are made of these.
+    """A statistic with its interval and its null; verdicts, tables and ``summary.json`` use it.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class Finding:
     units
         "1" for a dimensionless number, else for example "cycles/degree".
     n
-        Number of independent images, neurons or recordings behind it.
+        Number of independent images, neurons or recordings that it rests on.
     low, high
         Ends of its 95 % interval; NaN where there is none.
     null_low, null_high
-        Central 95 % of the same statistic without an effect; NaN where there is no null.
+        Central 95 % of the same statistic if there is no effect; NaN where there is no null.
     null
         The null in words, for example "pairs shuffled across images"; "" where there is none.
     reason
@@ -72,14 +72,14 @@ class Finding:
     ) -> Self:
         """Make a finding from its bootstrap resamples and from draws under the null.
 
-        The interval and the null are the central 95 % of the defined draws. There is none with fewer than twenty draws, or if
-        too few resamples define the statistic: the others would be those in which more was found. An undefined value has no
-        interval.
+        The interval and the null are the central 95 % of the defined draws. With fewer than twenty defined draws, neither is
+        given. Nor is an interval given if too few resamples define the statistic, because the resamples that do define it are
+        those in which more was found. An undefined value has no interval.
 
         Parameters
         ----------
         name, value, units, n, null
-            As in `Finding`; the words of a null that cannot be given are left out.
+            As in `Finding`. If the null cannot be computed, ``null`` (its words) is left empty.
         resamples
             The statistic in bootstrap resamples, NaN where undefined; None for no interval.
         null_draws
@@ -91,12 +91,12 @@ class Finding:
         interval
             Ends of an interval that is not made of resamples, for example by the jackknife.
         null_range
-            Ends of a null that is not made of draws: twice a known chance level, or, with only a few draws,
-            `dina.statistics.intervals.prediction_range`.
+            Both ends of a null that is not made of draws. For a known chance level both ends are that level; with few draws
+            they come from `dina.statistics.intervals.prediction_range`.
         fewest_null
-            How many draws of the null must define the statistic: twenty, or fewer where no more are possible.
+            Number of draws of the null that must define the statistic: twenty, or fewer if no more are possible.
         no_null
-            Why there are no draws of a null, where a reader would expect some.
+            Why there are no draws of a null, if a reader would expect some.
 
         Examples
         --------

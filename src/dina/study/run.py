@@ -60,19 +60,19 @@ def run_study(
     *,
     force: bool = False,
 ) -> StudyResult:
-    """Decode a recording with dina and all rivals, each judged once on the same held-out images; or several together.
+    """Decode one recording, or several together, with dina and all rivals; each is tested once on the same held-out images.
 
-    Several recordings are fitted together with one image tower, each alone beside it, and each joining the others with few
-    images, see `dina.study.together_and_alone`.
+    Several recordings are fitted in three ways: all together with one image tower; each on its own; and each joining the others
+    with few images. See `dina.study.together_and_alone`.
 
-    If the run directory holds this very study, finished, it is read and nothing is computed; if it holds it
-    unfinished, the study goes on from what was finished.
+    If the run directory holds this study, finished, it is read and nothing is computed. If the study is unfinished, it continues
+    from the last finished step.
 
     Parameters
     ----------
     recordings
         One from `dina.read` or `dina.simulate`; or at least two, with different names, of one image set and images of one
-        size. The weights of the first are drawn first: in another order it is another study.
+        size. Weights are drawn for the recordings in the order given, so another order is another study.
     settings
         `StudySettings` for one recording, `TogetherSettings` for several; None for the defaults.
     out

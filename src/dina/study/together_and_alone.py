@@ -1,4 +1,4 @@
-"""Fit several recordings together with one image tower, each alone beside it, and each joining the others with few images."""
+"""Fit several recordings in three ways: together with one image tower; each on its own; each joining the others with few images."""
 
 import hashlib
 import shutil

@@ -86,8 +86,8 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return the score of each gallery image for each query, larger for a better fit.
 
-        The part of a response's scores that no image changes is subtracted (`Comparison.evidence`), so that scores of
-        different responses can be compared.
+        The term of the score that is the same for all images is subtracted (`Comparison.evidence`). Scores of different
+        responses can then be compared.
 
         Raises
         ------

@@ -29,7 +29,7 @@ class Comparison(nn.Module):
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
     ) -> Float[Tensor, "query"]:
-        """Return the part of each response's scores that no image changes; less this part, responses can be compared."""
+        """Return the term of each response's scores that is the same for all images; without it, responses can be compared."""
         return responses.new_zeros(len(responses))
 
     def set_temperature_learnt(self, is_learnt: bool) -> None:

@@ -67,8 +67,8 @@ class ContributionsResult(DescribedResult):
     """What every neuron contributes; positive means that decoding is worse without it.
 
     ``means`` holds, by name, the mean over test images of what is lost: ``score_lost_removed``, ``margin_lost_removed``,
-    ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. Where only a sample is exact,
-    ``margin_lost_first_order`` is the first order for the same trials.
+    ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. If the exact loss
+    was computed for a sample only, ``margin_lost_first_order`` is the first-order approximation for the same trials.
     """
 
     treatment: Treatment  # in ``contribution``: "removed" where the decoder has a noise model, else "silenced"
@@ -201,7 +201,7 @@ def _means(trials: QueryTrials, changes: dict[Treatment, ScoreChanges]) -> dict[
 
 
 def _shuffled(readout: NeuronReadout, trials: QueryTrials, treatment: Treatment, n_shuffles: int, seed: int) -> list[Estimate]:
-    """Return contributions and their errors when every image's trials are taken for another image's."""
+    """Return contributions and their errors with the trials of each image assigned to another image."""
     generator = generator_for(seed, "shuffled images")
     shuffled = []
     for _ in range(n_shuffles):
@@ -225,7 +225,8 @@ def describe_contributions(
     """Return the findings on contributions.
 
     ``dataset`` comes from `ContributionsResult.to_dataset`; ``by_image`` is the margin lost without each neuron, by test image;
-    ``shuffled`` holds estimates where every image's trials are taken for another image's; ``strength`` is that in training trials.
+    ``shuffled`` holds estimates with the trials of each image assigned to another image; ``strength`` is the neurons' strength in
+    the training trials.
     """
     contribution, training = (dataset[name].to_numpy() for name in ("contribution", "training_contribution"))
     resamples = list(_resample(by_image, decoded.n_resamples, generator_for(decoded.seed, "images and neurons")))

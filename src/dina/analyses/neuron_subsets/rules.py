@@ -1,4 +1,4 @@
-"""When few neurons, chosen for more than their signal-to-noise ratio, carry the decoding."""
+"""When a sparse subset of the neurons carries the decoding, for more reasons than its signal-to-noise ratio."""
 
 import math
 
@@ -17,7 +17,7 @@ STRENGTH = ("contributions", "corrected_correlation_with_mean_response")
 
 
 def _unknown(found: Found, key: FindingKey) -> str:
-    """Say why a finding cannot be had; "" where it is known."""
+    """Say why a finding is not known; "" if it is known."""
     finding = found.get(key)
     if finding is None:
         return f"The analysis {key[0]} has no finding {key[1]}."
@@ -25,7 +25,7 @@ def _unknown(found: Found, key: FindingKey) -> str:
 
 
 def _lies(found: Found, key: FindingKey, bound: float) -> str:
-    """Say on which side of a bound a finding lies; "unknown" where there is none."""
+    """Say on which side of a bound a finding lies, or "unknown"."""
     return "unknown" if _unknown(found, key) else place_of(found[key], bound)
 
 
@@ -34,47 +34,52 @@ def _rises(found: Found, key: FindingKey) -> bool:
 
 
 def sparse_subset(found: Found) -> tuple[Answer, str]:
-    """Decide whether a small, chosen subset carries the decoding by more than its signal-to-noise ratio.
+    """Decide whether a small subset carries the decoding, for more reasons than its signal-to-noise ratio.
 
-    What speaks against it is enough by itself, whatever else is not known.
+    One finding against the claim is enough, even if other findings are missing.
     """
     nothing = reads_nothing(found[WHOLE], "all neurons together decode")
     if nothing:
         return "cannot tell", nothing
     if _unknown(found, FEW):
         return "cannot tell", _unknown(found, FEW)
-    where = f"The best {says(found[FEW])} of the neurons give half of the accuracy"
+    where = f"The fraction of the neurons, best first, that gives half of the accuracy is {says(found[FEW])}"
     if place_of(found[FEW], MARGIN) == "above":
-        return "not supported", f"{where}, more than a tenth."
+        return "not supported", f"{where}: more than a tenth."
     if _lies(found, EXPLAINED, HALF) == "above":
-        return "not supported", f"{where}; {says(found[EXPLAINED])} of their advantage is their signal-to-noise ratio."
+        return (
+            "not supported",
+            f"{where}. Signal-to-noise ratios explain {says(found[EXPLAINED])} of the advantage of the best neurons.",
+        )
     if _lies(found, UNEQUAL, MARGIN) == "below" and not _rises(found, UNEQUAL):
-        inequality = "contributions are no more unequal than signal-to-noise ratios make them"
-        return "not supported", f"{where}; {inequality}: Gini excess {says(found[UNEQUAL])}."
+        inequality = "The inequality of contributions does not exceed that predicted from signal-to-noise ratios"
+        return "not supported", f"{where}. {inequality}: Gini excess {says(found[UNEQUAL])}."
     conditions = {
-        "they are a tenth at most": place_of(found[FEW], MARGIN) == "below",
+        "they are at most a tenth of all neurons": place_of(found[FEW], MARGIN) == "below",
         "they beat random subsets": _rises(found, OVER_RANDOM),
         "they beat subsets of equal signal-to-noise ratio": _rises(found, OVER_MATCHED),
-        "contributions are more unequal than signal-to-noise ratios make them": _rises(found, UNEQUAL),
+        "contributions are more unequal than signal-to-noise ratios predict": _rises(found, UNEQUAL),
     }
     missing = [name for name, holds in conditions.items() if not holds]
     if missing:
         reasons = dict.fromkeys(_unknown(found, key) for key in (OVER_RANDOM, OVER_MATCHED, UNEQUAL))
-        return "cannot tell", " ".join([f"{where}; it is not sure that {', nor that '.join(missing)}.", *filter(None, reasons)])
-    beaten = f"beat subsets of equal signal-to-noise ratio by {says(found[OVER_MATCHED])} of accuracy"
-    return "supported", f"{where} and {beaten}."
+        return "cannot tell", " ".join(
+            [f"{where}. It is not certain that {', nor that '.join(missing)}.", *filter(None, reasons)]
+        )
+    beaten = "The area under their accuracy curve exceeds that of subsets of equal signal-to-noise ratio"
+    return "supported", f"{where}. {beaten} by {says(found[OVER_MATCHED])}."
 
 
 def strongly_responsive(found: Found) -> tuple[Answer, str]:
-    """Decide whether neurons that respond strongly are those that contribute, the errors of contributions allowed for."""
+    """Decide whether strongly responsive neurons contribute most, after correction for the errors of contributions."""
     if _unknown(found, STRENGTH):
-        return "cannot tell", f"Whether neurons that respond strongly contribute is open: {_unknown(found, STRENGTH)}"
+        return "cannot tell", f"It is not known whether strongly responsive neurons contribute most: {_unknown(found, STRENGTH)}"
     strength = found[STRENGTH]
-    where = f"Contributions freed of their errors correlate with mean responses by {says(strength)}"
+    where = f"The correlation of contributions with mean responses, corrected for errors, is {says(strength)}"
     if place_of(strength, HALF) == "above" and strength.beats_null:
-        return "supported", f"{where}, above one half."
+        return "supported", f"{where}: above one half."
     if place_of(strength, HALF) == "below":
-        return "not supported", f"{where}, below one half."
+        return "not supported", f"{where}: below one half."
     return "cannot tell", f"{where}."
 
 
@@ -97,8 +102,8 @@ RULES: dict[str, Rule] = {
     "sparse_code": Rule(
         "A sparse subset of the neurons carries the decoding, by more than its signal-to-noise ratio.",
         "neural",
-        "Neurons needed for half of the accuracy, beside random subsets and subsets of equal signal-to-noise ratio; inequality of"
-        " contributions beyond that of signal-to-noise ratios.",
+        "Neurons needed for half of the accuracy, compared with random subsets and subsets of equal signal-to-noise ratio;"
+        " inequality of contributions beyond that predicted from signal-to-noise ratios.",
         (WHOLE,),
         sparse_subset,
         NOT_DECISIVE,
@@ -107,8 +112,9 @@ RULES: dict[str, Rule] = {
     "sparse_subsets": Rule(
         "The maps are predominantly reconstructed by sparse subsets of strongly responsive neurons.",
         "neural",
-        "Neurons needed for half of the accuracy, beside random subsets and subsets of equal signal-to-noise ratio; inequality of"
-        " contributions beyond that of signal-to-noise ratios; their correlation with mean responses, freed of errors.",
+        "Neurons needed for half of the accuracy, compared with random subsets and subsets of equal signal-to-noise ratio;"
+        " inequality of contributions beyond that predicted from signal-to-noise ratios; correlation of contributions with mean"
+        " responses, corrected for errors.",
         (WHOLE,),
         sparse_subset_of_strong_neurons,
         NOT_DECISIVE,

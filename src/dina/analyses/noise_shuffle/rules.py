@@ -10,45 +10,45 @@ SUMMED, COUPLED = ("functional_interactions", "summed_contributions"), ("functio
 
 
 def interactions_contribute(found: Found) -> tuple[Answer, str]:
-    """Decide whether a decoder that knows the interactions of neurons reads more than one that does not.
+    """Decide whether a decoder that models the interactions of neurons is better than one that ignores them.
 
-    Of a decoder that lost the share s of the correlations the loss grows at least in proportion to s, being least where nothing
-    is lost: an effect above the margin times s shows one above the margin for all of them. It may grow with the square of s:
-    only an effect below the margin times the square of s shows one below the margin.
+    A decoder loses a share s of the correlations. Its loss is smallest at s = 0 and grows at least in proportion to s. An effect
+    above s times the margin therefore shows that all correlations together have an effect above the margin. The loss may grow
+    with the square of s, so only an effect below s² times the margin shows an effect below the margin.
     """
     nothing = reads_nothing(found[READ], "single trials are decoded")
     if nothing:
         return "cannot tell", nothing
     knowing, removed = found[KNOWING], 1 - found[LEFT].value
     much, little = MARGIN * removed, MARGIN * removed**2
-    where = f"Knowing noise correlations is worth {says(knowing)} nats of rank"
-    where += f", where shuffling training trials removes {removed:.0%} of them" if removed < 1 else ""
-    further = "".join(f" {_note(key, found[key])}." for key in NOTES if key in found)
+    where = f"Learning noise correlations changes the log rank by {says(knowing)} nats (positive: better)"
+    where += f". Shuffling training trials removes {100 * removed:.0f} % of them" if removed < 1 else ""
+    further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
     if place_of(knowing, much) == "above" and knowing.value > knowing.null_high:
-        return "supported", f"{where}, more than {much:.2g}.{further}"
+        return "supported", f"{where}. The effect is above {much:.2g} nats.{further}"
     if place_of(knowing, little) == "below":
-        return "not supported", f"{where}, less than {little:.2g}.{further}"
-    bounds = f"above {much:.2g} would show that it matters, below {little:.2g} that it does not"
-    return "cannot tell", f"{where}; {bounds}.{further}"
+        return "not supported", f"{where}. The effect is below {little:.2g} nats.{further}"
+    bounds = f"An effect above {much:.2g} nats would show that they matter, one below {little:.2g} that they do not"
+    return "cannot tell", f"{where}. {bounds}.{further}"
 
 
 NOTES: dict[FindingKey, str] = {
-    REMOVING: "Without any of them single trials would gain",
-    SUMMED: "Contributions sum to a share of what all carry of",
-    COUPLED: "Coupled pairs ({n}) interact, relative to their contributions, by",
+    REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better).",
+    SUMMED: "The contributions of single neurons sum to {value} of the information of all neurons together.",
+    COUPLED: "The mean interaction of the {n} coupled pairs, relative to their contributions, is {value}.",
 }
-"""What stands beside the decision on interactions, and in which words."""
+"""Findings that the reason mentions but the rule does not use."""
 
 
 def _note(key: FindingKey, finding: Finding) -> str:
-    return f"{NOTES[key].format(n=finding.n)} {says(finding)}"
+    return NOTES[key].format(n=finding.n, value=says(finding))
 
 
 RULES: dict[str, Rule] = {
     "functional_interactions": Rule(
         "Functional interactions between neurons contribute to the decoding.",
         "neural",
-        "What a decoder gains on single trials by knowing noise correlations, over one that learnt from shuffled repeats.",
+        "Single trials: log rank of a decoder that learnt from intact repeats, compared with one that learnt from shuffled repeats.",
         (READ, KNOWING, LEFT),
         interactions_contribute,
         (REMOVING, SUMMED, COUPLED),

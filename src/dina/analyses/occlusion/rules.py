@@ -10,16 +10,16 @@ def _distributed(found: Found) -> tuple[Answer, str]:
     """Decide whether the decoding draws on most of what the receptive fields cover."""
     spread, coverage, lost, rank = found[NORMALISED], found[COVERAGE], found[LOST], found[RANK_LOST]
     if not lost.low > 0:
-        return "cannot tell", f"Hiding places lowers the score of the right image by {says(lost)}: perhaps nothing is lost."
+        return "cannot tell", f"The right image loses {says(lost)} nats of score when places are hidden. It may lose nothing."
     if not rank.low > 0:
-        change = f"raises the logarithm of the right image's rank by {says(rank)}"
-        return "cannot tell", f"Hiding places lowers scores but {change}: perhaps no retrieval is lost."
-    where = f"Divided by coverage, the loss under the window is spread over {says(spread)} of the covered area"
-    limits = f" The fields themselves are spread over {coverage.value:.2g} of the image; of the rest nothing can be said."
+        change = f"the log rank of the right image changes by {says(rank)} nats (positive: worse)"
+        return "cannot tell", f"Hiding places lowers scores, but {change}. Retrieval may lose nothing."
+    where = f"After division by coverage, the loss under the window is spread over {says(spread)} of the covered area"
+    limits = f" The receptive fields are spread over {coverage.value:.2g} of the image; nothing is known about the rest."
     if place_of(spread, HALF) == "above":
-        return "supported", f"{where}, more than half.{limits}"
+        return "supported", f"{where}: more than half.{limits}"
     if place_of(spread, HALF) == "below":
-        return "not supported", f"{where}, less than half.{limits}"
+        return "not supported", f"{where}: less than half.{limits}"
     return "cannot tell", f"{where}.{limits}"
 
 
@@ -27,7 +27,7 @@ RULES: dict[str, Rule] = {
     "distributed_regions": Rule(
         "The decoding draws on many regions of what the neurons see.",
         "image",
-        "Fraction of the covered area over which the loss under a window is spread, after division by coverage; what hiding places costs.",
+        "Fraction of the covered area over which the loss under a window is spread, after division by coverage; loss of score and of rank.",
         (NORMALISED, COVERAGE, LOST, RANK_LOST),
         _distributed,
         (("occlusion", "participation_score"),),

@@ -12,16 +12,19 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     shares, costs = (found[LOCAL], found[GLOBAL]), [found[key] for key in COSTS]
     margin = MARGIN * (shares[0].value + shares[1].value)
     places = [place_of(share, margin) for share in shares]
-    reason = f"Of the accuracy the local pathway is worth {says(shares[0])}, the global one {says(shares[1])}"
-    reason += f"; masking them costs {says(costs[0])} and {says(costs[1])}"
+    reason = f"The local pathway contributes {says(shares[0])} to the top-1 accuracy, the global pathway {says(shares[1])}"
+    reason += f". The accuracy lost is {says(costs[0])} if the local pathway is masked, {says(costs[1])} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
-    notes = "".join(f" Towers with the {finding.name.split('_')[2]} pathway alone lose {says(finding)}." for finding in refits)
+    notes = "".join(
+        f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding)}."
+        for finding in refits
+    )
     if margin > 0 and "below" in places:
-        return "not supported", f"{reason}: one is worth less than a tenth.{notes}"
+        return "not supported", f"{reason}. One pathway contributes less than a tenth of their sum.{notes}"
     if not margin > 0 or places != ["above", "above"]:
         return "cannot tell", f"{reason}.{notes}"
     if not all(cost.low > 0 for cost in costs):
-        return "cannot tell", f"{reason}: perhaps the pathways can stand in for each other.{notes}"
+        return "cannot tell", f"{reason}. The pathways may replace each other.{notes}"
     return "supported", f"{reason}.{notes}"
 
 
@@ -29,7 +32,7 @@ RULES: dict[str, Rule] = {
     "local_and_global": Rule(
         "The local and the global pathway of the image tower both carry the decoding.",
         "image",
-        "Share of each pathway in the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
+        "Contribution of each pathway to the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
         (LOCAL, GLOBAL, *COSTS),
         _both_pathways,
         ALONE,

@@ -22,25 +22,27 @@ def _category_answer(found: Found) -> tuple[Answer, str]:
         "the accuracy of category read from the residuals of low-level structure": rises_above(found[PARTIALLED]),
     }
     agreeing = [name for name, is_above in lines.items() if is_above]
-    where = f"Category accounts for {says(share)} of the explained variance, judged where low-level structure leaves it open"
+    where = f"The share of category in the explained variance is {says(share)}"
+    where += ", estimated where low-level structure does not determine category"
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and agreeing:
-        return "supported", f"{where}: above a tenth and its null. So is {' and '.join(agreeing)}."
+        return "supported", f"{where}. This lies above a tenth and above its null. Also above its null: {' and '.join(agreeing)}."
     if place == "below" and len(agreeing) < len(lines):
-        return "not supported", f"{where}: less than a tenth, by models that could have used it."
-    return "cannot tell", f"{where}; {' and '.join(agreeing) or 'no other statistic'} lies above its null."
+        return "not supported", f"{where}. This is less than a tenth, although the models could use category."
+    return "cannot tell", f"{where}. Above its null: {' and '.join(agreeing) or 'no other statistic'}."
 
 
 def _low_level_answer(found: Found) -> tuple[Answer, str]:
     """Decide whether low-level structure explains responses beyond category."""
     share, gain = found[LOW_LEVEL_SHARE], found[LOW_LEVEL_GAIN]
-    where = f"Low-level structure alone explains {says(share)} of the explained variance"
+    where = f"The share of low-level structure alone in the explained variance is {says(share)}"
+    bits = f"Added to category, it changes the information about the image by {says(gain)} bits."
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and rises_above(gain):
-        return "supported", f"{where} and adds {says(gain)} bits about the image to category."
+        return "supported", f"{where}. {bits}"
     if place == "below":
-        return "not supported", f"{where}, less than a tenth."
-    return "cannot tell", f"{where}; it adds {says(gain)} bits to category."
+        return "not supported", f"{where}. This is less than a tenth."
+    return "cannot tell", f"{where}. {bits}"
 
 
 def _low_level_not_semantic(found: Found) -> tuple[Answer, str]:
@@ -58,7 +60,7 @@ RULES: dict[str, Rule] = {
     "low_level_not_semantic": Rule(
         "The decoding rests on low-level structure of the images, not on their semantic category.",
         "image",
-        "Share of the responses that each explains beyond the other, and bits that each adds to retrieval by a decoder of both.",
+        "Share of the explained variance that each explains beyond the other; information about the image that each adds to the other.",
         CATEGORY_NEEDS,
         _low_level_not_semantic,
         TOWER_NOTES,
@@ -66,7 +68,7 @@ RULES: dict[str, Rule] = {
     "semantic": Rule(
         "Responses carry the semantic category of images beyond their low-level structure.",
         "image",
-        "Share of the explained variance that category accounts for; bits it adds; its accuracy with low-level structure removed.",
+        "Share of category in the explained variance; bits that it adds; accuracy of category after low-level structure is removed.",
         CATEGORY_NEEDS,
         _category_answer,
         TOWER_NOTES,
@@ -74,7 +76,7 @@ RULES: dict[str, Rule] = {
     "low_level": Rule(
         "Responses carry the low-level structure of images beyond their semantic category.",
         "image",
-        "Share of the explained variance that low-level structure alone explains, and the bits it adds to category.",
+        "Share of low-level structure alone in the explained variance; bits that it adds to category.",
         CATEGORY_NEEDS,
         _low_level_answer,
         TOWER_NOTES,

@@ -14,7 +14,9 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
         n_carrying = sum(rises_above(finding) and place_of(finding, MARGIN) == "above" for finding in kept)
         is_none = all(place_of(finding, MARGIN) == "below" for finding in kept)
         answers.append("yes" if n_carrying >= 2 else "no" if is_none else "unclear")
-        words.append(f"{n_carrying} of 3 alterations that keep {kind} keep a tenth of the accuracy beyond contrast")
+        words.append(
+            f"{n_carrying} of 3 alterations that keep {kind} keep more than a tenth of the accuracy beyond the part due to contrast"
+        )
     reason = " and ".join(words) + "."
     if answers == ["yes", "yes"]:
         return "supported", reason

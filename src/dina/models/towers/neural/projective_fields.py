@@ -14,11 +14,11 @@ MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB,
 
 
 class ProjectiveFields(NeuralTower):
-    r"""Divide the response by the shared noise, then let each neuron add its field, confined to a place.
+    r"""Multiply the response by the inverse noise covariance; each neuron then adds its spatially confined field to the map.
 
     With encoding weights :math:`W` (neuron × map) and noise covariance :math:`\Sigma` the map of a response is
-    :math:`\Psi(r) = W^T \Sigma^{-1} r`, so that its inner product with an image's map is the data term of the
-    Gaussian log likelihood. The tower is linear: the map is the sum of one term per neuron.
+    :math:`\Psi(r) = W^T \Sigma^{-1} r`. Its inner product with the map of an image is the term of the Gaussian log
+    likelihood that depends on both response and image. The tower is linear: the map is the sum of one term per neuron.
 
     Parameters
     ----------
@@ -38,8 +38,9 @@ class ProjectiveFields(NeuralTower):
     Attributes
     ----------
     log_gain
-        Natural logarithm of a factor on each neuron's whitened response; 0 at the start. Gradients train it alone: fields and
-        noise have a closed form, and too many numbers for a few thousand images.
+        Natural logarithm of a factor on each neuron's whitened response; 0 at the start. Only this gain is trained by
+        gradients. Fields and noise are fitted in closed form; they have too many parameters for gradient training with a few
+        thousand images.
     weights
         Of each neuron for each pattern and channel.
     centre, width
