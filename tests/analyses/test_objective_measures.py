@@ -99,7 +99,7 @@ def test_without_labels_retrieval_and_frequencies_remain(decoded: Decoded) -> No
     assert found.verdict.verdict == "cannot tell"
 
 
-def test_an_objective_that_withholds_category_is_told_from_one_that_does_not() -> None:
+def test_an_objective_that_withholds_category_is_distinguished_from_one_that_does_not() -> None:
     knows = {"contrastive": 0.1, "classification": 0.9, "category_contrastive": 0.9, "untrained": 0.0}
     measured = {(name, seed): fabricate(share, seed) for name, share in knows.items() for seed in (0, 1)}
     responses = {seed: fabricate(0.9, seed) for seed in (0, 1)}

@@ -22,9 +22,9 @@ def answer(*numbers: tuple[float, float, float]) -> tuple[str, str]:
     [
         ((NONE, NONE, NONE, NONE), "not supported", "information that is not there"),
         ((NONE, NONE, MUCH, MUCH), "cannot tell", "less than a tenth; yet"),
-        ((MUCH, NONE, MUCH, MUCH), "supported", "withholds"),
-        ((MUCH, MUCH, MUCH, NONE), "not supported", "withholds"),
-        ((MUCH, MUCH, MUCH, UNCLEAR), "cannot tell", "withholds"),
+        ((MUCH, NONE, MUCH, MUCH), "supported", "share lost"),
+        ((MUCH, MUCH, MUCH, NONE), "not supported", "share lost"),
+        ((MUCH, MUCH, MUCH, UNCLEAR), "cannot tell", "share lost"),
         ((MUCH, NONE, NONE, NONE), "cannot tell", "under no objective"),
         ((UNCLEAR, NONE, MUCH, MUCH), "cannot tell", "Responses"),
     ],

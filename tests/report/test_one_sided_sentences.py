@@ -12,12 +12,12 @@ from dina.statistics.finding import Finding
 
 ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
 SECTIONS = {
-    "feature_maps": (feature_maps, feature_maps.feature_maps_section, feature_maps.WORDS, "is not more like"),
+    "feature_maps": (feature_maps, feature_maps.feature_maps_section, feature_maps.WORDS, "is not more similar"),
     "image_reconstruction": (
         feature_maps,
         feature_maps.image_reconstruction_section,
         feature_maps.REBUILT_WORDS,
-        "is not more like",
+        "is not more similar",
     ),
     "most_exciting_images": (
         most_exciting_images,

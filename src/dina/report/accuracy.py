@@ -30,15 +30,15 @@ def all_decoders(run: Run) -> Section:
     reads = {row.decoder: run.reads(row.decoder) for row in rows}
     figures = [_accuracy_figure(rows, reads)] if any(row.top1 is not None for row in rows) else []
     corrected = (
-        "Rows that see all queries correct the scores of a decoder with the help of all other test queries at once (CSLS, Sinkhorn). A"
-        " decoder of a single response cannot do so: they show what hubs cost, and are compared with nothing."
+        "Rows of the kind “sees all queries” correct the scores of a decoder with all test queries at once (CSLS, Sinkhorn). A decoder"
+        " that sees one response cannot do this. These rows show how much accuracy hubs cost; they are not compared with any row."
     )
     paragraphs = (
         "Each query is a population response; each decoder ranks all test images by how well they fit it, and is right if the image truly"
         " shown comes first. Every decoder got the same training images, the same queries and the same gallery, unless the table says"
         " otherwise.",
         "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
-        " decoder of new images may use, and the ideal observer reads the truth of the simulation.",
+        " decoder of new images may use, and the ideal observer knows the truth of the simulation.",
         *([corrected] if "queries" in reads.values() else []),
     )
     figures += rank_curves(run, rows, reads)
@@ -104,7 +104,7 @@ def p_words(p_value: float | None) -> str:
 
 
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:
-    """Say why rows have no number, or what is to be known about them; equal reasons are given once."""
+    """Say why rows have no number, or how to read them; equal reasons are given once."""
     known: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:

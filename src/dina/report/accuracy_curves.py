@@ -1,4 +1,4 @@
-"""Accuracy as curves: for every number of best images looked at, and for galleries of every size."""
+"""Accuracy as curves: over the number of best images (k), and over the size of the gallery."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -63,7 +63,7 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
     axes.set_xlim(1, largest)
     axes.set_ylim(0, 101)
     write_plain_numbers(axes.xaxis, axes.yaxis)
-    axes.set_xlabel("k (number of best images looked at, logarithmic)")
+    axes.set_xlabel("k (number of best images, logarithmic)")
     axes.set_ylabel("right image among the best k (% of queries)")
     figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
     finish_axes(axes, "both")

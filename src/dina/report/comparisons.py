@@ -61,9 +61,10 @@ def differences(run: Run) -> Section:
     found = [(measure, _read_differences(run.comparisons, measure)) for measure in MEASURES]
     parts = [_difference_figure(run, measure, several) for measure, several in found if several]
     words = (
-        "Two decoders find the same queries hard. The difference query by query removes what they share, and separates two decoders"
-        " more finely than their separate intervals do. The intervals are not corrected for the number of comparisons; q is: of the"
-        " rivals called different at q below 0.05, at most one in twenty is so by chance. Reference levels are not tested."
+        "The same queries are hard for all decoders. The difference query by query removes this common part, so it separates two"
+        " decoders better than their separate intervals do. The intervals are not corrected for the number of comparisons. The q"
+        " values are corrected: if all rivals with q below 0.05 are called different, at most one in twenty of these is expected to"
+        " differ by chance. Reference levels are not tested."
     )
     missing = () if parts else ("No other decoder has the same queries and images as dina.",)
     return Section("differences", title, (words,), parts, missing=missing)
@@ -99,7 +100,7 @@ def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> 
     table = Table(words, ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"), rows, n_words=2)
     caption = (
         f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
-        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. Where an interval leaves out zero,"
+        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. If an interval excludes zero,"
         " the two decoders differ."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
@@ -159,7 +160,7 @@ def directions(run: Run) -> Section:
     missing = tuple(reason for reason in reasons(back) if reason not in reasons(there))
     missing = missing or (() if parts else ("The run holds no row for the direction from image to response.",))
     words = (
-        "The same scores answer a second question: given an image, which of the responses belongs to it? A decoder that favours a few"
-        " images or responses for everything does well in one direction and badly in the other."
+        "The same scores answer a second question: given an image, which of the responses belongs to it? A decoder that prefers a few"
+        " images or responses for all queries does well in one direction and badly in the other."
     )
     return Section("directions", "Both directions", (words,), parts, missing=missing)

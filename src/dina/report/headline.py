@@ -83,7 +83,7 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     if paired is None:
         return sentence + "."
     value, low, high = paired
-    verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not tell the two apart"
+    verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
     return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95\u202f% interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
 
 
@@ -104,13 +104,13 @@ def _single_trials(run: Run) -> str:
 
 
 def _reference_only(run: Run) -> list[str]:
-    """Say what can be said without dina: the best of the other rows."""
+    """Say how good the best other decoder is, if there is no result of dina."""
     rows = [row for row in run.rows if row.direction == "image_from_response" and row.top1 is not None and row.decoder != "dina"]
     best = max(rows, key=lambda row: row.top1 or 0.0, default=None)
     if best is None or best.top1 is None:
         return []
     kind = "averaged responses" if best.queries == "averaged" else "single trials"
     return [
-        f"What can be said without it: the best of the others ({style_of(best.decoder).label}) names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
+        f"The best other decoder ({style_of(best.decoder).label}) names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
         f" (95\u202f% interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
     ]

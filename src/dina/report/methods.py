@@ -1,4 +1,4 @@
-"""How the numbers came about: methods in a few words, settings, versions, and the commands that repeat them."""
+"""How the numbers were made: methods in a few words, settings, versions, and the commands that repeat them."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ METHODS = (
 
 READING = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
-    "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. A single trial is what the brain itself has to work with.",
-    "Interval": "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would hold the true accuracy. It says nothing about other animals.",
-    "Paired difference": "Comparing two decoders query by query. An interval that leaves out zero tells them apart.",
-    "Nearest repeat": "Which other response to the same images is most similar? It knows how the neurons answered each test image, which a decoder of new images cannot; yet it compares two noisy responses, so it is no upper bound.",
-    "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. No decoder that models responses as a function of the image plus noise of one covariance can be better on average, up to chance; others could. It bounds this kind of simulation only.",
+    "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
+    "Interval": "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would contain the true accuracy. It says nothing about other animals.",
+    "Paired difference": "Comparing two decoders query by query. If its interval excludes zero, the two decoders differ.",
+    "Nearest repeat": "Which other response to the same images is most similar? It has seen responses to each test image, which no decoder of new images has. But it compares two noisy responses, so it is no upper bound.",
+    "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. On average and up to sampling error, no decoder can be better that models each response as a function of the image plus noise with one fixed covariance. Decoders with another noise model could be better. It is a bound for this kind of simulation only.",
     "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
     "Power-law exponent": "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
 }

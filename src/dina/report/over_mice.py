@@ -25,7 +25,7 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     shown = clear[:MOST_PANELS]
     words = (
         f"{dataset.sizes['recording']} recordings of {n_mice} mice. The intervals of {len(clear)} of {len(findings)} findings lie"
-        " outside their nulls; with so many, one in forty does so on either side by chance."
+        " outside their nulls; by chance, one in forty lies above and one in forty below."
     )
     rows = []
     for analysis, one in zip(analyses, findings, strict=True):
@@ -39,8 +39,8 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         caption = (
             "Findings whose interval lies outside the null, in the order of the table, at most"
             f" {MOST_PANELS}. Dots: recordings, those of one mouse side by side; diamond: mean over mice, each mouse counting the"
-            " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: 95\u202f% of the"
-            " mean where there is nothing to find."
+            " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: central 95\u202f%"
+            " of the mean if there is no effect."
         )
         part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, words, table)
         figures = (part,)

@@ -1,4 +1,4 @@
-"""One self-contained page per study: no script, nothing loaded from anywhere, the same bytes every time."""
+"""One self-contained page per study: it has no script, loads nothing, and has the same bytes every time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +48,8 @@ class _Page:
 def write_report(run: Path) -> Path:
     """Draw the figures and the page of a finished study of one or several recordings, and return the path of ``report.html``.
 
-    Nothing is computed again and no model is touched: the page shows what the run directory holds, and says what it
-    does not hold and why. Writing twice gives the same bytes.
+    Nothing is computed again and no model is loaded. The page shows everything that the run directory holds, and says which
+    results are missing and why. Writing twice gives the same bytes.
 
     Parameters
     ----------
@@ -133,11 +133,11 @@ def verdicts_sections(run: Run) -> list[Section]:
     answers = [verdict for _, verdict, _ in cells]
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
     words = (
-        f"{counted}. Verdicts follow from the findings below by rules that were written down before the result of any"
-        " published seed was looked at (docs/verdicts.md): a claim that something carries the decoding needs an effect above"
-        " its null and large enough to matter; a claim that something does not needs an interval below what would matter."
-        " Three claims – regions, pathways, fine detail – are about how an effect is divided and are supported by intervals"
-        " alone."
+        f"{counted}. Each verdict follows from the findings below by a written rule (docs/verdicts.md). The rules were written before"
+        " anyone looked at the result of a published seed. A claim that something carries the decoding is supported if the effect"
+        " exceeds its null and is large enough to matter. A claim that something does not carry it is supported if the interval lies"
+        " below the smallest effect that matters. Three claims (regions, pathways, fine detail) ask how an effect is distributed. They"
+        " are supported by their intervals alone, without a test against a null."
     )
     brackets = "Numbers in brackets are 95\u202f% intervals."
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]

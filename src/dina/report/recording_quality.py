@@ -1,4 +1,4 @@
-"""What was decoded, and how good the data are."""
+"""The recording that was decoded, its split, and the quality of its data."""
 
 import math
 from collections.abc import Mapping
@@ -236,7 +236,7 @@ def _repeats(n_trials: np.ndarray) -> FigurePart:
 def _split_words(train: int, validation: int, test: int) -> str:
     return (
         f"Images, not trials, were divided: {train:,} to learn from, {validation:,} to choose settings by, and {test:,} to be tested on once. All trials of"
-        " an image, and all images nearly identical to it, are on the same side."
+        " an image, and all images nearly identical to it, are in the same part."
     )
 
 

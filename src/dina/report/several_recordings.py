@@ -1,4 +1,4 @@
-"""What several recordings studied together say, on a page: sharing, joining with few images, spread, similarity of maps."""
+"""The page of several recordings: sharing an image tower, joining with few images, spread, similarity of maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -188,13 +188,13 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
     spoken = "Top-1 accuracy together and alone: " + "; ".join(f"{row[0]}, {row[1]} and {row[3]}" for row in rows) + "."
     part = FigurePart("together", draw_together_and_alone(found), caption, spoken, table)
     tests = (
-        "p: two-sided, joint and alone exchanged at random, image by image within a recording, and mouse by mouse over mice; with"
+        "p: two-sided; together and alone are exchanged at random, image by image within a recording, mouse by mouse over mice. With"
         " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
     )
     shared = (
         "All recordings have the same test images, and an image that is easy for one may be easy for all. Intervals and p over"
-        " mice hold for other mice and these images; the null ranges of means over mice take the recordings as independent and are"
-        " too narrow where they are not."
+        " mice hold for other mice and these images; the null ranges of means over mice treat the recordings as independent, so they"
+        " are too narrow if the recordings share test images."
     )
     return Section("together", "Together and alone", paragraphs=(tests, shared), figures=(part,))
 
@@ -212,9 +212,10 @@ def _row(name: str, found: Found, p_value: float | None, q_value: float | None) 
 def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) -> Section:
     sizes = sorted(int(name.rsplit("_", 1)[1]) for name in over if name.startswith("gain_shared_"))
     words = (
-        "Each recording in turn is left out; the others train towers together, and it joins them with few of its images: the shared"
-        " weights stay fixed, and only those that meet its neurons are fitted. Training on the same images alone stands beside it. No"
-        " test image was shown to any tower. The recording's images for training (four of five) and for validation both count."
+        "Each recording in turn is left out, and towers are trained on the others together. It then joins them with few of its"
+        " images: the shared weights stay fixed, and only the weights that read its neurons are fitted. For comparison, towers are"
+        " trained on the same images alone. No tower has seen a test image. The number of images counts those for training (four of"
+        " five) and for validation."
     )
     if not sizes:
         missing = ("There is one mouse only, or no recording has enough images for the sizes of the settings.",)
@@ -232,8 +233,8 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         "Left: thin lines, recordings; thick lines, mean over mice. Right: dots, recordings; diamonds, mean over mice with 95\u202f%"
         " interval where there are three mice."
     )
-    told_sizes = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
-    spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {told_sizes}."
+    by_size = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
+    spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {by_size}."
     part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, spoken, table)
     return Section("joining", "Joining with few images", paragraphs=(words,), figures=(part,))
 
@@ -248,7 +249,7 @@ def _updates(summary: Mapping[str, Any]) -> Section:
     table = Table("Updates of the weights, medians over recordings, folds and seeds.", columns, tuple(rows))
     words = (
         "An update is one batch. Where towers are trained from random weights, a recording alone and one with few images may make"
-        " as many updates as the recordings together, and the patience is longer by the same factor: in as many epochs they would"
+        " as many updates as the recordings together; the patience is longer by the same factor. With equal epochs they would"
         " make fewer updates, and a gain by sharing could come from longer training. Training ends earlier where validation does not"
         " improve; the weights that validation chose are kept. A preset with a closed-form start (default) has the same epochs everywhere."
     )
@@ -265,7 +266,7 @@ def _spread(summary: Mapping[str, Any]) -> Section:
     columns = ("source", "levels", "variance (points²)", "95\u202f% interval", "deviation (points)")
     table = Table("Where the variance of top-1 accuracy comes from.", columns, tuple(rows))
     words = (
-        "Accuracy differs between recordings, with the images held out (folds) and with the seed of training. The estimates are"
+        "Accuracy varies with the recording, with the images held out (folds) and with the seed of training. The estimates are"
         " unbiased and can fall below 0 where a source adds nothing. More folds and seeds: --set n_folds=3 --set n_seeds=3."
     )
     missing = tuple(dict.fromkeys(each.reason for each in components if each.reason))
@@ -295,8 +296,9 @@ def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.
         " images, so noise lowers their alignment."
     )
     against = (
-        "Untrained towers of one architecture already separate much the same images. Permuted images are the null of maps without"
-        " information on the images; untrained towers are the null of maps that learnt nothing. Above the untrained towers of its"
-        " kind, training made maps similar; below, it made them differ. Each recording alone begins with other random weights."
+        "Untrained towers of one architecture already separate much the same images. Permuted images are the null for maps without"
+        " information about the images; untrained towers are the null for maps that learnt nothing. If the alignment is above that of"
+        " untrained towers, training made the maps similar; if it is below, training made them differ. Each recording alone starts"
+        " with different random weights."
     )
     return Section("likeness", "Similarity of maps between recordings", paragraphs=(words, against), figures=(part,))

@@ -1,4 +1,4 @@
-"""What contrastive training did: its curves, the epochs done, and accuracy before and after."""
+"""Contrastive training: its curves, the number of epochs, and accuracy before and after."""
 
 from collections.abc import Mapping
 from typing import Any

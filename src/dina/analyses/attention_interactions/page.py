@@ -28,9 +28,9 @@ WORDS = {
     "asymmetry_P": "asymmetry of P (gate: product of both responses)",
     "asymmetry_Q": "asymmetry of Q (gate: response of the attending neuron)",
     "asymmetry_R": "asymmetry of R (gate: response of the attended neuron)",
-    "asymmetry_T": "asymmetry of T (gate: whatever the responses)",
+    "asymmetry_T": "asymmetry of T (gate: independent of responses)",
     "asymmetry_G": "asymmetry of G (read: response of the attended neuron)",
-    "asymmetry_H": "asymmetry of H (read: whatever the response)",
+    "asymmetry_H": "asymmetry of H (read: independent of the response)",
 }
 ATTENTION_WORDS = {
     "ssim_all": "similarity of the neural map, all neurons, to the image's (SSIM)",
@@ -53,23 +53,28 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
     known = [one for one in findings if one.value == one.value]
     outside = [one.name[-1] for one in known if one.low > one.null_high or one.high < one.null_low]
     who = f"{', '.join(outside)} differ" if len(outside) > 1 else f"{outside[0]} differs" if outside else "No matrix differs"
-    words = f"{who} in asymmetry from the same weights with the attended neurons permuted." if known else "No asymmetry is known."
+    words = (
+        f"{who} in asymmetry from the same weights with the attended neurons permuted."
+        if known
+        else "No asymmetry could be computed."
+    )
     part = FigurePart(
         "attention_interactions",
         _draw(dataset, found),
         f"Weights among the {n_shown:,} of {n_neurons:,} neurons that receive most attention in training trials ({percent(share)} of"
-        " all attention), the most attended first. P, Q, R and T add up to how strongly one neuron (row) attends to another"
-        " (column): weights for the product of their responses, for the response of either, and without any response. G and H are"
-        " what it then reads from the other: in proportion to the other's response, and whatever that is. Blue weights are"
-        " positive, orange ones negative; each matrix has colours of its own. Asymmetry: 0 if every pair acts both ways alike,"
+        " all attention), the most attended first. Together, P, Q, R and T determine how strongly one neuron (row) attends to"
+        " another (column): P weights the product of both responses, Q the response of the attending neuron, R that of the attended"
+        " neuron; T needs no response. G and H are what the attending neuron then reads: G in proportion to the response of the"
+        " attended neuron, H whatever that response. Blue weights are"
+        " positive, orange ones negative; each matrix has its own colour scale. Asymmetry: 0 if every pair acts equally in both directions,"
         " 0.5 for unrelated directions, 1 if they are opposed.",
         words,
         finding_table("Asymmetry of the interaction matrices.", WORDS, found),
     )
     typical = ", ".join(f"{one.name[-1]} {number(one.value)}" for one in known)
     paragraph = (
-        "These are weights of the tower. They say what it computes from pairs of neurons; only an intervention can show whether"
-        f" decoding needs that. {words}" + (f" Asymmetries: {typical}." if typical else "")
+        "These are weights of the tower. They show what it computes from pairs of neurons; only an intervention can show whether"
+        f" decoding needs this. {words}" + (f" Asymmetries: {typical}." if typical else "")
     )
     title, missing = "How neurons gate and read one another", distinct_reasons(findings)
     return Section("attention-interactions", title, (paragraph,), (part,), missing=missing)

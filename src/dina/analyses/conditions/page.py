@@ -23,8 +23,8 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         "conditions",
         _draw_conditions(dataset),
         f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
-        f" neurons, {n_train:,} training identities and numbers of repeats for all. Filled: towers fitted within the condition; hollow:"
-        f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to"
+        f" neurons, {n_train:,} training identities and repeats in all conditions. Filled: towers fitted within the condition; hollow:"
+        f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to"
         f" other images.{f' {caveat}.' if caveat else ''}",
         "Top-1 accuracy within each condition: "
         + ", ".join(f"{name} {percent(found[f'top1_within_{name}'].value)}" for name in names)
@@ -32,7 +32,7 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         _table(dataset, found),
     )
     matching = (
-        "Noise was added to all recordings but the poorest, so that all have the mean signal variance fraction of the poorest."
+        "Noise was added to all recordings except the poorest. All then have the mean signal variance fraction of the poorest."
         if np.isfinite(dataset["signal_before"].to_numpy()).all()
         else "Without repeats, signal variance could not be estimated and was not matched."
     )

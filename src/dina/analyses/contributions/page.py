@@ -21,7 +21,7 @@ AGREEMENTS = {
     "agreement_with_exact": "exact silencing",
     "correlation_with_signal_to_noise": "signal-to-noise",
     "correlation_with_mean_response": "mean response",
-    "corrected_correlation_with_mean_response": "the same, errors allowed for",
+    "corrected_correlation_with_mean_response": "the same, corrected for errors",
 }
 WORDS = {
     "helpful_fraction": "fraction of neurons whose contribution is above zero",
@@ -34,7 +34,7 @@ WORDS = {
     "first_order_error": "error of first order relative to exact silencing (root mean squares)",
     "correlation_with_signal_to_noise": "rank correlation with signal-to-noise ratio",
     "correlation_with_mean_response": "rank correlation with mean response",
-    "corrected_correlation_with_mean_response": "rank correlation with mean response, errors of contributions allowed for",
+    "corrected_correlation_with_mean_response": "rank correlation with mean response, corrected for errors of contributions",
     "planted_informative_area": "area under the ROC curve, planted informative neurons",
 }
 
@@ -48,20 +48,18 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     part = FigurePart(
         "contributions",
         _draw(dataset, found),
-        f"Margin (score of the image shown less the mean score of the others) that test trials lose when one of {len(contribution):,}"
-        f" neurons is {how}. Left: in falling order, with 95\u202f% of each over images. Middle: each neuron on training and on test"
+        f"Margin (score of the image shown minus the mean score of all other images) lost in test trials if one of {len(contribution):,}"
+        f" neurons is {how}. Left: neurons in falling order, with 95\u202f% intervals over images. Middle: each neuron on training and on test"
         " images. Right: rank correlations over neurons with 95\u202f% intervals; grey: neurons permuted.",
         f"{percent(helpful.value)} of the neurons contribute more than zero; the median contribution is {number(float(np.median(contribution)))}.",
         finding_table("Contributions of single neurons.", WORDS, found),
     )
     words = (
-        "One neuron is taken out at a time and all others stay. Neurons that carry the same information therefore seem to"
-        " contribute little. Shapley values, which average over all orders of joining, serve as a second opinion."
+        "One neuron is left out at a time and all others stay. Neurons that carry the same information therefore seem to"
+        " contribute little. Shapley values average over all orders in which neurons can join, so they show such information."
     )
     if tenth.value == tenth.value:
-        words += (
-            f" The tenth of the neurons that ranks best on training images holds {percent(tenth.value)} of all contributions."
-        )
+        words += f" The best tenth of the neurons (ranked on training images) makes {percent(tenth.value)} of all contributions."
     return Section("contributions", "What each neuron contributes", (words,), (part,), missing=distinct_reasons(findings))
 
 

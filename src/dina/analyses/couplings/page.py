@@ -23,10 +23,10 @@ WORDS = {
     "noise_correlation_mean": "mean noise correlation",
     "signal_correlation_mean": "mean signal correlation",
     "signal_noise_agreement": "correlation of the two over pairs, from different images",
-    "coupled_pairs_fraction": "fraction of pairs coupled beyond doubt",
-    "noise_correlation_near_minus_far": "noise correlation, near less far",
-    "signal_correlation_near_minus_far": "signal correlation, near less far",
-    "coupling_near_minus_far": "coupling, near less far",
+    "coupled_pairs_fraction": "fraction of pairs with significantly coupled noise",
+    "noise_correlation_near_minus_far": "noise correlation, near minus far",
+    "signal_correlation_near_minus_far": "signal correlation, near minus far",
+    "coupling_near_minus_far": "coupling, near minus far",
     "coupled_signal_correlation": "mean signal correlation of coupled pairs",
     "possible_duplicates_fraction": "fraction of neurons that are possible duplicate ROIs",
 }
@@ -39,25 +39,25 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         found[name] for name in ("noise_correlation_mean", "coupled_pairs_fraction", "signal_noise_agreement")
     )
     summary = (
-        f"Noise correlations are {number(mean.value)} on average ({number(mean.low)} to {number(mean.high)}). The noise of"
-        f" {percent(coupled.value)} of the pairs is coupled beyond doubt, given all other neurons."
+        f"The mean noise correlation is {number(mean.value)} ({number(mean.low)} to {number(mean.high)}). The noise of"
+        f" {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons."
     )
     if agreement.value == agreement.value:
-        summary += f" Noise and signal correlations of pairs correlate by {number(agreement.value)}."
+        summary += f" Over pairs, noise and signal correlations correlate by {number(agreement.value)}."
     where = ""
     if dataset.sizes["bin"]:
         nearest = float(dataset["distance_edges"][1])
         where = (
-            f" a: means over pairs by distance; grey, at the left: pairs less than {nearest:g} µm apart, which share neuropil and may be"
-            " one neuron twice, left out of everything else (hollow marks; arrowheads where an interval goes on). b: each dot is a"
-            " pair, with noise correlation from one half of the images and signal correlation from the other. c: nearest quarter of"
-            " the other pairs less farthest quarter; grey: positions permuted over neurons."
+            f" a: means over pairs by distance. Grey, at the left (hollow marks): pairs less than {nearest:g} µm apart. They share neuropil"
+            " and may be one neuron found twice, so everything else leaves them out. Arrowheads: the interval continues. b: each dot"
+            " is a pair: noise correlation from one half of the images, signal correlation from the other. c: nearest quarter minus"
+            " farthest quarter of the remaining pairs; grey: positions permuted over neurons."
         )
     part = FigurePart(
         "couplings",
         _draw(dataset, found),
-        f"Pairs of {mean.n} neurons in training images. Noise correlation: of differences between repeats; signal correlation: of"
-        f" tuning from different repeats; coupling: partial correlation of noise given all other neurons.{where} Bars: 95\u202f%"
+        f"Pairs of {mean.n} neurons in training images. Noise correlation: between differences of repeats. Signal correlation:"
+        f" between tuning, from different repeats. Coupling: partial correlation of noise given all other neurons.{where} Bars: 95\u202f%"
         " intervals over neurons.",
         summary,
         finding_table("Correlations of pairs of neurons.", WORDS, found),
@@ -67,7 +67,7 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
 
 @in_style
 def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
-    """Draw the measures against distance, noise against signal correlation, and near less far beside permuted positions."""
+    """Draw the measures against distance, noise against signal correlation, and near minus far with permuted positions."""
     figure = new_figure(180, 72)
     has_distance = dataset.sizes["bin"] > 0
     panels = figure.subplots(1, 3 if has_distance else 1, squeeze=False)[0]

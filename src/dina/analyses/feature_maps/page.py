@@ -17,10 +17,10 @@ from dina.statistics.finding import Finding
 WORDS = {
     "map_correlation": "correlation of the map of a response with that of its image",
     "map_ssim": "structural similarity of the two",
-    "map_two_way": "how often it is more like its own image's map than another's",
+    "map_two_way": "how often it is more similar to the map of its own image than to another map",
 }
 HEADINGS = ("image shown", "map of the image", "map of the response")
-LIMITS = ("90", "50", "10")  # quantiles that the examples stand for
+LIMITS = ("90", "50", "10")  # quantiles of the examples
 
 METHODS = {
     "linear": "from the response's map, linear",
@@ -30,7 +30,7 @@ METHODS = {
 MEASURES = {
     "pixel_correlation": "correlation of pixels",
     "ssim": "structural similarity",
-    "two_way": "how often more like its own image than another",
+    "two_way": "how often more similar to its own image than to another",
 }
 REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
 REBUILT_HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
@@ -43,16 +43,16 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     two_way, correlation = found["map_two_way"], found["map_correlation"]
     verb = "is" if two_way.value > two_way.null_high else "is not"
     answer = (
-        f"The map of a response {verb} more like the map of its own image than chance predicts: it is in"
-        f" {percent(two_way.value)} of the comparisons with another image, where chance is 50\u202f%. Their correlation is"
-        f" {number(correlation.value)}."
+        f"The map of a response {verb} more similar to the map of its own image than chance predicts. It resembles this map more than"
+        f" the map of another image in {percent(two_way.value)} of comparisons (chance: 50\u202f%). Maps of a response and its image"
+        f" correlate by {number(correlation.value)}."
     )
     part = FigurePart(
         "feature_maps",
         draw_feature_maps(dataset),
-        "Test images, their maps and the maps of the averaged responses to them, as deviations from the mean map of the training"
-        " images, in deviations of each channel. Both maps of a row share the scale beside them (in deviations; arrows: values"
-        " beyond it), red above and blue below the mean. Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
+        "Test images, their maps and the maps of the averaged responses to them. Maps are shown as differences from the mean training"
+        " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale (arrows: values beyond"
+        " it), red above and blue below the mean. Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
         " the correlation; the single channels are the two in which maps of validation images agree best. Maps of responses:"
         f" {dataset.attrs['form']}. a and b, all pairs of test responses and images; vertical lines: means.",
         answer,
@@ -69,11 +69,11 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     )
     verb = "is" if linear.value > linear.null_high else "is not"
     answer = (
-        f"The reconstruction from the map of a response {verb} more like the image shown than chance predicts: pixels correlate"
-        f" by {number(linear.value)}, and by {number(ceiling.value)} for the reconstruction from the image's own map. In"
-        f" {percent(two_way.value)} of the comparisons the reconstruction is more like its own image than another, where chance is"
-        " 50\u202f%. Error of the reconstruction from the image's own map is information the map lacks; the extra error from the"
-        " response is neural noise, or lost in the neural tower."
+        f"The reconstruction from the map of a response {verb} more similar to the image shown than chance predicts. Pixels correlate"
+        f" by {number(linear.value)}; for the reconstruction from the image's own map they correlate by {number(ceiling.value)}. In"
+        f" {percent(two_way.value)} of comparisons the reconstruction is more similar to its own image than to another (chance:"
+        " 50\u202f%). The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
+        " the reconstruction from the response is neural noise, or information lost in the neural tower."
     )
     part = FigurePart(
         "image_reconstruction",
@@ -177,7 +177,7 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     bar.ax.tick_params(labelsize=6, length=1.5)
     bar.ax.locator_params(nbins=3)
     bar.outline.set_visible(False)
-    bar.ax.set_ylabel(f"{name}\n(deviations)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
+    bar.ax.set_ylabel(f"{name}\n(SD)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 
 def _clear(axes: Axes) -> None:

@@ -19,7 +19,7 @@ DISCOVERY = 0.05
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
-    "summed_contributions": "sum of contributions relative to what all carry (1: additive)",
+    "summed_contributions": "sum of contributions relative to the information of all neurons together (1: additive)",
 }
 WORDS = {
     **MEASURES,
@@ -40,17 +40,18 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     part = FigurePart(
         "functional_interactions",
         _draw(dataset, found),
-        f"Interaction: margin lost with two neurons {how}, less the sum of what each alone takes; mean over {summed.n} test images."
+        f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
+        f" {summed.n} test images."
         " a: fraction of randomly drawn pairs whose interaction is larger in size than each value, and the same with noise permuted,"
-        " each neuron by itself. b: the surest couplings; orange: beyond doubt at a false discovery rate of 5\u202f%, with 95\u202f%"
-        " intervals over test images. Above zero one neuron can stand in for the other; below they need each other. c: sum of all"
-        " single contributions relative to what all neurons carry together; 1: neurons add up.",
+        " each neuron by itself. b: the surest couplings; orange: significant at a false discovery rate of 5\u202f%, with 95\u202f%"
+        " intervals over test images. Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
+        " contributions of single neurons relative to the information of all neurons together; 1: neurons add up.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found),
     )
     words = (
-        "Noise from repeats shows interactions of neurons. Noise as the decoder fitted it also holds errors of its image model"
-        " that many neurons share; because of these, neurons look redundant without sharing any noise."
+        "Noise estimated from repeats shows interactions between neurons. The noise that the decoder fitted also contains errors of its"
+        " image model. Many neurons share these errors, so neurons can look redundant without sharing noise."
     )
     title, missing = "Interactions between neurons", distinct_reasons(findings)
     return Section("functional-interactions", title, (summary, words), (part,), missing=missing)
@@ -63,13 +64,13 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     coupled, summed = found["coupled_pairs_fraction"], found["summed_contributions"]
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
-        return f"With the noise as the decoder fitted it, contributions sum to {number(other.value)} of what all neurons carry."
+        return f"With the noise that the decoder fitted, contributions sum to {number(other.value)} of the information of all neurons."
     beyond = "redundancy prevails" if net.value > net.null_high else "synergy prevails" if net.value < net.null_low else ""
     kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
-        f"Contributions sum to {number(summed.value)} of what all neurons carry (permuted noise: {number(summed.null_low)} to"
+        f"Contributions sum to {number(summed.value)} of the information of all neurons (permuted noise: {number(summed.null_low)} to"
         f" {number(summed.null_high)}); over all pairs {kind}. The noise of {percent(coupled.value)} of the pairs is"
-        f" coupled beyond doubt; {percent(found['interacting_pairs_fraction'].value)} also interact in what they tell."
+        f" significantly coupled; {percent(found['interacting_pairs_fraction'].value)} of the pairs also interact in decoding."
     )
 
 
@@ -114,7 +115,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
 
 
 def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
-    """Draw interaction against coupling, with intervals for pairs whose coupling is beyond doubt."""
+    """Draw interaction against coupling, with intervals for significant couplings."""
     coupling, interaction = dataset["coupling"].to_numpy(), dataset["interaction"].to_numpy()
     sure = dataset["coupling_p"].to_numpy() <= DISCOVERY
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)

@@ -35,9 +35,9 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
     part = FigurePart(
         "most_exciting_images",
         draw_most_exciting_images(dataset),
-        "Images that an encoding model of each neuron rates highest, found by gradient ascent from noise at a fixed contrast; first and second"
-        " model were fitted on different halves of the training images. Beside them the training image, brought to the same"
-        " contrast, that the first model rates highest. Neurons: those that left-out training images predict best; r, correlation of"
+        "Images that an encoding model of each neuron rates highest, found by gradient ascent from noise at a fixed contrast. The first and"
+        " the second model were fitted on different halves of the training images. Right: the training image that the first model rates"
+        " highest, brought to the same contrast. Neurons: those that left-out training images predict best; r, correlation of"
         " prediction and averaged response over test images. a and b, each dot a neuron, or a pair of different ones; lines: means."
         " No animal has seen these images.",
         words,

@@ -60,15 +60,15 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f"Receptive fields on the screen and neurons in cortex, for the {n_fitted:,} of {n_neurons:,} neurons whose field"
             f" predicts responses to images left out of the fit (r above {WELL_FITTED}; the others are pale). Fields are estimated from"
             " training images. Contribution is the margin that decoding loses without the neuron.",
-            f"Maps of {n_fitted:,} neurons; the quantiles of what is coloured are in the table.",
+            f"Maps of {n_fitted:,} neurons; the table gives quantiles of the coloured quantities.",
             _quantiles(dataset),
         )
         distributions = FigurePart(
             "neuron_distributions",
             _draw_distributions(dataset),
             "How well fields predict responses to other images against the reliability of the neuron; sizes of fields"
-            f" ({_sizes(dataset, fit > WELL_FITTED)}) and preferred orientations of bars (0 is horizontal, anticlockwise) of those"
-            " that predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
+            f" ({_sizes(dataset, fit > WELL_FITTED)}) and preferred orientations of bars (0 is horizontal, anticlockwise) of the"
+            " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
             finding_table("Neurons, in medians.", WORDS, found),
         )
@@ -79,14 +79,14 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
 
 
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
-    """Say what sizes are those of, which depends on how fields were described."""
+    """Say how sizes are defined, which depends on the description of fields."""
     n_gabors = dataset["n_gabors"].to_numpy()[fitted]
     if np.isnan(n_gabors).all():
         return "standard deviation of the energy of weights, which includes the filters: an upper bound"
     n_at_bound = int((dataset["is_at_bound"].to_numpy()[fitted] == 1).sum())
     return (
-        f"standard deviation, of the {int((n_gabors > 1).sum()):,} neurons that mix several Gabors; of a single one, with its fixed"
-        f" envelope, there is none. The frequency of {n_at_bound:,} neurons is the lowest or highest that was tried"
+        f"standard deviation, for the {int((n_gabors > 1).sum()):,} neurons that mix several Gabors; a single Gabor has a fixed envelope,"
+        f" so its size is not estimated; for {n_at_bound:,} neurons the fitted frequency is the lowest or highest tried"
     )
 
 

@@ -44,8 +44,8 @@ SPARSE_WORDS = {
         for name, words in {"top": "best first", **{name: words for name, (words, _) in COMPARED.items()}}.items()
     },
     **{
-        f"{head}top_minus_{name}_area": f"area, best less {words}{tail}"
-        for head, tail in (("", ""), ("removal_", " (of what is left)"), ("silenced_", " (others silenced)"))
+        f"{head}top_minus_{name}_area": f"area, best minus {words}{tail}"
+        for head, tail in (("", ""), ("removal_", " (of the remaining neurons)"), ("silenced_", " (others silenced)"))
         for name, (words, _) in COMPARED.items()
     },
     "snr_explained_share": "share of the advantage explained by signal-to-noise",
@@ -74,7 +74,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         "sparse_subsets",
         _draw_sparse_subsets(dataset, found),
         f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
-        " ranked by what they contribute to decoding training images. Bands: where one more draw would lie with a probability of"
+        " ranked by their contribution to decoding training images. Bands: range that holds one more draw with a probability of"
         " 95\u202f%. Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
         " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
@@ -90,14 +90,16 @@ def _summary(found: dict[str, Finding]) -> str:
     return (
         f"Ninety percent of the accuracy of all neurons is reached with {percent(top.value)} of the neurons, best first"
         f" ({interval(top.low, top.high)}), and with {percent(random.value)} drawn at random ({interval(random.low, random.high)})."
-        " That few suffice says little by itself; it depends on how alike the images of the gallery are."
+        " These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
 
 
 def _control(found: dict[str, Finding]) -> str:
     share = found["snr_explained_share"]
     if share.value != share.value:
-        return f"How much of the advantage of the best neurons follows from their signal-to-noise ratios is not known: {share.reason}"
+        return (
+            f"It is not known how much of the advantage of the best neurons their signal-to-noise ratios explain: {share.reason}"
+        )
     return (
         f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {number(100 * share.value)}\u202f% of the"
         f" advantage of the best neurons over random ones ({interval(share.low, share.high)}). Only the rest comes from tuning."
@@ -173,14 +175,14 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         "refitted_subsets",
         _draw_refitted_subsets(dataset, found),
         "Top-1 accuracy of towers fitted anew on part of the neurons (dots, 95\u202f% intervals over images) and of the fitted towers with"
-        " all other neurons taken out (diamonds). Right: the difference; grey: 95\u202f% of it where the two are exchanged at random.",
-        f"Contributions of towers fitted with another seed correlate by {seeds}; of towers fitted on either half of the training"
-        f" images, by {folds}.",
+        " all other neurons taken out (diamonds). Right: the difference; grey: central 95\u202f% if the two are exchanged at random.",
+        f"Contributions correlate by {seeds} between towers fitted with two seeds, and by {folds} between towers fitted on either half of"
+        " the training images.",
         finding_table("Fitted anew.", _refitted_words(found), found),
     )
     words = (
-        "Towers from which neurons are taken out keep what was learnt from all neurons together. Subsets of fitted towers can be"
-        " trusted where towers fitted on these neurons alone do as well."
+        "If neurons are taken out of fitted towers, the towers still use weights that were learnt from all neurons together. Such subsets"
+        " can be trusted if towers fitted on these neurons alone do as well."
     )
     return Section(
         "refitted-subsets", "Fitted anew on part of the neurons", (words,), (part,), missing=distinct_reasons(findings)
@@ -196,7 +198,7 @@ def _refitted_words(found: dict[str, Finding]) -> dict[str, str]:
         head = "refitted_minus_taken_out_" if name.startswith("refitted_minus") else "refitted_"
         if name.startswith(head):
             sequence, share, _ = name.removeprefix(head).split("_")
-            what = "fitted anew less taken out" if "minus" in head else "top-1 accuracy, fitted anew"
+            what = "fitted anew minus taken out" if "minus" in head else "top-1 accuracy, fitted anew"
             words[name] = f"{what}, {FITTED[sequence]} {share}\u202f%"
     return words
 

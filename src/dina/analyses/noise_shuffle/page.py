@@ -1,4 +1,4 @@
-"""Whether decoding gains by noise correlations, on the page."""
+"""Whether noise correlations help decoding, on the page."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ DIFFERENCES = {
     "knowing_correlations": "knowing correlations",
     "knowing_covariance": "knowing all covariance",
     "removing_correlations": "removing correlations",
-    "unexpected_removal": "removing in test alone",
+    "unexpected_removal": "removing in test only",
 }
 TRAINED = {"intact": ("dina", "o"), "shuffled": ("rival", "s"), "independent": ("reference", "^")}
 UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
@@ -39,9 +39,9 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         _draw(dataset, found),
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
-        " mark is one shuffle; dashed: chance. b, c: paired differences; more is better. Knowing: learnt from intact less learnt"
-        " from shuffled trials (or from variances alone), both tested on intact ones. Removing: learnt and tested on shuffled trials"
-        " less intact ones. Bars: 95\u202f% intervals over images; grey: how far one shuffle strays from others.",
+        " mark is one shuffle; dashed: chance. b, c: paired differences; positive is better. Knowing: learning from intact minus"
+        " learning from shuffled trials (or from variances alone); both are tested on intact trials. Removing: learning and testing on"
+        " shuffled trials minus both on intact trials. Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
         summary,
         finding_table("Decoding with and without noise correlations.", WORDS, found),
     )
@@ -53,13 +53,13 @@ def _summary(found: dict[str, Finding]) -> str:
     if knowing.value != knowing.value:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
         return (
-            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of tested trials. Tested without them, the rank"
-            f" of the right image changes by {number(change.value)} nats."
+            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. Without them in"
+            f" test trials, the log rank changes by {number(change.value)} nats (positive: better)."
         )
     return (
-        f"Shuffling removes {percent(1 - left.value)} of the noise correlations that the noise model learns from. A decoder that"
-        f" knows them is better than one that does not by {number(knowing.value)} nats of rank"
-        f" ({number(knowing.low)} to {number(knowing.high)}; chance: {number(knowing.null_low)} to {number(knowing.null_high)})."
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. Learning noise"
+        f" correlations changes the log rank by {number(knowing.value)} nats ({number(knowing.low)} to {number(knowing.high)};"
+        f" chance: {number(knowing.null_low)} to {number(knowing.null_high)}; positive: better)."
     )
 
 

@@ -45,20 +45,20 @@ def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
         return "cannot tell", f"{where}; {others}."
     if not (is_semantic or (rises_above(kept) and place_of(kept, MARGIN) == "above")):
         return "cannot tell", f"{where}, but these towers keep it under no objective: {others}."
-    withheld = f"{where}; {others}: the contrastive objective withholds a share of {says(loss)}"
+    lost = f"{where}; {others}. The share lost under the contrastive objective is {says(loss)}"
     if place_of(loss, MARGIN) == "above":
-        return "supported", f"{withheld}, more than a tenth."
+        return "supported", f"{lost}: more than a tenth."
     if place_of(loss, MARGIN) == "below":
-        return "not supported", f"{withheld}, less than a tenth."
-    return "cannot tell", f"{withheld}."
+        return "not supported", f"{lost}: less than a tenth."
+    return "cannot tell", f"{lost}."
 
 
 OBJECTIVE_RULE = Rule(
     claim="The low-level bias of the maps is made by the contrastive objective.",
     side="image",
-    statistic="Balanced accuracy of category among the training images that a held-out response matches best, less that of"
-    " responses made from low-level structure alone, as a share of what is possible; category objectives against the"
-    " contrastive one.",
+    statistic="Balanced accuracy of category among the training images that a held-out response matches best, minus that of"
+    " responses made from low-level structure alone, as a share of the largest possible difference; category objectives compared"
+    " with the contrastive one.",
     needs=(RESPONSES, CONTRASTIVE, SEMANTIC, LOSS),
     decide=_decide,
 )

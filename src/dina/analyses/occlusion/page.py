@@ -44,7 +44,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     score, normalised, coverage = (found[f"participation_{name}"] for name in ("score", "normalised", "coverage"))
     unknown = [one.reason for one in (score, normalised) if not math.isfinite(one.value)]
     answer = (
-        f"Nothing can be said about where the decoding comes from: {unknown[0]}"
+        f"It is not known where in the image the decoding comes from: {unknown[0]}"
         if unknown
         else f"The loss of score is spread over {percent(score.value)} of the image; the coverage by the receptive fields is spread over"
         f" {percent(coverage.value)}. Divided by coverage, the loss is spread over {percent(normalised.value)} of the covered area."
@@ -53,8 +53,8 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "occlusion",
         _draw_occlusion(dataset),
         f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place. Each pixel of a"
-        " map is one position of the window's centre. Red: the right image, occluded there, fits the response worse; blue: better."
-        " The gain by contrast is held at that of the whole image unless a panel says otherwise. Coverage:"
+        " map is one position of the window's centre. Red: with this place hidden, the right image fits the response worse; blue: better."
+        " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
         f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered; a quotient there would be noise."
         " Single images are at evenly spaced quantiles of the mean loss, from 10 to 90\u202f%.",
         answer,

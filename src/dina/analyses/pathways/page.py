@@ -33,12 +33,12 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     shares = "; ".join(f"{name} {signed(100 * found[f'shapley_{name}'].value, 1)}" for name in pathways)
     answer = (
         f"Top-1 accuracy is {percent(found['top1_full'].value)}. The pathways contribute, in percentage points: {shares}."
-        " Masking gives fitted towers maps that they never met; towers fitted with one pathway alone are a stronger test and are"
-        " fitted on request."
+        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test; they"
+        " are fitted on request (pathway_refits)."
     )
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_null = any(math.isfinite(finding.null_low) for finding in findings)
-    band = "Grey: 95\u202f% of random groups of as many channels or features." if has_null else ""
+    band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_null else ""
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
         FigurePart(
@@ -57,7 +57,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             FigurePart(
                 "pathway_shapley",
                 _draw_shapley(dataset),
-                "Dots: share of each pathway in the accuracy above that with all masked, averaged over all orders in which pathways can"
+                "Dots: contribution of each pathway to the accuracy above that with all masked, averaged over all orders in which pathways can"
                 " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
                 " the other pathways masked; line: nothing masked.",
                 answer,
@@ -74,13 +74,13 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
     words = {"top1_all": "all pathways"} | {f"top1_{name}_alone": f"{name} alone" for name in names[1:]}
     losses = {f"top1_loss_{name}_alone": f"lost with {name} alone" for name in names[1:]}
     accuracies = "; ".join(f"{words[name]}: {percent(found[name].value)}" for name in words if name in found)
-    answer = f"Top-1 accuracy of towers fitted with {accuracies}."
+    answer = f"Top-1 accuracy of towers by the pathways that they were fitted with: {accuracies}."
     part = FigurePart(
         "pathway_refits",
         _draw_refits([(text, found[name]) for name, text in (words | losses).items()]),
         "Accuracy of towers fitted anew with one pathway of the image tower alone, and the loss against towers with all, paired over"
-        f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: 95\u202f%"
-        " of the same with queries assigned to other images, for losses with the two fits exchanged image by image.",
+        f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: central"
+        " 95\u202f% if queries are assigned to other images; for losses, if the two fits are exchanged image by image.",
         answer,
         finding_table("Towers fitted with one pathway alone.", words | losses, found),
     )

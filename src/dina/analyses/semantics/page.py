@@ -19,17 +19,17 @@ NAMES = {
     "low_level_unique_share": "share of it: low-level structure alone",
     "category_unique_share": "share of it: category alone",
     "common_share": "share of it: either",
-    "category_share": "share of it: category in all, extrapolated from where low-level structure leaves it open",
+    "category_share": "share of it: category in total, extrapolated from images whose category low-level structure does not determine",
     "low_level_bits": "information, low-level structure (bits)",
     "category_bits": "information, category (bits)",
     "joint_bits": "information, both (bits)",
     "low_level_gain_bits": "added by low-level structure to category (bits)",
     "category_gain_bits": "added by category to low-level structure (bits)",
     "category_accuracy_responses": "category from responses",
-    "category_accuracy_partialled": "category from responses less their low-level part",
+    "category_accuracy_partialled": "category from responses minus their low-level part",
     "category_accuracy_low_level": "category from the image's low-level structure",
     "category_accuracy_luminance": "category from luminance and contrast",
-    "category_uncertainty": "entropy of the categories left by low-level structure",
+    "category_uncertainty": "entropy of the categories that low-level structure does not explain",
 }
 DECODERS = {"towers": "these towers", "low_level": "decoder of low-level structure", "joint": "decoder of both"}
 BY_DECODER = {
@@ -43,7 +43,7 @@ SHARES = (
     ("low_level_unique_share", "low-level\nstructure alone", LOW_LEVEL, "s"),
     ("category_unique_share", "category alone", CATEGORY, "D"),
     ("common_share", "either", COLOURS["muted"][0], "o"),
-    ("category_share", "category in all,\nextrapolated", CATEGORY, "d"),
+    ("category_share", "category in total,\nextrapolated", CATEGORY, "d"),
 )
 BITS = (
     ("low_level_bits", "low-level structure", LOW_LEVEL, "s"),
@@ -52,7 +52,7 @@ BITS = (
 )
 SOURCES = (
     ("category_accuracy_responses", "responses", BOTH, "o"),
-    ("category_accuracy_partialled", "responses less\nlow-level part", CATEGORY, "D"),
+    ("category_accuracy_partialled", "responses minus\nlow-level part", CATEGORY, "D"),
     ("category_accuracy_low_level", "image: low-level\nstructure", LOW_LEVEL, "s"),
     ("category_accuracy_luminance", "image: luminance,\ncontrast", COLOURS["muted"][0], "^"),
 )
@@ -76,11 +76,11 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" {n} test images, averaged responses. Top left: variance that only one of them explains; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
         " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
-        " and, at equal low-level distance, of other categories. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same where there is"
-        " nothing to find.",
-        f"Of the explained variance, low-level structure alone explains {percent(low_level.value)}, category alone"
+        " and, at equal low-level distance, of other categories. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if there is"
+        " no effect.",
+        f"Shares of the explained variance: low-level structure alone {percent(low_level.value)}, category alone"
         f" {percent(category.value)}. Category is read with {percent(found['category_accuracy_responses'].value)} balanced accuracy"
-        f" from responses, {percent(found['category_accuracy_partialled'].value)} after removal of their low-level part.",
+        f" from responses, {percent(found['category_accuracy_partialled'].value)} after their low-level part is removed.",
         _table(found),
     )
     reasons = distinct_reasons(findings)
@@ -88,10 +88,10 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "semantics",
         "Low-level structure or semantic category",
         paragraphs=(
-            "The decoders can use category, so that it could have mattered. We regress category on low-level features and add only the"
-            " residual; in the null, categories are drawn from the probabilities that low-level features give them.",
-            f"Low-level structure leaves {percent(found['category_uncertainty'].value)} of the categories' entropy open. Image structure"
-            " that no Gabor channel describes, in place or averaged, would count as category if it correlated with category.",
+            "The decoders receive category, so category could matter. We regress category on low-level features and add only the"
+            " residual. In the null, categories are drawn from the probabilities that low-level features predict.",
+            f"Low-level structure does not explain {percent(found['category_uncertainty'].value)} of the entropy of the categories. Image"
+            " structure that no Gabor channel describes would count as category if it correlated with category.",
         ),
         figures=(part,),
         missing=reasons,

@@ -42,21 +42,21 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         "shape_texture",
         _draw(dataset),
         f"Share of the accuracy above chance that is left when {n} test images are altered. Filled: altered images as gallery for the"
-        " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the"
-        " same with queries assigned to other images; orange: altered images of other images with the contrast of the right ones;"
+        " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: central 95\u202f%"
+        " if queries are assigned to other images; orange: altered images of other images with the contrast of the right ones;"
         f" dotted: originals. Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.",
-        f"Altered images keep of the accuracy above chance: {shares}.",
+        f"Share of the accuracy above chance that altered images keep: {shares}.",
         table,
     )
     return Section(
         "shape-texture",
         "Shape and texture",
         paragraphs=(
-            "The responses are those to the original images; responses to altered images were not recorded, nor simulated. The towers"
-            " were fitted on originals, so that an alteration may also fail because it looks unlike all images that they were fitted on.",
+            "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
+            " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {percent(conflict.value)} of the queries prefer the phases of the right"
             f" image ({interval(conflict.low, conflict.high)}; {interval(conflict.null_low, conflict.null_high)} without a preference)."
-            f" Alterations that keep shape keep {_points(difference)} more of the accuracy than those that keep texture.",
+            f" The share kept by shape alterations minus the share kept by texture alterations is {_points(difference)}.",
         ),
         figures=(part,),
     )
@@ -77,8 +77,8 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
         "shape_texture_refit",
         _draw_refit(dataset),
         "Share of the accuracy above chance that towers keep after they were fitted on altered images and tested on"
-        f" {int(dataset.attrs['n_images'])} images altered in the same way. Bars: 95\u202f% intervals over images; grey: 95\u202f% of the same with"
-        f" queries assigned to other images; dotted: originals. Here {dataset.attrs['texture']}.",
+        f" {int(dataset.attrs['n_images'])} images altered in the same way. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if"
+        f" queries are assigned to other images; dotted: originals. Here {dataset.attrs['texture']}.",
         summary,
         table,
     )
@@ -86,8 +86,8 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
         "shape-texture-refit",
         "Towers fitted on shape or texture",
         paragraphs=(
-            "These towers were fitted on altered images, so that no image looks unlike those that they were fitted on. The responses are those to the"
-            " original images; the accuracy kept shows how much they carry about the content that an altered image still has.",
+            "These towers were fitted on altered images, so test images are of the kind that they were fitted on. The responses are responses to the"
+            " original images; the accuracy kept shows how much information they carry about the content that an altered image still has.",
         ),
         figures=(part,),
     )

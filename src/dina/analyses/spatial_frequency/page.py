@@ -1,4 +1,4 @@
-"""The pages of spatial frequency: what carries the decoding, what suffices for a fit, and what maps of other sizes read."""
+"""The pages of spatial frequency: which of them carry the decoding, which suffice for a fit, and which maps of other sizes use."""
 
 import math
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ WORDS = {
     "top1_full": "top-1 accuracy, unfiltered",
     "frequency_edge": "edge of the matched signal",
     "median_frequency": "half of the matched signal lies below",
-    "replaced_cutoff_half": "half of the accuracy, foreign content above",
-    "replaced_cutoff_ninety": "90\u202f% of the accuracy, foreign content above",
+    "replaced_cutoff_half": "half of the accuracy, content above from another image",
+    "replaced_cutoff_ninety": "90\u202f% of the accuracy, content above from another image",
     "low_pass_cutoff_half": "half of the accuracy, low-passed",
     "low_pass_cutoff_ninety": "90\u202f% of the accuracy, low-passed",
     "best_band_frequency": "best octave (its centre)",
     "best_band_top1": "top-1 accuracy of the best octave",
-    "kept_without_highest_octave": "accuracy kept if all above half the Nyquist limit is foreign",
-    "kept_lowest_octaves": "accuracy kept if all above a quarter of it is foreign",
+    "kept_without_highest_octave": "accuracy kept if everything above half the Nyquist limit comes from another image",
+    "kept_lowest_octaves": "accuracy kept if everything above a quarter of the limit comes from another image",
     "kept_highest_octave": "accuracy kept by the content above half the Nyquist limit",
 }
 
@@ -39,18 +39,18 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     edge = found["frequency_edge"]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
     summary = (
-        f"The towers read little above {number(edge.value)} {units} (95\u202f% interval {number(edge.low)} to {number(edge.high)})."
+        f"The towers use little image content above {number(edge.value)} {units} (95\u202f% interval {number(edge.low)} to {number(edge.high)})."
         if math.isfinite(edge.value)
-        else f"No frequency can be named: {edge.reason}"
+        else f"The frequency edge could not be estimated: {edge.reason}"
     )
     unknown = "" if units == "cycles/degree" else " The size of the pixels in degrees is unknown."
     part = FigurePart(
         "spatial_frequency",
         draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high)),
         f"Retrieval of {n} test images from galleries with part of their spatial frequencies; averaged responses as queries. a, top-1"
-        " accuracy when the content above the cut-off is that of another image (blue) or missing (orange, contrast brought back)."
+        " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
         " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands: 95\u202f% intervals over"
-        " images; grey: 95\u202f% of the same with queries assigned to other images; purple: where the signal ends, with interval; dotted:"
+        " images; grey: central 95\u202f% if queries are assigned to other images; purple: frequency edge with interval; dotted:"
         f" Nyquist limit of the pixels, above which the files hold nothing.{unknown}",
         f"{summary} Half of the matched signal lies below {number(found['median_frequency'].value)} {units}; the numbers are in the table.",
         _table(found),
@@ -61,7 +61,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         paragraphs=(
             summary + " Detail means the content above half the Nyquist limit: alone it keeps"
             f" {percent(found['kept_highest_octave'].value)} of the accuracy above chance, and without it"
-            f" {percent(found['kept_without_highest_octave'].value)} are left.",
+            f" {percent(found['kept_without_highest_octave'].value)} is kept.",
         ),
         figures=(part,),
     )
@@ -79,7 +79,7 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
         "spatial_frequency_refit",
         _draw_refit(dataset),
         f"Top-1 accuracy of towers that were fitted, and tested on {int(dataset.attrs['n_images'])} images, below each cut-off. Blue"
-        " band: 95\u202f% intervals over images; grey: 95\u202f% of the same with queries assigned to other images; dotted: Nyquist limit"
+        " band: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to other images; dotted: Nyquist limit"
         " of the pixels. The last point is the decoding itself.",
         summary,
         _table(found, "refit_"),
@@ -100,7 +100,7 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     first.set_ylabel("top-1 accuracy (% of queries)")
     first.set_title("a  below the cut-off")
     end = float(dataset["cutoff"][-1])
-    first.annotate("foreign above", (0.04, 0.93), xycoords="axes fraction", color=COLOURS["dina"][0], fontsize=7.5)
+    first.annotate("another image above", (0.04, 0.93), xycoords="axes fraction", color=COLOURS["dina"][0], fontsize=7.5)
     first.annotate("nothing above", (0.04, 0.85), xycoords="axes fraction", color=COLOURS["rival"][0], fontsize=7.5)
     _draw_curve(second, dataset, "cutoff", "matched_signal", 1)
     second.set_ylabel("share of the matched signal below")
@@ -165,7 +165,7 @@ def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
     rows = tuple((words, *_cells(found[prefix + name])) for name, words in WORDS.items() if prefix + name in found)
     return Table(
-        "Statistics by spatial frequency, with 95\u202f% intervals over images and the range of the same numbers with queries assigned to other images.",
+        "Statistics by spatial frequency, with 95\u202f% intervals over images; null: central 95\u202f% if queries are assigned to other images.",
         ("statistic", "value", "95\u202f% interval", "null"),
         rows,
     )
@@ -193,13 +193,13 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
             f" {signed(slope.null_low, 2)} to {signed(slope.null_high, 2)})."
         )
     else:
-        answer = f"There is no estimate of whether the edge follows the size of the map: {slope.reason}"
+        answer = f"It is not known whether the frequency edge follows the size of the map: {slope.reason}"
     part = FigurePart(
         "map_capacity",
         _draw_map_capacity(dataset),
-        f"Towers fitted with maps of other sizes, at most {epochs} epochs each, tested on {n} images. a, frequency above which"
-        " hardly anything is matched; dotted: Nyquist limit, where triangles mark fits whose signal still rises there. b, top-1"
-        " accuracy; grey: 95\u202f% of it with queries assigned to other images. Bars: 95\u202f% intervals over images; hollow:"
+        f"Towers fitted with maps of other sizes, at most {epochs} epochs each, tested on {n} images. a, frequency edge: above"
+        " it the matched signal hardly rises; dotted: Nyquist limit; triangles: fits whose signal still rises there. b, top-1"
+        " accuracy; grey: central 95\u202f% if queries are assigned to other images. Bars: 95\u202f% intervals over images; hollow:"
         " differs in more than size.",
         answer,
         _table_of_fits(dataset),
@@ -245,16 +245,16 @@ def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
         first.yaxis.set_minor_locator(NullLocator())
         first.axhline(dataset.attrs["nyquist"], color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0)
     else:
-        first.annotate("no fit finds more than chance", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7.5)
+        first.annotate("no fit is better than chance", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7.5)
         first.set_yticks([])
     first.set_ylabel(f"frequency edge ({units})")
-    first.set_title("a  what is read")
+    first.set_title("a  frequency edge")
     low, high = (100 * dataset[f"top1_null_{end}"].to_numpy() for end in ("low", "high"))
     second.axhspan(float(low.min()), float(high.max()), color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
     _draw_fits(second, dataset, "top1", 100, np.zeros(dataset.sizes["fit"], dtype=bool))
     second.set_ylim(bottom=0)
     second.set_ylabel("top-1 accuracy (% of queries)")
-    second.set_title("b  how well")
+    second.set_title("b  accuracy")
     for axes in (first, second):
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -265,7 +265,7 @@ def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
 
 
 def _draw_fits(axes: Axes, dataset: xr.Dataset, name: str, scale: float, is_open: Bool[np.ndarray, "fit"]) -> None:
-    """Draw one point with interval for each fit; a triangle says that the value is no less."""
+    """Draw one point with interval for each fit; a triangle marks a lower bound."""
     size = dataset["map_shape"].to_numpy().prod(axis=1)
     value, low, high = (scale * dataset[name + end].to_numpy() for end in ("", "_low", "_high"))
     blue = COLOURS["dina"][0]

@@ -60,11 +60,12 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         " moments, which need no components and are not biased by few images. Vertical line: 1. Colours as in b; dotted: towers with"
         " random weights.",
         answer,
-        finding_table("Power-law exponents; those of maps beside the interval of untrained towers.", WORDS, found),
+        finding_table("Power-law exponents; the null of maps is the interval of untrained towers.", WORDS, found),
     )
     paragraphs = (
-        answer + " With few images the fit over ranks underestimates the exponent of slowly falling spectra; where the two"
-        " estimators disagree, believe neither without more images.",
+        answer
+        + " With few images the fit over ranks underestimates the exponent of slowly falling spectra. If the two estimators"
+        " disagree, believe neither without more images.",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
 
