@@ -23,7 +23,7 @@ def corrected_run(folder: Path) -> Path:
 def test_they_stand_in_the_table_with_a_note_and_in_no_figure(tmp_path: Path) -> None:
     run = read_run(corrected_run(tmp_path))
     section = all_decoders(run)
-    assert any("all other test queries at once" in words for words in section.paragraphs)
+    assert any("all test queries at once" in words for words in section.paragraphs)
     rows = [row for row in section.figures[0].table.rows if "CSLS" in row[0]]
     assert {row[1] for row in rows} == {"sees all queries"}
     assert {row[-1] for row in rows} == {"0.25"}

@@ -124,7 +124,7 @@ def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: R
 
 def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path: object) -> None:
     section = section_of("spatial_frequency", of_everything(0.0, small_session)["spatial_frequency"], tmp_path)
-    assert "No frequency can be named" in section.paragraphs[0]
+    assert "frequency edge could not be estimated" in section.paragraphs[0]
 
 
 def test_the_row_of_an_alteration_stands_beside_its_examples(small_session: Recording, tmp_path: object) -> None:

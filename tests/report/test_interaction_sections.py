@@ -129,7 +129,7 @@ def test_interactions_say_how_they_were_measured() -> None:
 def test_interactions_without_repeats_tell_of_the_decoders_noise() -> None:
     section = functional_interactions_section(interactions("removed"), findings("interactions", *NAMES["interactions"][:6]))
     check(section)
-    assert "as the decoder fitted it" in section.paragraphs[0]
+    assert "that the decoder fitted" in section.paragraphs[0]
 
 
 def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> None:
@@ -138,7 +138,7 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))
     check(section)
-    assert "Tested without them" in section.paragraphs[0]
+    assert "Without them in test trials" in section.paragraphs[0]
 
 
 @pytest.mark.parametrize("n_clear", [0, 14])

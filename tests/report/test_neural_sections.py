@@ -57,7 +57,7 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
     section.figures[1].figure.savefig(BytesIO(), format="svg")
 
 
-@pytest.mark.parametrize(("n_gabors", "said"), [(np.nan, "upper bound"), (2.0, "of the 30 neurons that mix several Gabors")])
+@pytest.mark.parametrize(("n_gabors", "said"), [(np.nan, "upper bound"), (2.0, "for the 30 neurons that mix several Gabors")])
 def test_the_caption_says_what_sizes_are(n_gabors: float, said: str) -> None:
     dataset = _table()
     dataset["fit_correlation"][:] = 0.5
@@ -65,7 +65,7 @@ def test_the_caption_says_what_sizes_are(n_gabors: float, said: str) -> None:
     dataset["is_at_bound"][:] = np.arange(NEURONS) < 3
     caption = neuron_profiles_section(dataset, ()).figures[1].caption
     assert said in caption
-    assert ("frequency of 3 neurons" in caption) == (n_gabors == 2)
+    assert ("for 3 neurons the fitted frequency" in caption) == (n_gabors == 2)
 
 
 def test_neurons_without_any_field_give_a_section_without_figures() -> None:
@@ -142,6 +142,6 @@ def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
     found = [_finding(f"{head}_{name}_10_percent") for name in sequences for head in ("refitted", "refitted_minus_taken_out")]
     section = refitted_subsets_section(refitted, (*found, *(_finding(f"agreement_across_{name}") for name in ("seeds", "folds"))))
     words = [row[0] for row in section.figures[0].table.rows]
-    assert "fitted anew less taken out, worst 10\u202f%" in words
+    assert "fitted anew minus taken out, worst 10\u202f%" in words
     assert len(words) == 8
     section.figures[0].figure.savefig(BytesIO(), format="svg")

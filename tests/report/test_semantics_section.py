@@ -37,7 +37,7 @@ def test_the_section_shows_every_finding_with_interval_and_null() -> None:
     (part,) = section.figures
     assert len(part.table.rows) == len(NAMES) + 2 * len(BY_DECODER)
     assert all(len(row) == 4 for row in part.table.rows)
-    row = next(row for row in part.table.rows if "category in all" in row[0])
+    row = next(row for row in part.table.rows if "category in total" in row[0])
     assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%")
     assert "40 test images" in part.caption
     assert "7 of them" in part.caption
@@ -64,7 +64,7 @@ def test_what_could_not_be_computed_says_why() -> None:
     section = semantics_section(dataset, lacking)
 
     assert section.missing == ("Nothing is explained.",)
-    assert next(row for row in section.figures[0].table.rows if "category in all" in row[0])[1] == "–"
+    assert next(row for row in section.figures[0].table.rows if "category in total" in row[0])[1] == "–"
 
 
 def run_with(folder: Path, summary: dict) -> Run:
