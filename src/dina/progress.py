@@ -7,8 +7,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
+# Seconds before a bar is shown.
 DELAY_S = 2.0
-"""Seconds before a bar is shown."""
 
 _TERMINAL = threading.Lock()  # a terminal has room for one bar at a time
 

@@ -31,6 +31,7 @@ from dina.analyses.spatial_frequency.map_capacity import analyse_map_capacity
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
 
+# Every analysis by name, in the order of the report.
 ANALYSES: dict[str, Analysis] = {
     "feature_maps": Analysis(
         analyse_feature_maps,
@@ -193,9 +194,8 @@ ANALYSES: dict[str, Analysis] = {
         rules=noise_shuffle_rules.RULES,
     ),
 }
-"""Every analysis by name, in the order of the report."""
 
+# Every claim by name, in the order of the analyses that they rest on.
 RULES: dict[str, Rule] = {name: rule for row in ANALYSES.values() for name, rule in row.rules.items()}
-"""Every claim by name, in the order of the analyses that they rest on."""
 
 __all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "decode"]

@@ -17,11 +17,11 @@ from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages, Scores
 from dina.training.aligned_towers import AlignedTowers
 
+# Test images that a gallery needs.
 FEWEST_IMAGES = 10
-"""Test images that a gallery needs."""
 
+# An alteration of images; for a refit, of the images of any part of the split.
 Alter = Callable[[ContrastImages], ContrastImages]
-"""An alteration of images; for a refit, of the images of any part of the split."""
 
 
 class EncodedQueries:

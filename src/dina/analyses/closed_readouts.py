@@ -20,13 +20,13 @@ BLOCK = 64  # neurons taken in together; larger blocks cost more inside, smaller
 IMAGES_AT_ONCE = 64
 CHUNK = 4_000_000  # (candidate, neuron) entries compared at a time, at most: 32 MB in double precision
 
+# A neuron is removed: as if it had never been recorded. It is silenced: recorded, but at its mean response.
 Treatment = Literal["removed", "silenced"]
-"""A neuron is removed: as if it had never been recorded. It is silenced: recorded, but at its mean response."""
 
+# Standardised responses, one row per query, in double precision.
 Trials = Float[Tensor, "query neuron"]
-"""Standardised responses, one row per query, in double precision."""
+# Place in the gallery of the image shown in each query.
 Targets = Int[Tensor, "query"]
-"""Place in the gallery of the image shown in each query."""
 Scores = Float[Tensor, "query gallery"]
 
 

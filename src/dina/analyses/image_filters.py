@@ -11,20 +11,20 @@ from dina.analyses.altered_gallery import Alter
 from dina.checks import DataError
 from dina.shapes import ContrastImages
 
+# Highest spatial frequency along an axis that pixels can show, cycles per pixel.
 NYQUIST = 0.5
-"""Highest spatial frequency along an axis that pixels can show, cycles per pixel."""
 
+# Width over which a filter falls from 1 to 0, octaves: narrow against a band, wide enough to ring little.
 EDGE_OCTAVES = 0.25
-"""Width over which a filter falls from 1 to 0, octaves: narrow against a band, wide enough to ring little."""
 
+# Training images from which the contrast that a filter leaves is learnt.
 N_CONTRAST_IMAGES = 200
-"""Training images from which the contrast that a filter leaves is learnt."""
 
+# Training images of most similar contrast among which a donor is drawn.
 N_SIMILAR = 20
-"""Training images of most similar contrast among which a donor is drawn."""
 
+# Factor in [0, 1] for every coefficient of the cosine transform; the first belongs to the mean of the image.
 Gain = Float[np.ndarray, "height width"]
-"""Factor in [0, 1] for every coefficient of the cosine transform; the first belongs to the mean of the image."""
 
 
 def low_pass_gain(height: int, width: int, cutoff: float) -> Gain:

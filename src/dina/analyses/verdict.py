@@ -12,17 +12,17 @@ from dina.statistics.finding import Finding
 Side = Literal["image", "neural"]
 Answer = Literal["supported", "not supported", "cannot tell"]
 Place = Literal["above", "below", "undecided"]
+# Name of an analysis and name of one of its findings.
 FindingKey = tuple[str, str]
-"""Name of an analysis and name of one of its findings."""
 Found = Mapping[FindingKey, Finding]
+# Analysis → name → finding.
 ByAnalysis = Mapping[str, Mapping[str, Finding]]
-"""Analysis → name → finding."""
 
+# A share below a tenth counts as none: an interval above this bound is relevant, one below it is not.
 MARGIN = 0.1
-"""A share below a tenth counts as none: an interval above this bound is relevant, one below it is not."""
 
+# A share above one half counts as most.
 HALF = 0.5
-"""A share above one half counts as most."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from dina.cli.process import choose_device, set_threads
 
 log = logging.getLogger(__name__)
 
+# Where a run notes which recording it studied; results do not depend on it.
 SOURCE = "source.json"
-"""Where a run notes which recording it studied; results do not depend on it."""
 
 StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
 Preset = Annotated[str | None, typer.Option(help="Towers of dina: default, scratch, paper, or one of docs/recipes.md.")]

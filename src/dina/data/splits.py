@@ -14,11 +14,11 @@ from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.shapes import Images
 
+# Images are screened at this many cells a side, at most.
 SCREEN_SIDE = 40
-"""Images are screened at this many cells a side, at most."""
 
+# Images compared with all others at a time.
 CHUNK = 512
-"""Images compared with all others at a time."""
 
 
 @dataclass(frozen=True, eq=False)

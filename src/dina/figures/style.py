@@ -7,6 +7,8 @@ from dina.rivals import RIVALS
 
 Kind = Literal["dina", "rival", "reference"]
 
+# Meaning → (colour on light paper, colour on dark paper). Blue and orange stay apart for every colour vision; each
+# is also known by its marker and its place. All text colours reach a contrast of 4.5 : 1 on their paper.
 COLOURS: dict[str, tuple[str, str]] = {
     "ink": ("#1c2024", "#e8eaed"),
     "muted": ("#5a6169", "#a9b1b9"),
@@ -18,19 +20,17 @@ COLOURS: dict[str, tuple[str, str]] = {
     "chance": ("#646b73", "#9fa7af"),
     "band": ("#f3f0f8", "#201c2a"),
 }
-"""Meaning → (colour on light paper, colour on dark paper). Blue and orange stay apart for every colour vision; each
-is also known by its marker and its place. All text colours reach a contrast of 4.5 : 1 on their paper."""
 
+# Decoder name → (words on the page, what it is).
 LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
     "dina_before_training": ("dina before training", "dina"),
     **{name: (rival.label, "rival" if rival.reads == "images" else "reference") for name, rival in RIVALS.items()},
 }
-"""Decoder name → (words on the page, what it is)."""
 
 QUERIES = {"averaged": "averaged responses", "single_trial": "single trials"}
+# What a decoder reads of the gallery → its mark in tables, where it is no rival.
 MARKS = {"templates": " †", "truth": " ‡", "queries": " §"}
-"""What a decoder reads of the gallery → its mark in tables, where it is no rival."""
 
 REMARKS = {
     "templates": "† reads responses to the very images of the gallery: a reference level, not a rival.",
@@ -38,8 +38,8 @@ REMARKS = {
     "queries": "§ corrects scores with the help of all other queries: no decoder of one response.",
 }
 
+# Ending of the name of a row that sees all queries at once → words on the page.
 CORRECTIONS = {"csls": "CSLS", "sinkhorn": "Sinkhorn"}
-"""Ending of the name of a row that sees all queries at once → words on the page."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
 from dina.models.noise import LowRankNoise, ResidualComponents
 
+# Most images that evidence is averaged over; with a quarter of them, responses are found noticeably less well.
 N_TYPICAL = 2048
-"""Most images that evidence is averaged over; with a quarter of them, responses are found noticeably less well."""
 
 Weights = TypeVar("Weights", LocalWeights, GlobalWeights)
 

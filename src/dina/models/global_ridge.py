@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel.
 GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel."""
 
 
 def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"], Float[Tensor, "row row"]]:

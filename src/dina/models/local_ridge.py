@@ -10,11 +10,11 @@ from dina.models.global_ridge import eigenvectors_of
 from dina.models.towers.field_basis import hermite_fields
 from dina.progress import track
 
+# Ridge penalties tried for weights inside a field, relative to the mean variance of a feature.
 LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Ridge penalties tried for weights inside a field, relative to the mean variance of a feature."""
 
+# How many neurons per feature make the learnt covariance count as much as the isotropic one.
 TRUST = 2.0
-"""How many neurons per feature make the learnt covariance count as much as the isotropic one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,8 +28,8 @@ N_SCALES = 3  # the longest; shorter waves say little about place on this grid
 N_STEPS = 5  # of the centroid, after which it hardly moves
 CHUNK = 64
 
+# Correlation with responses to left-out images from which on a field counts, and is drawn.
 WELL_FITTED = 0.2
-"""Correlation with responses to left-out images from which on a field counts, and is drawn."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from dina.progress import track
 Colour = Literal["as_stored", "grey", "rgb"]
 Order = Literal["by_name", "by_number"]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb.
 MAX_PIXELS = 2**24
-"""Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb."""
 MAX_FILE_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**34
 

@@ -11,8 +11,8 @@ from jaxtyping import Float32, Int, Shaped
 from dina.checks import DataError, check_numeric
 
 _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
+# Largest array accepted, far above any recording and far below what exhausts a disk.
 MAX_BYTES = 64 * 2**30
-"""Largest array accepted, far above any recording and far below what exhausts a disk."""
 
 _BUILT_IN_FILTERS = {1, 2, 3, 5, 6}  # deflate, shuffle, fletcher32, nbit, scale-offset: no plug-in is loaded for these
 _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1

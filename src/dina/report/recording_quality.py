@@ -104,6 +104,7 @@ FACTS = {
     "deg_per_pixel": "degrees of visual angle per pixel",
     "sha256": "checksum of the data (SHA-256)",
 }
+# Key of ``summary.json`` → words; other keys are shown as they are.
 SPLIT_FACTS = {
     "n_train": "images for training",
     "n_validation": "images for validation",
@@ -112,7 +113,6 @@ SPLIT_FACTS = {
     "sha256": "checksum of the split (SHA-256)",
     "n_near_identical_groups": "groups of near-identical images",
 }
-"""Key of ``summary.json`` → words; other keys are shown as they are."""
 QUALITY_FACTS = {
     "n_constant_neurons": "neurons that never change",
     "median_reliability": "split-half reliability, median over neurons",
@@ -122,13 +122,13 @@ QUALITY_FACTS = {
     "power_law_high": "its 95\u202f% interval, upper end",
 }
 
+# Variable of ``quality.nc`` → axis label, and what zero means.
 NEURON_HISTOGRAMS = {
     "reliability": ("split-half reliability (correlation between halves of the trials)", "no reliable response to the images"),
     "signal_variance": ("signal variance (fraction of single-trial variance)", "no variance that the images explain"),
     "zero_fraction": ("fraction of responses that are exactly zero", None),
     "mean_response": ("mean response (arbitrary units)", None),
 }
-"""Variable of ``quality.nc`` → axis label, and what zero means."""
 
 
 def what_was_decoded(run: Run) -> Section:

@@ -20,8 +20,8 @@ DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they ar
 
 PANELS_ACROSS = 3
 
+# Findings of one recording, or of the mean over mice, by name.
 Found = Mapping[str, Finding]
-"""Findings of one recording, or of the mean over mice, by name."""
 
 
 @in_style

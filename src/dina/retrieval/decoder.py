@@ -11,8 +11,8 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.retrieval.ranks import target_ranks
 from dina.shapes import Scores
 
+# What scores depend on: the reading of a decoder or, after a correction of `dina.retrieval.hubness`, all queries.
 Reads = Literal["images", "templates", "truth", "queries"]
-"""What scores depend on: the reading of a decoder or, after a correction of `dina.retrieval.hubness`, all queries."""
 
 
 @runtime_checkable
@@ -44,8 +44,8 @@ class Decoder(Protocol):
 
 Model = TypeVar("Model", covariant=True)
 
+# Chosen values by name.
 Setting = dict[str, str | float]
-"""Chosen values by name."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,8 @@ TOP_K = (1, 5, 10)
 TRAINING = ("epochs_done", "epochs_budget", "chosen_epoch", "stop_reason")
 COUNTS = ("n_gallery", "n_queries", "epochs_done", "epochs_budget", "chosen_epoch")
 
+# Best places in which hubness counts how often each candidate stands.
 HUB_PLACES = 10
-"""Best places in which hubness counts how often each candidate stands."""
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,8 @@ def balance_by_sinkhorn(scores: Scores, temperature: float | None = None) -> Flo
     return plan
 
 
+# Every correction by name; tables add it to the name of the decoder.
 CORRECTIONS: dict[str, Callable[[Scores], Float[np.ndarray, "query gallery"]]] = {
     "csls": rescale_by_neighbours,
     "sinkhorn": balance_by_sinkhorn,
 }
-"""Every correction by name; tables add it to the name of the decoder."""

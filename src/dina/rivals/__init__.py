@@ -45,6 +45,7 @@ def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
     return IdealObserver(truth)
 
 
+# Every rival and reference level by name. What stands here is fitted, named, drawn and tested like all others.
 RIVALS: dict[str, Rival] = {
     "ridge": Rival("ridge regression", lambda seed, truth: Ridge(seed), is_default=True),
     "encoding_global": Rival(
@@ -79,4 +80,3 @@ RIVALS: dict[str, Rival] = {
     ),
     "ideal_observer": Rival("ideal observer", _build_ideal_observer, reads="truth", is_default=True),
 }
-"""Every rival and reference level by name. What stands here is fitted, named, drawn and tested like all others."""

@@ -16,9 +16,9 @@ from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival
 from dina.shapes import Scores
 
 COMPONENT_COUNTS = (100, 400)
+# Penalties on directions of the responses, relative to their mean variance; tried on the validation images, times two
+# numbers of image components times two descriptions of images.
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Penalties on directions of the responses, relative to their mean variance; tried on the validation images, times two
-numbers of image components times two descriptions of images."""
 
 N_FOLDS = 5
 HIGHEST_CORRELATION = 0.99

@@ -23,16 +23,16 @@ from dina.rivals.ridge import Ridge
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import Scores
 
+# Environment variable that names the Python in which CEBRA is installed.
 INTERPRETER = "DINA_CEBRA_PYTHON"
-"""Environment variable that names the Python in which CEBRA is installed."""
 
+# Deviations, in those of a feature, within which CEBRA looks for similar images; tried on the validation images, times
+# the twenty readouts of `Ridge`. The first finds hardly more than the other trials of an image, the second other images.
 NEIGHBOURHOODS = (0.3, 1.0)
-"""Deviations, in those of a feature, within which CEBRA looks for similar images; tried on the validation images, times
-the twenty readouts of `Ridge`. The first finds hardly more than the other trials of an image, the second other images."""
 
 N_FEATURES = 32
+# Keeps apart the features of two trials of one image: of equal ones CEBRA would always take the first.
 JITTER = 0.01
-"""Keeps apart the features of two trials of one image: of equal ones CEBRA would always take the first."""
 
 SETTINGS: dict[str, Any] = {
     "batch_size": 512,

@@ -19,24 +19,24 @@ from dina.rivals.front_ends import FRONT_ENDS, FrontEnd
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores
 
+# Widths of the receptive-field window tried by leave-one-out, in places of the map.
 WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
-"""Widths of the receptive-field window tried by leave-one-out, in places of the map."""
 
 FIELD_ORDER = 2
 
 NoiseKind = Literal["shared", "independent", "shrinkage"]
 
+# Numbers of shared components.
 COMPONENT_COUNTS = (0, 32, 64, 128, 256)
-"""Numbers of shared components."""
 
+# Shrinkages of the correlations that they make.
 SHRINKAGES = (0.1, 0.5)
-"""Shrinkages of the correlations that they make."""
 
+# Shrinkages of a whole covariance towards its diagonal.
 WHOLE_SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.95)
-"""Shrinkages of a whole covariance towards its diagonal."""
 
+# How far the variances of independent noise are drawn towards their mean over neurons.
 EQUALISATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""How far the variances of independent noise are drawn towards their mean over neurons."""
 
 _Model = EncodingModel[LocalWeights] | EncodingModel[GlobalWeights]
 

@@ -287,9 +287,9 @@ class NetworkFrontEnd:
         return ((maps - self._mean) / self._deviation).half()
 
 
+# Front ends by name.
 FRONT_ENDS: dict[str, type[GaborFrontEnd] | type[_OpponentFrontEnd] | type[NetworkFrontEnd]] = {
     "gabor": GaborFrontEnd,
     "opponent": _OpponentFrontEnd,
     "network": NetworkFrontEnd,
 }
-"""Front ends by name."""

@@ -18,8 +18,8 @@ from dina.statistics.correlation import correlate_all_rows
 
 N_UNITS = 1000
 NEURON_COUNTS = (15, 50, 150, 500)
+# Numbers of neurons for each unit times penalties, relative to the number of training images, tried by validation.
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""Numbers of neurons for each unit times penalties, relative to the number of training images, tried by validation."""
 
 IMAGES_AT_ONCE = 64
 CELLS = 2**24  # matrix entries solved at a time (64 MB)

@@ -12,11 +12,11 @@ from dina.models.global_ridge import eigenvectors_of, multiply_maps
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages
 
+# Images are averaged over square blocks until they have at most this many values.
 MAX_PIXELS = 5_000
-"""Images are averaged over square blocks until they have at most this many values."""
 
+# Places of the grid of Gabors along the shorter side of the image: coarser than the encoding models', which confine weights.
 PLACES_ALONG = 9
-"""Places of the grid of Gabors along the shorter side of the image: coarser than the encoding models', which confine weights."""
 
 IMAGES_AT_ONCE = 64
 
@@ -126,8 +126,8 @@ class GaborComponents:
         return torch.cat(chunks).numpy()
 
 
+# Descriptions of images by name.
 DESCRIPTIONS: dict[str, type[ImageComponents] | type[GaborComponents]] = {"pixels": ImageComponents, "gabors": GaborComponents}
-"""Descriptions of images by name."""
 
 
 def _average_blocks(images: ContrastImages, block: int) -> Float32[np.ndarray, "stimulus value"]:

@@ -20,13 +20,13 @@ N_ORIENTATIONS = 8
 SHORTEST_WAVELENGTH = 4  # pixels; published: 32 cycles across 128 pixels
 IMAGES_AT_ONCE = 64
 
+# Shares of the neurons, those predicted best first, tried on the validation images.
 NEURON_SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
-"""Shares of the neurons, those predicted best first, tried on the validation images."""
 
 FEWEST_NEURONS = 10
 
+# How many of the pyramid's kinds of response are used; tried on the validation images.
 FEATURES = {"energies": 1, "energies_and_phases": 3}
-"""How many of the pyramid's kinds of response are used; tried on the validation images."""
 
 
 class Kay2008(ValidatedDecoder):

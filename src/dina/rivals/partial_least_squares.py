@@ -15,11 +15,11 @@ from dina.retrieval.decoder import Setting
 from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival, ResponseRows, ResponseVariance
 from dina.shapes import Scores
 
+# Numbers of latent directions tried on the validation images, times two descriptions of images times two scales.
 RANKS = (5, 10, 20, 40, 60)
-"""Numbers of latent directions tried on the validation images, times two descriptions of images times two scales."""
 
+# Powers of their variance by which image components are scaled before: z-scored, or coarse ones larger.
 SCALE_POWERS = (0.0, 0.5)
-"""Powers of their variance by which image components are scaled before: z-scored, or coarse ones larger."""
 
 
 @dataclass(frozen=True, eq=False)

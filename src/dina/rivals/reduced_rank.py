@@ -15,14 +15,14 @@ from dina.rivals.validated_decoder import ImageDeviation, ImageRows, LinearRival
 from dina.shapes import Scores
 
 N_COMPONENTS = 400
+# Ranks tried on the validation images, times two descriptions of images times two scales of their components.
 RANKS = (8, 25, 75, 200, N_COMPONENTS)
-"""Ranks tried on the validation images, times two descriptions of images times two scales of their components."""
 
+# Powers of their variance by which components are scaled before the regression: z-scored, or coarse ones larger.
 SCALE_POWERS = (0.0, 0.5)
-"""Powers of their variance by which components are scaled before the regression: z-scored, or coarse ones larger."""
 
+# Ridge penalties tried by leave-one-out, relative to the mean variance of a response component.
 PENALTIES = np.logspace(-3, 3, 13)
-"""Ridge penalties tried by leave-one-out, relative to the mean variance of a response component."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,16 +19,16 @@ from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_all_rows
 
+# Ridge penalties tried for every component, relative to the mean eigenvalue of the kernel.
 PENALTIES = np.logspace(-4, 3, 15)
-"""Ridge penalties tried for every component, relative to the mean eigenvalue of the kernel."""
 
+# Numbers of image components tried on the validation images.
 COMPONENT_COUNTS = (50, 100, 200, 400)
-"""Numbers of image components tried on the validation images."""
 
 N_FOLDS = 5
 
+# Largest number of kernel entries times components that the solver multiplies out at a time (64 MB).
 CELLS = 2**24
-"""Largest number of kernel entries times components that the solver multiplies out at a time (64 MB)."""
 
 
 @dataclass(frozen=True, eq=False)

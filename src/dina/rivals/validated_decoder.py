@@ -15,11 +15,11 @@ from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.shapes import Scores, StimulusResponses
 
+# Responses by their components (`ResponseComponents`).
 ResponseRows = Float32[np.ndarray, "response response_component"]
-"""Responses by their components (`ResponseComponents`)."""
 
+# Images by their z-scored components (`ImageDescription`).
 ImageRows = Float32[np.ndarray, "image component"]
-"""Images by their z-scored components (`ImageDescription`)."""
 
 ResponseVariance = Float32[np.ndarray, "response_component"]
 ImageDeviation = Float32[np.ndarray, "component"]

@@ -11,15 +11,15 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval
 from dina.statistics.resampling import percentile_interval
 
+# K₁ and K₂ of Wang et al. (2004).
 STABILISERS = (0.01, 0.03)
-"""K₁ and K₂ of Wang et al. (2004)."""
 
+# Places on either side of the centre of the window: 11 × 11 in all, as published.
 REACH = 5
-"""Places on either side of the centre of the window: 11 × 11 in all, as published."""
 
 FEWEST_IMAGES = 4
+# Most groups of images that the jackknife leaves out, one after the other.
 MOST_GROUPS = 50
-"""Most groups of images that the jackknife leaves out, one after the other."""
 
 
 def structural_similarity(

@@ -10,8 +10,8 @@ from scipy.stats import false_discovery_control
 from dina.checks import DataError
 from dina.randomness import generator_for
 
+# Most mice for which all exchanges are carried out; with more, random ones are.
 MOST_EXACT = 14
-"""Most mice for which all exchanges are carried out; with more, random ones are."""
 
 _CHUNK = 2_000_000  # largest number of table look-ups held at a time (16 MB)
 

@@ -5,17 +5,17 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
+# Coverage of every interval in this package, unless said otherwise.
 LEVEL = 0.95
-"""Coverage of every interval in this package, unless said otherwise."""
 
+# How many draws of a null must be defined for a null to be given.
 FEWEST_DEFINED = 20
-"""How many draws of a null must be defined for a null to be given."""
 
+# Share of the resamples that must define a statistic for an interval to be given: without more of them its ends would be wrong.
 WELL_DEFINED = 0.95
-"""Share of the resamples that must define a statistic for an interval to be given: without more of them its ends would be wrong."""
 
+# Most weights held at a time while medians are bootstrapped (32 MB).
 CHUNK = 4_000_000
-"""Most weights held at a time while medians are bootstrapped (32 MB)."""
 
 
 def resample_counts(n: int, n_resamples: int, generator: np.random.Generator) -> Int[np.ndarray, "resample item"]:

@@ -13,8 +13,8 @@ from dina.checks import DataError
 from dina.shapes import StimulusResponses
 from dina.statistics.resampling import LEVEL, percentile_interval, resample_counts
 
+# Fewest ranks from which an exponent is estimated.
 MIN_RANKS = 10
-"""Fewest ranks from which an exponent is estimated."""
 
 N_MOMENTS = 3  # as many as a broken power law has parameters; more only add the spread of the largest variances
 N_ORDERS = 4

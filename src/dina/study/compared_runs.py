@@ -26,11 +26,11 @@ from dina.study.unfinished_run import differences
 
 MEASURES = ("top1", "mean_log_rank")
 COLUMNS = {"difference": "difference", "low": "difference_low", "high": "difference_high", "p_value": "p_value"}
+# Shown for every run; other decoders that score the same in several runs are shown once.
 OF_EVERY_RUN = ("dina", BEFORE_TRAINING)
-"""Shown for every run; other decoders that score the same in several runs are shown once."""
 
+# Where targets stand, by entry of the table and kind of query.
 Found = Mapping[tuple[int, QueryKind], Retrieval | None]
-"""Where targets stand, by entry of the table and kind of query."""
 
 
 @dataclass(frozen=True, eq=False)

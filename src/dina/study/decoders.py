@@ -23,11 +23,11 @@ from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PresetSettings
 from dina.training.saved import save_towers
 
+# Name in tables of dina's closed-form start, before any contrastive training.
 BEFORE_TRAINING = "dina_before_training"
-"""Name in tables of dina's closed-form start, before any contrastive training."""
 
+# Fewest images to train towers on and to choose the epoch by; with fewer, towers would only memorise them.
 MIN_TRAIN, MIN_VALIDATION = 50, 6
-"""Fewest images to train towers on and to choose the epoch by; with fewer, towers would only memorise them."""
 
 
 def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:

@@ -17,12 +17,12 @@ from dina.statistics.p_values import control_false_discoveries, paired_exchange_
 from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 from dina.statistics.variance_components import variance_components
 
+# Results by number of fold and of seed.
 Rounds = Mapping[tuple[int, int], xr.Dataset]
-"""Results by number of fold and of seed."""
 
+# Whose maps are compared between recordings: of neural towers trained together or alone, of image towers trained alone, and of
+# those with which training alone began.
 KINDS = ("neural_joint", "neural_alone", "neural_untrained", "image_alone", "image_untrained")
-"""Whose maps are compared between recordings: of neural towers trained together or alone, of image towers trained alone, and of
-those with which training alone began."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +145,8 @@ def _null_of(rounds: Rounds) -> tuple[float, float]:
     return tuple(float(np.mean([one[name] for one in rounds.values()])) for name in ("null_low", "null_high"))  # type: ignore[return-value]
 
 
+# A value for each query of all folds and seeds, and its image.
 Queries = tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]
-"""A value for each query of all folds and seeds, and its image."""
 
 
 def _mean(name: str, queries: Queries, null: tuple[float, float], words: str, seed: int, n_resamples: int) -> Finding:

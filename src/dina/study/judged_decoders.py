@@ -81,8 +81,8 @@ def _judge(decoder: DecoderScores, kind: QueryKind, direction: Direction, seed: 
     return replace(row, **training)
 
 
+# Where targets stand, image from response, by decoder and kind of query.
 Forwards = Mapping[tuple[str, str], Retrieval]
-"""Where targets stand, image from response, by decoder and kind of query."""
 
 
 def _gallery_sizes(forwards: Forwards, seed: int) -> xr.Dataset | None:

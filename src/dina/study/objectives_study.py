@@ -28,12 +28,12 @@ from dina.study.settings import read_settings
 from dina.study.unfinished_run import safe_name
 from dina.training.objectives import OBJECTIVES
 
+# Learns both towers from the objective alone; from a closed form, objectives could change little.
 PRESET = "scratch"
-"""Learns both towers from the objective alone; from a closed form, objectives could change little."""
 
 UNTRAINED = "untrained"
+# The content of measurements; files of older content are made again.
 CONTENT = "with resamples of the profile"
-"""The content of measurements; files of older content are made again."""
 
 log = logging.getLogger(__name__)
 

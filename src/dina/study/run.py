@@ -28,8 +28,8 @@ from dina.version import __version__
 
 log = logging.getLogger(__name__)
 
+# p-value below which a decoder is taken to beat chance, in warnings.
 NOT_CHANCE = 0.01
-"""p-value below which a decoder is taken to beat chance, in warnings."""
 
 
 @dataclass(frozen=True, eq=False)

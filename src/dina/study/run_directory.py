@@ -22,8 +22,8 @@ from dina.retrieval.evaluate import DecodingRow
 from dina.statistics.finding import Finding
 from dina.study.decoder_scores import DecoderScores
 
+# What decides the numbers of a run: recording, settings, versions, device and threads.
 IDENTITY = "identity.json"
-"""What decides the numbers of a run: recording, settings, versions, device and threads."""
 
 SETTINGS = "study.toml"
 SUMMARY = "summary.json"
@@ -35,8 +35,8 @@ TOWERS_DESCRIBED = "model.json"
 TIMINGS = "timings.json"
 LOG = "log.txt"
 RESULTS = "results"
+# Of a training that is under way; gone when it is finished.
 CHECKPOINTS = "checkpoints"
-"""Of a training that is under way; gone when it is finished."""
 
 INTERPRETATION = Path(RESULTS) / "interpretation"
 MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
@@ -127,11 +127,11 @@ class Run:
         """Content of ``summary.json``."""
         return _read_json(self.path / SUMMARY)
 
+    # contents of these files; empty where absent
     identity = _json_file(IDENTITY)
     split = _json_file(SPLIT)
     environment = _json_file(ENVIRONMENT)
     model = _json_file(TOWERS_DESCRIBED)
-    """Contents of these files; empty where absent."""
 
     @cached_property
     def settings(self) -> str:
@@ -163,12 +163,12 @@ class Run:
         columns = {name: np.array([_number(record.get(name)) for record in records]) for name in names}
         return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
+    # arrays of ``results/<name>.nc``; None where absent
     quality = _dataset_file("quality")
     gallery = _dataset_file("gallery")
     gallery_size = _dataset_file("gallery_size")
     comparisons = _dataset_file("comparisons")
     alignment = _dataset_file("alignment")
-    """Arrays of ``results/<name>.nc``; None where absent."""
 
     def check_whole(self) -> None:
         """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.

@@ -11,13 +11,13 @@ from dina.rivals import RIVALS
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
 from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
 
+# Every decoder that a study can fit.
 DECODERS: tuple[str, ...] = ("dina", *RIVALS)
-"""Every decoder that a study can fit."""
 
 CorrectionName = Literal["csls", "sinkhorn"]
 
+# The decoders of a study by default: those that fit into ten minutes; docs/rivals.md has the others.
 DEFAULT_DECODERS: tuple[str, ...] = ("dina", *(name for name, rival in RIVALS.items() if rival.is_default))
-"""The decoders of a study by default: those that fit into ten minutes; docs/rivals.md has the others."""
 
 
 def _known_decoder(name: str) -> str:

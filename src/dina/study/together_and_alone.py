@@ -36,8 +36,8 @@ from dina.training.saved import save_towers
 from dina.version import __version__
 
 N_PERMUTATIONS = 2000
+# Fewest images by which a recording that joins chooses.
 FEWEST_VALIDATION = 6
-"""Fewest images by which a recording that joins chooses."""
 
 
 @dataclass(frozen=True, eq=False)

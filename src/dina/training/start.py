@@ -28,8 +28,8 @@ COMPONENT_COUNTS = (32, 128, 512)
 SHRINKAGES = (0.3, 0.6)
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
+# What validation chose, by name.
 Chosen = dict[str, str | float]
-"""What validation chose, by name."""
 
 
 @dataclass(frozen=True, eq=False)

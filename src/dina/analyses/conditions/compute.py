@@ -34,8 +34,8 @@ OTHER_NEURONS = (
     " decode other neurons."
 )
 FEWEST_IMAGES = 10
+# Towers, and the means and deviations that standardise their responses.
 Fitted = tuple[AlignedTowers, Standardiser]
-"""Towers, and the means and deviations that standardise their responses."""
 
 
 @dataclass(frozen=True, eq=False)

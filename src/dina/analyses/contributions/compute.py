@@ -36,8 +36,8 @@ UNRELIABLE = (
 )
 
 ByNeuron = Float[np.ndarray, "neuron"]
+# Contributions of all neurons, and their standard errors.
 Estimate = tuple[ByNeuron, ByNeuron]
-"""Contributions of all neurons, and their standard errors."""
 
 
 class ContributionSettings(AnalysisSettings):

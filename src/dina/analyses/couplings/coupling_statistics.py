@@ -26,8 +26,8 @@ N_STRATA = 10  # of distance, within which networks are rewired
 N_RESAMPLES = 1000
 PAIRS_AT_ONCE = 2000
 
+# Noise correlations and signal correlations of the same neurons, from different images.
 NoiseAndSignal = tuple[Float32[np.ndarray, "chosen chosen"], Float32[np.ndarray, "chosen chosen"]]
-"""Noise correlations and signal correlations of the same neurons, from different images."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from dina.randomness import generator_for, seed_for
 from dina.shapes import ContrastImages
 from dina.statistics.correlation import correlate_rows
 
+# Ridge penalties relative to the mean eigenvalue; validation images choose.
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-4.0, 3.0, 0.5))
-"""Ridge penalties relative to the mean eigenvalue; validation images choose."""
 
 MOST_INPUTS = 1500
 MOST_ROWS = 200_000

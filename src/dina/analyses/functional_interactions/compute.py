@@ -47,8 +47,8 @@ OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "cou
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
 
 
+# Name → statistic from all queries (first) and without each query in turn.
 Measured = Mapping[str, Float[np.ndarray, "query_and_all"]]
-"""Name → statistic from all queries (first) and without each query in turn."""
 
 
 class FunctionalInteractionsSettings(AnalysisSettings):

@@ -32,12 +32,12 @@ WIDTHS = (0.75, 1.5, 2.5)
 FIELD_ORDER = 2
 IMAGES_AT_ONCE = 64
 FEWEST_NEURONS = 3
+# Range of contrast of 8-bit pixels about mid grey, 64 levels to a unit.
 DARKEST, BRIGHTEST = -2.0, 2.0
-"""Range of contrast of 8-bit pixels about mid grey, 64 levels to a unit."""
 N_PROJECTIONS = 3
 
+# From images to the response of every neuron, shape ``(n_images, n_neurons)``, differentiable.
 Drive = Callable[[Tensor], Tensor]
-"""From images to the response of every neuron, shape ``(n_images, n_neurons)``, differentiable."""
 
 
 class MostExcitingImagesSettings(AnalysisSettings):

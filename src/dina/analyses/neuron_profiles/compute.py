@@ -36,6 +36,7 @@ CHUNK = 50  # resamples held at a time
 
 Columns = Mapping[str, Float[np.ndarray, "neuron"]]
 
+# Units of columns; contributions are in the units of margins, all others are dimensionless.
 UNITS = {
     "mean_response": "arbitrary",
     "field_row": "pixel",
@@ -52,7 +53,6 @@ UNITS = {
     "position_y_um": "um",
     "position_depth_um": "um",
 }
-"""Units of columns; contributions are in the units of margins, all others are dimensionless."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from dina.statistics.finding import Finding
 
 Line = str | tuple[float, tuple[float, ...]]
 
+# Sequence → words, colour, line.
 CURVES: dict[str, tuple[str, str, Line]] = {
     "top": ("best first", "dina", "-"),
     "snr_matched": ("matched in signal-to-noise", "rival", "-"),
@@ -23,19 +24,18 @@ CURVES: dict[str, tuple[str, str, Line]] = {
     "random": ("random", "muted", "-"),
     "bottom": ("worst first", "ink", (0.0, (1.0, 1.2))),
 }
-"""Sequence → words, colour, line."""
+# Sequence → words in the table, and in the figure.
 COMPARED = {
     "random": ("random", "best − random"),
     "snr_matched": ("matched in signal-to-noise", "best − matched in s/n"),
     "rate_matched": ("matched in mean response", "best − matched in mean"),
 }
-"""Sequence → words in the table, and in the figure."""
+# Surrogate → words in the figure, and in the table.
 EXCESS = {
     "equal": ("over equal contributions", "over equal contributions"),
     "rates": ("over mean responses", "over contributions as mean responses"),
     "signal_to_noise": ("over signal-to-noise", "over contributions as signal-to-noise ratios"),
 }
-"""Surrogate → words in the figure, and in the table."""
 SPARSE_WORDS = {
     "accuracy_full": "top-1 accuracy of all neurons",
     **{
@@ -59,8 +59,8 @@ SPARSE_WORDS = {
         }.items()
     },
 }
+# Neurons on which towers were fitted → words.
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
-"""Neurons on which towers were fitted → words."""
 
 
 def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

@@ -98,6 +98,7 @@ def sparse_subset_of_strong_neurons(found: Found) -> tuple[Answer, str]:
 NOT_DECISIVE = (_subsets("half_fraction_random"), _subsets("most_fraction_top"))
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "sparse_code": Rule(
         "A sparse subset of the neurons carries the decoding, by more than its signal-to-noise ratio.",
@@ -121,4 +122,3 @@ RULES: dict[str, Rule] = {
         asks_why=(FEW, EXPLAINED, UNEQUAL, OVER_RANDOM, OVER_MATCHED, STRENGTH),
     ),
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -16,8 +16,8 @@ SMALLEST_STRATUM = 5
 MOST_STRATA = 40
 STEPS_PER_OCTAVE = 2
 
+# Sequences of neurons by name.
 Orders = Mapping[str, Int[np.ndarray, "draw neuron"]]
-"""Sequences of neurons by name."""
 
 
 @dataclass(frozen=True, eq=False)

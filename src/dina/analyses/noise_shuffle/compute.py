@@ -28,19 +28,19 @@ from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
 from dina.training.start import COMPONENT_COUNTS, SHRINKAGES
 
+# What the noise model was trained on, and what it was tested on.
 Condition = tuple[str, str]
-"""What the noise model was trained on, and what it was tested on."""
 
+# What is compared, with units: top-1 accuracy, and minus the logarithm of the rank, so that more is better for both.
 MEASURES: dict[str, str] = {"top1": "1", "log_rank": "nats"}
-"""What is compared, with units: top-1 accuracy, and minus the logarithm of the rank, so that more is better for both."""
 
+# Name → first condition, the one taken off it, and what its null is.
 DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
     "knowing_correlations": (("intact", "intact"), ("shuffled", "intact"), "noise models of different shuffles"),
     "knowing_covariance": (("intact", "intact"), ("independent", "intact"), "noise models of different shuffles"),
     "removing_correlations": (("shuffled", "shuffled"), ("intact", "intact"), "different shuffles of trained and tested trials"),
     "unexpected_removal": (("intact", "shuffled"), ("intact", "intact"), "different shuffles of tested trials"),
 }
-"""Name → first condition, the one taken off it, and what its null is."""
 
 MOST_TRIALS = 3000  # single trials that a noise model is fitted to, at most: the cost grows with their cube
 

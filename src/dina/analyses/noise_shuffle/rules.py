@@ -32,18 +32,19 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}. {bounds}.{further}"
 
 
+# Findings that the reason mentions but the rule does not use.
 NOTES: dict[FindingKey, str] = {
     REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better).",
     SUMMED: "The contributions of single neurons sum to {value} of the information of all neurons together.",
     COUPLED: "The mean interaction of the {n} coupled pairs, relative to their contributions, is {value}.",
 }
-"""Findings that the reason mentions but the rule does not use."""
 
 
 def _note(key: FindingKey, finding: Finding) -> str:
     return NOTES[key].format(n=finding.n, value=says(finding))
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "functional_interactions": Rule(
         "Functional interactions between neurons contribute to the decoding.",
@@ -54,4 +55,3 @@ RULES: dict[str, Rule] = {
         (REMOVING, SUMMED, COUPLED),
     )
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -53,6 +53,7 @@ def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     return "cannot tell", f"{lost}."
 
 
+# Needs the responses themselves, the contrastive objective and at least one objective trained by category.
 OBJECTIVE_RULE = Rule(
     claim="The low-level bias of the maps is made by the contrastive objective.",
     side="image",
@@ -62,7 +63,6 @@ OBJECTIVE_RULE = Rule(
     needs=(RESPONSES, CONTRASTIVE, SEMANTIC, LOSS),
     decide=_decide,
 )
-"""Needs the responses themselves, the contrastive objective and at least one objective trained by category."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,13 +21,13 @@ from dina.training.aligned_towers import AlignedTowers
 N_DRAWS = 40
 MOST_COMPONENTS = 256
 SHRINKAGE = 0.1
+# Training images that vote for the category of a response.
 N_NEIGHBOURS = 20
-"""Training images that vote for the category of a response."""
 
 ENDS = ("value", "low", "high", "null_low", "null_high")
 Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
+# Findings of `spatial_frequency` that stand for the profile of one fit.
 PROFILE = ("kept_lowest_octaves", "kept_without_highest_octave", "median_frequency")
-"""Findings of `spatial_frequency` that stand for the profile of one fit."""
 
 
 class CategoryReadout:

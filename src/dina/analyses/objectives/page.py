@@ -20,6 +20,7 @@ from dina.statistics.finding import Finding
 
 Found = Mapping[str, Mapping[str, Finding]]
 
+# Finding → heading and factor, in the order of the table.
 COLUMNS = {
     "top1_averaged": ("top-1 (%)", 100.0),
     "category_matched": ("category of best matches (%)", 100.0),
@@ -28,7 +29,6 @@ COLUMNS = {
     "category_beyond_low_level": ("… beyond low level (share)", 1.0),
     "kept_lowest_octaves": ("kept below a quarter of Nyquist (share)", 1.0),
 }
-"""Finding → heading and factor, in the order of the table."""
 
 PANELS = {
     "top1_averaged": ("top-1 (%)", 100.0),
@@ -36,8 +36,8 @@ PANELS = {
     "category_beyond_low_level": ("category read\nfrom maps, beyond\nlow level (share)", 1.0),
     "kept_lowest_octaves": ("accuracy kept below\na quarter of the\nNyquist limit (share)", 1.0),
 }
+# Rows for comparison, drawn below the objectives and in another colour.
 REFERENCES = ("untrained", "responses", "category objectives")
-"""Rows for comparison, drawn below the objectives and in another colour."""
 
 
 def objectives_table(findings: Found) -> Table:

@@ -23,8 +23,8 @@ REACH = 3.0  # a window ends at this many deviations from its centre
 WINDOWS_AT_ONCE = 32
 SURROUND = 2  # places on either side that count as surround in the normalisation of a Gabor tower
 
+# Values (batch, channel, height, width) and the row and column of their first place.
 Block = tuple[Tensor, tuple[int, int]]
-"""Values (batch, channel, height, width) and the row and column of their first place."""
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ LOSS = "loss of score (nats)"
 N_SINGLE = 3
 PANEL_MM = 52
 
+# Title, values, their label, and all values that share their scale.
 _Panel = tuple[str, np.ndarray, str, np.ndarray]
-"""Title, values, their label, and all values that share their scale."""
 
 
 def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

@@ -23,6 +23,7 @@ def _distributed(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}.{limits}"
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "distributed_regions": Rule(
         "The decoding draws on many regions of what the neurons see.",
@@ -33,4 +34,3 @@ RULES: dict[str, Rule] = {
         (("occlusion", "participation_score"),),
     )
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -32,14 +32,14 @@ AT_ONCE = 16  # images whose expected responses are held for every channel at a 
 NULL = "as many parts of the tower chosen at random"
 NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
 SIMILARITIES = ("ssim", "correlation", "ssim_mean_map", "correlation_mean_map")
+# Measure → unit: four similarities of masked with whole maps, then what retrieval loses.
 UNITS = dict.fromkeys((*SIMILARITIES, "top1_loss"), "1") | {"log_rank_loss": "nats"}
-"""Measure → unit: four similarities of masked with whole maps, then what retrieval loses."""
 
 Groups = Mapping[str, Bool[np.ndarray, "part"]]
 
 Values = Float[np.ndarray, "image"]
+# Structural similarity (mean over channels) and correlation of maps, then both of their means over channels.
 Similarity = tuple[Values, Values, Values, Values]
-"""Structural similarity (mean over channels) and correlation of maps, then both of their means over channels."""
 
 
 class MaskableParts(ABC):
@@ -49,8 +49,7 @@ class MaskableParts(ABC):
     """
 
     n_parts: int
-    n_structured: int
-    """Parts among which random groups are drawn: all but the constant channels of contrast at the end."""
+    n_structured: int  # parts among which random groups are drawn: all except the constant channels of contrast at the end
 
     def __init__(self, towers: AlignedTowers, task: RetrievalTask, reader: ComparableMaps, n_compared: int) -> None:
         self.towers, self.task, self.reader, self.n_compared = towers, task, reader, n_compared

@@ -16,13 +16,13 @@ from dina.figures.style import COLOURS
 from dina.figures.words import percent, signed
 from dina.statistics.finding import Finding
 
+# Measure, label, factor.
 PANELS = (
     ("ssim", "similarity of maps (SSIM)", 1.0),
     ("correlation", "correlation of maps", 1.0),
     ("top1_loss", "top-1 accuracy lost (points)", 100.0),
     ("log_rank_loss", "gain of mean log rank", 1.0),
 )
-"""Measure, label, factor."""
 
 
 def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

@@ -28,6 +28,7 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     return "supported", f"{reason}.{notes}"
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "local_and_global": Rule(
         "The local and the global pathway of the image tower both carry the decoding.",
@@ -38,4 +39,3 @@ RULES: dict[str, Rule] = {
         ALONE,
     )
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -14,8 +14,8 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
 
+# Training images that a category needs.
 FEWEST_IMAGES = 5
-"""Training images that a category needs."""
 
 FEWEST_TEST_IMAGES = 20
 

@@ -20,11 +20,11 @@ from dina.statistics.intervals import wilson_interval
 
 COMPONENT_COUNTS = (0, 32, 128)
 SHRINKAGE = 0.3
+# Probability that a decoder guesses: no query, however surely misread, then weighs more than a few bits.
 LAPSE = 0.02
-"""Probability that a decoder guesses: no query, however surely misread, then weighs more than a few bits."""
 
+# Wrong retrievals below which the rate of the same category among them is not given.
 FEWEST_ERRORS = 5
-"""Wrong retrievals below which the rate of the same category among them is not given."""
 
 NO_DISTRACTOR = "No test image has a distractor of its category."
 
@@ -361,8 +361,8 @@ def _centred(scores: Scores) -> Scores:
     return centred
 
 
+# Under drawn categories: cost of the same category, and its rate among best distractors and among wrong retrievals.
 Drawn = tuple[Float[np.ndarray, "draw"], Float[np.ndarray, "draw"], Float[np.ndarray, "draw"]]
-"""Under drawn categories: cost of the same category, and its rate among best distractors and among wrong retrievals."""
 
 
 def _drawn_fixed(scores: Scores, models: CategoryModels, distances: np.ndarray) -> Drawn:

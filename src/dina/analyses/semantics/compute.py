@@ -33,6 +33,7 @@ from dina.shapes import Scores
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 
+# Quantity in the dataset → finding, in this order.
 PARTITION = {
     "explained": "explained_variance",
     "category_unique": "category_unique_share",
@@ -40,7 +41,6 @@ PARTITION = {
     "common": "common_share",
     "category": "category_share",
 }
-"""Quantity in the dataset → finding, in this order."""
 
 ACCURACY = "category_accuracy_"
 SHUFFLED = "categories permuted over images"

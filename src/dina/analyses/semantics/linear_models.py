@@ -15,16 +15,16 @@ from dina.models.towers.image.contrast_gain import log_contrast
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages
 
+# Widths of the receptive-field window to choose from, in places of the map.
 WIDTHS = (0.75, 1.5)
-"""Widths of the receptive-field window to choose from, in places of the map."""
 
 FIELD_ORDER = 2
 IMAGES_AT_ONCE = 64
+# Of the weights of whole-image statistics, relative to the number of images.
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Of the weights of whole-image statistics, relative to the number of images."""
 
+# Images added to every category when its frequency is taken, so that none has probability 0.
 PRIOR_COUNT = 1.0
-"""Images added to every category when its frequency is taken, so that none has probability 0."""
 
 
 def one_hot(category: Int[np.ndarray, "image"], n_categories: int) -> Float[Tensor, "image category"]:

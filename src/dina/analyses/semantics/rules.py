@@ -56,6 +56,7 @@ def _low_level_not_semantic(found: Found) -> tuple[Answer, str]:
     return "cannot tell", reason
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "low_level_not_semantic": Rule(
         "The decoding rests on low-level structure of the images, not on their semantic category.",
@@ -82,4 +83,3 @@ RULES: dict[str, Rule] = {
         TOWER_NOTES,
     ),
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

@@ -13,24 +13,24 @@ from skimage.feature import canny
 from dina.analyses.image_filters import fall_off, filter_images, low_pass_gain
 from dina.shapes import ContrastImages
 
+# Cycles along the shorter side that a silhouette's outline may have.
 SILHOUETTE_CYCLES = 6.0
-"""Cycles along the shorter side that a silhouette's outline may have."""
 
+# Standard deviation of the blur before edges are found, pixels.
 CONTOUR_BLUR = 1.0
-"""Standard deviation of the blur before edges are found, pixels."""
 
+# Of the gradient: where a contour may go on, and where it may begin.
 CONTOUR_QUANTILES = (0.7, 0.9)
-"""Of the gradient: where a contour may go on, and where it may begin."""
 
+# Windows that would lie side by side along the shorter side.
 WINDOWS_ALONG = 4
-"""Windows that would lie side by side along the shorter side."""
 
 N_ORIENTATIONS = 4
+# Rounds of matching; the histograms hardly change after the third.
 N_ITERATIONS = 4
-"""Rounds of matching; the histograms hardly change after the third."""
 
+# The lowest band has wavelengths up to about this fraction of the shorter side: lower ones are left to the residual.
 SMALLEST_BAND = 8
-"""The lowest band has wavelengths up to about this fraction of the shorter side: lower ones are left to the residual."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,7 @@ def _take_histogram(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     return result.reshape(values.shape)
 
 
+# Every alteration by name, those that keep shape first.
 ALTERATIONS: dict[str, Alteration] = {
     "phase_only": Alteration("shape", "phases only", _phase_only),
     "silhouette": Alteration("shape", "silhouette", _silhouette),
@@ -195,4 +196,3 @@ ALTERATIONS: dict[str, Alteration] = {
     "texture": Alteration("texture", "texture", _texture),
     "local_texture": Alteration("texture", "texture in place", _local_texture),
 }
-"""Every alteration by name, those that keep shape first."""

@@ -23,6 +23,7 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
     return ("not supported" if "no" in answers else "cannot tell"), reason
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "shape_and_texture": Rule(
         "Both shape and texture carry the decoding.",
@@ -33,4 +34,3 @@ RULES: dict[str, Rule] = {
         (("shape_texture", "phase_over_amplitude"), ("shape_texture", "shape_minus_texture")),
     )
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

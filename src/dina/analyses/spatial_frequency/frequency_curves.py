@@ -7,8 +7,8 @@ from jaxtyping import Float
 
 from dina.analyses.paired_resampling import PairedResampling, share_of
 
+# Quantile of the null that the full gallery must pass for a frequency to be given.
 SOMETHING = 0.975
-"""Quantile of the null that the full gallery must pass for a frequency to be given."""
 
 
 @dataclass(frozen=True, eq=False)

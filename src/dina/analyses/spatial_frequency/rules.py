@@ -4,8 +4,8 @@ import math
 
 from dina.analyses.verdict import HALF, MARGIN, Answer, Found, Rule, place_of, says
 
+# Octaves of the frequency edge per octave of map size. If the map limits the edge, the slope is about one half.
 MARGIN_SLOPE = 0.1
-"""Octaves of the frequency edge per octave of map size. If the map limits the edge, the slope is about one half."""
 
 LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
 HIGHEST = ("spatial_frequency", "kept_highest_octave")
@@ -62,6 +62,7 @@ def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
     return "supported", f"{reason} The size of the maps does not matter: {where}, less than {MARGIN_SLOPE}."
 
 
+# Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "coarse": Rule(
         "The decoding rests on coarse structure: low spatial frequencies.",
@@ -80,4 +81,3 @@ RULES: dict[str, Rule] = {
         asks_why=(CAPACITY, PLACES),
     ),
 }
-"""Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them."""

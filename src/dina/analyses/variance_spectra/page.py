@@ -28,6 +28,7 @@ WORDS = {f"exponent_{source}": f"exponent by rank: {words}" for source, words in
 WORDS |= {f"moment_exponent_{source}": f"exponent by moments: {words}" for source, words in SOURCES.items()}
 LOWEST = 1e-5  # shares of variance below are rounding and noise
 
+# Source → colour and line.
 LINES: dict[str, tuple[str, str | tuple[float, tuple[float, ...]]]] = {
     "images": ("ink", "-"),
     "responses": ("reference", "-"),
@@ -37,7 +38,6 @@ LINES: dict[str, tuple[str, str | tuple[float, tuple[float, ...]]]] = {
     "untrained_neural_maps": ("rival", (0.0, (1.0, 1.5))),
     "random_filters": ("chance", (0.0, (4.0, 1.5))),
 }
-"""Source → colour and line."""
 
 
 def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

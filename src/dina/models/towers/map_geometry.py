@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+# Per sample: scale to [0, 1]; subtract each channel's mean over places; or leave alone.
 Centring = Literal["min_max", "centred", "none"]
-"""Per sample: scale to [0, 1]; subtract each channel's mean over places; or leave alone."""
 
 
 def resize_bilinear(

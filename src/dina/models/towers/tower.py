@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from dina.checks import DataError, check_choice
 
+# (channels, height, width) of feature maps or images.
 MapShape = tuple[int, int, int]
-"""(channels, height, width) of feature maps or images."""
 
+# Maps of either tower, dimensionless.
 FeatureMaps = Float[Tensor, "batch map_channel map_height map_width"]
-"""Maps of either tower, dimensionless."""
 
+# Images in units of contrast.
 ImageBatch = Float[Tensor, "batch channel height width"]
-"""Images in units of contrast."""
 
+# Population responses, standardised as in training.
 ResponseBatch = Float[Tensor, "batch neuron"]
-"""Population responses, standardised as in training."""
 
 
 class ImageTower(nn.Module):

@@ -16,6 +16,7 @@ from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32, to_index
 from dina.shapes import Images
 
+# Condition of each stimulus set; longer names first, so that the first match is the right one.
 CONDITIONS: dict[str, str] = {
     "natimg2800_white": "white",
     "natimg2800_8D": "8D",
@@ -25,9 +26,9 @@ CONDITIONS: dict[str, str] = {
     "natimg32": "natural",
     "ori32": "gratings",
 }
-"""Condition of each stimulus set; longer names first, so that the first match is the right one."""
 
 Screens = Literal["all", "left", "centre", "right", "left_centre"]
+# Columns of each choice of screens; receptive fields lie on the left and centre one (Stringer et al. 2019).
 SCREEN_COLUMNS: dict[Screens, slice] = {
     "all": slice(0, 270),
     "left": slice(0, 90),
@@ -35,8 +36,8 @@ SCREEN_COLUMNS: dict[Screens, slice] = {
     "right": slice(180, 270),
     "left_centre": slice(0, 180),
 }
-"""Columns of each choice of screens; receptive fields lie on the left and centre one (Stringer et al. 2019)."""
 
+# Name of the image file of each stimulus set: shared by all mice, or belonging to one recording.
 IMAGE_FILES: dict[str, str] = {
     "natimg2800": "images_natimg2800_all.mat",
     "natimg2800_white": "images_natimg2800_white_all.mat",
@@ -46,16 +47,15 @@ IMAGE_FILES: dict[str, str] = {
     "ori32": "images_ori_all.mat",
     "natimg32": "images_natimg32_all.mat",
 }
-"""Name of the image file of each stimulus set: shared by all mice, or belonging to one recording."""
 
 SOURCE = "stringer2018"
 LABEL_FILE = "stimuli_class_assignment_confident.mat"
+# The deposit, doi:10.25378/janelia.6845348 (CC BY-NC 4.0 according to third parties: see there).
 ARTICLE_URL = "https://api.figshare.com/v2/articles/6845348"
-"""The deposit, doi:10.25378/janelia.6845348 (CC BY-NC 4.0 according to third parties: see there)."""
 
 LABELS_COMMIT = "2fb388085acd5fee305e9cf82569b5c50b215689"
+# The manual image classes, in the authors' repository at a commit that cannot change.
 LABELS_URL = f"https://raw.githubusercontent.com/MouseLand/stringer-pachitariu-et-al-2018b/{LABELS_COMMIT}/classes/{LABEL_FILE}"
-"""The manual image classes, in the authors' repository at a commit that cannot change."""
 
 
 def recognises(path: Path) -> bool:

@@ -99,6 +99,7 @@ class SyntheticSettings(BaseModel):
     drift: float = Field(0.0, ge=0)
 
 
+# The sessions known by name; "benchmark" and "full" have the size of a published recording.
 NAMED_SESSIONS: dict[SessionName, SyntheticSettings] = {
     "demo": SyntheticSettings(
         n_neurons=400,
@@ -114,4 +115,3 @@ NAMED_SESSIONS: dict[SessionName, SyntheticSettings] = {
     "benchmark": SyntheticSettings(),
     "full": SyntheticSettings(n_neurons=10_000),
 }
-"""The sessions known by name; "benchmark" and "full" have the size of a published recording."""

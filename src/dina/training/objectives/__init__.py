@@ -21,6 +21,7 @@ from dina.training.objectives.heads import (
 )
 from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
 
+# Every objective by name.
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "contrastive": Contrastive,
     "contrastive_fixed_temperature": lambda: Contrastive("fixed"),
@@ -38,6 +39,5 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "privileged_regression": PrivilegedRegression,
     "privileged_contrastive": PrivilegedContrastive,
 }
-"""Every objective by name."""
 
 __all__ = ["OBJECTIVES", "EncodedBatch", "ImageFacts", "Objective", "prepare_objective", "symmetric_info_nce"]

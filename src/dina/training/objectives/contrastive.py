@@ -151,8 +151,8 @@ class CategoryContrastive(Objective):
         return multi_positive_info_nce(batch.scores[known][:, known], category[:, None] == category[None, :])
 
 
+# Where the bias starts (as published): nearly all combinations of a batch are wrong.
 FIRST_BIAS = -10.0
-"""Where the bias starts (as published): nearly all combinations of a batch are wrong."""
 
 
 def sigmoid_pair_loss(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "batch"]) -> Float[Tensor, ""]:

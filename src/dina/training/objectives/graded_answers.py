@@ -9,11 +9,11 @@ from dina.models.towers.tower import MapShape, ResponseBatch
 from dina.training.objectives.heads import FLOOR, TargetObjective
 from dina.training.objectives.objective import EncodedBatch, Objective
 
+# Parameter of the symmetric Beta distribution of the shares, as published: most blends are nearly pure.
 BLEND = 0.15
-"""Parameter of the symmetric Beta distribution of the shares, as published: most blends are nearly pure."""
 
+# Chance of a response to be blended at all; the others stay as they were measured.
 BLENDED = 0.5
-"""Chance of a response to be blended at all; the others stay as they were measured."""
 
 TEACHER_TEMPERATURE = 0.05
 

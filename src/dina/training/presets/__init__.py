@@ -16,6 +16,7 @@ from dina.training.presets.paper import Paper
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.presets.scratch import Scratch
 
+# Every preset by name.
 PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "default": Default(),  # V1-like channels and local fields, started in closed form
     "paper": Paper(),  # the published model (Wang et al. 2026)
@@ -26,10 +27,9 @@ PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "mindeye2": MindEye2(),  # after Scotti et al. (2024), for several recordings
     "mindbridge": MindBridge(),  # after Wang et al. (2024), for several recordings
 }
-"""Every preset by name."""
 
+# Presets whose image tower several recordings can share.
 SHARED_PRESETS = {name: preset for name, preset in PRESETS.items() if preset.is_shared}
-"""Presets whose image tower several recordings can share."""
 
 
 def build_towers(

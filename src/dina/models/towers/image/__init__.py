@@ -6,12 +6,12 @@ from dina.models.towers.image.paper_dual_stream import DualStream
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
 
+# Every image tower by name; each can be built from ``image_shape`` alone.
 IMAGE_TOWERS: dict[str, type[ImageTower]] = {
     "dual_stream": DualStream,
     "frozen_encoder": FrozenEncoder,
     "gabor_energy": GaborEnergy,
     "two_pathway": TwoPathway,
 }
-"""Every image tower by name; each can be built from ``image_shape`` alone."""
 
 __all__ = ["IMAGE_TOWERS", "DualStream", "FrozenEncoder", "GaborEnergy", "TwoPathway"]

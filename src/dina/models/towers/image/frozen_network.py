@@ -15,8 +15,8 @@ from dina.models.towers.map_geometry import resize_bilinear
 from dina.models.towers.tower import MapShape
 from dina.randomness import seed_for
 
+# How much of the range of a pixel, black 0 to white 1, one unit of contrast is in 8-bit images; grey is 0.5.
 PIXEL_OF_CONTRAST = 64 / 255
-"""How much of the range of a pixel, black 0 to white 1, one unit of contrast is in 8-bit images; grey is 0.5."""
 
 PLACES_ALONG = 9
 SHORT_SIDE = 64  # pixels to which the shorter side of an image is resized, so that fields keep their share of it

@@ -5,6 +5,7 @@ from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import NeuralTower
 
+# Every neural tower by name; each can be built from ``n_neurons`` alone.
 NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
     "neuron_attention": NeuronAttention,
     "linear": Linear,
@@ -12,6 +13,5 @@ NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
     "perceptron": Perceptron,
     "projective_fields": ProjectiveFields,
 }
-"""Every neural tower by name; each can be built from ``n_neurons`` alone."""
 
 __all__ = ["NEURAL_TOWERS", "Linear", "LowRank", "NeuronAttention", "Perceptron", "ProjectiveFields"]

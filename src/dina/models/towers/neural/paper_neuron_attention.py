@@ -12,14 +12,14 @@ from torch.autograd.function import once_differentiable
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, ResponseBatch
 
+# Elements of one tile on a CPU: half a megabyte in single precision stays in the second-level cache.
 CACHE_ELEMENTS = 131_072
-"""Elements of one tile on a CPU: half a megabyte in single precision stays in the second-level cache."""
+# Elements of one tile on a GPU: 256 MB in single precision, enough to fill it.
 DEVICE_ELEMENTS = 1 << 26
-"""Elements of one tile on a GPU: 256 MB in single precision, enough to fill it."""
+# The matrices (6 × n_neurons²) are kept for the backward pass up to this size, else made again.
 KEPT_ELEMENTS = 1 << 27
-"""The matrices (6 × n_neurons²) are kept for the backward pass up to this size, else made again."""
+# Elements of one block of rows of all six matrices on a CPU.
 BLOCK_ELEMENTS = 1 << 22
-"""Elements of one block of rows of all six matrices on a CPU."""
 COARSE_MAP = (8, 32)
 HIDDEN = (2048, 512)
 
