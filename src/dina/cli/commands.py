@@ -179,9 +179,10 @@ def fetch(
 
 def doctor(threads: Threads = None) -> None:
     """Show versions, threads, device, memory, cache and speed."""
-    from dina.cli.doctor import carry_out_doctor
+    n_threads = set_threads(threads)
+    from dina.cli.tables import print_doctor
 
-    carry_out_doctor(threads)
+    print_doctor(n_threads)
 
 
 def _check_place(out: Path, force: bool) -> None:

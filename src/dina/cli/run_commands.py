@@ -112,7 +112,7 @@ def compare(
     set_threads(threads)
     from dina.cli.tables import print_report_table
     from dina.report.comparison_of_runs import comparison_remarks, comparison_table, write_comparison
-    from dina.study.compared_runs import compare_runs
+    from dina.study.judged_decoders import compare_runs
 
     comparison = compare_runs(runs, reference, mixed=mixed)
     print_report_table(comparison_table(comparison), comparison_remarks(comparison))

@@ -20,39 +20,28 @@ Parameters = ParamSpec("Parameters")
 RC: Any = {  # Widths are measured in DejaVu Sans, which ships with matplotlib and is wider than the fonts shown: so layout is
     # the same on every machine and no label can run into another.
     "font.family": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "svg.fonttype": "none",
-    "svg.image_inline": True,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": COLOURS["muted"][0],
-    "axes.labelcolor": COLOURS["ink"][0],
-    "axes.labelsize": 8.0,
+    **dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8.0),
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), COLOURS["ink"][0]
+    ),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), COLOURS["muted"][0]),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width", "grid.linewidth"), 0.6),
+    "grid.color": COLOURS["grid"][0],
+    "figure.facecolor": COLOURS["paper"][0],
+    "axes.facecolor": "none",
     "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.titlecolor": COLOURS["ink"][0],
+    "lines.linewidth": 1.4,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "legend.frameon": False,
     "axes.formatter.use_mathtext": False,
     "axes.unicode_minus": True,
-    "text.color": COLOURS["ink"][0],
-    "xtick.color": COLOURS["muted"][0],
-    "ytick.color": COLOURS["muted"][0],
-    "xtick.labelcolor": COLOURS["ink"][0],
-    "ytick.labelcolor": COLOURS["ink"][0],
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "grid.color": COLOURS["grid"][0],
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-    "figure.facecolor": COLOURS["paper"][0],
-    "axes.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.image_inline": True,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 
 CHANCE_LINE: Any = {"color": COLOURS["chance"][0], "linestyle": (0, (2, 1.5)), "linewidth": 1.0}

@@ -39,8 +39,7 @@ def draw_dots(
         axes.plot(value, place, marker, color=colour, markersize=4.5, zorder=4)
     axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
     axes.set_yticks(range(len(rows)), [words for words, _ in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=label)
     finish_axes(axes, "x", has_named_rows=True)
 
 
@@ -87,8 +86,6 @@ def draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], lette
         share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
         axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)
         axes.axvline(float(values.mean()), color=COLOURS[colour][0], linewidth=1.2)
-    axes.set_xlabel(label)
-    axes.set_ylabel("pairs (%)")
-    axes.set_title(letter)
+    axes.set(xlabel=label, ylabel="pairs (%)", title=letter)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2, handlelength=1.2)
     finish_axes(axes, "y")

@@ -61,3 +61,10 @@ def number(value: int | float | None, digits: int = 3) -> str:
 def from_to(low: str, high: str) -> str:
     """Join the ends of a range that are written already; a dash where either is missing."""
     return DASH if DASH in (low, high) else f"{low} to {high}"
+
+
+def p_words(p_value: float | None) -> str:
+    """Write a p-value: three decimals, or "< 0.001"; a dash where there is none."""
+    if p_value is None or not math.isfinite(p_value):
+        return DASH
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
-from dina.figures.words import DASH, interval, number, percent
+from dina.figures.words import interval, number, p_words, percent
 from dina.report.accuracy_curves import rank_curves
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
@@ -96,13 +96,6 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
     return Table(caption, columns, tuple(map(cells, rows)), n_words=3)
 
 
-def p_words(p_value: float | None) -> str:
-    """Write a p-value: three decimals, or "< 0.001"; a dash where there is none."""
-    if p_value is None or not math.isfinite(p_value):
-        return DASH
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:
     """Say why rows have no number, or how to read them; equal reasons are given once."""
     known: dict[tuple[str, str], list[str]] = {}
@@ -133,11 +126,10 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
         where: Any = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
         axes.text(-0.015, first - 0.12, "reference levels", style="italic", color=colour, **where)
     _draw_chance(axes, rows, place)
-    axes.set_ylim(bottom + 0.1, -0.6)
+    axes.set(ylim=(bottom + 0.1, -0.6), xlabel="top-1 accuracy (% of queries), with 95\u202f% interval")
     _name_rows(axes, rows, place, order)
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_fontweight("bold" if style.kind == "dina" else "normal")
-    axes.set_xlabel("top-1 accuracy (% of queries), with 95\u202f% interval")
     for queries, heading in HEADING.items():
         _write_right(axes, heading, -0.5, COLUMNS[queries], 8.0, COLOURS["ink"][0])
     return figure
@@ -157,10 +149,9 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
         shift, mark, face = (-0.14, "o", colour) if row.direction == "image_from_response" else (0.14, "s", paper)
         at = (100 * (row.top1 or 0.0), place[row.decoder] + shift)
         axes.plot(*at, mark, color=colour, markerfacecolor=face, markersize=5, zorder=3, clip_on=False)
-    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set(ylim=(len(order) - 0.4, -0.6), xlabel="top-1 accuracy (% of queries)")
     _name_rows(axes, rows, place, order)
     _draw_chance(axes, rows, place)
-    axes.set_xlabel("top-1 accuracy (% of queries)")
     handles = [
         Line2D([], [], linestyle="", marker=mark, color=ink, markerfacecolor=face, markersize=5.5, label=words)
         for words, mark, face in (("image from response", "o", ink), ("response from image", "s", paper))
@@ -185,17 +176,19 @@ def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, D
 
 
 def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float) -> None:
-    y = position + OFFSET.get(row.queries, 0.0)
     colour = COLOURS["muted"][0] if row.top1 is None else style.colour
     _write_right(axes, percent(row.top1), position, COLUMNS.get(row.queries, 0.0), 0.0, colour)
-    if row.top1 is None:
-        return
-    if row.top1_low is not None and row.top1_high is not None:
-        ends = [100 * row.top1_low, 100 * row.top1_high]
-        axes.plot(ends, [y, y], color=style.colour, linewidth=1.3, solid_capstyle="round", zorder=2)
-    face = style.colour if row.queries == "averaged" else COLOURS["paper"][0]
-    mark: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}
-    axes.plot(100 * row.top1, y, style.marker, zorder=3, clip_on=False, **mark)
+    value, low, high = (math.nan if one is None else 100 * one for one in (row.top1, row.top1_low, row.top1_high))
+    draw_mark(axes, position, (value, low, high), row.queries, style)
+
+
+def draw_mark(axes: Axes, place: float, numbers: tuple[float, float, float], queries: str, style: DecoderStyle) -> None:
+    """Draw a value with the ends of its interval, NaN for nothing: above the middle and filled for averaged queries, else hollow."""
+    y = place + OFFSET.get(queries, 0.0)
+    face = style.colour if queries == "averaged" else COLOURS["paper"][0]
+    axes.plot(numbers[1:], [y, y], color=style.colour, linewidth=1.3, solid_capstyle="round", zorder=2)
+    look: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}
+    axes.plot(numbers[0], y, style.marker, zorder=3, clip_on=False, **look)
 
 
 def _draw_chance(axes: Axes, rows: Sequence[DecodingRow], place: Mapping[str, float]) -> None:

@@ -59,12 +59,9 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
         axes.step(k, found, where="post", color=style.colour, linestyle=style.line, linewidth=width, label=style.short)
     chance = np.minimum(k / next(iter(n_gallery.values())), 1.0)
     axes.plot(k, 100 * chance, label="chance", **CHANCE_LINE)
-    axes.set_xscale("log")
-    axes.set_xlim(1, largest)
-    axes.set_ylim(0, 101)
-    write_plain_numbers(axes.xaxis, axes.yaxis)
-    axes.set_xlabel("k (number of best images, logarithmic)")
+    axes.set(xscale="log", xlim=(1, largest), ylim=(0, 101), xlabel="k (number of best images, logarithmic)")
     axes.set_ylabel("right image among the best k (% of queries)")
+    write_plain_numbers(axes.xaxis, axes.yaxis)
     figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
     finish_axes(axes, "both")
     return figure
@@ -132,11 +129,9 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
     ticks = size[(size < 0.6 * size.max()) | (size == size.max())]  # those too near to the last would run into it
     axes.set_xticks(ticks, [f"{int(value)}" for value in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(0, 102)
-    axes.set_xlim(size.min() * 0.9, size.max() * 1.03)
+    axes.set(xlim=(size.min() * 0.9, size.max() * 1.03), xlabel="gallery size (number of candidate images, logarithmic)")
+    axes.set(ylim=(0, 102), ylabel="top-1 accuracy (% of queries)")
     write_plain_numbers(axes.yaxis)
-    axes.set_xlabel("gallery size (number of candidate images, logarithmic)")
-    axes.set_ylabel("top-1 accuracy (% of queries)")
     _name_lines(axes, ends, height_points=85 / 25.4 * 72 * 0.78)
     finish_axes(axes, "y")
     return figure

@@ -18,8 +18,8 @@ from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.parts import Table
 from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
 from dina.figures.words import DASH, number, percent, signed
+from dina.report.accuracy import OFFSET, draw_mark
 
-OFFSET = {"averaged": -0.17, "single_trial": 0.17}
 SHORT = {"averaged": "averaged", "single_trial": "single trial"}
 GAP = 0.7  # between recordings or splits, in rows
 ROW_MM, ROOM_MM = 6.5, 24
@@ -37,11 +37,10 @@ def draw_compared_runs(comparison: xr.Dataset) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
     for queries in OFFSET:
         one = comparison.sel(queries=queries)
-        ends = ("top1", "top1_low", "top1_high"), tuple(f"top1_difference{end}" for end in ("", "_low", "_high"))
-        for axes, names in zip((left, right), ends, strict=True):
-            value, low, high = (100 * one[name].to_numpy() for name in names)
+        for axes, name in ((left, "top1"), (right, "top1_difference")):
+            value, low, high = (100 * one[f"{name}{end}"].to_numpy() for end in ("", "_low", "_high"))
             for i, style in enumerate(styles):
-                _dot(axes, place[i] + OFFSET[queries], (value[i], low[i], high[i]), style, is_filled=queries == "averaged")
+                draw_mark(axes, place[i], (value[i], low[i], high[i]), queries, style)
         chance = 100 * one["chance_top1"].to_numpy()
         known = np.isfinite(chance)
         y = place[known] + OFFSET[queries]
@@ -55,15 +54,6 @@ def _styles(comparison: xr.Dataset) -> list[DecoderStyle]:
     return [style_of(str(decoder), str(reads)) for decoder, reads in names]
 
 
-def _dot(axes: Axes, y: float, numbers: tuple[float, float, float], style: DecoderStyle, *, is_filled: bool) -> None:
-    value, low, high = numbers
-    if not np.isfinite(value):
-        return
-    axes.plot([low, high], [y, y], color=style.colour, linewidth=1.3, zorder=2)
-    face = style.colour if is_filled else COLOURS["paper"][0]
-    axes.plot(value, y, style.marker, color=style.colour, markerfacecolor=face, markersize=4.6, markeredgewidth=1.0, zorder=3)
-
-
 def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[DecoderStyle], place: np.ndarray) -> None:
     decoders, labels = ([str(word) for word in comparison[name].to_numpy()] for name in ("decoder", "label"))
     words = [style.label + label.removeprefix(decoder) for style, label, decoder in zip(styles, labels, decoders, strict=True)]
@@ -72,9 +62,7 @@ def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[Decoder
     for tick, style, is_one in zip(left.get_yticklabels(), styles, is_reference, strict=True):
         tick.set_color(style.colour)
         tick.set_fontweight("bold" if is_one else "normal")
-    left.set_ylim(place.max() + 0.6, -0.6)
-    left.set_xlim(left=0)
-    left.set_xlabel("top-1 accuracy (%)")
+    left.set(xlim=(0, None), ylim=(place.max() + 0.6, -0.6), xlabel="top-1 accuracy (%)")
     right.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     right.set_xlabel("difference to the decoder in bold\n(percentage points)")
     for axes in (left, right):

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -12,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
-from dina.figures.words import percent, signed
-from dina.report.accuracy import accuracy_table, draw_directions, p_words, reasons
+from dina.figures.words import p_words, percent, signed
+from dina.report.accuracy import accuracy_table, draw_directions, draw_mark, reasons
 from dina.study.run_directory import Run
 
 DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
@@ -111,25 +110,19 @@ def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> 
 @in_style
 def draw_differences(differences: Sequence[Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
     """Draw paired differences as dots with intervals beside a line at zero: averaged queries filled, single trials hollow."""
-    shown = [d for d in differences if d.value == d.value]
-    kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in shown}
+    kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in differences}
     names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
     figure = new_figure(130, 18 + 7.0 * len(names))
     axes = figure.add_subplot()
     axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    for difference in shown:
-        style = kinds[difference.rival]
-        y = names.index(difference.rival) + (-0.16 if difference.queries == "averaged" else 0.16)
-        axes.plot([difference.low, difference.high], [y, y], color=style.colour, linewidth=1.3, zorder=2)
-        face = style.colour if difference.queries == "averaged" else COLOURS["paper"][0]
-        look: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}
-        axes.plot(difference.value, y, style.marker, zorder=3, **look)
+    for difference in differences:
+        numbers = (difference.value, difference.low, difference.high)
+        draw_mark(axes, names.index(difference.rival), numbers, difference.queries, kinds[difference.rival])
     axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(kinds[name].colour)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=axis_label)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel(axis_label)
     sides = "←\u2002the other is better\u2003\u2003dina is better\u2002→"
     axes.set_title(sides, fontweight="normal", fontsize=8, color=COLOURS["muted"][0], loc="center")
     finish_axes(axes, "x", has_named_rows=True)

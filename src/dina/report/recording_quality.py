@@ -33,8 +33,7 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
     axes.annotate(f"median {median:.2g}", (median, 1.0), ha="center", va="bottom", fontsize=7.5, **place)
     if zero is not None and low < 0 < high:
         axes.axvline(0, **CHANCE_LINE)
-    axes.set_xlabel(axis_label)
-    axes.set_ylabel("neurons")
+    axes.set(xlabel=axis_label, ylabel="neurons")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     finish_axes(axes, "y")
     return figure
@@ -59,13 +58,11 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
             ends = np.array([rank[fitted][0], rank[fitted][-1]], dtype=float)
             look: Any = {"color": COLOURS["ink"][0], "linewidth": 1.0, "linestyle": (0, (4, 2))}
             axes.plot(ends, np.exp(height) * ends**-exponent, label=f"power law, α = {exponent:.2f}", **look)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set(xscale="log", xlabel="rank of component (logarithmic)")
+    axes.set(yscale="log", ylabel="signal variance (logarithmic)")
     write_plain_numbers(axes.xaxis, axes.yaxis)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("rank of component (logarithmic)")
-    axes.set_ylabel("signal variance (logarithmic)")
     axes.legend(loc="upper right")
     finish_axes(axes, "both")
     return figure
@@ -82,11 +79,9 @@ def draw_repeats(n_trials: np.ndarray) -> Figure:
     if len(count) <= 12:
         for at, height in zip(count, images, strict=True):
             axes.annotate(f"{height}", (at, height), fontsize=7.5, **place)
-    axes.set_xlim(min(count.min() - 1, 0), count.max() + 1)
+    axes.set(xlim=(min(count.min() - 1, 0), count.max() + 1), xlabel="trials per image", ylabel="images")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.set_xlabel("trials per image")
-    axes.set_ylabel("images")
     finish_axes(axes, "y")
     return figure
 

@@ -40,10 +40,7 @@ def draw_together_and_alone(found: Sequence[Found]) -> Figure:
     chance = [100 * each["top1_joint"].null_high for each in found]
     axes.vlines(chance, places - 0.4, places + 0.4, **CHANCE_LINE)
     axes.set_yticks(places, [str(place + 1) for place in range(len(found))])
-    axes.set_ylim(-0.6, len(found) - 0.4)
-    axes.set_xlim(left=0)
-    axes.set_ylabel("recording")
-    axes.set_xlabel("top-1 accuracy (% of test images)")
+    axes.set(xlim=(0, None), ylim=(-0.6, len(found) - 0.4), xlabel="top-1 accuracy (% of test images)", ylabel="recording")
     figure.legend(loc="outside upper left", ncols=2)
     finish_axes(axes, "x")
     axes.tick_params(axis="y", length=0)
@@ -66,16 +63,13 @@ def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice
         left.plot(sizes, means, color=colour, linewidth=2.0, marker=marker, markersize=4, label=label)
     known = [each[f"top1_shared_{n}"].null_high for each in recordings for n in sizes if f"top1_shared_{n}" in each]
     left.axhspan(0, 100 * float(np.mean(known)), color=COLOURS["chance"][0], alpha=0.25, linewidth=0, label="chance")
-    left.set_ylabel("top-1 accuracy (% of test images)")
-    left.set_ylim(bottom=0)
+    left.set(ylim=(0, None), ylabel="top-1 accuracy (% of test images)")
     figure.legend(loc="outside upper center", ncols=3)
     _draw_gains(right, sizes, recordings, over_mice)
     for axes, title in ((left, "Accuracy"), (right, "Gain by joining")):
-        axes.set_xscale("log")
+        axes.set(title=title, xscale="log", xlabel="images of the new recording (logarithmic)")
         axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("images of the new recording (logarithmic)")
-        axes.set_title(title)
         finish_axes(axes, "y")
     return figure
 
@@ -112,9 +106,7 @@ def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -
         axes.set_xticks(range(len(values)), numbers)
         axes.set_yticks(range(len(values)), numbers)
         axes.set_title(title, fontsize=7.5, fontweight="normal")
-        axes.set_xlabel("recording")
-        if position % PANELS_ACROSS == 0:
-            axes.set_ylabel("recording")
+        axes.set(xlabel="recording", ylabel="" if position % PANELS_ACROSS else "recording")
         axes.tick_params(length=0)
     figure.colorbar(image, ax=list(drawn), label="linear kernel alignment", shrink=0.8 / n_rows)
     return figure

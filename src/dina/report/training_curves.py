@@ -41,8 +41,7 @@ def draw_training(
         _draw_lines(axes, epoch, accuracies, 100.0)
         if chance is not None:
             axes.axhline(100 * chance, label="chance", **CHANCE_LINE)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel("accuracy (%)")
+        axes.set(ylim=(0, None), ylabel="accuracy (%)")
     for axes in panels:
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, handlelength=2.4)
         finish_axes(axes, "y")

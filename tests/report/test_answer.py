@@ -1,16 +1,70 @@
-"""Examples of retrieval are chosen by the rule that the page states, and their pictures fit into the page."""
+"""The headline claims no more than the interval allows; examples follow the rule that the page states, and fit into the page."""
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
 
-from dina.report import examples
-from dina.report.examples import choose_queries, make_examples
+from dina.artifacts import write_dataset, write_json
+from dina.figures.style import style_of
+from dina.report import answer
+from dina.report.answer import choose_queries, headline, make_examples, tiles
 from dina.study.decoder_scores import Scored
+from dina.study.run_directory import Run, read_run
+
+
+def with_difference(run: Run, folder: Path, value: float, low: float, high: float) -> Run:
+    comparisons = run.comparisons.copy(deep=True)
+    for name, number in (("difference", value), ("low", low), ("high", high)):
+        comparisons[f"top1_{name}"][:] = number
+    write_json(folder / "summary.json", run.summary)
+    write_dataset(folder / "results" / "comparisons.nc", comparisons)
+    return read_run(folder)
+
+
+def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path) -> None:
+    run = read_run(simulated_run)
+    own = next(row for row in run.select("averaged") if row.decoder == "dina")
+    first = headline(run)[0].replace("\u202f", " ")
+    assert f"400 neurons, dina names the right image out of 60 in {100 * own.top1:.1f} % of cases" in first
+    assert f"interval {100 * own.top1_low:.1f} to {100 * own.top1_high:.1f} %" in first
+    assert first.endswith("guessing would give 1.7 %.")
+
+
+@pytest.mark.parametrize(
+    ("difference", "says"),
+    [
+        ((0.05, 0.01, 0.09), "dina differs by +5.0 points, query by query"),
+        ((0.05, 0.01, 0.09), "so dina is better."),
+        ((-0.05, -0.09, -0.01), "so the rival is better."),
+        ((0.01, -0.02, 0.04), "so these data do not show which is better."),
+        ((0.01, 0.0, 0.04), "so these data do not show which is better."),
+    ],
+)
+def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(
+    simulated_run: Path, tmp_path: Path, difference: tuple, says: str
+) -> None:
+    assert says in headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
+
+
+def test_reference_levels_and_dina_itself_are_no_rivals(simulated_run: Path, tmp_path: Path) -> None:
+    run = read_run(simulated_run)
+    best = next(tile for tile in tiles(run) if tile.kind == "rival")
+    assert best.beside.startswith(style_of("encoding_local").label)
+    rivals = ("ridge", "encoding_global", "encoding_local")
+    rows = [row for row in run.summary["decoding"] if row["decoder"] not in rivals]
+    write_json(tmp_path / "summary.json", {**run.summary, "decoding": rows})
+    assert [tile.kind for tile in tiles(read_run(tmp_path))] == ["dina", "dina", "reference"]
+
+
+def test_tiles_stand_beside_interval_and_chance(simulated_run: Path) -> None:
+    shown = tiles(read_run(simulated_run))
+    assert [tile.kind for tile in shown] == ["dina", "dina", "rival", "reference"]
+    assert all("interval" in tile.beside and "chance" in tile.beside for tile in shown)
 
 
 def scores_with_ranks(ranks: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +125,7 @@ def test_thumbnails_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -
     thumbnails = np.random.default_rng(0).integers(0, 256, (30, 64, 64), dtype=np.uint8)
     scores, target = scores_with_ranks([1, 2, 5])
     scored = Scored(scores, target, np.arange(30))
-    monkeypatch.setattr(examples, "MAX_THUMBNAIL_BYTES", 30_000)
+    monkeypatch.setattr(answer, "MAX_THUMBNAIL_BYTES", 30_000)
     made = make_examples(scored, gallery_of(thumbnails))
     assert sum(len(image.uri) for example in made for image in (example.target, *example.best)) <= 30_000
     # noise cannot be compressed: 18 images of 64 × 64 take 98 kB as base64, of 32 × 32 a quarter
