@@ -103,7 +103,7 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     try:
         path = folder / row.scores
         if row.preset:
-            carry_out_dina(row.preset, row.preset_settings(), seed, session.pairs, device, folder, path)
+            carry_out_dina(row.preset, row.preset_settings(), seed, session.pairs, device, folder)
         else:
             truth = session.recording.truth
             scores, _ = fit_and_score(row.name, "", lambda: RIVALS[row.name].build(seed, truth), session.pairs)

@@ -97,16 +97,7 @@ def check_numeric(name: str, array: np.ndarray) -> np.ndarray:
 def check_finite(name: str, array: np.ndarray, axes: tuple[str, ...], advice: str) -> np.ndarray:
     """Return ``array`` if every value is finite.
 
-    Parameters
-    ----------
-    name
-        What the array is called in the message.
-    array
-        Numbers of any shape.
-    axes
-        Name of each axis, for the message ("trial", "neuron").
-    advice
-        Last sentence of the message: what to do.
+    The message calls the array ``name`` and its axes ``axes`` ("trial", "neuron"), and ends with ``advice`` on what to do.
 
     Raises
     ------

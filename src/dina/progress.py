@@ -18,16 +18,8 @@ def track(
 ) -> Iterator[Item]:
     """Yield ``items``; if standard error is a terminal and two seconds have passed, show a bar with time left.
 
-    Parameters
-    ----------
-    items
-        What to go through.
-    description
-        What is going on, in a few words ("Fitting local encoding model").
-    total
-        Number of items, if ``len(items)`` is not defined.
-    detail
-        A dictionary that the caller may change between items (``{"loss": "1.23"}``); shown beside the bar.
+    ``total`` is the number of items where ``len(items)`` is not defined. The caller may change ``detail`` between items
+    (``{"loss": "1.23"}``); it is shown beside the bar.
     """
     if not sys.stderr.isatty():
         yield from items
@@ -39,14 +31,8 @@ def track(
         yield from items
         return
     count = total if total is not None else len(items) if isinstance(items, Sized) else None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
     task = bar.add_task(description, total=count, note="")
     # a timer, because the first item alone may take minutes
     timer = threading.Timer(DELAY_S, bar.start)

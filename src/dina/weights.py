@@ -17,21 +17,12 @@ FORMAT_VERSION = 1
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
-    """Write tensors, and what is to be known about them, to one ``.safetensors`` file; return its SHA-256.
-
-    Parameters
-    ----------
-    path
-        Ends in ``.safetensors``.
-    tensors
-        By name, on any device.
-    content
-        Anything that JSON holds, without NaN.
+    """Write tensors of any device, and what is to be known about them (JSON without NaN), to one file; return its SHA-256.
 
     Raises
     ------
     DataError
-        If ``path`` ends in anything else.
+        If ``path`` does not end in ``.safetensors``.
     """
     if path.suffix != ".safetensors":
         raise DataError(f"Weights are written as a .safetensors file; got {path.name!r}.")

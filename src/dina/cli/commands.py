@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -55,12 +54,34 @@ def study(
 
     Stopped at any moment, the same command goes on from what was finished.
     """
-    _study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images, features)
+    began = time.monotonic()
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_each, settle
+    from dina.study import default_run_name, read_settings, read_together_settings, run_study
+
+    _check_recordings(recordings, features, 1)
+    together = len(recordings) > 1
+    changes = [*(overrides or []), *_features_words(features)]
+    changes += [*([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
+    settings = (read_together_settings if together else read_settings)(study_file, changes)
+    chosen = choose_device(device)
+    words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
+    opened = open_each(words, images, settings.seed)
+    run = out or Path("runs") / default_run_name(opened, settings)
+    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
+    del opened
+    if not together:
+        _note_source(run, words[0], images, settings.seed)
+    if not (run / "report.html").is_file():
+        _draw_report(run)
+    _print_table(run)
+    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    log.info("Done in %.0f s.", time.monotonic() - began)
 
 
 def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
     """Do the same on a small simulated session: no data needed."""
-    _study(["demo"], None, None, [], out or Path("runs/demo"), None, device, threads, force, None)
+    study(["demo"], out=out or Path("runs/demo"), device=device, threads=threads, force=force)
 
 
 def joint(
@@ -85,7 +106,8 @@ def joint(
 
     Stopped at any moment, the same command goes on from what was finished.
     """
-    _study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images, together=True)
+    _check_recordings(recordings, None, 2)
+    study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images)
 
 
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")]) -> None:
@@ -185,6 +207,16 @@ def doctor(threads: Threads = None) -> None:
     print_doctor(n_threads)
 
 
+def _check_recordings(recordings: list[str], features: Path | None, fewest: int) -> None:
+    """Refuse too few recordings, and features of images for several."""
+    from dina.checks import DataError
+
+    if len(recordings) < fewest:
+        raise DataError(f"dina joint needs at least two recordings; got {recordings[0]}. Give others that show the same images.")
+    if len(recordings) > 1 and features is not None:
+        raise DataError("Features of images are for a study of one recording; several were given. Leave --features out.")
+
+
 def _check_place(out: Path, force: bool) -> None:
     """Refuse a place where no recording can be written."""
     from dina.checks import DataError
@@ -194,49 +226,6 @@ def _check_place(out: Path, force: bool) -> None:
     if out.exists() and (out.suffix == ".zarr" or not force):
         remedy = "Choose another --out." if out.suffix == ".zarr" else "Choose another --out, or replace it with --force."
         raise DataError(f"{out} already exists. {remedy}")
-
-
-def _study(
-    recordings: Sequence[str],
-    study_file: Path | None,
-    preset: str | None,
-    overrides: Sequence[str] | None,
-    out: Path | None,
-    seed: int | None,
-    device: str,
-    threads: int | None,
-    force: bool,
-    images: Path | None,
-    features: Path | None = None,
-    *,
-    together: bool = False,
-) -> None:
-    """Read one or several recordings, study them, report and print."""
-    began = time.monotonic()
-    n_threads = set_threads(threads)
-    from dina.checks import DataError
-    from dina.cli.sessions import open_each, settle
-    from dina.study import default_run_name, read_settings, read_together_settings, run_study
-
-    together = together or len(recordings) > 1
-    if together and features is not None:
-        raise DataError("Features of images are for a study of one recording; several were given. Leave --features out.")
-    changes = [*(overrides or []), *_features_words(features)]
-    changes += [*([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
-    settings = (read_together_settings if together else read_settings)(study_file, changes)
-    chosen = choose_device(device)
-    words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
-    opened = open_each(words, images, settings.seed)
-    run = out or Path("runs") / default_run_name(opened, settings)
-    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
-    del opened
-    if not together:
-        _note_source(run, words[0], images, settings.seed)
-    if not (run / "report.html").is_file():
-        _draw_report(run)
-    _print_table(run)
-    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
-    log.info("Done in %.0f s.", time.monotonic() - began)
 
 
 def _draw_report(run: Path) -> None:

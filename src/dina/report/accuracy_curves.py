@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from scipy.optimize import isotonic_regression
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
@@ -158,17 +159,9 @@ def spread(values: np.ndarray, spacing: float, low: float, high: float) -> np.nd
     [0.5, 1.5, 5.0]
     """
     order = np.argsort(values, kind="stable")
-    # Blocks of touching labels, each centred on the mean of its members, merged until none overlap (pool adjacent violators).
-    blocks: list[tuple[float, int]] = []
-    for value in values[order]:
-        blocks.append((float(value), 1))
-        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < spacing * (blocks[-1][1] + blocks[-2][1]) / 2:
-            (centre_b, n_b), (centre_a, n_a) = blocks.pop(), blocks.pop()
-            n = n_a + n_b
-            centre = (centre_a * n_a + centre_b * n_b) / n
-            half = spacing * (n - 1) / 2
-            blocks.append((min(max(centre, low + half), max(high - half, low + half)), n))
-    placed = np.concatenate([centre + spacing * (np.arange(n) - (n - 1) / 2) for centre, n in blocks])
-    result = np.empty_like(placed)
-    result[order] = placed
+    room = spacing * np.arange(len(values))
+    # less the room of the labels below, places need only be in order: labels that touch get the mean of their values
+    places = np.clip(isotonic_regression(values[order] - room).x, low, max(low, high - room[-1])) + room
+    result = np.empty_like(places)
+    result[order] = places
     return result

@@ -19,7 +19,7 @@ DIRECTIONS = {"image_from_response": "image from response", "response_from_image
 
 
 @dataclass(frozen=True)
-class Difference:
+class _Difference:
     """One paired difference dina − rival; positive is better for dina. ``low`` and ``high`` bound it; any may be NaN."""
 
     rival: str
@@ -33,17 +33,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Measure:
-    """One measure compared: its words and unit, and the factor that makes a positive difference better for dina."""
+    """One measure compared: its words and unit, and the factor that makes a positive difference better for dina.
+
+    A smaller rank is better, so that differences of ranks are turned round.
+    """
 
     name: str
     words: str
     unit: str
     scale: float
     digits: int
-
-    def axis(self) -> str:
-        """Return what the axis shows; ranks are turned round, since a smaller rank is better."""
-        return f"{'dina − other' if self.scale > 0 else 'other − dina'}, {self.words} ({self.unit})"
 
 
 MEASURES = (
@@ -69,7 +68,7 @@ def differences(run: Run) -> Section:
     return Section("differences", title, (words,), parts, missing=missing)
 
 
-def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Difference]:
+def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[_Difference]:
     """Read the paired differences of one measure that could be computed, turned so that positive is better for dina."""
     result = []
     for rival in map(str, comparisons["rival"].to_numpy()):
@@ -79,14 +78,14 @@ def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[Differ
             if math.isfinite(value):
                 p_value = float(one[f"{measure.name}_p_value"])
                 q_value = float(one.get(f"{measure.name}_q_value", math.nan))  # older runs hold none
-                result.append(Difference(rival, queries, value, min(low, high), max(low, high), p_value, q_value))
+                result.append(_Difference(rival, queries, value, min(low, high), max(low, high), p_value, q_value))
     return result
 
 
-def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> FigurePart:
+def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) -> FigurePart:
     reads = {d.rival: run.reads(d.rival) for d in found}
 
-    def cells(d: Difference) -> tuple[str, ...]:
+    def cells(d: _Difference) -> tuple[str, ...]:
         value, low, high = (signed(one, measure.digits) for one in (d.value, d.low, d.high))
         label = style_of(d.rival, reads[d.rival]).label
         return (label, QUERIES.get(d.queries, d.queries), value, f"{low} to {high}", p_words(d.p_value), p_words(d.q_value))
@@ -104,11 +103,12 @@ def _difference_figure(run: Run, measure: _Measure, found: list[Difference]) -> 
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
     spoken = f"Paired differences of {measure.words} in {measure.unit}, positive where dina is better: {values}."
-    return FigurePart(f"differences_{measure.name}", draw_differences(found, measure.axis(), reads), caption, spoken, table)
+    label = f"{'dina − other' if measure.scale > 0 else 'other − dina'}, {measure.words} ({measure.unit})"
+    return FigurePart(f"differences_{measure.name}", _draw_differences(found, label, reads), caption, spoken, table)
 
 
 @in_style
-def draw_differences(differences: Sequence[Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
+def _draw_differences(differences: Sequence[_Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
     """Draw paired differences as dots with intervals beside a line at zero: averaged queries filled, single trials hollow."""
     kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in differences}
     names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))

@@ -1,6 +1,5 @@
 """The recording that was decoded, its split, and the quality of its data."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -201,9 +200,9 @@ def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
         return []
     variance = quality["variance_spectrum"].to_numpy().astype(float)
     attributes = {**quality.attrs, **quality["variance_spectrum"].attrs}
-    exponent = _float(attributes.get("power_law_exponent"))
-    first = int(_float(attributes.get("power_law_first_rank")) or 11)
-    last = min(int(_float(attributes.get("power_law_last_rank")) or 500), len(variance))
+    exponent = attributes.get("power_law_exponent")
+    first, last = (int(attributes.get(f"power_law_{end}_rank", rank)) for end, rank in (("first", 11), ("last", 500)))
+    last = min(last, len(variance))
     fit, power = "No power law could be fitted.", ""
     if exponent is not None:
         fit = f"The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}."
@@ -241,11 +240,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"
     return "not known" if value is None else str(value)
-
-
-def _float(value: Any) -> float | None:
-    try:
-        result = float(value)
-    except (TypeError, ValueError):
-        return None
-    return result if math.isfinite(result) else None

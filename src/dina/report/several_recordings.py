@@ -17,7 +17,6 @@ from dina.figures.words import DASH, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
 DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
-
 PANELS_ACROSS = 3
 
 # Findings of one recording, or of the mean over mice, by name.
@@ -216,9 +215,8 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
     rows = []
     for size in sizes:
         shared, alone, gain = (over[f"{key}_{size}"] for key in ("top1_shared", "top1_alone", "gain_shared"))
-        tested = p_values[gain.name]
-        values = (percent(shared.value), percent(alone.value), *_points(gain))
-        rows.append((f"{size:,}", str(gain.n), *values, number(tested["p_over_mice"], 2), number(tested["q_over_mice"], 2)))
+        tests = (number(p_values[gain.name][key], 2) for key in ("p_over_mice", "q_over_mice"))
+        rows.append((f"{size:,}", str(gain.n), percent(shared.value), percent(alone.value), *_points(gain), *tests))
     columns = ("images", "mice", "joining", "alone", "gain (points)", "95\u202f% interval over mice", "p", "q")
     table = Table("Mean over mice of top-1 accuracy from averaged responses.", columns, tuple(rows))
     caption = (
@@ -274,9 +272,8 @@ def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.
     for entry in summary["alignment"]:
         pair = f"{entry['recording']} and {entry['other']}"
         each = Finding.from_json({key: value for key, value in entry.items() if key not in ("maps", "recording", "other")})
-        ends = f"{number(each.low)} to {number(each.high)}"
-        null = f"{number(each.null_low)} to {number(each.null_high)}"
-        rows.append((KINDS[entry["maps"]], pair, str(each.n), number(each.value), ends, null))
+        ranges = (from_to(number(low), number(high)) for low, high in ((each.low, each.high), (each.null_low, each.null_high)))
+        rows.append((KINDS[entry["maps"]], pair, str(each.n), number(each.value), *ranges))
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
     caption = f"How similar the maps of the same test images are in two recordings. {_numbered(names)}"

@@ -42,29 +42,28 @@ def carry_out_decoder(
 
     Parameters
     ----------
-    name, settings, device, folder
-        Decoder, settings and device of the study, and its run directory.
-    recording, pairs
+    name, recording, settings, pairs, device
         Decoders learn from the pairs alone; the recording gives the truth of a simulation.
+    folder
+        The run directory.
 
     Raises
     ------
     DataError
         If this version has no decoder of that name, or features of images cannot be read.
     """
-    path = _scores_path(folder, name)
-    if path.is_file():
+    if _scores_path(folder, name).is_file():
         return
     if name == "dina":
         prescribed = dina_settings(settings.preset, settings.dina)
         given = settings.image_features
         features = None if given is None else read_image_features(given, recording)
-        carry_out_dina(settings.preset, prescribed, settings.seed, pairs, device, folder, path, features)
+        carry_out_dina(settings.preset, prescribed, settings.seed, pairs, device, folder, features)
         return
     if name not in RIVALS:
         raise DataError(f"This version of dina cannot fit {name}. Leave it out of the decoders.")
     scores, _ = fit_and_score(name, "", lambda: RIVALS[name].build(settings.seed, recording.truth), pairs)
-    scores.write(path)
+    scores.write(_scores_path(folder, name))
 
 
 def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
@@ -85,21 +84,16 @@ def carry_out_dina(
     pairs: SplitPairs,
     device: str,
     folder: Path,
-    path: Path,
     image_features: Float[np.ndarray, "image feature"] | None = None,
 ) -> None:
     """Train dina, score the test images before and after, and keep towers, history and scores.
 
     Parameters
     ----------
-    preset, settings, seed, pairs, device
+    preset, settings, seed, pairs, device, image_features
         As `DinaDecoder` takes them; the test pairs are scored only.
     folder
-        The run directory; training goes on from the checkpoints in it.
-    path
-        Where the scores go, as the last file.
-    image_features
-        As `DinaDecoder` takes them.
+        The run directory; training goes on from the checkpoints in it, and the scores are written last.
     """
 
     def make() -> DinaDecoder:
@@ -110,12 +104,12 @@ def carry_out_dina(
     if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
         if decoder.towers_before_training is not None:
             before = DecoderScores(BEFORE_TRAINING, preset, "images", *score_test(_BeforeTraining(decoder), pairs.test))
-            before.write(path.with_name(f"retrieval_{BEFORE_TRAINING}.nc"))
+            before.write(_scores_path(folder, BEFORE_TRAINING))
         history = decoder.history
         write_text(folder / HISTORY, history.to_frame().to_csv(index=False, lineterminator="\n"))
         save_towers(decoder.towers, folder / TOWERS)
         scores = replace(scores, chosen={**scores.chosen, **history.summary()})
-    scores.write(path)
+    scores.write(_scores_path(folder, "dina"))
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 

@@ -41,20 +41,10 @@ class RecordingRounds:
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What a study of several recordings found.
+    """What a study of several recordings found: recording → findings and animal, and the findings over mice (None for one).
 
-    Parameters
-    ----------
-    by_recording, mice
-        Recording → its findings, and its animal.
-    across
-        The same over mice; None for one recording.
-    p_values
-        Columns ``name``, ``p_over_images`` and ``q_over_images`` (recording, gain), ``p_over_mice`` and ``q_over_mice`` (gain).
-    components
-        Where the variance of top-1 accuracy of joint towers comes from.
-    alignment, alignment_findings
-        Linear kernel alignment of maps between recordings by kind of map and pair of recordings; with interval and null.
+    ``p_values`` are by recording and gain over images, and by gain over mice; ``components`` are the sources of the variance of
+    top-1 accuracy of joint towers; ``alignment`` is the linear kernel alignment of maps by kind of map and pair of recordings.
     """
 
     by_recording: dict[str, tuple[Finding, ...]]
@@ -72,22 +62,20 @@ class Gains:
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers over all recordings for ``summary.json``; null with a reason where one cannot be computed."""
-        p_values = self.p_values
-        over_mice, over_images = ("p_over_mice", "q_over_mice"), ("p_over_images", "q_over_images")
         gains = []
-        for name in p_values["name"].values:
-            one = p_values.sel(name=name)
-            by_recording = {
-                key: {str(r): _number(one[key].sel(recording=r).item()) for r in one["recording"].values} for key in over_images
-            }
-            gains.append({"name": str(name), **{key: _number(one[key].item()) for key in over_mice}, **by_recording})
+        for name in self.p_values["name"].values:
+            one = self.p_values.sel(name=name)
+            gain: dict[str, Any] = {key: _number(one[key].item()) for key in ("p_over_mice", "q_over_mice")}
+            for key in ("p_over_images", "q_over_images"):
+                gain[key] = {str(r): _number(one[key].sel(recording=r).item()) for r in one["recording"].values}
+            gains.append({"name": str(name), **gain})
         return {
             "over_mice": [] if self.across is None else [finding.to_json() for finding in self.across.combined],
             "gains": gains,
             "variance_components": [finding.to_json() for finding in self.components],
             "alignment": [
-                {"maps": kind, "recording": one, "other": other, **finding.to_json()}
-                for (kind, one, other), finding in self.alignment_findings.items()
+                dict(zip(("maps", "recording", "other"), key, strict=True)) | finding.to_json()
+                for key, finding in self.alignment_findings.items()
             ],
         }
 

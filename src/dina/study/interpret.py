@@ -28,7 +28,6 @@ from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, chec
 from dina.study.settings import dina_settings, read_settings
 from dina.study.settings_file import check_settings
 from dina.study.unfinished_run import differences, locked
-from dina.training.aligned_towers import AlignedTowers
 from dina.training.saved import load_towers
 from dina.version import __version__
 
@@ -114,13 +113,7 @@ def read_all(run: Path) -> dict[str, AnalysisRecord]:
 
 
 def judge_run(run: Path) -> dict[str, Verdict]:
-    """Apply every written rule to what a run holds; a claim that no analysis speaks about is "cannot tell".
-
-    Raises
-    ------
-    DataError
-        If the run is not finished or a file in it is damaged.
-    """
+    """Apply every written rule to what a finished run holds; a claim without an analysis is "cannot tell"."""
     read_finished(run)
     found = read_all(run)
     findings = {name: {finding.name: finding for finding in one.findings} for name, one in found.items() if one.reason is None}
@@ -140,10 +133,7 @@ def _settings_of(name: str, values: Mapping[str, Any]) -> AnalysisSettings | Non
 
 def _changed(settings: AnalysisSettings | None) -> dict[str, Any]:
     """Return the settings of an analysis that are not the defaults, as JSON holds them."""
-    if settings is None:
-        return {}
-    defaults = type(settings)().model_dump(mode="json")
-    return {name: value for name, value in settings.model_dump(mode="json").items() if value != defaults[name]}
+    return {} if settings is None else settings.model_dump(mode="json", exclude_defaults=True)
 
 
 def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
@@ -213,7 +203,7 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
         train=pairs.train,
         validation=pairs.validation,
         test=pairs.test,
-        fitted=_read_towers(run, device),
+        fitted=load_towers(run / TOWERS).to(device) if (run / TOWERS).is_file() else None,
         preset=settings.preset,
         settings=dina_settings(settings.preset, settings.dina),
         seed=settings.seed,
@@ -225,11 +215,6 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
     if decoded.fitted is not None:
         decoded.fitted.check_pairs(pairs.train)
     return decoded
-
-
-def _read_towers(run: Path, device: str) -> AlignedTowers | None:
-    path = run / TOWERS
-    return load_towers(path).to(device) if path.is_file() else None
 
 
 def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:
@@ -258,12 +243,7 @@ class JudgedRuns:
 def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     """Judge every claim for every run, and for all recordings together where the runs differ in the recording alone.
 
-    A run given twice counts once.
-
-    Raises
-    ------
-    DataError
-        If a run is not finished, or two runs have the same name.
+    A run given twice counts once; runs must be finished and differ in name.
     """
     opened = [read_finished(path) for path in dict.fromkeys(run.resolve() for run in runs)]
     check_names([run.path for run in opened])
@@ -291,6 +271,4 @@ def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> 
 
 def _animal_of(run: Run) -> tuple[str, str | None]:
     """Return the recording of a run, and its animal as stated; runs of older versions state none."""
-    recording = run.summary["recording"]
-    animal = recording.get("animal")
-    return str(recording["name"]), None if animal is None else str(animal)
+    return run.summary["recording"]["name"], run.summary["recording"].get("animal")

@@ -1,8 +1,7 @@
 """What a run directory holds: the name of every file, and its content as studies, comparisons and reports read it."""
 
-import csv
+import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -157,11 +156,11 @@ class Run:
     @cached_property
     def history(self) -> dict[str, Float[np.ndarray, "epoch"]]:
         """Column → one value per epoch (NaN where the cell is empty); empty where there was no training."""
-        path = self.path / HISTORY
-        records = list(csv.DictReader(_read_text(path).splitlines())) if path.is_file() else []
-        names = [str(name) for name in records[0] if name] if records else []
-        columns = {name: np.array([_number(record.get(name)) for record in records]) for name in names}
-        return {name: values for name, values in columns.items() if np.isfinite(values).any()}
+        text = _read_text(self.path / HISTORY) if (self.path / HISTORY).is_file() else ""
+        if not text.strip():
+            return {}
+        table = pd.read_csv(io.StringIO(text), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
+        return {str(name): column.to_numpy(float) for name, column in table.items() if np.isfinite(column).any()}
 
     # arrays of ``results/<name>.nc``; None where absent
     quality = _dataset_file("quality")
@@ -181,9 +180,7 @@ class Run:
         faults = {name: fault for name, fault in verify_checksums(self.path).items() if name.startswith((SUMMARY, RESULTS))}
         bad = [f"{name} is {fault}" for name, fault in faults.items() if fault != "not listed"]
         if bad:
-            raise DataError(
-                f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat the study with --force."
-            )
+            raise DataError(f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat it with --force.")
 
     def update_summary(self, changes: Mapping[str, Any]) -> None:
         """Replace entries of the summary of a finished run, and write its checksums last."""
@@ -199,10 +196,8 @@ class Run:
     @property
     def is_simulated(self) -> bool:
         """Whether the recording came with the truth of a simulation."""
-        said = self.summary.get("recording", {}).get("is_simulated")
-        if said is not None:
-            return bool(said)
-        return any(row.decoder == "ideal_observer" and row.top1 is not None for row in self.rows)
+        has_ideal_observer = any(row.decoder == "ideal_observer" and row.top1 is not None for row in self.rows)
+        return bool(self.summary.get("recording", {}).get("is_simulated", has_ideal_observer))
 
     def reads(self, decoder: str) -> str:
         """Return what of the gallery a decoder reads: "images", "templates", "truth" or "queries"."""
@@ -215,8 +210,6 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """Open a run directory; each file is read when it is first used, and anything but ``summary.json`` may be absent.
-
-    Only files at fixed places below ``path`` are opened; one that cannot be read raises `dina.checks.DataError` then.
 
     Raises
     ------
@@ -319,11 +312,3 @@ def _read_dataset(path: Path) -> xr.Dataset | None:
         raise DataError(
             f"results/{path.name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."
         ) from error
-
-
-def _number(cell: str | None) -> float:
-    """Return the number in a cell of a table, NaN where there is none."""
-    try:
-        return float(cell or "nan")
-    except ValueError:
-        return math.nan

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from dina.checks import check_choice
 from dina.rivals import RIVALS
@@ -13,8 +13,6 @@ from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
 
 # Every decoder that a study can fit.
 DECODERS: tuple[str, ...] = ("dina", *RIVALS)
-
-CorrectionName = Literal["csls", "sinkhorn"]
 
 # The decoders of a study by default: those that fit into ten minutes; docs/rivals.md has the others.
 DEFAULT_DECODERS: tuple[str, ...] = ("dina", *(name for name, rival in RIVALS.items() if rival.is_default))
@@ -29,7 +27,7 @@ def _known_decoder(name: str) -> str:
 DecoderName = Annotated[str, AfterValidator(_known_decoder)]
 
 
-class SplitSettings(BaseModel):
+class SplitSettings(BaseModel, frozen=True, extra="forbid"):
     """How images are divided; see `dina.data.splits.split_by_stimulus`.
 
     Parameters
@@ -40,14 +38,12 @@ class SplitSettings(BaseModel):
         Images whose pixels correlate above this are kept on one side of the split.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     test_fraction: float = Field(0.1, gt=0, lt=1)
     near_identical: float = Field(0.999, gt=0, le=1)
 
 
-class EvaluationSettings(BaseModel):
+class EvaluationSettings(BaseModel, frozen=True, extra="forbid"):
     """How decoders are judged.
 
     Parameters
@@ -59,13 +55,11 @@ class EvaluationSettings(BaseModel):
         none by default, since a decoder of one response has no other queries to look at.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     n_resamples: int = Field(10_000, ge=100, le=1_000_000)
-    transductive: tuple[CorrectionName, ...] = ()
+    transductive: tuple[Literal["csls", "sinkhorn"], ...] = ()
 
 
-class StudySettings(BaseModel):
+class StudySettings(BaseModel, frozen=True, extra="forbid"):
     """Everything that decides the numbers of a study of one recording, apart from the recording, versions, threads and device.
 
     Parameters
@@ -85,14 +79,7 @@ class StudySettings(BaseModel):
     image_features
         A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
         need more than pairs. Its content identifies a run, its place does not.
-
-    Raises
-    ------
-    DataError
-        When they are used: if the preset or one of its settings is unknown, or a value does not fit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
     preset: str = "default"
@@ -103,7 +90,7 @@ class StudySettings(BaseModel):
     dina: dict[str, Any] = Field(default_factory=dict)
 
 
-class TogetherSettings(BaseModel):
+class TogetherSettings(BaseModel, frozen=True, extra="forbid"):
     """Everything that decides the numbers of a study of several recordings, apart from recordings, versions, threads and device.
 
     Parameters
@@ -128,14 +115,7 @@ class TogetherSettings(BaseModel):
         How many resamples stand behind intervals.
     dina
         Settings of the preset; those that are not named keep its values.
-
-    Raises
-    ------
-    DataError
-        When they are used: if the preset or one of its settings is unknown, or a value does not fit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
     n_folds: int = Field(1, ge=1)
