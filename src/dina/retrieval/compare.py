@@ -28,10 +28,16 @@ class PairedDifference:
 
 
 def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:
-    """Compare two decoders on the same queries, in the same direction and order; the difficulty of the images cancels.
+    """Compare two decoders on the same queries by top-1 and top-5 accuracy, mean log rank and median rank.
 
-    Returned are the differences of top-1 and (in galleries of at least five) top-5 accuracy, mean log rank and median rank.
-    ``seed`` and ``n_resamples`` are for the bootstrap and the random exchanges.
+    The difficulty of the images cancels. In galleries below five there is no top-5 accuracy.
+
+    Parameters
+    ----------
+    first, second
+        Ranks in the same direction, for the same queries in the same order.
+    seed, n_resamples
+        Of the bootstrap and of the random exchanges.
 
     Raises
     ------

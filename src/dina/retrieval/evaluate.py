@@ -12,7 +12,7 @@ from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.retrieval.decoder import Reads
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.ranks import ChanceLevels, Direction, Retrieval, retrieve
+from dina.retrieval.ranks import Direction, Retrieval, retrieve
 from dina.shapes import Scores
 from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import permuted_targets_p_value
@@ -177,13 +177,13 @@ def evaluate(
     (0.05, 10.5, 0.5, 1.0)
     """
     found = retrieve(scores, target, direction)
-    n_images, chance = len(found.log_rank_sum), ChanceLevels(found.n_gallery)
+    n_images = len(found.log_rank_sum)
     missing = [str(k) for k in TOP_K if k > found.n_gallery]
     top: dict[str, Any] = {}
     for k in TOP_K[: len(TOP_K) - len(missing)]:
         accuracy = float(found.top(k).mean())
         low, high = wilson_interval(accuracy, n_images)
-        top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": chance.top(k)}
+        top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": k / found.n_gallery}
     _, cluster = np.unique(found.image, return_inverse=True)
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
     median_low, median_high = percentile_interval(clustered_medians(found.rank(), cluster, counts))

@@ -1,4 +1,4 @@
-"""Where the right candidate stands: ranks in both directions with ties counted fairly, top-k accuracy, and chance."""
+"""Where the right candidate stands: ranks in both directions with ties counted fairly, and top-k accuracy."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -48,11 +48,11 @@ class Retrieval:
         return self.n_gallery == other.n_gallery and np.array_equal(self.image, other.image)
 
     def rank(self) -> Float[np.ndarray, "query"]:
-        """Return the mid-rank of each target: 1 is best, ties count by half."""
+        """Return the mid-rank of each target: 1 is best, ties count by half; (n_gallery + 1) / 2 by chance."""
         return 1 + self.n_better + self.n_tied / 2
 
     def top(self, k: int) -> Float[np.ndarray, "query"]:
-        """Return for each query the probability that its target is among the best ``k``, ties broken at random.
+        """Return for each query the probability that its target is among the best ``k``, ties broken at random; chance is k / n_gallery.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Retrieval:
         return np.clip((k - self.n_better) / (self.n_tied + 1), 0.0, 1.0)
 
     def reciprocal_rank(self) -> Float[np.ndarray, "query"]:
-        """Return the expectation of 1 / rank for each query, ties broken at random, in (0, 1]."""
+        """Return the expectation of 1 / rank for each query, ties broken at random; by chance it is the n-th harmonic number / n."""
         harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n_gallery + 1))])
         return (harmonic[self.n_better + self.n_tied + 1] - harmonic[self.n_better]) / (self.n_tied + 1)
 
@@ -72,52 +72,19 @@ class Retrieval:
         return (self.n_gallery - self.rank()) / (self.n_gallery - 1)
 
 
-@dataclass(frozen=True)
-class ChanceLevels:
-    """Accuracies of a decoder whose scores carry no information, among ``n_gallery`` candidates.
-
-    Examples
-    --------
-    >>> chance = ChanceLevels(100)
-    >>> chance.top(1), chance.median_rank, round(chance.mean_reciprocal_rank, 4), chance.two_way
-    (0.01, 50.5, 0.0519, 0.5)
-    """
-
-    n_gallery: int
-
-    def top(self, k: int) -> float:
-        """Return k / n_gallery.
-
-        Raises
-        ------
-        DataError
-            If ``k`` is not between 1 and the gallery size.
-        """
-        return check_count("k", k, 1, self.n_gallery, "the gallery size") / self.n_gallery
-
-    @property
-    def median_rank(self) -> float:
-        """The middle of the ranks, (n_gallery + 1) / 2."""
-        return (self.n_gallery + 1) / 2
-
-    @property
-    def mean_reciprocal_rank(self) -> float:
-        """The n-th harmonic number over n."""
-        return float(np.sum(1 / np.arange(1, self.n_gallery + 1))) / self.n_gallery
-
-    @property
-    def two_way(self) -> float:
-        """One half."""
-        return 0.5
-
-
 def count_better_and_tied(
     scores: Scores, target: Int[np.ndarray, "query"]
 ) -> tuple[Int[np.ndarray, "query"], Int[np.ndarray, "query"]]:
     """Count for each query the gallery items that score above its target, and the others that score the same.
 
-    ``target`` is the position in the gallery of the image truly shown; it is in neither count. Everything reported about retrieval
-    follows from these two counts, and no sorting is needed.
+    Everything reported about retrieval follows from these two counts; no sorting is needed.
+
+    Parameters
+    ----------
+    scores
+        Larger is better, dimensionless, finite.
+    target
+        Position in the gallery of the image truly shown; it is in neither count.
 
     Raises
     ------

@@ -19,8 +19,16 @@ _CHUNK = 2_000_000  # largest number of table look-ups held at a time (16 MB)
 def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutation"], extreme: Literal["small", "large"]) -> float:
     r"""Return the p-value of a statistic from its values under random permutation; never 0.
 
-    It is :math:`(b + 1) / (m + 1)`, with :math:`b` of :math:`m` permutations at least as extreme; the observed assignment counts as
-    one of them. ``extreme`` says whether "small" or "large" values are evidence against chance.
+    Parameters
+    ----------
+    observed, permuted
+        The statistic of the data, and after each random permutation.
+    extreme
+        Whether "small" or "large" values are evidence against chance.
+
+    Notes
+    -----
+    :math:`(b + 1) / (m + 1)` with :math:`b` of :math:`m` permutations at least as extreme; the observed assignment counts as one.
 
     References
     ----------
@@ -66,9 +74,15 @@ def permuted_targets_p_value(
 def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 0, n_exchanges: int = 10_000) -> float:
     """Return the two-sided p-value of a mean of paired differences, from exchanging the two members of each pair.
 
-    Give one difference (first minus second, in any unit) for each mouse, not for each neuron, image or recording: only mice are
-    drawn independently. With *n* mice it cannot be below 2 / 2ⁿ: five mice cannot reach 0.05. With few mice all exchanges are
-    carried out, and ``seed`` and ``n_exchanges`` play no part.
+    With *n* mice it cannot be below 2 / 2ⁿ: five mice cannot reach 0.05.
+
+    Parameters
+    ----------
+    difference
+        First minus second, in any unit, finite; one for each mouse, not for each neuron, image or recording, because only mice are
+        drawn independently.
+    seed, n_exchanges
+        Of random exchanges; with few mice all exchanges are carried out instead.
 
     Raises
     ------

@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
 from dina.checks import DataError
-from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_layout
+from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
 from dina.recordings.recording import Recording
-from dina.recordings.stored_axes import read_image_files, read_trials
 from dina.recordings.stored_numbers import read_npy, to_float32
 
 LAYOUT_NAME = "recording.toml"
