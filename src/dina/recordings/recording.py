@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from dina.checks import DataError, check_finite
 from dina.recordings.native import read_groups, write_groups
-from dina.recordings.stored_numbers import to_float32, to_index, to_text
+from dina.recordings.stored_numbers import to_float32, to_index
 from dina.recordings.truth import Truth
 from dina.shapes import ContrastImages, Images, Responses
 
@@ -119,7 +119,7 @@ class Recording:
         counts = np.ones(len(self.stimulus_id), dtype=np.int64) if single else self.n_presentations
         put("n_presentations", to_index("n_presentations", counts))
         if self.labels is not None:
-            put("labels", to_text("labels", self.labels))
+            put("labels", _to_words(self.labels))
         put("image_set", self.image_set or self.name)
         for check in (_check_names, _check_shapes, _check_responses, _check_stimulus_id, _check_images, _check_companions):
             check(self)
@@ -226,6 +226,19 @@ class Recording:
         The file appears whole or not at all, and carries a checksum of its content, which is verified when it is read.
         """
         write_groups(Path(path), {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()}))
+
+
+def _to_words(labels: Any) -> Shaped[np.ndarray, "stimulus"]:
+    """Return labels as a text array; None and NaN become "", the word for unknown."""
+    words = []
+    for value in np.asarray(labels, dtype=object).ravel():
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            words.append("")
+        elif isinstance(value, str | int | float | np.generic):
+            words.append(str(value))
+        else:
+            raise DataError(f"labels must be words; got {type(value).__name__} at position {len(words)}. Give one for each.")
+    return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
 
 
 def _check_names(recording: Recording) -> None:

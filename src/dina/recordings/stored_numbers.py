@@ -2,7 +2,7 @@
 
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -63,25 +63,6 @@ def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..
     if array.size and (array.max() > _LARGEST_ID or array.min() < -_LARGEST_ID):  # before any cast can wrap around
         raise DataError(f"{name} must be below 2**31; got {array.max()}. Check that this is the right array.")
     return array.astype(np.int64, copy=False)
-
-
-def to_text(name: str, array: Any) -> Shaped[np.ndarray, "..."]:
-    """Return words as a text array; None and NaN become "", the word for unknown.
-
-    Raises
-    ------
-    DataError
-        If an entry is neither text nor a number.
-    """
-    words = []
-    for value in np.asarray(array, dtype=object).ravel():
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            words.append("")
-        elif isinstance(value, str | int | float | np.generic):
-            words.append(str(value))
-        else:
-            raise DataError(f"{name} must be words; got {type(value).__name__} at position {len(words)}. Give one for each.")
-    return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
 
 
 def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:

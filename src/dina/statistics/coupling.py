@@ -318,22 +318,12 @@ def rewire(
         yield np.sort(current, axis=1)
 
 
-def distance_bins(
-    pairs: Int[np.ndarray, "pair 2"],
-    position_um: Float[np.ndarray, "neuron axis"] | None,
-    distance_edges_um: Float[np.ndarray, "edge"],
-) -> Int[np.ndarray, "pair"]:
-    """Return the bin of distance of each pair; 0 for all where positions are not known.
-
-    Examples
-    --------
-    >>> distance_bins(np.array([[0, 1]]), np.array([[0.0], [70.0]]), np.array([50.0, 100.0]))
-    array([1])
-    """
-    if position_um is None:
+def _distance_bins(pairs: np.ndarray, position: np.ndarray | None, edges: np.ndarray) -> np.ndarray:
+    """Return the bin of distance of each pair; 0 for all where positions are not known."""
+    if position is None:
         return np.zeros(len(pairs), dtype=np.int64)
-    distance = np.linalg.norm(position_um[pairs[:, 0]] - position_um[pairs[:, 1]], axis=1)
-    return np.digitize(distance, distance_edges_um).astype(np.int64)
+    distance = np.linalg.norm(position[pairs[:, 0]] - position[pairs[:, 1]], axis=1)
+    return np.asarray(np.digitize(distance, edges).astype(np.int64))
 
 
 def _exchange(
@@ -346,8 +336,8 @@ def _exchange(
     mixed = np.where(turned[:, None], pairs[:, ::-1], pairs)[order]
     one, other = mixed[:n_tried], mixed[n_tried : 2 * n_tried]
     new = np.stack([np.stack([one[:, 0], other[:, 1]], 1), np.stack([other[:, 0], one[:, 1]], 1)], axis=1)
-    before = np.sort(np.stack([distance_bins(one, position, edges), distance_bins(other, position, edges)], 1), axis=1)
-    after = np.sort(distance_bins(new.reshape(-1, 2), position, edges).reshape(-1, 2), axis=1)
+    before = np.sort(np.stack([_distance_bins(one, position, edges), _distance_bins(other, position, edges)], 1), axis=1)
+    after = np.sort(_distance_bins(new.reshape(-1, 2), position, edges).reshape(-1, 2), axis=1)
     codes = _code(new.reshape(-1, 2), size)
     _, first = np.unique(codes, return_index=True)
     is_new = np.zeros(len(codes), dtype=bool)
