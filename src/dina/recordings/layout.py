@@ -148,9 +148,7 @@ def _find(folder: Path, table: _ImagesTable) -> Path:
     found = [folder / name for name in _DEFAULT_NAMES if (folder / name).exists()]
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
-        raise DataError(
-            f"{folder} must hold one of {', '.join(_DEFAULT_NAMES)}; it holds {what}. Set [images] file in recording.toml."
-        )
+        raise DataError(f"{folder} must hold one of {', '.join(_DEFAULT_NAMES)}; it holds {what}. Set file under [images].")
     return found[0]
 
 
@@ -239,9 +237,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         n_repeats = arranged.shape[1]
         arranged = np.swapaxes(arranged, 0, 1).reshape(-1, arranged.shape[2])
         ids, presentations = np.tile(ids, n_repeats), np.tile(presentations, n_repeats)
-        notes.append(
-            "Stored by stimulus and repeat: trials are in the order of repeats, since that of presentation is not known."
-        )
+        notes.append("Stored by stimulus and repeat: trials are in the order of repeats, as that of presentation is unknown.")
     responses = to_float32("responses", arranged, ("trial", "neuron"))
     keep = ~np.isin(ids, stimulus.drop)
     if not keep.all():

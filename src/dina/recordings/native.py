@@ -65,9 +65,7 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
         raise
     except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise DataError(
-            f"{path.name} cannot be read as a recording: {reason}. Copy it again: it is damaged or unfinished."
-        ) from error
+        raise DataError(f"{path.name} is no readable recording: {reason}. Copy it again: it is damaged or unfinished.") from error
     stated = found[""].attrs.pop(_CHECKSUM, None)
     if stated is None:
         _refuse_foreign(path)

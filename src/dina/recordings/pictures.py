@@ -25,24 +25,11 @@ MAX_TOTAL_BYTES = 2**34
 
 
 def read_pictures(path: Path, colour: Colour = "as_stored", order: Order | None = None) -> UInt8[np.ndarray, "n c h w"]:
-    """Read all pictures of a folder or ``.zip`` in the order of their names; a zip is never unpacked to disk.
+    """Read all pictures of a folder or ``.zip``, which is never unpacked to disk, as 8-bit images with 1 or 3 channels.
 
-    Hidden files and files that are no pictures are passed over.
-
-    Parameters
-    ----------
-    path
-        A folder or ``.zip`` file.
-    colour
-        "as_stored" takes 8-bit grey or RGB pictures and refuses all others; "grey" and "rgb" convert whatever is stored
-        (transparency is dropped, 16 bits become 8, luminance is that of ITU-R 601).
-    order
-        "by_name" letter by letter, "by_number" with ``image2`` before ``image10``; needed only where the two differ.
-
-    Returns
-    -------
-    images
-        8-bit, with 1 or 3 channels.
+    Hidden files and files that are no pictures are passed over. ``colour`` "as_stored" takes 8-bit grey or RGB pictures and refuses
+    all others; "grey" and "rgb" convert whatever is stored (transparency is dropped, 16 bits become 8, luminance is that of ITU-R
+    601). ``order`` is "by_name" letter by letter, or "by_number" with ``image2`` before ``image10``; needed only where they differ.
 
     Raises
     ------
@@ -145,9 +132,7 @@ def _convert(picture: Image.Image, name: str, path: Path, colour: Colour) -> UIn
             kinds = {"P": "uses a palette", "1": "has 1 bit", "CMYK": "is CMYK"}
             kinds |= {mode: f"has transparency ({mode})" for mode in ("RGBA", "LA")}
             what = kinds.get(picture.mode, f"is not 8-bit ({picture.mode})")
-            raise DataError(
-                f'{path.name}: {name} {what}; 8-bit grey or RGB is expected. Say colour = "grey" or "rgb" under [images].'
-            )
+            raise DataError(f'{path.name}: {name} {what}; 8-bit grey or RGB is needed. Set [images] colour = "grey" or "rgb".')
         return np.asarray(picture)
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture, dtype=np.uint32) + 128) // 257  # 65535 = 255 x 257

@@ -52,7 +52,7 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     silence = recording.spontaneous
     if silence is None:
         raise DataError(
-            f"The original preprocessing needs spontaneous activity; {recording.name} has none. Add it, or go without."
+            f"The original preprocessing needs spontaneous activity; {recording.name} has none. Add it or do without."
         )
     notes = list(recording.notes)
     if recording.truth is not None:
@@ -69,9 +69,7 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
     mean = silence.mean(axis=0, dtype=np.float64)
     silent = int((silence.min(axis=0) == silence.max(axis=0)).sum())
     if silent:
-        notes.append(
-            f"{silent} neurons never changed during spontaneous activity; the floor of {_FLOOR:g} makes their responses huge."
-        )
+        notes.append(f"{silent} neurons never changed during spontaneous activity; a floor of {_FLOOR:g} makes them huge.")
     scale = 1.0 / (silence.std(axis=0, dtype=np.float64) + _FLOOR)
     spontaneous = _standardised(silence, mean, scale)
     responses = _standardised(recording.responses, mean, scale)

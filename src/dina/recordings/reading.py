@@ -88,9 +88,7 @@ def _odd_neurons(recording: Recording) -> list[str]:
         )
     negative = float((responses < 0).mean())
     if negative > 0:
-        sentences.append(
-            f"{100 * negative:.1f} % of the responses are negative; deconvolved activity and spike counts never are."
-        )
+        sentences.append(f"{100 * negative:.1f} % of the responses are negative; deconvolved activity and spike counts are not.")
     return sentences
 
 

@@ -91,9 +91,7 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     claimed = begin + prod(shape) * dtype.itemsize
     if claimed != size:
         verb = "was cut off" if claimed > size else "holds more than it claims"
-        raise DataError(
-            f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, the file has {size}. Copy it again."
-        )
+        raise DataError(f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, it has {size}. Copy it again.")
     if not prod(shape):
         raise DataError(f"{path.name} is empty: shape {shape}. Check what was saved.")
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -57,9 +57,7 @@ def correlate_all_rows(
     array([[ 1., -1.]])
     """
     if first.shape[1] != second.shape[1]:
-        raise DataError(
-            f"Rows are correlated over the same variables; got {first.shape[1]} and {second.shape[1]}. Select the same ones."
-        )
+        raise DataError(f"Rows must have the same variables; got {first.shape[1]} and {second.shape[1]}. Select the same ones.")
     return np.clip(_unit_rows(first) @ _unit_rows(second).T, -1.0, 1.0)
 
 
@@ -72,18 +70,10 @@ def signal_correlations(
 
     Two neurons share noise within a trial, not across trials. Averages over the same trials would mistake it for shared tuning.
 
-    Parameters
-    ----------
-    first, second
-        Responses to the same images averaged over different trials (`dina.statistics.repeats.average_halves`), any unit.
-    chosen
-        Neurons of the rows of the result; None for all.
-
-    Returns
-    -------
-    correlation
-        Mean over both assignments of the halves, in [-1, 1]; nearer to 0 the less reliable the neurons are; on the diagonal
-        the split-half reliability; NaN where a half is constant.
+    ``first`` and ``second`` are responses to the same images averaged over different trials, in any unit, as from
+    `dina.statistics.repeats.average_halves`; ``chosen`` neurons make up the rows of the result, None for all. The correlation is a mean
+    over both assignments of the halves, and nearer to 0 the less reliable the neurons are; on the diagonal it is the split-half
+    reliability. NaN where a half is constant.
 
     Raises
     ------

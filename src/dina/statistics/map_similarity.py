@@ -139,9 +139,7 @@ def _banded(extent: int, deviation: float) -> Float[np.ndarray, "extent extent"]
 
 def _constants(data_range: Float[np.ndarray, "map"]) -> Tensor:
     if not (data_range > 0).all():
-        raise DataError(
-            f"data_range must be positive; its smallest value is {np.min(data_range)}. Leave out maps that never vary."
-        )
+        raise DataError(f"data_range must be positive; its minimum is {np.min(data_range)}. Leave out maps that never vary.")
     return torch.from_numpy(np.stack([(k * data_range) ** 2 for k in STABILISERS]))
 
 

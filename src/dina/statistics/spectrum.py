@@ -67,12 +67,10 @@ def cross_validated_spectrum(
     ----------
     first, second
         Two responses to the same images, as from `average_halves`.
-    generator
-        Decides in each swap which response to an image serves for the components.
+    generator, n_swaps
+        Of random swaps, which decide for each image whose response serves for the components; their results are averaged.
     n_components
         At most this many; there are at most ``n_stimuli - 1``.
-    n_swaps
-        Number of random swaps averaged.
 
     Raises
     ------
@@ -123,13 +121,10 @@ def fit_power_law(
     ----------
     spectrum
         From `cross_validated_spectrum`.
-    generator
-        For the bootstrap over images. Components are fixed, so that the interval leaves out the uncertainty of their
-        directions.
+    generator, n_resamples
+        Of the bootstrap over images. Components are fixed, so that the interval leaves out the uncertainty of their directions.
     ranks
         First and last rank to fit, 1-based. Fewer where the spectrum is shorter or reaches 0 earlier.
-    n_resamples
-        Number of bootstrap resamples.
 
     Raises
     ------
@@ -262,7 +257,7 @@ def fit_moments(
     )
     if not (whole > 0).all() or not (without > 0).all():
         raise DataError(
-            "Moments of the signal variance must be positive; some are not: there is too little signal, or too few images."
+            "Moments of the signal variance must be positive; some are not. There is too little signal, or too few images."
         )
     error = _jackknife_error(np.log(without))
     start = np.array([np.log(whole[1]) / 2, 1.0, 1.0])

@@ -19,20 +19,10 @@ def variance_components(values: Float[np.ndarray, "..."], sources: Sequence[str]
     Variation with the seed of training, with the choice of test images (fold) and between recordings are three different
     errors. A mean over seeds says nothing about the other two.
 
-    Parameters
-    ----------
-    values
-        One dimensionless number for every combination, one axis for each source.
-    sources
-        Names of the axes, for example ``("seed", "fold", "recording")``.
-
-    Returns
-    -------
-    components
-        For each source a finding ``variance_<source>``, then ``variance_rest`` (interactions and chance), in squared
-        units of the values; ``n`` counts levels. Estimates are unbiased, and can therefore come out below 0 where a
-        source adds nothing. NaN, with the reason, where a source has one level or a combination is missing. The null of a
-        source is the range of its estimate if it added nothing.
+    ``values`` holds one dimensionless number for every combination, with one axis for each source. For each source there is a
+    finding ``variance_<source>``, then ``variance_rest`` (interactions and chance), in squared units of the values; ``n`` counts
+    levels. Estimates are unbiased, so they can be below 0 where a source adds nothing. NaN, with the reason, where a source has one
+    level or a combination is missing. The null of a source is the range of its estimate if it added nothing.
 
     Raises
     ------

@@ -172,17 +172,12 @@ def locate(name: str) -> Path:
 
 
 def stimulus_set_of(name: str) -> str:
-    """Return the stimulus set at the beginning of a recording's name.
+    """Return the stimulus set at the beginning of a recording's name, for example "natimg2800_8D".
 
     Raises
     ------
     DataError
         If the name begins with none.
-
-    Examples
-    --------
-    >>> stimulus_set_of("natimg2800_8D_M161025_MP030_2017-06-07")
-    'natimg2800_8D'
     """
     for stimulus_set in CONDITIONS:
         if name == stimulus_set or name.startswith(stimulus_set + "_"):

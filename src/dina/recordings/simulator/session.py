@@ -113,8 +113,9 @@ def _choose(
     session: str, settings: SyntheticSettings | Mapping[str, object] | None, condition: Condition | None
 ) -> SyntheticSettings:
     check_choice("session", session, NAMED_SESSIONS)
-    named = {str(name): value for name, value in NAMED_SESSIONS.items()}[session]
-    whole, changes = (named, dict(settings or {})) if settings is None or isinstance(settings, Mapping) else (settings, {})
+    whole, changes = (
+        (NAMED_SESSIONS[session], dict(settings or {})) if settings is None or isinstance(settings, Mapping) else (settings, {})
+    )
     if condition is not None:
         changes["condition"] = condition
     return check_settings(SyntheticSettings, whole.model_dump() | changes, of="the simulation")
@@ -122,7 +123,7 @@ def _choose(
 
 def _name(session: str, settings: SyntheticSettings, seed: int) -> str:
     """Name the image set; settings other than the named session's add a checksum, so that names never lie."""
-    named = {str(name): value.model_dump_json() for name, value in NAMED_SESSIONS.items()}[session]
+    named = NAMED_SESSIONS[session].model_dump_json()
     content = settings.model_copy(update={"condition": "natural"}).model_dump_json()
     mark = "" if content == named else "-" + hashlib.sha256(content.encode()).hexdigest()[:8]
     return f"simulated-{session}{mark}-seed{seed}"

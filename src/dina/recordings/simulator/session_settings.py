@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Condition = Literal["natural", "white", "8D", "4D", "small"]
-SessionName = Literal["demo", "benchmark", "full"]
 
 
 class SyntheticSettings(BaseModel):
@@ -100,7 +99,7 @@ class SyntheticSettings(BaseModel):
 
 
 # The sessions known by name; "benchmark" and "full" have the size of a published recording.
-NAMED_SESSIONS: dict[SessionName, SyntheticSettings] = {
+NAMED_SESSIONS: dict[str, SyntheticSettings] = {
     "demo": SyntheticSettings(
         n_neurons=400,
         n_stimuli=500,
