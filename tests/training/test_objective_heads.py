@@ -8,16 +8,13 @@ import torch
 
 from dina.models.towers.map_geometry import scale_maps
 from dina.training.objectives import EncodedBatch
-from dina.training.objectives.heads import (
-    MOST_INPUTS,
+from dina.training.objectives.heads import MOST_INPUTS, MapHead, describe_by_gabors, standardise_targets
+from dina.training.objectives.targets import (
     Classification,
-    MapHead,
     PrivilegedRegression,
     ReconstructFeatures,
     ReconstructMaps,
     ReconstructPixels,
-    describe_by_gabors,
-    standardise_targets,
 )
 
 N, MAP_SHAPE = 12, (2, 4, 6)

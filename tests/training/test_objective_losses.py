@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dina.training.objectives import symmetric_info_nce
-from dina.training.objectives.contrastive import multi_positive_info_nce, sigmoid_pair_loss
-from dina.training.objectives.graded_answers import BiMixCo, mixed_info_nce, soft_cross_entropy
+from dina.training.objectives.contrastive import multi_positive_info_nce
+from dina.training.objectives.contrastive_variants import BiMixCo, mixed_info_nce, sigmoid_pair_loss, soft_cross_entropy
 
 
 def some_scores(n, seed=0):

@@ -11,7 +11,7 @@ from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
 from dina.training.objectives import OBJECTIVES
 from dina.training.objectives.contrastive import Contrastive, MultiPositive
-from dina.training.objectives.heads import Classification
+from dina.training.objectives.targets import Classification
 from dina.training.presets import RecordingShape, build_towers
 from dina.training.presets.scratch import ScratchSettings
 from dina.training.state import OptimiserSettings

@@ -25,14 +25,8 @@ CHUNK = 512
 class Split:
     """Images from which a model learns, by which it is chosen, and on which it is tested once.
 
-    Parameters
-    ----------
-    train, validation, test
-        Sorted image ids (positions on the stimulus axis), disjoint.
-    group
-        Number of the group of near-identical images of every image of the set; all of a group are in one part.
-    seed
-        Of the split.
+    The three parts hold sorted image ids (positions on the stimulus axis) and are disjoint. ``group`` gives the number of the
+    group of near-identical images of every image of the set; all of a group are in one part.
     """
 
     train: Int[np.ndarray, "n_train"]

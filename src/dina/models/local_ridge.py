@@ -19,34 +19,16 @@ TRUST = 2.0
 
 @dataclass(frozen=True, eq=False)
 class LocalWeights:
-    """What drives each neuron, and how well images that it was not fitted on are predicted.
+    """What drives each neuron, and how well images that it was not fitted on are predicted."""
 
-    Parameters
-    ----------
-    centre
-        Row and column of each field in places of the map.
-    width, order
-        Of the local patterns, see `hermite_fields`.
-    weights
-        0 for a neuron that no penalty predicts better than its mean.
-    intercept
-        Expected response to maps of zeros.
-    predicted
-        Expected response to every training image from weights fitted without that image (leave-one-out).
-    explained
-        Fraction of the variance of the averaged training responses that ``predicted`` explains; at least 0.
-    penalty
-        The chosen penalty; infinite where the weights are 0.
-    """
-
-    centre: Float[Tensor, "neuron 2"]
-    width: float
+    centre: Float[Tensor, "neuron 2"]  # row and column of each field in places of the map
+    width: float  # of the local patterns, as their order; see `hermite_fields`
     order: int
-    weights: Float[Tensor, "neuron basis channel"]
-    intercept: Float[Tensor, "neuron"]
-    predicted: Float[Tensor, "stimulus neuron"]
-    explained: Float[Tensor, "neuron"]
-    penalty: Float[Tensor, "neuron"]
+    weights: Float[Tensor, "neuron basis channel"]  # 0 for a neuron that no penalty predicts better than its mean
+    intercept: Float[Tensor, "neuron"]  # expected response to maps of zeros
+    predicted: Float[Tensor, "stimulus neuron"]  # for every training image from weights fitted without it (leave-one-out)
+    explained: Float[Tensor, "neuron"]  # fraction of the variance of averaged training responses that these explain; at least 0
+    penalty: Float[Tensor, "neuron"]  # infinite where the weights are 0
 
     def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
         """Return the expected response of every neuron to images with these maps."""
@@ -67,18 +49,14 @@ def choose_width(
     order: int,
     n_probed: int = 60,
 ) -> float:
-    """Return the window width, in places, that predicts left-out training images best, over a sample of the neurons.
+    """Return that of ``widths``, in places, that predicts left-out training images best, over a sample of the neurons.
 
     Parameters
     ----------
-    maps, responses, order
-        As in `fit_local_ridge`.
-    centre
-        Row and column of each field in places of the map.
-    widths
-        To choose from.
-    n_probed
-        Size of the sample.
+    maps, responses, centre, order
+        As in `fit_local_ridge`, with one centre for each neuron.
+    widths, n_probed
+        To choose from, and the size of the sample.
     """
     probed = torch.linspace(0, responses.shape[1] - 1, min(n_probed, responses.shape[1])).long().to(responses.device)
     explained = [

@@ -34,38 +34,21 @@ WELL_FITTED = 0.2
 
 @dataclass(frozen=True, eq=False)
 class FieldProfiles:
-    """What each neuron responds to; all NaN for a neuron that never varies.
+    """What each neuron responds to; all NaN for a neuron that never varies, lengths in pixels.
 
-    Parameters
-    ----------
-    row, column
-        Centre of the receptive field in pixels, 0 at the middle of the first.
-    size
-        Standard deviation of the field about the centre, mean of both axes, in pixels; NaN for a single Gabor.
-    orientation_deg
-        Of the preferred bars, in [0, 180): 0 horizontal, anticlockwise as seen on the screen.
-    orientation_selectivity
-        Length of the vector sum over orientations, in [0, 1]; NaN for a single Gabor.
-    frequency
-        Preferred spatial frequency, cycles per pixel: mean over octaves.
-    is_at_bound
-        1 where Gabors of the shortest or longest wavelength tried explain at least half of what all do, so that the frequency
-        may lie beyond; 0 elsewhere; NaN where the field is not made of a few Gabors.
-    n_gabors
-        How many Gabors make the field; NaN where it is not made of a few.
-    fit_correlation
-        Between predicted and measured average responses to images that took no part in the fit, in [-1, 1].
+    ``is_at_bound`` is 1 where Gabors of the shortest or longest wavelength tried explain at least half of what all do, so that
+    the frequency may lie beyond; 0 elsewhere. It and ``n_gabors`` are NaN where the field is not made of a few Gabors.
     """
 
-    row: Float[np.ndarray, "neuron"]
+    row: Float[np.ndarray, "neuron"]  # of the centre; 0 is the middle of the first pixel
     column: Float[np.ndarray, "neuron"]
-    size: Float[np.ndarray, "neuron"]
-    orientation_deg: Float[np.ndarray, "neuron"]
-    orientation_selectivity: Float[np.ndarray, "neuron"]
-    frequency: Float[np.ndarray, "neuron"]
+    size: Float[np.ndarray, "neuron"]  # standard deviation about the centre, mean of both axes; NaN for a single Gabor
+    orientation_deg: Float[np.ndarray, "neuron"]  # of the preferred bars, in [0, 180): 0 horizontal, anticlockwise as seen
+    orientation_selectivity: Float[np.ndarray, "neuron"]  # vector sum over orientations, in [0, 1]; NaN for a single Gabor
+    frequency: Float[np.ndarray, "neuron"]  # preferred, in cycles per pixel: mean over octaves
     is_at_bound: Float[np.ndarray, "neuron"]
     n_gabors: Float[np.ndarray, "neuron"]
-    fit_correlation: Float[np.ndarray, "neuron"]
+    fit_correlation: Float[np.ndarray, "neuron"]  # of predicted with average responses to images left out of the fit, in [-1, 1]
 
     @classmethod
     def unknown(cls, n_neurons: int) -> "FieldProfiles":

@@ -19,24 +19,14 @@ from dina.rivals.ridge import Ridge
 
 @dataclass(frozen=True)
 class Rival:
-    """One row of the table.
+    """One row of the table."""
 
-    Parameters
-    ----------
-    label
-        Words on the page, at most 28 characters.
-    build
-        Makes the decoder from the seed of a run and the truth of a simulation (None for real recordings).
-    reads
-        As `dina.retrieval.decoder.Decoder.reads`; what does not read images is a reference level.
-    is_default
-        Whether a study fits it unless told otherwise: what fits into ten minutes.
-    """
-
-    label: str
-    build: Callable[[int, Truth | None], Decoder]
-    reads: Reads = "images"
-    is_default: bool = False
+    label: str  # words on the page, at most 28 characters
+    build: Callable[
+        [int, Truth | None], Decoder
+    ]  # from the seed of a run and the truth of a simulation (None for real recordings)
+    reads: Reads = "images"  # as `dina.retrieval.decoder.Decoder.reads`; what does not read images is a reference level
+    is_default: bool = False  # whether a study fits it if none are named: what fits into ten minutes
 
 
 def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:

@@ -7,11 +7,11 @@ from dina.training.objectives.contrastive import (
     Contrastive,
     ContrastiveRegression,
     MultiPositive,
-    SigLip,
     symmetric_info_nce,
 )
-from dina.training.objectives.graded_answers import BiMixCo, SoftClip
-from dina.training.objectives.heads import (
+from dina.training.objectives.contrastive_variants import BiMixCo, SigLip, SoftClip
+from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
+from dina.training.objectives.targets import (
     Classification,
     PrivilegedContrastive,
     PrivilegedRegression,
@@ -19,7 +19,6 @@ from dina.training.objectives.heads import (
     ReconstructMaps,
     ReconstructPixels,
 )
-from dina.training.objectives.objective import EncodedBatch, ImageFacts, Objective, prepare_objective
 
 # Every objective by name.
 OBJECTIVES: dict[str, Callable[[], Objective]] = {

@@ -19,27 +19,16 @@ from dina.training.batches import RecordingPairs
 class EncodedBatch(NamedTuple):
     """Pairs of one batch after both towers; row *i* belongs to response *i* and its image.
 
-    Parameters
-    ----------
-    neural_maps, image_maps
-        Feature maps of the responses and of their images.
-    scores
-        Of image *j* for response *i*; true pairs on the diagonal.
-    group, category
-        Numbers of the group of near-identical images and of the semantic category of each image; −1 for an unknown category.
-    target
-        Fixed numbers of each image that a head must read, see `Objective.describe`; no columns for most objectives.
-    partner, share
-        Response *i* is ``share[i]`` times the response to its image plus the rest times the response to the image of row
-        ``partner[i]`` (see `Objective.mix`); without mixing the row itself, and 1.
+    Response *i* is ``share[i]`` times the response to its image plus the rest times the response to the image of row
+    ``partner[i]`` (see `Objective.mix`); without mixing these are 1 and the row itself.
     """
 
     neural_maps: FeatureMaps
     image_maps: FeatureMaps
-    scores: Float[Tensor, "batch batch"]
-    group: Int[Tensor, "batch"]
-    category: Int[Tensor, "batch"]
-    target: Float[Tensor, "batch target"]
+    scores: Float[Tensor, "batch batch"]  # of image j for response i; true pairs on the diagonal
+    group: Int[Tensor, "batch"]  # of near-identical images
+    category: Int[Tensor, "batch"]  # of the image; −1 where unknown
+    target: Float[Tensor, "batch target"]  # fixed numbers that a head must read, see `Objective.describe`; no columns for most
     partner: Int[Tensor, "batch"]
     share: Float[Tensor, "batch"]
 
@@ -50,19 +39,14 @@ class Objective(nn.Module):
     An objective of your own derives from this class and writes `forward`. `dina.training.fit.fit_towers` takes it directly;
     a row of `OBJECTIVES` gives it a name. The loss is a mean over pairs and must not depend on their order.
 
-    Attributes
-    ----------
-    needs
-        "pairs" alone, "categories" too, or "features" (the user's fixed row of numbers for each image), which are then its
-        targets.
-    repeats_apart
-        Whether a batch holds single trials, up to two for each image, rather than one mixture of its trials.
-    temperature
-        Whether the temperature (or scale) of the comparison is "fixed", "learnt", or as the "preset" prescribes.
+    ``temperature`` says whether that of the comparison (or its scale) is "fixed", "learnt", or as the "preset" prescribes.
     """
 
+    # pairs alone, categories too, or the user's fixed features of each image, which are then its targets
     needs: ClassVar[Literal["pairs", "categories", "features"]] = "pairs"
-    repeats_apart: ClassVar[bool] = False
+    repeats_apart: ClassVar[bool] = (
+        False  # whether a batch holds single trials, up to two for each image, not one mixture of them
+    )
 
     def __init__(self, temperature: Literal["preset", "fixed", "learnt"] = "preset") -> None:
         super().__init__()

@@ -147,11 +147,6 @@ class BrainClipSettings(FrozenEncoderSettings):
     map, the generation of images. Done otherwise: features are z-scored and rotated to their main directions over training
     images, the temperature is learnt, single neurons are dropped at random in training.
 
-    Parameters
-    ----------
-    fit
-        Training.
-
     References
     ----------
     Liu et al. (2023), https://doi.org/10.48550/arXiv.2302.12971
@@ -180,13 +175,6 @@ class HumanAlignedSettings(FrozenEncoderSettings):
     the folder of a human-aligned model, and compare with the same architecture that was not tuned (``encoder``) and with
     shuffled weights (``has_random_weights``). With "gabor" nothing here is human-aligned: it tests the rest of the recipe.
     Left out: their architectures for EEG and MEG, which read time courses.
-
-    Parameters
-    ----------
-    neural
-        Neural tower.
-    fit
-        Training.
 
     References
     ----------

@@ -13,30 +13,14 @@ Pathway = Literal["local", "global"]
 
 @dataclass(frozen=True)
 class GaborChannel:
-    """One channel of the map.
+    """One channel of the map."""
 
-    Parameters
-    ----------
-    wavelength_px
-        Pixels per cycle; 0 for a plane pooled without filter.
-    orientation_deg
-        Orientation of the wave vector in degrees, 0 = horizontal modulation; NaN for a plane without filter.
-    kind
-        "energy" (complex cell), "even+", "even-", "odd+", "odd-" (rectified phases of simple cells) or "pooled".
-    plane
-        "luminance", "red–green" or "blue–yellow".
-    is_normalised
-        Whether it is divided by the energy around.
-    pathway
-        "global" for pooled planes and the longest wavelength, whose filters span most of the image; else "local".
-    """
-
-    wavelength_px: int
-    orientation_deg: float
-    kind: str
-    plane: str
-    is_normalised: bool
-    pathway: Pathway
+    wavelength_px: int  # pixels per cycle; 0 for a plane pooled without filter
+    orientation_deg: float  # of the wave vector, 0 for horizontal modulation; NaN for a plane without filter
+    kind: str  # "energy" (complex cell), "even+", "even-", "odd+", "odd-" (rectified phases of simple cells) or "pooled"
+    plane: str  # "luminance", "red–green" or "blue–yellow"
+    is_normalised: bool  # whether it is divided by the energy around
+    pathway: Pathway  # "global" for pooled planes and the longest wavelength, whose filters span most of the image
 
 
 class SeparableGabors(nn.Module):

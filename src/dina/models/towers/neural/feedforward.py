@@ -11,12 +11,13 @@ from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronD
 
 
 class _Feedforward(NeuralTower):
-    """Drops neurons at random while training, then maps ``n_read`` numbers, which `read` makes of all neurons, linearly."""
+    """Drops neurons at random while training; the layer ``maps`` ends at the maps and begins at what `read` returns."""
 
-    def __init__(self, n_neurons: int, map_shape: MapShape, dropout: float, n_read: int) -> None:
+    maps: nn.Linear
+
+    def __init__(self, n_neurons: int, map_shape: MapShape, dropout: float) -> None:
         super().__init__(n_neurons, map_shape)
         self.dropout = NeuronDropout(dropout)
-        self.maps = nn.Linear(n_read, math.prod(map_shape))
 
     def read(self, responses: ResponseBatch) -> Float[Tensor, "batch number"]:
         """Return the numbers that the last layer reads; here the responses, some at 0 while training."""
@@ -42,7 +43,8 @@ class Linear(_Feedforward):
     """
 
     def __init__(self, n_neurons: int, map_shape: MapShape = (256, 1, 1), dropout: float = 0.5) -> None:
-        super().__init__(n_neurons, map_shape, dropout, n_neurons)
+        super().__init__(n_neurons, map_shape, dropout)
+        self.maps = nn.Linear(n_neurons, math.prod(map_shape))
 
 
 class LowRank(_Feedforward):
@@ -62,8 +64,9 @@ class LowRank(_Feedforward):
     gain: Tensor
 
     def __init__(self, n_neurons: int, map_shape: MapShape = (8, 9, 34), rank: int = 256, dropout: float = 0.5) -> None:
-        super().__init__(n_neurons, map_shape, dropout, rank)
+        super().__init__(n_neurons, map_shape, dropout)
         self.components = nn.Linear(n_neurons, rank)
+        self.maps = nn.Linear(rank, math.prod(map_shape))
         self.register_buffer("gain", torch.ones(n_neurons))
 
     def set_gain(self, gain: Float[Tensor, "neuron"]) -> None:
@@ -87,9 +90,10 @@ class Perceptron(_Feedforward):
     """
 
     def __init__(self, n_neurons: int, map_shape: MapShape = (256, 1, 1), width: int = 512, dropout: float = 0.5) -> None:
-        super().__init__(n_neurons, map_shape, dropout, width)
+        super().__init__(n_neurons, map_shape, dropout)
         self.hidden = nn.Linear(n_neurons, width)
         self.norm = nn.LayerNorm(width)
+        self.maps = nn.Linear(width, math.prod(map_shape))
 
     def read(self, responses: ResponseBatch) -> Float[Tensor, "batch number"]:
         """Return the hidden units."""

@@ -20,6 +20,9 @@ class ProjectiveFields(NeuralTower):
     :math:`\Psi(r) = W^T \Sigma^{-1} r`. Its inner product with the map of an image is the term of the Gaussian log
     likelihood that depends on both response and image. The tower is linear: the map is the sum of one term per neuron.
 
+    Gradients train ``log_gain`` alone, the natural logarithm of a factor on each neuron's whitened response, 0 at the start. Fields
+    and noise are fitted in closed form; they have too many parameters for gradient training with a few thousand images.
+
     Parameters
     ----------
     n_neurons
@@ -34,33 +37,16 @@ class ProjectiveFields(NeuralTower):
         Probability of silencing a neuron while training.
     n_typical
         Most images whose expected responses are kept.
-
-    Attributes
-    ----------
-    log_gain
-        Natural logarithm of a factor on each neuron's whitened response; 0 at the start. Only this gain is trained by
-        gradients. Fields and noise are fitted in closed form; they have too many parameters for gradient training with a few
-        thousand images.
-    weights
-        Of each neuron for each pattern and channel.
-    centre, width
-        Row and column of each field in places of the map, and the common window width.
-    private, loadings
-        The noise, see `LowRankNoise`.
-    typical
-        Expected responses to training images, each predicted from the others, in half precision; ``n_typical`` rows are in use.
-    typical_presentations
-        How many presentations the average response to a training image rests on.
     """
 
-    weights: Tensor
-    centre: Tensor
-    width: Tensor
-    private: Tensor
+    weights: Tensor  # of each neuron for each pattern and channel
+    centre: Tensor  # row and column of each field in places of the map
+    width: Tensor  # of all windows
+    private: Tensor  # with the loadings the noise, see `LowRankNoise`
     loadings: Tensor
-    typical: Tensor
+    typical: Tensor  # expected responses to training images, each predicted from the others; the first n_typical rows are in use
     n_typical: Tensor
-    typical_presentations: Tensor
+    typical_presentations: Tensor  # behind the average response to a training image
 
     def __init__(
         self,

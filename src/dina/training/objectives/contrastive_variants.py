@@ -1,9 +1,10 @@
-"""Contrastive objectives with answers that are right in part: blended responses (BiMixCo), similar images (SoftCLIP)."""
+"""Variants of the contrastive objective: blended responses (BiMixCo), similar images (SoftCLIP), pairs judged one by one (SigLIP)."""
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from dina.models.towers.tower import MapShape, ResponseBatch
 from dina.training.objectives.heads import FLOOR, TargetObjective
@@ -17,6 +18,9 @@ BLENDED = 0.5
 
 TEACHER_TEMPERATURE = 0.05
 
+# Where the bias starts (as published): nearly all combinations of a batch are wrong.
+FIRST_BIAS = -10.0
+
 
 def mixed_info_nce(
     scores: Float[Tensor, "batch batch"],
@@ -24,18 +28,10 @@ def mixed_info_nce(
     partner: Int[Tensor, "batch"],
     share: Float[Tensor, "batch"],
 ) -> Float[Tensor, ""]:
-    r"""Symmetric InfoNCE of blended responses.
+    r"""Symmetric InfoNCE of blended responses, from the scores of image *j* for blend *i*.
 
-    Parameters
-    ----------
-    scores
-        Of image *j* for blend *i*.
-    group
-        Of near-identical images; those of another pair of the same group are left out.
-    partner
-        Whose response was blended in; the same row where none was.
-    share
-        How much of blend *i* is the response to image *i*, in [0, 1].
+    ``share``, in [0, 1], says how much of blend *i* is the response to image *i*; the rest is the response of row ``partner``
+    (the same row where none was blended in). Other pairs of the same ``group`` of near-identical images are left out.
 
     Notes
     -----
@@ -97,12 +93,8 @@ class BiMixCo(Objective):
 def soft_cross_entropy(scores: Float[Tensor, "batch batch"], teacher: Float[Tensor, "batch batch"]) -> Float[Tensor, ""]:
     """Cross-entropy of a teacher's distribution over the batch and that of the scores, over rows and over columns.
 
-    Parameters
-    ----------
-    scores
-        Of image *j* for response *i*.
-    teacher
-        How much image *j* counts as an answer to response *i*; rows sum to 1. No gradient should reach it.
+    ``scores`` are those of image *j* for response *i*; ``teacher`` says how much *j* counts as an answer to *i*. Its rows sum to 1,
+    and no gradient should reach it.
 
     References
     ----------
@@ -138,3 +130,49 @@ class SoftClip(TargetObjective):
         unit = described / described.norm(dim=1, keepdim=True).clamp_min(FLOOR)
         teacher = (unit @ unit.T / TEACHER_TEMPERATURE).softmax(1).to(batch.scores.dtype)
         return soft_cross_entropy(batch.scores, teacher)
+
+
+def sigmoid_pair_loss(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "batch"]) -> Float[Tensor, ""]:
+    r"""Sum over all images of the binary cross-entropy of "this is the one", averaged over responses.
+
+    Combinations of different pairs with the same or a nearly identical image are left out.
+
+    Notes
+    -----
+    .. math:: L = -\frac1n \sum_i \sum_{j \in N_i} \log \sigma(z_{ij} s_{ij})
+
+    with :math:`z_{ij}` = 1 on the diagonal and −1 elsewhere, :math:`N_i` made of *i* and all *j* of another group.
+
+    References
+    ----------
+    Zhai et al. (2023), https://doi.org/10.48550/arXiv.2303.15343. They count duplicates as wrong; we do not.
+
+    Examples
+    --------
+    Undecided about all four combinations of two pairs: two times log 2 for each response.
+
+    >>> sigmoid_pair_loss(torch.zeros(2, 2), torch.arange(2)).round(decimals=3)
+    tensor(1.3860)
+    """
+    is_pair = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    is_kept = is_pair | (group[:, None] != group[None, :])
+    sign = is_pair.to(logits.dtype) * 2 - 1
+    return -(F.logsigmoid(sign * logits) * is_kept).sum() / len(logits)
+
+
+class SigLip(Objective):
+    """The sigmoid objective with a learnt scale and a learnt bias on top of the comparison's scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.tensor(FIRST_BIAS))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set scale and bias to their start."""
+        self.log_scale.zero_()
+        self.bias.fill_(FIRST_BIAS)
+
+    def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
+        """Return the loss in nats for each response."""
+        return sigmoid_pair_loss(batch.scores * self.log_scale.exp() + self.bias, batch.group)
