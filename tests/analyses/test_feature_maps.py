@@ -63,13 +63,13 @@ def test_the_posterior_mean_is_that_of_a_gaussian_model_written_down_with_whole_
 
 
 def test_a_map_common_to_all_images_counts_for_nothing(decoded_scratch: Decoded) -> None:
-    before = analyse_feature_maps(decoded_scratch, SMALL).correlation
+    before = analyse_feature_maps(decoded_scratch, SMALL).to_dataset()["correlation"]
     towers = deepcopy(decoded_scratch.towers)
     pattern = torch.randn(towers.image_tower.map_shape, generator=torch.Generator().manual_seed(0))
     for tower in (towers.image_tower, towers.neural_tower):
         tower.register_forward_hook(lambda module, given, maps: maps + pattern)
 
-    after = analyse_feature_maps(replace(decoded_scratch, fitted=towers), SMALL).correlation
+    after = analyse_feature_maps(replace(decoded_scratch, fitted=towers), SMALL).to_dataset()["correlation"]
 
     # without centring both maps would hold the pattern, and all pairs correlate near 1; single precision otherwise
     np.testing.assert_allclose(after, before, atol=1e-4)

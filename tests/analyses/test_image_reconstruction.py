@@ -9,20 +9,22 @@ import torch
 from dina.analyses.decoded import Decoded
 from dina.analyses.feature_maps.image_reconstruction import (
     METHODS,
-    ImageReconstructionSettings,
-    analyse_image_reconstruction,
-)
-from dina.analyses.feature_maps.reconstructors import (
     ConvolutionalReconstruction,
     Examples,
+    ImageReconstructionSettings,
     LinearReconstruction,
+    analyse_image_reconstruction,
     coarse_pixels,
-    pixel_correlation,
 )
 from dina.checks import DataError
 from dina.data.pairs import Pairs
+from dina.statistics.correlation import correlate_rows
 
 QUICK = ImageReconstructionSettings(n_epochs=1, n_similarity=10)
+
+
+def pixel_correlation(first, second):
+    return correlate_rows(first.reshape(len(first), -1), second.reshape(len(second), -1))
 
 
 def draw(*shape, seed=0):
@@ -83,7 +85,7 @@ def test_images_are_rebuilt_from_responses_above_chance_and_better_from_their_ow
         for measure in ("pixel_correlation", "two_way"):
             assert found[f"{measure}_{method}"].value > found[f"{measure}_{method}"].null_high
     assert found["pixel_correlation_linear_from_image_map"].low > found["pixel_correlation_linear"].high
-    assert result.pixels.shape == (5, 24, 48)
+    assert result.to_dataset()["pixels"].shape == (5, 24, 48)
 
 
 def shuffled(pairs: Pairs, seed: int) -> Pairs:

@@ -52,7 +52,10 @@ def filters(n=3, side=16):
 def test_the_most_exciting_image_of_a_linear_neuron_is_its_filter() -> None:
     fields = torch.from_numpy(filters())
     found = excite(
-        lambda images: images[:, 0].flatten(1) @ fields.flatten(1).T, draw(3, 1, 16, 16), 0.3, n_steps=60, step=0.2, blur_px=0.0
+        lambda images: images[:, 0].flatten(1) @ fields.flatten(1).T,
+        draw(3, 1, 16, 16),
+        0.3,
+        MostExcitingImagesSettings(blur_px=0.0),
     )
     # steps of a tenth of the first remain at the end, and pixels are clipped at ±2
     assert correlate_rows(found.flatten(1).numpy(), fields.flatten(1).numpy()).min() > 0.95
@@ -68,7 +71,7 @@ def test_an_energy_neuron_is_excited_by_its_filters_in_any_phase() -> None:
     def energy(images):
         return (images[:, 0].flatten(1) @ pair.flatten(1).T).square().sum(1, keepdim=True)
 
-    found = excite(energy, draw(1, 1, 16, 16), 0.3, n_steps=60, step=0.2, blur_px=0.0)
+    found = excite(energy, draw(1, 1, 16, 16), 0.3, MostExcitingImagesSettings(blur_px=0.0))
     basis = torch.linalg.qr(pair.flatten(1).T).Q
     own = found.flatten(1)
     assert float((own @ basis).norm() / own.norm()) > 0.95
@@ -105,11 +108,11 @@ def test_two_models_agree_on_neurons_with_signal_and_not_on_shuffled_ones(rich: 
 
 
 def test_towers_from_scratch_have_most_exciting_images_too_and_the_seed_decides_them(decoded_scratch: Decoded) -> None:
-    first, again = (analyse_most_exciting_images(decoded_scratch, QUICK) for _ in range(2))
-    np.testing.assert_array_equal(first.exciting, again.exciting)
-    assert first.exciting.shape == (2, 5, 24, 48)
-    other = analyse_most_exciting_images(replace(decoded_scratch, seed=9), QUICK)
-    assert not np.allclose(first.exciting, other.exciting[: len(first.exciting)])
+    runs = [decoded_scratch, decoded_scratch, replace(decoded_scratch, seed=9)]
+    first, again, other = (analyse_most_exciting_images(run, QUICK).to_dataset()["exciting"].to_numpy() for run in runs)
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (2, 5, 24, 48)
+    assert not np.allclose(first, other)
 
 
 def test_what_is_shown_is_written_with_units_and_drawn(decoded: Decoded) -> None:

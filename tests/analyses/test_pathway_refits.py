@@ -7,7 +7,7 @@ import pytest
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import PairedResampling
-from dina.analyses.pathways.compute import PathwayRefitsResult, analyse_pathway_refits, fit_without_pathways
+from dina.analyses.pathways.compute import analyse_pathway_refits, describe_refits, fit_without_pathways
 from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -45,7 +45,7 @@ def test_two_equally_good_fits_lie_inside_the_null_of_their_difference() -> None
     for _ in range(n_sessions):
         right = generator.random((2, n)) < 0.6  # both find six of ten images, each its own
         tables = np.where(right[:, :, None], np.eye(n), np.roll(np.eye(n), 1, axis=1))
-        result = PathwayRefitsResult(("local",), tables, np.arange(n), draw)
+        result = describe_refits(("local",), tables, np.arange(n), draw)
         inside += not {finding.name: finding for finding in result.findings()}["top1_loss_local_alone"].beats_null
     # 95 % are; of 200, 190 with a standard deviation of 3, and few resamples and whole images blur the ends
     assert 180 <= inside <= 199

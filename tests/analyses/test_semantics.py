@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from dina.analyses import RULES
+from dina.analyses.analysis import PlainResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.semantics.category_models import categorise, fit_category_models
-from dina.analyses.semantics.compute import SemanticsResult, SemanticsSettings, analyse_semantics
+from dina.analyses.semantics.compute import SemanticsSettings, analyse_semantics
 from dina.analyses.verdict import judge
 from dina.data.pairs import learn_standardiser, make_pairs
 from dina.data.splits import group_near_identical, split_by_stimulus
@@ -42,7 +43,7 @@ def planted(fraction: float) -> dict[str, Finding]:
     return by_name(analyse_semantics(split(recording, 11), QUICK))
 
 
-def by_name(result: SemanticsResult) -> dict[str, Finding]:
+def by_name(result: PlainResult) -> dict[str, Finding]:
     return {finding.name: finding for finding in result.findings()}
 
 
@@ -101,11 +102,11 @@ IMAGES_ALONE = ("category_accuracy_low_level", "category_accuracy_luminance")
 
 
 @pytest.fixture(scope="module")
-def with_towers(decoded: Decoded) -> SemanticsResult:
+def with_towers(decoded: Decoded) -> PlainResult:
     return analyse_semantics(decoded, QUICK)
 
 
-def test_towers_are_asked_beside_the_decoders_and_everything_has_axes_units_and_json(with_towers: SemanticsResult) -> None:
+def test_towers_are_asked_beside_the_decoders_and_everything_has_axes_units_and_json(with_towers: PlainResult) -> None:
     dataset, findings = with_towers.to_dataset(), with_towers.findings()
 
     assert list(dataset["scored_by"].to_numpy()) == ["towers", "low_level", "joint"]
@@ -117,7 +118,7 @@ def test_towers_are_asked_beside_the_decoders_and_everything_has_axes_units_and_
     assert by_name(with_towers)["low_level_bits"].beats_null
 
 
-def test_equal_seeds_give_equal_findings(decoded: Decoded, with_towers: SemanticsResult) -> None:
+def test_equal_seeds_give_equal_findings(decoded: Decoded, with_towers: PlainResult) -> None:
     assert repr(analyse_semantics(decoded, QUICK).findings()) == repr(with_towers.findings())
 
 

@@ -67,7 +67,7 @@ def test_every_source_has_both_exponents_or_a_reason(decoded: Decoded) -> None:
     maps, bare = found["exponent_neural_maps"], found["exponent_untrained_neural_maps"]
     assert (maps.null_low, maps.null_high) == (bare.low, bare.high)
     # shares of the whole variance; the last component of centred rows is rounding
-    np.testing.assert_allclose(np.nansum(result.variance, axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(np.nansum(result.to_dataset()["variance"], axis=1), 1.0, rtol=1e-6)
 
 
 def test_the_null_of_learnt_towers_holds_several_draws_of_their_weights(decoded_scratch: Decoded) -> None:

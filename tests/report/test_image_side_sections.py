@@ -13,7 +13,7 @@ from dina.analyses.altered_gallery import first_places
 from dina.analyses.conditions.compute import ConditionsResult, MatchedConditions
 from dina.analyses.paired_resampling import PairedResampling, score_margins
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
-from dina.analyses.shape_texture.compute import ShapeTextureRefitResult, ShapeTextureResult
+from dina.analyses.shape_texture.compute import ShapeTextureResult, describe_refit
 from dina.analyses.spatial_frequency.compute import SpatialFrequencyRefitResult, SpatialFrequencyResult
 from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
 from dina.analyses.spatial_frequency.map_capacity import MapCapacityResult
@@ -61,7 +61,7 @@ def of_everything(signal: float, recording: Recording) -> dict[str, object]:
         "spatial_frequency_refit": SpatialFrequencyRefitResult(
             FREQUENCY, curves(signal).low_pass, tables([0])[0], 0.25, "cycles/degree", DRAW
         ),
-        "shape_texture_refit": ShapeTextureRefitResult(tables([signal])[0], many, DRAW),
+        "shape_texture_refit": describe_refit(tables([signal])[0], many, DRAW),
         "map_capacity": MapCapacityResult(
             ("4 × 16", "8 × 32", "16 × 64", "first"),
             np.array([(1, 4, 16), (1, 8, 32), (1, 16, 64), (1, 16, 64)]),

@@ -97,16 +97,17 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
 
 def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding: Decoded) -> None:
     result = result_of("occlusion", decoding)
-    figure = ANALYSES["occlusion"].draw(result.to_dataset(), result.findings()).figures[0].figure
+    dataset = result.to_dataset()
+    figure = ANALYSES["occlusion"].draw(dataset, result.findings()).figures[0].figure
     panels = [axes for axes in figure.axes if axes.images]
-    sweeps = panels[: len(result.sweeps)]
+    sweeps = panels[: dataset.sizes["sweep"]]
 
     assert len({axes.images[0].norm.vmax for axes in sweeps}) == 1
-    assert sweeps[0].images[0].norm.vmax == pytest.approx(max(np.abs(one.score_loss.mean(axis=0)).max() for one in result.losses))
+    assert sweeps[0].images[0].norm.vmax == pytest.approx(float(np.abs(dataset["score_loss"].mean("image")).max()))
     assert all(axes.images[0].colorbar.ax.get_ylabel() == "loss of score (nats)" for axes in sweeps)
     titles = " ".join(axes.get_title(loc="left") for axes in panels)
     assert "faded to blur" in titles
-    assert ("gain follows contrast" in titles) == ("contrast" in [sweep.name for sweep in result.sweeps])
+    assert ("gain follows contrast" in titles) == ("contrast" in dataset["sweep"].to_numpy())
 
 
 def test_maps_have_a_scale_with_its_unit_and_places_in_degrees(decoding: Decoded) -> None:

@@ -65,7 +65,7 @@ def choose_test_images(decoded: Decoded, most: int, purpose: str) -> Int[np.ndar
 
 def score_altered(queries: EncodedQueries, alterations: Mapping[str, Alter], words: str) -> dict[str, Scores]:
     """Score one gallery of altered images after the other with the fitted towers; ``words`` name the progress bar."""
-    shown = track(alterations.items(), words, total=len(alterations))
+    shown = track(alterations.items(), words)
     return {name: queries.score(alter(queries.images)) for name, alter in shown}
 
 
@@ -83,7 +83,7 @@ def refit_altered(
     DataError
         If the towers cannot be fitted on the altered images.
     """
-    shown = track(alterations.items(), words, total=len(alterations))
+    shown = track(alterations.items(), words)
     return np.stack([decoded.parts.get(name, partial(_refit, decoded, alter))["first"] for name, alter in shown])
 
 

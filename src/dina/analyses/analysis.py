@@ -16,8 +16,6 @@ from dina.statistics.finding import Finding
 if TYPE_CHECKING:
     from dina.figures.parts import Section
 
-GENERIC_PAGE = "dina.figures.finding_parts:findings_section"
-
 
 class AnalysisSettings(BaseModel):
     """What of an analysis ``dina interpret RUN ANALYSIS --set NAME=VALUE`` can change; frozen, and unknown names are refused."""
@@ -49,6 +47,22 @@ class DescribedResult:
         return self.statistics
 
 
+@dataclass(frozen=True, eq=False)
+class PlainResult:
+    """Arrays with named axes, and the findings made together with them."""
+
+    arrays: xr.Dataset
+    statistics: tuple[Finding, ...]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return all arrays with named axes and ``units``."""
+        return self.arrays
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the statistics, each with interval and null."""
+        return self.statistics
+
+
 @dataclass(frozen=True)
 class Analysis:
     """A row of the table of analyses.
@@ -63,8 +77,8 @@ class Analysis:
     question
         What it answers, one sentence.
     page
-        Its drawing function, as "module:function", which takes dataset and findings. By default the page shows the question and
-        a table of the findings.
+        Its drawing function in the file ``page.py`` beside ``compute``, by name; it takes dataset and findings. Without one the page
+        shows the question and a table of the findings.
     rules
         The claims that rest on it, by name.
     is_slow
@@ -78,7 +92,7 @@ class Analysis:
     compute: Callable[..., AnalysisResult]
     side: Side
     question: str
-    page: str = GENERIC_PAGE
+    page: str = ""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     is_slow: bool = False
     reads_others: bool = False
@@ -96,8 +110,10 @@ class Analysis:
 
     def draw(self, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> "Section":
         """Draw its section from arrays and findings alone; the drawing code is imported only now."""
-        module, function = self.page.split(":")
-        drawing: Callable[..., Section] = getattr(import_module(module), function)
-        if self.page == GENERIC_PAGE:
+        drawing: Callable[..., Section]
+        if not self.page:
+            drawing = import_module("dina.figures.finding_parts").findings_section
             return drawing(self.question, dataset, findings)
+        room = self.compute.__module__.rpartition(".")[0]
+        drawing = getattr(import_module(f"{room}.page"), self.page)
         return drawing(dataset, findings)

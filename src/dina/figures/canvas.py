@@ -63,8 +63,16 @@ def new_figure(width_mm: int | float, height_mm: int | float) -> Figure:
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
 
 
-def finish_axes(axes: Axes, grid: Literal["x", "y", "both"], *, has_named_rows: bool = False) -> None:
-    """Give axes their light grid lines; rows that have names need no tick and no line at the left."""
+def finish_axes(axes: Axes, grid: Literal["x", "y", "both"] | None, *, has_named_rows: bool = False) -> None:
+    """Give axes their light grid lines; rows that have names need no tick and no line at the left.
+
+    Without a grid only the image that is drawn is left: no ticks and no lines around it.
+    """
+    if grid is None:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        return
     axes.grid(axis=grid)
     axes.tick_params(length=2.5)
     if has_named_rows:
@@ -72,13 +80,13 @@ def finish_axes(axes: Axes, grid: Literal["x", "y", "both"], *, has_named_rows: 
         axes.spines["left"].set_visible(False)
 
 
-def write_plain_numbers(*axis: Axis) -> None:
+def write_plain_numbers(*axis: Axis, form: str = "g") -> None:
     """Write the major ticks of an x or y axis as plain numbers, and none of the minor ones: mathematical text is switched off.
 
     A logarithmic axis must be made so before.
     """
     for one in axis:
-        one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        one.set_major_formatter(FuncFormatter(lambda value, _: format(value, form)))
         one.set_minor_formatter(NullFormatter())
 
 

@@ -1,19 +1,16 @@
-"""Findings as dots and as a table, and similarities of matched over mismatched pairs, as several pages show them."""
+"""Findings as dots, as words and as a table, as several pages show them."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from dina.figures.canvas import finish_axes
 from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, number
+from dina.figures.words import DASH, from_to, interval, number, percent
 from dina.statistics.finding import Finding
-
-N_BINS = 30
 
 
 def draw_dots(
@@ -78,14 +75,6 @@ def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Fi
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)
 
 
-def draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], letter: str, label: str) -> None:
-    """Draw two histograms, each with its mean: similarities of matched pairs (on the diagonal) and of all others."""
-    matched, others = pairs.diagonal(), pairs[~np.eye(len(pairs), dtype=bool)]
-    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()) + 1e-9, N_BINS + 1)
-    for values, colour, words in ((others, "chance", "other images"), (matched, "dina", "its own image")):
-        share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
-        axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)
-        axes.axvline(float(values.mean()), color=COLOURS[colour][0], linewidth=1.2)
-    axes.set(xlabel=label, ylabel="pairs (%)", title=letter)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2, handlelength=1.2)
-    finish_axes(axes, "y")
+def write_percentages(one: Finding) -> tuple[str, str, str]:
+    """Write value, interval and null of a fraction as percentages."""
+    return percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)

@@ -12,13 +12,13 @@ from pydantic import Field
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.closed_readouts import ScoreChanges, Treatment
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.data.pairs import QueryKind
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.shapes import stimulus_coordinates
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
 from dina.statistics.rank_association import rank_correlation, roc_area, spearman_null, spearman_with_interval

@@ -2,13 +2,14 @@
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from dina.figures.canvas import in_style, new_figure
-from dina.figures.finding_parts import draw_matched_pairs, finding_table
+from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_parts import finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -35,6 +36,7 @@ MEASURES = {
 REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
 REBUILT_HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
 WIDTH_MM = 170
+N_BINS = 30
 
 
 def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -100,14 +102,13 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     pixels = dataset["pixels"].to_numpy()
     tall = float(np.clip(45.0 * pixels.shape[1] / pixels.shape[2], 12.0, 20.0)) * n_examples * n_shown
     figure = new_figure(WIDTH_MM, tall + 58)
-    parts = figure.add_gridspec(2, 1, height_ratios=[tall, 52])
-    above, below = (figure.add_subfigure(parts[part]) for part in range(2))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[tall, 52]).flat
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
     degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
     extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
     for axes in panels.flat:
-        _clear(axes)
+        finish_axes(axes, None)
     for example in range(n_examples):
         for place, name in enumerate(shown):
             row = panels[example * n_shown + place]
@@ -130,8 +131,8 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     for panel, heading in zip(panels[0], HEADINGS, strict=True):
         panel.set_title(heading)
     left, right = below.subplots(1, 2)
-    draw_matched_pairs(left, dataset["correlation"].to_numpy(), "a", "correlation of maps")
-    draw_matched_pairs(right, dataset["similarity"].to_numpy(), "b", "structural similarity (SSIM)")
+    _draw_matched_pairs(left, dataset["correlation"].to_numpy(), "a", "correlation of maps")
+    _draw_matched_pairs(right, dataset["similarity"].to_numpy(), "b", "structural similarity (SSIM)")
     return figure
 
 
@@ -142,19 +143,18 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     n_examples = len(pixels)
     tall = min(24.0, 0.9 * WIDTH_MM / 4 * pixels.shape[1] / pixels.shape[2])
     figure = new_figure(WIDTH_MM, (tall + 2) * n_examples + 62)
-    parts = figure.add_gridspec(2, 1, height_ratios=[(tall + 2) * n_examples + 8, 54])
-    above, below = (figure.add_subfigure(parts[part]) for part in range(2))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[(tall + 2) * n_examples + 8, 54]).flat
     panels = above.subplots(n_examples, 4, squeeze=False)
     for example, row in enumerate(panels):
         for axes, image in zip(row, [pixels[example], *rebuilt[:, example]], strict=True):
-            _clear(axes)
+            finish_axes(axes, None)
             _draw_image(axes, image)
         _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}")
     for axes, heading in zip(panels[0], REBUILT_HEADINGS, strict=True):
         axes.set_title(heading)
     left, right = below.subplots(1, 2)
-    draw_matched_pairs(left, dataset["correlation"].to_numpy()[0], "a", "correlation of pixels, linear")
-    draw_matched_pairs(right, dataset["similarity"].to_numpy()[0], "b", "structural similarity (SSIM), linear")
+    _draw_matched_pairs(left, dataset["correlation"].to_numpy()[0], "a", "correlation of pixels, linear")
+    _draw_matched_pairs(right, dataset["similarity"].to_numpy()[0], "b", "structural similarity (SSIM), linear")
     return figure
 
 
@@ -180,7 +180,14 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     bar.ax.set_ylabel(f"{name}\n(SD)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 
-def _clear(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+def _draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], letter: str, label: str) -> None:
+    """Draw two histograms, each with its mean: similarities of matched pairs (on the diagonal) and of all others."""
+    matched, others = pairs.diagonal(), pairs[~np.eye(len(pairs), dtype=bool)]
+    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()) + 1e-9, N_BINS + 1)
+    for values, colour, words in ((others, "chance", "other images"), (matched, "dina", "its own image")):
+        share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
+        axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)
+        axes.axvline(float(values.mean()), color=COLOURS[colour][0], linewidth=1.2)
+    axes.set(xlabel=label, ylabel="pairs (%)", title=letter)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2, handlelength=1.2)
+    finish_axes(axes, "y")

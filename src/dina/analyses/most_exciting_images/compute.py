@@ -1,21 +1,19 @@
 """The image that excites a neuron most according to an encoding model, and whether a second model agrees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_axes import place_coordinates
 from dina.analyses.neuron_strength import measure_strength
 from dina.checks import DataError
 from dina.data.pairs import Pairs
@@ -23,6 +21,7 @@ from dina.models.encoding import EncodingModel, Windows
 from dina.models.local_ridge import LocalWeights
 from dina.models.towers.tower import ImageTower
 from dina.randomness import generator_for
+from dina.shapes import place_coordinates
 from dina.statistics.correlation import correlate_all_rows, correlate_columns
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
@@ -70,62 +69,18 @@ class MostExcitingImagesSettings(AnalysisSettings):
 DEFAULTS = MostExcitingImagesSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class MostExcitingImagesResult:
-    """Most exciting images of some neurons, in units of contrast, from two models that share no image.
-
-    ``agreement`` correlates, over pixels, the first model's image of one neuron with the second model's image of another.
-    ``beaten`` is the share of test images, brought to the same contrast, that the second model rates below the first model's
-    image: for a neuron (first axis), the image made for another (second axis).
-    """
-
-    neurons: Int[np.ndarray, "neuron"]
-    exciting: Float32[np.ndarray, "2 neuron height width"]
-    best_natural: Float32[
-        np.ndarray, "neuron height width"
-    ]  # training image that the first model rates highest, at the same contrast
-    agreement: Float[np.ndarray, "neuron other_neuron"]
-    beaten: Float[np.ndarray, "neuron other_neuron"]
-    test_correlation: Float[np.ndarray, "neuron"]  # of the first model's prediction with the averaged response over test images
-    contrast: float  # root mean square of all images
-    seed: int  # of bootstrap and permutations
-    n_resamples: int
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return the images, and how far the two models agree."""
-        where = ("neuron", "height", "width")
-        variables = {
-            "exciting": (("model", *where), self.exciting, {"units": "contrast"}),
-            "best_natural": (where, self.best_natural, {"units": "contrast"}),
-            "agreement": (("neuron", "other_neuron"), self.agreement, {"units": "1"}),
-            "beaten": (("neuron", "other_neuron"), self.beaten, {"units": "1"}),
-            "test_correlation": (("neuron",), self.test_correlation, {"units": "1"}),
-            "neuron_index": (("neuron",), self.neurons, {"units": "1", "long_name": "position in the recording"}),
-        }
-        coordinates = {"model": ["first half", "second half"], **place_coordinates(self.best_natural.shape[1:])}
-        return xr.Dataset(variables, coordinates, {"contrast": self.contrast})
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return agreement of the two models' images, and the share of test images that they beat.
-
-        Both are means over neurons, with bootstrap intervals over neurons and the same with neurons permuted.
-        """
-        n, found = len(self.neurons), []
-        for name, pairs in (("mei_agreement", self.agreement), ("mei_beats_images", self.beaten)):
-            same = pairs.diagonal()
-            counts = resample_counts(n, self.n_resamples, generator_for(self.seed, f"bootstrap {name}"))
-            order = generator_for(self.seed, f"neurons {name}").permuted(np.tile(np.arange(n), (self.n_resamples, 1)), axis=1)
-            null = pairs[np.arange(n), order].mean(axis=1)
-            found.append(Finding.from_draws(name, float(same.mean()), "1", n, counts @ same / n, null, NULL))
-        return tuple(found)
-
-
-def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesSettings = DEFAULTS) -> MostExcitingImagesResult:
+def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesSettings = DEFAULTS) -> PlainResult:
     """Make most exciting images of the best-predicted neurons, with two encoding models on disjoint training images.
 
     An encoding model is a ridge regression from the image tower's map to the neuron, around its field where the map has
     places. An image is made with one model and rated by the other, which was fitted on other images: an image that only
     exploits errors of the first model does not excite the second one. No animal has seen these images.
+
+    ``agreement`` correlates, over pixels, the first model's image of one neuron with the second model's image of another.
+    ``beaten`` is the share of test images, brought to the same contrast, that the second model rates below the first model's
+    image: for a neuron (first axis), the image made for another (second axis). ``test_correlation`` is that of the first model's
+    prediction with the averaged response over test images. Findings are ``mei_agreement`` and ``mei_beats_images``: the means of
+    the first two over neurons, with bootstrap intervals over neurons and the same with neurons permuted.
 
     Raises
     ------
@@ -164,51 +119,50 @@ def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesS
     by_second = _rate(models[1], exciting[0].cpu(), decoded)
     flat = [images.flatten(1).cpu().numpy() for images in exciting]
     predicted = _rate(models[0], torch.from_numpy(test.images), decoded)
-    return MostExcitingImagesResult(
-        neurons=neurons,
-        exciting=torch.stack(exciting).mean(2).cpu().numpy(),
-        best_natural=natural[torch.from_numpy(best)].mean(1).numpy(),
-        agreement=np.nan_to_num(correlate_all_rows(flat[0], flat[1])),
-        beaten=(rated[:, :, None] < by_second.T[None]).mean(axis=0),
-        test_correlation=np.nan_to_num(correlate_columns(predicted, test.averaged()[:, neurons].astype(np.float64))),
-        contrast=contrast,
-        seed=decoded.seed,
-        n_resamples=decoded.n_resamples,
-    )
+    agreement = np.nan_to_num(correlate_all_rows(flat[0], flat[1]))
+    beaten = (rated[:, :, None] < by_second.T[None]).mean(axis=0)
+    correlation = np.nan_to_num(correlate_columns(predicted, test.averaged()[:, neurons].astype(np.float64)))
+    where, pairs = ("neuron", "height", "width"), ("neuron", "other_neuron")
+    variables = {
+        "exciting": (("model", *where), torch.stack(exciting).mean(2).cpu().numpy(), {"units": "contrast"}),
+        "best_natural": (where, natural[torch.from_numpy(best)].mean(1).numpy(), {"units": "contrast"}),
+        "agreement": (pairs, agreement, {"units": "1"}),
+        "beaten": (pairs, beaten, {"units": "1"}),
+        "test_correlation": (("neuron",), correlation, {"units": "1"}),
+        "neuron_index": (("neuron",), neurons, {"units": "1", "long_name": "position in the recording"}),
+    }
+    coordinates = {"model": ["first half", "second half"], **place_coordinates(test.images.shape[2:])}
+    findings = (_over_neurons("mei_agreement", agreement, decoded), _over_neurons("mei_beats_images", beaten, decoded))
+    return PlainResult(xr.Dataset(variables, coordinates, {"contrast": contrast}), findings)
+
+
+def _over_neurons(name: str, pairs: Float[np.ndarray, "neuron other_neuron"], decoded: Decoded) -> Finding:
+    """Return the mean over neurons (on the diagonal), with its interval, beside that of pairs of different neurons."""
+    n, same, n_resamples = len(pairs), pairs.diagonal(), decoded.n_resamples
+    counts = resample_counts(n, n_resamples, generator_for(decoded.seed, f"bootstrap {name}"))
+    order = generator_for(decoded.seed, f"neurons {name}").permuted(np.tile(np.arange(n), (n_resamples, 1)), axis=1)
+    null = pairs[np.arange(n), order].mean(axis=1)
+    return Finding.from_draws(name, float(same.mean()), "1", n, counts @ same / n, null, NULL)
 
 
 def excite(
-    drive: Drive, start: Float[Tensor, "neuron channel height width"], contrast: float, n_steps: int, step: float, blur_px: float
+    drive: Drive, start: Float[Tensor, "neuron channel height width"], contrast: float, settings: MostExcitingImagesSettings
 ) -> Float[Tensor, "neuron channel height width"]:
-    """Change the n-th image step by step, so that the n-th neuron responds more and more strongly.
+    """Change the n-th image, which begins at ``start``, step by step, so that the n-th neuron responds more and more strongly.
 
-    Parameters
-    ----------
-    drive
-        The model neurons.
-    start
-        Images to begin from, one for each neuron.
-    contrast
-        Root mean square of every image about its mean of 0, at every step.
-    n_steps
-        Number of steps.
-    step
-        Length of each step, as a fraction of the length of the image; it falls linearly to a tenth.
-    blur_px
-        Standard deviation of the Gaussian by which gradients are blurred, against fine noise; 0 for none.
-
-    References
-    ----------
-    Walker et al. (2019), Nat. Neurosci. 22:2060. https://doi.org/10.1038/s41593-019-0517-x
+    At every step each image has the root mean square ``contrast`` about its mean of 0. The length of the steps falls linearly to a
+    tenth. Gradients are blurred by a Gaussian against fine noise.
     """
     images = at_contrast(start, contrast)
-    for number in range(n_steps):
+    for number in range(settings.n_steps):
         seen = images.detach().requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(drive(seen).diagonal().sum(), seen)
-        gradient = blur(torch.nan_to_num(gradient), blur_px)
+        gradient = blur(torch.nan_to_num(gradient), settings.blur_px)
         length = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
-        size = step * (1 - 0.9 * number / max(1, n_steps - 1)) * images.flatten(1).norm(dim=1)[:, None, None, None]
+        size = (
+            settings.step * (1 - 0.9 * number / max(1, settings.n_steps - 1)) * images.flatten(1).norm(dim=1)[:, None, None, None]
+        )
         images = at_contrast(images + size * gradient / length, contrast)
     return images.detach()
 
@@ -246,8 +200,7 @@ def blur(images: Float[Tensor, "image channel height width"], deviation: float) 
 
 
 def _make_images(model: Drive, begin: Tensor, contrast: float, settings: MostExcitingImagesSettings) -> dict[str, np.ndarray]:
-    made = excite(model, begin, contrast, settings.n_steps, settings.step, settings.blur_px)
-    return {"images": made.cpu().numpy()}
+    return {"images": excite(model, begin, contrast, settings).cpu().numpy()}
 
 
 @torch.no_grad()

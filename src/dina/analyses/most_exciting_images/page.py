@@ -60,15 +60,12 @@ def draw_most_exciting_images(dataset: xr.Dataset) -> Figure:
     tall = min(24.0, 0.9 * WIDTH_MM / 3 * natural.shape[1] / natural.shape[2])
     above_mm = (tall + 2) * n_neurons + 8
     figure = new_figure(WIDTH_MM, above_mm + BELOW_MM)
-    parts = figure.add_gridspec(2, 1, height_ratios=[above_mm, BELOW_MM])
-    above, below = (figure.add_subfigure(parts[part]) for part in range(2))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[above_mm, BELOW_MM]).flat
     panels = above.subplots(n_neurons, 3, squeeze=False)
     limit = 2.5 * float(dataset.attrs["contrast"])
     for neuron, row in enumerate(panels):
         for axes, image in zip(row, (exciting[0, neuron], exciting[1, neuron], natural[neuron]), strict=True):
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            finish_axes(axes, None)
             axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit, aspect="equal")
         label = f"neuron {int(dataset['neuron_index'][neuron])}\nr = {float(dataset['test_correlation'][neuron]):.2f}"
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=3, fontsize=7)

@@ -10,13 +10,13 @@ from jaxtyping import Float, Int
 
 from dina.analyses.analysis import DescribedResult
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.neuron_readout import margin_units
 from dina.analyses.neuron_strength import measure_strength
 from dina.analyses.query_trials import mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.models.receptive_fields import WELL_FITTED, FieldProfiles, fit_field_profiles
 from dina.randomness import generator_for
+from dina.shapes import stimulus_coordinates
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import spearman_with_interval
 from dina.statistics.resampling import resample_counts

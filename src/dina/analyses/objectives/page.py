@@ -134,9 +134,7 @@ def _draw_objectives(findings: Found) -> Figure:
             axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
         axes.set_xlabel(label)
         axes.locator_params(axis="x", nbins=4)
-        finish_axes(axes, "x")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+        finish_axes(axes, "x", has_named_rows=True)
     some[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     some[0].set_ylim(len(names) - 0.4, -0.6)
     return figure

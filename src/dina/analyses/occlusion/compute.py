@@ -2,30 +2,29 @@
 
 from dataclasses import dataclass
 from math import nextafter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 from pydantic import Field
 from scipy.stats import rankdata
+from torch import Tensor
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
+from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
-from dina.analyses.occlusion.occlusion_losses import (
-    Coverage,
-    Losses,
-    OcclusionLosses,
-    Place,
-    cover_windows,
-    mean_training_map,
-    measure_losses,
-)
-from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, place_windows
+from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, occlude_image_by_image, place_windows
+from dina.analyses.separable_fields import SeparableFields
 from dina.analyses.untrained import NOT_LEARNT, draw_untrained, is_image_map_learnt
 from dina.analyses.untrained import NULL as UNTRAINED
 from dina.checks import DataError
-from dina.data.pairs import make_task
+from dina.data.pairs import RetrievalTask, make_task
+from dina.models.field_centres import estimate_centres
+from dina.models.noise import LowRankNoise
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
@@ -38,6 +37,162 @@ from dina.statistics.sparseness import (
     mean_squares,
     resample_participation,
 )
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.presets.scratch import reliability_weights
+
+N_FOR_EXPECTED_LOSS = 24
+N_FOR_CENTRES = 500
+SMOOTHING = 1.0  # places, as in the estimate of centres
+
+Losses = Float[np.ndarray, "image row column"]
+Place = Float[np.ndarray, "row column"]
+
+
+class _SweepLosses(NamedTuple):
+    """Change of the map (squared distance to the whole image's map over that map's squared norm), loss of score and gain of log rank.
+
+    Scores and ranks are for the response to the whole image, in nats, whole image less occluded one (ranks: the reverse).
+    """
+
+    map_change: Losses
+    score_loss: Losses
+    log_rank_loss: Losses
+
+
+class _Coverage(NamedTuple):
+    """How much the population tells about what each window hides, how it was estimated (in words), and its unit."""
+
+    value: Place
+    words: str
+    units: str
+
+
+def measure_losses(
+    towers: AlignedTowers,
+    task: RetrievalTask,
+    chosen: Int[np.ndarray, "image"],
+    sweep: Sweep,
+    mean_map: Float[np.ndarray, "channel map_height map_width"],
+) -> _SweepLosses:
+    """Measure change of the map, loss of score and gain of log rank for every image in ``chosen`` and every window.
+
+    All other gallery images are the distractors. Norms of maps are taken about ``mean_map``, the mean over training images.
+    """
+    n_channels = len(channel_names(towers.image_tower))
+    images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
+    neural = torch.from_numpy(towers.encode_responses(task.queries.responses[chosen])).to(towers.device)
+    presentations = torch.from_numpy(np.asarray(task.queries.n_presentations[chosen], dtype=np.float32)).to(towers.device)
+    if GaborOcclusion.applies(towers):
+        found = GaborOcclusion(towers, images, neural).occlude(sweep)
+    else:
+        found = occlude_image_by_image(towers, images, neural, presentations, sweep)
+    gallery = towers.encode_images(task.gallery.images)
+    norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
+    with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank
+        compared = towers.comparison(neural, torch.from_numpy(gallery).to(towers.device), presentations)
+    scores = compared.double().cpu().numpy()
+    whole = scores[np.arange(len(chosen)), chosen]
+    log_rank = _log_ranks(found.score, scores, chosen) - _log_ranks(whole[:, None, None], scores, chosen)
+    change = np.divide(found.map_distance, norm, out=np.zeros_like(found.map_distance), where=norm > 0)
+    return _SweepLosses(change, whole[:, None, None] - found.score, log_rank)
+
+
+def cover_windows(decoded: Decoded, sweep: Sweep) -> _Coverage:
+    r"""Estimate how much the neurons tell about what each window hides, from training images alone.
+
+    Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
+    24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
+    away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
+    window takes together count together: the sum of what each tells alone follows losses less well. For other towers it is
+    `estimate_coverage` under the squared window.
+    """
+    towers = decoded.towers
+    neural = towers.neural_tower
+    if not GaborOcclusion.applies(towers) or not isinstance(neural, ProjectiveFields):
+        places, words = estimate_coverage(decoded)
+        return _Coverage(_under_windows(places, sweep, decoded.train.images.shape[2:]), words, "arbitrary")
+    chosen = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)[:N_FOR_EXPECTED_LOSS]
+    images = torch.from_numpy(decoded.train.images[np.sort(chosen)]).to(towers.device)
+    with torch.inference_mode():
+        maps = towers.image_tower(images)
+        evidence = neural(neural.predict(maps))  # of the expected response: the loss is then the expected loss
+        whole = towers.comparison(evidence, maps, images.new_ones(len(images))).diagonal()
+    found = GaborOcclusion(towers, images, evidence).occlude(sweep)
+    loss = whole.double().cpu().numpy()[:, None, None] - found.score
+    return _Coverage(loss.mean(axis=0).clip(0), "loss that the receptive fields predict, mean over training images", "nats")
+
+
+def _mean_training_map(decoded: Decoded, towers: AlignedTowers, n_images: int = 200) -> Float32[np.ndarray, "..."]:
+    """Return the mean map of some training images; Gabor channels are deviations from it already."""
+    tower = towers.image_tower
+    if isinstance(tower, GaborEnergy):
+        return np.zeros(tower.map_shape, dtype=np.float32)
+    return np.asarray(towers.encode_images(decoded.train.images[:n_images]).mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+
+def _log_ranks(score: Losses, scores: Float[np.ndarray, "image gallery"], chosen: Int[np.ndarray, "image"]) -> Losses:
+    """Return the logarithm of the mid-rank that each image would have with these scores among the other candidates."""
+    ranks = np.empty(score.shape)
+    for image, position in enumerate(chosen):
+        others = np.sort(np.delete(scores[image], position))
+        not_above = np.searchsorted(others, score[image], side="right")
+        n_tied = not_above - np.searchsorted(others, score[image], side="left")
+        ranks[image] = 1 + len(others) - not_above + n_tied / 2
+    return np.asarray(np.log(ranks))
+
+
+def _under_windows(coverage: Float[np.ndarray, "map_height map_width"], sweep: Sweep, size: tuple[int, int]) -> Place:
+    """Return the coverage of what each window hides: squared weights, as information about what is hidden is quadratic."""
+    along = []
+    for centres, n_pixels, n_places in zip((sweep.rows, sweep.columns), size, coverage.shape, strict=True):
+        pixel = ((np.arange(n_places) + 0.5) * n_pixels / n_places - 0.5).round().astype(int)
+        along.append(np.stack([sweep.weights(centre, n_pixels)[pixel] ** 2 for centre in centres]))
+    return np.asarray(along[0] @ coverage @ along[1].T)
+
+
+def estimate_coverage(decoded: Decoded) -> tuple[Float[np.ndarray, "map_height map_width"], str]:
+    r"""Estimate how much the neurons tell about each place of the map, from training images alone; say in words how.
+
+    For projective fields it is the Fisher information that a response has about the channels at a place,
+    :math:`\sum_c w_c^\top \Sigma^{-1} w_c`, with :math:`w_c` how much channel :math:`c` there drives each neuron: strong
+    and reliable neurons count more, and neurons that share their noise count less. For other towers it is the density
+    of the centres estimated from training images, each neuron weighted by its signal-to-noise ratio.
+    """
+    neural, image = decoded.towers.neural_tower, decoded.towers.image_tower
+    if isinstance(neural, ProjectiveFields):
+        gain = image.gain if isinstance(image, GaborEnergy) else torch.ones(len(channel_names(image)))
+        return _information(neural, gain), "Fisher information of the response about the channels at each place"
+    order = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)
+    chosen = np.sort(order[:N_FOR_CENTRES])
+    maps = torch.from_numpy(decoded.towers.encode_images(decoded.train.images[chosen]))
+    centre = estimate_centres(maps, torch.from_numpy(decoded.train.averaged()[chosen])).numpy()
+    weight = reliability_weights(decoded.train).astype(np.float64) ** 2
+    down, across = (
+        np.exp(-0.5 * ((np.arange(extent)[:, None] - centre[:, axis]) / SMOOTHING) ** 2)
+        for axis, extent in enumerate(maps.shape[2:])
+    )
+    return (down * weight) @ across.T, "density of estimated field centres, weighted by signal-to-noise ratio"
+
+
+@torch.no_grad()
+def _information(tower: ProjectiveFields, channel_gain: Tensor) -> Float[np.ndarray, "map_height map_width"]:
+    """Return the Fisher information at each place, summed over the channels of structure, each in its own unit."""
+    fields = SeparableFields(tower)
+    n_channels, height, width = len(channel_gain), *tower.map_shape[1:]
+    noise = LowRankNoise(tower.private, tower.loadings)
+    neuron_gain = tower.log_gain.exp()
+    single = torch.diag(channel_gain)[:, :, None, None]  # as many maps as channels, each with one channel at one place
+    result = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            drive = fields.predict(single, slice(0, n_channels), (row, column))
+            reached = torch.where(drive.abs().amax(0) > 0)[0]
+            if not len(reached):
+                continue
+            drive = drive[:, reached]
+            result[row, column] = float(noise.total_product(drive * neuron_gain[reached], drive, reached))
+    return result.clip(0)
+
 
 MAIN = "medium"
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
@@ -179,98 +334,17 @@ class OcclusionSpread:
         return np.concatenate([resample_participation(row, np.ones(row.shape[1]), counts.astype(float)) for row in rows])
 
 
-@dataclass(frozen=True, eq=False)
-class OcclusionResult:
-    """What hiding each place does to maps and scores, for several windows; findings are of the window "medium" unless named otherwise.
-
-    ``coverage`` is that under a medium window. ``untrained`` holds the losses of untrained towers under ``untrained_sweep``, a
-    coarser sweep of the medium window; it is empty where they would be no control. ``no_null`` says, by finding, why it has no null.
-    ``size`` is the height and width of the image in pixels.
-    """
-
-    sweeps: tuple[Sweep, ...]
-    losses: tuple[OcclusionLosses, ...]
-    coverage: Coverage
-    untrained: tuple[OcclusionLosses, ...]
-    untrained_sweep: Sweep
-    no_null: dict[str, str]
-    stimulus_id: Int[np.ndarray, "image"]
-    deg_per_pixel: float | None
-    size: tuple[int, int]
-    seed: int
-    n_resamples: int
-
-    @property
-    def spread(self) -> OcclusionSpread:
-        """The statistics of how losses are spread over the image."""
-        return OcclusionSpread(self.coverage.value, self.seed, self.n_resamples)
-
-    @property
-    def main(self) -> OcclusionLosses:
-        """The losses under the medium window."""
-        return self.losses[[sweep.name for sweep in self.sweeps].index(MAIN)]
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return the losses of every image under every window, the coverage, and the loss divided by coverage."""
-        units = dict(zip(OcclusionLosses._fields, ("1", "nats", "nats"), strict=True))
-        variables: dict[str, Any] = {
-            name: (("sweep", "image", "row", "column"), np.stack([getattr(one, name) for one in self.losses]), {"units": unit})
-            for name, unit in units.items()
-        }
-        covered = {"units": self.coverage.units, "long_name": self.coverage.words}
-        divided = self.spread.divided(self.main.score_loss.mean(axis=0))
-        variables |= {
-            "coverage": (("row", "column"), self.coverage.value, covered),
-            "score_loss_by_coverage": (("row", "column"), divided, {"units": "1" if covered["units"] == "nats" else "arbitrary"}),
-            "stimulus_id": (("image",), self.stimulus_id, {"units": "1"}),
-            "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in self.sweeps]), {"units": "pixel"}),
-            "fill": (("sweep",), np.array([sweep.fill for sweep in self.sweeps], dtype=object), {}),
-        }
-        places = {"row": self.sweeps[0].rows, "column": self.sweeps[0].columns}
-        if self.untrained:
-            for name in ("map_change", "score_loss"):
-                values = np.stack([getattr(one, name) for one in self.untrained])
-                variables[f"untrained_{name}"] = (
-                    ("draw", "image", "coarse_row", "coarse_column"),
-                    values,
-                    {"units": units[name]},
-                )
-            places |= {"coarse_row": self.untrained_sweep.rows, "coarse_column": self.untrained_sweep.columns}
-        coordinates: dict[str, Any] = {"sweep": [sweep.name for sweep in self.sweeps]}
-        coordinates |= {name: (name, np.array(centres), {"units": "pixel"}) for name, centres in places.items()}
-        scale = {} if self.deg_per_pixel is None else {"deg_per_pixel": self.deg_per_pixel}
-        return xr.Dataset(variables, coordinates, {"height": self.size[0], "width": self.size[1], **scale})
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return how widely losses are spread, with and without coverage, beside untrained towers."""
-        spread, main = self.spread, self.main
-        score, change = (
-            np.stack([getattr(one, name) for one in self.untrained]) if self.untrained else None
-            for name in ("score_loss", "map_change")
-        )
-        return (
-            spread.participation("participation_score", main.score_loss, score, self.no_null.get("participation_score", "")),
-            spread.participation("participation_map", main.map_change, change, self.no_null.get("participation_map", "")),
-            spread.of_coverage(len(main.score_loss)),
-            *spread.over_covered_places(main.score_loss),
-            spread.correlation(main.score_loss),
-            spread.mean("score_loss", main.score_loss, "nats"),
-            spread.mean("log_rank_loss", main.log_rank_loss, "nats"),
-            *(
-                spread.participation(f"participation_score_{sweep.name}", one.score_loss)
-                for sweep, one in zip(self.sweeps, self.losses, strict=True)
-                if sweep.name != MAIN
-            ),
-        )
-
-
-def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionSettings()) -> OcclusionResult:
+def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionSettings()) -> PlainResult:
     """Hide a sample of the test images place by place, and measure what becomes of their maps and scores.
 
     The query stays the response to the whole image, and so do the distractors; only the right image in the gallery is
     occluded. A window also lowers the contrast of the whole image, and a tower whose gain follows that contrast then changes
     everywhere. The gain is therefore held at that of the whole image, except in one sweep, "contrast", which shows the
     difference. Coverage is estimated from the towers and training images alone.
+
+    The dataset holds the losses of every image under every window, the coverage under a medium window, and the loss divided by
+    it; losses of untrained towers, under a coarser sweep, are left out where they would be no control. Findings say how widely losses
+    are spread, with and without coverage, beside untrained towers; they are of the medium window unless named otherwise.
 
     Raises
     ------
@@ -291,22 +365,53 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
     if GaborOcclusion.applies(towers):
         sweeps.append(Sweep("contrast", deviation, "mean", *centres, is_contrast_held=False))
         no_null["participation_score"] = NO_LOSS
-    mean_map = mean_training_map(decoded, towers)
-    losses = [measure_losses(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")]
+    mean_map = _mean_training_map(decoded, towers)
+    losses = {sweep.name: measure_losses(towers, task, chosen, sweep, mean_map) for sweep in track(sweeps, "Occluding images")}
+    coverage = cover_windows(decoded, sweeps[list(losses).index(MAIN)])
     wide = Sweep(MAIN, deviation, "mean", *place_windows(size, COARSER * spacing))
     bare = draw_untrained(towers, decoded.seed, 0 if len(no_null) == 2 else settings.n_untrained)
-    return OcclusionResult(
-        sweeps=tuple(sweeps),
-        losses=tuple(losses),
-        coverage=cover_windows(decoded, next(sweep for sweep in sweeps if sweep.name == MAIN)),
-        untrained=tuple(measure_losses(one, task, chosen, wide, mean_training_map(decoded, one)) for one in bare),
-        untrained_sweep=wide,
-        no_null=no_null,
-        stimulus_id=test.stimulus_id[chosen],
-        deg_per_pixel=decoded.recording.deg_per_pixel,
-        size=size,
-        seed=decoded.seed,
-        n_resamples=decoded.n_resamples,
+    untrained = [measure_losses(one, task, chosen, wide, _mean_training_map(decoded, one)) for one in bare]
+    controls = {name: np.stack([getattr(one, name) for one in untrained]) for name in ("map_change", "score_loss") if untrained}
+    spread = OcclusionSpread(coverage.value, decoded.seed, decoded.n_resamples)
+    findings = _describe(spread, losses, controls, no_null)
+    where, units = ("sweep", "image", "row", "column"), {"map_change": "1", "score_loss": "nats", "log_rank_loss": "nats"}
+    variables: dict[str, Any] = {
+        name: (where, np.stack([getattr(one, name) for one in losses.values()]), {"units": unit}) for name, unit in units.items()
+    }
+    of_quotient = {"units": "1" if coverage.units == "nats" else "arbitrary"}
+    variables |= {
+        "coverage": (("row", "column"), coverage.value, {"units": coverage.units, "long_name": coverage.words}),
+        "score_loss_by_coverage": (("row", "column"), spread.divided(losses[MAIN].score_loss.mean(axis=0)), of_quotient),
+        "stimulus_id": (("image",), test.stimulus_id[chosen], {"units": "1"}),
+        "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in sweeps]), {"units": "pixel"}),
+        "fill": (("sweep",), np.array([sweep.fill for sweep in sweeps], dtype=object), {}),
+    }
+    places = {"row": centres[0], "column": centres[1]}
+    if controls:
+        where = ("draw", "image", "coarse_row", "coarse_column")
+        variables |= {f"untrained_{name}": (where, values, {"units": units[name]}) for name, values in controls.items()}
+        places |= {"coarse_row": wide.rows, "coarse_column": wide.columns}
+    coordinates: dict[str, Any] = {"sweep": list(losses)}
+    coordinates |= {name: (name, np.array(along), {"units": "pixel"}) for name, along in places.items()}
+    degrees = decoded.recording.deg_per_pixel
+    scale = {} if degrees is None else {"deg_per_pixel": degrees}
+    return PlainResult(xr.Dataset(variables, coordinates, {"height": size[0], "width": size[1], **scale}), findings)
+
+
+def _describe(
+    spread: OcclusionSpread, losses: dict[str, _SweepLosses], controls: dict[str, np.ndarray], no_null: dict[str, str]
+) -> tuple[Finding, ...]:
+    main, found = losses[MAIN], []
+    for name, measure in (("participation_score", "score_loss"), ("participation_map", "map_change")):
+        found.append(spread.participation(name, getattr(main, measure), controls.get(measure), no_null.get(name, "")))
+    return (
+        *found,
+        spread.of_coverage(len(main.score_loss)),
+        *spread.over_covered_places(main.score_loss),
+        spread.correlation(main.score_loss),
+        spread.mean("score_loss", main.score_loss, "nats"),
+        spread.mean("log_rank_loss", main.log_rank_loss, "nats"),
+        *(spread.participation(f"participation_score_{name}", one.score_loss) for name, one in losses.items() if name != MAIN),
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dina.analyses.altered_gallery import first_places
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling
@@ -29,17 +29,14 @@ from dina.checks import DataError
 from dina.data.pairs import make_task
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.two_pathway import TwoPathway
-from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import ImageTower
 from dina.progress import track
 from dina.statistics.finding import Finding
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
-from dina.training.comparison import LikelihoodComparison
 from dina.training.fit import fit_towers
 from dina.training.presets import PRESETS, RecordingShape, build_towers
 from dina.training.presets.default import DefaultSettings
-from dina.training.start import start_at_encoding_models
 
 
 class PathwayMaskingSettings(AnalysisSettings):
@@ -57,66 +54,16 @@ class PathwayMaskingSettings(AnalysisSettings):
     n_random: int = Field(100, ge=20)
 
 
-@dataclass(frozen=True, eq=False)
-class PathwayMaskingResult:
-    """What masking each part of the image tower does to maps and to retrieval.
-
-    ``parts`` are named, the pathways first; ``family`` is "pathway", "scale", "orientation", "kind" or "channel"; ``n_parts`` counts
-    the channels or features of each. ``effects`` holds the measures in `UNITS` for each part, ``alone`` the top-1 accuracy with one
-    pathway kept, ``shares`` the share of each pathway in the top-1 accuracy above that with all masked. Maps of ``n_similarity``
-    images were compared.
-    """
-
-    parts: tuple[str, ...]
-    family: tuple[str, ...]
-    n_parts: tuple[int, ...]
-    effects: tuple[tuple[Finding, ...], ...]
-    top1: Finding
-    pathways: tuple[str, ...]
-    alone: tuple[float, ...]
-    shares: tuple[Finding, ...]
-    n_similarity: int
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return one row for each masked part and one for each pathway."""
-        names = ("value", "low", "high", "null_low", "null_high")
-        variables: dict[str, Any] = {
-            "values" if name == "value" else name: (
-                ("masked", "measure"),
-                np.array([[getattr(one, name) for one in row] for row in self.effects]),
-                {"units": "1"},
-            )
-            for name in names
-        }
-        shares = np.array([[getattr(one, name) for name in names] for one in self.shares]).reshape(-1, len(names))
-        variables |= {
-            "family": (("masked",), np.array(self.family, dtype=object), {}),
-            "n_parts": (("masked",), np.array(self.n_parts), {"units": "1"}),
-            "shapley": (("pathway", "statistic"), shares, {"units": "1"}),
-            "top1_alone": (("pathway",), np.array(self.alone), {"units": "1"}),
-        }
-        coordinates = {
-            "masked": list(self.parts),
-            "measure": list(UNITS),
-            "pathway": list(self.pathways),
-            "statistic": list(names),
-        }
-        attributes = {"top1": self.top1.value, "top1_low": self.top1.low, "top1_high": self.top1.high}
-        attributes |= {"n_images": self.top1.n, "n_similarity": self.n_similarity}
-        return xr.Dataset(variables, coordinates, attributes)
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return ``top1_full``; four similarities, ``top1_loss_…`` and ``log_rank_loss_…`` of each part; ``shapley_…``."""
-        return (self.top1, *(one for row in self.effects for one in row), *self.shares)
-
-
-def analyse_pathway_masking(
-    decoded: Decoded, settings: PathwayMaskingSettings = PathwayMaskingSettings()
-) -> PathwayMaskingResult:
+def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings = PathwayMaskingSettings()) -> PlainResult:
     """Mask each pathway and each group of channels of the image tower, and measure what becomes of maps and retrieval.
 
     A masked channel is replaced by its mean over training images. Masking gives a trained tower maps that it never met;
     `analyse_pathway_refits` trains each pathway alone. Averaged test responses are the queries.
+
+    Of every part the dataset says its ``family`` ("pathway", "scale", "orientation", "kind" or "channel"), how many channels or
+    features it has, and the measures in `UNITS`; of every pathway the top-1 accuracy with it alone, and its share (``shapley``) in
+    the top-1 accuracy above that with all masked. Findings are ``top1_full``; four similarities, ``top1_loss_…`` and
+    ``log_rank_loss_…`` of each part; ``shapley_…``.
     """
     towers, task = decoded.towers, make_task(decoded.test, "averaged")
     reader = ComparableMaps(towers, decoded.train, decoded.validation, decoded.seed)
@@ -130,17 +77,28 @@ def analyse_pathway_masking(
     ]
     names, family_names, n_parts, effects = zip(*rows, strict=True)
     parts, pathways = families[0].parts, families[0].groups
-    return PathwayMaskingResult(
-        parts=names,
-        family=family_names,
-        n_parts=n_parts,
-        effects=effects,
-        top1=losses.mean("top1_full", losses.top1(parts, np.ones(parts.n_parts, dtype=bool)), "1"),
-        pathways=tuple(pathways),
-        alone=tuple(float(losses.top1(parts, members).mean()) for members in pathways.values()),
-        shares=losses.split(parts, pathways, has_null=families[0].has_null),
-        n_similarity=n_compared,
-    )
+    top1 = losses.mean("top1_full", losses.top1(parts, np.ones(parts.n_parts, dtype=bool)), "1")
+    alone = [float(losses.top1(parts, members).mean()) for members in pathways.values()]
+    shares = losses.split(parts, pathways, has_null=families[0].has_null)
+    ends = ("value", "low", "high", "null_low", "null_high")
+    variables: dict[str, Any] = {
+        end.replace("value", "values"): (
+            ("masked", "measure"),
+            [[getattr(one, end) for one in row] for row in effects],
+            {"units": "1"},
+        )
+        for end in ends
+    }
+    variables |= {
+        "family": (("masked",), np.array(family_names, dtype=object), {}),
+        "n_parts": (("masked",), np.array(n_parts), {"units": "1"}),
+        "shapley": (("pathway", "statistic"), [[getattr(one, end) for end in ends] for one in shares], {"units": "1"}),
+        "top1_alone": (("pathway",), alone, {"units": "1"}),
+    }
+    coordinates = {"masked": list(names), "measure": list(UNITS), "pathway": list(pathways), "statistic": list(ends)}
+    attributes = {"top1": top1.value, "top1_low": top1.low, "top1_high": top1.high}
+    arrays = xr.Dataset(variables, coordinates, attributes | {"n_images": top1.n, "n_similarity": n_compared})
+    return PlainResult(arrays, (top1, *(one for row in effects for one in row), *shares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,20 +113,20 @@ class _Family:
 
 def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list[_Family]:
     """Return the pathways and every other way to divide the image tower of this decoding."""
-    towers, task = decoded.towers, make_task(decoded.test, "averaged")
-    tower = towers.image_tower
+    tower = decoded.towers.image_tower
+    given = (decoded.towers, make_task(decoded.test, "averaged"), reader, n_compared)
     if isinstance(tower, GaborEnergy):
-        channels = MapChannels(towers, task, reader, n_compared, np.zeros(tower.map_shape, dtype=np.float32))
+        channels = MapChannels(*given, np.zeros(tower.map_shape, dtype=np.float32))
         return [_Family(name, channels, groups, True) for name, groups in _gabor_groups(tower).items()]
-    channels = MapChannels(towers, task, reader, n_compared, reader.mean_map)
+    channels = MapChannels(*given, reader.mean_map)
     single = {f"channel_{number + 1}": row for number, row in enumerate(np.eye(channels.n_parts, dtype=bool))}
     families = [_Family("channel", channels, single, channels.n_parts > 1)]
     if isinstance(tower, TwoPathway):
-        merged = MergedFeatures(towers, task, reader, n_compared, tower)
+        merged = MergedFeatures(*given, tower)
         is_local = np.arange(merged.n_parts) < merged.n_parts // 2
         return [_Family("pathway", merged, {"local": is_local, "global": ~is_local}, True), *families]
     if tower.pathways:
-        named = NamedPathways(towers, task, reader, n_compared)
+        named = NamedPathways(*given)
         groups = dict(zip(tower.pathways, np.eye(named.n_parts, dtype=bool), strict=True))
         return [_Family("pathway", named, groups, False), *families]
     return families
@@ -194,44 +152,7 @@ def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
     return {family: dict(found) for family, found in groups.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class PathwayRefitsResult:
-    """Retrieval by towers fitted with one pathway alone.
-
-    ``first`` is the probability of each candidate to come first: for all pathways together, then for each alone.
-    """
-
-    pathways: tuple[str, ...]
-    first: Float[np.ndarray, "model image candidate"]
-    stimulus_id: Int[np.ndarray, "image"]
-    resampling: PairedResampling
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return accuracy of every query for each set of pathways, and its null."""
-        null = self.resampling.over_tables(self.first)[1 + self.resampling.n_resamples :]
-        variables: dict[str, Any] = {
-            "top1": (("pathways", "query"), np.diagonal(self.first, axis1=1, axis2=2), {"units": "1"}),
-            "null": (("pathways", "end"), np.quantile(null, [0.025, 0.975], axis=0).T, {"units": "1"}),
-        }
-        coordinates = {
-            "pathways": ["all", *self.pathways],
-            "end": ["low", "high"],
-            "stimulus_id": ("query", self.stimulus_id, {"units": "1"}),
-        }
-        return xr.Dataset(variables, coordinates)
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each."""
-        n, top1 = len(self.stimulus_id), np.diagonal(self.first, axis1=1, axis2=2)
-        rows, losses = self.resampling.over_tables(self.first), self.resampling.over_differences(top1[:1] - top1)
-        found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
-        for place, name in enumerate(self.pathways, 1):
-            found.append(Finding.from_rows(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
-            found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
-        return tuple(found)
-
-
-def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
+def analyse_pathway_refits(decoded: Decoded) -> PlainResult:
     """Fit towers anew with each pathway of the image tower alone, with the settings, split and seed of the decoding.
 
     Averaged test responses are the queries.
@@ -257,12 +178,33 @@ def analyse_pathway_refits(decoded: Decoded) -> PathwayRefitsResult:
 
     for kept in track(pathways, "Fitting pathways alone"):
         scores.append(decoded.parts.get(kept, partial(score_alone, kept))["scores"])
-    return PathwayRefitsResult(
-        pathways=pathways,
-        first=np.stack([first_places(one) for one in scores]),
-        stimulus_id=decoded.test.stimulus_id,
-        resampling=PairedResampling.draw(decoded.test.n_stimuli, decoded.n_resamples, decoded.seed),
-    )
+    resampling = PairedResampling.draw(decoded.test.n_stimuli, decoded.n_resamples, decoded.seed)
+    return describe_refits(pathways, np.stack([first_places(one) for one in scores]), decoded.test.stimulus_id, resampling)
+
+
+def describe_refits(
+    pathways: tuple[str, ...],
+    first: Float[np.ndarray, "model image candidate"],
+    stimulus_id: Int[np.ndarray, "image"],
+    resampling: PairedResampling,
+) -> PlainResult:
+    """Return the accuracy of every query, and ``top1_all``, and ``top1_<pathway>_alone`` and ``top1_loss_<pathway>_alone`` of each.
+
+    ``first`` is the probability of each candidate to come first: for all pathways together, then for each alone.
+    """
+    n, top1, rows = len(stimulus_id), np.diagonal(first, axis1=1, axis2=2), resampling.over_tables(first)
+    losses, null = resampling.over_differences(top1[:1] - top1), rows[1 + resampling.n_resamples :]
+    variables: dict[str, Any] = {
+        "top1": (("pathways", "query"), top1, {"units": "1"}),
+        "null": (("pathways", "end"), np.quantile(null, [0.025, 0.975], axis=0).T, {"units": "1"}),
+    }
+    found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
+    for place, name in enumerate(pathways, 1):
+        found.append(Finding.from_rows(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
+        found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
+    shown = ("query", stimulus_id, {"units": "1"})
+    coordinates = {"pathways": ["all", *pathways], "end": ["low", "high"], "stimulus_id": shown}
+    return PlainResult(xr.Dataset(variables, coordinates), tuple(found))
 
 
 class _WithoutPathways(ImageTower):
@@ -296,16 +238,13 @@ def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTo
     settings = decoded.settings
     pairs = RecordingPairs(decoded.train, decoded.validation, image_features=decoded.image_features)
     built = build_towers(decoded.preset, settings, RecordingShape.of(pairs.train), decoded.seed)
-    whole, neural = built.image_tower, built.neural_tower
-    if isinstance(whole, GaborEnergy) and isinstance(neural, ProjectiveFields) and isinstance(settings, DefaultSettings):
-        image = _GaborsWithoutPathways(
-            whole.image_shape, settings.stride, settings.n_orientations, settings.n_contrasts, has_phases=settings.has_phases
-        )
+    whole = built.image_tower
+    image: ImageTower = _WithoutPathways(whole, absent)
+    if isinstance(whole, GaborEnergy) and isinstance(settings, DefaultSettings):
+        numbers = (settings.stride, settings.n_orientations, settings.n_contrasts)
+        image = _GaborsWithoutPathways(whole.image_shape, *numbers, has_phases=settings.has_phases)
         image.absent = absent
-        towers: AlignedTowers = AlignedTowers(image, neural, LikelihoodComparison(neural))
-        start_at_encoding_models(image, [neural], [pairs], settings.widths)
-    else:
-        towers = AlignedTowers(_WithoutPathways(whole, absent), neural, built.comparison)
-        PRESETS[decoded.preset].start([towers], settings, [pairs])
+    towers: AlignedTowers = AlignedTowers(image, built.neural_tower, built.comparison)
+    PRESETS[decoded.preset].start([towers], settings, [pairs])
     fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device)
     return towers

@@ -163,6 +163,4 @@ def _draw_measure(axes: Axes, one: xr.Dataset, place: np.ndarray, factor: float)
     axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=3.5, zorder=3)
     if low.min() < 0 < high.max():
         axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
-    finish_axes(axes, "x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    finish_axes(axes, "x", has_named_rows=True)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from torch import Tensor
 
+from dina.analyses.analysis import PlainResult
 from dina.analyses.semantics.category_models import CategoryModels, ModelledImages
 from dina.analyses.semantics.linear_models import fit_category_effects, left_out_effects
 from dina.models.noise import LowRankNoise, decompose_residuals
@@ -296,31 +298,18 @@ def _squared_distances(first: Tensor, dual: Tensor) -> Tensor:
     return squared
 
 
-@dataclass(frozen=True, eq=False)
-class GalleryStatistics:
-    """Galleries of the same and of other categories for every decoder: "towers" (where fitted), "low_level", "joint".
-
-    ``two_way`` is the accuracy against single distractors by category (same, other) and low-level distance (near, far), with
-    its 95 % interval; NaN where there are no such distractors.
-    """
-
-    names: tuple[str, ...]
-    two_way: Float[np.ndarray, "scored_by 2 2"]
-    two_way_low: Float[np.ndarray, "scored_by 2 2"]
-    two_way_high: Float[np.ndarray, "scored_by 2 2"]
-    findings: tuple[Finding, ...]
-
-
 def compare_all_galleries(
     scores: dict[str, Scores],
     models: CategoryModels,
     retrieval: CategoryRetrieval,
     counts: Int[np.ndarray, "resample image"],
     generator: np.random.Generator,
-) -> GalleryStatistics:
+) -> PlainResult:
     """Measure for every decoder the cost of distractors of the same category, and which candidates it takes by mistake.
 
-    The bootstrap resamples of the test images are given as ``counts``; the generator draws the null of the low-level cost.
+    Decoders are "towers" (where fitted), "low_level" and "joint". ``two_way`` is the accuracy against single distractors by category
+    and low-level distance, with its 95 % interval; NaN where there are no such distractors. The bootstrap resamples of the test images
+    are given as ``counts``; the generator draws the null of the low-level cost.
     """
     test = models.test
     distances = low_level_distances(test.low_level, retrieval.low_level_noise, test.statistics)
@@ -343,8 +332,10 @@ def compare_all_galleries(
             Finding.from_draws(f"low_level_cost_{name}", *low_level, shuffled, ELSEWHERE, NO_DISTRACTOR),
             *_mistakes(name, matrix, test.category, drawn),
         ]
-    value, low, high = (np.stack(arrays) for arrays in zip(*tables, strict=True))
-    return GalleryStatistics(tuple(scores), value, low, high, tuple(findings))
+    axes, shown = ("scored_by", "category", "distance"), ("two_way", "two_way_low", "two_way_high")
+    arrays = {name: (axes, np.stack(of), {"units": "1"}) for name, of in zip(shown, zip(*tables, strict=True), strict=True)}
+    coordinates = {"scored_by": list(scores), "category": ["own", "other"], "distance": ["near", "far"]}
+    return PlainResult(xr.Dataset(arrays, coordinates), tuple(findings))
 
 
 def _shuffled_costs(

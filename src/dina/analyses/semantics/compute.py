@@ -1,18 +1,15 @@
 """Semantic or low-level: how much category explains of responses and their decoding beyond low-level structure, and the reverse."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_axes import stimulus_coordinates
 from dina.analyses.semantics.category_models import CategoryModels, categorise, fit_category_models
 from dina.analyses.semantics.category_retrieval import (
     DECODERS,
@@ -20,7 +17,6 @@ from dina.analyses.semantics.category_retrieval import (
     ELSEWHERE,
     EXCHANGED,
     CategoryRetrieval,
-    GalleryStatistics,
     compare_all_galleries,
     exchange_within,
     retrieve_by_category,
@@ -29,7 +25,7 @@ from dina.analyses.semantics.linear_models import fit_category_effects, one_hot
 from dina.data.pairs import make_task
 from dina.models.noise import decompose_residuals
 from dina.randomness import generator_for
-from dina.shapes import Scores
+from dina.shapes import Scores, stimulus_coordinates
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 
@@ -59,74 +55,22 @@ class SemanticsSettings(AnalysisSettings):
 DEFAULTS = SemanticsSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class SemanticsResult:
-    """What category adds to low-level structure, and low-level structure to category.
-
-    ``partition`` holds the findings of `PARTITION`, ``accuracy`` those of reading the category from responses and from images.
-    All intervals share the bootstrap resamples of the labelled test images, ``counts``. ``models`` are not written to disk.
-    """
-
-    models: CategoryModels
-    partition: tuple[Finding, ...]
-    retrieval: CategoryRetrieval
-    accuracy: tuple[Finding, ...]
-    galleries: GalleryStatistics
-    stimulus_id: Int[np.ndarray, "query"]
-    counts: np.ndarray
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return every statistic with interval and null.
-
-        - ``explained_variance`` of averaged test responses by the best model; of that, ``category_unique_share``,
-          ``low_level_unique_share``, ``common_share``, and ``category_share``: in all, extrapolated from where low-level
-          structure leaves category open.
-        - ``low_level_bits``, ``category_bits``, ``joint_bits``: information about the image of each decoder;
-          ``category_gain_bits``, ``low_level_gain_bits``: that one adds to the other.
-        - ``category_accuracy_…``: balanced accuracy from ``responses``, ``partialled``, ``low_level``, ``luminance``.
-        - ``category_uncertainty``: fraction of the categories' entropy that low-level structure leaves open.
-        - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for each decoder.
-        """
-        bits, uncertainty = _bit_findings(self.retrieval, self.counts), _uncertainty(self.models, self.counts)
-        return (*self.partition, *bits, *self.accuracy, uncertainty, *self.galleries.findings)
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return all numbers that the figures show."""
-        share = {"units": "fraction of the explained variance", "long_name": "first entry: fraction of all variance"}
-        distractors = ("scored_by", "category", "distance")
-        galleries, retrieval = self.galleries, self.retrieval
-        variables = {
-            **_variables("variance_share", "quantity", self.partition, share),
-            "bits": (("decoder", "query"), retrieval.bits, {"units": "bit"}),
-            "bits_given_category": ("query", retrieval.low_level_bits_given_category, {"units": "bit"}),
-            "gain_null": ("draw", retrieval.gain_null, {"units": "bit"}),
-            "low_level_gain_null": ("draw", retrieval.low_level_gain_null, {"units": "bit"}),
-            **_variables("category_accuracy", "source", self.accuracy, {"units": "1", "long_name": "balanced accuracy"}),
-            **{
-                name: (distractors, getattr(galleries, name), {"units": "1"})
-                for name in ("two_way", "two_way_low", "two_way_high")
-            },
-        }
-        coordinates = {
-            **stimulus_coordinates({"query": self.stimulus_id}),
-            "quantity": list(PARTITION),
-            "decoder": list(DECODERS),
-            "source": [finding.name.removeprefix(ACCURACY) for finding in self.accuracy],
-            "scored_by": list(galleries.names),
-            "category": ["own", "other"],
-            "distance": ["near", "far"],
-        }
-        names = self.models.names
-        attributes = {"categories": ", ".join(names), "n_images": retrieval.bits.shape[1], "n_categories": len(names)}
-        return xr.Dataset(variables, coords=coordinates, attrs=attributes)
-
-
-def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) -> SemanticsResult:
+def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) -> PlainResult:
     """Test whether responses and their decoding carry the category of an image beyond its low-level structure.
 
     Low-level structure is everything that Gabor channels at each place and whole-image statistics predict; category is
     the label of the image. The decoders made here are able to use category, so that the answer could also be "semantic".
-    Towers are measured beside them where they were fitted.
+    Towers are measured beside them where they were fitted. All intervals share the bootstrap resamples of the labelled test images.
+    Findings are:
+
+    - ``explained_variance`` of averaged test responses by the best model; of that, ``category_unique_share``,
+      ``low_level_unique_share``, ``common_share``, and ``category_share``: in all, extrapolated from where low-level
+      structure leaves category open.
+    - ``low_level_bits``, ``category_bits``, ``joint_bits``: information about the image of each decoder;
+      ``category_gain_bits``, ``low_level_gain_bits``: that one adds to the other.
+    - ``category_accuracy_…``: balanced accuracy from ``responses``, ``partialled``, ``low_level``, ``luminance``.
+    - ``category_uncertainty``: fraction of the categories' entropy that low-level structure leaves open.
+    - ``same_class_cost_…``, ``low_level_cost_…``, ``same_class_rivals_…``, ``same_class_errors_…`` for each decoder.
 
     Raises
     ------
@@ -143,15 +87,28 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
         task = make_task(parts.test, "averaged")
         scores["towers"] = np.asarray(decoded.fitted.score(task.queries, task.gallery), dtype=np.float64)
     scores |= {name: matrix for name, matrix in zip(DECODERS, retrieval.scores, strict=True) if name != "category"}
-    return SemanticsResult(
-        models,
-        _partition_responses(models, counts, generator_for(seed, "semantics exchange of variance")),
-        retrieval,
-        _decode_categories(models, counts, generator_for(seed, "semantics permutation")),
-        compare_all_galleries(scores, models, retrieval, counts, generator_for(seed, "semantics galleries")),
-        parts.test.stimulus_id,
-        counts,
-    )
+    partition = _partition_responses(models, counts, generator_for(seed, "semantics exchange of variance"))
+    accuracy = _decode_categories(models, counts, generator_for(seed, "semantics permutation"))
+    galleries = compare_all_galleries(scores, models, retrieval, counts, generator_for(seed, "semantics galleries"))
+    share = {"units": "fraction of the explained variance", "long_name": "first entry: fraction of all variance"}
+    variables = {
+        **_variables("variance_share", "quantity", partition, share),
+        "bits": (("decoder", "query"), retrieval.bits, {"units": "bit"}),
+        "bits_given_category": ("query", retrieval.low_level_bits_given_category, {"units": "bit"}),
+        "gain_null": ("draw", retrieval.gain_null, {"units": "bit"}),
+        "low_level_gain_null": ("draw", retrieval.low_level_gain_null, {"units": "bit"}),
+        **_variables("category_accuracy", "source", accuracy, {"units": "1", "long_name": "balanced accuracy"}),
+    }
+    coordinates = {
+        **stimulus_coordinates({"query": parts.test.stimulus_id}),
+        "quantity": list(PARTITION),
+        "decoder": list(DECODERS),
+        "source": [finding.name.removeprefix(ACCURACY) for finding in accuracy],
+    }
+    attributes = {"categories": ", ".join(parts.names), "n_images": parts.test.n_stimuli, "n_categories": len(parts.names)}
+    uncertainty = _uncertainty(models, counts)
+    findings = (*partition, *_bit_findings(retrieval, counts), *accuracy, uncertainty, *galleries.statistics)
+    return PlainResult(galleries.arrays.assign(variables).assign_coords(coordinates).assign_attrs(attributes), findings)
 
 
 def _variables(
@@ -209,8 +166,13 @@ def _partition_responses(
     shares[:, 4] *= (rows @ in_all) / (rows @ left_open)
     scale = gains[best].sum()
     elsewhere = _shuffled_gains(models, predicted[best], total, generator) / total.sum()
-    drawn = _drawn_gains(models, residuals, gains["L"].sum(), total) / scale
-    exchanged = _exchanged_gains(models, gains["C"].sum(), total, generator) / scale
+    others = [exchange_within(test.category, generator) for _ in range(len(models.test_draws))]
+    by_drawn = (test.low_level + added for added in models.drawn_effects(residuals))
+    by_others = (test.category_only + test.category_then_low_level[other] for other in others)
+    drawn, exchanged = (
+        np.array([(total - _errors(test.responses, expected)).sum() - gains[alone].sum() for expected in made]) / scale
+        for made, alone in ((by_drawn, "L"), (by_others, "C"))
+    )
     nulls = (elsewhere, drawn, exchanged, None, drawn * in_all.sum() / left_open.sum())
     words = (ELSEWHERE, DRAWN, EXCHANGED, "", DRAWN)
     found = [
@@ -245,23 +207,6 @@ def _shuffled_gains(
     queries = np.arange(len(agreement))
     orders = [generator.permutation(len(agreement)) for _ in range(len(models.test_draws))]
     return np.array([total.sum() - squares + 2 * agreement[queries, order].sum() for order in orders])
-
-
-def _drawn_gains(models: CategoryModels, residuals: Tensor, alone: float, total: np.ndarray) -> Float[np.ndarray, "draw"]:
-    """Return the gains by categories drawn from low-level structure, their effects fitted anew each time."""
-    test = models.test
-    predicted = (test.low_level + added for added in models.drawn_effects(residuals))
-    return np.array([(total - _errors(test.responses, expected)).sum() - alone for expected in predicted])
-
-
-def _exchanged_gains(
-    models: CategoryModels, alone: float, total: np.ndarray, generator: np.random.Generator
-) -> Float[np.ndarray, "draw"]:
-    """Return the gains by the low-level structure of another test image of the same category."""
-    test = models.test
-    others = [exchange_within(test.category, generator) for _ in range(len(models.test_draws))]
-    predicted = (test.category_only + test.category_then_low_level[other] for other in others)
-    return np.array([(total - _errors(test.responses, expected)).sum() - alone for expected in predicted])
 
 
 @torch.no_grad()

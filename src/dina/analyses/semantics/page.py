@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons
+from dina.figures.finding_parts import distinct_reasons, write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, interval, number, percent, signed
+from dina.figures.words import from_to, number, percent, signed
 from dina.statistics.finding import Finding
 
 NAMES = {
@@ -179,6 +179,6 @@ def _table(found: dict[str, Finding]) -> Table:
 
 def _row(words: str, one: Finding) -> tuple[str, str, str, str]:
     if one.units != "bit":
-        return words, percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)
+        return words, *write_percentages(one)
     ends = [signed(end, 2) for end in (one.low, one.high, one.null_low, one.null_high)]
-    return words, number(one.value), f"{ends[0]} to {ends[1]}", DASH if ends[2] == DASH else f"{ends[2]} to {ends[3]}"
+    return words, number(one.value), from_to(*ends[:2]), from_to(*ends[2:])

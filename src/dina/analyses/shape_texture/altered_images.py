@@ -70,11 +70,7 @@ def swap_amplitude(phases_of: ContrastImages, amplitude: Float[np.ndarray, "*ima
     return np.asarray(np.fft.ifft2(turned * amplitude).real, dtype=np.float32)
 
 
-def _phase_only(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
-    return swap_amplitude(images, amplitude)
-
-
-def _amplitude_only(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
+def _amplitude_only(images: ContrastImages, generator: np.random.Generator) -> ContrastImages:
     # one set of phases for all channels, so that colours stay where their luminance goes
     noise = generator.standard_normal((len(images), 1, *images.shape[2:]))
     turn = np.exp(1j * np.angle(np.fft.fft2(noise)))
@@ -82,7 +78,7 @@ def _amplitude_only(images: ContrastImages, amplitude: np.ndarray, generator: np
     return np.asarray(np.fft.ifft2(spectrum * turn).real, dtype=np.float32)
 
 
-def _silhouette(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
+def _silhouette(images: ContrastImages) -> ContrastImages:
     height, width = images.shape[2:]
     grey = images.mean(axis=1, keepdims=True)
     smooth = filter_images(grey, low_pass_gain(height, width, SILHOUETTE_CYCLES / min(height, width)))
@@ -90,7 +86,7 @@ def _silhouette(images: ContrastImages, amplitude: np.ndarray, generator: np.ran
     return np.repeat(two_tone.astype(np.float32), images.shape[1], axis=1)
 
 
-def _contours(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
+def _contours(images: ContrastImages) -> ContrastImages:
     grey = images.mean(axis=1).astype(np.float64)
     low, high = CONTOUR_QUANTILES
     lines = [
@@ -102,7 +98,7 @@ def _contours(images: ContrastImages, amplitude: np.ndarray, generator: np.rando
     return np.repeat(drawn[:, None], images.shape[1], axis=1)
 
 
-def _local_texture(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
+def _local_texture(images: ContrastImages, generator: np.random.Generator) -> ContrastImages:
     height, width = images.shape[2:]
     half = max(2, round(min(height, width) / WINDOWS_ALONG / 2))
     side = 2 * half
@@ -116,13 +112,9 @@ def _local_texture(images: ContrastImages, amplitude: np.ndarray, generator: np.
         for left in range(0, padded.shape[3] - side + 1, half):
             place = (slice(None), slice(None), slice(top, top + side), slice(left, left + side))
             part = padded[place]
-            scrambled = _amplitude_only((part - part.mean(axis=(2, 3), keepdims=True)) * window2, amplitude, generator)
+            scrambled = _amplitude_only((part - part.mean(axis=(2, 3), keepdims=True)) * window2, generator)
             result[place] += (scrambled + level * window2) * window2
     return result[:, :, half : half + height, half : half + width]
-
-
-def _texture(images: ContrastImages, amplitude: np.ndarray, generator: np.random.Generator) -> ContrastImages:
-    return match_texture(images, generator)
 
 
 def match_texture(images: ContrastImages, generator: np.random.Generator) -> ContrastImages:
@@ -189,10 +181,10 @@ def _take_histogram(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
 
 # Every alteration by name, those that keep shape first.
 ALTERATIONS: dict[str, Alteration] = {
-    "phase_only": Alteration("shape", "phases only", _phase_only),
-    "silhouette": Alteration("shape", "silhouette", _silhouette),
-    "contours": Alteration("shape", "contours", _contours),
-    "amplitude_only": Alteration("texture", "amplitudes only", _amplitude_only),
-    "texture": Alteration("texture", "texture", _texture),
-    "local_texture": Alteration("texture", "texture in place", _local_texture),
+    "phase_only": Alteration("shape", "phases only", lambda images, amplitude, _: swap_amplitude(images, amplitude)),
+    "silhouette": Alteration("shape", "silhouette", lambda images, *_: _silhouette(images)),
+    "contours": Alteration("shape", "contours", lambda images, *_: _contours(images)),
+    "amplitude_only": Alteration("texture", "amplitudes only", lambda images, _, generator: _amplitude_only(images, generator)),
+    "texture": Alteration("texture", "texture", lambda images, _, generator: match_texture(images, generator)),
+    "local_texture": Alteration("texture", "texture in place", lambda images, _, generator: _local_texture(images, generator)),
 }

@@ -17,15 +17,14 @@ from dina.analyses.altered_gallery import (
     refit_altered,
     score_altered,
 )
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.decoded import Decoded
-from dina.analyses.image_axes import place_coordinates, stimulus_coordinates
 from dina.analyses.paired_resampling import EXCHANGED, NOTHING_READ, NULL, PairedResampling, curve_variables, kept, share_of
 from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, match_contrast, mean_amplitude, swap_amplitude
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.retrieval.ranks import Direction
-from dina.shapes import ContrastImages
+from dina.shapes import ContrastImages, place_coordinates, stimulus_coordinates
 from dina.statistics.finding import Finding
 
 N_EXAMPLES = 3
@@ -118,45 +117,6 @@ class ShapeTextureResult:
         return full[0], images, responses
 
 
-@dataclass(frozen=True, eq=False)
-class ShapeTextureRefitResult:
-    """Retrieval by towers fitted and tested on altered images, in the order of `ALTERATIONS`; ``full`` by the original fit.
-
-    Both are tables of `first_places`.
-    """
-
-    full: Float[np.ndarray, "image candidate"]
-    altered: Float[np.ndarray, "alteration image candidate"]
-    resampling: PairedResampling
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return the kept shares with intervals and nulls over ``alteration``."""
-        _, shares = self._rows()
-        return xr.Dataset(
-            curve_variables("refit_kept", "alteration", shares, "share of top-1 accuracy above chance"),
-            coords=_alteration_axis(),
-            attrs={"n_images": len(self.full), "null": NULL, "texture": TEXTURE_SOURCE},
-        )
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return kept shares, and shape less texture; see `docs/image-side.md`."""
-        n, (full, shares) = len(self.full), self._rows()
-        contrast = _shape_minus_texture(self.altered, full, self.resampling)
-        return (
-            Finding.from_rows("refit_top1_full", full, "1", n, NULL),
-            *(
-                Finding.from_rows(f"refit_kept_{name}", shares[:, place], "1", n, NULL, NOTHING_READ)
-                for place, name in enumerate(ALTERATIONS)
-            ),
-            Finding.from_rows("refit_shape_minus_texture", contrast, "1", n, EXCHANGED, NOTHING_READ),
-        )
-
-    def _rows(self) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row alteration"]]:
-        """Return the accuracy on unaltered images, and the share of it that each alteration keeps."""
-        full = self.resampling.over_tables(self.full[None])[:, 0]
-        return full, kept(self.resampling.over_tables(self.altered), full, len(self.full))
-
-
 def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEFAULTS) -> ShapeTextureResult:
     """Alter the test images, each in six ways, and measure how much of the retrieval is left.
 
@@ -176,7 +136,7 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
     amplitude = mean_amplitude(decoded.train.images)
     changed = {
         name: alteration.alter(images, amplitude, generator_for(decoded.seed, f"alteration {name}"))
-        for name, alteration in track(ALTERATIONS.items(), "Altering images", total=len(ALTERATIONS))
+        for name, alteration in track(ALTERATIONS.items(), "Altering images")
     }
     matched = {name: match_contrast(of, images) for name, of in changed.items()}
     altered = score_altered(queries, {name: _replace_by(of) for name, of in matched.items()}, "Altered galleries")
@@ -194,7 +154,7 @@ def analyse_shape_texture(decoded: Decoded, settings: ShapeTextureSettings = DEF
     )
 
 
-def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
+def analyse_shape_texture_refit(decoded: Decoded) -> PlainResult:
     """Fit towers on altered images, once for each alteration, and test them on images altered in the same way.
 
     The responses are those to the originals, so that the accuracy left shows how much they carry about the content that an
@@ -212,7 +172,27 @@ def analyse_shape_texture_refit(decoded: Decoded) -> ShapeTextureRefitResult:
         for name, alteration in ALTERATIONS.items()
     }
     altered = refit_altered(decoded, alterations, "Fitting on altered images")
-    return ShapeTextureRefitResult(full, altered, PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed))
+    return describe_refit(full, altered, PairedResampling.draw(len(full), decoded.n_resamples, decoded.seed))
+
+
+def describe_refit(
+    full: Float[np.ndarray, "image candidate"],
+    altered: Float[np.ndarray, "alteration image candidate"],
+    resampling: PairedResampling,
+) -> PlainResult:
+    """Return the shares of the accuracy that towers keep when they were fitted and tested on altered images, and shape less texture.
+
+    Given are tables of `first_places`: ``full`` of the original fit, ``altered`` in the order of `ALTERATIONS`.
+    """
+    n, whole = len(full), resampling.over_tables(full[None])[:, 0]
+    shares = kept(resampling.over_tables(altered), whole, n)
+    curves = curve_variables("refit_kept", "alteration", shares, "share of top-1 accuracy above chance")
+    arrays = xr.Dataset(curves, _alteration_axis(), {"n_images": n, "null": NULL, "texture": TEXTURE_SOURCE})
+    contrast = _shape_minus_texture(altered, whole, resampling)
+    rows = {f"refit_kept_{name}": (share, NULL) for name, share in zip(ALTERATIONS, shares.T, strict=True)}
+    rows["refit_shape_minus_texture"] = (contrast, EXCHANGED)
+    found = [Finding.from_rows(name, draws, "1", n, null, NOTHING_READ) for name, (draws, null) in rows.items()]
+    return PlainResult(arrays, (Finding.from_rows("refit_top1_full", whole, "1", n, NULL), *found))
 
 
 def _alter_all_parts(alteration: Alteration, amplitude: np.ndarray, generator: np.random.Generator) -> Alter:

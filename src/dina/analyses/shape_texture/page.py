@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_parts import write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
@@ -26,9 +27,9 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     rows = [
         (
             WORDS[name],
-            *_cells(found[f"kept_{name}"]),
-            *_cells(found[f"kept_{name}_beyond_contrast"])[:2],
-            *_cells(found[f"kept_{name}_response_from_image"])[:2],
+            *write_percentages(found[f"kept_{name}"]),
+            *write_percentages(found[f"kept_{name}_beyond_contrast"])[:2],
+            *write_percentages(found[f"kept_{name}_response_from_image"])[:2],
         )
         for name in names
     ]
@@ -70,7 +71,7 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     table = Table(
         "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
         ("kept", "share", INTERVAL, "null"),
-        tuple((words, *_cells(one)) for words, one in kept),
+        tuple((words, *write_percentages(one)) for words, one in kept),
     )
     summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {percent(one.value)}" for words, one in kept) + "."
     part = FigurePart(
@@ -106,9 +107,7 @@ def _draw(dataset: xr.Dataset) -> Figure:
         for row in range(len(names) + 1):
             axes = figure.add_subplot(grid[row, column])
             axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            finish_axes(axes, None)
             if column == 0:
                 label = "original" if row == 0 else WORDS[names[row - 1]]
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
@@ -173,7 +172,3 @@ def _finish(axes: Axes) -> None:
 def _points(one: Finding) -> str:
     ends = interval(one.low, one.high).replace("\u202f%", "")
     return f"{percent(one.value).replace('%', 'points')} ({ends})"
-
-
-def _cells(one: Finding) -> tuple[str, str, str]:
-    return percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)

@@ -8,12 +8,12 @@ import xarray as xr
 from jaxtyping import Bool
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.finding_parts import write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, interval, number, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
 DASHED = (0.0, (3.0, 1.5))
@@ -153,8 +153,7 @@ def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> N
     axes.set_xlim(lowest / 1.15, highest * 1.15)
     ticks = dataset.attrs["nyquist"] / 2.0 ** np.arange(0, 12, 2)
     axes.set_xticks(ticks[ticks >= lowest / 1.15])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    write_plain_numbers(axes.xaxis, form=".3g")
     axes.axvline(dataset.attrs["nyquist"], color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
     if "signal" not in axes.get_ylabel():
         axes.set_ylim(bottom=0)
@@ -173,13 +172,9 @@ def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
 
 def _cells(one: Finding) -> tuple[str, str, str]:
     if one.units == "1":
-        return percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)
+        return write_percentages(one)
     value = f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH
-    return value, _range(one.low, one.high), _range(one.null_low, one.null_high)
-
-
-def _range(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}" if math.isfinite(low) else DASH
+    return value, from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high))
 
 
 def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -241,8 +236,7 @@ def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
     units = dataset["edge"].attrs["units"]
     if np.isfinite(dataset["edge"].to_numpy()).any():
         first.set_yscale("log", base=2)
-        first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-        first.yaxis.set_minor_locator(NullLocator())
+        write_plain_numbers(first.yaxis, form=".3g")
         first.axhline(dataset.attrs["nyquist"], color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0)
     else:
         first.annotate("no fit is better than chance", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7.5)
@@ -257,8 +251,7 @@ def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
     second.set_title("b  accuracy")
     for axes in (first, second):
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.xaxis.set_minor_locator(NullLocator())
+        write_plain_numbers(axes.xaxis, form=",.0f")
         axes.set_xlabel("numbers in a map")
         finish_axes(axes, "y")
     return figure

@@ -1,6 +1,7 @@
 """Variance spectra: how fast variance falls with rank in images, responses and the maps of both towers."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from pydantic import Field
 from scipy.special import ndtri
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
@@ -55,72 +56,21 @@ class VarianceSpectraSettings(AnalysisSettings):
     n_untrained: int = Field(3, ge=1)
 
 
-@dataclass(frozen=True, eq=False)
-class VarianceSpectraResult:
-    """Fraction of the signal variance by rank of each source, and its power-law exponent with interval by two estimators.
-
-    ``variance`` is NaN where the source has no such rank or is missing, and negative where there is no signal. ``ranks`` are the
-    first and last that the rank estimator fitted, 0 where it could not; ``exponent`` is then NaN, and ``reasons`` says why, by source
-    and estimator.
-    """
-
-    variance: Float[np.ndarray, "source rank"]
-    exponent: Float[np.ndarray, "source estimator statistic"]
-    ranks: Int[np.ndarray, "source end"]
-    reasons: dict[tuple[str, str], str]
-    n_images: int
-    form: str
-
-    def to_dataset(self) -> xr.Dataset:
-        """Return spectra and exponents by source."""
-        return xr.Dataset(
-            {
-                "variance": (("source", "rank"), self.variance, {"units": "1", "long_name": "fraction of signal variance"}),
-                "exponent": (("source", "estimator", "statistic"), self.exponent, {"units": "1"}),
-                "fitted_ranks": (("source", "end"), self.ranks, {"units": "1"}),
-            },
-            {
-                "source": list(SOURCES),
-                "rank": ("rank", np.arange(1, self.variance.shape[1] + 1), {"units": "1"}),
-                "estimator": list(ESTIMATORS),
-                "statistic": ["value", "low", "high"],
-                "end": ["first", "last"],
-            },
-            {"n_images": self.n_images, "form": self.form},
-        )
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return ``exponent_<source>`` and ``moment_exponent_<source>``; those of maps beside the untrained towers'."""
-        found = []
-        for row, source in enumerate(SOURCES):
-            for column, (estimator, prefix) in enumerate(zip(ESTIMATORS, ("", "moment_"), strict=True)):
-                value, low, high = map(float, self.exponent[row, column])
-                reason = self.reasons.get((source, estimator), "")
-                null = NULLS.get(source) if reason != NOT_LEARNT else None
-                null_low, null_high = self.exponent[SOURCES.index(null), column, 1:] if null else (np.nan, np.nan)
-                ends, words = (low, high, float(null_low), float(null_high)), NULL if null else ""
-                found.append(Finding(f"{prefix}exponent_{source}", value, "1", self.n_images, *ends, words, reason))
-        return tuple(found)
-
-
-def analyse_variance_spectra(
-    decoded: Decoded, settings: VarianceSpectraSettings = VarianceSpectraSettings()
-) -> VarianceSpectraResult:
+def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings = VarianceSpectraSettings()) -> PlainResult:
     """Fit power laws to the variance of images, responses and maps, on images that the towers were not fitted on.
 
     These are the images and trials of validation and test; means and the prior of maps are learnt from training images. It raises
     `DataError` where there are fewer than 40 such images, or no fitted towers.
+
+    ``variance`` is the fraction of the signal variance by rank: NaN where the source has no such rank or is missing, and negative
+    where there is no signal. ``exponent`` is that of its power law with interval, by two estimators; ``fitted_ranks`` are the first
+    and last that the rank estimator fitted, 0 where it could not. Findings are ``exponent_<source>`` and
+    ``moment_exponent_<source>``; those of maps stand beside the untrained towers'.
     """
     images, halves = _held_out(decoded, settings.n_images)
-    last = min(settings.last_rank, len(images) // 2)
-    found: dict[str, _Spectrum] = {}
+    fit = partial(_measure, decoded, (settings.first_rank, min(settings.last_rank, len(images) // 2)))
+    found = {"images": fit("images", _same(images)), "responses": fit("responses", halves)}
     form = ""
-
-    def measure(source: str, made: Halves | None) -> None:
-        found[source] = _measure(source, made, (settings.first_rank, last), decoded)
-
-    measure("images", _same(images))
-    measure("responses", halves)
     draws: dict[str, list[_Spectrum]] = {name: [] for name in ("untrained_image_maps", "untrained_neural_maps")}
     is_learnt = is_image_map_learnt(decoded.towers)
     bare = draw_untrained(decoded.towers, decoded.seed, settings.n_untrained)
@@ -131,35 +81,54 @@ def analyse_variance_spectra(
         made = _same(reader.of_images(images)) if number < 2 or is_learnt else None
         neural = None if halves is None else (_flat(reader.of_responses(halves[0])), _flat(reader.of_responses(halves[1])))
         if number == 0:
-            measure("image_maps", made)
-            measure("neural_maps", neural)
+            found |= {"image_maps": fit("image_maps", made), "neural_maps": fit("neural_maps", neural)}
             continue
         if made is not None:
-            draws["untrained_image_maps"].append(_measure("untrained_image_maps", made, (settings.first_rank, last), decoded))
-        draws["untrained_neural_maps"].append(_measure("untrained_neural_maps", neural, (settings.first_rank, last), decoded))
+            draws["untrained_image_maps"].append(fit("untrained_image_maps", made))
+        draws["untrained_neural_maps"].append(fit("untrained_neural_maps", neural))
     found |= {source: _pool(spectra) for source, spectra in draws.items()}
     if not is_learnt:
         for estimator in ESTIMATORS:
             found["image_maps"].reasons.setdefault(estimator, NOT_LEARNT)
     height, width = decoded.towers.image_tower.map_shape[1:]
-    measure("random_filters", _same(_random_filters(images, (height, width), decoded.seed)))
+    found["random_filters"] = fit("random_filters", _same(_random_filters(images, (height, width), decoded.seed)))
     n_ranks = max(len(spectrum.shares) for spectrum in found.values())
     padded = [
         np.pad(found[source].shares, (0, n_ranks - len(found[source].shares)), constant_values=np.nan) for source in SOURCES
     ]
-    return VarianceSpectraResult(
-        variance=np.stack(padded),
-        exponent=np.stack([found[source].exponent for source in SOURCES]),
-        ranks=np.stack([found[source].ranks for source in SOURCES]),
-        reasons={(source, name): reason for source in SOURCES for name, reason in found[source].reasons.items()},
-        n_images=len(images),
-        form=form,
-    )
+    exponents = np.stack([found[source].exponent for source in SOURCES])
+    variables = {
+        "variance": (("source", "rank"), np.stack(padded), {"units": "1", "long_name": "fraction of signal variance"}),
+        "exponent": (("source", "estimator", "statistic"), exponents, {"units": "1"}),
+        "fitted_ranks": (("source", "end"), np.stack([found[source].ranks for source in SOURCES]), {"units": "1"}),
+    }
+    coordinates = {
+        "source": list(SOURCES),
+        "rank": ("rank", np.arange(1, n_ranks + 1), {"units": "1"}),
+        "estimator": list(ESTIMATORS),
+        "statistic": ["value", "low", "high"],
+        "end": ["first", "last"],
+    }
+    arrays = xr.Dataset(variables, coordinates, {"n_images": len(images), "form": form})
+    return PlainResult(arrays, _exponent_findings(found, len(images)))
+
+
+def _exponent_findings(found: dict[str, "_Spectrum"], n_images: int) -> tuple[Finding, ...]:
+    findings = []
+    for source in SOURCES:
+        for column, (estimator, prefix) in enumerate(zip(ESTIMATORS, ("", "moment_"), strict=True)):
+            value, low, high = map(float, found[source].exponent[column])
+            reason = found[source].reasons.get(estimator, "")
+            null = NULLS.get(source) if reason != NOT_LEARNT else None
+            null_low, null_high = found[null].exponent[column, 1:] if null else (np.nan, np.nan)
+            ends, words = (low, high, float(null_low), float(null_high)), NULL if null else ""
+            findings.append(Finding(f"{prefix}exponent_{source}", value, "1", n_images, *ends, words, reason))
+    return tuple(findings)
 
 
 @dataclass(frozen=True, eq=False)
 class _Spectrum:
-    """One row of the result."""
+    """Shares of variance by rank and power-law exponents of one source; ``reasons`` say by estimator why there is none."""
 
     shares: Float[np.ndarray, "rank"]
     exponent: Float[np.ndarray, "estimator statistic"]
@@ -167,7 +136,7 @@ class _Spectrum:
     reasons: dict[str, str]
 
 
-def _measure(source: str, halves: Halves | None, ranks: tuple[int, int], decoded: Decoded) -> _Spectrum:
+def _measure(decoded: Decoded, ranks: tuple[int, int], source: str, halves: Halves | None) -> _Spectrum:
     """Fit both power laws to one source; an exponent that cannot be estimated is NaN, with a reason."""
     exponent, fitted = np.full((2, 3), np.nan), np.zeros(2, dtype=np.int64)
     if halves is None:

@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -89,9 +88,7 @@ def _draw_variance_spectra(dataset: xr.Dataset) -> Figure:
     left.set_xscale("log")
     left.set_yscale("log")
     left.set_ylim(bottom=max(LOWEST, left.get_ylim()[0]))
-    for axis in (left.xaxis, left.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    write_plain_numbers(left.xaxis, left.yaxis)
     left.set_xlabel("rank of component (logarithmic)")
     left.set_ylabel("share of signal variance (logarithmic)")
     left.set_title("a")
@@ -118,6 +115,4 @@ def _draw_exponents(axes: Axes, dataset: xr.Dataset, sources: list[str]) -> None
     axes.set_ylim(len(sources) - 0.4, -0.6)
     axes.set_xlabel("power-law exponent α (95\u202f% interval)")
     axes.set_title("b")
-    finish_axes(axes, "x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    finish_axes(axes, "x", has_named_rows=True)
