@@ -12,9 +12,8 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
 from dina.retrieval.decoder import Candidate
-from dina.rivals.validated_decoder import ValidatedDecoder
+from dina.rivals.validated_decoder import ValidatedDecoder, correlate_patterns
 from dina.shapes import ContrastImages, Scores
-from dina.statistics.correlation import correlate_all_rows
 
 N_UNITS = 1000
 NEURON_COUNTS = (15, 50, 150, 500)
@@ -63,7 +62,7 @@ class GenericDecoding(ValidatedDecoder):
         for count in sorted({min(count, known.shape[1]) for count in NEURON_COUNTS}):
             weights = fit_units(known, units, order[:, :count])
             for number, penalty in enumerate(PENALTIES):
-                scores = _correlate(_predict(measured, weights[number], order[:, :count]), gallery)
+                scores = correlate_patterns(_predict(measured, weights[number], order[:, :count]), gallery)
                 model = _Units(features, mean, deviation, weights[number].clone(), order[:, :count])
                 yield Candidate(model, {"neurons_of_each_unit": count, "penalty": penalty}, scores)
 
@@ -93,7 +92,7 @@ class _Units:
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         measured = (torch.from_numpy(np.asarray(queries.responses, dtype=np.float32)) - self.mean) / self.deviation
-        return _correlate(_predict(measured, self.weights, self.neurons), self.features.encode(gallery.images))
+        return correlate_patterns(_predict(measured, self.weights, self.neurons), self.features.encode(gallery.images))
 
 
 def order_neurons(known: Float[Tensor, "image neuron"], units: Float[Tensor, "image unit"]) -> Int[Tensor, "unit rank"]:
@@ -135,8 +134,3 @@ def _predict(
     """Predict every unit, about its mean."""
     dense = torch.zeros(len(chosen), asked.shape[1]).scatter_(1, chosen, weights)
     return np.asarray((asked @ dense.T).numpy())
-
-
-def _correlate(predicted: Float[np.ndarray, "query unit"], candidates: Float[np.ndarray, "gallery unit"]) -> Scores:
-    # no prediction, or a candidate without structure: as good and as bad as any other
-    return np.nan_to_num(correlate_all_rows(predicted, candidates), nan=0.0)

@@ -12,9 +12,8 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.towers.image.gabor_bank import SeparableGabors
 from dina.retrieval.decoder import Candidate
-from dina.rivals.validated_decoder import ValidatedDecoder
+from dina.rivals.validated_decoder import ValidatedDecoder, correlate_patterns
 from dina.shapes import ContrastImages, Scores
-from dina.statistics.correlation import correlate_all_rows
 
 N_ORIENTATIONS = 8
 SHORTEST_WAVELENGTH = 4  # pixels; published: 32 cycles across 128 pixels
@@ -61,7 +60,7 @@ class Kay2008(ValidatedDecoder):
             predicted = weights.predict(shown[:, :n_kinds]).numpy()
             for share in NEURON_SHARES:
                 best = order[: max(FEWEST_NEURONS, round(share * len(order)))]
-                scores = _correlate(measured[:, best], predicted[:, best])
+                scores = correlate_patterns(measured[:, best], predicted[:, best])
                 model = SelectedNeurons(pyramid, n_kinds, weights, np.sort(best))
                 yield Candidate(model, {"features": name, "neurons": len(best)}, scores)
 
@@ -78,7 +77,7 @@ class SelectedNeurons:
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return the correlation of each response with the pattern predicted for each candidate, in [-1, 1]."""
         predicted = self.weights.predict(self.pyramid.encode(gallery.images)[:, : self.n_kinds]).numpy()
-        return _correlate(queries.responses[:, self.neurons], predicted[:, self.neurons])
+        return correlate_patterns(queries.responses[:, self.neurons], predicted[:, self.neurons])
 
 
 class GaborPyramid:
@@ -140,8 +139,3 @@ def _planes(images: ContrastImages) -> list[Float[Tensor, "image height width"]]
     if images.shape[1] == 3:
         planes += [images[:, 0] - images[:, 1], images[:, 2] - 0.5 * (images[:, 0] + images[:, 1])]
     return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in planes]
-
-
-def _correlate(measured: Float[np.ndarray, "query neuron"], predicted: Float[np.ndarray, "image neuron"]) -> Scores:
-    # a pattern that is the same for all neurons is as good and as bad as any other
-    return np.nan_to_num(correlate_all_rows(measured, predicted), nan=0.0)

@@ -10,8 +10,8 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.data.standardise import Standardiser
 from dina.recordings.truth import Truth
+from dina.rivals.validated_decoder import correlate_patterns
 from dina.shapes import Scores, StimulusResponses
-from dina.statistics.correlation import correlate_all_rows
 
 
 class NearestRepeatZscored:
@@ -43,10 +43,7 @@ class NearestRepeatZscored:
         DataError
             If the gallery has no templates.
         """
-        templates = _templates(gallery)
-        correlation = correlate_all_rows(_zscore(queries.responses), _zscore(templates))
-        # a response without any variation says nothing: no better and no worse than any other
-        return np.nan_to_num(correlation, nan=0.0)
+        return correlate_patterns(_zscore(queries.responses), _zscore(_templates(gallery)))
 
 
 class _InOwnUnits:

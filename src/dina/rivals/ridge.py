@@ -15,9 +15,8 @@ from dina.data.pairs import Gallery, Pairs, Queries
 from dina.randomness import seed_for
 from dina.retrieval.decoder import Candidate
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
-from dina.rivals.validated_decoder import ValidatedDecoder
+from dina.rivals.validated_decoder import ValidatedDecoder, correlate_patterns
 from dina.shapes import Scores
-from dina.statistics.correlation import correlate_all_rows
 
 # Ridge penalties tried for every component, relative to the mean eigenvalue of the kernel.
 PENALTIES = np.logspace(-4, 3, 15)
@@ -73,9 +72,7 @@ class ComponentRegression:
     ) -> Scores:
         """Correlate over the first components, each side times the root of the component's weight; in [-1, 1]."""
         root = np.sqrt(self.weightings[weighting][:n_components])
-        correlation = correlate_all_rows(predicted[:, :n_components] * root, candidates[:, :n_components] * root)
-        # no prediction, or a candidate that is the mean image: as good and as bad as any other
-        return np.nan_to_num(correlation, nan=0.0)
+        return correlate_patterns(predicted[:, :n_components] * root, candidates[:, :n_components] * root)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
@@ -14,6 +14,7 @@ from dina.models.global_ridge import eigenvectors_of
 from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.shapes import Scores, StimulusResponses
+from dina.statistics.correlation import correlate_all_rows
 
 # Responses by their components (`ResponseComponents`).
 ResponseRows = Float32[np.ndarray, "response response_component"]
@@ -79,6 +80,11 @@ class ValidatedDecoder:
         if self.fitted is None:
             raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
         return self.fitted.score(queries, gallery)
+
+
+def correlate_patterns(predicted: Float[np.ndarray, "query value"], candidates: Float[np.ndarray, "gallery value"]) -> Scores:
+    """Correlate all pairs of rows; a row without variation fits as well and as badly as any other, so it gets 0."""
+    return np.nan_to_num(correlate_all_rows(predicted, candidates), nan=0.0)
 
 
 @dataclass(frozen=True, eq=False)
