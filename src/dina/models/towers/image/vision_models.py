@@ -24,17 +24,10 @@ def read_vision_model(folder: Path, image_shape: MapShape, layer: int = -1, outp
     Images keep their aspect: they are resized to about as many patches as the model was trained on, and position
     encodings are interpolated, where the model can do that; else to the square that the model expects.
 
-    Parameters
-    ----------
-    folder
-        Holds ``config.json`` and ``model.safetensors``; weights in other formats, and code, are not read.
-    image_shape
-        (channels, height, width) of the images, in pixels.
-    layer
-        Which hidden layer: 0 for the patches before the first, 1 after the first …, −1 after the last.
-    output
-        "map": the tokens of the patches in their places. "vector": one vector for the whole image; after the last layer
-        the model's own summary (CLIP's joint space), or its class token where there is none; else the mean over patches.
+    The folder holds ``config.json`` and ``model.safetensors``; weights in other formats, and code, are not read. ``layer`` counts
+    hidden layers: 0 for the patches before the first, 1 after the first …, −1 after the last. The ``output`` "map" is the tokens of
+    the patches in their places, "vector" one vector for the whole image: after the last layer the model's own summary (CLIP's
+    joint space), or its class token where there is none; else the mean over patches.
 
     Raises
     ------
