@@ -173,7 +173,7 @@ def table(words: argparse.Namespace, rows: Sequence[Row]) -> None:
     alone = " and ".join(f"`{name}`" for name in ALONE)
     notes = [
         "The epoch kept is chosen by validation images.",
-        f"The recipes {alone} want several recordings; here they are fitted to this one, and share nothing.",
+        f"The recipes {alone} need several recordings; here they are fitted to this one, and share nothing.",
     ]
     if frozen := ", ".join(f"`{name}`" for name in encoding_presets()):
         notes.append(

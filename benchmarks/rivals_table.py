@@ -102,8 +102,8 @@ def _minus() -> list[str]:
 
 
 def _reason(entry: Entry) -> str | None:
-    told = [entry.reason] if entry.reason else [text for scores in entry.scores for text in scores.reason.values()]
-    return " ".join(dict.fromkeys(told)) or None
+    reasons = [entry.reason] if entry.reason else [text for scores in entry.scores for text in scores.reason.values()]
+    return " ".join(dict.fromkeys(reasons)) or None
 
 
 def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
@@ -121,10 +121,18 @@ def verdict(table: Sequence[dict[str, Any]], queries: str) -> str:
     if above:
         named = ", ".join(_compared(row, queries) for row in above)
         apart = [row for row in above if (cell := row[f"{queries}_minus_default"]) is not None and cell["q_value"] <= FDR]
-        told = f"{len(apart)} of them told apart from it at q ≤ {FDR}" if apart else f"none told apart from it at q ≤ {FDR}"
-        return f"**On {words} queries `{REFERENCE}` is not at the top.** Above it, {told}: {named}."
+        apart_words = (
+            f"{len(apart)} of them significantly different from it at q ≤ {FDR}"
+            if apart
+            else f"none significantly different from it at q ≤ {FDR}"
+        )
+        return f"**On {words} queries `{REFERENCE}` is not at the top.** Above it, {apart_words}: {named}."
     level = [row for row in rivals if (cell := row[f"{queries}_minus_default"]) is not None and cell.get("q_value", 0) > FDR]
-    near = f" Not told apart from it (q > {FDR}): {', '.join(_compared(row, queries) for row in level)}." if level else ""
+    near = (
+        f" Not significantly different from it (q > {FDR}): {', '.join(_compared(row, queries) for row in level)}."
+        if level
+        else ""
+    )
     following = "" if rivals[0] in level else f"; next is {_compared(rivals[0], queries)}"
     better = [row for row in before if row[queries]["top1"] > own[queries]["top1"]]
     start = f" Its own start is above it: {_compared(better[0], queries)}." if better else ""
@@ -156,8 +164,8 @@ def _plain(cell: Mapping[str, float] | None) -> str:
 
 
 def _epochs(row: dict[str, Any]) -> str:
-    told = [fit for fit in row["fits"] if "epochs_done" in fit]
-    words = [f"{fit['chosen_epoch']} of {fit['epochs_done']}{', budget' * _is_last(fit)}" for fit in told]
+    trained = [fit for fit in row["fits"] if "epochs_done" in fit]
+    words = [f"{fit['chosen_epoch']} of {fit['epochs_done']}{', budget' * _is_last(fit)}" for fit in trained]
     return "; ".join(dict.fromkeys(words)) or "–"
 
 
@@ -215,8 +223,8 @@ def _remarks(table: Sequence[dict[str, Any]], is_simulated: bool, n_seeds: int) 
         epochs = sorted({int(fit["epochs_budget"]) for fit in row["fits"] if "epochs_budget" in fit})
         if epochs:
             budgets.setdefault(" and ".join(map(str, epochs)), []).append(_name(row))
-    told = "; ".join(f"{epochs} for {', '.join(names)}" for epochs, names in budgets.items())
-    lines += [f"- Budgets in epochs: {told}."] if told else []
+    budget_words = "; ".join(f"{epochs} for {', '.join(names)}" for epochs, names in budgets.items())
+    lines += [f"- Budgets in epochs: {budget_words}."] if budget_words else []
     if any(row["is_of_older_source"] for row in table):
         lines.append(f"-{OLDER} Fitted by other source of dina, or on other versions or threads, than the newest rows.")
     if not is_simulated and n_seeds > 1:

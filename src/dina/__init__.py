@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 from dina.version import __version__
 
-# public name → where it lives; loaded when first asked for, so that `import dina` costs nothing
+# public name → its module; loaded at first use, so that `import dina` is quick
 _PLACES = {
     "AlignedTowers": "dina.training.aligned_towers",
     "Recording": "dina.recordings",

@@ -1,4 +1,4 @@
-"""One function per question asked of an argument, so that every door words its refusal in the same way."""
+"""Checks of arguments, one function each, so that every caller gives the same error message."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches

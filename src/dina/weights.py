@@ -47,7 +47,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     if not path.is_file():
         raise DataError(f"Weights must be in a file; {path} does not exist. Check the path.")
-    payload = path.read_bytes()  # read once, so that what is checked is what is used
+    payload = path.read_bytes()  # read once: the same bytes are checked and used
     if payload[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or path.suffix != ".safetensors":
         raise DataError(
             f"{path.name} must be a .safetensors file; pickled files (.pt, .pth, .pkl) are refused because they can run"

@@ -95,7 +95,7 @@ def test_what_foreign_images_find_is_not_kept() -> None:
     only_contrast = SpatialFrequencyResult(fabricated(image < 12, image < 12, image < 12), draw, "cycles/pixel").findings()
     found = {finding.name: finding for finding in only_contrast}
     assert np.isnan(found["kept_lowest_octaves"].value)
-    assert "foreign images of the same contrast" in found["kept_lowest_octaves"].reason
+    assert "other images of the same contrast" in found["kept_lowest_octaves"].reason
     assert found["top1_full"].beats_null
 
 

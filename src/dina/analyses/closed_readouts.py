@@ -44,7 +44,7 @@ class ScoreChanges:
 
 
 def margins(scores: Scores, target: Targets) -> Float[Tensor, "query"]:
-    """Return the score of each target less the mean score of all other candidates.
+    """Return the score of each target minus the mean score of all other candidates.
 
     Examples
     --------
@@ -94,7 +94,7 @@ class _Products:
 class LikelihoodReadout:
     r"""The score :math:`s\,(r - \tfrac12\mu_i)^\top \Sigma^{-1} x_i` of response r and candidate i, all in double precision.
 
-    Here :math:`\mu_i` is what image i is expected to evoke, :math:`x_i` the same times the neurons' gains, and s the scale.
+    Here :math:`\mu_i` is the expected response to image i, :math:`x_i` the same times the neurons' gains, and s the scale.
     `LikelihoodComparison` computes the same. The evidence that towers subtract is left out: it is the same for all candidates of a
     response, and changes neither margins nor ranks.
 
@@ -340,7 +340,7 @@ class CosineReadout:
     def marginal_gains(self, responses: Trials, target: Targets, order: Int[Tensor, "neuron"]) -> Float[Tensor, "neuron"]:
         """Return what each neuron adds to the mean margin when silenced neurons respond again, one after the other in ``order``.
 
-        The numbers add up to the mean margin of the whole population less that of the silent one.
+        The numbers add up to the mean margin of the whole population minus that of the silent one.
         """
         n_others = len(self.image) - 1
         contrast = self.image[target] - (self.image.sum(0) - self.image[target]) / n_others

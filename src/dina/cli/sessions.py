@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def settle(word: str) -> str:
-    """Return the full path where the word is one, else the word, so that no later folder can change what it means.
+    """Return the full path where the word is one, else the word, so that no later folder can change its meaning.
 
     A path wins over the name of a session such as "demo" or "demo:2", unless it is a run directory, which is no recording.
     """

@@ -21,7 +21,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "band": ("#f3f0f8", "#201c2a"),
 }
 
-# Decoder name → (words on the page, what it is).
+# Decoder name → (words on the page, kind).
 LABELS: dict[str, tuple[str, Kind]] = {
     "dina": ("dina", "dina"),
     "dina_before_training": ("dina before training", "dina"),
@@ -44,7 +44,7 @@ CORRECTIONS = {"csls": "CSLS", "sinkhorn": "Sinkhorn"}
 
 @dataclass(frozen=True)
 class DecoderStyle:
-    """How one decoder is shown everywhere: its words, what it is, colour, marker and line."""
+    """How one decoder is shown everywhere: words, kind, colour, marker and line."""
 
     label: str
     kind: Kind
@@ -60,7 +60,7 @@ class DecoderStyle:
 
 
 def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
-    """Return how a decoder is shown; one that is not in `LABELS` goes by its own name, and by what it reads.
+    """Return how a decoder is shown; a decoder that is not in `LABELS` is shown by its name; the kind follows from the input that it reads.
 
     Examples
     --------

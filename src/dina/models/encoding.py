@@ -13,7 +13,7 @@ from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
 from dina.models.noise import LowRankNoise, ResidualComponents
 
-# Most images that evidence is averaged over; with a quarter of them, responses are found noticeably less well.
+# Most images over which evidence is averaged; with a quarter of them, retrieval of responses is noticeably worse.
 N_TYPICAL = 2048
 
 Weights = TypeVar("Weights", LocalWeights, GlobalWeights)
@@ -78,7 +78,7 @@ class EncodingModel(Generic[Weights]):
     ) -> "EncodingModel[LocalWeights]":
         """Fit ridge weights of every neuron inside its window to averaged training responses.
 
-        ``prior`` comes from `dina.models.local_ridge.learn_prior`; None stands for independent weights.
+        ``prior`` comes from `dina.models.local_ridge.learn_prior`; None means independent weights.
         """
         weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
         return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))

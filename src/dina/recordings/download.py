@@ -111,7 +111,7 @@ def list_figshare(article_url: str) -> dict[str, RemoteFile]:
     Raises
     ------
     DataError
-        If the list cannot be had, is not what it should be, or names a file or an address that is not safe.
+        If the list cannot be fetched, has another form than expected, or names a file or an address that is not safe.
     """
     files: dict[str, RemoteFile] = {}
     for page in range(1, 51):

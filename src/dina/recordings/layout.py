@@ -34,7 +34,7 @@ class _ImagesTable(_Table):
     """``[images]``: pixels as a .npy file, or a folder or zip of pictures."""
 
     file: str | None = None  # by default the first of images.npy, images.zip, images/ that is there
-    # by default stimulus, height, width and, if there is a fourth, channel; "pixel" stands for height x width, row by row
+    # by default stimulus, height, width and, if there is a fourth, channel; "pixel" means height x width, row by row
     axes: tuple[_ImageAxis, ...] | None = None
     height: int | None = Field(default=None, gt=0)  # in pixels, as width; needed for an axis "pixel" only
     width: int | None = Field(default=None, gt=0)
@@ -78,7 +78,7 @@ class _FileTable(_Table):
 
 
 class RecordingLayout(_Table):
-    """A whole recording.toml; every key has a default, so that an empty file stands for the plain folder."""
+    """A whole recording.toml; every key has a default, so an empty file means the plain folder."""
 
     name: str | None = None
     data: str | None = None
@@ -269,7 +269,7 @@ def _response_axes(stored: np.ndarray, table: _ResponsesTable) -> tuple[_Respons
             )
         if stored.shape[0] == stored.shape[1]:
             raise DataError(
-                f"{table.file} is square ({stored.shape[0]} x {stored.shape[1]}), so trials and neurons cannot be told apart."
+                f"{table.file} is square ({stored.shape[0]} x {stored.shape[1]}), so trials and neurons cannot be distinguished."
                 ' Say which is which in recording.toml under [responses], axes = ["trial", "neuron"] or ["neuron", "trial"].'
             )
         return ("trial", "neuron")

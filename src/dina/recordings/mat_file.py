@@ -73,7 +73,7 @@ def field(content: Any, where: str, path: Path) -> Any:
 
 
 def _fields_by_variable(variables: Sequence[str]) -> dict[str, set[str] | None]:
-    """Sort dotted names by variable; None stands for all fields."""
+    """Sort dotted names by variable; None means all fields."""
     wanted: dict[str, set[str] | None] = {}
     for name in variables:
         variable, _, part = name.partition(".")

@@ -56,7 +56,7 @@ def read(
 
 
 def find_oddities(recording: Recording) -> tuple[str, ...]:
-    """Return one sentence for each thing worth knowing before a recording is analysed; nothing is changed.
+    """Return one sentence for each fact to know before a recording is analysed; nothing is changed.
 
     Constant neurons stay in (they are 0 after standardising and carry nothing), and so do duplicates and outliers: choosing
     neurons is the experimenter's business.

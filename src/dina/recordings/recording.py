@@ -16,7 +16,7 @@ from dina.recordings.truth import Truth
 from dina.shapes import ContrastImages, Images, Responses
 
 FORMAT_VERSION = 1
-_SINGLE_TRIALS = np.empty(0, dtype=np.int64)  # stands for a 1 for each trial until a recording is made
+_SINGLE_TRIALS = np.empty(0, dtype=np.int64)  # means 1 for each trial until a recording is made
 _STORED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # axes and attributes of each array in a file
     "images": (("stimulus", "channel", "height", "width"), {"units": "pixel value as stored"}),
     "stimulus_id": (("trial",), {"long_name": "0-based position on the stimulus axis"}),

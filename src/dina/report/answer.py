@@ -30,7 +30,7 @@ MAX_THUMBNAIL_BYTES = 1_800_000  # as base64, all thumbnails together: the page 
 
 @dataclass(frozen=True)
 class Tile:
-    """A number in large type with what it is and what stands beside it; ``kind`` sets its colour."""
+    """A number in large type with its title and a note (interval, chance); ``kind`` sets its colour."""
 
     value: str
     title: str
@@ -137,7 +137,7 @@ def _reference_only(run: Run) -> list[str]:
 
 @dataclass(frozen=True)
 class _Thumbnail:
-    """An image of the gallery: data URI, size in pixels, and what it is called."""
+    """An image of the gallery: data URI, size in pixels, and name."""
 
     uri: str
     width: int

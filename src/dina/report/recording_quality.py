@@ -52,7 +52,7 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
     if exponent is not None:
         fitted = (rank >= first) & (rank <= last) & seen
         if fitted.any():
-            # the line has the fitted slope; its height is the mean of what it was fitted to, weighted by 1 / rank as the fit is
+            # the line has the fitted slope; its height is the mean of the fitted values, weighted by 1 / rank as in the fit
             height = np.average(np.log(variance[fitted]) + exponent * np.log(rank[fitted]), weights=1 / rank[fitted])
             ends = np.array([rank[fitted][0], rank[fitted][-1]], dtype=float)
             look: Any = {"color": COLOURS["ink"][0], "linewidth": 1.0, "linestyle": (0, (4, 2))}

@@ -135,7 +135,7 @@ def _run(
 ) -> Float32[np.ndarray, "query output"]:
     """Let the other interpreter work in ``folder``, and return how it maps ``asked``."""
     np.save(folder / "asked.npy", asked)
-    # copied, so that no module beside the original can be taken for one of the other interpreter's
+    # copied, so that no module beside the original can be imported in place of one of the other interpreter's
     worker = folder / "worker.py"
     worker.write_text(Path(__file__).with_name("cebra_worker.py").read_text(encoding="utf-8"), encoding="utf-8")
     command = [interpreter, str(worker), what, str(folder)]

@@ -1,4 +1,4 @@
-"""What the interpreter that has CEBRA is told to do: train on responses and image features, or map responses.
+"""Runs in the interpreter that has CEBRA: train on responses and image features, or map responses.
 
 Run as ``python worker.py fit FOLDER`` or ``python worker.py map FOLDER``. It imports nothing of dina and speaks through
 files in FOLDER: settings in ``settings.json``, arrays in ``.npy`` files, and CEBRA's own file of the trained model.

@@ -72,7 +72,7 @@ def signal_correlations(
 
     ``first`` and ``second`` are responses to the same images averaged over different trials, in any unit, as from
     `dina.statistics.repeats.average_halves`; ``chosen`` neurons make up the rows of the result, None for all. The correlation is a mean
-    over both assignments of the halves, and nearer to 0 the less reliable the neurons are; on the diagonal it is the split-half
+    over both assignments of the halves, and closer to 0 if neurons are less reliable; on the diagonal it is the split-half
     reliability. NaN where a half is constant.
 
     Raises

@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
     images: Float[Tensor, "image channel height width"]  # in units of contrast
     responses: Float[Tensor, "batch neuron"]
-    n_presentations: Float[Tensor, "batch"]  # that a response is worth
+    n_presentations: Float[Tensor, "batch"]  # number of presentations that a response counts as
     group: Int[Tensor, "batch"]  # of near-identical images, for each response
     position: Int[Tensor, "batch"]  # of each response's image among all training images
     row: Int[Tensor, "batch"] | None = None  # of each response's image among images; None if there is one response to each
@@ -93,7 +93,7 @@ class TrainingBatches:
         """Yield the batches of one epoch with a random mixture of the trials of each image.
 
         Weights follow a Dirichlet distribution whose parameters are the trials' numbers of presentations: for two single
-        trials u and 1 − u with u uniform. A mixture with weights w of trials of n presentations is worth 1 / Σ(w²/n)
+        trials u and 1 − u with u uniform. A mixture with weights w of trials of n presentations counts as 1 / Σ(w²/n)
         presentations.
         """
         share = generator_for(self.seed, f"trial mixtures {epoch}").standard_gamma(self.presentations)

@@ -154,7 +154,7 @@ class _Candidate:
     predicted: Float[Tensor, "stimulus neuron"]  # responses to the training images, each predicted from the others
     prior: str  # FLAT or "learnt"
     is_contrast_free: bool  # neither mean responses nor maps follow the contrast of the image
-    residuals: ResidualComponents  # responses less predictions
+    residuals: ResidualComponents  # responses minus predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +244,7 @@ def _choose_together(
 
 
 def _standard_maps(image_tower: GaborEnergy, images: Tensor) -> Tensor:
-    """Return standardised maps less the maps that their contrast predicts, before any gain; half precision."""
+    """Return standardised maps minus the maps that their contrast predicts, before any gain; half precision."""
     contrast = _contrast_of(image_tower)
     maps = []
     for part in torch.split(images, IMAGES_AT_ONCE):

@@ -72,7 +72,7 @@ def analyse_attention_interactions(
 ) -> AttentionInteractionsResult:
     """Read off the published tower how neurons gate and read one another.
 
-    The matrices are weights of the fitted tower. They say what it computes, not whether decoding needs that. No test image is read.
+    The matrices are weights of the fitted tower. They show what it computes, not whether decoding needs this. No test image is read.
     `DataError` says where the neural tower has no attention.
     """
     generator = generator_for(decoded.seed, "attention interactions")

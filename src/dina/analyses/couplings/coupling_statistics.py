@@ -146,7 +146,7 @@ def distance_dependence(
 def _permute_positions(
     table: PairTable, bins: Int[np.ndarray, "chosen chosen"], generator: np.random.Generator
 ) -> Float[np.ndarray, "measure permutation"]:
-    """Return near less far of each measure with neurons at permuted places."""
+    """Return near minus far of each measure with neurons at permuted places."""
     near, far = (np.isin(bins, numbers).astype(np.int8) for numbers in ((1, 2), (N_BINS - 1, N_BINS)))
     weight = near / max(1, int(near.sum())) - far / max(1, int(far.sum()))
     np.fill_diagonal(weight, 0.0)

@@ -80,7 +80,7 @@ class FunctionalInteractionsSettings(AnalysisSettings):
 
 @dataclass(frozen=True, eq=False)
 class FunctionalInteractionsResult(DescribedResult):
-    """Interactions of pairs: the margin lost without both neurons less that lost without each, mean over test images.
+    """Interactions of pairs: the margin lost without both neurons minus the margins lost without each; mean over test images.
 
     Positive: redundant; negative: synergistic. In nats where neurons are removed from a noise model, else in units of the score.
     Sampled pairs are drawn at random; listed pairs are those of the surest coupling, with 95 % intervals over test images and
@@ -366,7 +366,7 @@ def _root_mean_square(rows: Float[np.ndarray, "query column"]) -> Float[np.ndarr
 
 
 def _true_square(total: np.ndarray, squares: np.ndarray, n: int) -> float:
-    """Return the mean over columns of the squared mean, less the variance of that mean."""
+    """Return the mean over columns of the squared mean, minus the variance of that mean."""
     variance = (squares - total**2 / n) / (n - 1)
     return float(((total / n) ** 2 - variance / n).mean())
 

@@ -43,7 +43,7 @@ class PairForms:
     """
 
     response: Float[Tensor, "query neuron"]  # (Pr)ⱼ / √Pⱼⱼ with the precision P of the noise
-    contrast: Float[Tensor, "query neuron"]  # (Px)ⱼ / √Pⱼⱼ of the target less its mean over all other candidates
+    contrast: Float[Tensor, "query neuron"]  # (Px)ⱼ / √Pⱼⱼ of the target minus its mean over all other candidates
     half: Float[Tensor, "gallery neuron"]  # ½ (Pμᵢ)ⱼ / √Pⱼⱼ of each candidate
     scaled: Float[Tensor, "gallery neuron"]  # (Pxᵢ)ⱼ / √Pⱼⱼ of each candidate
     target: Int[Tensor, "query"]
@@ -88,7 +88,7 @@ class PairForms:
     def interactions(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "query pair"]:
         """Return what removing both neurons of each pair takes from each margin beyond the sum of removing each.
 
-        Positive: one can stand in for the other (redundant). Negative: they need each other (synergistic).
+        Positive: one can replace the other (redundant). Negative: they need each other (synergistic).
         """
         rho = torch.from_numpy(self.couplings(pairs))
         result = torch.empty(len(self.response), len(pairs), dtype=self.response.dtype)
@@ -202,7 +202,7 @@ class DecoderNoise:
     """The noise as the decoder fitted it: all that its image model leaves unexplained, including shared errors of that model."""
 
     readout: LikelihoodReadout
-    residuals: Float32[np.ndarray, "stimulus neuron"]  # averaged training responses less the expected ones
+    residuals: Float32[np.ndarray, "stimulus neuron"]  # averaged training responses minus expected responses
     seed: int  # of the permutations
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A table of neurons: how each responds, its receptive field, its place in cortex, and what it contributes."""
+"""A table of neurons: responses, receptive field, place in cortex, and contribution of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -262,7 +262,7 @@ def _against_truth(columns: Columns, decoded: Decoded) -> tuple[Finding, ...]:
     if len(rows) < 2:
         reason = f"No neuron has a signal-to-noise ratio of {STRONG:g}." if not strong.any() else ""
         return (_median(name, error[strong], decoded, reason),)
-    # the same neurons' fields taken for one another's: the error of a guess that knows only the region
+    # fields assigned to other neurons: the error of a guess that knows only the region
     generator = generator_for(decoded.seed, "exchanged fields")
     (found_rows, true_rows), (found_columns, true_columns) = (
         (columns[f"field_{axis}"][rows], truth.planted[f"field_{axis}"]) for axis in ("row", "column")

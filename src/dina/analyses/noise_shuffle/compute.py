@@ -28,13 +28,13 @@ from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
 from dina.training.start import COMPONENT_COUNTS, SHRINKAGES
 
-# What the noise model was trained on, and what it was tested on.
+# Trials on which the noise model was trained, and trials on which it was tested.
 Condition = tuple[str, str]
 
 # What is compared, with units: top-1 accuracy, and minus the logarithm of the rank, so that more is better for both.
 MEASURES: dict[str, str] = {"top1": "1", "log_rank": "nats"}
 
-# Name → first condition, the one taken off it, and what its null is.
+# Name → first condition, the condition subtracted from it, and its null.
 DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
     "knowing_correlations": (("intact", "intact"), ("shuffled", "intact"), "noise models of different shuffles"),
     "knowing_covariance": (("intact", "intact"), ("independent", "intact"), "noise models of different shuffles"),

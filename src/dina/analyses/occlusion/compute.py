@@ -51,7 +51,7 @@ Place = Float[np.ndarray, "row column"]
 class _SweepLosses(NamedTuple):
     """Change of the map (squared distance to the whole image's map over that map's squared norm), loss of score and gain of log rank.
 
-    Scores and ranks are for the response to the whole image, in nats, whole image less occluded one (ranks: the reverse).
+    Scores and ranks are for the response to the whole image, in nats, whole image minus occluded image (ranks: the reverse).
     """
 
     map_change: Losses
@@ -103,7 +103,7 @@ def cover_windows(decoded: Decoded, sweep: Sweep) -> _Coverage:
     Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
     24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
     away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
-    window takes together count together: the sum of what each tells alone follows losses less well. For other towers it is
+    window hides count together; the sum of the information of single places and channels predicts losses less well. For other towers it is
     `estimate_coverage` under the squared window.
     """
     towers = decoded.towers

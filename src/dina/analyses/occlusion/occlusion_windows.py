@@ -214,7 +214,7 @@ class GaborOcclusion:
         return distance, agreed, total + knots.float() @ self.knot_evoked
 
     def _local(self, part: Tensor, origin: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return of the local change: squared norm, products with the basis and the evidence, and what it evokes."""
+        """Return of the local change: squared norm, products with the basis and the evidence, and the response that it evokes."""
         n = len(self.images)
         square, agreement = (part.new_zeros(n, dtype=torch.float64) for _ in range(2))
         products = part.new_zeros(n, 1 + len(self.expected), dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""What is each pathway of the image tower worth, masked and fitted alone."""
+"""The contribution of each pathway of the image tower to decoding: masked, and fitted alone."""

@@ -128,7 +128,7 @@ class MapChannels(MaskableParts):
     """The channels of the feature map; a masked channel is replaced by ``rest``, its mean over training images.
 
     ``rest`` is 0 for a Gabor tower, whose channels are deviations from their mean at the contrast of the image. Scores of a
-    likelihood are quadratic in the map: a sum over channels, less a sum over pairs of channels. Both are computed once; the scores
+    likelihood are quadratic in the map: a sum over channels minus a sum over pairs of channels. Both are computed once; the scores
     of any group of channels then cost next to nothing. Similarities add up over channels.
     """
 

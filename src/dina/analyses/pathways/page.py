@@ -120,7 +120,7 @@ def _draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figu
 
 @in_style
 def _draw_shapley(dataset: xr.Dataset) -> Figure:
-    """Draw each pathway's share of the accuracy beside what it reaches alone."""
+    """Draw each pathway's contribution to the accuracy, and the accuracy of each pathway alone."""
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
     figure = new_figure(130, 24 + 9 * len(pathways))
     axes = figure.add_subplot()

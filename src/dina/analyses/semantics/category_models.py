@@ -98,7 +98,7 @@ class ModelledImages:
     statistics: Float[Tensor, "image statistic"]
 
     def residual_category(self, category: Int[np.ndarray, "image"] | None = None) -> Float[Tensor, "image category"]:
-        """Return one-hot categories less the probability that low-level structure gives them: the residual category."""
+        """Return one-hot categories minus their probability given low-level structure: the residual category."""
         chosen = self.category if category is None else category
         return one_hot(chosen, self.probability.shape[1]) - torch.from_numpy(self.probability).float()
 
@@ -119,7 +119,7 @@ class CategoryModels:
     test_draws: Int[np.ndarray, "draw test_image"]
 
     def drawn_effects(self, residuals: Float[Tensor, "train_image neuron"]) -> Iterator[Float[Tensor, "test_image neuron"]]:
-        """Yield for each draw what its categories add to the test responses, with effects fitted anew to training residuals."""
+        """Yield for each draw the effect of its categories on the test responses, fitted anew to training residuals."""
         for of_train, of_test in zip(self.train_draws, self.test_draws, strict=True):
             effects = fit_category_effects(self.train.residual_category(of_train), residuals)
             yield effects.predict(self.test.residual_category(of_test))

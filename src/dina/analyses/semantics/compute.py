@@ -134,7 +134,7 @@ def _partition_responses(
     parts are :math:`R^2_{LC} - R^2_L` and :math:`R^2_{CL} - R^2_C`, divided by the largest of the four; the rest of
     that is common to both.
     The first is doubly robust in the sense of Shah & Peters (2020), and small where low-level structure determines
-    category. It shows category effects through :math:`c - p` alone, category less its probability; neurons that depend on
+    category. It shows category effects through :math:`c - p` alone, category minus its probability; neurons that depend on
     :math:`c` explain :math:`\sum |c - \bar c|^2 / \sum |c - p|^2` times as much: the share of category in all.
 
     References

@@ -51,7 +51,7 @@ def fit_category_effects(
 ) -> _CategoryEffects:
     r"""Fit category features to responses (or residuals) by least squares, and shrink each neuron's weights towards 0.
 
-    Features are one-hot categories, or these less the probability that low-level structure gives them.
+    Features are one-hot categories, or these minus their probability given low-level structure.
 
     Notes
     -----

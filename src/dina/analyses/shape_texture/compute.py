@@ -180,7 +180,7 @@ def describe_refit(
     altered: Float[np.ndarray, "alteration image candidate"],
     resampling: PairedResampling,
 ) -> PlainResult:
-    """Return the shares of the accuracy that towers keep when they were fitted and tested on altered images, and shape less texture.
+    """Return the shares of the accuracy that towers keep when they were fitted and tested on altered images, and shape minus texture.
 
     Given are tables of `first_places`: ``full`` of the original fit, ``altered`` in the order of `ALTERATIONS`.
     """

@@ -37,7 +37,7 @@ NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
 FOREIGN_EXCHANGED = "the gallery and one of foreign images alone exchanged at random, image by image"
 NO_FREQUENCY = "The full gallery is searched no better than chance, so that no frequency can be said to carry the decoding."
 ONLY_CONTRAST = (
-    "The unaltered gallery is searched no better than one of foreign images of the same contrast, so that no share of its"
+    "Retrieval from the unaltered gallery is no better than from other images of the same contrast, so that no share of its"
     " accuracy can be given."
 )
 
@@ -84,7 +84,7 @@ class SpatialFrequencyResult:
         replaced = over(curves.replaced)
         shown = (
             ("low_pass_top1", "cutoff", over(curves.low_pass), "top-1 accuracy from images below the cut-off"),
-            ("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with foreign content above"),
+            ("replaced_top1", "cutoff", replaced[:, 1:], "top-1 accuracy with content of other images above"),
             ("matched_signal", "cutoff", curves.matched_signal(self.resampling), "share of the matched signal below"),
             ("band_top1", "band", over(curves.bands), "top-1 accuracy from one octave alone"),
         )
@@ -164,7 +164,8 @@ def analyse_spatial_frequency(decoded: Decoded, settings: SpatialFrequencySettin
     """Search galleries that hold only some spatial frequencies with the test responses.
 
     The towers are not fitted again, so that the result is about the frequencies that *they* read. Filtered images are unlike
-    those the towers learnt from; galleries in which only the content above a cut-off is foreign are not, and give the edge.
+    those that the towers learnt from. Galleries in which only the content above a cut-off comes from other images are like
+    them, and give the edge.
 
     Raises
     ------

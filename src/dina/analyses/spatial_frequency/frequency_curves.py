@@ -17,7 +17,7 @@ class FrequencyCurves:
 
     ``frequency`` holds the cut-offs, rising, then the corner of the frequency plane, where nothing is removed. Tables are those
     of `first_places`: ``low_pass`` at each cut-off, ``bands`` for each octave alone (centres ``band_frequency``, rising),
-    ``replaced`` with foreign content everywhere, above each cut-off, and nowhere, ``highest`` with foreign content everywhere but
+    ``replaced`` with content of other images everywhere, above each cut-off, and nowhere; ``highest`` with it everywhere but
     in the highest octave. ``margin`` is the score of each candidate above the mean of the others in the galleries of ``replaced``.
     """
 
@@ -38,7 +38,7 @@ class FrequencyCurves:
     def matched_signal(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff"]:
         """Return the share of the matched signal below each cut-off, in the rows of `PairedResampling.over_tables`.
 
-        It is 0 where all content is foreign (donors share only contrast) and 1 where none is.
+        It is 0 if all content comes from other images (donors share only contrast) and 1 if none does.
         """
         rows = resampling.over_tables(self.margin)
         whole = rows[:, -1:] - rows[:, :1]
@@ -46,11 +46,11 @@ class FrequencyCurves:
         return shares
 
     def kept(self, resampling: PairedResampling) -> Float[np.ndarray, "row cutoff_and_highest"]:
-        """Return the share of accuracy kept below each cut-off, then in the highest octave alone, with all else foreign.
+        """Return the share of accuracy kept below each cut-off, then in the highest octave alone, with everything else from other images.
 
-        It is the share of what the full gallery finds beyond the gallery in which everything is foreign: donors share
+        It is the share of what the full gallery finds beyond the gallery of donors alone: donors share
         contrast with the true images, and contrast alone may find many images. Rows as in `PairedResampling.over_differences`:
-        under the null a gallery and the foreign one are exchanged, because both then find images by contrast alone.
+        under the null a gallery and the one of donors are exchanged, because both then find images by contrast alone.
         """
         correct = np.diagonal(np.concatenate([self.replaced, self.highest[None]]), axis1=1, axis2=2)
         beyond = resampling.over_differences(correct[1:] - correct[0])

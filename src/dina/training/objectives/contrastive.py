@@ -14,7 +14,7 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
     r"""Mean cross-entropy of finding the partner over rows and over columns (symmetric InfoNCE).
 
     ``logits`` score image *j* for response *i*, true pairs on the diagonal. Other pairs of the same ``group`` of near-identical
-    images are left out of the sums, because no model could tell them apart. In nats; :math:`\log n` where all scores are equal.
+    images are left out of the sums, because no model could distinguish them. In nats; :math:`\log n` where all scores are equal.
 
     Notes
     -----
@@ -29,7 +29,7 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
 
     Examples
     --------
-    Four identical maps cannot be told apart, log 4 = 1.386:
+    Four identical maps cannot be distinguished, log 4 = 1.386:
 
     >>> symmetric_info_nce(torch.ones(4, 4), torch.arange(4)).round(decimals=3)
     tensor(1.3860)

@@ -39,7 +39,7 @@ class AdaptedTrunkSettings(PresetSettings):
     temperature
         At the start; it is learnt.
     fit
-        Training; weight decay of the neural towers is what makes the adapters ridge regressions.
+        Training; the weight decay of the neural towers makes the adapters ridge regressions.
     """
 
     map_channels: int = Field(8, ge=1)

@@ -105,7 +105,7 @@ class GaborEnergy(ImageTower):
     ) -> Float[Tensor, "stimulus gabor_channel map_height map_width"]:
         """Learn mean, deviation and dependence on contrast from the training images, and return their maps in half precision.
 
-        The maps are standardised and less their expectation at their contrast, without any gain and without the channels of
+        The maps are standardised, minus their expectation at their contrast, without any gain and without the channels of
         contrast: an encoding model is fitted on them.
         """
         raw = torch.empty(len(images), *self.mean.shape, dtype=torch.float16, device=self.mean.device)

@@ -40,7 +40,7 @@ def attend(responses: ResponseBatch, factors: Factors) -> ResponseBatch:
     r"""Let every neuron attend to all neurons and read one number.
 
     With tokens :math:`r_i w_i + b_i`, the score of neuron *i* for neuron *j* is
-    :math:`r_j (r_i P_{ij} + R_{ij}) + (r_i Q_{ij} + T_{ij})` and what it then reads is :math:`r_j G_{ij} + H_{ij}`, so that
+    :math:`r_j (r_i P_{ij} + R_{ij}) + (r_i Q_{ij} + T_{ij})` and it then reads :math:`r_j G_{ij} + H_{ij}`, so that
 
     .. math:: y_i = \sum_j \mathrm{softmax}_j(\mathrm{score}_{ij}) \, (r_j G_{ij} + H_{ij})
 
@@ -276,7 +276,7 @@ class NeuronAttention(NeuralTower):
 
     @torch.no_grad()
     def interactions(self) -> Interactions:
-        """Return the six matrices that say how each neuron gates each other and what it then adds.
+        """Return the six matrices that determine how each neuron gates every other neuron and what it adds to it.
 
         They take 24 bytes × n_neurons²: 2.4 GB for 10,000 neurons.
         """
