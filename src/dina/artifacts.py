@@ -108,12 +108,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def verify_checksums(folder: Path) -> dict[str, str]:
-    """Compare the files below ``folder`` with its ``SHA256SUMS``.
-
-    Returns
-    -------
-    faults
-        Name of each file that is not as it was written → "missing", "changed" or "not listed".
+    """Return each file below ``folder`` that is not as its ``SHA256SUMS`` says, as "missing", "changed" or "not listed".
 
     Raises
     ------

@@ -78,17 +78,6 @@ def _best_rival(run: Run, rows: list[DecodingRow]) -> DecodingRow | None:
     return max(rivals, key=lambda row: row.top1 or 0.0, default=None)
 
 
-def _paired_difference(run: Run, rival: str, queries: str) -> tuple[float, float, float] | None:
-    """Return the paired difference of top-1 accuracy, dina − rival, with its interval, or None."""
-    dataset = run.comparisons
-    if dataset is None or rival not in dataset["rival"].to_numpy() or queries not in dataset["queries"].to_numpy():
-        return None
-    one = dataset.sel(rival=rival, queries=queries)
-    names = ("top1_difference", "top1_low", "top1_high")
-    values = tuple(float(one[name]) if name in one else math.nan for name in names)
-    return (values[0], values[1], values[2]) if math.isfinite(values[0]) else None
-
-
 def _observer(rows: list[DecodingRow]) -> DecodingRow | None:
     return next((row for row in rows if row.decoder == "ideal_observer"), None)
 
@@ -98,10 +87,12 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     if rival is None:
         return ""
     sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)}"
-    paired = _paired_difference(run, rival.decoder, "averaged")
-    if paired is None:
+    if run.comparisons is None or rival.decoder not in run.comparisons["rival"].to_numpy():
         return sentence + "."
-    value, low, high = paired
+    one = run.comparisons.sel(rival=rival.decoder, queries="averaged")  # dina minus rival
+    value, low, high = (float(one[f"top1_{name}"]) for name in ("difference", "low", "high"))
+    if not math.isfinite(value):
+        return sentence + "."
     verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
     return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95\u202f% interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
 

@@ -93,12 +93,12 @@ def comparison_table(comparison: xr.Dataset) -> Table:
         one = comparison.isel(entry=entry)
         cells = [cell for queries in SHORT for cell in _cells(one.sel(queries=queries))]
         galleries = {int(size) for size in one["n_gallery"].to_numpy() if math.isfinite(size)}
-        rows.append((entry_words(one), *cells, " / ".join(map(str, sorted(galleries))) or DASH))
+        rows.append((_entry_words(one), *cells, " / ".join(map(str, sorted(galleries))) or DASH))
     caption = "Which image was shown? Top-1 accuracy in %, and paired differences in percentage points, with 95\u202f% intervals."
     return Table(caption, ("decoder", *heads, "gallery"), tuple(rows))
 
 
-def entry_words(one: xr.Dataset) -> str:
+def _entry_words(one: xr.Dataset) -> str:
     """Return the name of an entry: its decoder in words, its run where needed, and the mark of a reference level."""
     label, decoder, reads = (str(one[name].item()) for name in ("label", "decoder", "reads"))
     words = style_of(decoder, reads).label + label.removeprefix(decoder)
@@ -115,7 +115,8 @@ def _cells(one: xr.Dataset) -> tuple[str, str, str]:
 def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     """Return remarks for the reader of the table: chance, pairing, marks, and how the runs differ."""
     chances = sorted({float(chance) for chance in comparison["chance_top1"].to_numpy().ravel() if math.isfinite(chance)})
-    references = [entry_words(comparison.isel(entry=i)).removesuffix(" (reference)") for i in _references(comparison)]
+    places = np.flatnonzero(comparison["is_reference"])
+    references = [_entry_words(comparison.isel(entry=i)).removesuffix(" (reference)") for i in places]
     n_tasks = len(references)
     lines = [
         f"Chance: {', '.join(map(percent, chances))}. Differences are to {' and '.join(references)}, on the same queries; intervals are"
@@ -144,15 +145,11 @@ def _empty(comparison: xr.Dataset) -> list[str]:
         empty = {words: reason for words, reason in known.items() if reason}
         where = "" if len(empty) == len(SHORT) else ", ".join(empty)
         for reason in dict.fromkeys(empty.values()):
-            missing.setdefault((where, reason), []).append(entry_words(one))
+            missing.setdefault((where, reason), []).append(_entry_words(one))
     return [
         f"Left empty, {', '.join(names)}{f' ({where} queries)' if where else ''}: {reason}"
         for (where, reason), names in missing.items()
     ]
-
-
-def _references(comparison: xr.Dataset) -> list[int]:
-    return [i for i, is_one in enumerate(comparison["is_reference"].to_numpy()) if is_one]
 
 
 def comparison_markdown(comparison: xr.Dataset) -> str:

@@ -23,7 +23,7 @@ from dina.report.several_recordings import several_recordings_headline, several_
 from dina.report.training_curves import training
 from dina.study.run_directory import Run, read_run
 
-ORDER = ("image", "neural")
+ORDER = {"image": 0, "neural": 1}  # of claims, by side
 
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
@@ -147,7 +147,7 @@ def verdicts_sections(run: Run) -> list[Section]:
     verdicts = run.summary.get("verdicts")
     if not isinstance(verdicts, dict) or not verdicts:
         return []
-    rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=_place)
+    rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=lambda row: ORDER.get(str(row.get("side")), 2))
     cells = tuple(tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows)
     table = Table("Claims and verdicts.", ("claim", "verdict", "what decided"), cells, n_words=3)
     answers = [verdict for _, verdict, _ in cells]
@@ -161,11 +161,6 @@ def verdicts_sections(run: Run) -> list[Section]:
     )
     brackets = "Numbers in brackets are 95\u202f% intervals."
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
-
-
-def _place(row: dict[str, Any]) -> int:
-    side = row.get("side")
-    return ORDER.index(side) if side in ORDER else len(ORDER)
 
 
 def interpretation_sections(run: Run) -> list[Section]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
@@ -60,8 +60,6 @@ def draw_spectrum(variance: np.ndarray, exponent: float | None, first: int, last
     axes.set(xscale="log", xlabel="rank of component (logarithmic)")
     axes.set(yscale="log", ylabel="signal variance (logarithmic)")
     write_plain_numbers(axes.xaxis, axes.yaxis)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_formatter(NullFormatter())
     axes.legend(loc="upper right")
     finish_axes(axes, "both")
     return figure

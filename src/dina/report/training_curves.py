@@ -24,25 +24,20 @@ def draw_training(
     chosen_epoch: int | None,
 ) -> Figure:
     """Draw losses (nats) and accuracies (fractions) per epoch by name, NaN where not measured, and the epoch that was kept."""
-    n_panels = bool(losses) + bool(accuracies)
-    figure = new_figure(130, 12 + 50 * n_panels)
-    panels = list(figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0])
-    for axes in panels:
+    both = ((losses, 1.0, "loss (nats)"), (accuracies, 100.0, "accuracy (%)"))
+    shown = [each for each in both if each[0]]
+    figure = new_figure(130, 12 + 50 * len(shown))
+    panels = list(figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0])
+    for axes, (lines, scale, label) in zip(panels, shown, strict=True):
         if chosen_epoch is not None:
             dotted: Any = {"color": COLOURS["muted"][0], "linewidth": 0.8, "linestyle": (0, (1, 1))}
             axes.axvline(chosen_epoch, label=f"kept: epoch {chosen_epoch}", **dotted)
-    remaining = iter(panels)
-    if losses:
-        axes = next(remaining)
-        _draw_lines(axes, epoch, losses, 1.0)
-        axes.set_ylabel("loss (nats)")
-    if accuracies:
-        axes = next(remaining)
-        _draw_lines(axes, epoch, accuracies, 100.0)
-        if chance is not None:
-            axes.axhline(100 * chance, label="chance", **CHANCE_LINE)
-        axes.set(ylim=(0, None), ylabel="accuracy (%)")
-    for axes in panels:
+        _draw_lines(axes, epoch, lines, scale)
+        axes.set_ylabel(label)
+        if lines is accuracies:
+            axes.set_ylim(bottom=0)
+            if chance is not None:
+                axes.axhline(100 * chance, label="chance", **CHANCE_LINE)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, handlelength=2.4)
         finish_axes(axes, "y")
     panels[-1].set_xlabel("epoch")

@@ -169,13 +169,10 @@ def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "see
 
 def _p_values(found: Mapping[str, Sequence[tuple[Finding, float]]], mice: Mapping[str, str], seed: int) -> xr.Dataset:
     """Return p-values of all gains over images and over mice, and the same adjusted for their number."""
-    names = list(dict.fromkeys(f.name for pairs in found.values() for f, _ in pairs if f.name.startswith("gain_")))
-    over_images, gains = (np.full((len(found), len(names)), np.nan) for _ in range(2))
-    for row, pairs in enumerate(found.values()):
-        for finding, p_value in pairs:
-            if finding.name in names:
-                over_images[row, names.index(finding.name)] = p_value
-                gains[row, names.index(finding.name)] = finding.value
+    tested = [{f.name: (f.value, p) for f, p in pairs if f.name.startswith("gain_")} for pairs in found.values()]
+    names = list(dict.fromkeys(name for each in tested for name in each))
+    both = np.array([[each.get(name, (math.nan, math.nan)) for name in names] for each in tested])
+    gains, over_images = both[..., 0], both[..., 1]
     animals = np.array([mice[name] for name in found])
     over_mice = np.full(len(names), np.nan)
     for column in range(len(names)):

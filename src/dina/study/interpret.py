@@ -24,7 +24,7 @@ from dina.recordings.recording import Recording
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
 from dina.study.prepared_recordings import SplitPairs
-from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, check_names, read_finished
+from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, read_finished, read_several_finished
 from dina.study.settings import dina_settings, read_settings
 from dina.study.settings_file import check_settings
 from dina.study.unfinished_run import differences, locked
@@ -245,8 +245,7 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
 
     A run given twice counts once; runs must be finished and differ in name.
     """
-    opened = [read_finished(path) for path in dict.fromkeys(run.resolve() for run in runs)]
-    check_names([run.path for run in opened])
+    opened = read_several_finished(runs)
     verdicts = {run.path.name: judge_run(run.path) for run in opened}
     animals = [_animal_of(run) for run in opened]
     across = _combine(opened, animals)

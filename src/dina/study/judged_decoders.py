@@ -22,7 +22,7 @@ from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
-from dina.study.run_directory import SETTINGS, Run, check_names, read_finished
+from dina.study.run_directory import SETTINGS, Run, read_several_finished
 from dina.study.settings import read_settings
 from dina.study.unfinished_run import differences
 
@@ -160,10 +160,6 @@ class _Entry:
     scores: DecoderScores
     label: str
 
-    @property
-    def task(self) -> tuple[str, str]:
-        return _task(self.run)
-
 
 def compare_runs(
     runs: Sequence[Path], reference: str | None = None, seed: int = 0, n_resamples: int = 10_000, *, mixed: bool = False
@@ -198,13 +194,14 @@ def compare_runs(
         If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, or
         there is no such reference.
     """
-    opened = [read_finished(path) for path in dict.fromkeys(Path(run).resolve() for run in runs)]
+    opened = read_several_finished(runs)
     _check(opened, mixed=mixed)
     entries = _entries(opened)
-    tasks = list(dict.fromkeys(entry.task for entry in entries))
+    tasks = list(dict.fromkeys(_task(entry.run) for entry in entries))
+    task_of = [tasks.index(_task(entry.run)) for entry in entries]
     found = {(i, kind): _retrieval(entry, kind) for i, entry in enumerate(entries) for kind in QUERY_KINDS}
-    references = _references(entries, tasks, reference)
-    others = [references[tasks.index(entry.task)] for entry in entries]
+    references = _references(entries, task_of, reference)
+    others = [references[task] for task in task_of]
     pairs = [[(found[i, k], found[other, k] if i != other else None) for k in QUERY_KINDS] for i, other in enumerate(others)]
     reads = [entry.scores.reads for entry in entries]
     values = _measure(found, entries)
@@ -216,7 +213,7 @@ def compare_runs(
         "preset": [entry.scores.preset for entry in entries],
         "reads": reads,
         "recording": [_recording_name(entry.run) for entry in entries],
-        "task": [tasks.index(entry.task) for entry in entries],
+        "task": task_of,
         "is_reference": [i in references for i in range(len(entries))],
     }
     coordinates = {
@@ -244,7 +241,6 @@ def _preset(run: Run) -> str:
 
 
 def _check(runs: Sequence[Run], *, mixed: bool) -> None:
-    check_names([run.path for run in runs])
     first = runs[0]
     other = next((run for run in runs if _task(run) != _task(first)), None)
     if other is not None and not mixed:
@@ -291,13 +287,14 @@ def _retrieval(entry: _Entry, kind: QueryKind) -> Retrieval | None:
     return retrieve(scored.scores, scored.target, "image_from_response")
 
 
-def _references(entries: Sequence[_Entry], tasks: Sequence[tuple[str, str]], wanted: str | None) -> list[int]:
+def _references(entries: Sequence[_Entry], task_of: Sequence[int], wanted: str | None) -> list[int]:
+    """Return the reference of each task: the wanted one, else dina, else the first."""
     labels = [entry.label for entry in entries]
     if wanted is not None and wanted not in labels:
         raise DataError(f"The reference must be a decoder of the table; got {wanted!r}. Choose from: {', '.join(labels)}.")
     chosen = []
-    for task in tasks:
-        candidates = [i for i, entry in enumerate(entries) if entry.task == task]
+    for task in range(max(task_of) + 1):
+        candidates = [i for i, one in enumerate(task_of) if one == task]
         named = [i for i in candidates if labels[i] == wanted]
         chosen.append((named or [i for i in candidates if entries[i].scores.decoder == COMPARED] or candidates)[0])
     return chosen

@@ -244,17 +244,19 @@ def read_finished(path: Path) -> Run:
     return run
 
 
-def check_names(paths: Sequence[Path]) -> None:
-    """Refuse runs of which two have the same name.
+def read_several_finished(paths: Sequence[Path]) -> list[Run]:
+    """Open finished runs that stand side by side; one given twice counts once.
 
     Raises
     ------
     DataError
-        If a name occurs twice.
+        If two runs have the same name.
     """
-    names = [path.name for path in paths]
+    runs = [read_finished(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)]
+    names = [run.path.name for run in runs]
     if len(set(names)) < len(names):
         raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")
+    return runs
 
 
 def split_to_json(split: Split) -> dict[str, Any]:
