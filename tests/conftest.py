@@ -13,6 +13,12 @@ torch.set_num_threads(1)
 os.environ["DINA_FEATURES"] = "off"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what dina keeps, weights of a trained network among it, in a folder of the tests' own."""
+    os.environ["DINA_DATA"] = str(tmp_path_factory.getbasetemp() / "cache")
+
+
 @pytest.fixture(scope="session")
 def small_session() -> Recording:
     """Give a simulated session of 60 neurons and 80 images of 24 x 48 pixels, two repeats, truth known."""

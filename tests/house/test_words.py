@@ -30,6 +30,7 @@ FIELD_WORDS = {
     "is_backbone_trained": "the published model trains or freezes the first stages of its image tower, its backbone",
     "FrozenEncoder": "what the literature calls a pretrained network that is not trained further",
     "FrozenEncoderSettings": "what the literature calls a pretrained network that is not trained further",
+    "encoder_identity": "which pretrained network a run could use",
     "encoder": "the setting that names such a network, which is only part of a tower",
     "to_frame": "the table of pandas and xarray",
     "read_pictures": "PNG and JPEG files are pictures until they are read",
