@@ -52,7 +52,7 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     assert "updates kept" in page
     assert "Fewer than two sources have two levels each" in page
     assert "Where the variance of top-1 accuracy comes from" not in page  # the sentence says it; four rows of dashes would not
-    assert "take the recordings as independent" in page
+    assert "treat the recordings as independent" in page
     assert "nan" not in page.lower().split()
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"
