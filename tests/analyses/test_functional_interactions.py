@@ -50,7 +50,7 @@ def test_planted_synergy_is_found(synergistic: Decoded) -> None:
     assert truth is not None
     planted = {tuple(sorted(pair)) for pair in truth.planted["synergistic_pairs"].tolist()}
     result = analyse_functional_interactions(synergistic, FEW)
-    coupled = [tuple(pair) for pair in result.listed_pairs[result.coupling_p < 0.05].tolist()]
+    coupled = [tuple(pair) for pair in result.listed_pairs[result.listed["coupling_p"] < 0.05].tolist()]
     # half of the six are strong enough to be seen in 260 differences of repeats; none of the other 3,154 pairs is
     assert len(coupled) >= 3
     assert set(coupled) <= planted
@@ -85,13 +85,7 @@ def test_other_towers_are_judged_by_silencing(decoded_scratch: Decoded) -> None:
 
 
 def test_without_repeats_the_decoders_own_noise_is_examined(decoded: Decoded) -> None:
-    first = decoded.train.repeat_number() == 0
-    train = replace(
-        decoded.train,
-        responses=decoded.train.responses[first],
-        stimulus_index=decoded.train.stimulus_index[first],
-        n_presentations=decoded.train.n_presentations[first],
-    )
+    train = decoded.train.select_trials(decoded.train.repeat_number() == 0)
     found = by_name(analyse_functional_interactions(replace(decoded, train=train), FEW))
     assert np.isnan(found["interaction_size"].value)
     assert "shown twice" in found["interaction_size"].reason

@@ -65,13 +65,7 @@ def test_ranking_by_nothing_is_worth_nothing(decoded: Decoded, monkeypatch: pyte
 
 
 def test_without_repeats_there_is_nothing_to_match_by(decoded: Decoded) -> None:
-    first = decoded.train.repeat_number() == 0
-    train = replace(
-        decoded.train,
-        responses=decoded.train.responses[first],
-        stimulus_index=decoded.train.stimulus_index[first],
-        n_presentations=decoded.train.n_presentations[first],
-    )
+    train = decoded.train.select_trials(decoded.train.repeat_number() == 0)
     found = _by_name(analyse_sparse_subsets(replace(decoded, train=train), FAST))
     assert np.isnan(found["top_minus_snr_matched_area"].value)
     assert "repeats" in found["top_minus_snr_matched_area"].reason

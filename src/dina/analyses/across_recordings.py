@@ -51,18 +51,13 @@ class AcrossRecordings:
 
     def to_dataset(self) -> xr.Dataset:
         """Return values of recordings and combined findings with named axes."""
-        one = ("finding",)
         parts = {"combined": "value", "combined_low": "low", "combined_high": "high"}
         parts |= {"combined_null_low": "null_low", "combined_null_high": "null_high", "n_mice": "n"}
         variables: dict[str, Any] = {"value": (("finding", "recording"), self.values)}
-        variables |= {name: (one, np.array([getattr(row, part) for row in self.combined])) for name, part in parts.items()}
-        coordinates = {
-            "recording": list(self.recordings),
-            "mouse": ("recording", list(self.mice)),
-            "analysis": (one, [analysis for analysis, _ in self.keys]),
-            "name": (one, [name for _, name in self.keys]),
-            "units": (one, [finding.units for finding in self.combined]),
-        }
+        variables |= {name: ("finding", np.array([getattr(row, part) for row in self.combined])) for name, part in parts.items()}
+        coordinates: dict[str, Any] = {"recording": list(self.recordings), "mouse": ("recording", list(self.mice))}
+        coordinates |= {name: ("finding", [key[at] for key in self.keys]) for at, name in enumerate(("analysis", "name"))}
+        coordinates["units"] = ("finding", [finding.units for finding in self.combined])
         return xr.Dataset(variables, coordinates)
 
     def findings(self) -> tuple[Finding, ...]:
@@ -111,10 +106,8 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     found = {(analysis, name): None for r in recordings for analysis, of in r.findings.items() for name in of}
     keys = tuple(found)
     rows = [[recording.findings.get(analysis, {}).get(name) for recording in recordings] for analysis, name in keys]
-    combined = [
-        _combine(row, mice, generator_for(seed, f"mice {key[0]} {key[1]}"), n_resamples)
-        for key, row in zip(keys, rows, strict=True)
-    ]
+    generators = [generator_for(seed, f"mice {analysis} {name}") for analysis, name in keys]
+    combined = [_combine(row, mice, one, n_resamples) for row, one in zip(rows, generators, strict=True)]
     values = np.array([[math.nan if finding is None else finding.value for finding in row] for row in rows])
     return AcrossRecordings(tuple(names), tuple(mice), keys, values.reshape(len(keys), len(names)), tuple(combined))
 

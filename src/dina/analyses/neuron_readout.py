@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -127,7 +128,7 @@ class TowerReadout:
         gains = torch.zeros(self.n_neurons, dtype=torch.float64)
         before = float(margins(self.scores(torch.zeros_like(responses)), target).mean())
         groups = order.tensor_split(min(N_GROUPS, len(order)))
-        sizes = tuple(torch.tensor([len(group) for group in groups]).cumsum(0).tolist())
+        sizes = tuple(accumulate(map(len, groups)))
         for group, scores in zip(groups, self.subset_scores(responses, order, sizes, "silenced"), strict=True):
             after = float(margins(scores, target).mean())
             gains[group] = (after - before) / len(group)
@@ -157,9 +158,8 @@ def readout_of(towers: AlignedTowers, images: ContrastImages) -> NeuronReadout:
     gallery = torch.from_numpy(images)
     if not is_closed_form(towers):
         return TowerReadout.of(towers, gallery)
-    if isinstance(towers.neural_tower, ProjectiveFields):
-        return LikelihoodReadout.of(towers, gallery)
-    return CosineReadout.of(towers, gallery)
+    is_projective = isinstance(towers.neural_tower, ProjectiveFields)
+    return LikelihoodReadout.of(towers, gallery) if is_projective else CosineReadout.of(towers, gallery)
 
 
 def _ranks(scores: Tensor, target: Tensor) -> Tensor:

@@ -42,11 +42,10 @@ def measure_strength(train: Pairs) -> NeuronStrength:
     raw = train.averaged() * train.standardiser.deviation + train.standardiser.mean
     is_below = bool((raw < -1e-4 * np.abs(raw).max(axis=0, initial=0.0)).any())
     rate_reason = BELOW_ZERO if is_below else ""
-    single = train.n_presentations == 1
-    responses, index = train.responses[single], train.stimulus_index[single]
+    single = train.select_trials(train.n_presentations == 1)
     try:
-        fraction = signal_variance_fraction(responses, index)
-        reliability = split_half_reliability(responses, index)
+        fraction = signal_variance_fraction(single.responses, single.stimulus_index)
+        reliability = split_half_reliability(single.responses, single.stimulus_index)
     except DataError as error:
         unknown = np.full(len(mean), np.nan)
         return NeuronStrength(mean, unknown, unknown, str(error), rate_reason)
@@ -69,18 +68,17 @@ def shrink_ratios(train: Pairs, strength: NeuronStrength, generator: np.random.G
     if strength.reason:
         return strength.signal_to_noise, strength.reason
     ratios = np.nan_to_num(strength.signal_to_noise)
-    single = train.n_presentations == 1
-    responses, index = train.responses[single], train.stimulus_index[single]
+    single = train.select_trials(train.n_presentations == 1)
     halves = []
     for _ in range(N_HALVINGS):
-        is_first = generator.permutation(train.n_stimuli) % 2 == 0
-        for rows in (is_first[index], ~is_first[index]):
+        is_first = (generator.permutation(train.n_stimuli) % 2 == 0)[single.stimulus_index]
+        for part in (single.select_trials(is_first), single.select_trials(~is_first)):
             try:
-                part = np.nan_to_num(_ratio_of(signal_variance_fraction(responses[rows], index[rows])))
+                estimated = np.nan_to_num(_ratio_of(signal_variance_fraction(part.responses, part.stimulus_index)))
             except DataError:
                 reason = "Half of the training images hold too few repeats for signal-to-noise ratios."
                 return np.full(len(ratios), np.nan), reason
-            halves.append(float(gini_sparseness(part[:, None])[0]) ** 2)
+            halves.append(float(gini_sparseness(estimated[:, None])[0]) ** 2)
     whole, half = float(gini_sparseness(ratios[:, None])[0]) ** 2, float(np.mean(halves))
     reliability = min(max(2 - half / whole, 0.0), 1.0) if whole > 0 else 0.0
     if not (reliability >= LEAST_RELIABILITY or half - whole <= MOST_ERROR**2):
@@ -106,20 +104,8 @@ def compare_with_surrogates(
     proportion to their signal-to-noise ratios, as neurons with independent noise would; or all the same. Strengths must be as
     unequal as the true ones, not made more so by errors (`shrink_ratios`). To each expected contribution an error is added that
     is as large as the standard error of the observed one, because errors of estimation alone make contributions unequal.
-    Negative contributions count as zero.
-
-    Parameters
-    ----------
-    by_image
-        Margin lost without each neuron by image.
-    strengths
-        Surrogate → strength of each neuron, at least 0.
-    n_resamples
-        Bootstrap resamples of images; at most 500 are drawn.
-    generator
-        Source of randomness.
-    unknown
-        Surrogate → why it could not be made, "" where it could.
+    Negative contributions count as zero. ``by_image`` is the margin lost without each neuron; ``unknown`` says of a surrogate why
+    it could not be made ("" where it could). At most 500 resamples of images are drawn.
 
     References
     ----------
@@ -162,8 +148,7 @@ def _share(strength: np.ndarray) -> np.ndarray:
 
 
 def _inequality(contributions: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> float:
-    positive = np.maximum(contributions, 0.0)[:, None]
-    return float(measure(positive)[0])
+    return float(measure(np.maximum(contributions, 0.0)[:, None])[0])
 
 
 def _ratio_of(fraction: Float[np.ndarray, "neuron"]) -> Float[np.ndarray, "neuron"]:

@@ -1,7 +1,7 @@
 """Image–response pairs of one split, and the queries and galleries made from them."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -64,6 +64,11 @@ class Pairs:
     def averaged(self) -> StimulusResponses:
         """Average the trials of each image, weighted by presentations."""
         return _average(self.responses, self.n_presentations, self.stimulus_index, self.n_stimuli)
+
+    def select_trials(self, keep: Shaped[np.ndarray, "chosen"]) -> Self:
+        """Return the same images with some of their trials, given by a mask or by positions."""
+        responses, index = self.responses[keep], self.stimulus_index[keep]
+        return replace(self, responses=responses, stimulus_index=index, n_presentations=self.n_presentations[keep])
 
     def repeat_number(self) -> Int[np.ndarray, "trial"]:
         """Count the trials of each image, 0, 1, 2 … in order of presentation."""

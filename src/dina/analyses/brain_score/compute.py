@@ -39,6 +39,8 @@ IMAGES_AT_ONCE = 32
 
 PIXELS, MAP, UNTRAINED = "pixels", "whole map", "whole map, untrained"
 
+KINDS_OF_CHANNELS = {"luminance": ("pooled",), "energies": ("energy",), "phases": ("even+", "even-", "odd+", "odd-")}
+
 Scores = tuple[Float[np.ndarray, "neuron"], Float[np.ndarray, "resample"], Float[np.ndarray, "permutation"]]
 
 
@@ -96,14 +98,11 @@ class BrainScoreResult:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the median score over neurons of each layer; a score may exceed 1, since ceilings are estimates."""
-        corrected = "brain_score" if not self.reason else "uncorrected_score"
-        found = []
-        scores = self.correlation / (self.ceiling if not self.reason else np.ones_like(self.ceiling))
-        for number, layer in enumerate(self.layers):
-            name = f"{corrected}_{layer.replace(',', '').replace(' ', '_')}"
-            value, draws = float(np.median(scores[number])), (self.resampled[number], self.permuted[number])
-            found.append(Finding.from_draws(name, value, "1", self.n_images, *draws, NULL))
-        return tuple(found)
+        head, ceiling = ("uncorrected_score", 1.0) if self.reason else ("brain_score", self.ceiling)
+        names = [f"{head}_{layer.replace(',', '').replace(' ', '_')}" for layer in self.layers]
+        values = np.median(self.correlation / ceiling, axis=1).tolist()
+        rows = zip(names, values, self.resampled, self.permuted, strict=True)
+        return tuple(Finding.from_draws(name, value, "1", self.n_images, one, null, NULL) for name, value, one, null in rows)
 
 
 def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = BrainScoreSettings()) -> BrainScoreResult:
@@ -119,7 +118,7 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = BrainSc
 
     References
     ----------
-    Schrimpf et al. (2018), bioRxiv 407007. https://doi.org/10.1101/407007. They regress by partial least squares with 25
+    Schrimpf et al. (2018), bioRxiv 407007. https://doi.org/10.1101/407007, who regress by partial least squares with 25
     components on cross-validated splits, and estimate ceilings from split halves.
     """
     test = decoded.test
@@ -142,31 +141,21 @@ def analyse_brain_score(decoded: Decoded, settings: BrainScoreSettings = BrainSc
     n_resamples = min(decoded.n_resamples, MOST_RESAMPLES)
     counts = resample_counts(test.n_stimuli, n_resamples, generator_for(decoded.seed, "bootstrap score"))
     order = generator_for(decoded.seed, "permuted score").permuted(np.tile(np.arange(test.n_stimuli), (n_resamples, 1)), axis=1)
-    scale = np.ones(len(neurons)) if reason else ceiling
-    compare = _Comparison(responses, measured, counts, order, scale)
+    compare = _Comparison(responses, measured, counts, order, np.ones(len(neurons)) if reason else ceiling)
     both = (decoded.train.images[rows], test.images)
     train, held_out = (read_layers(decoded.towers, images) for images in both)
     found = {name: compare(train[name], held_out[name]) for name in track(list(train), "Predicting neurons")}
     if is_image_map_learnt(decoded.towers):
         found[UNTRAINED] = _pool_untrained(decoded, both, compare, settings.n_untrained)
-    correlation, resampled, permuted = zip(*found.values(), strict=True)
-    return BrainScoreResult(
-        layers=tuple(found),
-        neurons=neurons,
-        correlation=np.array(correlation),
-        ceiling=ceiling,
-        resampled=np.array(resampled),
-        permuted=np.array(permuted),
-        n_images=test.n_stimuli,
-        reason=reason,
-    )
+    correlation, resampled, permuted = (np.array(part) for part in zip(*found.values(), strict=True))
+    return BrainScoreResult(tuple(found), neurons, correlation, ceiling, resampled, permuted, test.n_stimuli, reason)
 
 
 def _signal_fraction(train: Pairs) -> tuple[Float[np.ndarray, "neuron"], str]:
     """Return the signal variance fraction of single training trials, or why there is none."""
-    single = train.n_presentations == 1
+    single = train.select_trials(train.n_presentations == 1)
     try:
-        return np.nan_to_num(signal_variance_fraction(train.responses[single], train.stimulus_index[single])), ""
+        return np.nan_to_num(signal_variance_fraction(single.responses, single.stimulus_index)), ""
     except DataError as error:
         return np.ones(train.n_neurons), f"Scores are not corrected for noise. {error}"
 
@@ -203,8 +192,7 @@ def _pool_untrained(decoded: Decoded, both: tuple[np.ndarray, np.ndarray], compa
 @torch.no_grad()
 def _predict(train: Tensor, test: Tensor, responses: Tensor) -> Float[np.ndarray, "image neuron"]:
     """Predict test responses from a layer, z-scored number by number over the training images."""
-    mean = train.float().mean(0)
-    deviation = train.float().std(0, correction=0)
+    mean, deviation = train.float().mean(0), train.float().std(0, correction=0)
     deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
     standard = [((maps.float() - mean) / deviation).half() for maps in (train, test)]
     return np.asarray(fit_global_ridge(standard[0], responses).predict(standard[1]).double().numpy())
@@ -254,11 +242,7 @@ def _layers_of(towers: AlignedTowers, images: Tensor) -> Iterator[tuple[str, Ten
     yield PIXELS, images
     if isinstance(tower, GaborEnergy):
         maps = tower(images)[:, : len(channel_names(tower))]
-        for name, kinds in {
-            "luminance": ("pooled",),
-            "energies": ("energy",),
-            "phases": ("even+", "even-", "odd+", "odd-"),
-        }.items():
+        for name, kinds in KINDS_OF_CHANNELS.items():
             rows = [number for number, channel in enumerate(tower.channels) if channel.kind in kinds]
             if rows:
                 yield name, maps[:, rows]
@@ -289,7 +273,7 @@ def _longest_sequence(network: nn.Module) -> list[tuple[str, nn.Module]]:
         return []
     sequences = [list(part) for part in network.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
     longest = max(sequences, key=len, default=[])
-    return [(f"layer {number + 1}", part) for number, part in enumerate(longest)]
+    return [(f"layer {number}", part) for number, part in enumerate(longest, 1)]
 
 
 def _note(given: list[tuple[str, Tensor]], name: str) -> Callable[[nn.Module, Any, Any], None]:

@@ -40,71 +40,50 @@ Fitted = tuple[AlignedTowers, Standardiser]
 
 @dataclass(frozen=True, eq=False)
 class MatchedConditions:
-    """Recordings that differ in their images' pixels and in nothing else that can be helped.
-
-    ``stimulus_id`` are the identities shown in all of them. The fractions are means over neurons of the signal variance fraction of
-    training trials; NaN where no image was shown twice, in which case no noise was added. ``has_same_neurons`` says whether the
-    neurons are known to be those of the first recording, in the same order.
-    """
+    """Recordings made equal in all but the pixels of their images, as far as that can be done."""
 
     recordings: tuple[Recording, ...]
-    stimulus_id: Int[np.ndarray, "stimulus"]
-    fraction_before: Float[np.ndarray, "condition"]
-    fraction_after: Float[np.ndarray, "condition"]
-    has_same_neurons: Bool[np.ndarray, "condition"]
+    stimulus_id: Int[np.ndarray, "stimulus"]  # shown in all of them
+    fraction_before: Float[np.ndarray, "condition"]  # of signal in the variance of training trials, mean over neurons
+    fraction_after: Float[np.ndarray, "condition"]  # NaN, like the one before, where no image was shown twice: no noise was added
+    has_same_neurons: Bool[np.ndarray, "condition"]  # known to be those of the first recording, in the same order
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionsResult:
-    """Retrieval within and between conditions, image by image, on the same test identities.
-
-    Tables hold the probability of each candidate to come first: for towers fitted within each condition, for those fitted on the
-    first condition (NaN where the neurons are not known to be the same), and for the ideal observer of simulated recordings.
-    ``n_dropped`` test identities were left out because they look like training images under some condition.
-    """
+    """The probability of each candidate to come first, within and between conditions, on the same test identities."""
 
     conditions: tuple[str, ...]
-    within: Float[np.ndarray, "condition image candidate"]
-    transferred: Float[np.ndarray, "condition image candidate"]
-    ideal: Float[np.ndarray, "condition image candidate"] | None
+    within: Float[np.ndarray, "condition image candidate"]  # towers fitted within each condition
+    transferred: Float[np.ndarray, "condition image candidate"]  # fitted on the first; NaN where neurons may be others
+    ideal: Float[np.ndarray, "condition image candidate"] | None  # ideal observer of simulated recordings
     matched: MatchedConditions
     n_train: int
-    n_dropped: int
+    n_dropped: int  # test identities that look like training images under some condition
     resampling: PairedResampling
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracies with intervals and nulls over ``condition``, and the signal variance before and after matching."""
-        over = self.resampling.over_tables
-        recording = self.matched.recordings[0]
+        tables = {"within": (self.within, "top-1 accuracy, trained and tested within")}
+        tables["transferred"] = (self.transferred, "top-1 accuracy, trained on the first condition")
+        if self.ideal is not None:
+            tables["ideal"] = (self.ideal, "top-1 accuracy of the ideal observer")
         variables = {
-            **curve_variables("within", "condition", over(self.within), "top-1 accuracy, trained and tested within"),
-            **curve_variables(
-                "transferred", "condition", over(self.transferred), "top-1 accuracy, trained on the first condition"
-            ),
             "signal_before": ("condition", self.matched.fraction_before, {"units": "1"}),
             "signal_after": ("condition", self.matched.fraction_after, {"units": "1"}),
             "has_same_neurons": ("condition", self.matched.has_same_neurons.astype(np.uint8), {"units": "1"}),
         }
-        if self.ideal is not None:
-            variables |= curve_variables("ideal", "condition", over(self.ideal), "top-1 accuracy of the ideal observer")
-        return xr.Dataset(
-            variables,
-            coords={"condition": list(self.conditions)},
-            attrs={
-                "n_images": self.within.shape[1],
-                "n_train": self.n_train,
-                "n_dropped": self.n_dropped,
-                "n_neurons": recording.n_neurons,
-                "n_trials": recording.n_trials,
-                "caveat": CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "",
-                "null": NULL,
-            },
-        )
+        for name, (table, words) in tables.items():
+            variables |= curve_variables(name, "condition", self.resampling.over_tables(table), words)
+        caveat, first = CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "", self.matched.recordings[0]
+        counts = {"n_images": self.within.shape[1], "n_train": self.n_train, "n_dropped": self.n_dropped}
+        counts |= {"n_neurons": first.n_neurons, "n_trials": first.n_trials}
+        return xr.Dataset(variables, {"condition": list(self.conditions)}, {**counts, "caveat": caveat, "null": NULL})
 
     def findings(self) -> tuple[Finding, ...]:
         """Return accuracies within and between conditions and their paired differences; see `docs/image-side.md`."""
         over, n, first = self.resampling.over_tables, self.within.shape[1], self.conditions[0]
-        own, moved = (np.diagonal(tables, axis1=1, axis2=2) for tables in (self.within, self.transferred))
+        within, moved = (np.diagonal(tables, axis1=1, axis2=2) for tables in (self.within, self.transferred))
         differences = self.resampling.over_differences
         rows = {"within": over(self.within), "moved": over(self.transferred)}
         if self.ideal is not None:
@@ -116,7 +95,7 @@ class ConditionsResult:
                 found.append(Finding.from_rows(f"ideal_top1_{name}", rows["ideal"][:, place], "1", n, NULL))
             if place == 0:
                 continue
-            loss, change = differences(np.stack([own[place] - moved[place], own[place] - own[0]])).T
+            loss, change = differences(np.stack([within[place] - moved[place], within[place] - within[0]])).T
             moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, EXCHANGED)
             for finding, values, null in moves:
                 if self.matched.has_same_neurons[place]:
@@ -160,19 +139,15 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     fit_first = cache(partial(_fit, decoded, matched.recordings[0], train, validation))
     tables = []
     for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
-        fit_own = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
+        fit_within = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
         taken = fit_first if matched.has_same_neurons[place] else None
-        tables.append(decoded.parts.get(recording.condition, partial(_decode_condition, recording, test, fit_own, taken)))
-    return ConditionsResult(
-        conditions=tuple(recording.condition for recording in matched.recordings),
-        within=np.stack([table["within"] for table in tables]),
-        transferred=np.stack([table["transferred"] for table in tables]),
-        ideal=np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None,
-        matched=matched,
-        n_train=len(train),
-        n_dropped=int(is_similar.sum()),
-        resampling=PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed),
-    )
+        tables.append(decoded.parts.get(recording.condition, partial(_decode_condition, recording, test, fit_within, taken)))
+    conditions = tuple(recording.condition for recording in matched.recordings)
+    within, transferred = (np.stack([table[name] for table in tables]) for name in ("within", "transferred"))
+    ideal = np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None
+    resampling = PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed)
+    n_dropped = int(is_similar.sum())
+    return ConditionsResult(conditions, within, transferred, ideal, matched, len(train), n_dropped, resampling)
 
 
 def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_train"], seed: int) -> MatchedConditions:
@@ -210,10 +185,8 @@ def match_conditions(recordings: Sequence[Recording], train: Int[np.ndarray, "n_
                 f"Signal variance can be matched only where there is some; that of condition {poorest.condition!r} is estimated"
                 f" at {before.min():.3f} of the variance. Leave this recording out, or record more repeats."
             )
-        equal = [
-            _add_noise(recording, train, float(fraction / before.min() - 1), seed)
-            for recording, fraction in zip(equal, before, strict=True)
-        ]
+        excess = (before / before.min() - 1).tolist()
+        equal = [_add_noise(recording, train, part, seed) for recording, part in zip(equal, excess, strict=True)]
     after = np.array([_mean_fraction(recording, train) for recording in equal])
     return MatchedConditions(tuple(equal), shown, before, after, is_same)
 
@@ -286,10 +259,10 @@ def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: 
 
 
 def _decode_condition(
-    recording: Recording, test: np.ndarray, fit_own: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
+    recording: Recording, test: np.ndarray, fit_within: Callable[[], Fitted], fit_first: Callable[[], Fitted] | None
 ) -> dict[str, np.ndarray]:
     """Decode a condition by towers fitted on it, by those of the first condition (if any) and by the ideal observer."""
-    within, standardiser = fit_own()
+    within, standardiser = fit_within()
     pairs = make_pairs(recording, test, standardiser)
     found = {"within": _search(within, pairs)}
     found["transferred"] = np.full_like(found["within"], np.nan)

@@ -57,16 +57,10 @@ def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:
     for place, name in enumerate(names):
         several = (f"top1_within_{name}", f"top1_{first}_to_{name}", f"transfer_loss_{name}", f"ideal_top1_{name}")
         rows.append((name, *(_words(found.get(key)) for key in several), f"{percent(before[place])} → {percent(after[place])}"))
+    columns = ("condition", "within", f"trained on {first}", "loss by transfer", "ideal observer")
     return Table(
         "Top-1 accuracy by condition (95\u202f% intervals over images); the loss is within minus transferred, paired over images.",
-        (
-            "condition",
-            "within",
-            f"trained on {first}",
-            "loss by transfer",
-            "ideal observer",
-            "signal variance, as recorded → matched",
-        ),
+        (*columns, "signal variance, as recorded → matched"),
         tuple(rows),
     )
 
@@ -94,9 +88,7 @@ def _draw_conditions(dataset: xr.Dataset) -> Figure:
     for name, shift, colour, face, marker, label in shown:
         value, low, high = (100 * dataset[name + end].to_numpy() for end in ("", "_low", "_high"))
         axes.vlines(place + shift, low, high, color=colour, linewidth=1.2, zorder=2)
-        axes.plot(
-            place + shift, value, marker, color=colour, markerfacecolor=face, markersize=5, linestyle="", label=label, zorder=3
-        )
+        axes.plot(place + shift, value, marker, color=colour, markerfacecolor=face, markersize=5, label=label, zorder=3)
     axes.set_xticks(place, names)
     axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(0, 105), xlabel="stimulus condition", ylabel="top-1 accuracy (% of queries)")
     figure.legend(loc="outside upper center", ncols=len(shown), fontsize=7.5, handletextpad=0.2, columnspacing=1.5)

@@ -88,19 +88,15 @@ class ContributionsResult(DescribedResult):
         """Return all arrays with named axes and units; the losses of every trial in single precision, which is enough to draw."""
         by_neuron = {"contribution": self.contribution, "contribution_error": self.error, "shapley": self.shapley}
         by_neuron |= {"shapley_error": self.shapley_error, "training_contribution": self.training_contribution, **self.means}
-        each = {
-            name: np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
-            for name in ("score_lost", "margin_lost", "rank_lost")
-        }
-        attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
-        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {name: (("neuron",), by_neuron[name]) for name in by_neuron}
-        variables |= {name: (("lost_by", "query", "neuron"), values) for name, values in each.items()}
         coordinates = {"lost_by": list(self.changes), **stimulus_coordinates({"query": self.stimulus_id})}
-        dataset = xr.Dataset(variables, coordinates, attributes)
-        for name in variables:
-            dataset[name].attrs["units"] = "places" if name.startswith("rank") else self.units
-        for name in each:
+        attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
+        dataset = xr.Dataset({name: ("neuron", values) for name, values in by_neuron.items()}, coordinates, attributes)
+        for name in ("score_lost", "margin_lost", "rank_lost"):
+            each = np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
+            dataset[name] = (("lost_by", "query", "neuron"), each)
             dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
+        for name in map(str, dataset.data_vars):
+            dataset[name].attrs["units"] = "places" if name.startswith("rank") else self.units
         return dataset.assign(target=("query", self.target, {"units": "1", "long_name": "place among the test images"}))
 
 
@@ -111,11 +107,6 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     when the decoder no longer has it (rank-one downdate of the inverse noise covariance). The two differ where noise is
     shared: a neuron without any signal can help because it reports the noise of others. Both are exact for every neuron and
     trial in linear towers; in other towers a sample is exact and all other neurons are known to first order.
-
-    Raises
-    ------
-    DataError
-        If there are no fitted towers.
     """
     towers = decoded.towers
     trials = QueryTrials.of_test(decoded)
@@ -126,10 +117,9 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     lost = changes[main].margin_lost if is_exact else readout.margins_lost(trials.responses, trials.target, main)
     by_image = trials.by_image(lost)
     mean, error = _mean_and_error(by_image)
-    generator = generator_for(decoded.seed, "shapley")
     few = trials if is_exact else trials.first(settings.n_sampled_trials)
     n_permutations = settings.n_permutations if is_exact else 4  # a run of the tower for every group and permutation
-    shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator)
+    shapley, shapley_error = sample_shapley(readout, few, n_permutations, generator_for(decoded.seed, "shapley"))
     means = _means(trials, changes)
     if not is_exact:  # the first order, over the trials for which the exact loss is known as well
         means["margin_lost_first_order"] = lost[~changes[main].margin_lost.isnan().all(1)].mean(0).numpy()
@@ -182,12 +172,9 @@ def _changes(
     generator = generator_for(seed, "sampled neurons")
     neurons = np.sort(generator.permutation(readout.n_neurons)[: settings.n_sampled_neurons])
     few = trials.first(settings.n_sampled_trials)
-    filled = []
-    for part in vars(readout.sampled_changes(few.responses, few.target, tuple(neurons.tolist()))).values():
-        whole = torch.full(trials.responses.shape, torch.nan, dtype=torch.float64)
-        whole[: len(part)] = part
-        filled.append(whole)
-    return ScoreChanges(*filled)
+    known = vars(readout.sampled_changes(few.responses, few.target, tuple(neurons.tolist()))).values()
+    others = torch.full((len(trials.responses) - len(few.responses), readout.n_neurons), torch.nan, dtype=torch.float64)
+    return ScoreChanges(*(torch.cat([part, others]) for part in known))
 
 
 def _means(trials: QueryTrials, changes: dict[Treatment, ScoreChanges]) -> dict[str, ByNeuron]:
@@ -205,9 +192,8 @@ def _shuffled(readout: NeuronReadout, trials: QueryTrials, treatment: Treatment,
     generator = generator_for(seed, "shuffled images")
     shuffled = []
     for _ in range(n_shuffles):
-        target = trials.target.new_tensor(generator.permutation(trials.n_images))[trials.target]
-        renamed = replace(trials, target=target)
-        shuffled.append(_mean_and_error(renamed.by_image(readout.margins_lost(trials.responses, target, treatment))))
+        other = replace(trials, target=trials.target.new_tensor(generator.permutation(trials.n_images))[trials.target])
+        shuffled.append(_mean_and_error(other.by_image(readout.margins_lost(other.responses, other.target, treatment))))
     return shuffled
 
 
@@ -222,11 +208,9 @@ def describe_contributions(
     shuffled: list[Estimate],
     strength: NeuronStrength,
 ) -> tuple[Finding, ...]:
-    """Return the findings on contributions.
+    """Return the findings on a dataset of contributions and the margins lost by test image.
 
-    ``dataset`` comes from `ContributionsResult.to_dataset`; ``by_image`` is the margin lost without each neuron, by test image;
-    ``shuffled`` holds estimates with the trials of each image assigned to another image; ``strength`` is the neurons' strength in
-    the training trials.
+    ``shuffled`` holds estimates with the trials of each image assigned to another image.
     """
     contribution, training = (dataset[name].to_numpy() for name in ("contribution", "training_contribution"))
     resamples = list(_resample(by_image, decoded.n_resamples, generator_for(decoded.seed, "images and neurons")))
@@ -317,9 +301,8 @@ def _helpful(mean: np.ndarray, error: np.ndarray, shuffled: list[Estimate], resa
     value, null = fraction(mean, error), np.array([fraction(*estimate) for estimate in shuffled])
     ends = _interval_about(value, np.array([fraction(one.mean, one.error) for one in resamples]))
     low, high, null_low, null_high = (min(max(end, 0.0), 1.0) for end in (*ends, *prediction_range(null)))
-    return Finding(
-        "helpful_fraction", value, "1", len(mean), low, high, null_low, null_high, "images' trials taken for other images'"
-    )
+    words = "images' trials taken for other images'"
+    return Finding("helpful_fraction", value, "1", len(mean), low, high, null_low, null_high, words)
 
 
 def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> Finding:
@@ -343,10 +326,8 @@ def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> 
 def _between_halves(by_image: np.ndarray, resamples: list[_Resample], seed: int) -> Finding:
     """Rank correlation of contributions on two halves of the test images, averaged over divisions into halves."""
     generator, n_neurons = generator_for(seed, "halves of the test images"), by_image.shape[1]
-    values = []
-    for _ in range(N_HALVINGS):
-        order = generator.permutation(len(by_image))
-        values.append(spearman_with_interval(*(by_image[rows].mean(0) for rows in np.array_split(order, 2)))[0])
+    halves = (np.array_split(generator.permutation(len(by_image)), 2) for _ in range(N_HALVINGS))
+    values = [spearman_with_interval(*(by_image[rows].mean(0) for rows in both))[0] for both in halves]
     name, value = "agreement_between_halves", float(np.mean(values))
     if np.isnan(value):
         return Finding(name, value, "1", n_neurons, reason="Too few neurons, or their contributions do not vary.")
@@ -366,7 +347,7 @@ def _corrected(correlation: Finding, halves: Finding, other: np.ndarray, resampl
     """Divide a correlation by the square root of the reliability of contributions, whose errors make it too small.
 
     The reliability of all images is predicted from the agreement of halves (Spearman and Brown); other measures count as free of
-    errors. Resamples go through the same division, so that an uncertain reliability widens the interval.
+    errors. Resamples are divided too, so that an uncertain reliability widens the interval.
     """
     name = f"corrected_{correlation.name}"
     if np.isnan(correlation.value):

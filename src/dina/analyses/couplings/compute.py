@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
@@ -106,13 +106,7 @@ class CouplingsResult(DescribedResult):
 
 
 def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:
-    """Describe how pairs of neurons vary together in training images; no towers are needed.
-
-    Raises
-    ------
-    DataError
-        If too few training images have two trials: tuning and noise cannot be separated then.
-    """
+    """Describe how pairs of neurons vary together in training images of which some have two trials; no towers are needed."""
     rows = _differences(decoded)
     generator = generator_for(decoded.seed, "couplings")
     estimate = CouplingEstimate.of(rows)
@@ -121,12 +115,9 @@ def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsS
     sure = coupled.pairs[coupled.adjusted_p <= settings.false_discovery_rate]
     table = _tabulate(decoded, rows, estimate, settings.n_sampled_neurons, generator)
     edges, by_distance, near_minus_far = distance_dependence(table, settings.nearest_um, generator)
-    position = decoded.recording.neuron_position_um
-    apart = _apart(sure, position, settings.nearest_um)
-    duplicates = _find_duplicates(decoded, settings)
-    halves = _halves(decoded, table.neurons)
-    n_neurons = decoded.train.n_neurons
-    n_pairs = n_neurons * (n_neurons - 1) // 2
+    position, n_neurons = decoded.recording.neuron_position_um, decoded.train.n_neurons
+    apart, n_pairs = _apart(sure, position, settings.nearest_um), n_neurons * (n_neurons - 1) // 2
+    duplicates, halves = _find_duplicates(decoded, settings), _halves(decoded, table.neurons)
     statistics = (
         _noise_mean(table, rows, generator),
         mean_over_pairs("signal_correlation_mean", table.signal, table),
@@ -162,13 +153,13 @@ def _tabulate(
     first, second, _ = average_halves(train.responses, train.stimulus_index)
     blocks = [neurons[start : start + ROWS_AT_ONCE] for start in range(0, len(neurons), ROWS_AT_ONCE)]
     coupling = np.concatenate([estimate.rows(block)[0][:, neurons] for block in blocks])
-    position = decoded.recording.neuron_position_um
+    position = _known_positions(decoded)
     return PairTable(
         neurons=neurons,
         noise=noise_correlations(rows[:, neurons]),
         signal=signal_correlations(first[:, neurons], second[:, neurons]),
         coupling=coupling,
-        position_um=None if position is None or not np.isfinite(position).all() else position[neurons],
+        position_um=None if position is None else position[neurons],
     )
 
 
@@ -178,13 +169,8 @@ def _halves(decoded: Decoded, neurons: Int[np.ndarray, "chosen"]) -> tuple[Noise
     in_first = generator_for(decoded.seed, "halves of images").permutation(train.n_stimuli) % 2 == 0
     found = []
     for keep in (in_first, ~in_first):
-        trials = keep[train.stimulus_index]
-        part = replace(
-            train,
-            responses=train.responses[trials][:, neurons],
-            stimulus_index=train.stimulus_index[trials],
-            n_presentations=train.n_presentations[trials],
-        )
+        part = train.select_trials(keep[train.stimulus_index])
+        part = replace(part, responses=part.responses[:, neurons])
         differences = repeat_differences(part)
         if differences is None:
             return ()
@@ -224,9 +210,9 @@ def _apart(
 
 def _find_duplicates(decoded: Decoded, settings: CouplingsSettings) -> Int[np.ndarray, "duplicate 2"]:
     """Find pairs at one place of the plane, in any depth, that respond alike over all training trials."""
-    position, responses = decoded.recording.neuron_position_um, decoded.train.responses
+    position, responses = _known_positions(decoded), decoded.train.responses
     found = [np.empty((0, 2), np.int64)]
-    if position is None or not np.isfinite(position).all():
+    if position is None:
         return found[0]
     for start in range(0, len(position), ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, len(position)))
@@ -235,13 +221,17 @@ def _find_duplicates(decoded: Decoded, settings: CouplingsSettings) -> Int[np.nd
         pairs = np.stack([rows[one], other], axis=1)
         # tuning and noise together: the same neuron shares both
         alike = np.array([np.corrcoef(responses[:, pair].T)[0, 1] if responses[:, pair].std(0).all() else 0.0 for pair in pairs])
-        is_double: Bool[np.ndarray, "pair"] = alike > settings.duplicate_correlation
-        found.append(pairs[is_double])
+        found.append(pairs[alike > settings.duplicate_correlation])
     return np.concatenate(found)
 
 
 def _count_duplicates(duplicates: np.ndarray, decoded: Decoded) -> Finding:
-    name, n, position = "possible_duplicates_fraction", decoded.train.n_neurons, decoded.recording.neuron_position_um
-    if position is None or not np.isfinite(position).all():
+    name, n = "possible_duplicates_fraction", decoded.train.n_neurons
+    if _known_positions(decoded) is None:
         return Finding(name, float("nan"), "1", n, reason=NO_POSITIONS)
     return Finding(name, len(np.unique(duplicates[:, 1])) / n, "1", n)
+
+
+def _known_positions(decoded: Decoded) -> np.ndarray | None:
+    position = decoded.recording.neuron_position_um
+    return None if position is None or not np.isfinite(position).all() else position

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -43,6 +42,8 @@ NO_WIDTH = "Neurons that add up have no interaction at all, a null without width
 ONLY_SAMPLED = "Only towers with a noise model allow every pair to be tested; a sample of neurons was silenced."
 TESTED_AT_ONCE = 8192  # images × pairs is large
 MOST_AVERAGED = 20_000  # coupled pairs, the surest, whose interactions are averaged
+OF_SCORES = ("interaction", "interaction_low", "interaction_high")
+OF_LISTED_PAIRS = (*OF_SCORES, "coupling", "coupling_p", "interaction_p")
 OF_COUPLED_PAIRS = ("coupled_pairs_fraction", "interacting_pairs_fraction", "coupled_pairs_interaction")
 ROUNDING = 1e-9  # where nothing is coupled, all null models give the same number
 
@@ -97,13 +98,8 @@ class FunctionalInteractionsResult(DescribedResult):
     null_interaction: Float[np.ndarray, "sampled"]  # under one null model; NaN where there is none
     contribution: Float[np.ndarray, "neuron"]  # mean margin lost; NaN where only a sample was silenced
     removal: str  # "removed" from the noise model, or "silenced"
-    listed_pairs: Int[np.ndarray, "listed 2"] = field(default_factory=partial(np.empty, (0, 2), np.int64))
-    interaction: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
-    low: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
-    high: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
-    coupling: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))  # partial correlation of their noise
-    coupling_p: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
-    interaction_p: Float[np.ndarray, "listed"] = field(default_factory=partial(np.empty, 0))
+    listed_pairs: Int[np.ndarray, "listed 2"]
+    listed: Mapping[str, Float[np.ndarray, "listed"]]  # `OF_LISTED_PAIRS`; "coupling" is the partial correlation of their noise
     received_attention: Float[np.ndarray, "neuron"] | None = None  # mean over validation trials, sums to 1
 
     def to_dataset(self) -> xr.Dataset:
@@ -115,12 +111,7 @@ class FunctionalInteractionsResult(DescribedResult):
             "sampled_interaction": (("sampled",), self.sampled_interaction, score),
             "null_interaction": (("sampled",), self.null_interaction, score),
             "listed_pairs": (("listed", "member"), self.listed_pairs, indices),
-            "interaction": (("listed",), self.interaction, score),
-            "interaction_low": (("listed",), self.low, score),
-            "interaction_high": (("listed",), self.high, score),
-            "coupling": (("listed",), self.coupling, one),
-            "coupling_p": (("listed",), self.coupling_p, one),
-            "interaction_p": (("listed",), self.interaction_p, one),
+            **{name: (("listed",), self.listed[name], score if name in OF_SCORES else one) for name in OF_LISTED_PAIRS},
             "contribution": (("neuron",), self.contribution, score),
         }
         if self.received_attention is not None:
@@ -135,11 +126,6 @@ def analyse_functional_interactions(
 
     For the likelihood decoder the removal of any two neurons has a closed form, and all pairs are examined; for other
     towers a sample of neurons is silenced, one by one and in pairs. Training images serve for the null.
-
-    Raises
-    ------
-    DataError
-        If no towers were fitted.
     """
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return _by_silencing(decoded, settings)
@@ -154,20 +140,13 @@ def analyse_functional_interactions(
     main = _examine(readout, noise, decoded, settings)
     forms = _forms(readout, noise.observed(), decoded)
     tested = _test_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
-    listed = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
-    pairs = noise.coupled.select(listed)
+    chosen = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
+    pairs, mean, reach = noise.coupled.select(chosen), tested.mean[chosen], tested.reach[chosen]
+    columns = (mean, mean - reach, mean + reach, pairs.coupling, pairs.adjusted_p, tested.adjusted_p[chosen])
     about_pairs = _describe_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate)
-    return replace(
-        main,
-        listed_pairs=pairs.pairs,
-        interaction=tested.mean[listed],
-        low=(tested.mean - tested.reach)[listed],
-        high=(tested.mean + tested.reach)[listed],
-        coupling=pairs.coupling,
-        coupling_p=pairs.adjusted_p,
-        interaction_p=tested.adjusted_p[listed],
-        statistics=(*main.statistics, *about_pairs, *prefixed),
-    )
+    statistics = (*main.statistics, *about_pairs, *prefixed)
+    listed = dict(zip(OF_LISTED_PAIRS, columns, strict=True))
+    return replace(main, listed_pairs=pairs.pairs, listed=listed, statistics=statistics)
 
 
 def _examine(
@@ -184,8 +163,9 @@ def _examine(
         null_sampled = null_forms.interactions(pairs)
         null_mean = null_sampled.mean(0)
         nulls.append(_measure(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
+    nothing, mean = dict.fromkeys(OF_LISTED_PAIRS, np.empty(0)), contribution.mean(0)
     return FunctionalInteractionsResult(
-        pairs, sampled.mean(0), null_mean, contribution.mean(0), "removed", statistics=_describe(observed, nulls)
+        pairs, sampled.mean(0), null_mean, mean, "removed", pairs[:0], nothing, statistics=_describe(observed, nulls)
     )
 
 
@@ -201,8 +181,7 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     trials = decoded.validation.responses[:N_ATTENDING]
     attention = received_attention(tower, trials) if isinstance(tower, NeuronAttention) else None
     pairs, interaction, contribution = _silence_pairs(decoded, settings.n_silenced_neurons)
-    mean = interaction.mean(0)
-    error = interaction.std(0, ddof=1) / math.sqrt(len(interaction))
+    mean, error = interaction.mean(0), interaction.std(0, ddof=1) / math.sqrt(len(interaction))
     reach = student.ppf(0.975, len(interaction) - 1) * error
     n_neurons, sampled_only = decoded.test.n_neurons, "Only a sample of neurons was silenced."
     described = _describe(_measure(interaction, contribution))
@@ -212,22 +191,11 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
         *(Finding(name, math.nan, "1", n_neurons, reason=ONLY_SAMPLED) for name in OF_COUPLED_PAIRS),
     )
     order = np.argsort(-np.abs(mean), kind="stable")[: settings.n_listed_pairs]
-    nothing = np.full(len(order), np.nan)
+    listed = dict.fromkeys(OF_LISTED_PAIRS, np.full(len(order), np.nan))
+    listed |= dict(zip(OF_SCORES, (values[order] for values in (mean, mean - reach, mean + reach)), strict=True))
+    no_null, unknown = np.full(len(mean), np.nan), np.full(n_neurons, np.nan)
     return FunctionalInteractionsResult(
-        sampled_pairs=pairs,
-        sampled_interaction=mean,
-        null_interaction=np.full(len(mean), np.nan),
-        listed_pairs=pairs[order],
-        interaction=mean[order],
-        low=(mean - reach)[order],
-        high=(mean + reach)[order],
-        coupling=nothing,
-        coupling_p=nothing,
-        interaction_p=nothing,
-        contribution=np.full(n_neurons, np.nan),
-        statistics=statistics,
-        removal="silenced",
-        received_attention=attention,
+        pairs, mean, no_null, unknown, "silenced", pairs[order], listed, attention, statistics=statistics
     )
 
 
@@ -358,17 +326,14 @@ def _root_mean_square(rows: Float[np.ndarray, "query column"]) -> Float[np.ndarr
 
     The mean square of noisy means is too large by their variance, which is subtracted.
     """
-    n = len(rows)
     total, squares = rows.sum(0), (rows**2).sum(0)
-    found = [_true_square(total, squares, n)]
-    found += [_true_square(total - row, squares - row**2, n - 1) for row in rows]
-    return np.sqrt(np.maximum(found, 0))
 
-
-def _true_square(total: np.ndarray, squares: np.ndarray, n: int) -> float:
-    """Return the mean over columns of the squared mean, minus the variance of that mean."""
-    variance = (squares - total**2 / n) / (n - 1)
-    return float(((total / n) ** 2 - variance / n).mean())
+    def true_square(total: np.ndarray, squares: np.ndarray, n: int) -> float:
+        """Return the mean over columns of the squared mean, minus the variance of that mean."""
+        variance = (squares - total**2 / n) / (n - 1)
+        return float(((total / n) ** 2 - variance / n).mean())
+    without = [true_square(total - row, squares - row**2, len(rows) - 1) for row in rows]
+    return np.sqrt(np.maximum([true_square(total, squares, len(rows)), *without], 0))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> Float[np.ndarray, "query_and_all"]:

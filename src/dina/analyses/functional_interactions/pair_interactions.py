@@ -59,17 +59,10 @@ class PairForms:
             torch.from_numpy(noise.precision.multiply(rows.numpy())) for rows in (responses / noise.deviation, evoked)
         )
         weight = readout.scale * torch.from_numpy(noise.precision.multiply((evoked * readout.gain).numpy()))
-        scores = (responses / noise.deviation) @ weight.T - 0.5 * (evoked * weight).sum(1)
+        margin = margins((responses / noise.deviation) @ weight.T - 0.5 * (evoked * weight).sum(1), target)
         scaled = weight * root
-        return cls(
-            response=measured * root,
-            contrast=scaled[target] - (scaled.sum(0) - scaled[target]) / (len(scaled) - 1),
-            half=0.5 * expected * root,
-            scaled=scaled,
-            target=target,
-            precision=noise.precision,
-            margin=margins(scores, target),
-        )
+        contrast = scaled[target] - (scaled.sum(0) - scaled[target]) / (len(scaled) - 1)
+        return cls(measured * root, contrast, 0.5 * expected * root, scaled, target, noise.precision, margin)
 
     @property
     def n_neurons(self) -> int:
@@ -81,8 +74,7 @@ class PairForms:
         return self._form(slice(None), slice(None))
 
     def couplings(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "pair"]:
-        """Return the partial correlation of the noise of each pair."""
-        # an unshrunk estimate may reach 1, where a pair would be one neuron
+        """Return the partial correlation of the noise of each pair; an unshrunk one may reach 1, where a pair would be one neuron."""
         return np.clip(self.precision.partial_correlations_of(pairs), -LARGEST_COUPLING, LARGEST_COUPLING)
 
     def interactions(self, pairs: Int[np.ndarray, "pair 2"]) -> Float[np.ndarray, "query pair"]:
@@ -168,8 +160,7 @@ class RepeatNoise:
             yield ScaledPrecision(self._fit(permuted), torch.from_numpy(self.deviation))
 
     def _fit(self, rows: np.ndarray) -> Precision:
-        noise = decompose_residuals(torch.from_numpy(rows)).noise(self.n_components, self.shrinkage)
-        return Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
+        return _precision(decompose_residuals(torch.from_numpy(rows)).noise(self.n_components, self.shrinkage))
 
 
 def _choose_model(rows: Float32[np.ndarray, "row neuron"]) -> tuple[int, float]:
@@ -213,20 +204,22 @@ class DecoderNoise:
         return cls(readout, residuals - residuals.mean(0), decoded.seed)
 
     def observed(self) -> ScaledPrecision:
-        """Return the decoder's own noise."""
-        return _precision(self.readout.noise)
+        """Return the noise that the decoder fitted."""
+        return self._scaled(self.readout.noise)
 
     def by_chance(self, n_models: int) -> Iterator[ScaledPrecision]:
         """Yield models of residuals permuted over images, decomposed and shrunk as the decoder's were."""
         decoder_noise = self.readout.noise
-        n_components, variance = decoder_noise.loadings.shape[1], decoder_noise.variance
-        shrinkage = self._shrinkage()
+        n_components, variance, shrinkage = decoder_noise.loadings.shape[1], decoder_noise.variance, self._shrinkage()
         for number in range(n_models):
             permuted = generator_for(self.seed, f"permuted residuals {number}").permuted(self.residuals, axis=0)
             noise = decompose_residuals(torch.from_numpy(permuted)).noise(n_components, shrinkage)
             # these residuals were fitted; the decoder's variance, of left-out images, is put in their place
             scale = (variance / noise.variance.double()).nan_to_num(1.0)
-            yield _precision(LowRankNoise(noise.private * scale, noise.loadings * scale.sqrt()[:, None]))
+            yield self._scaled(LowRankNoise(noise.private * scale, noise.loadings * scale.sqrt()[:, None]))
+
+    def _scaled(self, noise: LowRankNoise) -> ScaledPrecision:
+        return ScaledPrecision(_precision(noise), torch.ones(len(noise.private), dtype=torch.float64))
 
     def _shrinkage(self) -> float:
         """Estimate by how much the decoder shrank its correlations: its shared variance over that of as many components."""
@@ -238,6 +231,5 @@ class DecoderNoise:
         return min(max(1 - kept / float(strength[-n_components:].sum()), 0.0), 1.0)
 
 
-def _precision(noise: LowRankNoise) -> ScaledPrecision:
-    precision = Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())
-    return ScaledPrecision(precision, torch.ones(len(noise.private), dtype=torch.float64))
+def _precision(noise: LowRankNoise) -> Precision:
+    return Precision.of(noise.private.double().numpy(), noise.loadings.double().numpy())

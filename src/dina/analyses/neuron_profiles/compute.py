@@ -36,22 +36,16 @@ CHUNK = 50  # resamples held at a time
 
 Columns = Mapping[str, Float[np.ndarray, "neuron"]]
 
+POSITIONS = ("position_x_um", "position_y_um", "position_depth_um")
 # Units of columns; contributions are in the units of margins, all others are dimensionless.
 UNITS = {
     "mean_response": "arbitrary",
-    "field_row": "pixel",
-    "field_column": "pixel",
-    "field_size": "pixel",
-    "field_azimuth_deg": "degree",
-    "field_elevation_deg": "degree",
-    "field_size_deg": "degree",
-    "orientation_deg": "degree",
+    **dict.fromkeys(("field_row", "field_column", "field_size"), "pixel"),
+    **dict.fromkeys(("field_azimuth_deg", "field_elevation_deg", "field_size_deg", "orientation_deg"), "degree"),
     "frequency": "cycles/pixel",
     "frequency_cpd": "cycles/degree",
     "planted_centre_error_deg": "degree",
-    "position_x_um": "um",
-    "position_y_um": "um",
-    "position_depth_um": "um",
+    **dict.fromkeys(POSITIONS, "um"),
 }
 
 
@@ -98,7 +92,7 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     """
     reasons: dict[str, str] = {}
     strength = measure_strength(decoded.train)
-    lifetime, population = _sparseness(decoded, reasons)
+    lifetime, population = _sparseness(decoded, reasons, has_negative=bool(strength.rate_reason))
     columns = {
         "mean_response": strength.mean_response,
         "reliability": strength.reliability,
@@ -120,16 +114,13 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
     )
 
 
-def _sparseness(decoded: Decoded, reasons: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
-    """Sparseness over images and over neurons, of average responses in the recording's own units."""
+def _sparseness(decoded: Decoded, reasons: dict[str, str], *, has_negative: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Sparseness over images and over neurons, of average responses in the units of the recording."""
     train = decoded.train
-    # a response is at its lowest where it was standardised from zero: rounding may leave it slightly below
-    raw = train.averaged() * train.standardiser.deviation + train.standardiser.mean
-    tolerance = 1e-4 * np.abs(raw).max(axis=0, initial=0.0)
-    if (raw < -tolerance).any():
+    if has_negative:
         reasons["lifetime_sparseness"] = "Sparseness has no meaning for responses below zero; this recording has some."
         return np.full(train.n_neurons, np.nan), np.full(train.n_stimuli, np.nan)
-    raw = np.maximum(raw, 0.0)
+    raw = np.maximum(train.averaged() * train.standardiser.deviation + train.standardiser.mean, 0.0)
     return treves_rolls_sparseness(raw), treves_rolls_sparseness(np.ascontiguousarray(raw.T))
 
 
@@ -148,9 +139,8 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
             reasons |= dict.fromkeys(("is_at_bound", "n_gabors"), unknown)
     scale = decoded.recording.deg_per_pixel
     if scale is None:
-        unknown = "The recording does not say how many degrees a pixel has."
         names = ("field_azimuth_deg", "field_elevation_deg", "field_size_deg", "frequency_cpd")
-        reasons |= dict.fromkeys(names, unknown)
+        reasons |= dict.fromkeys(names, "The recording does not say how many degrees a pixel has.")
     height, width = decoded.recording.images.shape[2:]
     degrees = np.nan if scale is None else scale
     return {
@@ -171,18 +161,17 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
 
 
 def _positions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
-    names = ("position_x_um", "position_y_um", "position_depth_um")
     position = decoded.recording.neuron_position_um
     if position is None:
-        reasons |= dict.fromkeys(names, "The recording does not say where its neurons lie.")
-        return {name: np.full(decoded.train.n_neurons, np.nan) for name in names}
-    return {name: position[:, axis] for axis, name in enumerate(names)}
+        reasons |= dict.fromkeys(POSITIONS, "The recording does not say where its neurons lie.")
+        return dict.fromkeys(POSITIONS, np.full(decoded.train.n_neurons, np.nan))
+    return dict(zip(POSITIONS, position.T, strict=True))
 
 
 def _contributions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
     if decoded.fitted is None:
         reasons |= dict.fromkeys(CONTRIBUTIONS, "There are no fitted towers.")
-        return {name: np.full(decoded.train.n_neurons, np.nan) for name in CONTRIBUTIONS}
+        return dict.fromkeys(CONTRIBUTIONS, np.full(decoded.train.n_neurons, np.nan))
     return dict(zip(CONTRIBUTIONS, (mean_contributions(decoded), rank_on_training(decoded, N_RANKING_IMAGES)), strict=True))
 
 

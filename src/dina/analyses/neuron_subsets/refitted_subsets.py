@@ -54,15 +54,15 @@ class RefittedSubsetsResult(DescribedResult):
 
     def to_dataset(self) -> xr.Dataset:
         """Return accuracies by (sequence, fraction), and contributions under the other seed and in either fold by neuron."""
-        axes = ("sequence", "fraction")
+        axes, one, score = ("sequence", "fraction"), {"units": "1"}, {"units": self.units}
         return xr.Dataset(
             {
-                "refitted": (axes, self.refitted.mean(axis=2), {"units": "1"}),
-                "taken_out": (axes, self.taken_out.mean(axis=2), {"units": "1"}),
-                "contribution_other_seed": ("neuron", self.other_seed, {"units": self.units}),
-                "contribution_fold": (("fold", "neuron"), self.folds, {"units": self.units}),
+                "refitted": (axes, self.refitted.mean(axis=2), one),
+                "taken_out": (axes, self.taken_out.mean(axis=2), one),
+                "contribution_other_seed": ("neuron", self.other_seed, score),
+                "contribution_fold": (("fold", "neuron"), self.folds, score),
             },
-            coords={"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), {"units": "1"})},
+            {"sequence": list(SEQUENCES), "fraction": ("fraction", np.array(self.fractions), one)},
         )
 
 
@@ -74,11 +74,6 @@ def analyse_refitted_subsets(
     Towers from which neurons are taken out keep what was learnt from all neurons together (priors, shared noise, gains). If
     towers fitted without these neurons do as well, that makes no difference. The folds are two halves of the training images
     that share none; contributions are those to the same test trials.
-
-    Raises
-    ------
-    DataError
-        If there are no fitted towers, or a subset cannot be fitted.
     """
     trials = QueryTrials.of_test(decoded)
     generator = generator_for(decoded.seed, "refitted subsets")
@@ -94,25 +89,23 @@ def analyse_refitted_subsets(
         refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
         (scores,) = readout.subset_scores(trials.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
         taken_out[row, column] = trials.accuracy(scores)
-    other = decoded.parts.get("other seed", partial(_refit_with_other_seed, decoded))["contributions"]
+    other = decoded.parts.get("other seed", partial(_refit_on, decoded, decoded.train, decoded.seed + 1))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
     result = RefittedSubsetsResult(settings.fractions, refitted, taken_out, other, folds, reason, units)
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 
-def _refit_with_other_seed(decoded: Decoded) -> dict[str, np.ndarray]:
-    """Return the contribution of every neuron to towers of the next seed."""
-    decoder = _decoder(decoded, decoded.seed + 1).fit(decoded.train, decoded.validation)
-    return {"contributions": mean_contributions(replace(decoded, fitted=decoder.towers))}
-
-
 def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]:
     """Return the contribution of every neuron to towers of either half of the training images, or why there are none."""
     order = generator_for(decoded.seed, "folds of training images").permutation(decoded.train.stimulus_id)
+
+    def refit(ids: Int[np.ndarray, "stimulus"]) -> dict[str, np.ndarray]:
+        return _refit_on(decoded, make_pairs(decoded.recording, np.sort(ids), decoded.train.standardiser), decoded.seed)
+
     try:
         found = [
-            decoded.parts.get(f"fold {fold}", partial(_refit_on, decoded, np.sort(ids)))["contributions"]
+            decoded.parts.get(f"fold {fold}", partial(refit, ids))["contributions"]
             for fold, ids in enumerate(track(np.array_split(order, 2), "Fitting towers on folds"))
         ]
     except DataError as error:
@@ -120,10 +113,9 @@ def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]
     return np.stack(found), ""
 
 
-def _refit_on(decoded: Decoded, ids: Int[np.ndarray, "stimulus"]) -> dict[str, np.ndarray]:
-    """Return the contribution of every neuron to towers fitted on some of the training images."""
-    train = make_pairs(decoded.recording, ids, decoded.train.standardiser)
-    decoder = _decoder(decoded, decoded.seed).fit(train, decoded.validation)
+def _refit_on(decoded: Decoded, train: Pairs, seed: int) -> dict[str, np.ndarray]:
+    """Return the contribution of every neuron to towers fitted on some training images, with some seed."""
+    decoder = _decoder(decoded, seed).fit(train, decoded.validation)
     return {"contributions": mean_contributions(replace(decoded, fitted=decoder.towers))}
 
 

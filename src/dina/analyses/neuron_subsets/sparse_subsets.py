@@ -91,11 +91,6 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     because any few neurons tell the images apart: compare with random subsets. The best may be best because they are the most
     reliable: compare with subsets of the same signal-to-noise ratios. Left-out neurons are removed (as if the decoder had been
     fitted without them) or silenced (the decoder still expects their responses).
-
-    Raises
-    ------
-    DataError
-        If there are no fitted towers.
     """
     towers = decoded.towers
     trials = QueryTrials.of_test(decoded)
@@ -147,7 +142,10 @@ def describe_curves(
     first = curves[main]
     n_images = first.by_image["top"].shape[1]
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    found = [_full(first, counts), *_fractions(first, counts)]
+    whole, chance = first.by_image["top"][-1], (1 / n_images, 1 / n_images)
+    value, resampled, null = float(whole.mean()), counts @ whole / n_images, "chance level"
+    found = [Finding.from_draws("accuracy_full", value, "1", n_images, resampled, null_range=chance, null=null)]
+    found += _fractions(first, counts)
     for way in ("addition", "removal"):
         found += _comparisons(first, counts, way, "", reasons)
     for how in further:
@@ -166,13 +164,6 @@ class _Areas:
     @property
     def null(self) -> tuple[float, float]:
         return prediction_range(self.drawn, 0.0)
-
-
-def _full(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"]) -> Finding:
-    whole = curves.by_image["top"][-1]
-    n_images, resampled = len(whole), counts @ whole / len(whole)
-    chance, value = (1 / n_images, 1 / n_images), float(whole.mean())
-    return Finding.from_draws("accuracy_full", value, "1", n_images, resampled, null_range=chance, null="chance level")
 
 
 def _fractions(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"]) -> list[Finding]:
@@ -227,9 +218,8 @@ def _explained(areas: Mapping[str, _Areas], name: str, head: str, n_images: int,
     if whole <= reach or least <= 0:
         reason = "Top subsets are no better than random ones; there is nothing to explain."
         return Finding(title, np.nan, "1", n_images, reason=reason)
-    shares = (matched.resampled - random.resampled) / np.maximum(advantage, least)
+    value, shares = (matched.value - random.value) / whole, (matched.resampled - random.resampled) / np.maximum(advantage, least)
     null = (-reach / whole, reach / whole)
-    value = (matched.value - random.value) / whole
     return Finding.from_draws(title, value, "1", n_images, shares, null_range=null, null=MEANING["random"])
 
 

@@ -65,9 +65,8 @@ class NoiseShuffleResult(DescribedResult):
     """Single-trial decoding with noise correlations in training and test, in one of them, and in neither."""
 
     conditions: tuple[Condition, ...]  # the noise model may also be "independent" of all correlations
-    values: Mapping[
-        str, Float[np.ndarray, "condition shuffle"]
-    ]  # by measure, mean over queries; intact conditions repeat one number
+    # by measure, mean over queries; intact conditions repeat one number
+    values: Mapping[str, Float[np.ndarray, "condition shuffle"]]
     chance: Mapping[str, float]  # by measure, of guessing
 
     def to_dataset(self) -> xr.Dataset:
@@ -86,12 +85,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     Exchanging the repeats of an image, for each neuron by itself, keeps tuning and removes noise correlations. A decoder trained
     on shuffled trials and tested on intact ones does not know them; one trained and tested on shuffled trials does not have
     them. For towers without a noise model, and where no training image was shown twice, only the test can be shuffled. Test
-    images shown once are candidates, but not queries.
-
-    Raises
-    ------
-    DataError
-        If fewer than three test images have two single trials, or no towers were fitted.
+    images shown once are candidates, but not queries. Three test images with two single trials are needed.
     """
     n_shuffles = settings.n_shuffles
     test = _repeated(decoded.test)
@@ -108,9 +102,8 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
             for name, values in _measure(model, queries, test.stimulus_index).items():
                 by_image.setdefault((name, (trained, tested)), []).append(values)
     left = (_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, ""))
-    counts = resample_counts(
-        len(np.unique(test.stimulus_index)), decoded.n_resamples, generator_for(decoded.seed, "noise shuffle")
-    )
+    n_images = len(np.unique(test.stimulus_index))
+    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "noise shuffle"))
     return _summarise(by_image, conditions, test, decoded.test.n_stimuli, counts, n_shuffles, left, why_not)
 
 
@@ -165,13 +158,13 @@ def _learn_noise(
     responses = validation.responses
     if is_shuffled:
         responses = shuffle_repeats(responses, validation.stimulus_index, generator)
-    best, winner = np.inf, for_validation.noise
-    for noise, _ in components.noises(tuple(sorted({min(count, train.n_neurons) for count in COMPONENT_COUNTS})), SHRINKAGES):
-        scores = replace(for_validation, noise=noise.double()).scores(torch.from_numpy(responses).double())
-        loss = mean_log_rank(scores.numpy(), validation.stimulus_index)
-        if loss < best:
-            best, winner = loss, noise.double()
-    return winner
+
+    def loss(noise: LowRankNoise) -> float:
+        scores = replace(for_validation, noise=noise).scores(torch.from_numpy(responses).double())
+        return mean_log_rank(scores.numpy(), validation.stimulus_index)
+
+    counts = tuple(sorted({min(count, train.n_neurons) for count in COMPONENT_COUNTS}))
+    return min((noise.double() for noise, _ in components.noises(counts, SHRINKAGES)), key=loss)
 
 
 def _repeated(pairs: Pairs) -> Pairs:
@@ -183,9 +176,7 @@ def _repeated(pairs: Pairs) -> Pairs:
             f"Noise correlations are in single trials of one image; {int((counts >= 2).sum())} test images have two. Record repeats,"
             " and store single trials."
         )
-    keep = single & (counts[pairs.stimulus_index] >= 2)
-    responses, index = pairs.responses[keep], pairs.stimulus_index[keep]
-    return replace(pairs, responses=responses, stimulus_index=index, n_presentations=pairs.n_presentations[keep])
+    return pairs.select_trials(single & (counts[pairs.stimulus_index] >= 2))
 
 
 def _measure(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray, "query"]) -> dict[str, np.ndarray]:
