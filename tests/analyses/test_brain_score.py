@@ -125,13 +125,7 @@ def test_weighted_and_permuted_correlations_are_those_of_the_repeated_and_reorde
 def test_without_repeats_the_score_is_not_corrected_and_says_so(decoded: Decoded) -> None:
     train = decoded.train
     first = np.unique(train.stimulus_index, return_index=True)[1]
-    once = replace(
-        train,
-        responses=train.responses[first],
-        stimulus_index=train.stimulus_index[first],
-        n_presentations=train.n_presentations[first],
-    )
-    result = analyse_brain_score(replace(decoded, train=once))
+    result = analyse_brain_score(replace(decoded, train=train.select_trials(first)))
     assert "not corrected for noise" in result.reason
     assert np.isnan(result.ceiling).all()
     assert all(finding.name.startswith("uncorrected_score") for finding in result.findings())

@@ -65,9 +65,7 @@ def test_a_decoder_that_knows_strong_correlations_profits_from_them() -> None:
 
 def shown(decoded: Decoded, n_times: int) -> Decoded:
     """Keep the first trials of every training image."""
-    train, keep = decoded.train, decoded.train.repeat_number() < n_times
-    responses, index, presentations = (part[keep] for part in (train.responses, train.stimulus_index, train.n_presentations))
-    return replace(decoded, train=replace(train, responses=responses, stimulus_index=index, n_presentations=presentations))
+    return replace(decoded, train=decoded.train.select_trials(decoded.train.repeat_number() < n_times))
 
 
 def test_what_shuffling_removes_is_counted_where_the_noise_is_learnt() -> None:
@@ -94,12 +92,11 @@ def test_what_shuffling_removes_is_counted_where_the_noise_is_learnt() -> None:
 def test_the_share_left_is_a_mean_over_training_trials(decoded: Decoded) -> None:
     train = decoded.train
     keep = (train.repeat_number() == 0) | (train.stimulus_index % 4 == 0)
-    responses, index, presentations = (part[keep] for part in (train.responses, train.stimulus_index, train.n_presentations))
-    part = replace(train, responses=responses, stimulus_index=index, n_presentations=presentations)
+    part = train.select_trials(keep)
     left = by_name(analyse_noise_shuffle(replace(decoded, train=part), NoiseShuffleSettings(n_shuffles=2)))["correlations_left"]
-    n_twice = int((np.bincount(index) == 2).sum())
+    n_twice, n_trials = int((np.bincount(part.stimulus_index) == 2).sum()), len(part.responses)
     assert left.n == n_twice
-    assert left.value == pytest.approx((len(index) - n_twice) / len(index))  # two trials of one half each
+    assert left.value == pytest.approx((n_trials - n_twice) / n_trials)  # two trials of one half each
 
 
 def test_without_noise_correlations_nothing_changes() -> None:

@@ -88,9 +88,8 @@ def signal_noise_agreement(halves: Sequence[NoiseAndSignal], generator: np.rando
 
 def _jackknifed(name: str, values: Float[np.ndarray, "all_and_without"], null: np.ndarray, words: str) -> Finding:
     """Return a finding from its value for all neurons, its values without each, and draws of its null."""
-    value, without = float(values[0]), values[1:]
-    ends, n = jackknife_interval(value, without), len(without)
-    return Finding.from_draws(name, value, "1", n, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
+    value, ends = float(values[0]), jackknife_interval(float(values[0]), values[1:])
+    return Finding.from_draws(name, value, "1", len(values) - 1, null_draws=null, null=words, reason=NO_PAIR, interval=ends)
 
 
 def _agreement(
@@ -118,8 +117,7 @@ def distance_dependence(
     """Average the measures over bins of distance, and compare the nearest quarter of the pairs with the farthest.
 
     Pairs closer than ``nearest_um`` make up the first bin and take no part in the comparison: they share neuropil and may be one
-    neuron. Returns the edges of the bins (µm; none where positions are not known), mean and interval by measure and bin, and
-    the findings, whose null permutes positions over neurons.
+    neuron. Returned are the edges of the bins (µm; none without positions), mean and interval by measure and bin, and findings.
     """
     n_neurons, names = len(table.neurons), list(table.measures())
     far_enough = table.distance_um[table.upper]
@@ -226,9 +224,7 @@ def like_to_like(
         return Finding(name, math.nan, "1", len(pairs), reason=reason)
     if tuning is None:
         return Finding(name, math.nan, "1", len(pairs), reason="Too few validation images were shown twice.")
-    values = tuning.correlate(pairs)
-    edges = np.empty(0)
-    words = "networks rewired with the same numbers of partners"
+    values, edges, words = tuning.correlate(pairs), np.empty(0), "networks rewired with the same numbers of partners"
     if position_um is not None:
         distance = np.linalg.norm(position_um[pairs[:, 0]] - position_um[pairs[:, 1]], axis=1)
         edges = np.quantile(distance, np.arange(1, N_STRATA) / N_STRATA)
@@ -245,8 +241,7 @@ def _resample_neurons(
     values: np.ndarray, member: np.ndarray, n_neurons: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "resample"]:
     """Bootstrap neurons: a pair counts as often as both its members were drawn."""
-    known = np.isfinite(values)
-    means = []
+    known, means = np.isfinite(values), []
     for _ in range(N_RESAMPLES):
         drawn = np.bincount(generator.integers(n_neurons, size=n_neurons), minlength=n_neurons)
         weight = (drawn[member[:, 0]] * drawn[member[:, 1]])[known]

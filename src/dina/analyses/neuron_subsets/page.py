@@ -135,9 +135,8 @@ def _draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> F
     figure.legend(handles, labels, loc="outside upper center", ncols=5, columnspacing=1.2, handlelength=1.8)
     areas = [(words, f"top_minus_{name}_area") for name, (_, words) in COMPARED.items()]
     excess = [(words, f"gini_excess_over_{name}") for name, (words, _) in EXCESS.items()]
-    for column, (rows, label) in enumerate(
-        ((areas, "difference in area under addition curve"), (excess, "excess of Gini coefficient"))
-    ):
+    names = ("difference in area under addition curve", "excess of Gini coefficient")
+    for column, (rows, label) in enumerate(zip((areas, excess), names, strict=True)):
         draw_dots(figure.add_subplot(grid[1, column]), [(words, found[name]) for words, name in rows if name in found], label)
     return figure
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     test = _repeated(decoded.test)
     why_not = _why_not_learnt(decoded)
     readouts, conditions = _fit(decoded, n_shuffles, is_shuffled=not why_not)
-    by_image: dict[tuple[str, Condition], list[np.ndarray]] = {}
+    drawn: dict[tuple[str, Condition], list[np.ndarray]] = {}
     for number in track(range(n_shuffles), "Decoding shuffled trials"):
         shuffled = shuffle_repeats(test.responses, test.stimulus_index, generator_for(decoded.seed, f"test shuffle {number}"))
         for trained, tested in conditions:
@@ -100,11 +101,14 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
             model = readouts[trained][number if trained == "shuffled" else 0]
             queries = test.responses if tested == "intact" else shuffled
             for name, values in _measure(model, queries, test.stimulus_index).items():
-                by_image.setdefault((name, (trained, tested)), []).append(values)
-    left = (_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, ""))
-    n_images = len(np.unique(test.stimulus_index))
-    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "noise shuffle"))
-    return _summarise(by_image, conditions, test, decoded.test.n_stimuli, counts, n_shuffles, left, why_not)
+                drawn.setdefault((name, (trained, tested)), []).append(values)
+    by_query = {key: np.array(values) for key, values in drawn.items()}
+    means = {
+        name: np.array([np.broadcast_to(by_query[name, one].mean(1), n_shuffles) for one in conditions]) for name in MEASURES
+    }
+    n_gallery = decoded.test.n_stimuli
+    chance = {"top1": 1 / n_gallery, "log_rank": -float(np.log(np.arange(1, n_gallery + 1)).mean())}
+    return NoiseShuffleResult(conditions, means, chance, statistics=_describe(by_query, test, decoded, why_not))
 
 
 def _why_not_learnt(decoded: Decoded) -> str:
@@ -185,56 +189,29 @@ def _measure(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray
     return {"top1": (n_better == 0) / (n_tied + 1.0), "log_rank": -np.log(1 + n_better + n_tied / 2)}
 
 
-def _summarise(
-    by_query: Mapping[tuple[str, Condition], list[np.ndarray]],
-    conditions: tuple[Condition, ...],
-    test: Pairs,
-    n_gallery: int,
-    counts: Int[np.ndarray, "resample image"],
-    n_shuffles: int,
-    left: tuple[Finding, ...],
-    why_not: str,
-) -> NoiseShuffleResult:
-    """Turn values of queries into means of conditions, and paired differences with intervals and nulls."""
-    _, image = np.unique(test.stimulus_index, return_inverse=True)
-    findings: list[Finding] = []
-    means: dict[str, Float[np.ndarray, "condition shuffle"]] = {}
-    for name in MEASURES:
-        rows = {condition: np.array(by_query[name, condition]) for condition in conditions}
-        means[name] = np.array([np.broadcast_to(rows[c].mean(1), n_shuffles) for c in conditions])
-        findings += [
-            _difference(f"{what}_{name}", name, rows, *parts, image, counts, why_not) for what, parts in DIFFERENCES.items()
-        ]
-    top1, n_images = np.array(by_query["top1", ("intact", "intact")])[0], counts.shape[1]
-    chance, resampled = 1 / n_gallery, clustered_means(top1, image, counts)
-    first = Finding.from_draws(
-        "intact_top1", float(top1.mean()), "1", n_images, resampled, null_range=(chance, chance), null="chance level"
-    )
-    ranks = np.log(np.arange(1, n_gallery + 1))
-    return NoiseShuffleResult(
-        conditions, means, {"top1": chance, "log_rank": -float(ranks.mean())}, statistics=(first, *left, *findings)
-    )
-
-
-def _difference(
-    name: str,
-    measure: str,
-    rows: Mapping[Condition, Float[np.ndarray, "shuffle query"]],
-    one: Condition,
-    other: Condition,
-    null: str,
-    image: Int[np.ndarray, "query"],
-    counts: Int[np.ndarray, "resample image"],
-    why_not: str,
-) -> Finding:
-    """Compare two conditions query by query; shuffles that differ by chance alone make up the null."""
-    unit, n_images = MEASURES[measure], counts.shape[1]
-    if one not in rows or other not in rows:
-        return Finding(name, math.nan, unit, n_images, reason=why_not)
-    difference = rows[one].mean(0) - rows[other].mean(0)
-    value, resampled = float(difference.mean()), clustered_means(difference, image, counts)
-    # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
-    candidates = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
-    if not candidates:
-        return replace(Finding.from_draws(name, value, unit, n_images, resampled), reason=why_not)
-    return Finding.from_draws(name, value, unit, n_images, resampled, null_range=prediction_range(candidates[0], 0.0), null=null)
+def _describe(
+    by_query: Mapping[tuple[str, Condition], Float[np.ndarray, "shuffle query"]], test: Pairs, decoded: Decoded, why_not: str
+) -> tuple[Finding, ...]:
+    """Return the accuracy on intact trials, the correlations left, and paired differences with intervals and nulls."""
+    images, image = np.unique(test.stimulus_index, return_inverse=True)
+    n_images, chance = len(images), 1 / decoded.test.n_stimuli
+    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "noise shuffle"))
+    top1 = by_query["top1", ("intact", "intact")][0]
+    value, resampled, limits = float(top1.mean()), clustered_means(top1, image, counts), (chance, chance)
+    found = [Finding.from_draws("intact_top1", value, "1", n_images, resampled, null_range=limits, null="chance level")]
+    found += [_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, "")]
+    for (measure, unit), (what, (one, other, null)) in product(MEASURES.items(), DIFFERENCES.items()):
+        name, rows = f"{what}_{measure}", {key[1]: values for key, values in by_query.items() if key[0] == measure}
+        if one not in rows or other not in rows:
+            found.append(Finding(name, math.nan, unit, n_images, reason=why_not))
+            continue
+        difference = rows[one].mean(0) - rows[other].mean(0)
+        value, resampled = float(difference.mean()), clustered_means(difference, image, counts)
+        # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
+        drawn = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
+        if drawn:
+            limits = prediction_range(drawn[0], 0.0)
+            found.append(Finding.from_draws(name, value, unit, n_images, resampled, null_range=limits, null=null))
+        else:
+            found.append(replace(Finding.from_draws(name, value, unit, n_images, resampled), reason=why_not))
+    return tuple(found)
