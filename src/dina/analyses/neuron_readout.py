@@ -164,5 +164,4 @@ def readout_of(towers: AlignedTowers, images: ContrastImages) -> NeuronReadout:
 
 def _ranks(scores: Tensor, target: Tensor) -> Tensor:
     """Return mid-ranks up to a constant."""
-    gap = scores - scores.gather(1, target[:, None])
-    return (torch.sign(gap) / 2).sum(1)
+    return (torch.sign(scores - scores.gather(1, target[:, None])) / 2).sum(1)

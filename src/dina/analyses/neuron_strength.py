@@ -113,7 +113,8 @@ def compare_with_surrogates(
     """
     n_images, n_neurons = by_image.shape
     mean, error = by_image.mean(0), by_image.std(0, ddof=1) / np.sqrt(n_images)
-    expected = {name: _share(values) * mean.sum() for name, values in strengths.items()}
+    unknown = {name: why for name, why in (unknown or {}).items() if why}
+    expected = {name: _share(values) * mean.sum() for name, values in strengths.items() if name not in unknown}
     n_drawn = min(n_resamples, MOST_RESAMPLES)
     counts = resample_counts(n_images, n_drawn, generator)
     resampled = {measure: np.empty(n_drawn) for measure in MEASURES}
@@ -136,8 +137,8 @@ def compare_with_surrogates(
         words = f"contributions in proportion to {name.replace('_', ' ')}" if name != "equal" else "all contributions equal"
         title, value = f"{measure}_excess_over_{name}", float(difference.mean())
         found.append(Finding.from_draws(title, value, "1", n_images, difference, drawn - drawn.mean(), words))
-    for name, why in (unknown or {}).items():
-        found += [Finding(f"{measure}_excess_over_{name}", np.nan, "1", n_images, reason=why) for measure in MEASURES if why]
+    for name, why in unknown.items():
+        found += [Finding(f"{measure}_excess_over_{name}", np.nan, "1", n_images, reason=why) for measure in MEASURES]
     return tuple(found)
 
 

@@ -35,12 +35,9 @@ class QueryTrials:
         if train.n_stimuli <= n_images:
             return cls._of(train)
         chosen = np.sort(generator_for(decoded.seed, "ranking images").permutation(train.n_stimuli)[:n_images])
-        position = np.full(train.n_stimuli, -1, dtype=np.int64)
-        position[chosen] = np.arange(n_images)
-        rows = np.flatnonzero(position[train.stimulus_index] >= 0)
-        index, presentations = position[train.stimulus_index[rows]], train.n_presentations[rows]
-        images, ids = train.images[chosen], train.stimulus_id[chosen]
-        return cls._of(Pairs(images, ids, train.responses[rows], index, presentations, train.standardiser))
+        part = train.select_trials(np.isin(train.stimulus_index, chosen))
+        images, ids, index = train.images[chosen], train.stimulus_id[chosen], np.searchsorted(chosen, part.stimulus_index)
+        return cls._of(replace(part, images=images, stimulus_id=ids, stimulus_index=index, labels=None))
 
     @classmethod
     def _of(cls, pairs: Pairs) -> "QueryTrials":

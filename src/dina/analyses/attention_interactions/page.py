@@ -8,6 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
+from dina.analyses.attention_interactions.compute import MEANING
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, finding_table
 from dina.figures.parts import FigurePart, Section
@@ -24,14 +25,7 @@ TITLES = {
     "H": "H  read, constant",
 }
 CUT = 99  # percentile of the size of weights at which colours end
-WORDS = {
-    "asymmetry_P": "asymmetry of P (gate: product of both responses)",
-    "asymmetry_Q": "asymmetry of Q (gate: response of the attending neuron)",
-    "asymmetry_R": "asymmetry of R (gate: response of the attended neuron)",
-    "asymmetry_T": "asymmetry of T (gate: independent of responses)",
-    "asymmetry_G": "asymmetry of G (read: response of the attended neuron)",
-    "asymmetry_H": "asymmetry of H (read: independent of the response)",
-}
+WORDS = {f"asymmetry_{name}": f"asymmetry of {name} ({meaning})" for name, meaning in MEANING.items()}
 ATTENTION_WORDS = {
     "ssim_all": "similarity of the neural map, all neurons, to the image's (SSIM)",
     "kept_attended_minus_random_ssim": "most attended kept less as many at random (SSIM, mean over sizes)",

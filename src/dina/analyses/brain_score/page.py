@@ -22,6 +22,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     """Show the noise-corrected score of every layer."""
     layers = [str(layer) for layer in dataset["layer"].to_numpy()]
     of_layer = dict(zip(layers, findings, strict=True))
+    names = {one.name: layer for layer, one in of_layer.items()}
     best = max(of_layer, key=lambda layer: of_layer[layer].value)
     reason = str(dataset.attrs["reason"])
     n_neurons = dataset.sizes["neuron"]
@@ -47,23 +48,17 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         f"{against_ceiling} An untrained map is the mean over several draws of its weights; it is left out where training changes"
         " only gains.",
         answer,
-        finding_table(
-            "Score of each layer, median over neurons.",
-            {one.name: layer for layer, one in of_layer.items()},
-            {one.name: one for one in findings},
-        ),
+        finding_table("Score of each layer, median over neurons.", names, {one.name: one for one in findings}),
     )
-    missing = (reason,) if reason else ()
     title = "Neurons predicted from the layers of the image tower"
-    return Section("brain-score", title, paragraphs=(answer,), figures=(part,), missing=missing)
+    return Section("brain-score", title, (answer,), (part,), missing=(reason,) if reason else ())
 
 
 @in_style
 def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw one line per layer, and correlation against ceiling for the layer with the best median."""
     is_corrected = not dataset.attrs["reason"]
-    layers = list(found)
-    figure = new_figure(170, 30 + 8.0 * max(len(layers), 5))
+    figure = new_figure(170, 30 + 8.0 * max(len(found), 5))
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     values = dataset["score" if is_corrected else "correlation"].to_numpy()
     label = "correlation / ceiling" if is_corrected else "correlation, not corrected for noise"
@@ -73,9 +68,9 @@ def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figu
             ends = np.quantile(row, [low, high])
             left.plot(ends, [place + 0.26] * 2, color=COLOURS["muted"][0], alpha=0.5, linewidth=width, solid_capstyle="butt")
     left.set_title("a")
-    best = int(np.argmax([found[layer].value for layer in layers]))
+    best = max(found, key=lambda layer: found[layer].value)
     if is_corrected:
-        _draw_ceilings(right, dataset["ceiling"].to_numpy(), dataset["correlation"].to_numpy()[best], layers[best])
+        _draw_ceilings(right, dataset["ceiling"].to_numpy(), dataset["correlation"].sel(layer=best).to_numpy(), best)
     else:
         right.axis("off")
     return figure

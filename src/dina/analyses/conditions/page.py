@@ -36,17 +36,12 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         if np.isfinite(dataset["signal_before"].to_numpy()).all()
         else "Without repeats, signal variance could not be estimated and was not matched."
     )
-    return Section(
-        "conditions",
-        "Stimulus conditions",
-        paragraphs=(
-            f"Identities, repeats and {'neurons' if has_same.all() else 'number of neurons'} are the same for all conditions."
-            f" {matching}",
-            *dict.fromkeys(found[f"transfer_loss_{name}"].reason for name, same in zip(names, has_same, strict=True) if not same),
-            *((f"{caveat}; a high accuracy there says little about images in general.",) if caveat else ()),
-        ),
-        figures=(part,),
-    )
+    equal = "neurons" if has_same.all() else "number of neurons"
+    paragraphs = [f"Identities, repeats and {equal} are the same for all conditions. {matching}"]
+    paragraphs += dict.fromkeys(found[f"transfer_loss_{name}"].reason for name in np.array(names)[~has_same])
+    if caveat:
+        paragraphs.append(f"{caveat}; a high accuracy there says little about images in general.")
+    return Section("conditions", "Stimulus conditions", paragraphs, (part,))
 
 
 def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:

@@ -82,10 +82,13 @@ class CouplingsResult(DescribedResult):
         members = np.stack(self.table.upper, axis=1)
         shown = members[:: max(1, len(members) // MOST_SHOWN)]
         place, indices = (shown[:, 0], shown[:, 1]), {"units": "1", "long_name": "indices of neurons"}
+        # from halves of the images: from the same trials the two correlations would seem opposed
+        noise, signal = self.halves[0] if self.halves else [np.full(self.table.noise.shape, np.nan)] * 2
         variables = {
             "sampled_pairs": (("sampled", "member"), self.table.neurons[shown], indices),
             **{name: (("sampled",), matrix[place], one) for name, matrix in self.table.measures().items()},
-            **{name: (("sampled",), values, one) for name, values in self._of_different_images(place).items()},
+            "noise_correlation_of_half": (("sampled",), noise[place], one),
+            "signal_correlation_of_other_half": (("sampled",), signal[place], one),
             "distance": (("sampled",), self.table.distance_um[place], {"units": "um"}),
             "coupled_pairs": (("coupled", "member"), self.coupled.pairs, indices),
             "coupled_strength": (("coupled",), self.coupled.coupling, one),
@@ -96,13 +99,6 @@ class CouplingsResult(DescribedResult):
         }
         coordinates = {"measure": list(self.table.measures()), "bound": ["mean", "low", "high"]}
         return xr.Dataset(variables, coordinates, attrs={"false_discovery_rate": self.false_discovery_rate})
-
-    def _of_different_images(self, place: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return both correlations of some pairs, from halves of the images: from the same trials they would seem opposed."""
-        names = ("noise_correlation_of_half", "signal_correlation_of_other_half")
-        if not self.halves:
-            return dict.fromkeys(names, np.full(len(place[0]), np.nan))
-        return {name: matrix[place] for name, matrix in zip(names, self.halves[0], strict=True)}
 
 
 def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:

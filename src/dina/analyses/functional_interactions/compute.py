@@ -140,10 +140,10 @@ def analyse_functional_interactions(
     main = _examine(readout, noise, decoded, settings)
     forms = _forms(readout, noise.observed(), decoded)
     tested = _test_coupled_pairs(forms, noise.coupled, settings.false_discovery_rate)
-    chosen = np.lexsort((-np.abs(tested.mean), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
-    pairs, mean, reach = noise.coupled.select(chosen), tested.mean[chosen], tested.reach[chosen]
-    columns = (mean, mean - reach, mean + reach, pairs.coupling, pairs.adjusted_p, tested.adjusted_p[chosen])
-    about_pairs = _describe_coupled_pairs(forms, noise.coupled, tested, settings.false_discovery_rate)
+    chosen = np.lexsort((-np.abs(tested[0]), noise.coupled.adjusted_p))[: settings.n_listed_pairs]
+    pairs, (mean, reach, adjusted) = noise.coupled.select(chosen), (values[chosen] for values in tested)
+    columns = (mean, mean - reach, mean + reach, pairs.coupling, pairs.adjusted_p, adjusted)
+    about_pairs = _describe_coupled_pairs(forms, noise.coupled, tested[2], settings.false_discovery_rate)
     statistics = (*main.statistics, *about_pairs, *prefixed)
     listed = dict(zip(OF_LISTED_PAIRS, columns, strict=True))
     return replace(main, listed_pairs=pairs.pairs, listed=listed, statistics=statistics)
@@ -261,22 +261,11 @@ def _describe(observed: Measured, nulls: Sequence[Measured] = ()) -> tuple[Findi
     return tuple(findings)
 
 
-@dataclass(frozen=True, eq=False)
-class _PairTests:
-    """Mean interaction of pairs over test images (units of the score), half its 95 % interval, and its p-value.
+def _test_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean interactions over test images (units of the score), half their 95 % intervals, and adjusted p-values.
 
-    The p-value of no mean interaction is adjusted for the coupled pairs; NaN for pairs that are not coupled.
-    """
-
-    mean: Float[np.ndarray, "tested"]
-    reach: Float[np.ndarray, "tested"]
-    adjusted_p: Float[np.ndarray, "tested"]
-
-
-def _test_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) -> _PairTests:
-    """Test whether coupled pairs change the margin: coupling is measured on training images, its effect on test images.
-
-    The two are independent, so only the coupled pairs count as tests of the second question; others get no p-value.
+    Coupling is measured on training images, its effect on test images. The two are independent, so only the coupled pairs count
+    as tests of the second question; the p-value is NaN for all others.
     """
     mean, error = np.empty(len(coupled.pairs)), np.empty(len(coupled.pairs))
     for first in range(0, len(mean), TESTED_AT_ONCE):
@@ -289,10 +278,10 @@ def _test_coupled_pairs(forms: PairForms, coupled: CoupledPairs, rate: float) ->
     adjusted = np.full(len(mean), np.nan)
     if is_coupled.any():
         adjusted[is_coupled] = false_discovery_control(2 * student.sf(size[is_coupled], freedom))
-    return _PairTests(mean, student.ppf(0.975, freedom) * error, adjusted)
+    return mean, student.ppf(0.975, freedom) * error, adjusted
 
 
-def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: _PairTests, rate: float) -> tuple[Finding, ...]:
+def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, adjusted: np.ndarray, rate: float) -> tuple[Finding, ...]:
     """Say how many pairs are coupled, how many of them interact, and what the coupled ones do on average.
 
     The interval of the average is over test images; its n counts the pairs.
@@ -300,7 +289,7 @@ def _describe_coupled_pairs(forms: PairForms, coupled: CoupledPairs, tested: _Pa
     n_neurons = forms.n_neurons
     n_pairs = n_neurons * (n_neurons - 1) // 2
     is_coupled = coupled.adjusted_p <= rate
-    n_coupled, n_interacting = int(is_coupled.sum()), int((tested.adjusted_p <= rate).sum())
+    n_coupled, n_interacting = int(is_coupled.sum()), int((adjusted <= rate).sum())
     is_full = n_coupled == len(coupled.pairs) < n_pairs
     reason = "All tested pairs are coupled; there may be more among the others." if is_full else ""
     counts = (

@@ -115,13 +115,12 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     ratios, why_no_ratios = shrink_ratios(decoded.train, strength, generator_for(decoded.seed, "halves of the training images"))
     unknown = {"rates": strength.rate_reason, "signal_to_noise": why_no_ratios}
     strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response, "signal_to_noise": ratios}
-    known = {name: values for name, values in strengths.items() if not unknown.get(name)}
     generator = generator_for(decoded.seed, "surrogates")
     unmatched = {f"{name}_matched": why for name, why in reasons.items()}
     found = describe_curves(curves, decoded.n_resamples, decoded.seed, unmatched)
-    found += compare_with_surrogates(by_image, known, decoded.n_resamples, generator, unknown)
-    units, n_gallery = margin_units(towers), trials.n_images
-    return SparseSubsetsResult(curves, ranking, units, strength, trials.kind, n_gallery, statistics=found)
+    found += compare_with_surrogates(by_image, strengths, decoded.n_resamples, generator, unknown)
+    units = margin_units(towers)
+    return SparseSubsetsResult(curves, ranking, units, strength, trials.kind, trials.n_images, statistics=found)
 
 
 def _accuracies(drawn: Float[np.ndarray, "draw size"]) -> Float[np.ndarray, "3 size"]:

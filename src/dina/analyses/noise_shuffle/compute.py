@@ -45,9 +45,6 @@ DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
 
 MOST_TRIALS = 3000  # single trials that a noise model is fitted to, at most: the cost grows with their cube
 
-NO_NOISE_MODEL = "These towers have no noise model that could be learnt anew."
-SHOWN_ONCE = "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
-
 
 class NoiseShuffleSettings(AnalysisSettings):
     """How often repeats are exchanged.
@@ -114,8 +111,10 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
 def _why_not_learnt(decoded: Decoded) -> str:
     """Say why no noise model of shuffled trials can be learnt; "" where one can."""
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
-        return NO_NOISE_MODEL
-    return "" if decoded.train.repeat_number().max() >= 1 else SHOWN_ONCE
+        return "These towers have no noise model that could be learnt anew."
+    if decoded.train.repeat_number().max() >= 1:
+        return ""
+    return "No training image was shown twice, so that shuffling takes no correlations from what a noise model learns."
 
 
 def _left(name: str, pairs: Pairs, reason: str) -> Finding:
