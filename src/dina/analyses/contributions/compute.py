@@ -15,7 +15,6 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength
 from dina.analyses.query_trials import QueryTrials, rank_on_training
-from dina.data.pairs import QueryKind
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.shapes import stimulus_coordinates
@@ -73,13 +72,12 @@ class ContributionsResult(DescribedResult):
 
     treatment: Treatment  # in ``contribution``: "removed" where the decoder has a noise model, else "silenced"
     units: str  # of margins: "nat" for log likelihoods, else "1"
-    kind: QueryKind  # of the queries
+    trials: QueryTrials  # the queries
     contribution: ByNeuron  # mean over test images of the margin lost without each neuron
     error: ByNeuron  # its standard error over images
     means: dict[str, ByNeuron]
     changes: dict[Treatment, ScoreChanges]  # of every query without every neuron; NaN where not computed
-    target: Int[np.ndarray, "query"]  # image of each query, place among the test images
-    stimulus_id: Int[np.ndarray, "query"]  # its identity
+    stimulus_id: Int[np.ndarray, "query"]  # of the image of each query
     training_contribution: ByNeuron  # on training images: neurons are ranked by it, so the test images serve only once
     shapley: ByNeuron
     shapley_error: ByNeuron  # standard error from the sampling of permutations
@@ -89,7 +87,7 @@ class ContributionsResult(DescribedResult):
         by_neuron = {"contribution": self.contribution, "contribution_error": self.error, "shapley": self.shapley}
         by_neuron |= {"shapley_error": self.shapley_error, "training_contribution": self.training_contribution, **self.means}
         coordinates = {"lost_by": list(self.changes), **stimulus_coordinates({"query": self.stimulus_id})}
-        attributes = {"treatment": self.treatment, "units": self.units, "queries": self.kind}
+        attributes = {"treatment": self.treatment, "units": self.units, "queries": self.trials.kind}
         dataset = xr.Dataset({name: ("neuron", values) for name, values in by_neuron.items()}, coordinates, attributes)
         for name in ("score_lost", "margin_lost", "rank_lost"):
             each = np.stack([getattr(change, name).numpy().astype(np.float32) for change in self.changes.values()])
@@ -97,7 +95,8 @@ class ContributionsResult(DescribedResult):
             dataset[name].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
         for name in map(str, dataset.data_vars):
             dataset[name].attrs["units"] = "places" if name.startswith("rank") else self.units
-        return dataset.assign(target=("query", self.target, {"units": "1", "long_name": "place among the test images"}))
+        place = {"units": "1", "long_name": "place among the test images"}
+        return dataset.assign(target=("query", self.trials.target.numpy(), place))
 
 
 def analyse_contributions(decoded: Decoded, settings: ContributionSettings = ContributionSettings()) -> ContributionsResult:
@@ -126,12 +125,11 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     result = ContributionsResult(
         treatment=main,
         units=margin_units(towers),
-        kind=trials.kind,
+        trials=trials,
         contribution=mean,
         error=error,
         means=means,
         changes=changes,
-        target=trials.target.numpy(),
         stimulus_id=decoded.test.stimulus_id[trials.target.numpy()],
         training_contribution=rank_on_training(decoded, settings.n_ranking_images),
         shapley=shapley,

@@ -174,18 +174,13 @@ def _choose_model(rows: Float32[np.ndarray, "row neuron"]) -> tuple[int, float]:
     for fold in range(N_FOLDS):
         left_out = np.arange(len(rows)) % N_FOLDS == fold
         components = decompose_residuals(torch.from_numpy(rows[~left_out]))
-        held = rows[left_out].astype(np.float64)
-        alone = _log_likelihood(components.noise(0, 1.0), held)
-        for position, (n_components, shrinkage) in enumerate(tried):
-            gain[position, left_out] = _log_likelihood(components.noise(n_components, shrinkage), held) - alone
+        held = torch.from_numpy(rows[left_out]).double()
+        alone = components.noise(0, 1.0).double().log_density(held).numpy()
+        for position, model in enumerate(tried):
+            gain[position, left_out] = components.noise(*model).double().log_density(held).numpy() - alone
     best = int(gain.mean(axis=1).argmax())
     error = float(gain[best].std(ddof=1)) / np.sqrt(len(rows))
     return tried[best] if gain[best].mean() > 2 * error else (0, 1.0)
-
-
-def _log_likelihood(noise: LowRankNoise, rows: Float[np.ndarray, "row neuron"]) -> Float[np.ndarray, "row"]:
-    """Return the Gaussian log density of each row."""
-    return np.asarray(noise.double().log_density(torch.from_numpy(rows)).numpy())
 
 
 @dataclass(frozen=True, eq=False)

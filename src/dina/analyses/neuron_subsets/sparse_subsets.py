@@ -160,10 +160,6 @@ class _Areas:
     resampled: Float[np.ndarray, "resample"]
     drawn: Float[np.ndarray, "draw"]
 
-    @property
-    def null(self) -> tuple[float, float]:
-        return prediction_range(self.drawn, 0.0)
-
 
 def _fractions(curves: SubsetCurves, counts: Int[np.ndarray, "resample image"]) -> list[Finding]:
     """Which fraction of the neurons gives half, and nine tenths, of the accuracy of all."""
@@ -199,7 +195,8 @@ def _comparisons(
             continue
         top, other = areas["top"], areas[name]
         value, difference = top.value - other.value, top.resampled - other.resampled
-        found.append(Finding.from_draws(title, value, "1", n_images, difference, null_range=other.null, null=MEANING[name]))
+        null = prediction_range(other.drawn, 0.0)
+        found.append(Finding.from_draws(title, value, "1", n_images, difference, null_range=null, null=MEANING[name]))
     if way == "addition":
         found += [_explained(areas, name, head, n_images, reasons.get(name, "")) for name in tuple(MEANING)[1:]]
     return found
@@ -211,7 +208,8 @@ def _explained(areas: Mapping[str, _Areas], name: str, head: str, n_images: int,
     if name not in areas:
         return Finding(title, np.nan, "1", n_images, reason=reason)
     top, matched, random = areas["top"], areas[name], areas["random"]
-    advantage, whole, reach = top.resampled - random.resampled, top.value - random.value, random.null[1]
+    advantage, whole = top.resampled - random.resampled, top.value - random.value
+    reach = float(prediction_reach(random.drawn))
     # where nearly all resamples agree that there is an advantage; the few that do not would give shares without bound
     least = percentile_interval(advantage)[0]
     if whole <= reach or least <= 0:
