@@ -31,9 +31,9 @@ MEANING = {
     "P": "gate: product of the attending and the attended neuron's response",
     "Q": "gate: response of the attending neuron",
     "R": "gate: response of the attended neuron",
-    "T": "gate: whatever the responses",
+    "T": "gate: independent of responses",
     "G": "read: response of the attended neuron",
-    "H": "read: whatever the response",
+    "H": "read: independent of the response",
 }
 
 
