@@ -321,6 +321,7 @@ def _root_mean_square(rows: Float[np.ndarray, "query column"]) -> Float[np.ndarr
         """Return the mean over columns of the squared mean, minus the variance of that mean."""
         variance = (squares - total**2 / n) / (n - 1)
         return float(((total / n) ** 2 - variance / n).mean())
+
     without = [true_square(total - row, squares - row**2, len(rows) - 1) for row in rows]
     return np.sqrt(np.maximum([true_square(total, squares, len(rows)), *without], 0))
 
