@@ -82,7 +82,7 @@ def test_all_pairs_are_the_pairs_one_by_one() -> None:
 def test_maps_of_another_shape_or_without_range_are_refused() -> None:
     with pytest.raises(DataError, match=r"got shapes \(2, 4, 5\) and \(2, 4, 6\)"):
         structural_similarity(np.zeros((2, 4, 5)), np.zeros((2, 4, 6)), np.ones(2))
-    with pytest.raises(DataError, match=r"data_range must be positive; its smallest value is 0\.0"):
+    with pytest.raises(DataError, match=r"data_range must be positive; its minimum is 0\.0"):
         structural_similarity(np.zeros((2, 4, 5)), np.zeros((2, 4, 5)), np.array([1.0, 0.0]))
     with pytest.raises(DataError, match=r"got \(2, 4, 5\) and \(2, 4, 6\)"):
         structural_similarity_of_all_pairs(np.zeros((1, 2, 4, 5)), np.zeros((1, 2, 4, 6)), np.ones(2))
