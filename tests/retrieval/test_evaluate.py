@@ -74,9 +74,9 @@ def test_perfect_scores_are_certain_and_intervals_still_have_width():
 
     assert result.top1 == 1
     assert (result.top1_low, result.top1_high) == (
-        pytest.approx(50 / (50 + 1.96**2), abs=1e-4),
+        pytest.approx(50 / (50 + 2.0639**2), abs=1e-4),
         1.0,
-    )  # Wilson at p = 1: n / (n + z²)
+    )  # Wilson at p = 1: n / (n + t²), with Student's quantile of two halves of 25
     assert (result.median_rank_low, result.median_rank_high) == (1.0, 1.0)
     assert result.p_value == pytest.approx(1 / 10_001)
 

@@ -56,7 +56,7 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str]) -> FigurePa
     )
     caption = (
         f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
-        " (Wilson, over distinct images); dashed: chance. Decoders above, reference levels in the shaded part below."
+        " over queries and candidates; dashed: chance. Decoders above, reference levels in the shaded part below."
     )
     table = accuracy_table(rows, reads, "Image from response")
     return FigurePart("accuracy", draw_accuracy(shown, reads), caption, f"Top-1 accuracy: {spoken}.", table)

@@ -120,8 +120,9 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     n_tasks = len(references)
     lines = [
         f"Chance: {', '.join(map(percent, chances))}. Differences are to {' and '.join(references)}, on the same queries; intervals are"
-        f" bootstrapped over images ({comparison.attrs['n_resamples']:,} resamples), p-values come from exchanging the two"
-        " decoders image by image, and q controls the false discovery rate over all decoders of the table that read images."
+        f" over images as queries and candidates, p-values come from exchanging the two decoders image by image"
+        f" ({comparison.attrs['n_resamples']:,} exchanges), and q bounds the expected share of false findings over all decoders of the"
+        " table that read images."
     ]
     if n_tasks > 1:
         lines.append(

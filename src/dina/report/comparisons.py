@@ -61,8 +61,8 @@ def differences(run: Run) -> Section:
     words = (
         "The same queries are hard for all decoders. The difference query by query removes this common part, so it separates two"
         " decoders better than their separate intervals do. The intervals are not corrected for the number of comparisons. The q"
-        " values are corrected: if all rivals with q below 0.05 are called different, at most one in twenty of these is expected to"
-        " differ by chance. Reference levels are not tested."
+        " values are corrected: if all rivals with q up to 0.05 are called different, the share of false findings among them"
+        " is at most one in twenty in expectation, over many such studies; in one study it may be larger. Reference levels are not tested."
     )
     missing = () if parts else ("No other decoder has the same queries and images as dina.",)
     return Section("differences", title, (words,), parts, missing=missing)
@@ -98,7 +98,7 @@ def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) ->
     table = Table(words, ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"), rows, n_words=2)
     caption = (
         f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
-        " responses; hollow: single trials; bars: 95\u202f% intervals, bootstrapped over images. If an interval excludes zero,"
+        " responses; hollow: single trials; bars: 95\u202f% intervals over queries and candidates. If an interval excludes zero,"
         " the two decoders differ."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)

@@ -20,7 +20,7 @@ from dina.report.answer import RULE, Example, Tile, headline, make_examples, til
 from dina.report.comparisons import differences, directions
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
-from dina.report.training_curves import training
+from dina.report.training_curves import TOO_HIGH, training
 from dina.study.run_directory import Run, read_run
 
 ORDER = {"image": 0, "neural": 1}  # of claims, by side
@@ -31,8 +31,9 @@ METHODS = (
     "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
     " images; test images were used once.",
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
-    " Intervals of top-k are Wilson's (1927, doi:10.1080/01621459.1927.10502953) with the number of distinct images; intervals of rank measures and of paired"
-    " differences are bootstrapped over images. The p-value permutes which image belongs to which query, trials of an image kept together, with the mean log"
+    " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
+    " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."
+    " Intervals of the median rank are bootstrapped over images and widened by the same factor. The p-value permutes which image belongs to which query, trials of an image kept together, with the mean log"
     " rank as statistic, and counts the observed assignment (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).",
 )
 
@@ -194,9 +195,8 @@ def _methods(run: Run) -> Section:
     known = fits.items() if isinstance(fits, dict) else ()
     chosen = tuple((f"{style_of(name).label}: {key}", value) for name, fit in known for key, value in _flat(fit))
     if chosen:
-        tables.append(
-            Table("Choices by validation, and other reports of the fits.", ("decoder and quantity", "value"), chosen, 2)
-        )
+        title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"
+        tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
     return Section("methods", "Methods, settings and versions", paragraphs=METHODS, tables=tables)
 
 

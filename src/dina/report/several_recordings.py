@@ -180,7 +180,8 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
     part = FigurePart("together", draw_together_and_alone(found), caption, spoken, table)
     tests = (
         "p: two-sided; together and alone are exchanged at random, image by image within a recording, mouse by mouse over mice. With"
-        " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg)."
+        " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg): it"
+        " bounds the expected share of false findings, not the share in one study."
     )
     shared = (
         "All recordings have the same test images, and an image that is easy for one may be easy for all. Intervals and p over"

@@ -14,6 +14,9 @@ from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import interval, number, percent
 from dina.study.run_directory import Run
 
+# Said wherever validation accuracy is shown.
+TOO_HIGH = "The validation images chose these settings, so accuracy of the chosen model on them is too high; only test images measure it."
+
 
 @in_style
 def draw_training(
@@ -82,7 +85,7 @@ def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
     of = f" among the {n_validation:,} validation images (chance {percent(chance)})" if chance is not None else ""
     caption = (
         f"Training curves up to epoch {int(epoch[-1])}. Accuracy is top-1{of}. Validation decides which epoch is kept; the test"
-        " images take no part."
+        f" images take no part. {TOO_HIGH}"
     )
     spoken = f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table."
     drawing = draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None)

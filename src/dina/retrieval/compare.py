@@ -1,5 +1,6 @@
 """Paired differences between two decoders on the same queries and gallery."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,10 @@ from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.retrieval.ranks import Retrieval
 from dina.statistics.p_values import permutation_p_value
-from dina.statistics.resampling import clustered_means, clustered_medians, percentile_interval, resample_counts
+from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
+
+# Between the first place and the second.
+LEAST_LOG_RANK = math.log(2)
 
 Values = Float[np.ndarray, "query"]
 Cluster = Int[np.ndarray, "query"]
@@ -22,7 +26,7 @@ class PairedDifference:
 
     measure: str  # "top1", "top5", "mean_log_rank" or "median_rank"
     difference: float
-    low: float  # 95 % interval, bootstrapped over images
+    low: float  # 95 % interval over queries and candidates together
     high: float
     p_value: float  # two-sided, from exchanging the two decoders at random, image by image
 
@@ -62,29 +66,37 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     n_images = len(images)
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "paired bootstrap"))
     swapped = generator_for(seed, "paired exchange").integers(2, size=(n_resamples, n_images))
-    pairs = {f"top{k}": (first.top(k), second.top(k)) for k in (1, 5) if k <= first.n_gallery}
-    pairs["mean_log_rank"] = (np.log(first.rank()), np.log(second.rank()))
-    differences = [_compare_means(name, one - other, cluster, counts, swapped) for name, (one, other) in pairs.items()]
-    return (*differences, _compare_medians("median_rank", first.rank(), second.rank(), cluster, counts, swapped))
+    in_log = first.spread("log_rank", second)
+    differences = [
+        _compare_means(f"top{k}", first.top(k) - second.top(k), first.spread(k, second).difference_interval(), cluster, swapped)
+        for k in (1, 5)
+        if k <= first.n_gallery
+    ]
+    log_rank = np.log(first.rank()) - np.log(second.rank())
+    differences.append(_compare_means("mean_log_rank", log_rank, in_log.difference_interval(LEAST_LOG_RANK), cluster, swapped))
+    median = _compare_medians(first.rank(), second.rank(), cluster, counts, swapped, in_log.inflation)
+    return (*differences, median)
 
 
-def _compare_means(measure: str, difference: Values, cluster: Cluster, counts: Counts, swapped: Counts) -> PairedDifference:
+def _compare_means(
+    measure: str, difference: Values, interval: tuple[float, float], cluster: Cluster, swapped: Counts
+) -> PairedDifference:
     """Compare a measure that is a mean over queries: exchanging the decoders flips the sign of an image's difference."""
     observed = float(difference.mean())
-    by_image = np.bincount(cluster, weights=difference, minlength=counts.shape[1])
+    by_image = np.bincount(cluster, weights=difference, minlength=swapped.shape[1])
     null = (1 - 2 * swapped) @ by_image / len(difference)
-    low, high = percentile_interval(clustered_means(difference, cluster, counts))
-    return PairedDifference(measure, observed, low, high, permutation_p_value(abs(observed), np.abs(null), "large"))
+    return PairedDifference(measure, observed, *interval, permutation_p_value(abs(observed), np.abs(null), "large"))
 
 
 def _compare_medians(
-    measure: str, first: Values, second: Values, cluster: Cluster, counts: Counts, swapped: Counts
+    first: Values, second: Values, cluster: Cluster, counts: Counts, swapped: Counts, inflation: float
 ) -> PairedDifference:
-    """Compare medians: an exchanged image gives its queries' values to the other decoder."""
+    """Compare medians: an exchanged image gives its queries' values to the other decoder; ``inflation`` widens the bootstrap."""
     observed = float(np.median(first) - np.median(second))
     resampled = clustered_medians(first, cluster, counts) - clustered_medians(second, cluster, counts)
     both, owner = np.concatenate([first, second]), np.concatenate([cluster, cluster + counts.shape[1]])
     stays, goes = np.hstack([1 - swapped, swapped]), np.hstack([swapped, 1 - swapped])
     null = clustered_medians(both, owner, stays) - clustered_medians(both, owner, goes)
-    low, high = percentile_interval(resampled)
-    return PairedDifference(measure, observed, low, high, permutation_p_value(abs(observed), np.abs(null), "large"))
+    low, high = (observed + inflation * (end - observed) for end in percentile_interval(resampled))
+    p_value = permutation_p_value(abs(observed), np.abs(null), "large")
+    return PairedDifference("median_rank", observed, low, high, p_value)

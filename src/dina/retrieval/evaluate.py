@@ -14,7 +14,6 @@ from dina.retrieval.decoder import Reads
 from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.ranks import Direction, Retrieval, retrieve
 from dina.shapes import Scores
-from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import permuted_targets_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
@@ -45,9 +44,9 @@ class DecodingRow:
     top1, top5, top10
         Fraction of queries whose target is among the best 1, 5, 10.
     top1_low, top1_high, top5_low, top5_high, top10_low, top10_high
-        Wilson's interval with n = number of distinct images, because trials of one image are not independent.
+        Interval over queries and candidates together (`dina.retrieval.half_galleries`); all trials of an image count as one.
     median_rank, median_rank_low, median_rank_high
-        Median mid-rank of the target, 1 is best, and its bootstrap interval over images.
+        Median mid-rank of the target, 1 is best, and its bootstrap interval over images, widened for queries that are candidates too.
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
     chance_top1, chance_top5, chance_top10
@@ -182,11 +181,13 @@ def evaluate(
     top: dict[str, Any] = {}
     for k in TOP_K[: len(TOP_K) - len(missing)]:
         accuracy = float(found.top(k).mean())
-        low, high = wilson_interval(accuracy, n_images)
+        low, high = found.spread(k).accuracy_interval()
         top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": k / found.n_gallery}
     _, cluster = np.unique(found.image, return_inverse=True)
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    median_low, median_high = percentile_interval(clustered_medians(found.rank(), cluster, counts))
+    inflation, median = found.spread("log_rank").inflation, float(np.median(found.rank()))
+    ends = percentile_interval(clustered_medians(found.rank(), cluster, counts))
+    median_low, median_high = (min(max(median + inflation * (end - median), 1.0), float(found.n_gallery)) for end in ends)
     candidates = scores if direction == "image_from_response" else scores.T
     return DecodingRow(
         decoder=decoder,
@@ -195,7 +196,7 @@ def evaluate(
         direction=direction,
         n_gallery=found.n_gallery,
         n_queries=found.n_queries,
-        median_rank=float(np.median(found.rank())),
+        median_rank=median,
         median_rank_low=median_low,
         median_rank_high=median_high,
         mean_reciprocal_rank=float(found.reciprocal_rank().mean()),

@@ -8,9 +8,12 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 from dina.checks import DataError, check_count, check_finite
+from dina.retrieval.half_galleries import HalfGalleries, Spread
 from dina.shapes import Scores
 
 Direction = Literal["image_from_response", "response_from_image"]
+# The k of a top-k accuracy, or the logarithm of the rank.
+Measure = int | Literal["log_rank"]
 DIRECTIONS: tuple[Direction, ...] = ("image_from_response", "response_from_image")
 
 
@@ -30,6 +33,8 @@ class Retrieval:
     log_rank_sum
         For the permutation test: entry (i, j) sums the logarithm of the mid-rank over the queries of the i-th distinct image
         if the j-th were their target. The diagonal was observed.
+    halves
+        The place of every target among one half of the gallery, for intervals over queries and candidates together.
     """
 
     n_better: Int[np.ndarray, "query"]
@@ -37,6 +42,7 @@ class Retrieval:
     image: Int[np.ndarray, "query"]
     n_gallery: int
     log_rank_sum: Float[np.ndarray, "image image"]
+    halves: HalfGalleries
 
     @property
     def n_queries(self) -> int:
@@ -60,7 +66,17 @@ class Retrieval:
             If ``k`` is not between 1 and the gallery size.
         """
         check_count("k", k, 1, self.n_gallery, "the gallery size")
-        return np.clip((k - self.n_better) / (self.n_tied + 1), 0.0, 1.0)
+        return _top(self, k)
+
+    def spread(self, measure: Measure, other: "Retrieval | None" = None) -> Spread:
+        """Return how much the mean of a measure, or of its paired difference to ``other``, varies between galleries.
+
+        ``measure`` is the k of a top-k accuracy, or "log_rank".
+        """
+        values, in_halves = _measure(self, measure), _measure(self.halves, measure)
+        if other is not None:
+            values, in_halves = values - _measure(other, measure), in_halves - _measure(other.halves, measure)
+        return Spread.of(values, in_halves, self.halves.is_first, self.image)
 
     def reciprocal_rank(self) -> Float[np.ndarray, "query"]:
         """Return the expectation of 1 / rank for each query, ties broken at random; by chance it is the n-th harmonic number / n."""
@@ -70,6 +86,14 @@ class Retrieval:
     def two_way(self) -> Float[np.ndarray, "query"]:
         """Return for each query the fraction of single distractors it beats, ties counted by half, in [0, 1]."""
         return (self.n_gallery - self.rank()) / (self.n_gallery - 1)
+
+
+def _top(found: Retrieval | HalfGalleries, k: int) -> np.ndarray:
+    return np.clip((k - found.n_better) / (found.n_tied + 1), 0.0, 1.0)
+
+
+def _measure(found: Retrieval | HalfGalleries, measure: Measure) -> np.ndarray:
+    return np.log(1 + found.n_better + found.n_tied / 2) if measure == "log_rank" else _top(found, measure)
 
 
 def count_better_and_tied(
@@ -165,7 +189,7 @@ def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direct
         log_ranks = np.log(all_ranks(scores)[:, images])
         log_rank_sum = np.zeros((len(images), len(images)))
         np.add.at(log_rank_sum, query_image, log_ranks)
-        return Retrieval(n_better, n_tied, target, n_candidates, log_rank_sum)
+        return Retrieval(n_better, n_tied, target, n_candidates, log_rank_sum, HalfGalleries.count(scores, target))
     count_better_and_tied(scores, target)  # checks the whole matrix before a part is used
     blocks = [scores[np.ix_(rows, images)].T for rows in _complete_repeats(query_image, len(images))]
     itself = np.arange(len(images))
@@ -176,6 +200,7 @@ def retrieve(scores: Scores, target: Int[np.ndarray, "query"], direction: Direct
         image=np.tile(images, len(blocks)),
         n_gallery=n_candidates,
         log_rank_sum=np.sum([np.log(all_ranks(block)) for block in blocks], axis=0),
+        halves=HalfGalleries.join([HalfGalleries.count(block, itself) for block in blocks]),
     )
 
 

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from scipy.special import ndtri
 from scipy.stats import t as student
 
-from dina.checks import DataError, check_count
+from dina.checks import DataError
 from dina.statistics.resampling import LEVEL
 
 
-def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+def wilson_interval(fraction: float, n: float, level: float = LEVEL, freedom: float = math.inf) -> tuple[float, float]:
     r"""Return Wilson's score interval of a success fraction, for example of a top-1 accuracy.
 
     It stays inside [0, 1] and has width above zero at 0 and 1, unlike the normal interval.
@@ -21,9 +21,12 @@ def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[floa
     fraction
         Of successes, in [0, 1]; need not be a multiple of 1/n (ties count by expectation).
     n
-        Number of *independent* observations. Trials of one image are not independent: give the number of images.
+        Number of *independent* observations, or as many as amount to the same. Trials of one image are not independent: give the
+        number of images. For retrieval accuracies use `dina.retrieval.half_galleries`: there images depend on each other too.
     level
         Coverage in (0, 1).
+    freedom
+        Degrees of freedom with which ``n`` was estimated; Student's quantile then takes the place of the normal one.
 
     Raises
     ------
@@ -47,10 +50,11 @@ def wilson_interval(fraction: float, n: int, level: float = LEVEL) -> tuple[floa
     >>> round(low, 4), round(high, 4)
     (0.0, 0.2775)
     """
-    check_count("n", n, 1)
+    if not n >= 1:
+        raise DataError(f"An interval of a success fraction needs at least 1 observation; got {n}. Give the number of images.")
     if not 0 <= fraction <= 1:
         raise DataError(f"A success fraction must lie between 0 and 1; got {fraction}.")
-    z = float(ndtri(0.5 + level / 2))
+    z = float(student.ppf(0.5 + level / 2, freedom)) if freedom < math.inf else float(ndtri(0.5 + level / 2))
     centre = fraction + z * z / (2 * n)
     spread = z * float(np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n)))
     scale = 1 + z * z / n

@@ -111,7 +111,10 @@ def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 
 
 
 def control_false_discoveries(p_values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Return adjusted p-values (q-values): of the tests with a value below 5 %, at most 5 % are false positives on average.
+    """Return adjusted p-values (q-values): they bound the expected share of false findings.
+
+    Of the tests with a value up to 5 %, the expected share of false findings is at most 5 %: it is a mean over many studies, and
+    may be larger in one. It holds for tests that are independent or positively dependent.
 
     All p-values belong to one family of tests. NaN marks a test that could not be made: it does not count, and stays NaN.
 

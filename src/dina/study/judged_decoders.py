@@ -18,7 +18,6 @@ from dina.retrieval.evaluate import HUB_PLACES, TRAINING, DecodingRow, evaluate
 from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
 from dina.retrieval.hubness import CORRECTIONS, measure_hubness
 from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval, retrieve
-from dina.statistics.intervals import wilson_interval
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
@@ -183,7 +182,7 @@ def compare_runs(
     Returns
     -------
     comparison
-        Axes (entry, queries). ``top1`` with Wilson's interval, ``top5``, ``median_rank``, ``hubness``, ``chance_top1``,
+        Axes (entry, queries). ``top1`` with its interval, ``top5``, ``median_rank``, ``hubness``, ``chance_top1``,
         ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (entry
         minus reference) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
         coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task.
@@ -313,7 +312,7 @@ def _measure(found: Mapping[tuple[int, QueryKind], Retrieval | None], entries: S
         top1 = float(one.top(1).mean())
         top5 = float(one.top(5).mean()) if one.n_gallery >= 5 else np.nan
         hubness = measure_hubness(scores.scored[kind].scores, min(HUB_PLACES, one.n_gallery))
-        interval = wilson_interval(top1, len(np.unique(one.image)))
+        interval = one.spread(1).accuracy_interval()
         numbers = (top1, *interval, top5, float(np.median(one.rank())), hubness, 1 / one.n_gallery, float(one.n_gallery))
         for name, value in zip(names, numbers, strict=True):
             values[name][place] = value

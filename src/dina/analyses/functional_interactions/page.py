@@ -43,7 +43,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
         " a: fraction of randomly drawn pairs whose interaction is larger in size than each value, and the same with noise permuted,"
-        " each neuron by itself. b: the surest couplings; orange: significant at a false discovery rate of 5\u202f%, with 95\u202f%"
+        " each neuron by itself. b: the surest couplings; orange: significant, with an expected share of false findings of at most 5\u202f%; with 95\u202f%"
         " intervals over test images. Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
         " contributions of single neurons relative to the information of all neurons together; 1: neurons add up.",
         summary,

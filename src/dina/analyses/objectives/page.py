@@ -66,7 +66,9 @@ def objectives_remarks(study: ObjectivesStudy) -> tuple[str, ...]:
     lines = [f"“{verdict.claim.rstrip('.')}”: {verdict.verdict}. {verdict.reason}"]
     for name, curve in study.learning.items():
         values = ", ".join(f"{100 * value:.1f}" for value in curve)
-        lines.append(f"Learning curve of {name} (validation top-1, %, seed {seed}): {values}.")
+        lines.append(
+            f"Learning curve of {name} (validation top-1, %, seed {seed}; it chose the epoch, so its best is too high): {values}."
+        )
     return (*lines, *(f"Not trained, {name}: {reason}" for name, reason in study.missing.items()))
 
 
