@@ -56,8 +56,8 @@ class Truth:
     ) -> Scores:
         r"""Return log p(response | image), up to a constant of each query, for the true means and covariances of a Gaussian.
 
-        This is the ideal observer. No decoder that treats responses as Gaussian about a mean that depends on the image can do
-        better; others can, since the responses are not Gaussian.
+        This is the ideal observer. No decoder can do better that treats responses as Gaussian about a mean that depends on the
+        image. Others can, because the responses are not Gaussian.
 
         Parameters
         ----------
@@ -94,7 +94,8 @@ class Truth:
     def pooled_covariance(self) -> tuple[Float32[np.ndarray, "neuron"], Float32[np.ndarray, "neuron factor"]]:
         """Return the noise covariance averaged over images as private variances and loadings of shared factors.
 
-        The diagonal is the exact average. Beside it, each neuron's average gain multiplies the shared noise.
+        The diagonal is the exact average. Off the diagonal, the shared noise is multiplied by each neuron's gain averaged over
+        images.
         """
         shared_variance = (self.shared_loadings**2).sum(1)
         gain, mean = self.shared_gain.mean(0), self.mean.mean(0)

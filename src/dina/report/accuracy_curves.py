@@ -145,7 +145,7 @@ def _name_lines(axes: Axes, ends: list[tuple[float, str, str]], height_points: f
     places = spread(np.array([end for end, _, _ in ends]), spacing, low + spacing / 2, high)
     beside = axes.get_yaxis_transform()
     for place, (end, text, colour) in zip(places, ends, strict=True):
-        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0}
+        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
         where: Any = {"xycoords": beside, "xytext": (1.035, float(place)), "textcoords": beside, "arrowprops": arrow}
         axes.annotate(text, (1.0, end), color=colour, va="center", fontsize=7.5, **where)
 

@@ -33,8 +33,9 @@ METHODS = (
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
     " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."
-    " Intervals of the median rank are bootstrapped over images and widened by the same factor. The p-value permutes which image belongs to which query, trials of an image kept together, with the mean log"
-    " rank as statistic, and counts the observed assignment (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).",
+    " Intervals of the median rank are bootstrapped over images and widened by the same factor. For the p-value of the mean log rank, images are permuted"
+    " over queries; the trials of an image stay together. The observed assignment counts as one permutation (Phipson & Smyth 2010,"
+    " doi:10.2202/1544-6115.1585).",
 )
 
 READING = {

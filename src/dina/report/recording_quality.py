@@ -185,7 +185,7 @@ def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> 
     plain = label.split(" (")[0]
     meaning = f" Dashed line at zero: {zero}." if zero and values.min() < 0 < values.max() else ""
     caption = (
-        f"{plain[0].upper()}{plain[1:]} of {len(values):,} neurons; the line marks the median.{meaning} The outermost bars hold"
+        f"{plain[0].upper()}{plain[1:]}, for each of {len(values):,} neurons; the line marks the median.{meaning} The outermost bars hold"
         " whatever lies beyond them."
     )
     low, middle, high = (f"{np.percentile(values, step):.2g}" for step in (25, 50, 75))

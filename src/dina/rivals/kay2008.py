@@ -34,11 +34,11 @@ class Kay2008(ValidatedDecoder):
     Taken from the source: contrast energies of a wavelet pyramid, a linear model of each neuron, identification by the
     correlation of predicted and measured patterns over the neurons that the model predicts best.
 
-    Left out: a separate pass that first finds each receptive field. Done otherwise: ridge weights whose penalty has the
-    lowest leave-one-out error, where weights were found by gradient descent stopped early; neurons are chosen by the same
-    leave-one-out predictions of training images, and validation chooses how many (they had a fixed number of voxels).
-    Added: validation may add the phases to the energies. A voxel pools neurons of all phases, a neuron may have one. Colour
-    images have wavelets of opponent colour planes beside those of luminance.
+    Left out: a separate pass that first finds each receptive field. Done otherwise: weights come from ridge regression with
+    the penalty of lowest leave-one-out error; the source stopped gradient descent early. Neurons are ranked by the same
+    leave-one-out predictions of training images, and validation chooses how many are used; the source used a fixed number of
+    voxels. Added: validation may add the phases to the energies. A voxel pools neurons of all phases, but a neuron may have a
+    single phase. Colour images have wavelets of opponent colour planes beside those of luminance.
 
     References
     ----------

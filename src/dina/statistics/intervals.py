@@ -1,4 +1,4 @@
-"""Intervals by formula: of a fraction of successes, by the jackknife, and of one more draw where draws are few."""
+"""Intervals by formula: for a fraction of successes, from the jackknife, and for one more draw after only a few."""
 
 import math
 
@@ -88,8 +88,8 @@ def jackknife_interval(value: float, without: Float[np.ndarray, "item"]) -> tupl
 def prediction_reach(draws: Float[np.ndarray, "draw *more"], level: float = LEVEL) -> Float[np.ndarray, "*more"]:
     r"""Return the half width of the prediction interval of a few draws: one more draw lies in it with probability ``level``.
 
-    Quantiles of few draws are too narrow: one more draw lies outside all n of them in 2 of n + 1 cases, with four draws in 40 %.
-    The interval lies about the mean of the draws, which are independent and may be of several statistics.
+    Quantiles of a few draws are too narrow. One more draw lies outside the range of n draws in 2 of n + 1 cases: with four
+    draws, in 40 %. The interval lies about the mean of the draws, which are independent and may be of several statistics.
 
     Raises
     ------

@@ -73,8 +73,8 @@ def average_halves(
     """Average the odd and the even repeats of each image: two independent responses to the same images.
 
     ``responses`` are single trials in order of presentation, any unit. Returned are the averages over repeats 1, 3, … and over
-    2, 4, …, as many of each (the last of an odd number is left out), so that slow drift affects both alike; and the images with at
-    least two trials, to which they belong.
+    repeats 2, 4, …, and the images with at least two trials, to which they belong. Both averages use equally many repeats (the
+    last of an odd number is left out), so slow drift affects both alike.
 
     Raises
     ------
@@ -108,9 +108,9 @@ def shuffle_repeats(
 ) -> Float32[np.ndarray, "trial neuron"]:
     """Exchange the trials of each image at random, for each neuron separately: tuning stays, noise correlations vanish.
 
-    Each neuron keeps its responses to each image, and their average. In one of R trials two neurons still stand together by
-    chance, so that 1/R of the noise correlation about the *true* mean is left, half of it with two trials. Images may have unequal
-    numbers of trials.
+    Each neuron keeps its responses to each image, and their average. With R trials of an image, the shuffled responses of two
+    neurons still come from the same trial by chance in 1 of R cases. So 1/R of the noise correlation about the *true* mean is
+    left: half of it with two trials. Images may have unequal numbers of trials.
 
     References
     ----------

@@ -50,15 +50,15 @@ def interpret_run(
 ) -> dict[str, AnalysisRecord]:
     """Carry out analyses of a finished run and keep what they found in it.
 
-    An analysis that is already there is not repeated, unless it reads other recordings and was given different ones; one
-    stopped midway is begun again, those before it are kept, and so are the fits that it had finished.
+    An analysis that is already there is not repeated, unless it reads other recordings and was given different ones. An
+    analysis that stopped midway begins again, but its finished fits and all earlier analyses are kept.
 
     Parameters
     ----------
     run, recording
         Directory of a finished study, and the recording that was studied.
     names
-        Rows of `dina.analyses.ANALYSES`; none for all that are not slow and those that read ``others``, if given.
+        Rows of `dina.analyses.ANALYSES`. If empty: all that are not slow and, if ``others`` are given, those that read them.
     device, n_threads
         Where and with how many threads to compute.
     others
@@ -66,9 +66,10 @@ def interpret_run(
     settings
         Settings of the one named analysis that are not the defaults; a result with other settings is repeated.
     is_slow_wanted
-        Whether no names mean all, slow ones too.
+        Whether slow analyses are carried out too if ``names`` is empty.
     force
-        Whether analyses that are there are repeated; a result that rests on other recordings only with such recordings.
+        Whether finished analyses are repeated. One that rests on other recordings is repeated only if such recordings are
+        given.
 
     Returns
     -------

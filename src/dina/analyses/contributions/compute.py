@@ -51,7 +51,8 @@ class ContributionSettings(AnalysisSettings):
     n_shuffles
         Assignments of test images to other images, for the null.
     n_sampled_neurons, n_sampled_trials
-        Silenced one by one where there is no closed form; others are known to first order.
+        How many are silenced one by one where there is no closed form; the losses of all others are first-order
+        approximations.
     """
 
     n_ranking_images: int = Field(500, ge=2)
@@ -105,7 +106,8 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
     A neuron is *silenced* when its response is set to its mean while the decoder still expects it to respond. It is *removed*
     when the decoder no longer has it (rank-one downdate of the inverse noise covariance). The two differ where noise is
     shared: a neuron without any signal can help because it reports the noise of others. Both are exact for every neuron and
-    trial in linear towers; in other towers a sample is exact and all other neurons are known to first order.
+    trial in linear towers. In other towers they are exact for a sample; the losses of all others are first-order
+    approximations.
     """
     towers = decoded.towers
     trials = QueryTrials.of_test(decoded)
@@ -143,9 +145,9 @@ def analyse_contributions(decoded: Decoded, settings: ContributionSettings = Con
 def sample_shapley(readout: NeuronReadout, trials: QueryTrials, n_permutations: int, generator: np.random.Generator) -> Estimate:
     """Estimate the Shapley value of every neuron for the mean margin, and its standard error from the sampling of permutations.
 
-    Where two neurons carry the same, the loss of either alone costs nothing; a Shapley value gives each its half.
-    The values add up to the mean margin. Permutations come in pairs, one the reverse of the other, which cancels much of the
-    sampling error; ``n_permutations`` is even, at least 4.
+    If two neurons carry the same information, losing one of them costs nothing. Shapley values give each neuron half of what
+    both carry. The values add up to the mean margin. Permutations come in pairs, one the reverse of the other, which cancels
+    much of the sampling error; ``n_permutations`` is even, at least 4.
 
     References
     ----------
@@ -304,7 +306,7 @@ def _helpful(mean: np.ndarray, error: np.ndarray, shuffled: list[Estimate], resa
 
 
 def _top_tenth(decoded: Decoded, by_image: np.ndarray, training: np.ndarray) -> Finding:
-    """Share of all contributions that the tenth of the neurons has which contributed most on training images."""
+    """Share of all contributions that comes from the tenth of the neurons that contributed most on training images."""
     n_neurons = by_image.shape[1]
     n_top = max(1, round(TENTH * n_neurons))
     top = np.argsort(-training, kind="stable")[:n_top]
@@ -377,7 +379,7 @@ def _first_order_error(first_order: np.ndarray, exact: np.ndarray, decoded: Deco
 
 
 def _planted(decoded: Decoded, contribution: np.ndarray) -> tuple[Finding, ...]:
-    """Area under the ROC curve of finding the neurons that a simulation drives by images, where it spares some."""
+    """Area under the ROC curve for finding the neurons that images drive in a simulation, unless all or none are driven."""
     truth = decoded.recording.truth
     informative = None if truth is None else truth.planted.get("is_informative")
     if informative is None or informative.all() or not informative.any():

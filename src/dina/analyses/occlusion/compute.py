@@ -100,10 +100,10 @@ def measure_losses(
 def cover_windows(decoded: Decoded, sweep: Sweep) -> _Coverage:
     r"""Estimate how much the neurons tell about what each window hides, from training images alone.
 
-    Where a Gabor tower meets projective fields in a likelihood, it is the loss of score that these towers predict, mean over
-    24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes
-    away and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. Channels and places that a
-    window hides count together; the sum of the information of single places and channels predicts losses less well. For other towers it is
+    If a likelihood compares a Gabor tower with projective fields, it is the loss of score that these towers predict, mean over
+    24 training images: :math:`\frac12 \Delta^\top J \Delta` with :math:`\Delta` the part of the map that the window takes away
+    and :math:`J = W^\top \Sigma^{-1} W` the Fisher information of a response about the map. All channels and places that a
+    window hides are taken together; a sum over single places and channels predicts losses less well. For other towers it is
     `estimate_coverage` under the squared window.
     """
     towers = decoded.towers

@@ -256,9 +256,10 @@ class GaborOcclusion:
 class _ScaleChanges:
     """One scale of a Gabor tower with the responses to some images kept, so that a change is computed only locally, exactly.
 
-    The filters are linear: their response to a changed image is that to the image plus that to the change, which is not 0 only
-    within reach of the filters. Only there are rectification and pooling repeated, and normalisation within reach of its surround.
-    ``is_luminance`` says whether this plane has normalised channels, and with ``has_phases`` rectified phases as well.
+    The filters are linear: the response to a changed image is the response to the image plus the response to the change. The
+    latter is 0 beyond the reach of the filters. Rectification and pooling are therefore repeated only within this reach, and
+    normalisation only within reach of its surround. ``is_luminance`` says whether this plane has normalised channels, and with
+    ``has_phases`` rectified phases as well.
     """
 
     def __init__(

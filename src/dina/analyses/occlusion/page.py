@@ -53,10 +53,11 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "occlusion",
         _draw_occlusion(dataset),
         f"A Gaussian window fades {dataset.sizes['image']} test images to grey (or to their own blur) place by place. Each pixel of a"
-        " map is one position of the window's centre. Red: with this place hidden, the right image fits the response worse; blue: better."
+        " map is one position of the window's centre. In maps of loss and of log rank, red: with this place hidden, the right image fits the"
+        " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
         f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered; a quotient there would be noise."
-        " Single images are at evenly spaced quantiles of the mean loss, from 10 to 90\u202f%.",
+        " Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile.",
         answer,
         finding_table("How widely the effect of occlusion is spread, with intervals over images.", WORDS, found),
     )

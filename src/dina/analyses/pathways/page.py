@@ -21,7 +21,12 @@ PANELS = (
     ("ssim", "similarity of maps (SSIM)", 1.0),
     ("correlation", "correlation of maps", 1.0),
     ("top1_loss", "top-1 accuracy lost (points)", 100.0),
-    ("log_rank_loss", "gain of mean log rank", 1.0),
+    ("log_rank_loss", "log rank gained (nats)", 1.0),
+)
+# What the parts of a Gabor tower are.
+KINDS = (
+    " Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
+    " Pooled: the image averaged without filters."
 )
 
 
@@ -39,14 +44,15 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_null = any(math.isfinite(finding.null_low) for finding in findings)
     band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_null else ""
+    kinds = KINDS if "pooled" in words else ""
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
         FigurePart(
             "pathway_masking",
             _draw_pathway_masking(dataset, words),
-            f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), and"
-            f" accuracy and log rank lost, paired over {n} test images, averaged responses as queries. A masked channel is replaced"
-            f" by its mean over training images. Bars: 95\u202f% intervals over images. {band}",
+            f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), then"
+            f" the top-1 accuracy lost and the mean log rank gained (right of 0: worse), paired over {n} test images; averaged responses as"
+            f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
             finding_table("Accuracy lost, in fractions.", masked, found),
         )

@@ -104,7 +104,7 @@ def simulate(
         neuron_position_um=population.position_um,
         spontaneous=spontaneous if len(spontaneous) else None,
         labels=images.labels,
-        notes=("Simulated; see truth.",),
+        notes=("Simulated: the true tuning and noise of every neuron are known.",),
         truth=Truth(mean, private_variance, shared_gain, loadings, chosen.gain_deviation, planted, axes),
     )
 

@@ -104,7 +104,7 @@ def multi_positive_info_nce(scores: Float[Tensor, "batch batch"], is_right: Bool
 
 
 class MultiPositive(Objective):
-    """Single trials, of which all that show the same image, or a nearly identical one, are right answers."""
+    """Every single trial that shows the same image, or a nearly identical one, is a right answer."""
 
     repeats_apart: ClassVar[bool] = True
 

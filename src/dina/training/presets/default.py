@@ -61,7 +61,7 @@ class DefaultSettings(PresetSettings):
 
 
 class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
-    """Gabor channels meet the projective fields of the neurons in the likelihood of an encoding model."""
+    """The likelihood of an encoding model compares Gabor channels with the projective fields of the neurons."""
 
     settings_type = DefaultSettings
     has_closed_form_start: ClassVar[bool] = True
