@@ -29,11 +29,13 @@ from rivals_time import DONE, TimeLeft
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
+from dina.data.response_transform import Units
+from dina.models.transform_choice import choose_transform
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
 from dina.rivals import RIVALS
 from dina.study.decoder_scores import DecoderScores, fit_and_score
-from dina.study.decoders import carry_out_dina
+from dina.study.decoders import carry_out_dina, units_of
 from dina.study.environment import describe_environment, fixed_threads
 from dina.study.prepared_recordings import SplitPairs, draw_splits
 from dina.study.settings import SplitSettings
@@ -50,7 +52,7 @@ class Session:
     """A recording, split, as every row gets it."""
 
     recording: Recording
-    pairs: SplitPairs
+    pairs: dict[Units, SplitPairs]
     identity: dict[str, Any]
 
 
@@ -62,7 +64,13 @@ def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
     else:
         recording = open_recording(word, None, seed)
     (split,) = draw_splits([recording], SplitSettings(), [seed])
-    pairs = SplitPairs.of(recording, split.train, split.validation, split.test)
+    transform = choose_transform(recording, split.train).transform
+    parts = (split.train, split.validation, split.test)
+    raw = SplitPairs.of(recording, *parts)
+    pairs: dict[Units, SplitPairs] = {
+        "raw": raw,
+        "chosen": raw if transform.is_identity else SplitPairs.of(recording, *parts, transform),
+    }
     shown = int((recording.repeats_per_stimulus() > 0).sum())
     identity = {
         "session": word,
@@ -103,10 +111,13 @@ def fit_row(row: Row, session: Session, folder: Path) -> None:
     try:
         path = folder / row.scores
         if row.preset:
-            carry_out_dina(row.preset, row.preset_settings(), seed, session.pairs, device, folder)
+            pairs = session.pairs[units_of("dina", row.preset)]
+            carry_out_dina(row.preset, row.preset_settings(), seed, pairs, device, folder)
         else:
             truth = session.recording.truth
-            scores, _ = fit_and_score(row.name, "", lambda: RIVALS[row.name].build(seed, truth), session.pairs)
+            scores, _ = fit_and_score(
+                row.name, "", lambda: RIVALS[row.name].build(seed, truth), session.pairs[units_of(row.name, "")]
+            )
             scores.write(path)
     except Exception as error:  # one broken row must not cost the thirty others; it is tried again next time
         log.exception("%s failed", row.name)

@@ -127,8 +127,12 @@ def _quality(like: Fabrication, generator: np.random.Generator) -> xr.Dataset:
             variables, attrs={"reason_reliability": "Reliability needs two trials of an image; there are averages only."}
         )
     variables |= {"reliability": ("neuron", reliability), "signal_variance": ("neuron", np.clip(reliability * 0.6, -0.1, 1))}
+    variables["repeats_mean"] = ("response_group", np.geomspace(0.5, 3, 8))
+    variables["repeats_variance"] = ("response_group", 2 * np.geomspace(0.5, 3, 8) ** 1.3)
     variables["variance_spectrum"] = ("rank", 0.2 * rank**-1.05 * generator.lognormal(0, 0.05, 300))
-    return xr.Dataset(variables, attrs={"power_law_exponent": 1.05, "power_law_first_rank": 11, "power_law_last_rank": 300})
+    law = {"power_law_exponent": 1.05, "power_law_first_rank": 11, "power_law_last_rank": 300}
+    law |= {"mean_variance_exponent": 1.3, "mean_variance_factor": 2.0, "mean_variance_low": 1.2, "mean_variance_high": 1.4}
+    return xr.Dataset(variables, attrs=law)
 
 
 def _summary(like: Fabrication, rows: list[Any]) -> dict[str, Any]:
@@ -148,6 +152,7 @@ def _summary(like: Fabrication, rows: list[Any]) -> dict[str, Any]:
         },
         "split": {"n_train": 8 * like.n_test, "n_validation": like.n_test, "n_test": like.n_test, "seed": 0, "sha256": "ab" * 32},
         "quality": {"median_reliability": 0.25, "power_law_exponent": 1.05},
+        "response_transform": {"name": "power 0.5", "mean_log_rank": {"identity": 1.5, "power 0.5": 1.2}, "exponent": 1.3},
         "decoding": rows,
         "training": _training(like),
         "fits": {"ridge": {"alpha": 10.0, "said": like.words}},

@@ -10,6 +10,7 @@ import torch
 from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Queries, make_task
+from dina.data.response_transform import ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.feedforward import LowRank
@@ -19,6 +20,7 @@ from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.presets import PRESETS, RecordingShape, build_towers
 from dina.training.saved import load_towers, save_towers
+from dina.weights import read_weights, write_weights
 
 
 def settings_of(preset):
@@ -116,6 +118,41 @@ def test_weights_of_other_neurons_are_refused(make_toy_pairs, tmp_path):
     swapped = Standardiser(train.standardiser.mean[::-1].copy(), train.standardiser.deviation)
     with pytest.raises(DataError, match=r"trained on 60 neurons \(hash [0-9a-f]{8}\); the data have 60 \(hash"):
         towers.check_pairs(replace(validation, standardiser=swapped))
+
+
+@pytest.mark.parametrize("is_per_neuron", [False, True])
+def test_the_transform_of_the_responses_is_saved_with_the_towers(is_per_neuron, make_toy_pairs, tmp_path):
+    train, validation = make_toy_pairs(n_train=8, n_validation=5)
+    one = np.float32(0.5) if not is_per_neuron else np.linspace(0.3, 1, 60, dtype=np.float32)
+    transform = ResponseTransform("mine", np.array(one), np.array(one * 2), mean_root=1.5)
+    towers = build_towers("scratch", None, SHAPE, 3)
+    towers.standardiser = replace(train.standardiser, transform=transform)
+    save_towers(towers, tmp_path / "model.safetensors")
+
+    found = load_towers(tmp_path / "model.safetensors")
+
+    assert found.standardiser.transform.name == "mine"
+    assert found.standardiser.transform.mean_root == 1.5
+    np.testing.assert_array_equal(found.standardiser.transform.power, transform.power)
+    np.testing.assert_array_equal(found.standardiser.transform.offset, transform.offset)
+    found.check_pairs(replace(validation, standardiser=towers.standardiser))
+    with pytest.raises(DataError, match=r"transformed in another way \(mine and identity\)"):
+        found.check_pairs(validation)
+
+
+def test_files_without_a_transform_read_responses_as_they_are(make_toy_pairs, tmp_path):
+    train, validation = make_toy_pairs(n_train=8, n_validation=5)
+    towers = build_towers("scratch", None, SHAPE, 3)
+    towers.standardiser = train.standardiser
+    save_towers(towers, tmp_path / "model.safetensors")
+    tensors, content = read_weights(tmp_path / "model.safetensors")
+    old = {name: tensor for name, tensor in tensors.items() if name not in ("standardiser.power", "standardiser.offset")}
+    write_weights(tmp_path / "old.safetensors", old, {key: v for key, v in content.items() if key != "response_transform"})
+
+    found = load_towers(tmp_path / "old.safetensors")
+
+    assert found.standardiser.transform.is_identity
+    found.check_pairs(validation)
 
 
 def test_a_recipe_from_another_version_is_named(tmp_path):

@@ -11,13 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.artifacts import atomic_path
-from dina.checks import DataError
+from dina.checks import DataError, check_choice
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
+from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
+from dina.models.transform_choice import choose_transform
 from dina.recordings.recording import Recording
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import PresetSettings
+from dina.training.presets import PRESETS, PresetSettings
 
 Arrays = dict[str, np.ndarray]
 
@@ -138,7 +140,7 @@ def decode(
     test_fraction: float = 0.1,
     n_resamples: int = 2000,
 ) -> Decoded:
-    """Split a recording by image, fit the towers of a preset, and return what analyses take.
+    """Split a recording by image, choose the transform of its responses, fit the towers of a preset, and return what analyses take.
 
     It is the decoding step of `dina.study.run_study`, without rivals and without files.
 
@@ -156,7 +158,9 @@ def decode(
         Of the images; a tenth of the images is kept for validation.
     """
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
-    standardiser = learn_standardiser(recording, split.train)
+    chosen = PRESETS[check_choice("preset", preset, PRESETS)].units == "chosen"
+    transform = choose_transform(recording, split.train).transform if chosen else IDENTITY
+    standardiser = learn_standardiser(recording, split.train, transform)
     train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
     decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)
     return Decoded(recording, train, validation, test, decoder.towers, preset, decoder.settings, seed, device, n_resamples)

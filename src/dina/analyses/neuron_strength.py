@@ -37,9 +37,11 @@ class NeuronStrength:
 
 def measure_strength(train: Pairs) -> NeuronStrength:
     """Measure every neuron on the training trials; what needs repeats is NaN, with a reason, where there are none."""
-    mean = train.standardiser.mean.astype(np.float64)
     # a response is at its lowest where it was standardised from zero: rounding may leave it slightly below
-    raw = train.averaged() * train.standardiser.deviation + train.standardiser.mean
+    raw = train.averaged_raw()
+    trials = np.bincount(train.stimulus_index, minlength=train.n_stimuli)
+    is_raw = train.standardiser.transform.is_identity
+    mean = train.standardiser.mean.astype(np.float64) if is_raw else np.average(raw, axis=0, weights=trials)
     is_below = bool((raw < -1e-4 * np.abs(raw).max(axis=0, initial=0.0)).any())
     rate_reason = BELOW_ZERO if is_below else ""
     single = train.select_trials(train.n_presentations == 1)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from dina.checks import DataError
+from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, StimulusResponses
@@ -27,7 +28,7 @@ class Pairs:
     stimulus_id
         Identity of each image in its recording.
     responses
-        Standardised single trials in order of presentation, dimensionless.
+        Transformed and standardised single trials in order of presentation, dimensionless.
     stimulus_index
         For each trial the position of its image along ``images``.
     n_presentations
@@ -70,6 +71,15 @@ class Pairs:
         responses, index = self.responses[keep], self.stimulus_index[keep]
         return replace(self, responses=responses, stimulus_index=index, n_presentations=self.n_presentations[keep])
 
+    def averaged_raw(self) -> StimulusResponses:
+        """Average the trials of each image in the units of the recording, as if nothing had been transformed.
+
+        Where the transform has a gain, trials are those divided by it; it is 1 on average over training trials.
+        """
+        if self.standardiser.transform.is_identity:
+            return self.standardiser.undo(self.averaged())
+        return _average(self.standardiser.undo(self.responses), self.n_presentations, self.stimulus_index, self.n_stimuli)
+
     def repeat_number(self) -> Int[np.ndarray, "trial"]:
         """Count the trials of each image, 0, 1, 2 … in order of presentation."""
         return count_within_group(self.stimulus_index)
@@ -106,7 +116,7 @@ class RetrievalTask:
 
 
 def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], standardiser: Standardiser) -> Pairs:
-    """Collect the images ``stimulus_id`` that were shown in ``recording`` and all their trials, standardised."""
+    """Collect the images ``stimulus_id`` that were shown in ``recording`` and all their trials, transformed and standardised."""
     shown = np.asarray(stimulus_id)[np.isin(stimulus_id, recording.stimulus_id)]
     position = np.full(recording.n_stimuli, -1, dtype=np.int64)
     position[shown] = np.arange(len(shown))
@@ -122,9 +132,11 @@ def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], s
     )
 
 
-def learn_standardiser(recording: Recording, train: Int[np.ndarray, "n_train"]) -> Standardiser:
-    """Learn mean and deviation from the trials of the training images only."""
-    return Standardiser.learn(recording.responses[np.isin(recording.stimulus_id, train)])
+def learn_standardiser(
+    recording: Recording, train: Int[np.ndarray, "n_train"], transform: ResponseTransform = IDENTITY
+) -> Standardiser:
+    """Learn mean and deviation of transformed responses from the trials of the training images only."""
+    return Standardiser.learn(recording.responses[np.isin(recording.stimulus_id, train)], transform)
 
 
 def make_task(pairs: Pairs, kind: QueryKind) -> RetrievalTask:

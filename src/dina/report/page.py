@@ -30,6 +30,9 @@ METHODS = (
     " A score says how well the two fit, and the image with the best score is the answer.",
     "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
     " images; test images were used once.",
+    "Single trials are transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
+    " neuron, optionally after division by a gain of the trial. Among these, the one under which training images are told apart best is taken; the section on"
+    " data quality names it. Reference levels and the preset paper read responses as they were recorded.",
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
     " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."

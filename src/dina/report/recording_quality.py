@@ -83,6 +83,23 @@ def draw_repeats(n_trials: np.ndarray) -> Figure:
     return figure
 
 
+@in_style
+def draw_mean_variance(mean: np.ndarray, variance: np.ndarray, factor: float, exponent: float) -> Figure:
+    """Draw the variance over repeats against the mean response on logarithmic axes, with the fitted law."""
+    figure = new_figure(110, 62)
+    axes = figure.add_subplot()
+    axes.plot(mean, variance, "o", color=COLOURS["dina"][0], markersize=4, label="groups of images")
+    ends = np.array([mean.min(), mean.max()])
+    look: Any = {"color": COLOURS["ink"][0], "linewidth": 1.0, "linestyle": (0, (4, 2))}
+    axes.plot(ends, factor * ends**exponent, label=f"variance ∝ mean to the power {exponent:.2f}", **look)
+    axes.set(xscale="log", xlabel="mean response (the neuron's mean = 1, logarithmic)")
+    axes.set(yscale="log", ylabel="variance over repeats (logarithmic)")
+    write_plain_numbers(axes.xaxis, axes.yaxis)
+    axes.legend(loc="upper left")
+    finish_axes(axes, "both")
+    return figure
+
+
 FACTS = {
     "name": "name",
     "condition": "condition (stimulus set)",
@@ -121,6 +138,14 @@ NEURON_HISTOGRAMS = {
     "zero_fraction": ("fraction of responses that are exactly zero", None),
     "mean_response": ("mean response (arbitrary units)", None),
 }
+
+
+REASONS = {
+    "variance_spectrum": "Variance spectrum",
+    "power_law_exponent": "Power law",
+    "mean_variance": "Variance against mean response",
+}
+"""What may be missing from ``quality.nc`` → words."""
 
 
 def what_was_decoded(run: Run) -> Section:
@@ -162,13 +187,15 @@ def data_quality(run: Run) -> Section:
     if "n_trials" in quality:
         figures.append(_repeats(quality["n_trials"].to_numpy()))
     figures += _spectrum(quality)
-    for name, words in (("variance_spectrum", "Variance spectrum"), ("power_law_exponent", "Power law")):
+    figures += _mean_variance(quality, run.summary.get("response_transform", {}))
+    tables = _transforms(run.summary.get("response_transform", {}))
+    for name, words in REASONS.items():
         if f"reason_{name}" in quality.attrs:
             missing.append(f"{words}: {quality.attrs[f'reason_{name}']}")
     numbers = run.summary.get("quality")
     known = numbers.items() if isinstance(numbers, dict) else ()
     rows = _facts({k: v for k, v in known if not k.startswith("reason") and v is not None}, QUALITY_FACTS)
-    tables = [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
+    tables += [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
     words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
     return Section("quality", title, (words,), figures, tables, missing)
 
@@ -214,6 +241,42 @@ def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
     )
     spoken = f"Variance falls with rank{power}; the numbers are in the table."
     return [FigurePart("spectrum", draw_spectrum(variance, exponent, first, last), caption, spoken, table)]
+
+
+def _mean_variance(quality: xr.Dataset, chosen: Mapping[str, Any]) -> list[FigurePart]:
+    """Show how noise grows with the response, and what was done about it."""
+    exponent, factor = (quality.attrs.get(f"mean_variance_{name}") for name in ("exponent", "factor"))
+    if "repeats_mean" not in quality or exponent is None or factor is None:
+        return []
+    mean, variance = (quality[f"repeats_{name}"].to_numpy().astype(float) for name in ("mean", "variance"))
+    low, high = (quality.attrs.get(f"mean_variance_{name}") for name in ("low", "high"))
+    interval = "" if low is None or high is None else f" (95\u202f% over neurons: {low:.2f} to {high:.2f})"
+    ranks = "; ".join(f"{name} {value:.3f}" for name, value in dict(chosen.get("mean_log_rank", {})).items())
+    tried = f" Mean log rank of the training images among each other, lower is better: {ranks}." if ranks else ""
+    caption = (
+        f"Noise grows with the response: the variance over repeats is proportional to the mean to the power {exponent:.2f}{interval}."
+        " Each point is a group of training images whose predicted responses are alike, averaged over neurons. A power of the responses of"
+        f" {1 - exponent / 2:.2f} would make the noise of the typical neuron the same everywhere. {_transform_words(chosen)}{tried}"
+    )
+    rows = tuple((number(float(x)), number(float(y))) for x, y in zip(mean, variance, strict=True))
+    table = Table("Mean and variance over repeats.", ("mean response", "variance over repeats"), rows, n_words=0)
+    spoken = f"The variance over repeats rises with the mean response to the power {exponent:.2f}."
+    return [FigurePart("mean_variance", draw_mean_variance(mean, variance, factor, exponent), caption, spoken, table)]
+
+
+def _transform_words(chosen: Mapping[str, Any]) -> str:
+    name = str(chosen.get("name", "not recorded"))
+    if name == "identity":
+        return "Responses were decoded as they were recorded (transform: identity)."
+    return f"Transform of the responses before decoding: {name}."
+
+
+def _transforms(chosen: Mapping[str, Any]) -> list[Table]:
+    """List the transforms that were tried."""
+    tried = dict(chosen.get("mean_log_rank", {}))
+    rows = tuple((name, number(float(value)), "yes" if name == chosen.get("name") else "") for name, value in tried.items())
+    caption = f"Transforms of the responses, tried on training images. {_transform_words(chosen)}"
+    return [Table(caption, ("transform", "mean log rank", "chosen"), rows)] if rows else []
 
 
 def _repeats(n_trials: np.ndarray) -> FigurePart:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dina.checks import DataError
+from dina.data.response_transform import Units
 from dina.recordings.truth import Truth
 from dina.retrieval.decoder import Decoder, Reads
 from dina.rivals.canonical_correlation import CanonicalCorrelation
@@ -26,6 +27,9 @@ class Rival:
         [int, Truth | None], Decoder
     ]  # from the seed of a run and the truth of a simulation (None for real recordings)
     reads: Reads = "images"  # as `dina.retrieval.decoder.Decoder.reads`; what does not read images is a reference level
+    # "raw": responses as recorded, where the decoder knows or states their noise in these units; "chosen": after the transform chosen
+    # for the recording, for everything that models noise or regresses
+    units: Units = "chosen"
     is_default: bool = False  # whether a study fits it if none are named: what fits into ten minutes
 
 
@@ -63,10 +67,10 @@ RIVALS: dict[str, Rival] = {
     ),
     "cebra": Rival("CEBRA", lambda seed, truth: Cebra(seed)),
     "nearest_repeat_zscored": Rival(
-        "nearest repeat (z-scored)", lambda seed, truth: NearestRepeatZscored(), reads="templates", is_default=True
+        "nearest repeat (z-scored)", lambda seed, truth: NearestRepeatZscored(), reads="templates", units="raw", is_default=True
     ),
     "nearest_repeat_raw": Rival(
-        "nearest repeat (raw)", lambda seed, truth: NearestRepeatRaw(), reads="templates", is_default=True
+        "nearest repeat (raw)", lambda seed, truth: NearestRepeatRaw(), reads="templates", units="raw", is_default=True
     ),
-    "ideal_observer": Rival("ideal observer", _build_ideal_observer, reads="truth", is_default=True),
+    "ideal_observer": Rival("ideal observer", _build_ideal_observer, reads="truth", units="raw", is_default=True),
 }

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.data.response_transform import Units
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy
 from dina.rivals import RIVALS
@@ -20,7 +21,7 @@ from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS
 from dina.study.settings import StudySettings, dina_settings
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import PresetSettings
+from dina.training.presets import PRESETS, PresetSettings
 from dina.training.saved import save_towers
 
 # Name in tables of dina's closed-form start, before any contrastive training.
@@ -35,6 +36,12 @@ def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
     return [name for name in settings.decoders if name != "ideal_observer" or recording.is_simulated]
 
 
+def units_of(name: str, preset: str) -> Units:
+    """Return the units of the responses that a decoder reads; those of dina are those of its preset."""
+    row = PRESETS[preset] if name == "dina" else RIVALS.get(name)
+    return "chosen" if row is None else row.units
+
+
 def carry_out_decoder(
     name: str, recording: Recording, settings: StudySettings, pairs: SplitPairs, device: str, folder: Path
 ) -> None:
@@ -43,7 +50,7 @@ def carry_out_decoder(
     Parameters
     ----------
     name, recording, settings, pairs, device
-        Decoders learn from the pairs alone; the recording gives the truth of a simulation.
+        Decoders learn from the pairs alone, in the units of `units_of`; the recording gives the truth of a simulation.
     folder
         The run directory.
 

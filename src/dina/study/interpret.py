@@ -20,6 +20,7 @@ from dina.analyses.decoded import KeptParts
 from dina.analyses.verdict import Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice
+from dina.data.response_transform import IDENTITY
 from dina.recordings.recording import Recording
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
@@ -198,13 +199,15 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
     settings = read_settings(run / SETTINGS)
     ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
-    pairs = SplitPairs.of(recording, **ids)
+    towers = load_towers(run / TOWERS).to(device) if (run / TOWERS).is_file() else None
+    standardiser = None if towers is None else towers.standardiser
+    pairs = SplitPairs.of(recording, **ids, transform=IDENTITY if standardiser is None else standardiser.transform)
     decoded = Decoded(
         recording=recording,
         train=pairs.train,
         validation=pairs.validation,
         test=pairs.test,
-        fitted=load_towers(run / TOWERS).to(device) if (run / TOWERS).is_file() else None,
+        fitted=towers,
         preset=settings.preset,
         settings=dina_settings(settings.preset, settings.dina),
         seed=settings.seed,

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
+from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
@@ -33,9 +34,14 @@ class SplitPairs:
     test: Pairs
 
     @classmethod
-    def of(cls, recording: Recording, train: _Ids, validation: _Ids, test: _Ids) -> "SplitPairs":
-        """Make the pairs of the images of each part; mean and deviation of each neuron come from training trials alone."""
-        standardiser = learn_standardiser(recording, train)
+    def of(
+        cls, recording: Recording, train: _Ids, validation: _Ids, test: _Ids, transform: ResponseTransform = IDENTITY
+    ) -> "SplitPairs":
+        """Make the pairs of the images of each part, every trial transformed first.
+
+        Mean and deviation of each neuron come from training trials alone.
+        """
+        standardiser = learn_standardiser(recording, train, transform)
         return cls(*(make_pairs(recording, ids, standardiser) for ids in (train, validation, test)))
 
 

@@ -12,11 +12,13 @@ import torch
 
 from dina.artifacts import sha256_of, write_dataset, write_json, write_text
 from dina.checks import DataError
+from dina.data.response_transform import IDENTITY
 from dina.data.splits import Split
+from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.recordings.recording import Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores
-from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores
+from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_decoders
 from dina.study.prepared_recordings import Quality, SplitPairs, assess_quality, describe_recording, draw_splits, gallery_dataset
@@ -174,18 +176,26 @@ def _study_one(
     # How good are the data? Repeats, reliability, signal variance, spectrum; no decoder sees these numbers.
     with timings.of("quality"):
         quality = assess_quality(recording, settings.seed)
-        write_dataset(results / "quality.nc", quality.dataset)
 
     # Near-identical images stay together; 80 % to learn from, 10 % to choose by, 10 % to test once.
     with timings.of("split"):
         (split,) = draw_splits([recording], settings.split, [settings.seed])
         write_json(folder / SPLIT, split_to_json(split))
-        pairs = SplitPairs.of(recording, split.train, split.validation, split.test)
         write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
+    # Noise grows with the response: which power of it lets training images be told apart best?
+    with timings.of("transform"):
+        choice = choose_transform(recording, split.train, settings.response_transform)
+        described = choice.to_dataset()
+        write_dataset(results / "quality.nc", quality.dataset.assign(described).assign_attrs(described.attrs))
+
     # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
+    pairs, made_for = None, IDENTITY
     for name in decoders_of(settings, recording):
         with timings.of(f"decoder {name}"):
+            transform = choice.transform if units_of(name, settings.preset) == "chosen" else IDENTITY
+            if pairs is None or transform is not made_for:  # the pairs of one transform at a time: they are large
+                pairs, made_for = SplitPairs.of(recording, split.train, split.validation, split.test, transform), transform
             carry_out_decoder(name, recording, settings, pairs, device, folder)
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
@@ -195,7 +205,7 @@ def _study_one(
         for name, dataset in (("gallery_size", judged.gallery_size), ("comparisons", judged.comparisons)):
             if dataset is not None:
                 write_dataset(results / f"{name}.nc", dataset)
-        write_json(folder / SUMMARY, _summarise(recording, split, quality, scores, judged))
+        write_json(folder / SUMMARY, _summarise(recording, split, quality, choice, scores, judged))
     return judged.rows
 
 
@@ -204,7 +214,12 @@ def _judge(scores: Sequence[DecoderScores], settings: StudySettings) -> JudgedDe
 
 
 def _summarise(
-    recording: Recording, split: Split, quality: Quality, scores: Sequence[DecoderScores], judged: JudgedDecoders
+    recording: Recording,
+    split: Split,
+    quality: Quality,
+    choice: TransformChoice,
+    scores: Sequence[DecoderScores],
+    judged: JudgedDecoders,
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``, the same for the same study: times are kept elsewhere."""
     fitted = next((one.chosen for one in scores if one.decoder == "dina"), {})
@@ -221,6 +236,7 @@ def _summarise(
             "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
         },
         "quality": quality.numbers,
+        "response_transform": choice.to_json(),
         "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field
 
 from dina.checks import check_choice
+from dina.models.transform_choice import TransformName
 from dina.rivals import RIVALS
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
 from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
@@ -76,6 +77,9 @@ class StudySettings(BaseModel, frozen=True, extra="forbid"):
         How decoders are judged.
     dina
         Settings of the preset; those that are not named keep its values.
+    response_transform
+        What is done to single trials first: a name in `dina.models.transform_choice.TransformName`, by default "chosen" from
+        the training images. Reference levels and the preset `paper` read responses as they were recorded.
     image_features
         A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
         need more than pairs. Its content identifies a run, its place does not.
@@ -86,6 +90,7 @@ class StudySettings(BaseModel, frozen=True, extra="forbid"):
     decoders: tuple[DecoderName, ...] = Field(DEFAULT_DECODERS, min_length=1)
     split: SplitSettings = SplitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    response_transform: TransformName = "chosen"
     image_features: Path | None = None
     dina: dict[str, Any] = Field(default_factory=dict)
 
@@ -111,6 +116,8 @@ class TogetherSettings(BaseModel, frozen=True, extra="forbid"):
         lengthened until budgets reach it, and those of recordings alone until they reach what all together get.
     split
         How images are divided.
+    response_transform
+        As in `StudySettings`; every recording has its own.
     evaluation
         How many resamples stand behind intervals.
     dina
@@ -124,6 +131,7 @@ class TogetherSettings(BaseModel, frozen=True, extra="forbid"):
     sizes: tuple[Annotated[int, Field(ge=20)], ...] = (50, 100, 200, 400)
     fewest_updates: int = Field(500, ge=0)
     split: SplitSettings = SplitSettings()
+    response_transform: TransformName = "chosen"
     evaluation: EvaluationSettings = EvaluationSettings()
     dina: dict[str, Any] = Field(default_factory=dict)
 

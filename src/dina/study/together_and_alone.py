@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from jaxtyping import Int
 from dina.analyses.across_recordings import explain_guesses, mouse_of
 from dina.artifacts import write_dataset, write_json
 from dina.data.pairs import Pairs, make_task
+from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.splits import Split
+from dina.models.transform_choice import choose_transform
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
@@ -76,6 +78,7 @@ class TogetherFits:
     settings: TogetherSettings
     device: str
     folder: Path
+    _chosen: dict[tuple[str, bytes], ResponseTransform] = field(default_factory=dict, repr=False)
 
     def carry_out(self, rounds: Sequence[Round]) -> None:
         """Do every fit that is not there yet: together first, then recording by recording."""
@@ -96,7 +99,7 @@ class TogetherFits:
         if all(path.is_file() for path in paths):
             return
         name = f"together_fold{of.fold}_seed{of.repeat}"
-        pairs = [_pairs_of(recording, of.split) for recording in self.recordings]
+        pairs = [self._pairs_of(recording, of.split) for recording in self.recordings]
         sizes = self._sizes(of)
         found = self._fit([each for each, _ in pairs], self.preset_settings(sizes, sizes), of.seed, name)
         for recording, (_, test), path in zip(self.recordings, pairs, paths, strict=True):
@@ -115,7 +118,7 @@ class TogetherFits:
         path = of.path(self.folder, "alone", recording.name)
         if path.is_file():
             return
-        pairs, test = _pairs_of(recording, of.split)
+        pairs, test = self._pairs_of(recording, of.split)
         preset = self.preset_settings([pairs.train.n_stimuli], self._sizes(of))
         seed = _seed_alone(recording, of)
         alone = self._fit([pairs], preset, seed, path.stem)
@@ -136,11 +139,11 @@ class TogetherFits:
         if path.is_file() or not sizes or not others:
             return
         theirs = [_n_train(other, of.split) for other in others]
-        pairs = [_pairs_of(other, of.split)[0] for other in others]
+        pairs = [self._pairs_of(other, of.split)[0] for other in others]
         shared = self._fit(pairs, self.preset_settings(theirs, theirs), of.seed, path.stem)
         found = []
         for size in sizes:
-            few, test = _pairs_of(recording, of.split, _few(orders, size))
+            few, test = self._pairs_of(recording, of.split, _few(orders, size))
             preset = self.preset_settings([few.train.n_stimuli], theirs)
             alone = self._fit([few], preset, _seed_alone(recording, of), f"{path.stem}_{size}")
             both = {
@@ -172,6 +175,20 @@ class TogetherFits:
             return preset
         n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
         return preset.model_copy(update={"fit": with_updates(preset.fit, n_images, max(n_updates, self.settings.fewest_updates))})
+
+    def _pairs_of(
+        self, recording: Recording, split: Split, few: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[RecordingPairs, Pairs]:
+        """Return training and validation pairs, all or of few images, and the test pairs made in the same way.
+
+        The transform of the responses is chosen by the training images at hand, once for each set of them.
+        """
+        train, validation = (split.train, split.validation) if few is None else few
+        key = recording.name, np.sort(train).tobytes()
+        if PRESETS[self.settings.preset].units == "chosen" and key not in self._chosen:
+            self._chosen[key] = choose_transform(recording, train, self.settings.response_transform).transform
+        pairs = SplitPairs.of(recording, train, validation, split.test, self._chosen.get(key, IDENTITY))
+        return RecordingPairs(pairs.train, pairs.validation, recording.name), pairs.test
 
     def _fit(self, pairs: Sequence[RecordingPairs], preset: PresetSettings, seed: int, name: str) -> FittedRecordings:
         return fit_recordings(self.settings.preset, preset, pairs, seed, self.device, self.folder / CHECKPOINTS / name)
@@ -232,14 +249,6 @@ def _n_train(recording: Recording, split: Split) -> int:
 
 def _seed_alone(recording: Recording, of: Round) -> int:
     return seed_for(of.seed, f"alone {recording.name}")
-
-
-def _pairs_of(
-    recording: Recording, split: Split, few: tuple[np.ndarray, np.ndarray] | None = None
-) -> tuple[RecordingPairs, Pairs]:
-    """Return training and validation pairs, all or of few images, and the test pairs standardised in the same way."""
-    pairs = SplitPairs.of(recording, *((split.train, split.validation) if few is None else few), split.test)
-    return RecordingPairs(pairs.train, pairs.validation, recording.name), pairs.test
 
 
 def _orders(recording: Recording, of: Round) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "validation"]]:

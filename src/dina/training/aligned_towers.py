@@ -112,24 +112,28 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
         return result
 
     def check_pairs(self, pairs: Pairs) -> None:
-        """Refuse data of other neurons, or standardised in another way, than these towers were trained on.
+        """Refuse data of other neurons, or transformed or standardised in another way, than these towers were trained on.
 
         Raises
         ------
         DataError
-            If the number of neurons differs, or the mean and deviation of their training responses do.
+            If the number of neurons differs, or the mean and deviation of their training responses do, or their transform does.
         """
         mine = self.standardiser
         if mine is not None and neuron_hash(mine) != neuron_hash(pairs.standardiser):
             raise DataError(
                 f"These towers were trained on {len(mine.mean)} neurons (hash {neuron_hash(mine)[:8]}); the data have"
                 f" {pairs.n_neurons} (hash {neuron_hash(pairs.standardiser)[:8]}), or were standardised by other training"
-                " trials. Make the pairs with the towers' own standardiser from the same neurons in the same order."
+                f" trials, or transformed in another way ({mine.transform.name} and {pairs.standardiser.transform.name}). Make the pairs with the towers' own standardiser from the same neurons in the same order."
             )
 
 
 def neuron_hash(standardiser: Standardiser) -> str:
-    """Return a SHA-256 over the training mean and deviation of each neuron, in order: it tells populations apart."""
+    """Return a SHA-256 over the training mean and deviation of each neuron and the transform: it tells populations apart."""
     digest = hashlib.sha256(np.ascontiguousarray(standardiser.mean).data)
     digest.update(np.ascontiguousarray(standardiser.deviation).data)
+    transform = standardiser.transform
+    if not transform.is_identity:  # without one the hash is that of earlier versions
+        for values in (transform.power, transform.offset, np.array(transform.mean_root or 0.0)):
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()

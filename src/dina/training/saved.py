@@ -1,13 +1,16 @@
 """Saving aligned towers to a file, and loading them from it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 
 from dina.artifacts import write_json
 from dina.checks import DataError, check_choice
+from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.training.aligned_towers import AlignedTowers, neuron_hash
 from dina.training.presets import PRESETS, RecordingShape, build_towers
@@ -26,6 +29,10 @@ def save_towers(towers: AlignedTowers, path: Path | str) -> None:
     if towers.standardiser is not None:
         mean, deviation = (torch.from_numpy(a) for a in (towers.standardiser.mean, towers.standardiser.deviation))
         tensors |= {"standardiser.mean": mean, "standardiser.deviation": deviation}
+        transform = towers.standardiser.transform
+        power, offset = (torch.from_numpy(np.array(values)) for values in (transform.power, transform.offset))
+        tensors |= {"standardiser.power": power, "standardiser.offset": offset}
+        content["response_transform"] = {"name": transform.name, "mean_root": transform.mean_root}
         content["neuron_hash"] = neuron_hash(towers.standardiser)
     sha256 = write_weights(target, tensors, content)
     write_json(target.with_suffix(".json"), {**content, "weights_file": target.name, "weights_sha256": sha256})
@@ -61,8 +68,18 @@ def load_towers(path: Path | str, towers: AlignedTowers | None = None) -> Aligne
     except RuntimeError as error:
         raise DataError(f"{source.name} does not fit these towers; build them with the settings they were saved with.") from error
     if "standardiser.mean" in tensors:
-        built.standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.deviation"].numpy())
+        mean, deviation = (tensors[f"standardiser.{name}"].numpy() for name in ("mean", "deviation"))
+        built.standardiser = Standardiser(mean, deviation, _read_transform(tensors, content))
     return built.eval()
+
+
+def _read_transform(tensors: Mapping[str, torch.Tensor], content: Mapping[str, Any]) -> ResponseTransform:
+    """Return the transform of responses; files of older versions hold none, and their towers read responses as they are."""
+    if "standardiser.power" not in tensors:
+        return IDENTITY
+    known = content.get("response_transform", {})
+    power, offset = (tensors[f"standardiser.{name}"].numpy() for name in ("power", "offset"))
+    return ResponseTransform(str(known.get("name")), power, offset, known.get("mean_root"))
 
 
 def _build_from_recipe(recipe: dict[str, Any]) -> AlignedTowers:

@@ -14,8 +14,10 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling, curve_variables
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
+from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical
 from dina.data.standardise import Standardiser
+from dina.models.transform_choice import choose_transform
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
@@ -252,8 +254,9 @@ def _add_noise(recording: Recording, train: np.ndarray, excess: float, seed: int
 
 
 def _fit(decoded: Decoded, recording: Recording, train: np.ndarray, validation: np.ndarray) -> Fitted:
-    """Fit towers on one condition, standardised by itself."""
-    standardiser = learn_standardiser(recording, train)
+    """Fit towers on one condition, transformed and standardised by itself; without a transform where the decoding has none."""
+    is_raw = decoded.train.standardiser.transform.is_identity
+    standardiser = learn_standardiser(recording, train, IDENTITY if is_raw else choose_transform(recording, train).transform)
     known, held_out = (make_pairs(recording, ids, standardiser) for ids in (train, validation))
     return replace(decoded, train=known, validation=held_out).refit().towers, standardiser
 
@@ -268,9 +271,13 @@ def _decode_condition(
     found["transferred"] = np.full_like(found["within"], np.nan)
     if fit_first is not None:
         first, of_first = fit_first()
-        # these towers take responses standardised by the first condition's means and deviations
+        # these towers take responses transformed and standardised as those of the first condition
         found["transferred"] = _search(first, make_pairs(recording, test, of_first))
     if recording.truth is not None:
+        # the truth is known in raw units
+        pairs = (
+            pairs if standardiser.transform.is_identity else make_pairs(recording, test, Standardiser.learn(recording.responses))
+        )
         task = make_task(pairs, "averaged")
         ideal = IdealObserver(recording.truth).fit(pairs, pairs)
         found["ideal"] = first_places(ideal.score(task.queries, task.gallery))

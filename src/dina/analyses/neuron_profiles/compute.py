@@ -120,7 +120,7 @@ def _sparseness(decoded: Decoded, reasons: dict[str, str], *, has_negative: bool
     if has_negative:
         reasons["lifetime_sparseness"] = "Sparseness has no meaning for responses below zero; this recording has some."
         return np.full(train.n_neurons, np.nan), np.full(train.n_stimuli, np.nan)
-    raw = np.maximum(train.averaged() * train.standardiser.deviation + train.standardiser.mean, 0.0)
+    raw = np.maximum(train.averaged_raw(), 0.0)
     return treves_rolls_sparseness(raw), treves_rolls_sparseness(np.ascontiguousarray(raw.T))
 
 

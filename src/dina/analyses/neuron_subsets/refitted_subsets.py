@@ -135,9 +135,9 @@ def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
 
 
 def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
-    mean, deviation = (values[kept] for values in (pairs.standardiser.mean, pairs.standardiser.deviation))
-    responses = np.ascontiguousarray(pairs.responses[:, kept])
-    return replace(pairs, responses=responses, standardiser=Standardiser(mean, deviation))
+    of_all = pairs.standardiser
+    standardiser = Standardiser(of_all.mean[kept], of_all.deviation[kept], of_all.transform.select_neurons(kept))
+    return replace(pairs, responses=np.ascontiguousarray(pairs.responses[:, kept]), standardiser=standardiser)
 
 
 def _describe(result: RefittedSubsetsResult, contribution: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:

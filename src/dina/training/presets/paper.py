@@ -67,6 +67,7 @@ class Paper(Preset[PaperSettings, DualStream, NeuronAttention]):
     """A dual-stream image tower meets attention between neurons in a cosine with a fixed temperature."""
 
     settings_type = PaperSettings
+    units = "raw"  # as published
 
     def build(self, settings: PaperSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""

@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from dina.data.pairs import Pairs
+from dina.data.response_transform import Units
 from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
@@ -56,6 +57,7 @@ class Preset(Generic[Settings, Image, Neural]):
 
     settings_type: type[Settings]  # its defaults are those of the preset
     has_closed_form_start: ClassVar[bool] = False  # the towers can decode before any training by gradients
+    units: ClassVar[Units] = "chosen"  # of the responses that its towers read
     is_shared: ClassVar[bool] = False  # several recordings can share its image tower
 
     def build(self, settings: Settings, shape: RecordingShape) -> AlignedTowers[Image, Neural]:
