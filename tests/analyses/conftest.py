@@ -22,12 +22,12 @@ def session() -> Recording:
 @pytest.fixture(scope="session")
 def decoded(session: Recording) -> Decoded:
     """Give the default towers at their closed-form start, fitted on that session; 50 test images."""
-    settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300)
+    settings = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300, response_transform="identity")
 
 
 @pytest.fixture(scope="session")
 def decoded_scratch(session: Recording) -> Decoded:
     """Give small towers trained from scratch on the same session and split."""
     settings = ScratchSettings(pathway_width=8, rank=16, fit=FitSettings(n_epochs=15, batch_size=64))
-    return decode(session, "scratch", settings, seed=3, test_fraction=0.25, n_resamples=300)
+    return decode(session, "scratch", settings, seed=3, test_fraction=0.25, n_resamples=300, response_transform="identity")

@@ -29,13 +29,15 @@ FEW = AttentionInteractionsSettings(n_training_trials=8, n_shown=30, n_permutati
 @pytest.fixture
 def attentive(decoded: Decoded) -> Decoded:
     settings = PaperSettings(map_height=4, map_width=8, centring="centred", fit=FitSettings(n_epochs=0))
-    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50)
+    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50, response_transform="identity")
 
 
 @pytest.fixture(scope="module")
 def trimmed(decoded: Decoded) -> Decoded:
     settings = PaperSettings(map_height=8, map_width=16, centring="min_max", fit=FitSettings(n_epochs=0))
-    return decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=100)
+    return decode(
+        decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=100, response_transform="identity"
+    )
 
 
 def _tower(decoded: Decoded) -> NeuronAttention:

@@ -90,12 +90,14 @@ def test_responses_paired_with_other_images_contribute_nothing(decoded: Decoded)
 def test_planted_informative_neurons_are_found() -> None:
     small = {"n_neurons": 160, "n_stimuli": 500, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
     planted = {**small, "informative_fraction": 0.05, "signal_to_noise": 3.0, "signal_to_noise_spread": 0.3, "n_spontaneous": 0}
-    settings = DefaultSettings(stride=2, widths=(1.5,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    settings = DefaultSettings(spaces=(), stride=2, widths=(1.5,), n_orientations=2, fit=FitSettings(n_epochs=0))
     found = []
     # several sessions: which one a seed gives depends on the signs of eigenvectors, and so on the processor
     for seed in (0, 1, 2):
         session = simulate("demo", seed=seed, settings=planted)
-        decoded = decode(session, "default", settings, seed=seed, test_fraction=0.2, n_resamples=100)
+        decoded = decode(
+            session, "default", settings, seed=seed, test_fraction=0.2, n_resamples=100, response_transform="identity"
+        )
         found.append(_by_name(analyse_contributions(decoded, FAST))["planted_informative_area"])
     assert all(area.n == 8 for area in found)
     assert np.median([area.value for area in found]) >= 0.95
@@ -125,7 +127,7 @@ def test_towers_without_a_noise_model_are_silenced(decoded_scratch: Decoded) -> 
 
 def test_attention_towers_are_sampled_and_their_error_is_told(decoded: Decoded) -> None:
     settings = PaperSettings(map_height=4, map_width=8, centring="centred", fit=FitSettings(n_epochs=0))
-    part = decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50)
+    part = decode(decoded.recording, "paper", settings, seed=3, test_fraction=0.25, n_resamples=50, response_transform="identity")
     chosen = ContributionSettings(n_sampled_neurons=6, n_sampled_trials=8, n_shuffles=2, n_permutations=4, n_ranking_images=10)
     result = analyse_contributions(part, chosen)
     exact = result.changes["silenced"].margin_lost.isfinite().numpy()

@@ -23,8 +23,8 @@ FEW = FunctionalInteractionsSettings(n_null_models=4)
 
 def decode_small(seed: int, **planted: float) -> Decoded:
     session = simulate("demo", seed, settings={**SMALL, "n_broad_factors": 10, "n_spontaneous": 0, **planted})
-    towers = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", towers, seed=seed, test_fraction=0.25)
+    towers = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(session, "default", towers, seed=seed, test_fraction=0.25, response_transform="identity")
 
 
 def by_name(result: FunctionalInteractionsResult) -> dict[str, Finding]:

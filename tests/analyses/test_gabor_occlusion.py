@@ -12,7 +12,7 @@ from dina.training.presets.default import DefaultSettings
 def towers_and_images(n_channels: int, size: tuple[int, int], *, has_phases: bool):
     """Build towers with every part in use: random fields, noise, statistics, gains, and dependence on contrast."""
     generator = torch.Generator().manual_seed(0)
-    settings = DefaultSettings(stride=2, n_orientations=3, n_contrasts=4, has_phases=has_phases)
+    settings = DefaultSettings(spaces=(), stride=2, n_orientations=3, n_contrasts=4, has_phases=has_phases)
     towers = build_towers("default", settings, RecordingShape(n_channels, *size, 30), seed=0).eval()
     contrast = 10 ** (torch.rand(40, 1, 1, 1, generator=generator) - 0.7)
     images = contrast * torch.nn.functional.avg_pool2d(torch.randn(40, n_channels, *size, generator=generator), 3, 1, 1)
@@ -79,10 +79,24 @@ def test_a_window_of_full_weight_everywhere_leaves_a_grey_image() -> None:
         neural = towers.neural_tower(responses)
         grey = towers.comparison(neural, towers.image_tower(torch.zeros_like(images)), torch.ones(5)).diagonal()
 
-    effects = occlude_image_by_image(towers, images, neural, torch.ones(5), Sweep("all", 1e4, "mean", (9.5,), (18.0,)))
+    effects = occlude_image_by_image(
+        towers, images, neural, torch.ones(5), Sweep("all", 1e4, "mean", (9.5,), (18.0,), is_contrast_held=False)
+    )
 
     # the weight is 1 up to 2e-6
     np.testing.assert_allclose(effects.score[:, 0, 0], grey.numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_held_contrast_of_images_one_by_one_is_that_of_the_fast_form() -> None:
+    towers, images, responses = towers_and_images(1, (20, 37), has_phases=True)
+    sweep = Sweep("any", 3.0, "mean", *place_windows((20, 37), 7.0))
+    with torch.no_grad():
+        neural = towers.neural_tower(responses)
+    fast, plain = (
+        GaborOcclusion(towers, images, neural).occlude(sweep),
+        occlude_image_by_image(towers, images, neural, torch.ones(5), sweep),
+    )
+    np.testing.assert_allclose(fast.score, plain.score, rtol=0, atol=1e-5 * np.abs(plain.score).max())
 
 
 def test_blur_keeps_the_mean_and_a_flat_image() -> None:

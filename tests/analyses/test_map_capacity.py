@@ -132,7 +132,7 @@ def test_the_sweep_goes_from_small_to_large_maps(
 
 
 def test_windows_keep_their_size_on_the_screen() -> None:
-    swept = list_capacities(DefaultSettings(widths=(1.0,)), (68, 270), n_epochs=0)
+    swept = list_capacities(DefaultSettings(spaces=(), widths=(1.0,)), (68, 270), n_epochs=0)
     in_pixels = {one.settings.widths[0] * one.settings.stride for one in swept if one.settings.stride is not None}
     assert in_pixels == {4.0}
 

@@ -30,8 +30,8 @@ def rich() -> Decoded:
     """Give the same population with three times as many images: half of them must suffice for a model."""
     small = {"n_neurons": 80, "n_stimuli": 600, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
     session = simulate("demo", seed=3, settings={**small, "n_spontaneous": 50, "signal_to_noise": 2.0})
-    settings = DefaultSettings(stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300)
+    settings = DefaultSettings(spaces=(), stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300, response_transform="identity")
 
 
 QUICK = MostExcitingImagesSettings(n_neurons=5, n_candidates=20, n_steps=20)

@@ -21,8 +21,8 @@ def decode_repeats(seed: int, **planted: float) -> Decoded:
     size = {"n_neurons": 80, "n_stimuli": 300, "n_repeats": 8, "height": 24, "width": 48, "n_subunits": 60}
     more = {"n_broad_factors": 10, "n_spontaneous": 0, "signal_to_noise": 2.0, "information_limit": 0.0}
     session = simulate("demo", seed, settings={**size, **more, **planted})
-    towers = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", towers, seed=seed, test_fraction=0.25, n_resamples=500)
+    towers = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(session, "default", towers, seed=seed, test_fraction=0.25, n_resamples=500, response_transform="identity")
 
 
 def by_name(result: NoiseShuffleResult) -> dict[str, Finding]:

@@ -108,8 +108,8 @@ def in_one_third() -> Decoded:
     session = simulate("demo", seed=5, settings={**small, **planted})
     is_dense = session.truth.planted["field_column"] < 8
     kept = session.select_neurons(is_dense | (np.arange(600) % 12 == 0), "one in twelve outside the dense part")
-    settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(kept, "default", settings, seed=5, test_fraction=0.2, n_resamples=200)
+    settings = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    return decode(kept, "default", settings, seed=5, test_fraction=0.2, n_resamples=200, response_transform="identity")
 
 
 def test_fields_planted_in_one_third_are_found_and_explained_by_coverage(in_one_third: Decoded) -> None:

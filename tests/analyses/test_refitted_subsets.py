@@ -29,8 +29,8 @@ def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded
 
 def test_towers_that_share_no_training_image_agree_on_which_neurons_matter() -> None:
     recording = simulate("demo", 2, settings={**SMALL, "n_neurons": 100, "n_stimuli": 700, "n_spontaneous": 0})
-    settings = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    large = decode(recording, "default", settings, 2, test_fraction=0.2, n_resamples=100)
+    settings = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    large = decode(recording, "default", settings, 2, test_fraction=0.2, n_resamples=100, response_transform="identity")
     result = analyse_refitted_subsets(large, RefittedSubsetSettings(fractions=(0.5,)))
     found = {finding.name: finding for finding in result.findings()}
     across = found["agreement_across_folds"]

@@ -14,13 +14,21 @@ from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 
 SESSION = {"n_neurons": 120, "n_stimuli": 360, "height": 34, "width": 72, "n_subunits": 80, "n_broad_factors": 10}
-TOWERS = DefaultSettings(stride=3, widths=(1.0,), n_orientations=3, fit=FitSettings(n_epochs=0))
+TOWERS = DefaultSettings(spaces=(), stride=3, widths=(1.0,), n_orientations=3, fit=FitSettings(n_epochs=0))
 
 
 @pytest.mark.parametrize("limit", [0.05, 0.08])
 def test_the_edge_lies_at_the_frequency_above_which_neurons_see_nothing(limit: float) -> None:
     planted = {**SESSION, "n_spontaneous": 0, "signal_to_noise": 1.5, "frequency_limit_cpd": limit}
-    decoded = decode(simulate("demo", seed=1, settings=planted), "default", TOWERS, seed=1, test_fraction=0.2, n_resamples=200)
+    decoded = decode(
+        simulate("demo", seed=1, settings=planted),
+        "default",
+        TOWERS,
+        seed=1,
+        test_fraction=0.2,
+        n_resamples=200,
+        response_transform="identity",
+    )
     result = analyse_spatial_frequency(decoded, SpatialFrequencySettings(n_images=72))
     found = {finding.name: finding for finding in result.findings()}
     edge = found["frequency_edge"]

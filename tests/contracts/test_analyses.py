@@ -26,7 +26,7 @@ SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subuni
 @pytest.fixture(scope="module")
 def subject() -> Decoded:
     session = simulate("demo", seed=5, settings={**SMALL, "n_spontaneous": 30, "signal_to_noise": 2.0})
-    settings = DefaultSettings(stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    settings = DefaultSettings(spaces=("pixels",), stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
     return decode(session, "default", settings, seed=5, test_fraction=0.2, n_resamples=100)
 
 

@@ -40,7 +40,7 @@ def subject() -> Decoded:
         simulate("demo", seed=5, settings={**SMALL, "condition": condition, "n_spontaneous": 30, "signal_to_noise": 2.0})
         for condition in ("natural", "white")
     )
-    settings = DefaultSettings(stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
+    settings = DefaultSettings(spaces=(), stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 

@@ -16,7 +16,7 @@ from dina.training.presets.default import DefaultSettings
 from dina.training.presets.scratch import ScratchSettings
 
 SETTINGS = {
-    "default": DefaultSettings(stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),
+    "default": DefaultSettings(spaces=("pixels",), stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),
     "scratch": ScratchSettings(pathway_width=4, rank=8, fit=FitSettings(n_epochs=2, batch_size=64)),
 }
 NAMES = ("feature_maps", "variance_spectra", "pathway_masking", "occlusion")

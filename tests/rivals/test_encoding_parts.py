@@ -7,7 +7,8 @@ import torch
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
-from dina.rivals.encoding_identification import noise_candidates
+from dina.retrieval.noise_choice import Predictions
+from dina.rivals.encoding_identification import judge_by_validation
 from dina.rivals.front_ends import FRONT_ENDS, GaborFrontEnd, NetworkFrontEnd, NetworkTraining, find_places, on_off_halves
 from dina.rivals.image_components import GaborComponents
 
@@ -133,15 +134,19 @@ def residuals(n=50, n_neurons=7):
     )
 
 
-@pytest.mark.parametrize("kind", ["shared", "independent", "shrinkage"])
-def test_every_kind_of_noise_has_a_budget_of_twenty_settings(kind):
-    settings = [tuple(setting.items()) for _, setting in noise_candidates(kind, {"a": residuals(), "b": residuals(90)})]
-    assert len(set(settings)) == 20
+def judged(kind, rows):
+    empty = torch.zeros(3, rows.shape[1])
+    return [(one.model, one.setting) for one in judge_by_validation(kind, Predictions(rows, 0 * rows, empty, empty), rows)]
+
+
+@pytest.mark.parametrize("kind", ["independent", "shrinkage"])
+def test_every_kind_of_noise_has_ten_settings_for_each_source(kind):
+    assert len({tuple(setting.items()) for _, setting in judged(kind, residuals())}) == 10
 
 
 def test_independent_noise_has_variances_drawn_together_and_nothing_shared():
     variance = residuals().square().mean(0)
-    for noise, setting in noise_candidates("independent", {"a": residuals()}):
+    for noise, setting in judged("independent", residuals()):
         assert noise.loadings.shape == (7, 0)
         expected = variance + setting["noise_shrinkage"] * (variance.mean() - variance)
         torch.testing.assert_close(noise.private, expected)
@@ -151,7 +156,7 @@ def test_independent_noise_has_variances_drawn_together_and_nothing_shared():
 def test_shrunk_noise_is_the_whole_covariance_with_smaller_correlations(n):
     rows = residuals(n)
     covariance = rows.T @ rows / n
-    for noise, setting in noise_candidates("shrinkage", {"a": rows}):
+    for noise, setting in judged("shrinkage", rows):
         shrinkage = setting["noise_shrinkage"]
         expected = (1 - shrinkage) * covariance + shrinkage * torch.diag(covariance.diagonal())
         found = noise.divide(torch.eye(7))

@@ -11,12 +11,13 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
+from dina.retrieval.noise_choice import COMPONENT_COUNTS, SHRINKAGES
 from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.training.batches import RecordingPairs
 from dina.training.presets import PRESETS, RecordingShape, build_towers
 from dina.training.presets.default import DefaultSettings
 from dina.training.saved import load_towers, save_towers
-from dina.training.start import COMPONENT_COUNTS, SHRINKAGES, start_at_encoding_models
+from dina.training.start import start_at_encoding_models
 
 TRAIN, VALIDATION, TEST = np.arange(50), np.arange(50, 62), np.arange(62, 80)
 SETTINGS = DefaultSettings(n_orientations=2, n_contrasts=3, order=1, widths=(1.0, 2.0), n_noise_components=20)

@@ -11,7 +11,7 @@ from dina.training.presets.default import DefaultSettings
 from dina.training.start import start_at_encoding_models, start_new_recording
 
 WIDTHS = (0.75, 1.5)
-SETTINGS = DefaultSettings(n_orientations=2, stride=3)
+SETTINGS = DefaultSettings(spaces=(), n_orientations=2, stride=3)
 
 
 def built(pairs):

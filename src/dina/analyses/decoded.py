@@ -15,7 +15,7 @@ from dina.checks import DataError, check_choice
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
-from dina.models.transform_choice import choose_transform
+from dina.models.transform_choice import TransformName, choose_transform
 from dina.recordings.recording import Recording
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
@@ -139,6 +139,7 @@ def decode(
     *,
     test_fraction: float = 0.1,
     n_resamples: int = 2000,
+    response_transform: TransformName = "chosen",
 ) -> Decoded:
     """Split a recording by image, choose the transform of its responses, fit the towers of a preset, and return what analyses take.
 
@@ -156,10 +157,12 @@ def decode(
         "cpu" or "cuda".
     test_fraction
         Of the images; a tenth of the images is kept for validation.
+    response_transform
+        Of single trials; "chosen" for the best on training images (`dina.models.transform_choice.choose_transform`).
     """
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
-    chosen = PRESETS[check_choice("preset", preset, PRESETS)].units == "chosen"
-    transform = choose_transform(recording, split.train).transform if chosen else IDENTITY
+    is_raw = PRESETS[check_choice("preset", preset, PRESETS)].units == "raw"
+    transform = IDENTITY if is_raw else choose_transform(recording, split.train, response_transform).transform
     standardiser = learn_standardiser(recording, split.train, transform)
     train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
     decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)

@@ -21,6 +21,7 @@ class SeparableFields:
     def __init__(self, tower: ProjectiveFields) -> None:
         _, height, width = tower.map_shape
         self.n_neurons = tower.n_neurons
+        self._beside = tower.beside
         rows, row = torch.unique(tower.centre[:, 0], return_inverse=True)
         columns, column = torch.unique(tower.centre[:, 1], return_inverse=True)
         reach = float(tower.width)
@@ -39,8 +40,12 @@ class SeparableFields:
     ) -> Float[Tensor, "batch neuron"]:
         """Return how much some ``channels`` within a block of places, from row and column ``origin`` on, add to each expected response.
 
-        All other channels and places count as 0.
+        All other channels and places count as 0. Of whole maps (``channels`` is ``slice(None)``), channels of further feature
+        spaces count, too.
         """
+        n_placed = self._weights.shape[1]
+        if maps.shape[1] > n_placed:
+            return self.predict(maps[:, :n_placed], channels) + self._beside.predict(maps[:, n_placed:])
         result = maps.new_zeros(len(maps), self.n_neurons + 1)
         for first in range(0, len(maps), MAPS_AT_ONCE):
             batch = slice(first, first + MAPS_AT_ONCE)
@@ -52,6 +57,11 @@ class SeparableFields:
 
     def predict_by_channel(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel neuron"]:
         """Return what each channel alone adds to each neuron's expected response; the sum over channels is the whole."""
+        n_placed = self._weights.shape[1]
+        if maps.shape[1] > n_placed:
+            beside = maps[:, None, n_placed:] * torch.eye(maps.shape[1] - n_placed, device=maps.device)[:, :, None, None]
+            added = self._beside.predict(beside.flatten(0, 1)).view(len(maps), -1, self.n_neurons)
+            return torch.cat([self.predict_by_channel(maps[:, :n_placed]), added], dim=1)
         result = maps.new_zeros(len(maps), maps.shape[1], self.n_neurons + 1)
         for first in range(0, len(maps), MAPS_AT_ONCE):
             batch = slice(first, first + MAPS_AT_ONCE)

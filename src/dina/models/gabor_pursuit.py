@@ -1,6 +1,7 @@
 """Matching pursuit with Gabors: a dense grid of them over the image, and the few whose responses add up to a neuron's."""
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,17 @@ CHUNK = 64
 MOST_COMPONENTS = 4
 NONLINEAR = 4  # row, column, wavelength and orientation of a Gabor
 RIDGE = 1e-3  # times the sum of squares of a term, which is 1
+
+
+def list_wavelengths(height: int, width: int) -> tuple[int, ...]:
+    """Return the wavelengths of the Gabors, in pixels, for images of some size."""
+    n_waves = 1 + math.floor(PER_OCTAVE * math.log2(COARSEST / FINEST))
+    wanted = [round(FINEST * _step(height, width) * 2 ** (number / PER_OCTAVE)) for number in range(n_waves)]
+    return tuple(wave for wave in wanted if wave <= min(height, width) / 2)
+
+
+def _step(height: int, width: int) -> int:
+    return max(1, round(min(height, width) / PLACES_ALONG))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +69,8 @@ class GaborGrid:
                 f"Receptive fields need images of at least {SMALLEST_IMAGE} × {SMALLEST_IMAGE} pixels; got {height} × {width}. Use"
                 " larger ones."
             )
-        step = max(1, round(min(height, width) / PLACES_ALONG))
-        n_waves = 1 + math.floor(PER_OCTAVE * math.log2(COARSEST / FINEST))
-        wanted = [round(FINEST * step * 2 ** (number / PER_OCTAVE)) for number in range(n_waves)]
-        waves = tuple(wave for wave in wanted if wave <= min(height, width) / 2)
+        step = _step(height, width)
+        waves = list_wavelengths(height, width)
         banks = [SeparableGabors((height, width), wave, N_ORIENTATIONS, step, ENVELOPE) for wave in waves]
         rows, columns = sample_places(height, step), sample_places(width, step)
         maps = torch.empty(len(images), len(waves), 2, N_ORIENTATIONS, len(rows), len(columns), dtype=torch.float16)
@@ -105,6 +115,14 @@ class GaborWindow:
         terms[0], terms[1] = even, odd
         torch.hypot(even, odd, out=terms[2])
         return terms.flatten(2), tuple(even.shape[1:])
+
+    def of_images(self, images: Int[Tensor, "some"]) -> "GaborWindow":
+        """Return the window over some of the training images; its terms are orthogonal over all of them."""
+        part = copy(self)
+        first, last = int(images[0]), int(images[-1]) + 1
+        # one piece is not copied: it takes hundreds of megabytes
+        part.terms = self.terms[:, first:last] if last - first == len(images) else self.terms[:, images]
+        return part
 
     def of_gabors(self, number: Int[Tensor, "component neuron"]) -> Float[Tensor, "term image component neuron"]:
         """Return the terms of some Gabors for the training images."""

@@ -101,9 +101,10 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
     """Choose the transform under which training images are best told apart by the responses to them.
 
     Every training image is predicted by ridge regression without it: each neuron from Gabor channels around one place, or from
-    Gabor channels and pixels of the whole image, whichever predicts it better. Noise is estimated on three quarters of the images, and the others are ranked among all training images by the likelihood
-    of their averaged responses and of their single trials. The transform with the lowest mean log rank is chosen, the first
-    of equals; the order is that of `TransformName`. A gain is tried with the two best.
+    Gabor channels and pixels of the whole image, whichever predicts it better. Noise is estimated on three quarters of the
+    images, and the others are ranked among all training images by the likelihood of their averaged responses and of their
+    single trials. A gain is tried with the two best transforms. Of those whose mean log rank is within one standard error
+    (paired by image) of the lowest, the first is chosen; the order is that of `TransformName`, simple ones first.
 
     Parameters
     ----------
@@ -129,21 +130,32 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
     contest = _Contest.prepare(recording, shown)
     law, why = contest.fit_law(contest.raw)
     reasons = {"law": why} if why else {}
-    log_rank: dict[str, float] = {}
+    of_image: dict[str, Float[np.ndarray, "image"]] = {}
     chosen: str = name
     if name == "chosen":
         for each in (*POWERS, *(NEEDS_LAW if law is not None else ())):
-            log_rank[each] = contest.mean_log_rank(_make(each, law, why, None))
-        best = sorted(log_rank, key=lambda each: log_rank[each])[:2]  # the first of equals
+            of_image[each] = contest.log_ranks(_make(each, law, why, None))
+        best = sorted(of_image, key=lambda each: float(of_image[each].mean()))[:2]  # the first of equals
         for each in best:
-            with_gain = _make(_with_gain(each), law, why, contest.mean_root)
-            log_rank[_with_gain(each)] = contest.mean_log_rank(with_gain)
-        chosen = min(log_rank, key=lambda each: log_rank[each])
+            of_image[_with_gain(each)] = contest.log_ranks(_make(_with_gain(each), law, why, contest.mean_root))
+        chosen = _simplest(of_image)
     else:
         reasons["choice"] = NAMED
     if law is not None and recording.n_neurons > len(law.neuron_exponent):  # the law of every neuron
         law, why = contest.fit_law(recording.responses[contest.trials])
+    log_rank = {each: float(values.mean()) for each, values in of_image.items()}
     return TransformChoice(_make(chosen, law, why, contest.mean_root), log_rank, law, reasons)
+
+
+def _simplest(of_image: Mapping[str, Float[np.ndarray, "image"]]) -> str:
+    """Return the first transform that is no worse than the best by more than the standard error of their difference."""
+    best = min(of_image, key=lambda name: float(of_image[name].mean()))
+    for name in get_args(TransformName):
+        if name in of_image:
+            worse = of_image[name] - of_image[best]
+            if worse.mean() <= worse.std(ddof=1) / math.sqrt(len(worse)):
+                return str(name)
+    return best
 
 
 def _with_gain(name: str) -> str:
@@ -207,8 +219,11 @@ class _Contest:
         except DataError as error:
             return None, str(error)
 
-    def mean_log_rank(self, transform: ResponseTransform) -> float:
-        """Return the mean log rank of the images, by the number of noise components that is best for this transform."""
+    def log_ranks(self, transform: ResponseTransform) -> Float[np.ndarray, "image"]:
+        """Return the log rank of every image, by the number of noise components that is best for this transform.
+
+        It is the mean of that of the averaged response and that of the single trials.
+        """
         values = _standardise(transform.apply(self.raw, self.gain))
         averaged = torch.from_numpy(self._average(values))
         predicted = self._predict(averaged, self.place)
@@ -217,16 +232,20 @@ class _Contest:
             single = _evenly(np.flatnonzero(self.n_presentations == 1), MOST_SINGLE_TRIALS)
             queries.append(torch.from_numpy(values[single]))
             target.append(torch.from_numpy(self.index[single]))
-        log_rank = torch.zeros(len(COMPONENT_COUNTS), len(queries))
+        total, count = torch.zeros(len(COMPONENT_COUNTS), len(queries), len(averaged)), torch.zeros(len(queries), len(averaged))
         for fold in range(N_FOLDS):
             components = decompose_residuals((averaged - predicted)[torch.arange(len(averaged)) % N_FOLDS != fold])
             for row, n_components in enumerate(COMPONENT_COUNTS):
                 noise = components.noise(n_components, SHRINKAGE if n_components else 0.0)
                 for column, (some, shown) in enumerate(zip(queries, target, strict=True)):
-                    kept = shown % N_FOLDS == fold
-                    scores = noise.log_likelihood(some[kept], predicted)
-                    log_rank[row, column] += _log_ranks(scores, shown[kept]).sum() / len(some)
-        return float(log_rank.mean(dim=1).min())
+                    kept = shown[shown % N_FOLDS == fold]
+                    found = _log_ranks(noise.log_likelihood(some[shown % N_FOLDS == fold], predicted), kept)
+                    total[row, column].index_add_(0, kept, found)
+        for column, shown in enumerate(target):
+            count[column] = torch.bincount(shown, minlength=len(averaged))
+        # an image without single trials counts by its averaged response alone
+        of_image = torch.where(count > 0, total / count.clamp_min(1), torch.nan).nanmean(dim=1)
+        return np.asarray(of_image[of_image.mean(dim=1).argmin()].double().numpy())
 
     def _average(self, values: Responses) -> StimulusResponses:
         weight = self.n_presentations.astype(np.float32)

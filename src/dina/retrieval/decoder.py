@@ -1,11 +1,11 @@
 """The contract of decoders, fit on training pairs and score queries against a gallery; and how validation chooses a model."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.retrieval.ranks import target_ranks
@@ -55,6 +55,7 @@ class Candidate(Generic[Model]):
     model: Model
     setting: Setting
     scores: Scores  # of the validation images for the validation responses; image i belongs to response i
+    log_ranks: Float[np.ndarray, "left_out"] = field(default_factory=lambda: np.empty(0))  # of training images, each left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class Choice(Generic[Model]):
 
 
 def choose_by_rank(candidates: Iterable[Candidate[Model]]) -> Choice[Model]:
-    """Choose the candidate with the lowest mean log rank; the first of equals.
+    """Choose the candidate with the lowest mean log rank over validation and left-out training images; the first of equals.
 
     Candidates are judged one by one, so that a generator holds two of them in memory at most.
 
@@ -77,8 +78,14 @@ def choose_by_rank(candidates: Iterable[Candidate[Model]]) -> Choice[Model]:
     >>> choose_by_rank([Candidate("a", {"penalty": 1.0}, wrong), Candidate("b", {"penalty": 3.0}, right)]).setting
     {'penalty': 3.0}
     """
-    judged = (Choice(each.model, each.setting, mean_log_rank(each.scores)) for each in candidates)
+    judged = (Choice(each.model, each.setting, _loss(each)) for each in candidates)
     return min(judged, key=lambda choice: choice.loss)
+
+
+def _loss(candidate: Candidate[Any]) -> float:
+    n_validation, n_left_out = len(candidate.scores), len(candidate.log_ranks)
+    total = n_validation * mean_log_rank(candidate.scores) + float(candidate.log_ranks.sum())
+    return total / (n_validation + n_left_out)
 
 
 def mean_log_rank(scores: Scores, target: Int[np.ndarray, "query"] | None = None) -> float:

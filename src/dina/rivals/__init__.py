@@ -10,6 +10,7 @@ from dina.retrieval.decoder import Decoder, Reads
 from dina.rivals.canonical_correlation import CanonicalCorrelation
 from dina.rivals.cebra import Cebra
 from dina.rivals.encoding_identification import EncodingIdentification
+from dina.rivals.encoding_spaces import EncodingSpaces
 from dina.rivals.generic_decoding import GenericDecoding
 from dina.rivals.kay2008 import Kay2008
 from dina.rivals.partial_least_squares import PartialLeastSquares
@@ -61,6 +62,7 @@ RIVALS: dict[str, Rival] = {
     "encoding_opponent": Rival(
         "encoding, opponent colours", lambda seed, truth: EncodingIdentification("encoding_opponent", front_end="opponent")
     ),
+    "encoding_spaces": Rival("encoding, whole image", lambda seed, truth: EncodingSpaces()),
     "encoding_network": Rival(
         "encoding, trained network",
         lambda seed, truth: EncodingIdentification("encoding_network", front_end="network", seed=seed),

@@ -14,7 +14,8 @@ from dina.models.encoding import EncodingModel, Windows
 from dina.models.global_ridge import GlobalWeights
 from dina.models.local_ridge import LocalWeights
 from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals, repeat_differences
-from dina.retrieval.decoder import Candidate, Setting
+from dina.retrieval.decoder import Candidate
+from dina.retrieval.noise_choice import Predictions, judge_noises
 from dina.rivals.front_ends import FRONT_ENDS, FrontEnd
 from dina.rivals.validated_decoder import ValidatedDecoder
 from dina.shapes import ContrastImages, Scores
@@ -25,12 +26,6 @@ WIDTHS = (0.5, 0.75, 1.1, 1.7, 2.5)
 FIELD_ORDER = 2
 
 NoiseKind = Literal["shared", "independent", "shrinkage"]
-
-# Numbers of shared components.
-COMPONENT_COUNTS = (0, 32, 64, 128, 256)
-
-# Shrinkages of the correlations that they make.
-SHRINKAGES = (0.1, 0.5)
 
 # Shrinkages of a whole covariance towards its diagonal.
 WHOLE_SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.95)
@@ -44,8 +39,9 @@ _Model = EncodingModel[LocalWeights] | EncodingModel[GlobalWeights]
 class EncodingIdentification(ValidatedDecoder):
     r"""Predict every neuron's response to each candidate, and score candidates by the Gaussian log likelihood.
 
-    Features of the image drive each neuron through ridge weights. Twenty settings of the noise covariance are tried on the
-    validation images, from two sources: differences between repeats, and residuals of left-out training images.
+    Features of the image drive each neuron through ridge weights. Some twenty settings of the noise covariance are tried, from
+    each of two sources: differences between repeats, and residuals of left-out training images. Validation images choose and,
+    where training images are predicted without having taken part, these too.
 
     Parameters
     ----------
@@ -99,15 +95,24 @@ class EncodingIdentification(ValidatedDecoder):
             model: _Model = EncodingModel.fit(maps, responses, windows)
         else:
             model = EncodingModel.fit_everywhere(maps, responses)
-        residuals = {"left_out_images": responses - model.weights.predicted}
-        differences = repeat_differences(train)
-        if differences is not None:
-            residuals["repeats"] = differences
         measured, expected = torch.from_numpy(validation.averaged()), _expect(model, front_end, validation.images)
+        predictions = Predictions(responses, model.weights.predicted, measured, expected)
         n_presentations = float(train.total_presentations().mean())
-        for noise, chosen in noise_candidates(self.noise, residuals):
-            inverted = _Inverted(front_end, replace(model, noise=noise), n_presentations)
-            yield Candidate(inverted, {**setting, **chosen}, noise.log_likelihood(measured, expected).numpy())
+        for judged in self._noises(predictions, repeat_differences(train)):
+            inverted = _Inverted(front_end, replace(model, noise=judged.model), n_presentations)
+            yield Candidate(inverted, {**setting, **judged.setting}, judged.scores, judged.log_ranks)
+
+    def _noises(self, predictions: Predictions, differences: Tensor | None) -> Iterator[Candidate[LowRankNoise]]:
+        """Yield noise models from residuals of left-out images and, where there are any, from differences between repeats."""
+        sources = {"left_out_images": None} if differences is None else {"left_out_images": None, "repeats": differences}
+        for source, rows in sources.items():
+            if self.noise == "shared":
+                # a network has seen the responses to all training images: none is left out
+                judged = judge_noises(predictions, residuals=rows, is_left_out=self.front_end != "network")
+            else:
+                judged = judge_by_validation(self.noise, predictions, predictions.residuals if rows is None else rows)
+            for each in judged:
+                yield replace(each, setting={"noise_from": source, **each.setting})
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,29 +135,23 @@ def _expect(model: _Model, front_end: FrontEnd, images: ContrastImages) -> Tenso
     return torch.cat([model.weights.predict(maps) for maps in front_end.encode(images)])
 
 
-def noise_candidates(
-    kind: NoiseKind, residuals: dict[str, Float[Tensor, "row neuron"]]
-) -> Iterator[tuple[LowRankNoise, Setting]]:
-    """Yield ten noise models for each source of residuals, and the settings that made them.
+def judge_by_validation(
+    kind: NoiseKind, predictions: Predictions, residuals: Float[Tensor, "row neuron"]
+) -> Iterator[Candidate[LowRankNoise]]:
+    """Yield ten noise models, with the settings that made them, and the scores of validation images.
 
-    "shared": some components in common, the rest of each neuron's variance private. "independent": nothing in common.
-    "shrinkage": the full sample covariance with shrunken correlations. Its rank is at most the number of residuals, and the matrix
-    is never formed explicitly.
+    "independent": nothing in common. "shrinkage": the full sample covariance with shrunken correlations. Its rank is at most the
+    number of residuals, and the matrix is never formed.
 
     References
     ----------
     Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4. They compute the
     shrinkage and shrink towards equal variances; here validation chooses it and variances are kept.
     """
-    for source, rows in residuals.items():
-        components = decompose_residuals(rows) if kind != "independent" else ResidualComponents.none(rows)
-        counts, shrinkages = {
-            "shared": (COMPONENT_COUNTS, SHRINKAGES),
-            "shrinkage": ((len(components.strength),), WHOLE_SHRINKAGES),
-            "independent": ((0,), EQUALISATIONS),
-        }[kind]
-        for noise, setting in components.noises(counts, shrinkages):
-            if kind == "independent":
-                equal = noise.private.lerp(noise.private.mean(), float(setting["noise_shrinkage"]))
-                noise = LowRankNoise(equal, noise.loadings)
-            yield noise, {"noise_from": source, **setting}
+    components = decompose_residuals(residuals) if kind == "shrinkage" else ResidualComponents.none(residuals)
+    shrinkages = WHOLE_SHRINKAGES if kind == "shrinkage" else EQUALISATIONS
+    for noise, setting in components.noises((len(components.strength),), shrinkages):
+        if kind == "independent":
+            noise = LowRankNoise(noise.private.lerp(noise.private.mean(), float(setting["noise_shrinkage"])), noise.loadings)
+        scores = noise.log_likelihood(predictions.other_responses, predictions.other_expected)
+        yield Candidate(noise, setting, scores.numpy())

@@ -13,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
 from dina.artifacts import write_json
+from dina.models.towers.image.efficientnet import encoder_identity
 from dina.study.run_directory import LOG, TIMINGS
 from dina.version import __version__
 
@@ -25,6 +26,8 @@ def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
     """Return versions, machine, device and threads: where these, settings and data agree, results agree to the byte."""
     described: dict[str, str | int] = {"dina": __version__, "python": platform.python_version()}
     described |= {package: version(package) for package in PACKAGES}
+    encoder = encoder_identity()
+    described["trained_network"] = f"{encoder.name} {encoder.version}" if encoder.version else "not installed"
     described |= {"system": platform.system(), "machine": platform.machine(), "device": device, "n_threads": n_threads}
     if device == "cuda":
         described["device_name"] = torch.cuda.get_device_name()

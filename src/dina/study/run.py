@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,7 +240,7 @@ def _summarise(
         "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
-        "warnings": _warnings(split, quality, judged),
+        "warnings": [*_warnings(split, quality, judged), *_absent(fitted)],
     }
 
 
@@ -261,6 +261,12 @@ def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[st
             else "No decoder beats chance: responses to one image may not repeat, or there are too few images to tell."
         )
     return warnings
+
+
+def _absent(fitted: Mapping[str, Any]) -> list[str]:
+    """Say which feature spaces dina did without."""
+    reason = fitted.get("absent_spaces")
+    return [f"dina did without a feature space. {reason}"] if reason else []
 
 
 def _note_animal(path: Path, recording: Recording) -> None:

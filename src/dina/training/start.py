@@ -12,20 +12,23 @@ from torch import Tensor
 from dina.data.pairs import Pairs
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
 from dina.models.local_ridge import LocalWeights, learn_prior
-from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
+from dina.models.noise import LowRankNoise, decompose_residuals
+from dina.models.spaces import FeatureSpace, SparseWeights
+from dina.models.stacking import stack_predictions
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
+from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
-from dina.models.towers.neural.projective_fields import ProjectiveFields
-from dina.retrieval.decoder import Candidate, choose_by_rank
+from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
+from dina.retrieval.decoder import choose_by_rank
+from dina.retrieval.noise_choice import Predictions, judge_noises
 from dina.shapes import ContrastImages
 from dina.training.aligned_towers import IMAGES_AT_ONCE
 from dina.training.batches import RecordingPairs
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
+N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
-COMPONENT_COUNTS = (32, 128, 512)
-SHRINKAGES = (0.3, 0.6)
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
 # What validation chose, by name.
@@ -53,8 +56,9 @@ def start_at_encoding_models(
     receptive-field window (of ``widths``, in places of the map); ridge weights of every neuron, first with a flat prior and
     then with the prior learnt from all neurons; the noise that predictions of left-out images leave unexplained. A third
     model lets each neuron's mean response, the expected maps and the gain of predictions follow the contrast of the image,
-    which takes many images to learn. Validation images then choose among these three models, each with three numbers of noise
-    components and two shrinkages.
+    which takes many images to learn. Training images, each left out, and validation images then choose among these three models,
+    each with noise of several sizes and shrinkages. Last, the feature spaces of a `FeatureStack` are fitted to a single recording
+    and stacked with the local channels, and kept if images are found better with them.
 
     Recordings share the statistics of the maps over all training images, the width (the median of those that single
     recordings would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else
@@ -99,11 +103,15 @@ def start_at_encoding_models(
     winners = _choose_together(image_tower, neural_towers, recordings, candidates, expected)
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
         winner.install(tower, recording.train)
+    spaces: Chosen = {}
+    if len(recordings) == 1 and isinstance(image_tower, FeatureStack) and len(image_tower.spaces):
+        shift_by_contrast(maps, knots, expected)  # the standardised maps again
+        spaces = _stack_spaces(image_tower, neural_towers[0], recordings[0], winners[0], maps)
     follows = "no" if winners[0].candidate.is_contrast_free else "yes"
     if len(winners) > 1:
         return prior, {"window_width": width, "follows_contrast": follows}
     of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior}
-    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows}
+    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows, **spaces}
 
 
 @torch.no_grad()
@@ -128,7 +136,7 @@ def start_new_recording(
         candidates.append(_steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
     if not is_free:
         candidates.append(_contrast_candidate(maps, responses, knots, windows, prior.weights))
-    choices = [_choose_noise(image_tower, neural_tower, candidate, validation) for candidate in candidates]
+    choices = [_choose_noise(image_tower, neural_tower, candidate, train, validation) for candidate in candidates]
     best = min(choices, key=lambda each: each.loss)  # the first of equals
     best.install(neural_tower, train)
     steady = best.candidate.at_knot.std(0, correction=0).max() == 0
@@ -154,7 +162,6 @@ class _Candidate:
     predicted: Float[Tensor, "stimulus neuron"]  # responses to the training images, each predicted from the others
     prior: str  # FLAT or "learnt"
     is_contrast_free: bool  # neither mean responses nor maps follow the contrast of the image
-    residuals: ResidualComponents  # responses minus predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,15 +170,12 @@ class _Choice:
 
     candidate: _Candidate
     noise: LowRankNoise
-    loss: float  # mean log rank of the validation images
+    loss: float  # mean log rank, see `dina.retrieval.noise_choice`
     noise_settings: Chosen
 
     def install(self, neural_tower: ProjectiveFields, train: Pairs) -> None:
         _install_weights(neural_tower, self.candidate.weights, self.candidate.at_knot)
-        neural_tower.private.copy_(self.noise.private)
-        neural_tower.loadings.zero_()
-        neural_tower.loadings[:, : self.noise.loadings.shape[1]] = self.noise.loadings
-        neural_tower.keep_typical(choose_typical(self.candidate.predicted), float(train.total_presentations().mean()))
+        _install_noise(neural_tower, self.noise, self.candidate.predicted, train)
 
 
 def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
@@ -236,7 +240,7 @@ def _choose_together(
         best[is_followed] = []
         for tower, recording, models in zip(neural_towers, recordings, candidates, strict=True):
             of_kind = (each for each in models if each.is_contrast_free != is_followed)
-            choices = (_choose_noise(image_tower, tower, each, recording.validation) for each in of_kind)
+            choices = (_choose_noise(image_tower, tower, each, recording.train, recording.validation) for each in of_kind)
             best[is_followed].append(min(choices, key=lambda each: each.loss))
     is_followed = sum(each.loss for each in best[True]) < sum(each.loss for each in best[False])
     follow(is_followed)
@@ -258,8 +262,7 @@ def _steady_candidate(
 ) -> _Candidate:
     """Make the model whose mean responses do not follow contrast."""
     same, ones = weights.intercept.expand(n_knots, -1), torch.ones(n_knots, device=responses.device)
-    residuals = decompose_residuals(responses - weights.predicted)
-    return _Candidate(weights, same, ones, weights.predicted, prior, is_contrast_free, residuals)
+    return _Candidate(weights, same, ones, weights.predicted, prior, is_contrast_free)
 
 
 def _contrast_candidate(
@@ -276,26 +279,97 @@ def _contrast_candidate(
     gain = torch.ones(knots.shape[1], device=maps.device)
     components = decompose_residuals(deviation - weights.predicted)
     for _ in range(N_CALIBRATIONS):
-        gain = calibrate_by_contrast(deviation, weights.predicted, components.noise(512, 0.5), knots)
+        gain = calibrate_by_contrast(deviation, weights.predicted, components.noise(N_CALIBRATED_BY, 0.5), knots)
         components = decompose_residuals(deviation - (knots @ gain)[:, None] * weights.predicted)
     predicted = knots @ at_knot + (knots @ gain)[:, None] * weights.predicted
-    return _Candidate(weights, at_knot + weights.intercept, gain, predicted, "learnt", False, components)
+    return _Candidate(weights, at_knot + weights.intercept, gain, predicted, "learnt", False)
 
 
-def _choose_noise(image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, validation: Pairs) -> _Choice:
-    """Choose size and shrinkage of the noise model by validation, with the candidate's weights in the neural tower.
+def _choose_noise(
+    image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, train: Pairs, validation: Pairs
+) -> _Choice:
+    """Choose size and shrinkage of the noise model, with the candidate's weights in the neural tower.
 
     The image tower must already follow contrast, or not, as the candidate does.
     """
     _install_weights(neural_tower, candidate.weights, candidate.at_knot)
+    noise, loss, setting = _judge(image_tower, neural_tower, candidate.predicted, train, validation)
+    return _Choice(candidate, noise, loss, setting)
+
+
+def _judge(
+    image_tower: GaborEnergy, neural_tower: ProjectiveFields, predicted: Tensor, train: Pairs, validation: Pairs
+) -> tuple[LowRankNoise, float, Chosen]:
+    """Return the best noise model for the towers as they are, its mean log rank, and its settings."""
     images = torch.from_numpy(validation.images).to(neural_tower.weights.device)
     evoked = torch.cat([neural_tower.predict(image_tower(chunk)) for chunk in torch.split(images, IMAGES_AT_ONCE)])
-    responses = torch.from_numpy(validation.averaged()).to(evoked.device)
-    noises = candidate.residuals.noises(COMPONENT_COUNTS, SHRINKAGES, most=neural_tower.loadings.shape[1])
-    best = choose_by_rank(
-        Candidate(noise, setting, noise.log_likelihood(responses, evoked).cpu().numpy()) for noise, setting in noises
-    )
-    return _Choice(candidate, best.model, best.loss, best.setting)
+    known, others = (torch.from_numpy(pairs.averaged()).to(evoked.device) for pairs in (train, validation))
+    predictions = Predictions(known, predicted, others, evoked)
+    best = choose_by_rank(judge_noises(predictions, most=neural_tower.loadings.shape[1]))
+    return best.model, best.loss, best.setting
+
+
+def _stack_spaces(
+    image_tower: FeatureStack, neural_tower: ProjectiveFields, recording: RecordingPairs, local: _Choice, maps: Tensor
+) -> Chosen:
+    """Fit the feature spaces beside the local channels, stack them, and leave the towers with whatever finds images better.
+
+    ``maps`` are the standardised local channels of the training images. The towers must already hold ``local``.
+    """
+    train, validation = recording.train, recording.validation
+    images = torch.from_numpy(train.images).to(maps.device)
+    responses = torch.from_numpy(train.averaged()).to(maps.device)
+    mean = responses.mean(0)
+    spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
+    fits = [space.fit(images, maps, responses) for space in spaces]
+    predicted = torch.stack([local.candidate.predicted - mean, *(fit.predicted for fit in fits)])
+    shares = stack_predictions(predicted, responses - mean)
+    together = mean + torch.einsum("ksn,nk->sn", predicted, shares)
+    helps = [bool(share.any()) for share in shares.T[1:]]
+    image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
+    used = [(fit.weights, share) for fit, share, is_used in zip(fits, shares.T[1:], helps, strict=True) if is_used]
+    if used:
+        image_tower.remember(
+            images, torch.cat([fit.features for fit, is_used in zip(fits, helps, strict=True) if is_used], dim=1)
+        )
+    neural_tower.read_beside(_join(used, image_tower.position))
+    kept = neural_tower.weights.clone()
+    candidate = local.candidate
+    at_knot = mean + shares[:, 0] * (candidate.at_knot - mean)
+    scaled = replace(candidate.weights, weights=candidate.weights.weights * shares[:, 0, None, None])
+    _install_weights(neural_tower, scaled, at_knot)
+    noise, loss, setting = _judge(image_tower, neural_tower, together, train, validation)
+    if loss >= local.loss:
+        image_tower.take([])
+        neural_tower.read_beside(WeightsBeside(neural_tower.n_neurons))
+        neural_tower.weights.copy_(kept)
+        return {"feature_spaces": "local"}
+    _install_noise(neural_tower, noise, together, train)
+    names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
+    used_shares = shares[:, [True, *helps]].mean(0).tolist()
+    return {**setting, "feature_spaces": ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))}
+
+
+def _join(parts: Sequence[tuple[Tensor | SparseWeights, Tensor]], position: Tensor) -> WeightsBeside:
+    """Put the weights on all spaces side by side, each times its share in every neuron; the dense ones come first."""
+    n_neurons = len(parts[0][1]) if parts else 0
+    beside = WeightsBeside(n_neurons)
+    beside.position = position
+    dense = [weights * share[:, None] for weights, share in parts if isinstance(weights, Tensor)]
+    if dense:
+        beside.dense = torch.cat(dense, dim=1)
+    for weights, share in parts:
+        if isinstance(weights, SparseWeights):  # one space at most
+            beside.neuron, beside.feature = weights.neuron, weights.feature
+            beside.value = weights.value * share[weights.neuron]
+    return beside
+
+
+def _install_noise(tower: ProjectiveFields, noise: LowRankNoise, predicted: Tensor, train: Pairs) -> None:
+    tower.private.copy_(noise.private)
+    tower.loadings.zero_()
+    tower.loadings[:, : noise.loadings.shape[1]] = noise.loadings
+    tower.keep_typical(choose_typical(predicted), float(train.total_presentations().mean()))
 
 
 def _install_weights(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:

@@ -27,7 +27,6 @@ from dina.statistics.intervals import prediction_range
 from dina.statistics.repeats import shuffle_repeats
 from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
-from dina.training.start import COMPONENT_COUNTS, SHRINKAGES
 
 # Trials on which the noise model was trained, and trials on which it was tested.
 Condition = tuple[str, str]
@@ -43,6 +42,7 @@ DIFFERENCES: dict[str, tuple[Condition, Condition, str]] = {
     "unexpected_removal": (("intact", "shuffled"), ("intact", "intact"), "different shuffles of tested trials"),
 }
 
+COMPONENT_COUNTS, SHRINKAGES = (32, 128, 512), (0.3, 0.6)  # few, so that what differs is the trials and not the choice
 MOST_TRIALS = 3000  # single trials that a noise model is fitted to, at most: the cost grows with their cube
 
 

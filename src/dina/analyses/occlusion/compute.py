@@ -15,7 +15,7 @@ from torch import Tensor
 from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
-from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, Sweep, occlude_image_by_image, place_windows
+from dina.analyses.occlusion.occlusion_windows import GaborOcclusion, OccludedImages, Sweep, occlude_image_by_image, place_windows
 from dina.analyses.separable_fields import SeparableFields
 from dina.analyses.untrained import NOT_LEARNT, draw_untrained, is_image_map_learnt
 from dina.analyses.untrained import NULL as UNTRAINED
@@ -38,6 +38,7 @@ from dina.statistics.sparseness import (
     resample_participation,
 )
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.comparison import LikelihoodComparison
 from dina.training.presets.scratch import reliability_weights
 
 N_FOR_EXPECTED_LOSS = 24
@@ -82,10 +83,7 @@ def measure_losses(
     images = torch.from_numpy(task.gallery.images[chosen]).to(towers.device)
     neural = torch.from_numpy(towers.encode_responses(task.queries.responses[chosen])).to(towers.device)
     presentations = torch.from_numpy(np.asarray(task.queries.n_presentations[chosen], dtype=np.float32)).to(towers.device)
-    if GaborOcclusion.applies(towers):
-        found = GaborOcclusion(towers, images, neural).occlude(sweep)
-    else:
-        found = occlude_image_by_image(towers, images, neural, presentations, sweep)
+    found = _occlude(towers, images, neural, presentations, sweep)
     gallery = towers.encode_images(task.gallery.images)
     norm = np.square(gallery[chosen, :n_channels] - mean_map[:n_channels], dtype=np.float64).sum(axis=(1, 2, 3))[:, None, None]
     with torch.inference_mode():  # the comparison alone: what is subtracted for each response changes no loss and no rank
@@ -108,7 +106,7 @@ def cover_windows(decoded: Decoded, sweep: Sweep) -> _Coverage:
     """
     towers = decoded.towers
     neural = towers.neural_tower
-    if not GaborOcclusion.applies(towers) or not isinstance(neural, ProjectiveFields):
+    if not isinstance(towers.comparison, LikelihoodComparison) or not isinstance(neural, ProjectiveFields):
         places, words = estimate_coverage(decoded)
         return _Coverage(_under_windows(places, sweep, decoded.train.images.shape[2:]), words, "arbitrary")
     chosen = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)[:N_FOR_EXPECTED_LOSS]
@@ -117,9 +115,15 @@ def cover_windows(decoded: Decoded, sweep: Sweep) -> _Coverage:
         maps = towers.image_tower(images)
         evidence = neural(neural.predict(maps))  # of the expected response: the loss is then the expected loss
         whole = towers.comparison(evidence, maps, images.new_ones(len(images))).diagonal()
-    found = GaborOcclusion(towers, images, evidence).occlude(sweep)
+    found = _occlude(towers, images, evidence, images.new_ones(len(images)), sweep)
     loss = whole.double().cpu().numpy()[:, None, None] - found.score
     return _Coverage(loss.mean(axis=0).clip(0), "loss that the receptive fields predict, mean over training images", "nats")
+
+
+def _occlude(towers: AlignedTowers, images: Tensor, neural_maps: Tensor, n_presentations: Tensor, sweep: Sweep) -> OccludedImages:
+    if GaborOcclusion.applies(towers):
+        return GaborOcclusion(towers, images, neural_maps).occlude(sweep)
+    return occlude_image_by_image(towers, images, neural_maps, n_presentations, sweep)
 
 
 def _mean_training_map(decoded: Decoded, towers: AlignedTowers, n_images: int = 200) -> Float32[np.ndarray, "..."]:
@@ -362,7 +366,7 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
     sweeps = [Sweep(name, factor * deviation, "mean", *centres) for name, factor in SIZES.items()]
     sweeps.append(Sweep("blur", deviation, "blur", *centres))
     no_null = {} if is_image_map_learnt(towers) else {"participation_map": NOT_LEARNT}
-    if GaborOcclusion.applies(towers):
+    if isinstance(towers.image_tower, GaborEnergy):
         sweeps.append(Sweep("contrast", deviation, "mean", *centres, is_contrast_held=False))
         no_null["participation_score"] = NO_LOSS
     mean_map = _mean_training_map(decoded, towers)

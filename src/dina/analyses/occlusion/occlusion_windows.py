@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.separable_fields import SeparableFields
+from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_bank import SeparableGabors
 from dina.models.towers.image.gabor_energy import SEMI_SATURATION, GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -101,21 +102,28 @@ def occlude_image_by_image(
     n_presentations: Float[Tensor, "image"],
     sweep: Sweep,
 ) -> OccludedImages:
-    """Sweep a window over each image and encode every occluded image anew; this works for any towers, and holds no contrast.
+    """Sweep a window over each image and encode every occluded image anew; this works for any towers.
+
+    Only Gabor towers can hold the gain by contrast.
 
     The towers are in evaluation mode; each response, as a neural map, belongs to one image. Only channels of structure count in
     distances.
     """
-    n_channels = len(channel_names(towers.image_tower))
+    tower = towers.image_tower
+    n_channels = len(channel_names(tower))
     height, width = images.shape[2:]
     windows = np.stack([np.outer(sweep.weights(r, height), sweep.weights(c, width)) for r in sweep.rows for c in sweep.columns])
     chunks = torch.split(torch.from_numpy(windows.astype(np.float32)).to(images.device)[:, None], WINDOWS_AT_ONCE)
     distance, score = [], []
     for number, difference in enumerate(sweep.difference(images)):
         one = slice(number, number + 1)
-        whole = towers.image_tower(images[one])
+        whole = tower(images[one])
         for chunk in chunks:
-            maps = towers.image_tower(images[one] + chunk * difference)
+            occluded = images[one] + chunk * difference
+            if sweep.is_contrast_held and isinstance(tower, GaborEnergy):
+                maps = tower.at_contrast_of(occluded, images[one].expand_as(occluded))
+            else:
+                maps = tower(occluded)
             distance.append((maps - whole)[:, :n_channels].square().sum(dim=(1, 2, 3)))
             score.append(towers.comparison(neural_maps[one], maps, n_presentations[one])[0])
     shape = (len(images), len(sweep.rows), len(sweep.columns))
@@ -177,8 +185,10 @@ class GaborOcclusion:
     @staticmethod
     def applies(towers: AlignedTowers) -> bool:
         """Tell whether these towers are of the kind for which this is exact."""
-        is_gabor = isinstance(towers.image_tower, GaborEnergy) and isinstance(towers.neural_tower, ProjectiveFields)
-        return is_gabor and isinstance(towers.comparison, LikelihoodComparison)
+        image, neural = towers.image_tower, towers.neural_tower
+        has_places = not (isinstance(image, FeatureStack) and image.taken())  # occlusion changes other features everywhere
+        is_gabor = isinstance(image, GaborEnergy) and isinstance(neural, ProjectiveFields)
+        return has_places and is_gabor and isinstance(towers.comparison, LikelihoodComparison)
 
     @torch.inference_mode()
     def occlude(self, sweep: Sweep) -> OccludedImages:

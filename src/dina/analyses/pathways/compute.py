@@ -27,6 +27,8 @@ from dina.analyses.pathways.maskable_parts import (
 )
 from dina.checks import DataError
 from dina.data.pairs import make_task
+from dina.models.spaces.pursued_gabors import PursuedGabors
+from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
@@ -117,7 +119,8 @@ def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list
     given = (decoded.towers, make_task(decoded.test, "averaged"), reader, n_compared)
     if isinstance(tower, GaborEnergy):
         channels = MapChannels(*given, np.zeros(tower.map_shape, dtype=np.float32))
-        return [_Family(name, channels, groups, True) for name, groups in _gabor_groups(tower).items()]
+        # random groups are drawn among channels with places: none is as large as a space
+        return [_Family(name, channels, groups, name != "space") for name, groups in _gabor_groups(tower).items()]
     channels = MapChannels(*given, reader.mean_map)
     single = {f"channel_{number + 1}": row for number, row in enumerate(np.eye(channels.n_parts, dtype=bool))}
     families = [_Family("channel", channels, single, channels.n_parts > 1)]
@@ -134,7 +137,7 @@ def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list
 
 def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
     """Return the groups of channels by pathway, scale, orientation and kind; contrast belongs to the global pathway."""
-    knots = [False] * (tower.map_shape[0] - len(tower.channels))
+    rest = [False] * (tower.map_shape[0] - len(tower.channels))
     names: dict[str, list[str]] = {"pathway": [], "scale": [], "orientation": [], "kind": []}
     for channel in tower.channels:
         is_pooled = channel.kind == "pooled"
@@ -144,12 +147,19 @@ def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
         names["scale"].append("pooled" if is_pooled else f"scale_{channel.wavelength_px}px")
         names["orientation"].append("" if is_pooled else f"orientation_{channel.orientation_deg:g}deg")
         names["kind"].append("" if is_pooled else f"kind_{kind}{plane}")
-    groups = {
-        family: {name: np.array([other == name for other in listed] + knots) for name in dict.fromkeys(listed) if name}
+    groups: dict[str, dict[str, np.ndarray]] = {
+        family: {name: np.array([other == name for other in listed] + rest) for name in dict.fromkeys(listed) if name}
         for family, listed in names.items()
     }
-    groups["pathway"]["global"][len(tower.channels) :] = True
-    return {family: dict(found) for family, found in groups.items()}
+    further = tower.channels_beside() if isinstance(tower, FeatureStack) else []
+    n_placed = tower.map_shape[0] - len(further)
+    groups["pathway"]["global"][len(tower.channels) : n_placed] = True
+    if further:
+        for place, (_, pathway) in enumerate(further, n_placed):
+            groups["pathway"][pathway][place] = True
+        spaces = ["local"] * n_placed + [space for space, _ in further]
+        groups["space"] = {f"space_{name}": np.array([other == name for other in spaces]) for name in dict.fromkeys(spaces)}
+    return dict(groups)
 
 
 def analyse_pathway_refits(decoded: Decoded) -> PlainResult:
@@ -220,10 +230,22 @@ class _WithoutPathways(ImageTower):
         return maps
 
 
-class _GaborsWithoutPathways(GaborEnergy):
-    """A Gabor tower in which the channels of some pathways are 0 from the start, so that no weight is fitted to them."""
+class _StackWithoutPathways(FeatureStack):
+    """A stack in which the channels of some pathways are 0 from the start, so that no weight is fitted to them.
+
+    Spaces of the whole image belong to the global pathway, and Gabors of an absent pathway are not pursued.
+    """
 
     absent: tuple[str, ...] = ()
+
+    def leave_out(self, absent: tuple[str, ...]) -> None:
+        self.absent = absent
+        for name, space in list(self.spaces.items()):
+            if isinstance(space, PursuedGabors):
+                space.pathways = tuple(each for each in self.pathways if each not in absent)
+            elif "global" in absent:
+                del self.spaces[name]
+        self.space_gain = torch.nn.Parameter(torch.ones(len(self.spaces)))
 
     def raw_maps(self, images: Tensor) -> Tensor:
         keep = torch.tensor([channel.pathway not in self.absent for channel in self.channels], device=images.device)
@@ -242,8 +264,9 @@ def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTo
     image: ImageTower = _WithoutPathways(whole, absent)
     if isinstance(whole, GaborEnergy) and isinstance(settings, DefaultSettings):
         numbers = (settings.stride, settings.n_orientations, settings.n_contrasts)
-        image = _GaborsWithoutPathways(whole.image_shape, *numbers, has_phases=settings.has_phases)
-        image.absent = absent
+        stack = _StackWithoutPathways(settings.spaces, whole.image_shape, *numbers, has_phases=settings.has_phases)
+        stack.leave_out(absent)
+        image = stack
     towers: AlignedTowers = AlignedTowers(image, built.neural_tower, built.comparison)
     PRESETS[decoded.preset].start([towers], settings, [pairs])
     fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device)

@@ -5,7 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.models.spaces import SPACES
+from dina.models.towers.image.efficientnet import encoder_identity
+from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
@@ -15,7 +17,7 @@ from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.start import Chosen, NeuronPrior, start_at_encoding_models, start_new_recording
 from dina.training.state import OptimiserSettings
 
-Towers = AlignedTowers[GaborEnergy, ProjectiveFields]
+Towers = AlignedTowers[FeatureStack, ProjectiveFields]
 
 
 class DefaultSettings(PresetSettings):
@@ -33,6 +35,8 @@ class DefaultSettings(PresetSettings):
         Whether rectified phases (simple cells) are among the channels.
     order
         Order of the local patterns that make up a field.
+    spaces
+        Feature spaces beside the local channels, names in `dina.models.spaces.SPACES`; those that do not help are dropped.
     widths
         Widths of the field window to choose from by leave-one-out over training images, in places of the map.
     n_noise_components
@@ -48,6 +52,7 @@ class DefaultSettings(PresetSettings):
     n_contrasts: int = Field(8, ge=2)
     has_phases: bool = True
     order: int = Field(2, ge=0, le=4)
+    spaces: tuple[str, ...] = tuple(SPACES)
     widths: tuple[float, ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
     n_noise_components: int = Field(512, ge=1)
     dropout: float = Field(0.25, ge=0, lt=1)
@@ -60,8 +65,8 @@ class DefaultSettings(PresetSettings):
     )
 
 
-class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
-    """The likelihood of an encoding model compares Gabor channels with the projective fields of the neurons."""
+class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
+    """The likelihood of an encoding model compares the features of images with the projective fields of the neurons."""
 
     settings_type = DefaultSettings
     has_closed_form_start: ClassVar[bool] = True
@@ -69,7 +74,8 @@ class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
 
     def build(self, settings: DefaultSettings, shape: RecordingShape) -> Towers:
         """Build both towers; neither decodes before `start`."""
-        image_tower = GaborEnergy(
+        image_tower = FeatureStack(
+            settings.spaces,
             shape.image,
             settings.stride,
             settings.n_orientations,
@@ -85,7 +91,9 @@ class Default(Preset[DefaultSettings, GaborEnergy, ProjectiveFields]):
     ) -> tuple[NeuronPrior | None, Chosen]:
         """Set all towers to encoding models of the training pairs."""
         neural_towers = [each.neural_tower for each in towers]
-        return start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
+        prior, chosen = start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
+        missing = encoder_identity().missing if "trained_network" in settings.spaces and len(recordings) == 1 else ""
+        return prior, {**chosen, "absent_spaces": missing} if missing else chosen
 
     def join(self, towers: Towers, settings: DefaultSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
         """Set the neural tower to an encoding model with the prior that other recordings have learnt.

@@ -69,7 +69,7 @@ class GaborEnergy(ImageTower):
         n_in, height, width = image_shape
         step = max(1, round(min(height, width) / PLACES_ALONG)) if stride is None else stride
         grid = (max(2, round(height / step)), max(2, round(width / step)))
-        wavelengths = _octaves(min(height, width))
+        wavelengths = list_octaves(min(height, width))
         channels = list_channels(wavelengths, n_orientations, n_in, has_phases=has_phases)
         super().__init__(image_shape, (len(channels) + n_contrasts, *grid), ("local", "global"))
         self.channels: list[GaborChannel] = channels
@@ -90,8 +90,24 @@ class GaborEnergy(ImageTower):
     def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; channels of a pathway named in ``masked`` are at what their contrast lets expect."""
         self.check_input(images, masked)
+        return self.at_contrast_of(images, images, masked)
+
+    def at_contrast_of(self, images: ImageBatch, others: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
+        """Return feature maps with the gain that the contrast of ``others`` sets, one other image for each image."""
+        return self.weigh(self.standard_maps(images), others, masked)
+
+    def standard_maps(self, images: ImageBatch) -> Float[Tensor, "batch gabor_channel map_height map_width"]:
+        """Return the channels standardised place by place over the training images, before any gain."""
+        return (self.raw_maps(images) - self.mean) / self.deviation
+
+    def weigh(
+        self,
+        standard: Float[Tensor, "batch gabor_channel map_height map_width"],
+        images: ImageBatch,
+        masked: tuple[str, ...] = (),
+    ) -> FeatureMaps:
+        """Return the feature maps made from standardised channels: gains of channels and of contrast."""
         keep = torch.tensor([channel.pathway not in masked for channel in self.channels], device=images.device)
-        standard = (self.raw_maps(images) - self.mean) / self.deviation
         factor = (self.gain * keep)[:, None, None]
         if self.contrast is None:
             return standard * factor
@@ -205,7 +221,7 @@ class _Scale(nn.Module):
         return self.pool_rows @ (maps @ self.pool_columns.T)
 
 
-def _octaves(shorter_side: int) -> tuple[int, ...]:
+def list_octaves(shorter_side: int) -> tuple[int, ...]:
     """Wavelengths from 4 pixels in octaves, up to about half the shorter side of the image."""
     return tuple(4 * 2**k for k in range(max(1, math.floor(math.log2(shorter_side / 2 / 4)) + 1)))
 

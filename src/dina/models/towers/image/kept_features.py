@@ -32,7 +32,7 @@ class FeatureCache:
 
     def __init__(self, limit_bytes: int = LIMIT_IN_MEMORY) -> None:
         self.limit_bytes = limit_bytes
-        self._features: dict[bytes, Float32[np.ndarray, "channel height width"]] = {}
+        self._features: dict[bytes, Float32[np.ndarray, "..."]] = {}
         self._used = 0
 
     def __deepcopy__(self, memory: dict[int, Any]) -> "FeatureCache":
@@ -48,7 +48,7 @@ class FeatureCache:
 
     def look_up(
         self, images: Float[Tensor, "batch channel height width"], compute: Callable[[Tensor], Tensor]
-    ) -> Float[Tensor, "batch map_channel map_height map_width"]:
+    ) -> Float[Tensor, "batch ..."]:
         """Return the features of images; ``compute`` makes those that are not known yet, all at once."""
         pixels = images.detach().cpu().contiguous().numpy()
         keys = [hashlib.blake2b(image.data, digest_size=16).digest() for image in pixels]

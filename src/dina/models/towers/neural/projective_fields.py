@@ -8,9 +8,56 @@ from torch import Tensor, nn
 
 from dina.models.noise import LowRankNoise
 from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
+from dina.models.towers.fitted_buffers import FittedBuffers
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
 MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
+
+
+class WeightsBeside(FittedBuffers):
+    """Weights of every neuron on features that have no places, which lie in the last channels of the map.
+
+    Each block of features begins at a channel of its own and fills it place by place. ``position`` says where each feature
+    lies in these channels. The first features are read by all neurons (``dense``), the others by a few neurons each:
+    ``neuron``, ``feature`` (counted among these others) and ``value`` hold their weights.
+    """
+
+    position: Tensor
+    dense: Tensor
+    neuron: Tensor
+    feature: Tensor
+    value: Tensor
+
+    def __init__(self, n_neurons: int) -> None:
+        super().__init__()
+        self.n_neurons = n_neurons
+        self.register_buffer("position", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("dense", torch.zeros(n_neurons, 0))
+        self.register_buffer("neuron", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("feature", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("value", torch.zeros(0))
+
+    def count_channels(self, n_places: int) -> int:
+        """Return how many channels of the map the features take."""
+        return 0 if not len(self.position) else int(self.position.max()) // n_places + 1
+
+    def predict(self, maps: Float[Tensor, "batch beside_channel height width"]) -> Float[Tensor, "batch neuron"]:
+        """Return what the features add to each neuron's expected response."""
+        features = maps.flatten(1)[:, self.position]
+        n_dense = self.dense.shape[1]
+        rest = features[:, n_dense:]
+        return features[:, :n_dense] @ self.dense.T + (self._sparse(rest.shape[1]) @ rest.T).T
+
+    def draw(self, whitened: Float[Tensor, "batch neuron"], n_places: int) -> Float[Tensor, "batch beside_channel place"]:
+        """Return the sum of all neurons' weights, each times its whitened response (the adjoint of `predict`)."""
+        n_sparse = len(self.position) - self.dense.shape[1]
+        features = torch.cat([whitened @ self.dense, (self._sparse(n_sparse).T @ whitened.T).T], dim=1)
+        maps = features.new_zeros(len(features), self.count_channels(n_places) * n_places)
+        return maps.index_copy(1, self.position, features).view(len(features), -1, n_places)
+
+    def _sparse(self, n_features: int) -> Float[Tensor, "neuron sparse_feature"]:
+        at = torch.stack([self.neuron, self.feature])
+        return torch.sparse_coo_tensor(at, self.value, (self.n_neurons, n_features), is_coalesced=True, check_invariants=False)
 
 
 class ProjectiveFields(NeuralTower):
@@ -69,11 +116,19 @@ class ProjectiveFields(NeuralTower):
         self.register_buffer("typical", torch.zeros(n_typical, n_neurons, dtype=torch.float16))
         self.register_buffer("n_typical", torch.tensor(0))
         self.register_buffer("typical_presentations", torch.tensor(1.0))
+        self.beside = WeightsBeside(n_neurons)
+        self.register_load_state_dict_post_hook(_fit_map)  # type: ignore[no-untyped-call]
+
+    def read_beside(self, beside: WeightsBeside) -> None:
+        """Take weights on features of further spaces; the map grows by their channels."""
+        self.beside = beside.to(self.weights.device)
+        _fit_map(self, None)
 
     def draw_parameters(self, generator: torch.Generator) -> None:
         """Draw small random fields at random places; a closed-form start replaces them."""
         _, height, width = self.map_shape
-        self.weights.normal_(0.0, 0.1, generator=generator)
+        for weights in (self.weights, self.beside.dense, self.beside.value):
+            weights.normal_(0.0, 0.1, generator=generator)
         self.log_gain.zero_()
         extent = torch.tensor([height - 1.0, width - 1.0])
         self.centre.copy_((torch.rand(self.n_neurons, 2, generator=generator) * extent).round())
@@ -97,25 +152,37 @@ class ProjectiveFields(NeuralTower):
         terms = torch.stack([whitened[:, members] @ self.weights[members].flatten(1) for members in cells])
         # (cell, batch, basis × channel) → (cell × basis, batch, channel), the side that the patterns meet
         by_pattern = terms.reshape(*terms.shape[:2], *self.weights.shape[1:]).permute(0, 2, 1, 3).flatten(0, 1)
-        parts = torch.split(by_pattern, patterns.maps_at_once(self.map_shape[0]), dim=1)
-        return torch.cat([patterns.draw(part) for part in parts])
+        n_local, height, width = self.weights.shape[2], *self.map_shape[1:]
+        parts = torch.split(by_pattern, patterns.maps_at_once(n_local), dim=1)
+        local = torch.cat([patterns.draw(part) for part in parts])
+        if n_local == self.map_shape[0]:
+            return local
+        beside = self.beside.draw(whitened, height * width).view(len(whitened), -1, height, width)
+        return torch.cat([local, beside], dim=1)
 
     def predict(self, maps: FeatureMaps) -> ResponseBatch:
         """Return each neuron's expected response to images with these maps (the adjoint of its projective field)."""
         cells, patterns = self._cells()
-        parts = torch.split(maps, patterns.maps_at_once(self.map_shape[0]))
+        n_local = self.weights.shape[2]
+        parts = torch.split(maps[:, :n_local], patterns.maps_at_once(n_local))
         met = torch.cat([patterns.meet(part) for part in parts], dim=1)
-        by_cell = met.reshape(len(cells), -1, *maps.shape[:2]).transpose(1, 2).flatten(2)
+        by_cell = met.reshape(len(cells), -1, len(maps), n_local).transpose(1, 2).flatten(2)
         # unbind: its gradient is one stack, that of indexing a zero tensor per cell
         predicted = [part @ self.weights[members].flatten(1).T for part, members in zip(by_cell.unbind(0), cells, strict=True)]
-        order = torch.argsort(torch.cat(cells))
-        return torch.cat(predicted, dim=1)[:, order]
+        local = torch.cat(predicted, dim=1)[:, torch.argsort(torch.cat(cells))]
+        return local if n_local == maps.shape[1] else local + self.beside.predict(maps[:, n_local:])
 
     def _cells(self) -> tuple[list[Tensor], "_Patterns"]:
         """Return the members of each group of neurons with one centre, and the patterns of all groups."""
         centres, number = torch.unique(self.centre, dim=0, return_inverse=True)
         members = list(torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist()))
         return members, _Patterns.around(centres, self.map_shape, float(self.width), self.order)
+
+
+def _fit_map(tower: ProjectiveFields, _: object) -> None:
+    """Set the size of the map to that of the weights; called whenever weights are loaded."""
+    height, width = tower.map_shape[1:]
+    tower.map_shape = (tower.weights.shape[2] + tower.beside.count_channels(height * width), height, width)
 
 
 @dataclass(frozen=True, eq=False)

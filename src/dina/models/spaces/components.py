@@ -1,0 +1,112 @@
+"""Feature spaces that are read as a whole: principal components of some features, and ridge weights on all of them."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of
+from dina.models.spaces.space import FeatureSpace, SpaceFit
+from dina.models.towers.tower import MapShape
+
+MOST_COMPONENTS = 512
+SMALLEST = 1e-6  # variance of a component that is kept, relative to the largest
+IMAGES_AT_ONCE = 64
+MOST_PIXELS = 4096  # of larger images, means over neighbouring pixels are taken
+PLACES_ALONG = 7  # of the coarse map of Gabor channels, along its shorter side
+
+
+class ComponentSpace(FeatureSpace):
+    r"""Principal components of ``raw`` features over the training images, read by ridge regression.
+
+    A space of your own writes `raw`. Every neuron takes the penalty that predicts left-out training images best.
+
+    Notes
+    -----
+    With left singular vectors :math:`U` and eigenvalues :math:`\lambda` of the centred features, the prediction without image i
+    is :math:`(\hat y_i - h_i y_i) / (1 - h_i)`, where :math:`h_i = 1/n + \sum_k U_{ik}^2 \lambda_k / (\lambda_k + p)`.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    def __init__(self, image_shape: MapShape, map_shape: MapShape) -> None:
+        super().__init__(image_shape, map_shape)
+        self.register_buffer("mean", torch.zeros(0))
+        self.register_buffer("directions", torch.zeros(0, 0))
+
+    @property
+    def n_features(self) -> int:
+        """Number of components; 0 before `fit`."""
+        return int(self.directions.shape[1])
+
+    def raw(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch raw_feature"]:
+        """Return the features of which components are taken."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch feature"]:
+        """Return the components of images, with a mean variance of 1 over the training images."""
+        return (self.raw(images, maps) - self.mean) @ self.directions
+
+    def fit(self, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
+        """Learn the components, then ridge weights."""
+        chunks = zip(torch.split(images, IMAGES_AT_ONCE), torch.split(maps, IMAGES_AT_ONCE), strict=True)
+        return self.fit_raw(torch.cat([self.raw(some.to(maps.device), of_some) for some, of_some in chunks]), responses)
+
+    def fit_raw(self, raw: Float[Tensor, "stimulus raw_feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
+        """Do the same from the ``raw`` features of the training images."""
+        self.mean = raw.mean(0)
+        raw = raw - self.mean
+        values, vectors = eigenvectors_of(raw @ raw.T)
+        kept = torch.where(values > SMALLEST * values[-1])[0][-MOST_COMPONENTS:].flip(0)
+        scale = (values[kept].sum() / (len(raw) * max(1, len(kept)))).sqrt().clamp_min(1e-12)
+        self.directions = raw.T @ (vectors[:, kept] / (values[kept].sqrt() * scale))
+        centred = responses - responses.mean(0)
+        weights, predicted = _fit_ridge(values[kept], vectors[:, kept], float(values.clamp_min(0).mean()), centred)
+        return SpaceFit((weights * scale).T.contiguous(), predicted, raw @ self.directions)
+
+
+def _fit_ridge(
+    values: Float[Tensor, "component"],
+    vectors: Float[Tensor, "stimulus component"],
+    typical: float,
+    centred: Float[Tensor, "stimulus neuron"],
+) -> tuple[Float[Tensor, "component neuron"], Float[Tensor, "stimulus neuron"]]:
+    """Return ridge weights on components of unit length times √value, and leave-one-out predictions."""
+    power = centred.square().mean(0)
+    projected = vectors.T @ centred
+    weights, predicted = torch.zeros_like(projected), torch.zeros_like(centred)
+    lowest = power.clone()  # a neuron that no penalty predicts better than its mean has no weights
+    for penalty in GLOBAL_PENALTIES:
+        shrunk = values / (values + penalty * typical)
+        hat = (1 / len(centred) + vectors.square() @ shrunk)[:, None].clamp_max(0.999)
+        left_out = (vectors @ (shrunk[:, None] * projected) - (hat - 1 / len(centred)) * centred) / (1 - hat)
+        error = (centred - left_out).square().mean(0)
+        better = error < lowest
+        lowest[better], predicted[:, better] = error[better], left_out[:, better]
+        weights[:, better] = (values.sqrt() / (values + penalty * typical))[:, None] * projected[:, better]
+    return weights, predicted
+
+
+class Pixels(ComponentSpace):
+    """The pixels of the whole image: neurons without a local receptive field, and whatever Gabor channels do not hold."""
+
+    label = "pixels, whole image"
+
+    def raw(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch raw_feature"]:
+        """Return pixels, averaged over neighbours until there are at most 4,096 for each colour."""
+        height, width = images.shape[2:]
+        shrink = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
+        return F.adaptive_avg_pool2d(images, (max(1, int(height * shrink)), max(1, int(width * shrink)))).flatten(1)
+
+
+class GlobalGabors(ComponentSpace):
+    """All Gabor channels on a coarse map of the whole image: neurons with large or scattered receptive fields."""
+
+    label = "Gabor channels, whole image"
+
+    def raw(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch raw_feature"]:
+        """Return the local channels, averaged to about seven places along the shorter side."""
+        shrink = min(1.0, PLACES_ALONG / min(maps.shape[2:]))
+        grid = [max(1, round(extent * shrink)) for extent in maps.shape[2:]]
+        return F.adaptive_avg_pool2d(maps.float(), (grid[0], grid[1])).flatten(1)

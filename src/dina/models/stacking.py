@@ -1,0 +1,71 @@
+"""Stacking: predictions from several feature spaces, added with weights that are not negative."""
+
+from itertools import combinations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TRUST = 20.0
+"""How many neurons' worth of noise pulls the weights of one neuron towards those of the population."""
+
+
+def stack_predictions(
+    predicted: Float[Tensor, "space stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]
+) -> Float[Tensor, "neuron space"]:
+    r"""Return the weights of all spaces for every neuron, at least 0.
+
+    ``predicted`` are left-out predictions of ``deviation``, the responses less each neuron's mean. First one weight for each space is
+    found for the whole population, then each neuron's weights, drawn towards these. A space that does not help gets 0.
+
+    Notes
+    -----
+    The population's weights :math:`w_0` minimise the summed squared error over neurons; those of neuron n minimise
+    :math:`\lVert y_n - P_n w \rVert^2 + k \sigma_n^2 \lVert w - w_0 \rVert^2`, with :math:`\sigma_n^2` the mean squared error
+    under :math:`w_0` and k = 20, over :math:`w \ge 0`.
+
+    References
+    ----------
+    Breiman (1996), Mach. Learn. 24:49. https://doi.org/10.1007/BF00117832
+
+    Lin et al. (2024), NeuroImage 298:120772. https://doi.org/10.1101/2023.04.23.537988
+
+    Examples
+    --------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> signal, noise = torch.randn(2, 200, 3, generator=generator)
+    >>> stack_predictions(torch.stack([signal, noise]), signal).round().abs()
+    tensor([[1., 0.],
+            [1., 0.],
+            [1., 0.]])
+    """
+    gram = torch.einsum("ksn,lsn->nkl", predicted, predicted).double()
+    agreement = torch.einsum("ksn,sn->nk", predicted, deviation).double()
+    together = _solve_positive(gram.sum(0)[None], agreement.sum(0)[None])[0]
+    error = (deviation - torch.einsum("ksn,k->sn", predicted, together.float())).square().mean(0).double()
+    pull = TRUST * error.clamp_min(1e-12)[:, None]
+    used = torch.where(together > 0)[0]
+    own = gram[:, used][:, :, used] + torch.diag_embed(pull.expand(-1, len(used)))
+    weights = torch.zeros_like(agreement)
+    if len(used):
+        weights[:, used] = _solve_positive(own, agreement[:, used] + pull * together[used])
+    return weights.float()
+
+
+def _solve_positive(
+    gram: Float[Tensor, "problem space space"], agreement: Float[Tensor, "problem space"]
+) -> Float[Tensor, "problem space"]:
+    """Return the weights of at least 0 with the least squared error, by trying every set of spaces: there are few of them."""
+    n_spaces = agreement.shape[1]
+    floor = 1e-9 * gram.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)
+    best, gained = torch.zeros_like(agreement), torch.zeros(len(agreement), dtype=agreement.dtype, device=agreement.device)
+    for size in range(1, n_spaces + 1):
+        for some in combinations(range(n_spaces), size):
+            part = gram[:, some][:, :, some] + floor[:, None, None] * torch.eye(size, device=gram.device)
+            found = torch.linalg.solve(part, agreement[:, some])
+            gain = (found * agreement[:, some]).sum(1)
+            better = (found >= 0).all(1) & (gain > gained)
+            gained[better] = gain[better]
+            best[better] = 0
+            best[better.nonzero(), torch.tensor(some, device=best.device)] = found[better]
+    return best

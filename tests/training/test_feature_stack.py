@@ -1,0 +1,116 @@
+"""A stack of feature spaces stays a dual tower: maps, scores, masks, and weights that are saved and come back."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dina.data.pairs import make_task
+from dina.models.towers.image.feature_stack import FeatureStack
+from dina.models.towers.image.gabor_energy import GaborEnergy
+from dina.randomness import generator_for
+from dina.retrieval.ranks import retrieve
+from dina.training.batches import RecordingPairs
+from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets.default import DefaultSettings
+from dina.training.saved import load_towers, save_towers
+
+SETTINGS = DefaultSettings(n_orientations=2, n_contrasts=3, order=1, widths=(1.0, 2.0), n_noise_components=20)
+
+
+def fitted(train, validation, **changes):
+    settings = SETTINGS.model_copy(update=changes)
+    towers = build_towers("default", settings, RecordingShape.of(train), 0)
+    _, chosen = PRESETS["default"].start([towers], settings, [RecordingPairs(train, validation)])
+    towers.standardiser = train.standardiser
+    return towers.eval(), chosen
+
+
+def of_all_pixels(pairs, seed=0):
+    """Neurons that are random projections of some patterns that cover the whole image: no receptive field."""
+    random = generator_for(seed, "patterns")
+    patterns = random.standard_normal((12, pairs.images[0].size))
+    latent = pairs.images.reshape(len(pairs.images), -1) @ patterns.T
+    signal = latent @ generator_for(seed, "projections").standard_normal((12, pairs.n_neurons))
+    noise = generator_for(seed + pairs.n_stimuli, "noise").standard_normal(pairs.responses.shape)
+    return replace(pairs, responses=(signal[pairs.stimulus_index] / signal.std() + 0.5 * noise).astype(np.float32))
+
+
+@pytest.fixture
+def without_fields(make_toy_pairs):
+    return tuple(of_all_pixels(pairs) for pairs in make_toy_pairs(n_train=160, n_validation=60, n_neurons=40))
+
+
+def accuracy(towers, pairs):
+    task = make_task(pairs, "averaged")
+    return retrieve(towers.score(task.queries, task.gallery), task.target, "image_from_response").top(1).mean()
+
+
+def test_neurons_without_receptive_fields_are_decoded_from_pixels(without_fields):
+    train, validation = without_fields
+    towers, chosen = fitted(train, validation, spaces=("pixels",))
+    local, _ = fitted(train, validation, spaces=())
+    assert "pixels" in chosen["feature_spaces"]
+    assert accuracy(towers, validation) > accuracy(local, validation) + 0.1
+
+
+def test_a_stack_keeps_the_contract_of_both_towers(without_fields, tmp_path):
+    train, validation = without_fields
+    towers, _ = fitted(train, validation, spaces=("pixels", "pursued_gabors"))
+    image, neural = towers.image_tower, towers.neural_tower
+    assert image.map_shape == neural.map_shape
+    responses, images = torch.from_numpy(validation.averaged()), torch.from_numpy(validation.images)
+    with torch.no_grad():
+        maps = image(images)
+        assert maps.shape[1:] == image.map_shape
+        # the inner product of both maps is the expected response under the noise
+        products = neural(responses).flatten(1) @ maps.flatten(1).T
+        torch.testing.assert_close(products, neural.whiten(responses) @ neural.predict(maps).T, atol=2e-3, rtol=1e-3)
+        # kept features are those that would be computed
+        # kept features are those that would be computed: a copy of a tower keeps none
+        torch.testing.assert_close(deepcopy(image)(images[:7]), maps[:7], atol=1e-4, rtol=1e-4)
+    task = make_task(validation, "averaged")
+    before = towers.score(task.queries, task.gallery)
+    save_towers(towers, tmp_path / "towers.safetensors")
+    again = load_towers(tmp_path / "towers.safetensors")
+    assert again.image_tower.map_shape == image.map_shape
+    np.testing.assert_allclose(again.score(task.queries, task.gallery), before, rtol=1e-4, atol=1e-3)
+
+
+def test_masking_a_pathway_takes_its_features_too(without_fields):
+    train, validation = without_fields
+    towers, _ = fitted(train, validation, spaces=("pixels", "pursued_gabors"))
+    image = towers.image_tower
+    assert isinstance(image, FeatureStack)
+    images = torch.from_numpy(validation.images[:5])
+    beside = image.channels_beside()
+    n_placed = image.map_shape[0] - len(beside)
+    with torch.no_grad():
+        for name in image.pathways:
+            masked = image(images, (name,))[:, n_placed:]
+            for channel, (_, pathway) in enumerate(beside):
+                assert bool(masked[:, channel].any()) == (pathway != name)
+
+
+def test_without_further_spaces_the_maps_are_those_of_the_gabor_tower(make_toy_pairs):
+    train, validation = make_toy_pairs(n_train=60, n_validation=20, n_neurons=10)
+    towers, chosen = fitted(train, validation, spaces=())
+    plain = GaborEnergy(towers.image_tower.image_shape, None, 2, 3)
+    plain.load_state_dict({k: v for k, v in towers.image_tower.state_dict().items() if k != "space_gain"})
+    images = torch.from_numpy(validation.images)
+    with torch.no_grad():
+        assert torch.equal(plain(images), towers.image_tower(images))
+    assert "feature_spaces" not in chosen
+
+
+def test_several_recordings_share_the_local_channels_alone(make_toy_pairs):
+    first, second = make_toy_pairs(n_train=60, n_validation=20, n_neurons=12), make_toy_pairs(60, 20, n_neurons=9)
+    shapes = [RecordingShape.of(pairs[0]) for pairs in (first, second)]
+    one = build_towers("default", SETTINGS, shapes[0], 0)
+    other = build_towers("default", SETTINGS, shapes[1], 1, one)
+    recordings = [RecordingPairs(*pairs, name) for pairs, name in ((first, "a"), (second, "b"))]
+    PRESETS["default"].start([one, other], SETTINGS, recordings)
+    assert not one.image_tower.taken()
+    assert other.neural_tower.map_shape == one.image_tower.map_shape
