@@ -5,7 +5,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES = src tests benchmarks
 
-.PHONY: help demo test lint format types layers doctest check clean
+.PHONY: help demo test long lint format types layers doctest check clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -16,6 +16,9 @@ demo: .venv/.run ## a simulated session from recording to report; ARGS="--out de
 
 test: .venv/.test ## all tests; ARGS="-n 2" or ARGS="tests/house" goes to pytest
 	$(BIN)/python -m pytest -q $(ARGS)
+
+long: .venv/.test ## the tests that take longest, which `make test` leaves out
+	$(BIN)/python -m pytest -q -m long $(ARGS)
 
 lint: .venv/.test ## formatting, lint, spelling, docstring form
 	$(BIN)/ruff format --check $(SOURCES)

@@ -157,7 +157,7 @@ def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
     if further:
         for place, (_, pathway) in enumerate(further, n_placed):
             groups["pathway"][pathway][place] = True
-        spaces = ["local"] * n_placed + [space for space, _ in further]
+        spaces = ["gabor_channels"] * n_placed + [space for space, _ in further]
         groups["space"] = {f"space_{name}": np.array([other == name for other in spaces]) for name in dict.fromkeys(spaces)}
     return dict(groups)
 

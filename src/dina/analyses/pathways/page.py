@@ -45,6 +45,8 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     has_null = any(math.isfinite(finding.null_low) for finding in findings)
     band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_null else ""
     kinds = KINDS if "pooled" in words else ""
+    if any(part.startswith("space_") for part in words):
+        kinds += " Last rows: one feature space at a time; the Gabor channels are those with places on the map."
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
         FigurePart(
@@ -98,14 +100,14 @@ def _words(part: str) -> str:
 
     Examples
     --------
-    >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised")
-    ('8 px per cycle', '45°', 'energy normalised')
+    >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised"), _words("space_pursued_gabors")
+    ('8 px per cycle', '45°', 'energy normalised', 'pursued Gabors')
     """
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):
         return f"{part.removeprefix('orientation_').removesuffix('deg')}°"
-    return part.removeprefix("kind_").replace("_", " ")
+    return part.removeprefix("kind_").removeprefix("space_").replace("_", " ").replace("gabor", "Gabor")
 
 
 @in_style
