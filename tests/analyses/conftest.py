@@ -23,7 +23,7 @@ def session() -> Recording:
 def decoded(session: Recording) -> Decoded:
     """Give the default towers at their closed-form start, fitted on that session; 50 test images."""
     settings = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
-    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300, response_transform="identity")
+    return decode(session, "default", settings, seed=3, test_fraction=0.25, n_resamples=300, response_transform="power 0.5")
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,9 @@ def test_shapley_values_add_up_to_the_margin_of_all(decoded: Decoded) -> None:
     np.testing.assert_allclose(value.sum(), float(margin.mean()), rtol=1e-9)
     again, other = sample_shapley(readout, trials, 6, generator_for(1, "shapley"))
     # two samples differ by their errors: in units of these by about 1, with three pairs of permutations each by some tails more
-    size = np.median(np.abs(value - again) / np.sqrt(error**2 + other**2))
+    spread = np.sqrt(error**2 + other**2)
+    varies = spread > 0  # a neuron without weights adds nothing in any order
+    size = np.median(np.abs(value - again)[varies] / spread[varies])
     assert 0.3 < size < 1.5
 
 
@@ -87,6 +89,7 @@ def test_responses_paired_with_other_images_contribute_nothing(decoded: Decoded)
     assert "do not agree" in found["corrected_correlation_with_mean_response"].reason
 
 
+@pytest.mark.long
 def test_planted_informative_neurons_are_found() -> None:
     small = {"n_neurons": 160, "n_stimuli": 500, "height": 24, "width": 48, "n_subunits": 60, "n_broad_factors": 10}
     planted = {**small, "informative_fraction": 0.05, "signal_to_noise": 3.0, "signal_to_noise_spread": 0.3, "n_spontaneous": 0}

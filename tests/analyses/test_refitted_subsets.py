@@ -14,6 +14,7 @@ from dina.training.presets.default import DefaultSettings
 SMALL = {"height": 24, "width": 48, "n_subunits": 80, "n_broad_factors": 10}
 
 
+@pytest.mark.long
 def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded) -> None:
     result = analyse_refitted_subsets(decoded, RefittedSubsetSettings(fractions=(0.25,)))
     found = {finding.name: finding for finding in result.findings()}
@@ -27,6 +28,7 @@ def test_the_best_neurons_fitted_alone_do_better_than_the_worst(decoded: Decoded
     np.testing.assert_allclose(found["refitted_minus_taken_out_top_25_percent"].value, again - before)
 
 
+@pytest.mark.long
 def test_towers_that_share_no_training_image_agree_on_which_neurons_matter() -> None:
     recording = simulate("demo", 2, settings={**SMALL, "n_neurons": 100, "n_stimuli": 700, "n_spontaneous": 0})
     settings = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))

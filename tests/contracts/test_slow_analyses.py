@@ -44,7 +44,7 @@ def subject() -> Decoded:
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "map_capacity")) for name in SLOW])
 def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, subject: Decoded, tmp_path: Path) -> None:
     stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):

@@ -104,7 +104,11 @@ def lowest_loss(decoder: DinaDecoder) -> float:
     return min(row.validation_loss for row in decoder.history.rows[1:])
 
 
-@pytest.mark.parametrize("row", ROWS, ids="-".join)
+# the published model needs many updates before it leaves chance
+LEARNERS = [pytest.param(row, id="-".join(row), marks=[pytest.mark.long] * (row == ("preset", "paper"))) for row in ROWS]
+
+
+@pytest.mark.parametrize("row", LEARNERS)
 def test_it_finds_what_there_is(row: Row) -> None:
     if row.name in NOT_ALIGNED:
         # the images' half of the loss can be learnt whatever the responses are, the responses' half cannot
@@ -114,7 +118,7 @@ def test_it_finds_what_there_is(row: Row) -> None:
         assert above > chance
 
 
-@pytest.mark.parametrize("row", ROWS, ids="-".join)
+@pytest.mark.parametrize("row", LEARNERS)
 def test_it_finds_nothing_where_there_is_nothing(row: Row) -> None:
     above, chance = two_way(*score(fit(row, is_shuffled=True), is_shuffled=True))
     assert abs(above) < chance

@@ -67,7 +67,7 @@ def test_left_out_images_tell_fields_from_noise(profiles: FieldProfiles) -> None
     assert abs(profiles.fit_correlation[4]) < 3 / np.sqrt(200)
 
 
-@pytest.mark.parametrize("most", [350, 699])
+@pytest.mark.parametrize("most", [350, pytest.param(699, marks=pytest.mark.long)])
 def test_of_very_many_images_as_many_evenly_spaced_ones_as_allowed_are_used(
     planted_fields: PlantedFields, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

@@ -1,11 +1,13 @@
 """Of two descriptions of receptive fields that is taken which predicts the responses to other images."""
 
 import numpy as np
+import pytest
 
 from dina.models.receptive_fields import fit_channel_fields, fit_field_profiles, fit_gabor_fields
 from models.conftest import PlantedFields
 
 
+@pytest.mark.long
 def test_neurons_made_of_gabors_are_described_by_them(planted_fields: PlantedFields) -> None:
     parts = planted_fields.parts()
     few, weights, chosen = (fit(*parts) for fit in (fit_gabor_fields, fit_channel_fields, fit_field_profiles))
