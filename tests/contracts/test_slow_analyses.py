@@ -34,18 +34,26 @@ class Watched(KeptParts):
         return super().get(name, watched)
 
 
-@pytest.fixture(scope="module")
-def subject() -> Decoded:
+def decode_session(height: int) -> Decoded:
+    session = {**SMALL, "height": height, "n_spontaneous": 30, "signal_to_noise": 2.0}
     natural, white = (
-        simulate("demo", seed=5, settings={**SMALL, "condition": condition, "n_spontaneous": 30, "signal_to_noise": 2.0})
-        for condition in ("natural", "white")
+        simulate("demo", seed=5, settings={**session, "condition": condition}) for condition in ("natural", "white")
     )
     settings = DefaultSettings(spaces=(), stride=2, widths=(1.0,), n_orientations=2, fit=FitSettings(n_epochs=0))
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 
+@pytest.fixture(scope="module")
+def subjects() -> dict[str, Decoded]:
+    """Give each analysis a session that it can be asked of: a network trained on photographs needs 32 pixels."""
+    return dict.fromkeys(SLOW, decode_session(24)) | {"layer_depth": decode_session(32)}
+
+
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "map_capacity")) for name in SLOW])
-def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, subject: Decoded, tmp_path: Path) -> None:
+def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(
+    name: str, subjects: dict[str, Decoded], tmp_path: Path
+) -> None:
+    subject = subjects[name]
     stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         ANALYSES[name].run(replace(subject, parts=stopped))

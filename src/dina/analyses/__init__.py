@@ -10,6 +10,7 @@ from dina.analyses.decoded import Decoded, decode
 from dina.analyses.feature_maps.compute import analyse_feature_maps
 from dina.analyses.feature_maps.image_reconstruction import analyse_image_reconstruction
 from dina.analyses.functional_interactions.compute import analyse_functional_interactions
+from dina.analyses.layer_depth.compute import analyse_layer_depth
 from dina.analyses.most_exciting_images.compute import analyse_most_exciting_images
 from dina.analyses.neuron_profiles.compute import analyse_neuron_profiles
 from dina.analyses.neuron_subsets import rules as neuron_subsets_rules
@@ -50,6 +51,13 @@ ANALYSES: dict[str, Analysis] = {
         "image",
         "Which layer of the image tower predicts the neurons best, relative to their noise ceiling?",
         page="brain_score_section",
+    ),
+    "layer_depth": Analysis(
+        analyse_layer_depth,
+        "image",
+        "Which layers of a network trained on photographs predict the neurons beyond Gabor channels?",
+        is_slow=True,
+        page="layer_depth_section",
     ),
     "variance_spectra": Analysis(
         analyse_variance_spectra,

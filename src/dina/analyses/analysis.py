@@ -82,7 +82,7 @@ class Analysis:
     rules
         The claims that rest on it, by name.
     is_slow
-        Whether it fits towers again or synthesises images; it is then done only on request.
+        Whether it fits towers again, synthesises images or runs other networks; it is then done only on request.
     reads_others
         Whether it reads recordings under other conditions, so that its answer holds for these only.
     former_name

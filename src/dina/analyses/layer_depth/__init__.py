@@ -1,0 +1,1 @@
+"""Which layers of a trained network predict the neurons beyond Gabor channels."""
