@@ -9,10 +9,13 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float32, Int, Num, Shaped
 
+from dina.checks import DataError
+from dina.recordings.response_law import ResponseLaw
 from dina.shapes import Scores
 
 PER_NEURON = "neuron"
 _PER_STIMULUS = ("mean", "private_variance", "shared_gain")
+_LAW = ("amplitude", "missed", "private_deviation")
 Covariance = Literal["pooled", "per_stimulus"]
 
 
@@ -37,6 +40,8 @@ class Truth:
         Standard deviation over trials of the gain common to all neurons; dimensionless.
     planted, planted_axes
         Everything else that was put in, by name, and the axes of each array, for example ``("neuron",)``.
+    law
+        How the neurons respond; None for simulations by version 1.0, which did not keep it.
     """
 
     mean: Float32[np.ndarray, "stimulus neuron"]
@@ -46,6 +51,7 @@ class Truth:
     gain_deviation: float = 0.0
     planted: Mapping[str, Shaped[np.ndarray, "..."]] = field(default_factory=dict)
     planted_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    law: ResponseLaw | None = None
 
     def log_likelihood(
         self,
@@ -56,8 +62,9 @@ class Truth:
     ) -> Scores:
         r"""Return log p(response | image), up to a constant of each query, for the true means and covariances of a Gaussian.
 
-        This is the ideal observer. No decoder can do better that treats responses as Gaussian about a mean that depends on the
-        image. Others can, because the responses are not Gaussian.
+        This is the ideal observer for responses in these units. It bounds, on average, decoders that treat responses in the
+        same units as Gaussian about a mean that depends on the image, with one covariance. Responses are not Gaussian: decoders
+        that first transform them can do better, and so does the observer `after_power`.
 
         Parameters
         ----------
@@ -107,11 +114,49 @@ class Truth:
     def _loadings(self, gain: np.ndarray, mean: np.ndarray) -> np.ndarray:
         return np.concatenate([self.shared_loadings * gain[:, None], self.gain_deviation * mean[:, None]], axis=1)
 
+    def after_power(self, power: float) -> Self:
+        """Return the truth of ``responses ** power``, each trial transformed before anything is averaged.
+
+        Means, and the variance of each neuron, are exact; covariances hold to first order, as without a power.
+
+        Raises
+        ------
+        DataError
+            If this truth does not hold how the neurons respond.
+        """
+        law = self._known_law()
+        moments = law.moments(law.potential(self.mean, self.shared_loadings), self.shared_loadings, power)
+        changed = dict(zip(_PER_STIMULUS, moments, strict=True))
+        return replace(self, **changed, gain_deviation=law.gain_deviation_after(power), law=None)
+
+    def draw_trials(
+        self, stimulus_id: Int[np.ndarray, "trial"], generator: np.random.Generator
+    ) -> Float32[np.ndarray, "trial neuron"]:
+        """Draw further trials of the images ``stimulus_id`` in the units of the recording; drift is one of the shared factors.
+
+        Raises
+        ------
+        DataError
+            If this truth does not hold how the neurons respond.
+        """
+        law = self._known_law()
+        potential = law.potential(self.mean[stimulus_id], self.shared_loadings)
+        shape = len(stimulus_id), self.shared_loadings.shape[1]
+        potential += generator.standard_normal(shape, dtype=np.float32) @ self.shared_loadings.T
+        potential += generator.standard_normal(potential.shape, dtype=np.float32) * law.private_deviation
+        return law.respond(potential, generator)
+
+    def _known_law(self) -> ResponseLaw:
+        if self.law is None:
+            raise DataError("This truth does not hold how the neurons respond. Simulate the recording again with this version.")
+        return self.law
+
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"]) -> Self:
         """Return the truth of the marked neurons."""
         arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[:, keep]) for name in _PER_STIMULUS}
         planted = {name: self._kept(name, values, keep) for name, values in self.planted.items()}
-        return replace(self, **arrays, shared_loadings=self.shared_loadings[keep], planted=planted)
+        law = None if self.law is None else self.law.select_neurons(keep)
+        return replace(self, **arrays, shared_loadings=self.shared_loadings[keep], planted=planted, law=law)
 
     def _kept(self, name: str, values: np.ndarray, keep: np.ndarray) -> np.ndarray:
         if name == "synergistic_pairs":  # indices of neurons: renumbered, and dropped unless both are kept
@@ -125,11 +170,15 @@ class Truth:
             name: xr.Variable(("stimulus", PER_NEURON), getattr(self, name)) for name in _PER_STIMULUS
         }
         arrays["shared_loadings"] = xr.Variable((PER_NEURON, "factor"), self.shared_loadings)
+        attributes = {"gain_deviation": self.gain_deviation}
+        if self.law is not None:
+            arrays |= {f"law_{name}": xr.Variable((PER_NEURON,), getattr(self.law, name)) for name in _LAW}
+            attributes["exponent"] = self.law.exponent
         for name, values in self.planted.items():
             is_boolean = values.dtype == np.bool_  # which a file cannot hold
             stored = values.astype(np.uint8) if is_boolean else values
             arrays[f"planted_{name}"] = xr.Variable(self.planted_axes[name], stored, {"is_boolean": int(is_boolean)})
-        return xr.Dataset(arrays, attrs={"gain_deviation": self.gain_deviation})
+        return xr.Dataset(arrays, attrs=attributes)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Self:
@@ -143,7 +192,11 @@ class Truth:
                 axes[name] = tuple(str(axis) for axis in array.dims)
         names = (*_PER_STIMULUS, "shared_loadings")
         arrays = {name: dataset[name].to_numpy().astype(np.float32, copy=False) for name in names}
-        return cls(**arrays, gain_deviation=float(dataset.attrs["gain_deviation"]), planted=planted, planted_axes=axes)
+        gain_deviation, law = float(dataset.attrs["gain_deviation"]), None
+        if "exponent" in dataset.attrs:
+            per_neuron = {name: dataset[f"law_{name}"].to_numpy() for name in _LAW}
+            law = ResponseLaw(float(dataset.attrs["exponent"]), gain_deviation, **per_neuron)
+        return cls(**arrays, gain_deviation=gain_deviation, planted=planted, planted_axes=axes, law=law)
 
 
 def _gaussian(

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.special import ndtr
 
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
-from dina.recordings.simulator.session import rectified_moment
 from dina.recordings.truth import Truth
 
 SMALL = {"n_neurons": 80, "n_stimuli": 60, "n_subunits": 40, "n_broad_factors": 10, "n_spontaneous": 50}
@@ -28,17 +26,6 @@ def _by_repeat(recording: Recording) -> np.ndarray:
 def _truth(recording: Recording) -> Truth:
     assert recording.truth is not None
     return recording.truth
-
-
-def test_moments_above_threshold_equal_the_closed_forms() -> None:
-    level = np.array([-3.0, 0.0, 0.7, 5.0])
-    density = np.exp(-(level**2) / 2) / np.sqrt(2 * np.pi)
-
-    first = level * ndtr(level) + density
-    second = (level**2 + 1) * ndtr(level) + level * density
-    # Gauss-Legendre on a smooth integrand: rounding only
-    np.testing.assert_allclose(rectified_moment(level, 1.0), first, rtol=1e-9)
-    np.testing.assert_allclose(rectified_moment(level, 2.0), second, rtol=1e-9)
 
 
 def test_true_mean_is_the_average_of_many_repeats(many_repeats: Recording) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from dina.checks import check_choice, check_settings
 from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
+from dina.recordings.response_law import ResponseLaw
 from dina.recordings.simulator.neurons import GaborSubunits, NetworkSubunits, Population, Sources, draw_population
 from dina.recordings.simulator.painted_images import SimulatedImages, derive_images, paint_images, to_contrast
 from dina.recordings.simulator.session_settings import NAMED_SESSIONS, Condition, SyntheticSettings
@@ -23,9 +24,6 @@ LEAST_PRIVATE = 0.05  # of a neuron's noise variance
 CORRELATION_LENGTH_UM = 300.0  # of the first components of the broad noise
 UNIFORM_PART = 0.5  # of the broad noise that moves all neurons the same way
 PAIR_VARIANCE = 4.0  # of the noise of a synergistic pair, in units of other noise
-MOMENTS_CHUNK = 200  # images whose moments are computed together
-LOWEST, HIGHEST, N_GRID = -10.0, 30.0, 8001  # tabulated range of potential / noise
-LEAST_VARIANCE = 1e-3  # of a neuron's average variance: what remains under an image that silences it
 
 
 def simulate(
@@ -86,10 +84,10 @@ def simulate(
         shown = sources.of(to_contrast(pixels))
     potential = np.asarray((torch.from_numpy(shown) @ torch.from_numpy(weights)).numpy())
     potential += population.resting.astype(np.float32)
-    model = _ResponseModel(chosen, population, noise)
-    stimulus_id, responses, spontaneous = _draw_trials(model, potential, seed)
-    mean, private_variance, shared_gain = model.moments(potential)
+    law = ResponseLaw(chosen.exponent, chosen.gain_deviation, population.amplitude, population.missed, noise.private_deviation)
+    stimulus_id, responses, spontaneous = _draw_trials(chosen, law, noise, potential, seed)
     loadings = noise.shared_loadings()
+    mean, private_variance, shared_gain = law.moments(potential, loadings)
     planted, axes = _planted(population, images, sources.subunits)
     name = image_set if mouse == 0 else f"{image_set}-mouse{mouse}"
     return Recording(
@@ -105,7 +103,7 @@ def simulate(
         spontaneous=spontaneous if len(spontaneous) else None,
         labels=images.labels,
         notes=("Simulated: the true tuning and noise of every neuron are known.",),
-        truth=Truth(mean, private_variance, shared_gain, loadings, chosen.gain_deviation, planted, axes),
+        truth=Truth(mean, private_variance, shared_gain, loadings, chosen.gain_deviation, planted, axes, law),
     )
 
 
@@ -149,9 +147,10 @@ def _derive(
     return derive_images(images.pixels, settings.condition, np.maximum(reference, 0), fields)
 
 
-def _draw_trials(model: "_ResponseModel", potential: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _draw_trials(
+    settings: SyntheticSettings, law: ResponseLaw, noise: "_NoiseModel", potential: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return stimulus of each trial, responses, and spontaneous activity."""
-    settings, noise = model.settings, model.noise
     generator = generator_for(seed, f"trials {settings.condition}")
     stimulus_id = np.concatenate([generator.permutation(settings.n_stimuli) for _ in range(settings.n_repeats)])
     n_trials = len(stimulus_id)
@@ -164,10 +163,10 @@ def _draw_trials(model: "_ResponseModel", potential: np.ndarray, seed: int) -> t
         trial += _noise(noise.broad_loadings, len(trial), generator)
         trial += time[rows] * noise.drift_loadings[:, 0]
         trial += generator.standard_normal(trial.shape, dtype=np.float32) * noise.private_deviation
-        responses[rows] = model.respond(trial, generator)
+        responses[rows] = law.respond(trial, generator)
     resting = potential.mean(0) + _noise(noise.broad_loadings, settings.n_spontaneous, generator)
     resting += generator.standard_normal(resting.shape, dtype=np.float32) * noise.private_deviation
-    return stimulus_id, responses, model.respond(resting, generator)
+    return stimulus_id, responses, law.respond(resting, generator)
 
 
 def _noise(loadings: np.ndarray, n_trials: int, generator: np.random.Generator) -> np.ndarray:
@@ -208,9 +207,6 @@ class _NoiseModel:
         if self.drift_loadings.any():
             parts.append(self.drift_loadings)
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
-
-    def total_variance(self) -> Float32[np.ndarray, "neuron"]:
-        return (self.shared_loadings() ** 2).sum(1) + self.private_deviation**2
 
 
 def _make_noise(
@@ -268,76 +264,3 @@ def _over_cortex(settings: SyntheticSettings, position_um: np.ndarray, generator
     loadings *= np.sqrt((1 - UNIFORM_PART) / (loadings**2).sum(1, keepdims=True))
     uniform = np.sqrt(UNIFORM_PART) * np.exp(0.3 * generator.standard_normal((n, 1)) - 0.09)
     return np.asarray(np.concatenate([uniform, loadings], axis=1) * np.sqrt(settings.broad_noise))
-
-
-def rectified_moment(level: Float[np.ndarray, "grid"], power: float) -> Float[np.ndarray, "grid"]:
-    r"""Return the expectation of max(level + e, 0) ** power for a standard normal e.
-
-    Gauss-Legendre quadrature over the part above threshold, which is smooth.
-
-    Examples
-    --------
-    At threshold the first moment is 1 / sqrt(2 pi) and the second one half:
-
-    >>> [round(float(rectified_moment(np.zeros(1), power)[0]), 4) for power in (1.0, 2.0)]
-    [0.3989, 0.5]
-    """
-    node, weight = np.polynomial.legendre.leggauss(120)
-    low = np.maximum(-level, -9.0)
-    half = np.full_like(low, 9.0)
-    half[low < 0] = (9.0 - low[low < 0]) / 2
-    noise = (low + half)[:, None] + half[:, None] * node
-    density = np.exp(-(noise**2) / 2) / np.sqrt(2 * np.pi)
-    return np.asarray(((level[:, None] + noise).clip(0) ** power * density * weight).sum(1) * half)
-
-
-@dataclass(frozen=True, eq=False)
-class _ResponseModel:
-    """``response = kept · gain · amplitude · max(potential, 0) ** exponent``; the gain is common to all neurons of a trial."""
-
-    settings: SyntheticSettings
-    population: Population
-    noise: _NoiseModel
-
-    def respond(self, potential: Float32[np.ndarray, "trial neuron"], generator: np.random.Generator) -> np.ndarray:
-        """Draw a log-normal gain of mean 1 for each trial, and turn potentials into responses in place."""
-        log_variance = np.log1p(self.settings.gain_deviation**2)
-        gain = np.exp(np.sqrt(log_variance) * generator.standard_normal((len(potential), 1)) - log_variance / 2)
-        np.maximum(potential, 0, out=potential)
-        np.power(potential, np.float32(self.settings.exponent), out=potential)
-        potential *= self.population.amplitude.astype(np.float32)
-        potential *= gain.astype(np.float32)
-        potential *= generator.random(potential.shape, dtype=np.float32) >= self.population.missed.astype(np.float32)
-        return potential
-
-    def moments(self, potential: Float32[np.ndarray, "stimulus neuron"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        r"""Return mean, private variance and shared gain of a single trial given the mean potential of each image.
-
-        With noise deviation :math:`\tau`, level :math:`x` = potential / :math:`\tau` and :math:`F_q(x) = E[\max(x + e, 0)^q]`, mean
-        and variance of each neuron are exact. The covariance of two neurons is the first term of its Hermite series,
-        :math:`c_i c_j \rho_{ij}` with :math:`c = F_p'(x) = pF_{p-1}(x)`; what the higher terms add to a neuron's own variance is
-        counted as private. A gain of variance :math:`\gamma^2` multiplies second moments by :math:`1 + \gamma^2`; lost responses
-        multiply first moments by 1 - missed.
-        """
-        exponent, gain_deviation = self.settings.exponent, self.settings.gain_deviation
-        noise_variance = self.noise.total_variance().astype(np.float64)
-        shared_variance = noise_variance - self.noise.private_deviation.astype(np.float64) ** 2
-        level = np.linspace(LOWEST, HIGHEST, N_GRID)
-        first = rectified_moment(level, exponent)
-        slope = np.gradient(first, level) if exponent == 1 else exponent * rectified_moment(level, exponent - 1)
-        second = rectified_moment(level, 2 * exponent)
-        deviation = np.sqrt(noise_variance)
-        kept = 1 - self.population.missed
-        scale = kept * self.population.amplitude * deviation**exponent
-        growth = 1 + gain_deviation**2
-        means, private, gains = (np.empty(potential.shape, dtype=np.float32) for _ in range(3))
-        for start in range(0, len(potential), MOMENTS_CHUNK):
-            rows = slice(start, start + MOMENTS_CHUNK)
-            x = potential[rows] / deviation
-            mean = scale * np.interp(x, level, first)
-            gain = np.sqrt(growth) * scale / deviation * np.interp(x, level, slope)
-            variance = growth * scale**2 / kept * np.interp(x, level, second) - mean**2
-            means[rows], gains[rows] = mean, gain
-            private[rows] = variance - (gain**2 * shared_variance + gain_deviation**2 * mean**2)
-        np.maximum(private, LEAST_VARIANCE * private.mean(0), out=private)
-        return means, private, gains
