@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from image_ledger import Entry, Ledger, measure, table
 
+from dina.data.response_transform import transform_in
+from dina.models.transform_choice import choose_transform
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
@@ -64,15 +66,22 @@ def run(word: str, seed: int, names: list[str], label: str, n_fresh: int, ledger
     if not missing:
         return
     recording, parts = open_session(word, seed, n_fresh)
-    pairs = SplitPairs.of(recording, *parts)
+    chosen = choose_transform(recording, parts[0]).transform
     for name in missing:
         began = time.perf_counter()
+        units = RIVALS[name].units if name in RIVALS else PRESETS[name].units
+        pairs = SplitPairs.of(recording, *parts, transform_in(units, chosen))
         decoder = build(name, seed, recording)
         decoder.fit(pairs.train, pairs.validation)
         fitted = time.perf_counter()
         found = measure(decoder, pairs.test)
         notes = {"seconds_to_fit": round(fitted - began, 1), "seconds_to_score": round(time.perf_counter() - fitted, 1)}
-        notes |= {"n_train": len(parts[0]), "n_fresh": n_fresh, "chosen": dict(getattr(decoder, "chosen", {}))}
+        notes |= {
+            "n_train": len(parts[0]),
+            "n_fresh": n_fresh,
+            "transform": pairs.train.standardiser.transform.name,
+            "chosen": dict(getattr(decoder, "chosen", {})),
+        }
         ledger.add(Entry(word, seed, shown(name, label), found["averaged"], found["single_trial"], notes))
         means = " / ".join(f"{100 * np.mean(values):.1f}" for values in found.values())
         print(f"{word} seed {seed} {shown(name, label)}: {means} %, {notes['seconds_to_fit']} s", flush=True)
@@ -83,7 +92,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sessions", nargs="+", metavar="SESSION[:VARIANT]", help=f"variants: {', '.join(filter(None, VARIANTS))}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--decoders", nargs="+", choices=[*PRESETS, *RIVALS], default=["default", IDEAL])
+    parser.add_argument("--decoders", nargs="+", choices=[*PRESETS, *RIVALS], default=["default", IDEAL, f"{IDEAL}_transformed"])
     parser.add_argument("--fresh", type=int, default=600, help="images to test on")
     parser.add_argument("--label", default="", help="added to the names of presets")
     parser.add_argument("--threads", type=int, default=1)

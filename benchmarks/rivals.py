@@ -29,7 +29,7 @@ from rivals_time import DONE, TimeLeft
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.cli.sessions import open_recording
-from dina.data.response_transform import Units
+from dina.data.response_transform import FOURTH_ROOT, Units
 from dina.models.transform_choice import choose_transform
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import NAMED_SESSIONS, simulate
@@ -70,6 +70,7 @@ def open_session(word: str, seed: int, device: str, n_threads: int) -> Session:
     pairs: dict[Units, SplitPairs] = {
         "raw": raw,
         "chosen": raw if transform.is_identity else SplitPairs.of(recording, *parts, transform),
+        "fourth root": SplitPairs.of(recording, *parts, FOURTH_ROOT),
     }
     shown = int((recording.repeats_per_stimulus() > 0).sum())
     identity = {

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
-from dina.data.pairs import Gallery, Pairs, Queries, learn_standardiser, make_pairs, make_template_tasks
+from dina.data.pairs import Gallery, Pairs, Queries, learn_standardiser, make_pairs, make_task, make_template_tasks
+from dina.data.response_transform import FOURTH_ROOT
 from dina.recordings.recording import Recording
+from dina.recordings.simulator import simulate as simulate_session
 from dina.recordings.truth import Truth
 from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.rivals.reference_levels import IdealObserver, NearestRepeatRaw, NearestRepeatZscored
@@ -140,3 +142,28 @@ def test_the_ideal_observer_must_be_fitted_first(truth):
         IdealObserver(truth).score(
             Queries(np.zeros((1, 6)), np.ones(1)), Gallery(np.zeros((1, 1, 4, 4), dtype=np.float32), np.zeros(1, dtype=np.int64))
         )
+
+
+def test_after_a_power_it_is_the_ideal_observer_of_powered_responses():
+    recording = simulate_session("demo", 0, settings={"n_neurons": 40, "n_stimuli": 60, "n_subunits": 30})
+    assert recording.truth is not None
+    pairs = make_pairs(recording, np.arange(60), learn_standardiser(recording, np.arange(60), FOURTH_ROOT))
+    task = make_task(pairs, "averaged")
+
+    scores = IdealObserver(recording.truth).fit(pairs, pairs).score(task.queries, task.gallery)
+    order = np.argsort(recording.stimulus_id, kind="stable").reshape(60, 2)
+    averaged = (recording.responses**0.25)[order].mean(axis=1)
+    expected = recording.truth.after_power(0.25).log_likelihood(averaged, np.full(60, 2), np.arange(60))
+
+    # up to a constant of each query; float32 products of 40 terms
+    difference = scores - expected
+    np.testing.assert_allclose(difference, np.broadcast_to(difference[:, :1], difference.shape), atol=0.01)
+
+
+def test_a_transform_without_a_true_law_is_refused(truth):
+    recording = Recording("r", np.arange(320, dtype=np.float32).reshape(20, 1, 4, 4), np.arange(20), truth.mean, truth=truth)
+    gained = FOURTH_ROOT.with_gain(truth.mean)
+    pairs = make_pairs(recording, np.arange(20), learn_standardiser(recording, np.arange(20), gained))
+
+    with pytest.raises(DataError, match=r"one power of them; these went through 'power 0\.25 with gain'"):
+        IdealObserver(truth).fit(pairs, pairs)

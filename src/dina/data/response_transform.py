@@ -10,8 +10,8 @@ from jaxtyping import Float, Float32, Int
 from dina.checks import DataError
 from dina.shapes import Responses
 
-Units = Literal["chosen", "raw"]
-"""Responses after the transform that was chosen for a recording, or as they were recorded."""
+Units = Literal["chosen", "raw", "fourth root"]
+"""Responses after the transform that was chosen for a recording, as they were recorded, or their signed fourth roots."""
 
 VALUES_AT_ONCE = 8_000_000
 """Values transformed at once: temporaries stay at tens of megabytes, however large the recording."""
@@ -131,6 +131,14 @@ class ResponseTransform:
 
 IDENTITY = ResponseTransform.of_power(1.0, "identity")
 """Responses as they were recorded."""
+
+FOURTH_ROOT = ResponseTransform.of_power(0.25)
+"""Signed fourth roots."""
+
+
+def transform_in(units: Units, chosen: ResponseTransform) -> ResponseTransform:
+    """Return the transform that gives these units; ``chosen`` is that of the recording."""
+    return {"chosen": chosen, "raw": IDENTITY, "fourth root": FOURTH_ROOT}[units]
 
 
 def _signed_power(values: Float32[np.ndarray, "trial neuron"], power: Float32[np.ndarray, "*neuron"]) -> np.ndarray:

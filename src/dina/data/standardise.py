@@ -65,4 +65,8 @@ class Standardiser:
 
         Where the transform has a gain, trials come back divided by it. Averages come back as averages only under the identity.
         """
-        return self.transform.undo(standardised * self.deviation + self.mean)
+        return self.transform.undo(self.unstandardise(standardised))
+
+    def unstandardise(self, standardised: Responses) -> Responses:
+        """Return transformed responses in their own units, single trials or averages; the transform is not undone."""
+        return standardised * self.deviation + self.mean

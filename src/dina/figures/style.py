@@ -73,8 +73,8 @@ def style_of(decoder: str, reads: str = "images") -> DecoderStyle:
         label = f"{LABELS.get(base, (base, kind))[0]}, {CORRECTIONS[correction]}"
     peers = [name for name, (_, other) in LABELS.items() if other == kind]
     number = peers.index(decoder) if decoder in peers else len(peers)
-    # seven markers and three lines have no common divisor: 21 rivals before a pair comes again
-    markers = {"dina": "oo", "rival": "sD^PX*h", "reference": "v<p"}[kind]
+    # seven (or four) markers and three lines have no common divisor: 21 rivals and 12 reference levels before a pair comes again
+    markers = {"dina": "oo", "rival": "sD^PX*h", "reference": "v<pd"}[kind]
     lines: dict[str, tuple[str | tuple[float, tuple[float, ...]], ...]] = {
         "dina": ("-", (0.0, (2.0, 1.5))),
         "rival": ("-", (0.0, (4.0, 1.5)), (0.0, (1.0, 1.0))),

@@ -126,7 +126,7 @@ class Truth:
         """
         law = self._known_law()
         moments = law.moments(law.potential(self.mean, self.shared_loadings), self.shared_loadings, power)
-        changed = dict(zip(_PER_STIMULUS, moments, strict=True))
+        changed: dict[str, Any] = dict(zip(_PER_STIMULUS, moments, strict=True))
         return replace(self, **changed, gain_deviation=law.gain_deviation_after(power), law=None)
 
     def draw_trials(

@@ -237,7 +237,8 @@ def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
     table = Table("Cross-validated signal variance by rank.", ("rank", "variance"), rows, n_words=0)
     caption = (
         "Variance spectrum of the population response to the images, by cross-validated principal components: the variance that two"
-        f" sets of trials share. {fit} Values at or below zero cannot be drawn."
+        f" sets of trials share. {fit} Values at or below zero cannot be drawn. All images of the recording take part. Where the page has"
+        " a section on variance spectra, its exponents of the responses are those of fewer images, validation and test, so they differ."
     )
     spoken = f"Variance falls with rank{power}; the numbers are in the table."
     return [FigurePart("spectrum", draw_spectrum(variance, exponent, first, last), caption, spoken, table)]

@@ -29,15 +29,15 @@ class Rival:
     ]  # from the seed of a run and the truth of a simulation (None for real recordings)
     reads: Reads = "images"  # as `dina.retrieval.decoder.Decoder.reads`; what does not read images is a reference level
     # "raw": responses as recorded, where the decoder knows or states their noise in these units; "chosen": after the transform chosen
-    # for the recording, for everything that models noise or regresses
+    # for the recording, for everything that models noise or regresses; "fourth root": for the observer whose units are fixed
     units: Units = "chosen"
     is_default: bool = False  # whether a study fits it if none are named: what fits into ten minutes
 
 
-def _build_ideal_observer(seed: int, truth: Truth | None) -> IdealObserver:
+def _build_ideal_observer(truth: Truth | None, name: str) -> IdealObserver:
     if truth is None:
         raise DataError("The ideal observer needs the truth of a simulation; this recording is real. Leave it out.")
-    return IdealObserver(truth)
+    return IdealObserver(truth, name)
 
 
 # Every rival and reference level by name. What stands here is fitted, named, drawn and tested like all others.
@@ -74,5 +74,18 @@ RIVALS: dict[str, Rival] = {
     "nearest_repeat_raw": Rival(
         "nearest repeat (raw)", lambda seed, truth: NearestRepeatRaw(), reads="templates", units="raw", is_default=True
     ),
-    "ideal_observer": Rival("ideal observer", _build_ideal_observer, reads="truth", units="raw", is_default=True),
+    "ideal_observer": Rival(
+        "ideal observer",
+        lambda seed, truth: _build_ideal_observer(truth, "ideal_observer"),
+        reads="truth",
+        units="raw",
+        is_default=True,
+    ),
+    "ideal_observer_transformed": Rival(
+        "ideal observer, transformed",
+        lambda seed, truth: _build_ideal_observer(truth, "ideal_observer_transformed"),
+        reads="truth",
+        units="fourth root",
+        is_default=True,
+    ),
 }

@@ -96,19 +96,42 @@ class NearestRepeatRaw(_InOwnUnits):
         return self.undo(queries.responses.astype(np.float32)) @ templates.T
 
 
-class IdealObserver(_InOwnUnits):
-    """Decode by the true likelihood of a simulation; real recordings have none.
+class IdealObserver:
+    """Decode by the true means and noise of a simulation; real recordings have none.
 
-    A Gaussian with the true mean of each image and the true noise covariance, as `Truth.log_likelihood` says: it
-    bounds decoders of that family, and a decoder that uses higher moments of the responses may in principle pass it.
-    The truth must be that of the same neurons as the responses.
+    A Gaussian with the true mean of each image and the true noise covariance averaged over images, as `Truth.log_likelihood` says,
+    for responses in the units in which they come: as recorded, or raised to one power trial by trial. It bounds, on average,
+    decoders that treat responses in these units as Gaussian with one covariance. Responses are not Gaussian in any units, so other
+    decoders may pass it; in fourth roots it finds more images than in the units of the recording. The truth must be that of the
+    same neurons as the responses.
     """
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "truth"
 
-    def __init__(self, truth: Truth) -> None:
-        self.name = "ideal_observer"
+    def __init__(self, truth: Truth, name: str = "ideal_observer") -> None:
+        self.name = name
         self._truth = truth
+        self._fitted: tuple[Truth, Standardiser] | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> Self:
+        """Compute the truth in the units of the responses, and remember how they were standardised.
+
+        Raises
+        ------
+        DataError
+            If responses were transformed by anything but one power, or the truth does not hold how neurons respond to a power.
+        """
+        transform = train.standardiser.transform
+        if transform.is_identity:
+            self._fitted = self._truth, train.standardiser
+            return self
+        if transform.power.ndim or transform.offset.any() or transform.mean_root is not None:
+            raise DataError(
+                f"An ideal observer needs responses as recorded, or one power of them; these went through {transform.name!r}."
+                " Make the pairs with ResponseTransform.of_power(...)."
+            )
+        self._fitted = self._truth.after_power(float(transform.power)), train.standardiser
+        return self
 
     def score(self, queries: Queries, gallery: Gallery) -> Scores:
         """Return log p(response | image) − log p(response) in nats: optimal for finding images and responses alike.
@@ -120,9 +143,12 @@ class IdealObserver(_InOwnUnits):
         DataError
             If `fit` was not called.
         """
-        responses = self.undo(queries.responses.astype(np.float32))
-        everything = np.arange(len(self._truth.mean))
-        likelihood = self._truth.log_likelihood(responses, queries.n_presentations, everything)
+        if self._fitted is None:
+            raise DataError("A decoder must be fitted before it scores; call fit(train, validation) first.")
+        truth, standardiser = self._fitted
+        responses = standardiser.unstandardise(queries.responses.astype(np.float32))
+        everything = np.arange(len(truth.mean))
+        likelihood = truth.log_likelihood(responses, queries.n_presentations, everything)
         marginal = logsumexp(likelihood, axis=1, keepdims=True) - np.log(len(everything))
         return np.asarray(likelihood[:, gallery.stimulus_id] - marginal)
 

@@ -12,7 +12,7 @@ import torch
 
 from dina.artifacts import sha256_of, write_dataset, write_json, write_text
 from dina.checks import DataError
-from dina.data.response_transform import IDENTITY
+from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.recordings.recording import Recording
@@ -193,7 +193,7 @@ def _study_one(
     pairs, made_for = None, IDENTITY
     for name in decoders_of(settings, recording):
         with timings.of(f"decoder {name}"):
-            transform = choice.transform if units_of(name, settings.preset) == "chosen" else IDENTITY
+            transform = transform_in(units_of(name, settings.preset), choice.transform)
             if pairs is None or transform is not made_for:  # the pairs of one transform at a time: they are large
                 pairs, made_for = SplitPairs.of(recording, split.train, split.validation, split.test, transform), transform
             carry_out_decoder(name, recording, settings, pairs, device, folder)

@@ -56,7 +56,7 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         f"a, variance along principal components, as a share of the whole, on {dataset.attrs['n_images']} images of validation and"
         " test; responses and their maps are cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line"
         " ends where variance is no longer positive. b, exponents: dots, least squares over the shaded ranks; open squares, from"
-        " moments, which need no components and are not biased by few images. Vertical line: 1. Colours as in b; dotted: towers with"
+        " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1. Colours as in b; dotted: towers with"
         " random weights.",
         answer,
         finding_table("Power-law exponents; the null of maps is the interval of untrained towers.", WORDS, found),
@@ -64,7 +64,9 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     paragraphs = (
         answer
         + " With few images the fit over ranks underestimates the exponent of slowly falling spectra. If the two estimators"
-        " disagree, believe neither without more images.",
+        " disagree, believe neither without more images. The exponent of the responses under data quality is another one: it is"
+        f" fitted to all images of the recording, and these to the {dataset.attrs['n_images']} of validation and test, so that responses"
+        " and maps of towers are compared on the same images.",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
 
