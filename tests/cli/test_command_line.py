@@ -135,7 +135,7 @@ def test_simulate_writes_a_session_that_can_be_read_and_never_overwrites(
     with pytest.raises(SystemExit) as ended:
         main(["simulate", "demo", "--out", str(tmp_path / "a.nc"), "--condition", "white", *small])
     assert not ended.value.code
-    assert "20 neurons, 30 images shown 2 to 2 times" in capsys.readouterr().out
+    assert "20 neurons, 30 images shown 2 times" in capsys.readouterr().out
     code, _, err = run(capsys, "simulate", "demo", "--out", str(tmp_path / "a.nc"), *small)
     assert code == 2
     assert "already exists" in err

@@ -13,6 +13,7 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
 from dina.retrieval.ranks import retrieve
 from dina.training.batches import RecordingPairs
+from dina.training.dina_decoder import fit_recordings, join_recording
 from dina.training.presets import PRESETS, RecordingShape, build_towers
 from dina.training.presets.default import DefaultSettings
 from dina.training.saved import load_towers, save_towers
@@ -114,3 +115,13 @@ def test_several_recordings_share_the_local_channels_alone(make_toy_pairs):
     PRESETS["default"].start([one, other], SETTINGS, recordings)
     assert not one.image_tower.taken()
     assert other.neural_tower.map_shape == one.image_tower.map_shape
+
+
+def test_a_recording_joins_the_local_channels_of_one_that_took_further_spaces(without_fields, make_toy_pairs):
+    settings = SETTINGS.model_copy(update={"spaces": ("pixels",), "fit": SETTINGS.fit.model_copy(update={"n_epochs": 1})})
+    one = fit_recordings("default", settings, [RecordingPairs(*without_fields, "one")], seed=0)
+    new = RecordingPairs(*make_toy_pairs(60, 20, n_neurons=9), "new")
+    joined, _ = join_recording(one, new, seed=0)
+    assert one.towers["one"].image_tower.taken()
+    assert not joined.image_tower.taken()
+    assert np.isfinite(accuracy(joined, new.validation))

@@ -174,9 +174,11 @@ def simulate(
     recording = simulate(session, seed or 0, settings=changes, condition=cast(Any, condition))
     recording.write(out)
     counts = recording.repeats_per_stimulus()
+    fewest, most = int(counts.min()), int(counts.max())
+    times = f"{most} times" if fewest == most else f"{fewest} to {most} times"
     print(
         f"{out}: {recording.name}, {recording.n_neurons} neurons, {recording.n_stimuli} images"
-        f" shown {counts.min()} to {counts.max()} times, {out.stat().st_size / 1e6:.0f} MB."
+        f" shown {times}, {out.stat().st_size / 1e6:.0f} MB."
     )
 
 

@@ -67,4 +67,4 @@ def p_words(p_value: float | None) -> str:
     """Write a p-value: three decimals, or "< 0.001"; a dash where there is none."""
     if p_value is None or not math.isfinite(p_value):
         return DASH
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "<\N{NO-BREAK SPACE}0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -14,6 +14,7 @@ from dina.figures.canvas import inline_svg, svg_of
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import number
+from dina.models.spaces import SPACES
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import RULE, Example, Tile, headline, make_examples, tiles
@@ -31,8 +32,8 @@ METHODS = (
     "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
     " images; test images were used once.",
     "Single trials are transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
-    " neuron, optionally after division by a gain of the trial. Among these, the one under which training images are told apart best is taken; the section on"
-    " data quality names it. Reference levels and the preset paper read responses as they were recorded.",
+    " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
+    " one standard error; the section on data quality names it. Reference levels and the preset paper read responses as they were recorded.",
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
     " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."
@@ -197,11 +198,30 @@ def _methods(run: Run) -> Section:
     tables = [Table("Versions and environment.", ("fact", "value"), tuple(rows), n_words=2)]
     fits = run.summary.get("fits")
     known = fits.items() if isinstance(fits, dict) else ()
-    chosen = tuple((f"{style_of(name).label}: {key}", value) for name, fit in known for key, value in _flat(fit))
+    chosen = tuple(
+        (f"{style_of(name).label}: {key}", _choice_words(key, value)) for name, fit in known for key, value in _flat(fit)
+    )
     if chosen:
         title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"
+        if any("feature_spaces" in fit for _, fit in known if isinstance(fit, dict)):
+            title += " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons."
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
     return Section("methods", "Methods, settings and versions", paragraphs=METHODS, tables=tables)
+
+
+def _choice_words(key: str, value: str) -> str:
+    """Write what was chosen in words.
+
+    Examples
+    --------
+    >>> _choice_words("noise from", "left_out_images"), _choice_words("feature spaces", "local 0.86, pixels 0.50")
+    ('left out images', 'local channels 0.86; pixels, whole image 0.50')
+    """
+    if key != "feature spaces":
+        return value.replace("_", " ")
+    parts = [(part.split(" ")[0], part.split(" ")[1:]) for part in value.split(", ")]
+    labels = {"local": "local channels"} | {name: space.label for name, space in SPACES.items()}
+    return "; ".join(" ".join([labels.get(name, name), *share]) for name, share in parts)
 
 
 def _commands(run: Run) -> tuple[str, ...]:

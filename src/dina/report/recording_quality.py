@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
@@ -94,6 +94,10 @@ def draw_mean_variance(mean: np.ndarray, variance: np.ndarray, factor: float, ex
     axes.plot(ends, factor * ends**exponent, label=f"variance ∝ mean to the power {exponent:.2f}", **look)
     axes.set(xscale="log", xlabel="mean response (the neuron's mean = 1, logarithmic)")
     axes.set(yscale="log", ylabel="variance over repeats (logarithmic)")
+    axes.minorticks_off()
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        # between two powers of ten there would be no number at all
+        axis.set_major_locator(MaxNLocator(4) if high < 10 * low else LogLocator(subs=(1, 2, 5)))
     write_plain_numbers(axes.xaxis, axes.yaxis)
     axes.legend(loc="upper left")
     finish_axes(axes, "both")
@@ -195,6 +199,8 @@ def data_quality(run: Run) -> Section:
     numbers = run.summary.get("quality")
     known = numbers.items() if isinstance(numbers, dict) else ()
     rows = _facts({k: v for k, v in known if not k.startswith("reason") and v is not None}, QUALITY_FACTS)
+    transform = run.summary.get("response_transform", {}).get("name")
+    rows += (("transform of the responses before decoding", str(transform)),) if transform else ()
     tables += [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
     words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
     return Section("quality", title, (words,), figures, tables, missing)
@@ -252,8 +258,7 @@ def _mean_variance(quality: xr.Dataset, chosen: Mapping[str, Any]) -> list[Figur
     mean, variance = (quality[f"repeats_{name}"].to_numpy().astype(float) for name in ("mean", "variance"))
     low, high = (quality.attrs.get(f"mean_variance_{name}") for name in ("low", "high"))
     interval = "" if low is None or high is None else f" (95\u202f% over neurons: {low:.2f} to {high:.2f})"
-    ranks = "; ".join(f"{name} {value:.3f}" for name, value in dict(chosen.get("mean_log_rank", {})).items())
-    tried = f" Mean log rank of the training images among each other, lower is better: {ranks}." if ranks else ""
+    tried = " The table of transforms shows what was tried." if chosen.get("mean_log_rank") else ""
     caption = (
         f"Noise grows with the response: the variance over repeats is proportional to the mean to the power {exponent:.2f}{interval}."
         " Each point is a group of training images whose predicted responses are alike, averaged over neurons. A power of the responses of"
@@ -275,8 +280,12 @@ def _transform_words(chosen: Mapping[str, Any]) -> str:
 def _transforms(chosen: Mapping[str, Any]) -> list[Table]:
     """List the transforms that were tried."""
     tried = dict(chosen.get("mean_log_rank", {}))
-    rows = tuple((name, number(float(value)), "yes" if name == chosen.get("name") else "") for name, value in tried.items())
-    caption = f"Transforms of the responses, tried on training images. {_transform_words(chosen)}"
+    rows = tuple((name, f"{value:.3f}", "yes" if name == chosen.get("name") else "") for name, value in tried.items())
+    caption = (
+        "Transforms of the responses, tried on training images: mean log rank of the right image among all training images; lower is"
+        " better. The simplest is chosen that is worse than the lowest by at most one standard error of their difference, paired by image."
+        " Identity: as recorded. With gain: each trial divided by a gain of its own first. These numbers only choose; they are no test."
+    )
     return [Table(caption, ("transform", "mean log rank", "chosen"), rows)] if rows else []
 
 

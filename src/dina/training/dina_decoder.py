@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from dina.checks import DataError, check_choice
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.models.towers.image.feature_stack import FeatureStack
 from dina.randomness import seed_for
 from dina.shapes import Scores
 from dina.training.aligned_towers import AlignedTowers
@@ -106,6 +107,8 @@ def join_recording(
     """
     row = PRESETS[others.preset]
     first = deepcopy(next(iter(others.towers.values()))).cpu().requires_grad_(False)
+    if isinstance(first.image_tower, FeatureStack):
+        first.image_tower.take([])  # spaces were fitted to one recording; only the local channels are shared
     shape = RecordingShape.of(recording.train)
     towers = build_towers(others.preset, others.settings, shape, seed_for(seed, f"towers of {recording.name}"), first)
     row.join(towers, others.settings, others.prior, recording)

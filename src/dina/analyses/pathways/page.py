@@ -14,6 +14,7 @@ from dina.figures.finding_parts import draw_dots, finding_table
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import percent, signed
+from dina.models.spaces import SPACES
 from dina.statistics.finding import Finding
 
 # Measure, label, factor.
@@ -27,6 +28,11 @@ PANELS = (
 KINDS = (
     " Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
     " Pooled: the image averaged without filters."
+)
+# What the last rows are where the tower stacks feature spaces.
+STACKED = (
+    " Last rows: one feature space at a time; the local channels are the Gabor channels with places on the map. A space of the whole"
+    " image belongs to the global pathway. Spaces have no grey band: no random group of channels is as large."
 )
 
 
@@ -44,9 +50,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_null = any(math.isfinite(finding.null_low) for finding in findings)
     band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_null else ""
-    kinds = KINDS if "pooled" in words else ""
-    if any(part.startswith("space_") for part in words):
-        kinds += " Last rows: one feature space at a time; the Gabor channels are those with places on the map."
+    kinds = (KINDS if "pooled" in words else "") + (STACKED if any(part.startswith("space_") for part in words) else "")
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
         FigurePart(
@@ -101,13 +105,16 @@ def _words(part: str) -> str:
     Examples
     --------
     >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised"), _words("space_pursued_gabors")
-    ('8 px per cycle', '45°', 'energy normalised', 'pursued Gabors')
+    ('8 px per cycle', '45°', 'energy normalised', 'sums of a few Gabors')
     """
+    if part.startswith("space_"):
+        name = part.removeprefix("space_")
+        return SPACES[name].label if name in SPACES else f"{name} channels"
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):
         return f"{part.removeprefix('orientation_').removesuffix('deg')}°"
-    return part.removeprefix("kind_").removeprefix("space_").replace("_", " ").replace("gabor", "Gabor")
+    return part.removeprefix("kind_").replace("_", " ")
 
 
 @in_style
