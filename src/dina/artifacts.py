@@ -100,7 +100,8 @@ def sha256_of(path: Path) -> str:
 def write_checksums(folder: Path) -> None:
     """Write ``SHA256SUMS`` over all files below ``folder``, in the format that ``sha256sum --check`` reads.
 
-    Hidden files and links are left out. Call it last, after every change to the folder.
+    Hidden files and links are left out, and so are folders below that hold checksums of their own. Call it last, after every
+    change to the folder.
     """
     folder = Path(folder)
     lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in _checked_files(folder)]
@@ -132,7 +133,8 @@ def verify_checksums(folder: Path) -> dict[str, str]:
 
 
 def _checked_files(folder: Path) -> list[Path]:
-    """Return the regular files below ``folder`` in order of name, without hidden ones and the listing itself."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    parts = {path: path.relative_to(folder).parts for path in files}
+    """Return the files below ``folder`` that its listing covers, in order of name."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    apart = {path.parent for path in files if path.name == CHECKSUMS and path.parent != folder}
+    parts = {path: path.relative_to(folder).parts for path in files if not apart.intersection(path.parents)}
     return sorted(path for path, names in parts.items() if names != (CHECKSUMS,) and not any(n.startswith(".") for n in names))

@@ -7,7 +7,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.data.pairs import learn_standardiser
-from dina.data.splits import split_by_stimulus
+from dina.data.splits import split_by_stimulus, split_into_folds
 from dina.recordings.recording import Recording
 
 
@@ -108,3 +108,39 @@ def test_recordings_that_cannot_be_split_together_are_refused(recording):
         split_by_stimulus([recording], np.arange(200), 0, 0.5, 0.5)
     with pytest.raises(DataError, match="test, validation would be empty with 3 images"):
         split_by_stimulus([record(np.array([0, 1, 2, 0, 1, 2]), 3)], np.arange(3), 0)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 7])
+def test_every_shown_image_is_tested_in_exactly_one_fold_and_groups_stay_whole(n_folds):
+    recording = record(np.repeat(np.arange(0, 190), 2), 200)  # ten images were never shown
+    group = np.where(np.arange(200) < 60, np.arange(200) // 3, np.arange(200))
+
+    splits = split_into_folds([recording], group, 3, n_folds)
+
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.test for split in splits])), np.arange(190))
+    for split in splits:
+        np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.validation, split.test])), np.arange(190))
+        assert len(split.validation) == 19
+        sets = [set(group[ids]) for ids in (split.train, split.validation, split.test)]
+        assert all(one.isdisjoint(other) for one, other in combinations(sets, 2))
+    sizes = [len(split.test) for split in splits]
+    assert max(sizes) - min(sizes) <= 1
+    assert [split.sha256() for split in splits] == [one.sha256() for one in split_into_folds([recording], group, 3, n_folds)]
+    assert splits[0].sha256() != split_into_folds([recording], group, 4, n_folds)[0].sha256()
+
+
+def test_two_images_share_a_fold_as_often_as_chance_has_it(recording):
+    together = sum(
+        np.isin([0, 1], split.test).all()
+        for seed in range(300)
+        for split in split_into_folds([recording], np.arange(200), seed, 4)
+    )
+    # 49 of 199 others are in the fold of an image: 74 of 300, deviation 7.5
+    assert abs(together - 300 * 49 / 199) < 4 * 7.5
+
+
+def test_folds_that_cannot_be_are_refused(recording):
+    with pytest.raises(DataError, match=r"n_folds must be .* 2"):
+        split_into_folds([recording], np.arange(200), 0, 1)
+    with pytest.raises(DataError, match=r"Each of 3 folds needs .* fold 1 would have 100, 0 and 100 of 200 images in 2 groups"):
+        split_into_folds([recording], np.arange(200) % 2, 0, 3)

@@ -34,7 +34,7 @@ def test_random_assignments_of_targets_agree_with_all_of_them():
     every = [cost[np.arange(5), list(order)].sum() for order in permutations(range(5))]
     exact = np.mean(np.array(every) <= np.trace(cost) + 1e-9)
 
-    found = permuted_targets_p_value(cost, np.random.default_rng(0), 10_000)
+    found = permuted_targets_p_value([cost], np.random.default_rng(0), 10_000)
 
     # binomial error of 10,000 assignments
     assert abs(found - exact) < 4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4

@@ -12,7 +12,7 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.report.comparison_of_runs import comparison_markdown, write_comparison
 from dina.retrieval.hubness import measure_hubness
-from dina.study import judged_decoders, read_settings, run_study
+from dina.study import read_settings, run_study
 from dina.study.decoder_scores import DecoderScores, Scored
 from dina.study.judged_decoders import compare_runs
 
@@ -121,7 +121,7 @@ def test_what_is_written_holds_every_number_and_is_readable(runs: dict[str, Path
 def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(
     runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judged_decoders, "HUB_PLACES", 2)  # there are eight candidates, each of which is among ten
+    monkeypatch.setattr("dina.retrieval.evaluate.HUB_PLACES", 2)  # there are eight candidates, each of which is among ten
     copy = make_perfect(runs["first"], tmp_path / "perfect")
     reasons = {"averaged": "No program was named.", "single_trial": "No program was named."}
     DecoderScores("ridge", "", "images", {}, reasons).write(copy / "results" / "retrieval_ridge.nc")

@@ -28,6 +28,7 @@ Features = Annotated[
     Path | None, typer.Option(metavar="FILE.npy", help="A row of features per image, for objectives that need it.")
 ]
 Images = Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")]
+Folds = Annotated[int | None, typer.Option(min=2, metavar="K", help="Test every image once, in K folds; K times the work.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 
 
@@ -49,6 +50,7 @@ def study(
     force: Force = False,
     images: Images = None,
     features: Features = None,
+    folds: Folds = None,
 ) -> None:
     """Decode a recording beside all rivals, and write a report; of several recordings, do as dina joint does.
 
@@ -59,10 +61,11 @@ def study(
     from dina.cli.sessions import open_each, settle
     from dina.study import default_run_name, read_settings, read_together_settings, run_study
 
-    _check_recordings(recordings, features, 1)
+    _check_recordings(recordings, features, 1, folds)
     together = len(recordings) > 1
     changes = [*(overrides or []), *_features_words(features)]
     changes += [*([f'preset="{preset}"'] if preset else []), *([f"seed={seed}"] if seed is not None else [])]
+    changes += [] if folds is None else [f"folds={folds}"]
     settings = (read_together_settings if together else read_settings)(study_file, changes)
     chosen = choose_device(device)
     words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
@@ -110,7 +113,9 @@ def joint(
     study(recordings, study_file, preset, overrides, out, seed, device, threads, force, images)
 
 
-def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote, or one of its folds.")],
+) -> None:
     """Draw the figures and the page of a run again."""
     _draw_report(run)
     _print_table(run)
@@ -209,14 +214,16 @@ def doctor(threads: Threads = None) -> None:
     print_doctor(n_threads)
 
 
-def _check_recordings(recordings: list[str], features: Path | None, fewest: int) -> None:
-    """Refuse too few recordings, and features of images for several."""
+def _check_recordings(recordings: list[str], features: Path | None, fewest: int, folds: int | None = None) -> None:
+    """Refuse too few recordings, and for several what is for one."""
     from dina.checks import DataError
 
     if len(recordings) < fewest:
         raise DataError(f"dina joint needs at least two recordings; got {recordings[0]}. Give others that show the same images.")
     if len(recordings) > 1 and features is not None:
         raise DataError("Features of images are for a study of one recording; several were given. Leave --features out.")
+    if len(recordings) > 1 and folds is not None:
+        raise DataError("--folds is for a study of one recording; several were given. Set n_folds, as in --set n_folds=3.")
 
 
 def _check_place(out: Path, force: bool) -> None:

@@ -152,7 +152,9 @@ def _read_source(run: Path, recording: str | None, images: Path | None) -> tuple
     from dina.checks import DataError
     from dina.cli.sessions import settle
 
-    noted = json.loads((run / SOURCE).read_text(encoding="utf-8")) if (run / SOURCE).is_file() else {}
+    # a fold lies in the run of all folds, where the source is noted
+    note = next((each / SOURCE for each in (run, run.resolve().parent) if (each / SOURCE).is_file()), None)
+    noted = {} if note is None else json.loads(note.read_text(encoding="utf-8"))
     seed = int(noted.get("seed", 0))
     if recording is not None:
         return settle(recording), images, seed

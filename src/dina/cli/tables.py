@@ -43,9 +43,10 @@ def print_run(run: "Run") -> None:
     console = _console(110)
     recording, split = run.summary["recording"], run.summary["split"]
     simulated = ", simulated" if recording.get("is_simulated") else ""
+    folds = f" in each of {len(run.folds)} folds, all" if run.folds else ""
     headline = (
         f"{recording['name']}{simulated}: {recording['n_neurons']} neurons, {recording['n_stimuli']} images;"
-        f" {split['n_train']} to learn from, {split['n_validation']} to choose by, {split['n_test']} to test."
+        f" {split['n_train']} to learn from, {split['n_validation']} to choose by{folds or ','} {split['n_test']} to test."
     )
     console.print(Text(headline))
     console.print(_decoders(rows))

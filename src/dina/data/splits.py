@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dina.checks import DataError
+from dina.checks import DataError, check_count
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.shapes import Images
@@ -73,24 +73,12 @@ def split_by_stimulus(
         If the recordings do not share their image set or its number of images, ``group`` has another length, the
         fractions are out of range, or a set would be empty.
     """
-    names = {recording.image_set for recording in recordings}
-    if len(names) != 1:
-        raise DataError(f"A joint split needs recordings of one image set; got {', '.join(sorted(names)) or 'none'}.")
     if not (validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1):
         raise DataError(
             "validation_fraction and test_fraction must be positive and together below 1;"
             f" got {validation_fraction} and {test_fraction}."
         )
-    lengths = {recording.n_stimuli for recording in recordings} | {len(group)}
-    if len(lengths) != 1:
-        raise DataError(
-            "A joint split needs one group number per image and the same images in every recording; got"
-            f" {' and '.join(map(str, sorted(lengths)))} images. Give recordings of one image set and its groups."
-        )
-    shown = np.zeros(len(group), dtype=bool)
-    for recording in recordings:
-        shown[np.unique(recording.stimulus_id)] = True
-    ids = np.flatnonzero(shown)
+    ids = _shown(recordings, group)
     n_test, n_validation = round(test_fraction * len(ids)), round(validation_fraction * len(ids))
     order = generator_for(seed, "split").permutation(np.unique(group[ids]))
     members = {number: ids[group[ids] == number] for number in order}
@@ -108,6 +96,77 @@ def split_by_stimulus(
         )
     train, validation, test = (np.array(sorted(sets[name]), dtype=np.int64) for name in ("train", "validation", "test"))
     return Split(train=train, validation=validation, test=test, group=np.asarray(group, dtype=np.int64), seed=int(seed))
+
+
+def split_into_folds(
+    recordings: Sequence[Recording],
+    group: Int[np.ndarray, "stimulus"],
+    seed: int,
+    n_folds: int,
+    validation_fraction: float = 0.1,
+) -> list[Split]:
+    """Draw one split for each fold, so that every image shown is a test image in exactly one of them.
+
+    Groups are dealt out whole, the largest first and those of one size in random order, each to the fold that has fewest images
+    so far. So folds differ by at most one image, unless groups are so large that this cannot be. The validation images of a fold
+    are drawn as in `split_by_stimulus` from the images that it does not test; they are drawn anew in each fold.
+
+    Parameters
+    ----------
+    recordings, group
+        As in `split_by_stimulus`; only images that were shown take part.
+    seed
+        Same seed, same folds.
+    n_folds
+        At least 2.
+    validation_fraction
+        Fraction of the shown images by which each fold chooses, in (0, 1).
+
+    Raises
+    ------
+    DataError
+        If ``n_folds`` is below 2, the recordings and ``group`` do not fit together, or a fold would have no image to learn from, choose by or test.
+    """
+    check_count("n_folds", n_folds, 2)
+    ids = _shown(recordings, group)
+    members = {number: ids[group[ids] == number] for number in generator_for(seed, "folds").permutation(np.unique(group[ids]))}
+    tested: list[list[int]] = [[] for _ in range(n_folds)]
+    for number in sorted(members, key=lambda number: -len(members[number])):  # stable: those of one size stay in random order
+        min(tested, key=len).extend(members[number].tolist())
+    splits = []
+    for fold, test in enumerate(tested, 1):
+        others = np.setdiff1d(ids, test)
+        room = round(validation_fraction * len(ids))
+        validation: list[int] = []
+        for number in generator_for(seed, f"validation of fold {fold}").permutation(np.unique(group[others])):
+            validation += members[number].tolist() if len(members[number]) <= room - len(validation) else []
+        train = np.setdiff1d(others, validation)
+        if not (len(test) and validation and len(train)):
+            raise DataError(
+                f"Each of {n_folds} folds needs at least one image each to learn from, to choose by and to test; fold {fold} would"
+                f" have {len(train)}, {len(validation)} and {len(test)} of {len(ids)} images in {len(members)} groups of near-identical"
+                " ones. Ask for fewer folds, or record more images."
+            )
+        parts = [np.array(sorted(part), dtype=np.int64) for part in (train, validation, test)]
+        splits.append(Split(parts[0], parts[1], parts[2], np.asarray(group, dtype=np.int64), int(seed)))
+    return splits
+
+
+def _shown(recordings: Sequence[Recording], group: Int[np.ndarray, "_"]) -> Int[np.ndarray, "shown"]:
+    """List the images shown in at least one of the recordings, which must be of one image set."""
+    names = {recording.image_set for recording in recordings}
+    if len(names) != 1:
+        raise DataError(f"A joint split needs recordings of one image set; got {', '.join(sorted(names)) or 'none'}.")
+    lengths = {recording.n_stimuli for recording in recordings} | {len(group)}
+    if len(lengths) != 1:
+        raise DataError(
+            "A joint split needs one group number per image and the same images in every recording; got"
+            f" {' and '.join(map(str, sorted(lengths)))} images. Give recordings of one image set and its groups."
+        )
+    shown = np.zeros(len(group), dtype=bool)
+    for recording in recordings:
+        shown[np.unique(recording.stimulus_id)] = True
+    return np.flatnonzero(shown)
 
 
 def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.ndarray, "stimulus"]:

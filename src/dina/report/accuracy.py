@@ -28,7 +28,7 @@ def all_decoders(run: Run) -> Section:
     """Show top-1 accuracy of all decoders beside chance and intervals, and the table of all numbers."""
     rows = [row for row in run.rows if row.direction == "image_from_response"]
     reads = {row.decoder: run.reads(row.decoder) for row in rows}
-    figures = [_accuracy_figure(rows, reads)] if any(row.top1 is not None for row in rows) else []
+    figures = [_accuracy_figure(rows, reads, is_widened=bool(run.folds))] if any(row.top1 is not None for row in rows) else []
     corrected = (
         "Rows of the kind “sees all queries” correct the scores of a decoder with all test queries at once (CSLS, Sinkhorn). A decoder"
         " that sees one response cannot do this. These rows show how much accuracy hubs cost; they are not compared with any row."
@@ -45,7 +45,7 @@ def all_decoders(run: Run) -> Section:
     return Section("accuracy", "Accuracy of all decoders", paragraphs, figures, missing=reasons(rows))
 
 
-def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str]) -> FigurePart:
+def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widened: bool) -> FigurePart:
     counts = sorted({row.n_gallery for row in rows if row.n_gallery is not None})
     gallery = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images (see the table)"
     shown = [row for row in rows if reads[row.decoder] != "queries"]  # corrections stand in the table only
@@ -56,7 +56,7 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str]) -> FigurePa
     )
     caption = (
         f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
-        " over queries and candidates; dashed: chance. Decoders above, reference levels in the shaded part below."
+        f" over queries and candidates{', widened for folds' if is_widened else ''}; dashed: chance. Decoders above, reference levels in the shaded part below."
     )
     table = accuracy_table(rows, reads, "Image from response")
     return FigurePart("accuracy", draw_accuracy(shown, reads), caption, f"Top-1 accuracy: {spoken}.", table)

@@ -121,7 +121,7 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     lines = [
         f"Chance: {', '.join(map(percent, chances))}. Differences are to {' and '.join(references)}, on the same queries; intervals are"
         f" over images as queries and candidates, p-values come from exchanging the two decoders image by image"
-        f" ({comparison.attrs['n_resamples']:,} exchanges), and q bounds the expected share of false findings over all decoders of the"
+        f" ({comparison.attrs['n_resamples']:,} exchanges), over folds from Student's distribution, and q bounds the expected share of false findings over all decoders of the"
         " table that read images."
     ]
     if n_tasks > 1:

@@ -19,6 +19,7 @@ from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import RULE, Example, Tile, headline, make_examples, tiles
 from dina.report.comparisons import differences, directions
+from dina.report.folds import folds_section
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import TOO_HIGH, training
@@ -140,8 +141,18 @@ def _several_recordings(run: Run) -> _Page:
 
 def _sections(run: Run) -> list[Section]:
     """Return the sections in reading order; the examples are put in by the template after the first two."""
-    made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
-    made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
+    if run.folds:  # what belongs to one training or one gallery stands on the page of each fold
+        made = [
+            folds_section(run),
+            what_was_decoded(run),
+            all_decoders(run),
+            differences(run),
+            directions(run),
+            data_quality(run),
+        ]
+    else:
+        made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
+        made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
     words = () if gathered else ("Everything was computed.",)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
@@ -245,11 +256,12 @@ def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 def _examples(run: Run) -> tuple[str, list[Example]]:
     """Return examples of dina and their kind of query, of the first whose scores and thumbnails are there and agree."""
-    retrieval, gallery = run.retrieval.get("dina"), run.gallery
+    shown = run.folds[0] if run.folds else run
+    retrieval, gallery = shown.retrieval.get("dina"), shown.gallery
     if retrieval is not None and gallery is not None and "thumbnail" in gallery:
         for kind, one in retrieval.scored.items():
             if one.scores.shape[1] == gallery.sizes["gallery"]:
-                return QUERIES[kind], make_examples(one, gallery)
+                return QUERIES[kind] + (" of fold 1" if run.folds else ""), make_examples(one, gallery)
     return "", []
 
 

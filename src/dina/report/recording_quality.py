@@ -119,6 +119,7 @@ FACTS = {
 }
 # Key of ``summary.json`` → words; other keys are shown as they are.
 SPLIT_FACTS = {
+    "n_folds": "folds (numbers for training and validation are those of the smallest)",
     "n_train": "images for training",
     "n_validation": "images for validation",
     "n_test": "images for testing",
@@ -164,7 +165,7 @@ def what_was_decoded(run: Run) -> Section:
     ]
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
     notes = recording.get("notes")
-    words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) else []
+    words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) and not run.folds else []
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)
 

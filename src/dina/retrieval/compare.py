@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 
 from dina.checks import DataError
 from dina.randomness import generator_for
-from dina.retrieval.ranks import Retrieval
+from dina.retrieval.half_galleries import Spread
+from dina.retrieval.pooled_folds import Ranks, are_paired, spread_of, student_p_value
 from dina.statistics.p_values import permutation_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
@@ -28,10 +29,10 @@ class PairedDifference:
     difference: float
     low: float  # 95 % interval over queries and candidates together
     high: float
-    p_value: float  # two-sided, from exchanging the two decoders at random, image by image
+    p_value: float  # two-sided, from exchanging the two decoders at random, image by image; over folds Student's
 
 
-def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:
+def compare(first: Ranks, second: Ranks, seed: int, n_resamples: int = 10_000) -> tuple[PairedDifference, ...]:
     """Compare two decoders on the same queries by top-1 and top-5 accuracy, mean log rank and median rank.
 
     The difficulty of the images cancels. In galleries below five there is no top-5 accuracy.
@@ -39,7 +40,7 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     Parameters
     ----------
     first, second
-        Ranks in the same direction, for the same queries in the same order.
+        Ranks in the same direction, for the same queries in the same order, of one gallery or of several folds.
     seed, n_resamples
         Of the bootstrap and of the random exchanges.
 
@@ -56,7 +57,7 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     >>> compare(perfect, collapsed, seed=0)[0].difference
     0.9
     """
-    if not first.is_paired_with(second):
+    if not are_paired(first, second):
         raise DataError(
             "A paired comparison needs the same queries and gallery for both decoders; got"
             f" {first.n_queries} queries among {first.n_gallery} and {second.n_queries} among {second.n_gallery}."
@@ -66,30 +67,34 @@ def compare(first: Retrieval, second: Retrieval, seed: int, n_resamples: int = 1
     n_images = len(images)
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "paired bootstrap"))
     swapped = generator_for(seed, "paired exchange").integers(2, size=(n_resamples, n_images))
-    in_log = first.spread("log_rank", second)
+    in_log = spread_of(first, "log_rank", second)
+    over_folds = len(first.folds) > 1
     differences = [
-        _compare_means(f"top{k}", first.top(k) - second.top(k), first.spread(k, second).difference_interval(), cluster, swapped)
+        _compare_means(
+            f"top{k}", first.top(k) - second.top(k), spread_of(first, k, second), 1.0, cluster, swapped, over_folds=over_folds
+        )
         for k in (1, 5)
         if k <= first.n_gallery
     ]
     log_rank = np.log(first.rank()) - np.log(second.rank())
-    differences.append(_compare_means("mean_log_rank", log_rank, in_log.difference_interval(LEAST_LOG_RANK), cluster, swapped))
-    median = _compare_medians(first.rank(), second.rank(), cluster, counts, swapped, in_log.inflation)
+    differences.append(_compare_means("mean_log_rank", log_rank, in_log, LEAST_LOG_RANK, cluster, swapped, over_folds=over_folds))
+    median = _compare_medians(first.rank(), second.rank(), cluster, counts, swapped, in_log.inflation, over_folds=over_folds)
     return (*differences, median)
 
 
 def _compare_means(
-    measure: str, difference: Values, interval: tuple[float, float], cluster: Cluster, swapped: Counts
+    measure: str, difference: Values, spread: Spread, least: float, cluster: Cluster, swapped: Counts, *, over_folds: bool
 ) -> PairedDifference:
     """Compare a measure that is a mean over queries: exchanging the decoders flips the sign of an image's difference."""
     observed = float(difference.mean())
     by_image = np.bincount(cluster, weights=difference, minlength=swapped.shape[1])
     null = (1 - 2 * swapped) @ by_image / len(difference)
-    return PairedDifference(measure, observed, *interval, permutation_p_value(abs(observed), np.abs(null), "large"))
+    p_value = student_p_value(spread, least) if over_folds else permutation_p_value(abs(observed), np.abs(null), "large")
+    return PairedDifference(measure, observed, *spread.difference_interval(least), p_value)
 
 
 def _compare_medians(
-    first: Values, second: Values, cluster: Cluster, counts: Counts, swapped: Counts, inflation: float
+    first: Values, second: Values, cluster: Cluster, counts: Counts, swapped: Counts, inflation: float, *, over_folds: bool
 ) -> PairedDifference:
     """Compare medians: an exchanged image gives its queries' values to the other decoder; ``inflation`` widens the bootstrap."""
     observed = float(np.median(first) - np.median(second))
@@ -98,5 +103,5 @@ def _compare_medians(
     stays, goes = np.hstack([1 - swapped, swapped]), np.hstack([swapped, 1 - swapped])
     null = clustered_medians(both, owner, stays) - clustered_medians(both, owner, goes)
     low, high = (observed + inflation * (end - observed) for end in percentile_interval(resampled))
-    p_value = permutation_p_value(abs(observed), np.abs(null), "large")
+    p_value = permutation_p_value(abs(observed), np.abs(null) * (inflation if over_folds else 1.0), "large")
     return PairedDifference("median_rank", observed, low, high, p_value)

@@ -1,18 +1,19 @@
 """From scores to a row of the table: accuracies beside chance, intervals over images and a permutation p-value."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.retrieval.decoder import Reads
 from dina.retrieval.hubness import measure_hubness
-from dina.retrieval.ranks import Direction, Retrieval, retrieve
+from dina.retrieval.pooled_folds import PooledRetrieval, Ranks, spread_of
+from dina.retrieval.ranks import Direction, retrieve
 from dina.shapes import Scores
 from dina.statistics.p_values import permuted_targets_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
@@ -40,7 +41,7 @@ class DecodingRow:
     direction
         "image_from_response" or "response_from_image".
     n_gallery, n_queries
-        Number of candidates and of queries.
+        Number of candidates (of several folds in the smallest gallery) and of queries.
     top1, top5, top10
         Fraction of queries whose target is among the best 1, 5, 10.
     top1_low, top1_high, top5_low, top5_high, top10_low, top10_high
@@ -50,7 +51,7 @@ class DecodingRow:
     mean_reciprocal_rank, two_way
         Means over queries, both in [0, 1].
     chance_top1, chance_top5, chance_top10
-        Accuracy of guessing.
+        Accuracy of guessing; of several folds the mean over queries.
     p_value
         Permutation p-value of the mean log rank. Images are permuted over queries; the trials of an image stay together.
     reason
@@ -96,7 +97,7 @@ class DecodingRow:
     epochs_budget: int | None = None
     chosen_epoch: int | None = None
     stop_reason: str | None = None
-    retrieval: Retrieval | None = field(default=None, repr=False, compare=False)
+    retrieval: Ranks | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for ``summary.json``: None for NaN, and training only where there was one."""
@@ -175,20 +176,48 @@ def evaluate(
     >>> round(result.top1, 6), result.median_rank, result.two_way, result.p_value
     (0.05, 10.5, 0.5, 1.0)
     """
-    found = retrieve(scores, target, direction)
-    n_images = len(found.log_rank_sum)
+    return evaluate_folds(decoder, preset, reads, [(scores, target)], queries, direction, seed, n_resamples)
+
+
+def evaluate_folds(
+    decoder: str,
+    preset: str,
+    reads: Reads,
+    folds: Sequence[tuple[Float[np.ndarray, "_ _"], Int[np.ndarray, "_"]]],
+    queries: QueryKind,
+    direction: Direction,
+    seed: int,
+    n_resamples: int = 10_000,
+) -> DecodingRow:
+    """Turn the scores of several folds into one row over all queries, each in the gallery of its fold.
+
+    Intervals and p-value allow for the training images that folds share; see `dina.retrieval.pooled_folds`.
+
+    Parameters
+    ----------
+    decoder, preset, reads, queries, direction, seed, n_resamples
+        As `evaluate` takes them.
+    folds
+        Scores and targets of each fold, as `evaluate` takes them; of one fold the row is that of `evaluate`.
+
+    Raises
+    ------
+    DataError
+        As `evaluate`.
+    """
+    each = tuple(retrieve(scores, target, direction) for scores, target in folds)
+    found: Ranks = PooledRetrieval(each) if len(each) > 1 else each[0]
     missing = [str(k) for k in TOP_K if k > found.n_gallery]
     top: dict[str, Any] = {}
     for k in TOP_K[: len(TOP_K) - len(missing)]:
         accuracy = float(found.top(k).mean())
-        low, high = found.spread(k).accuracy_interval()
-        top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": k / found.n_gallery}
+        low, high = spread_of(found, k).accuracy_interval()
+        top |= {f"top{k}": accuracy, f"top{k}_low": low, f"top{k}_high": high, f"chance_top{k}": found.chance(k)}
     _, cluster = np.unique(found.image, return_inverse=True)
-    counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    inflation, median = found.spread("log_rank").inflation, float(np.median(found.rank()))
+    counts = resample_counts(int(cluster.max()) + 1, n_resamples, generator_for(seed, "bootstrap"))
+    inflation, median = spread_of(found, "log_rank").inflation, float(np.median(found.rank()))
     ends = percentile_interval(clustered_medians(found.rank(), cluster, counts))
     median_low, median_high = (min(max(median + inflation * (end - median), 1.0), float(found.n_gallery)) for end in ends)
-    candidates = scores if direction == "image_from_response" else scores.T
     return DecodingRow(
         decoder=decoder,
         preset=preset,
@@ -201,10 +230,17 @@ def evaluate(
         median_rank_high=median_high,
         mean_reciprocal_rank=float(found.reciprocal_rank().mean()),
         two_way=float(found.two_way().mean()),
-        p_value=permuted_targets_p_value(found.log_rank_sum, generator_for(seed, "permutation"), n_resamples),
+        p_value=permuted_targets_p_value([one.log_rank_sum for one in each], generator_for(seed, "permutation"), n_resamples),
         reason=f"A gallery of {found.n_gallery} has no top {' or '.join(missing)}." if missing else None,
-        hubness=measure_hubness(candidates, min(HUB_PLACES, candidates.shape[1])) if min(scores.shape) > 1 else None,
+        hubness=_hubness([scores if direction == "image_from_response" else scores.T for scores, _ in folds]),
         reads=reads,
         retrieval=found,
         **top,
     )
+
+
+def _hubness(candidates: Sequence[Float[np.ndarray, "_ _"]]) -> float | None:
+    """Return the mean hubness of the galleries; None where one has a single query or candidate."""
+    if min(min(scores.shape) for scores in candidates) < 2:
+        return None
+    return float(np.mean([measure_hubness(scores, min(HUB_PLACES, scores.shape[1])) for scores in candidates]))

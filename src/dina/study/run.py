@@ -1,5 +1,6 @@
 """A study of one or several recordings, from the recordings to a run directory, as the Methods of a paper would tell it."""
 
+import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,21 @@ from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
+from dina.progress import track
 from dina.recordings.recording import Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
-from dina.study.judged_decoders import JudgedDecoders, judge_decoders
-from dina.study.prepared_recordings import Quality, SplitPairs, assess_quality, describe_recording, draw_splits, gallery_dataset
+from dina.study.judged_decoders import JudgedDecoders, judge_folds
+from dina.study.prepared_recordings import (
+    Quality,
+    SplitPairs,
+    assess_quality,
+    describe_recording,
+    draw_splits,
+    gallery_dataset,
+)
 from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMMARY, Run, split_to_json
 from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
 from dina.study.together_and_alone import study_together
@@ -90,7 +99,7 @@ def run_study(
     Returns
     -------
     result
-        The table, and the ranks behind it.
+        The table, and the ranks behind it; of a study in folds the table of all queries together.
 
     Raises
     ------
@@ -113,23 +122,27 @@ def run_study(
         if isinstance(checked, StudySettings):
             _note_animal(out, members[0])
             with fixed_threads(n_threads):
-                rows = _judge(read_scores(out, checked), checked).rows
+                rows = _judge(_read_folds(out, checked), checked).rows
     else:
         with open_run(out, identity, force=force) as folder, kept_log(folder), fixed_threads(n_threads):
             write_text(folder / SETTINGS, settings_to_toml(checked))
             write_json(folder / ENVIRONMENT, identity["environment"])
             timings = Timings(folder)
-            if isinstance(checked, StudySettings):
-                rows = _study_one(members[0], checked, device, folder, timings)
-            else:
+            if isinstance(checked, TogetherSettings):
                 study_together(members, checked, device, folder, timings)
+            elif _has_folds(checked):
+                rows = _study_folds(members[0], checked, device, folder, timings)
+            else:
+                rows = _study_one(members[0], checked, device, folder, timings)
     return StudyResult(out, Run(out).summary, tuple(row for row in rows if row.retrieval is not None))
 
 
 def default_run_name(recordings: Sequence[Recording], settings: StudySettings | TogetherSettings) -> str:
-    """Return the name of a run directory, safe on every system: recording, or "joint" for several, preset and seed."""
+    """Return the name of a run directory, safe on every system: recording, or "joint" for several, preset, seed and folds."""
     name = safe_name(recordings[0].name) if len(recordings) == 1 else "joint"
-    return f"{name}-{settings.preset}-seed{settings.seed}"
+    folds = "" if isinstance(settings, TogetherSettings) or settings.folds == 1 else f"-{settings.folds}folds"
+    fold = "" if isinstance(settings, TogetherSettings) or settings.fold is None else f"-fold{settings.fold}"
+    return f"{name}-{settings.preset}-seed{settings.seed}{folds}{fold}"
 
 
 def _check(members: Sequence[Recording], settings: StudySettings | TogetherSettings | None) -> StudySettings | TogetherSettings:
@@ -179,7 +192,7 @@ def _study_one(
 
     # Near-identical images stay together; 80 % to learn from, 10 % to choose by, 10 % to test once.
     with timings.of("split"):
-        (split,) = draw_splits([recording], settings.split, [settings.seed])
+        split = _draw_split(recording, settings)
         write_json(folder / SPLIT, split_to_json(split))
         write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
@@ -201,23 +214,94 @@ def _study_one(
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
         scores = read_scores(folder, settings)
-        judged = _judge(scores, settings)
-        for name, dataset in (("gallery_size", judged.gallery_size), ("comparisons", judged.comparisons)):
-            if dataset is not None:
-                write_dataset(results / f"{name}.nc", dataset)
+        judged = _judge([scores], settings)
+        _write_judged(judged, results)
         write_json(folder / SUMMARY, _summarise(recording, split, quality, choice, scores, judged))
     return judged.rows
 
 
-def _judge(scores: Sequence[DecoderScores], settings: StudySettings) -> JudgedDecoders:
-    return judge_decoders(scores, settings.seed, settings.evaluation.n_resamples, settings.evaluation.transductive)
+def _study_folds(
+    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings
+) -> tuple[DecodingRow, ...]:
+    """Do the study of every fold, each in a run directory of its own below ``folder``, and judge the queries of all together."""
+    with timings.of("quality"):
+        quality = assess_quality(recording, settings.seed)
+        write_dataset(folder / RESULTS / "quality.nc", quality.dataset)
+    with timings.of("split"):
+        splits = draw_splits([recording], settings.split, [settings.seed], settings.folds)
+        parts = {"sha256": _checksum(splits), "folds": [split_to_json(split) for split in splits]}
+        write_json(folder / SPLIT, {"seed": settings.seed, **parts})
+    for fold in track(range(1, settings.folds + 1), "Folds"):
+        with timings.of(f"fold {fold}"):
+            one = settings.model_copy(update={"fold": fold})
+            run_study(recording, one, Run(folder).fold(fold).path, device, torch.get_num_threads())
+    with timings.of("analysis"):
+        scores = _read_folds(folder, settings)
+        judged = _judge(scores, settings)
+        _write_judged(judged, folder / RESULTS)
+        transforms = [Run(folder).fold(fold).summary["response_transform"] for fold in range(1, settings.folds + 1)]
+        summary = _summarise(recording, splits[0], quality, None, scores[0], judged)
+        write_json(folder / SUMMARY, summary | _summarise_folds(splits, transforms, judged))
+    return judged.rows
+
+
+def _has_folds(settings: StudySettings) -> bool:
+    return settings.folds > 1 and settings.fold is None
+
+
+def _draw_split(recording: Recording, settings: StudySettings) -> Split:
+    return draw_splits([recording], settings.split, [settings.seed], settings.folds)[(settings.fold or 1) - 1]
+
+
+def _read_folds(folder: Path, settings: StudySettings) -> list[list[DecoderScores]]:
+    """Read the scores of every fold of a study; a study without folds is one."""
+    folds = [Run(folder).fold(fold).path for fold in range(1, settings.folds + 1)] if _has_folds(settings) else [folder]
+    return [read_scores(fold, settings) for fold in folds]
+
+
+def _judge(folds: Sequence[Sequence[DecoderScores]], settings: StudySettings) -> JudgedDecoders:
+    return judge_folds(folds, settings.seed, settings.evaluation.n_resamples, settings.evaluation.transductive)
+
+
+def _write_judged(judged: JudgedDecoders, results: Path) -> None:
+    for name, dataset in (("gallery_size", judged.gallery_size), ("comparisons", judged.comparisons)):
+        if dataset is not None:
+            write_dataset(results / f"{name}.nc", dataset)
+
+
+def _summarise_folds(splits: Sequence[Split], transforms: Sequence[Mapping[str, Any]], judged: JudgedDecoders) -> dict[str, Any]:
+    """Return what ``summary.json`` of a study in folds says otherwise, and sizes, transform and top-1 accuracy of every fold."""
+    folds: list[dict[str, Any]] = []
+    for number, one in enumerate(splits):
+        top1: dict[str, dict[str, float]] = {}
+        for row in judged.rows:
+            if row.retrieval is not None and row.direction == "image_from_response":
+                top1.setdefault(row.decoder, {})[row.queries] = float(row.retrieval.folds[number].top(1).mean())
+        sizes = {"n_train": len(one.train), "n_validation": len(one.validation), "n_test": len(one.test)}
+        chosen = {"response_transform": transforms[number]["name"]}
+        folds.append({"fold": number + 1, **sizes, "sha256": one.sha256(), **chosen, "top1": top1})
+    split = {
+        "n_folds": len(splits),
+        "n_train": min(len(one.train) for one in splits),
+        "n_validation": min(len(one.validation) for one in splits),
+        "n_test": sum(len(one.test) for one in splits),
+        "seed": splits[0].seed,
+        "sha256": _checksum(splits),
+        "n_near_identical_groups": int((np.bincount(splits[0].group) > 1).sum()),
+    }
+    training = {"reason": "Every fold has a training of its own; see the pages of the folds."}
+    return {"split": split, "folds": folds, "training": training, "fits": {}}
+
+
+def _checksum(splits: Sequence[Split]) -> str:
+    return hashlib.sha256("|".join(split.sha256() for split in splits).encode()).hexdigest()
 
 
 def _summarise(
     recording: Recording,
     split: Split,
     quality: Quality,
-    choice: TransformChoice,
+    choice: TransformChoice | None,
     scores: Sequence[DecoderScores],
     judged: JudgedDecoders,
 ) -> dict[str, Any]:
@@ -236,7 +320,7 @@ def _summarise(
             "n_near_identical_groups": int((np.bincount(split.group) > 1).sum()),
         },
         "quality": quality.numbers,
-        "response_transform": choice.to_json(),
+        **({} if choice is None else {"response_transform": choice.to_json()}),
         "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},

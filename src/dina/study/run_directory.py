@@ -181,12 +181,23 @@ class Run:
         bad = [f"{name} is {fault}" for name, fault in faults.items() if fault != "not listed"]
         if bad:
             raise DataError(f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat it with --force.")
+        for fold in self.folds:
+            fold.check_whole()
 
     def update_summary(self, changes: Mapping[str, Any]) -> None:
         """Replace entries of the summary of a finished run, and write its checksums last."""
         write_json(self.path / SUMMARY, {**self.summary, **changes})
         vars(self).pop("summary")  # to be read again
         write_checksums(self.path)
+
+    @property
+    def folds(self) -> "tuple[Run, ...]":
+        """The runs of the folds, each of which is a study by itself; empty in a study of one split."""
+        return tuple(self.fold(number) for number in range(1, len(self.summary.get("folds", ())) + 1))
+
+    def fold(self, number: int) -> "Run":
+        """Return the run of one fold, counted from 1; it need not be there yet."""
+        return Run(self.path / f"fold{number}")
 
     @property
     def has_several_recordings(self) -> bool:
@@ -223,13 +234,13 @@ def read_run(path: Path) -> Run:
     return Run(Path(path))
 
 
-def read_finished(path: Path) -> Run:
+def read_finished(path: Path, *, may_have_folds: bool = False) -> Run:
     """Open the directory of a finished study of one recording.
 
     Raises
     ------
     DataError
-        If ``path`` lacks a file that every study writes, or is a study of several recordings.
+        If ``path`` lacks a file that every study writes, is a study of several recordings, or one in folds that is not wanted.
     """
     run = Run(Path(path))
     missing = [name for name in (SUMMARY, SETTINGS, IDENTITY) if not (run.path / name).is_file()]
@@ -238,13 +249,18 @@ def read_finished(path: Path) -> Run:
             f"{path} must be a run of one recording to be interpreted, judged or compared; it holds {len(run.summary['recordings'])}"
             " recordings together, whose report compares them. Study each recording by itself with `dina study` and give those runs."
         )
+    if not missing and run.folds and not may_have_folds:
+        raise DataError(
+            f"{path} must be a run of one split to be interpreted or judged; it holds {len(run.folds)} folds with towers of their own."
+            f" Give one of them, such as {run.fold(1).path}."
+        )
     missing += [] if (run.path / SPLIT).is_file() else [SPLIT]
     if missing:
         raise DataError(f"{path} must be a finished run directory; it has no {missing[0]}. Give the --out of `dina study`.")
     return run
 
 
-def read_several_finished(paths: Sequence[Path]) -> list[Run]:
+def read_several_finished(paths: Sequence[Path], *, may_have_folds: bool = False) -> list[Run]:
     """Open finished runs that stand side by side; one given twice counts once.
 
     Raises
@@ -252,7 +268,7 @@ def read_several_finished(paths: Sequence[Path]) -> list[Run]:
     DataError
         If two runs have the same name.
     """
-    runs = [read_finished(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)]
+    runs = [read_finished(path, may_have_folds=may_have_folds) for path in dict.fromkeys(Path(path).resolve() for path in paths)]
     names = [run.path.name for run in runs]
     if len(set(names)) < len(names):
         raise DataError(f"Runs must have different names to stand side by side; got {', '.join(names)}. Rename one.")

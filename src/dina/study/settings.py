@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from dina.checks import check_choice
+from dina.checks import DataError, check_choice
 from dina.models.transform_choice import TransformName
 from dina.rivals import RIVALS
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
@@ -73,6 +73,10 @@ class StudySettings(BaseModel, frozen=True, extra="forbid"):
         The decoders that are fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
     split
         How images are divided.
+    folds
+        In how many folds every image is tested once; 1 for a single split. With more, ``split.test_fraction`` does not count.
+    fold
+        Which of the folds, counted from 1, is studied; None for all, each in a run directory below.
     evaluation
         How decoders are judged.
     dina
@@ -89,6 +93,8 @@ class StudySettings(BaseModel, frozen=True, extra="forbid"):
     preset: str = "default"
     decoders: tuple[DecoderName, ...] = Field(DEFAULT_DECODERS, min_length=1)
     split: SplitSettings = SplitSettings()
+    folds: int = Field(1, ge=1)
+    fold: int | None = Field(None, ge=1)
     evaluation: EvaluationSettings = EvaluationSettings()
     response_transform: TransformName = "chosen"
     image_features: Path | None = None
@@ -192,6 +198,8 @@ def resolve(settings: Settings) -> Settings:
     """
     if isinstance(settings, TogetherSettings):
         check_choice("preset for several recordings", settings.preset, SHARED_PRESETS)
+    elif settings.fold is not None and not settings.fold <= settings.folds > 1:
+        raise DataError(f"fold must be one of at least two folds; got fold {settings.fold} of {settings.folds}. Set folds, too.")
     return settings.model_copy(update={"dina": dina_settings(settings.preset, settings.dina).model_dump(mode="json")})
 
 
