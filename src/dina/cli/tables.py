@@ -165,9 +165,9 @@ def _print_together(summary: Mapping[str, Any]) -> None:
     for name, findings in [*rows, ("mean over mice", summary["over_mice"])]:
         known = {finding["name"]: finding for finding in findings}
         gain = known["gain_joint"]
-        ends = "–" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
+        ends = "–" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}".replace("-", "−")
         values = [f"{100 * known[key]['value']:.1f} %" for key in ("top1_joint", "top1_alone")]
-        table.add_row(name, *values, f"{100 * gain['value']:+.1f}", ends)
+        table.add_row(name, *values, f"{100 * gain['value']:+.1f}".replace("-", "−"), ends)
     _console(110).print(table)
     if summary["animals_from_names"]:
         print(summary["animals_from_names"])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def _cell(finding: Finding | None, scale: float) -> str:
     if finding is None or finding.value != finding.value:
         return DASH
     digits = 1 if scale > 1 else 2
+    if not (math.isfinite(finding.low) and math.isfinite(finding.high)):
+        return f"{scale * finding.value:.{digits}f} [{DASH}]".replace("-", "−")
     ends = [f"{scale * end:.{digits}f}" for end in (finding.value, finding.low, finding.high)]
     return f"{ends[0]} [{ends[1]}, {ends[2]}]".replace("-", "−")
 

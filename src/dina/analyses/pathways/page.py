@@ -19,10 +19,10 @@ from dina.statistics.finding import Finding
 
 # Measure, label, factor.
 PANELS = (
-    ("ssim", "similarity of maps (SSIM)", 1.0),
-    ("correlation", "correlation of maps", 1.0),
-    ("top1_loss", "top-1 accuracy lost (points)", 100.0),
-    ("log_rank_loss", "log rank gained (nats)", 1.0),
+    ("ssim", "similarity of\nmaps (SSIM)", 1.0),
+    ("correlation", "correlation\nof maps", 1.0),
+    ("top1_loss", "top-1 accuracy\nlost (points)", 100.0),
+    ("log_rank_loss", "log rank\ngained (nats)", 1.0),
 )
 # What the parts of a Gabor tower are.
 KINDS = (
@@ -32,7 +32,8 @@ KINDS = (
 # What the last rows are where the tower stacks feature spaces.
 STACKED = (
     " Last rows: one feature space at a time; the local channels are the Gabor channels with places on the map. A space of the whole"
-    " image belongs to the global pathway. Spaces have no grey band: no random group of channels is as large."
+    " image belongs to the global pathway. Similarities are of the channels with places alone. Spaces have no grey band: no random group of channels"
+    " is as large."
 )
 
 

@@ -38,8 +38,10 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     found = {finding.name: finding for finding in findings}
     edge = found["frequency_edge"]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
+    known = math.isfinite(edge.low) and math.isfinite(edge.high)
+    interval_words = f"{number(edge.low)} to {number(edge.high)}" if known else f"unknown: {edge.reason}".rstrip(".: ")
     summary = (
-        f"The towers use little image content above {number(edge.value)} {units} (95\u202f% interval {number(edge.low)} to {number(edge.high)})."
+        f"The towers use little image content above {number(edge.value)} {units} (95\u202f% interval {interval_words})."
         if math.isfinite(edge.value)
         else f"The frequency edge could not be estimated: {edge.reason}"
     )
