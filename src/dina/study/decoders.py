@@ -33,7 +33,7 @@ MIN_TRAIN, MIN_VALIDATION = 50, 6
 
 def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
     """Return the decoders that a study of this recording fits, in order; ideal observers exist in simulations alone."""
-    return [name for name in settings.decoders if name == "dina" or RIVALS[name].reads != "truth" or recording.is_simulated]
+    return [name for name in settings.decoders if recording.is_simulated or name not in RIVALS or RIVALS[name].reads != "truth"]
 
 
 def units_of(name: str, preset: str) -> Units:
