@@ -72,12 +72,22 @@ def test_trials_that_say_the_same_are_worth_one(direction):
     assert often.n_images == 30
 
 
+def test_a_few_wrong_trials_of_one_image_each_do_not_make_every_trial_count():
+    # two of forty images miss one trial of four: were trials independent, the variance would be a quarter
+    spread = Spread(158 / 160, 158 * 2 / 160**2 / 160, 1.0, 40, 19)
+
+    low, _ = spread.accuracy_interval()
+
+    # the ratio 1/4 of half a wrong image is drawn to (0.5 / 4 + 3) / 3.5
+    assert low == pytest.approx(wilson_interval(158 / 160, 40 * 3.5 / 3.125, freedom=19)[0])
+
+
 def test_decoders_that_err_alike_do_not_differ_for_certain():
     low, high = Spread(0.0, 0.0, 1.0, 40, 19).difference_interval()
 
     assert low == -high
-    # two imagined images, one for each: 1.96 * sqrt(2) / 42
-    assert high == pytest.approx(0.0660, abs=1e-4)
+    # two imagined images, one for each: 2.093 * sqrt(2) / 42
+    assert high == pytest.approx(0.0705, abs=1e-4)
 
 
 def test_one_wrong_answer_of_forty_leaves_the_poisson_limit():

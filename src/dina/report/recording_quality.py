@@ -134,6 +134,9 @@ QUALITY_FACTS = {
     "power_law_exponent": "power-law exponent of the variance spectrum",
     "power_law_low": "its 95\u202f% interval, lower end",
     "power_law_high": "its 95\u202f% interval, upper end",
+    "slow_drift_share": "slow drift over the recording: share of the variance of training trials about the means of images",
+    "slow_drift_null_high": "the same by chance (trials of each image exchanged), upper end of its 95\u202f% range",
+    "slow_drift_p_value": "p-value of slow drift",
 }
 
 # Variable of ``quality.nc`` → axis label, and what zero means.
@@ -203,6 +206,8 @@ def data_quality(run: Run) -> Section:
     transform = run.summary.get("response_transform", {}).get("name")
     rows += (("transform of the responses before decoding", str(transform)),) if transform else ()
     tables += [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
+    if isinstance(numbers, dict) and "reason_slow_drift" in numbers:
+        missing.append(f"Slow drift: {numbers['reason_slow_drift']}")
     words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
     return Section("quality", title, (words,), figures, tables, missing)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtri
 from scipy.stats import chi2
+from scipy.stats import t as student
 
 from dina.randomness import generator_for
 from dina.shapes import Scores
@@ -15,6 +15,7 @@ from dina.statistics.resampling import LEVEL
 
 N_SPLITS = 100  # more make the spread no surer: it rests on the images
 FEWEST_IMAGES = 8  # with fewer, halves are too small to say anything
+FEW_IMAGES = 3  # imagined images whose trials are all right or all wrong
 FEW_EVENTS = 3  # right or wrong answers, up to which Wilson's interval ends too near
 
 _CHUNK = 4_000_000  # most comparisons of two scores held at a time as numbers (16 MB)
@@ -152,13 +153,23 @@ class Spread:
         (0.921, 1.0)
         """
         mean = min(1.0, max(0.0, self.mean))
-        n = mean * (1 - mean) / self.variance if self.variance > 0 and 0 < mean < 1 else self.n_images
-        n = max(1.0, n)
+        n = self._independent_images(mean)
         low, high = wilson_interval(mean, n, freedom=self.freedom)
         return min(low, _least_share(mean, n)), max(high, 1 - _least_share(1 - mean, n))
 
+    def _independent_images(self, mean: float) -> float:
+        """Return how many independent images, right or wrong as a whole, give as sure a fraction.
+
+        Trials of one image are worth more than one answer if they differ. A few wrong answers cannot tell whether they do, so the
+        ratio of the two variances is drawn to 1 by `FEW_IMAGES` imagined ones.
+        """
+        independent, few = mean * (1 - mean) / self.n_images, self.n_images * min(mean, 1 - mean)
+        ratio = self.variance / self.inflation**2 / independent if independent > 0 else 1.0
+        ratio = max(ratio, (few * ratio + FEW_IMAGES) / (few + FEW_IMAGES))
+        return max(1.0, self.n_images / (ratio * self.inflation**2))
+
     def difference_interval(self, step: float = 1.0) -> tuple[float, float]:
-        """Return the normal 95 % interval of a difference of two decoders, with two imagined images, one better for each by ``step``.
+        """Return Student's 95 % interval of a difference of two decoders, with two imagined images, one better for each by ``step``.
 
         Without them, two decoders that err alike in a small gallery would be called the same for certain. ``step`` is the least
         difference of one query: 1 for an accuracy, log 2 for the logarithm of the rank.
@@ -171,11 +182,11 @@ class Spread:
         --------
         >>> low, high = Spread(0.0, 0.0, 1.0, 50, 24).difference_interval()
         >>> round(low, 3), round(high, 3)
-        (-0.053, 0.053)
+        (-0.056, 0.056)
         """
         share = self.n_images / (self.n_images + 2)
         centre, variance = self.mean * share, self.variance * share**2 + 2 * (step / (self.n_images + 2)) ** 2
-        reach = float(ndtri(0.5 + LEVEL / 2)) * math.sqrt(variance)
+        reach = float(student.ppf(0.5 + LEVEL / 2, self.freedom)) * math.sqrt(variance)
         return centre - reach, centre + reach
 
 

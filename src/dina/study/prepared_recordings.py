@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from PIL import Image
 
+from dina.analyses.slow_drift import find_drift
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.response_transform import IDENTITY, ResponseTransform
@@ -72,6 +73,23 @@ class Quality:
     dataset: xr.Dataset
     numbers: Mapping[str, Any]
     warnings: tuple[str, ...]
+
+    def with_drift(self, recording: Recording, train: _Ids, seed: int) -> "Quality":
+        """Add slow drift of the trials of training images, or why it was not measured; warn where there is some."""
+        try:
+            drift = find_drift(recording, make_pairs(recording, train, learn_standardiser(recording, train)), seed)
+        except DataError as error:
+            return replace(self, numbers={**self.numbers, "reason_slow_drift": str(error)})
+        found = {"share": drift.share, "null_high": drift.null_high, "p_value": drift.p_value}
+        warning = (
+            f"Responses drift slowly over the recording: drift explains {100 * drift.share:.0f} % of the variance of training trials"
+            " about the means of images. It is removed before noise correlations are spoken of."
+        )
+        return replace(
+            self,
+            numbers={**self.numbers, **{f"slow_drift_{name}": value for name, value in found.items()}},
+            warnings=(*self.warnings, warning) if drift.is_sure else self.warnings,
+        )
 
 
 def describe_recording(recording: Recording) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dina.analyses.couplings.coupling_statistics import (
     signal_noise_agreement,
 )
 from dina.analyses.decoded import Decoded
+from dina.analyses.slow_drift import without_drift
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.noise import repeat_differences
@@ -103,6 +104,7 @@ class CouplingsResult(DescribedResult):
 
 def analyse_couplings(decoded: Decoded, settings: CouplingsSettings = CouplingsSettings()) -> CouplingsResult:
     """Describe how pairs of neurons vary together in training images of which some have two trials; no towers are needed."""
+    decoded, _ = without_drift(decoded)
     rows = _differences(decoded)
     generator = generator_for(decoded.seed, "couplings")
     estimate = CouplingEstimate.of(rows)

@@ -26,6 +26,7 @@ from dina.analyses.functional_interactions.pair_interactions import (
     sample_pairs,
 )
 from dina.analyses.neuron_readout import TowerReadout
+from dina.analyses.slow_drift import without_drift
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
@@ -129,6 +130,7 @@ def analyse_functional_interactions(
     """
     if not isinstance(decoded.towers.comparison, LikelihoodComparison):
         return _by_silencing(decoded, settings)
+    decoded, _ = without_drift(decoded)
     readout = LikelihoodReadout.of(decoded.towers, torch.from_numpy(decoded.test.images))
     as_fitted = _examine(readout, DecoderNoise.of(decoded, readout), decoded, settings)
     prefixed = tuple(replace(finding, name=f"decoder_{finding.name}") for finding in as_fitted.statistics)

@@ -15,6 +15,7 @@ from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
+from dina.analyses.slow_drift import without_drift
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.noise import LowRankNoise, decompose_residuals
@@ -86,6 +87,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     images shown once are candidates, but not queries. Three test images with two single trials are needed.
     """
     n_shuffles = settings.n_shuffles
+    decoded, drift = without_drift(decoded)
     test = _repeated(decoded.test)
     why_not = _why_not_learnt(decoded)
     readouts, conditions = _fit(decoded, n_shuffles, is_shuffled=not why_not)
@@ -105,7 +107,7 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     }
     n_gallery = decoded.test.n_stimuli
     chance = {"top1": 1 / n_gallery, "log_rank": -float(np.log(np.arange(1, n_gallery + 1)).mean())}
-    return NoiseShuffleResult(conditions, means, chance, statistics=_describe(by_query, test, decoded, why_not))
+    return NoiseShuffleResult(conditions, means, chance, statistics=(*_describe(by_query, test, decoded, why_not), drift))
 
 
 def _why_not_learnt(decoded: Decoded) -> str:

@@ -26,6 +26,7 @@ WORDS = {
     "intact_top1": "top-1 accuracy, trained and tested on intact trials",
     "correlations_left": "share of noise correlations that shuffling leaves in training",
     "correlations_left_test": "share of noise correlations that shuffling leaves in test",
+    "slow_drift_share": "share of the variance within images that slow drift explains, chance subtracted (removed where above its null)",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
 

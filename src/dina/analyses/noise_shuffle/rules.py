@@ -5,6 +5,7 @@ from dina.statistics.finding import Finding
 
 READ = ("noise_shuffle", "intact_top1")
 KNOWING, LEFT = ("noise_shuffle", "knowing_correlations_log_rank"), ("noise_shuffle", "correlations_left")
+DRIFT = ("noise_shuffle", "slow_drift_share")
 REMOVING = ("noise_shuffle", "removing_correlations_log_rank")
 SUMMED, COUPLED = ("functional_interactions", "summed_contributions"), ("functional_interactions", "coupled_pairs_interaction")
 
@@ -14,7 +15,8 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
 
     A decoder loses a share s of the correlations. Its loss is smallest at s = 0 and grows at least in proportion to s. An effect
     above s times the margin therefore shows that all correlations together have an effect above the margin. The loss may grow
-    with the square of s, so only an effect below s² times the margin shows an effect below the margin.
+    with the square of s, so only an effect below s² times the margin shows an effect below the margin. Where slow drift was
+    removed, shared noise as slow as the drift was removed too, and no effect below the margin can be shown.
     """
     nothing = reads_nothing(found[READ], "single trials are decoded")
     if nothing:
@@ -23,9 +25,15 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     much, little = MARGIN * removed, MARGIN * removed**2
     where = f"Learning noise correlations changes the log rank by {says(knowing)} nats (positive: better)"
     where += f". Shuffling training trials removes {100 * removed:.0f} % of them" if removed < 1 else ""
+    drifts = DRIFT in found and found[DRIFT].value > found[DRIFT].null_high
     further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
     if place_of(knowing, much) == "above" and knowing.value > knowing.null_high:
         return "supported", f"{where}. The effect is above {much:.2g} nats.{further}"
+    if place_of(knowing, little) == "below" and drifts:
+        return (
+            "cannot tell",
+            f"{where}. The effect is below {little:.2g} nats, but removing drift may have removed shared noise.{further}",
+        )
     if place_of(knowing, little) == "below":
         return "not supported", f"{where}. The effect is below {little:.2g} nats.{further}"
     bounds = f"An effect above {much:.2g} nats would show that they matter, one below {little:.2g} that they do not"
@@ -36,6 +44,7 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
 NOTES: dict[FindingKey, str] = {
     REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better).",
     SUMMED: "The contributions of single neurons sum to {value} of the information of all neurons together.",
+    DRIFT: "Slow drift explains {value} of the variance of training trials about the means of images; drift above its null is removed.",
     COUPLED: "The mean interaction of the {n} coupled pairs, relative to their contributions, is {value}.",
 }
 
@@ -52,6 +61,6 @@ RULES: dict[str, Rule] = {
         "Single trials: log rank of a decoder that learnt from intact repeats, compared with one that learnt from shuffled repeats.",
         (READ, KNOWING, LEFT),
         interactions_contribute,
-        (REMOVING, SUMMED, COUPLED),
+        (REMOVING, SUMMED, COUPLED, DRIFT),
     )
 }
