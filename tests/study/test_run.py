@@ -126,7 +126,7 @@ def test_a_study_killed_while_it_trains_goes_on_and_ends_with_the_same_bytes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("dina.study.run.judge_decoders", lambda *arguments: stop(arguments))
+        patched.setattr("dina.study.run.judge_folds", lambda *arguments: stop(arguments))
         run_study(small_session, settings, run)
     assert (partial / "results/retrieval_dina.nc").is_file()
 

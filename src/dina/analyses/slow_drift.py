@@ -40,12 +40,14 @@ def without_drift(decoded: Decoded) -> tuple[Decoded, Finding]:
     """
     try:
         drift = find_drift(decoded.recording, decoded.train, decoded.seed)
-        parts = {name: _remove(drift, decoded.recording, getattr(decoded, name)) for name in ("train", "validation", "test")}
+        train, validation, test = (
+            _remove(drift, decoded.recording, part) for part in (decoded.train, decoded.validation, decoded.test)
+        )
     except DataError as error:
         return decoded, Finding(NAME, math.nan, "1", len(decoded.train.responses), reason=str(error))
-    ends = {"null_low": drift.null_low, "null_high": drift.null_high, "null": NULL}
-    finding = Finding(NAME, drift.share, "1", len(decoded.train.responses), **ends)
-    return (replace(decoded, **parts) if drift.is_sure else decoded), finding
+    n_trials = len(decoded.train.responses)
+    finding = Finding(NAME, drift.share, "1", n_trials, null_low=drift.null_low, null_high=drift.null_high, null=NULL)
+    return (replace(decoded, train=train, validation=validation, test=test) if drift.is_sure else decoded), finding
 
 
 def _positions(recording: Recording, part: Pairs) -> np.ndarray:

@@ -105,9 +105,9 @@ def measure_drift(
         null[number] = explained(exchanged)
     p_value = (1 + int((null >= observed).sum())) / (n_exchanges + 1)
     by_chance = float(null.mean())
-    share, *ends = (float((each - by_chance) / (1 - by_chance)) for each in (observed, *np.quantile(null, [0.025, 0.975])))
+    share, low, high = (float((each - by_chance) / (1 - by_chance)) for each in (observed, *np.quantile(null, [0.025, 0.975])))
     weights, *_ = np.linalg.lstsq(_within(cosines, group, counts), residuals, rcond=None)
-    return SlowDrift(share, *ends, p_value, weights, n_trials)
+    return SlowDrift(share, low, high, p_value, weights, n_trials)
 
 
 def _cosines(position: Int[np.ndarray, "trial"], n_trials: int, n_cosines: int) -> Float[np.ndarray, "trial cosine"]:

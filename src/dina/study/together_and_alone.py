@@ -34,6 +34,7 @@ from dina.training.batches import RecordingPairs, updates_per_epoch
 from dina.training.dina_decoder import FittedRecordings, build_untrained, fit_recordings, join_recording
 from dina.training.fit import with_updates
 from dina.training.presets import PRESETS, PresetSettings
+from dina.training.presets.default import DefaultSettings
 from dina.training.saved import save_towers
 from dina.version import __version__
 
@@ -171,6 +172,8 @@ class TogetherFits:
     def preset_settings(self, n_images: Sequence[int], together: Sequence[int]) -> PresetSettings:
         """Return the settings of a fit on so many training images, with as many updates as a fit on ``together``."""
         preset = dina_settings(self.settings.preset, self.settings.dina)
+        if isinstance(preset, DefaultSettings):  # fits together have the local channels alone, and are compared with fits alone
+            preset = preset.model_copy(update={"spaces": ()})
         if PRESETS[self.settings.preset].has_closed_form_start:
             return preset
         n_updates = preset.fit.n_epochs * updates_per_epoch(together, preset.fit.batch_size)
