@@ -150,7 +150,7 @@ def student_p_value(spread: Spread, least: float) -> float:
     >>> spread = Spread(0.1, 0.002, 1.0, 100, 20)
     >>> low, _ = spread.difference_interval(1.0)
     >>> round(low, 3), round(student_p_value(spread, 1.0), 3)
-    (0.008, 0.034)
+    (0.002, 0.046)
     """
     low, high = spread.difference_interval(least)
     reach = float(student.ppf(0.5 + LEVEL / 2, spread.freedom))
