@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.checks import DataError
+from dina.models.field_centres import estimate_centres
 from dina.models.towers.image.gabor_bank import SeparableGabors, sample_places
 from dina.shapes import ContrastImages
 
@@ -25,6 +26,10 @@ SINGULAR = 1e-3  # of the variance of a term, below which it adds nothing to the
 CHUNK = 64
 MOST_COMPONENTS = 4
 NONLINEAR = 4  # row, column, wavelength and orientation of a Gabor
+HALF_WINDOW = 6  # places on each side of a window's middle
+PITCH = 4  # places between the middles of windows
+COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
+MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images so many evenly spaced ones are used
 RIDGE = 1e-3  # times the sum of squares of a term, which is 1
 
 
@@ -88,6 +93,16 @@ class GaborGrid:
             maps[first : first + CHUNK] /= (around[first : first + CHUNK] + typical)[:, :, None, None]
         return cls(waves, rows, columns, maps, typical)
 
+    def find_windows(self, responses: Float[Tensor, "image neuron"]) -> Int[Tensor, "neuron 2"]:
+        """Return row and column of the window, ``PITCH`` places from the next, that each neuron looks at.
+
+        There the even, odd and energy responses together correlate most with it.
+        """
+        some = self.maps[:, ::COARSE, :, ::COARSE, ::COARSE, ::COARSE]
+        energy = some.float().square().sum(2, keepdim=True).sqrt().half()
+        centre = estimate_centres(torch.cat([some, energy], dim=2).flatten(1, 3), responses)
+        return (COARSE * centre / PITCH).round().long()
+
 
 class GaborWindow:
     """The Gabors in a window of the grid, each as three terms made orthogonal to each other over the training images.
@@ -96,7 +111,7 @@ class GaborWindow:
     orientations, rows, columns. ``octaves`` are log2 of the wavelengths in whole pixels, so not evenly spaced.
     """
 
-    def __init__(self, grid: GaborGrid, row: int, column: int, half: int) -> None:
+    def __init__(self, grid: GaborGrid, row: int, column: int, half: int = HALF_WINDOW) -> None:
         self.rows = slice(max(row - half, 0), min(row + half + 1, len(grid.rows)))
         self.columns = slice(max(column - half, 0), min(column + half + 1, len(grid.columns)))
         self.octaves = torch.tensor(grid.wavelengths, dtype=torch.float32).log2()

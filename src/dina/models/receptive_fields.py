@@ -10,16 +10,12 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from dina.models.field_centres import estimate_centres
-from dina.models.gabor_pursuit import ENVELOPE, N_ORIENTATIONS, Components, GaborGrid, GaborWindow, pursue
+from dina.models.gabor_pursuit import ENVELOPE, MOST_IMAGES, N_ORIENTATIONS, PITCH, Components, GaborGrid, GaborWindow, pursue
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.progress import track
 from dina.shapes import ContrastImages, StimulusResponses
 from dina.statistics.correlation import correlate_columns
 
-GABOR_WINDOW = 6  # places of the Gabor grid on each side of a window's middle
-PITCH = 4  # places between the middles of windows
-COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
-MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images so many evenly spaced ones are used
 MOSTLY = 0.5  # of the explained variance, from which on the frequency counts as one at the bound of what was looked for
 CHANNEL_WINDOW = 2  # places on each side of the centre whose channels a field may use
 REACH = 1.5  # places; standard deviation of the window in which the centroid is taken
@@ -187,13 +183,13 @@ def fit_gabor_fields(
     found = _Found(len(wanted.T), len(other_images))
 
     def fit_window(row: int, column: int, members: Tensor) -> None:
-        window = GaborWindow(grid, PITCH * row, PITCH * column, GABOR_WINDOW)
+        window = GaborWindow(grid, PITCH * row, PITCH * column)
         components = pursue(window, wanted[:, members])
         found.note_gabors(grid, window, components, members)
         terms = window.of_other_images(judged, components.number)
         found.predicted[:, members] = (terms * components.coefficients[:, None]).sum((0, 2))
 
-    found.fit_twice((COARSE * _rough_centres(grid, wanted) / PITCH).round().long(), PITCH, fit_window)
+    found.fit_twice(grid.find_windows(wanted), PITCH, fit_window)
     return found.profiles(other_responses).where(responses.std(0) > 0)
 
 
@@ -201,13 +197,6 @@ def _unit_columns(responses: StimulusResponses) -> Tensor:
     wanted = torch.from_numpy(responses).float()
     wanted = wanted - wanted.mean(0)
     return wanted / wanted.norm(dim=0).clamp_min(1e-12)
-
-
-def _rough_centres(grid: GaborGrid, wanted: Tensor) -> Float[Tensor, "neuron 2"]:
-    """Return the place, in coarse places, whose even, odd and energy responses together correlate most with each neuron."""
-    some = grid.maps[:, ::COARSE, :, ::COARSE, ::COARSE, ::COARSE]
-    energy = some.float().square().sum(2, keepdim=True).sqrt().half()
-    return estimate_centres(torch.cat([some, energy], dim=2).flatten(1, 3), wanted)
 
 
 @torch.no_grad()

@@ -332,7 +332,7 @@ def _stack_spaces(
         image_tower.remember(
             images, torch.cat([fit.features for fit, is_used in zip(fits, helps, strict=True) if is_used], dim=1)
         )
-    neural_tower.read_beside(_join(used, image_tower.position))
+    neural_tower.read_beside(_join(neural_tower.n_neurons, used, image_tower.position))
     kept = neural_tower.weights.clone()
     candidate = local.candidate
     at_knot = mean + shares[:, 0] * (candidate.at_knot - mean)
@@ -350,9 +350,8 @@ def _stack_spaces(
     return {**setting, "feature_spaces": ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))}
 
 
-def _join(parts: Sequence[tuple[Tensor | SparseWeights, Tensor]], position: Tensor) -> WeightsBeside:
+def _join(n_neurons: int, parts: Sequence[tuple[Tensor | SparseWeights, Tensor]], position: Tensor) -> WeightsBeside:
     """Put the weights on all spaces side by side, each times its share in every neuron; the dense ones come first."""
-    n_neurons = len(parts[0][1]) if parts else 0
     beside = WeightsBeside(n_neurons)
     beside.position = position
     dense = [weights * share[:, None] for weights, share in parts if isinstance(weights, Tensor)]

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dina.models.field_centres import estimate_centres
 from dina.models.gabor_pursuit import (
     MOST_COMPONENTS,
+    MOST_IMAGES,
+    PITCH,
     SMALLEST_IMAGE,
     TERMS,
     Components,
@@ -25,11 +26,7 @@ from dina.progress import track
 
 N_FOLDS = 4
 MANY_IMAGES = 1000  # from which two folds are enough: half of the images give nearly the same fields
-MOST_IMAGES = 4000  # three gigabytes of Gabors at the usual size; of more images so many evenly spaced ones are used
 MOST_NEURONS = 4000  # those whose averaged responses vary most; pursuing 30,000 would take an hour
-COARSE = 2  # every so many places, wavelengths and orientations are looked at to begin with
-PITCH = 4  # places between the middles of windows
-HALF_WINDOW = 6  # places on each side of a window's middle
 
 
 class PursuedGabors(FeatureSpace):
@@ -129,14 +126,14 @@ class _Pursuit:
         result = cls(grid, responses.shape[1])
         unit = responses - responses.mean(0)
         unit = unit / unit.norm(dim=0).clamp_min(1e-12)
-        place = (COARSE * _rough_centres(grid, unit) / PITCH).round().long()
+        place = grid.find_windows(unit)
         pending = torch.arange(len(place))
         for is_last in (False, True):
             middles, of_middle = torch.unique(place[pending], dim=0, return_inverse=True)
             moved = []
             for each, (row, column) in enumerate(track(middles.tolist(), "Pursuing Gabors", total=len(middles))):
                 members = pending[of_middle == each]
-                window = GaborWindow(grid, PITCH * row, PITCH * column, HALF_WINDOW)
+                window = GaborWindow(grid, PITCH * row, PITCH * column)
                 now = result._fit(window, responses, members)
                 stays = ((now - place[members]).abs().amax(1) <= 1) | is_last
                 result._leave_out(window, responses, members[stays])
@@ -203,10 +200,3 @@ def _terms(grid: GaborGrid, gabor: Int[Tensor, "4 gabor"]) -> Float[Tensor, "ima
     wave, orientation, row, column = gabor
     even, odd = (grid.maps[:, wave, phase, orientation, row, column].float() for phase in (0, 1))
     return torch.stack([even, odd, torch.hypot(even, odd)], dim=2).flatten(1)
-
-
-def _rough_centres(grid: GaborGrid, wanted: Tensor) -> Float[Tensor, "neuron 2"]:
-    """Return the place, in coarse places, whose even, odd and energy responses together correlate most with each neuron."""
-    some = grid.maps[:, ::COARSE, :, ::COARSE, ::COARSE, ::COARSE]
-    energy = some.float().square().sum(2, keepdim=True).sqrt().half()
-    return estimate_centres(torch.cat([some, energy], dim=2).flatten(1, 3), wanted)

@@ -6,7 +6,6 @@ from typing import ClassVar
 from pydantic import Field
 
 from dina.models.spaces import SPACES
-from dina.models.towers.image.efficientnet import encoder_identity
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers
@@ -92,8 +91,11 @@ class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
         """Set all towers to encoding models of the training pairs."""
         neural_towers = [each.neural_tower for each in towers]
         prior, chosen = start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
-        missing = encoder_identity().missing if "trained_network" in settings.spaces and len(recordings) == 1 else ""
-        return prior, {**chosen, "absent_spaces": missing} if missing else chosen
+        if len(recordings) > 1:
+            return prior, chosen
+        reasons = (SPACES[name].explain_absence(towers[0].image_tower.image_shape) for name in settings.spaces)
+        absent = " ".join(dict.fromkeys(reason for reason in reasons if reason))
+        return prior, {**chosen, "absent_spaces": absent} if absent else chosen
 
     def join(self, towers: Towers, settings: DefaultSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
         """Set the neural tower to an encoding model with the prior that other recordings have learnt.
