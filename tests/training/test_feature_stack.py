@@ -125,3 +125,11 @@ def test_a_recording_joins_the_local_channels_of_one_that_took_further_spaces(wi
     assert one.towers["one"].image_tower.taken()
     assert not joined.image_tower.taken()
     assert np.isfinite(accuracy(joined, new.validation))
+
+
+def test_a_space_that_images_cannot_have_is_named_with_the_reason(make_toy_pairs):
+    train, validation = make_toy_pairs(n_train=60, n_validation=20, n_neurons=10)
+    _, chosen = fitted(train, validation, spaces=("pixels", "trained_network"))  # images of 24 x 32 pixels
+    assert "at least 32 pixels" in chosen["absent_spaces"]
+    _, without = fitted(train, validation, spaces=("pixels",))
+    assert "absent_spaces" not in without
