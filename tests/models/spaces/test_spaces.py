@@ -101,6 +101,27 @@ def test_random_projections_of_all_pixels_are_predicted_from_pixels(known):
     assert ((found - driven[N:]).square().mean(0) < 0.05 * driven.var(0)).all()
 
 
+def test_left_out_predictions_are_those_of_fits_without_the_image(known, monkeypatch):
+    monkeypatch.setattr("dina.models.spaces.components.GLOBAL_PENALTIES", (1.0,))
+    shown = known[0][:30]
+    responses = responses_to(shown, n_neurons=4)
+    space = SPACES["pixels"](SHAPE, known[2].map_shape)
+    fit = space.fit(shown, known[1][:30], responses)
+    # components with a mean variance of 1, and the penalty relative to the mean eigenvalue of the kernel
+    features = fit.features.double()
+    eigenvalues = (features**2).sum(0)
+    penalty = float(eigenvalues.sum()) / 30
+    for image in range(30):
+        rest = torch.arange(30) != image
+        middle, mean = features[rest].mean(0), responses[rest].double().mean(0)
+        centred = features[rest] - middle
+        gram = centred.T @ centred + penalty * torch.eye(features.shape[1])
+        weights = torch.linalg.solve(gram, centred.T @ (responses[rest].double() - mean))
+        expected = mean + (features[image] - middle) @ weights - responses.double().mean(0)
+        used = fit.predicted[image] != 0
+        torch.testing.assert_close(fit.predicted[image][used].double(), expected[used], atol=1e-4, rtol=1e-3)
+
+
 def test_components_equal_ridge_on_the_kernel(known):
     """With all components kept, leave-one-out predictions are those of ridge regression on centred maps."""
     shown = known[0]

@@ -80,7 +80,7 @@ def _fit_ridge(
     for penalty in GLOBAL_PENALTIES:
         shrunk = values / (values + penalty * typical)
         hat = (1 / len(centred) + vectors.square() @ shrunk)[:, None].clamp_max(0.999)
-        left_out = (vectors @ (shrunk[:, None] * projected) - (hat - 1 / len(centred)) * centred) / (1 - hat)
+        left_out = (vectors @ (shrunk[:, None] * projected) - hat * centred) / (1 - hat)
         error = (centred - left_out).square().mean(0)
         better = error < lowest
         lowest[better], predicted[:, better] = error[better], left_out[:, better]

@@ -21,7 +21,8 @@ class FeatureStack(GaborEnergy):
 
     Until `take` is called there are no further features, and the maps are those of `GaborEnergy`. The features of a space
     begin at a channel of their own and fill it place by place; these places have no meaning. Features of Gabors belong to the
-    local or the global pathway by their wavelength, those of the whole image to the global one. Contrastive training may reweigh the spaces (``space_gain``). Features of images are kept in memory.
+    local or the global pathway by their wavelength, those of the whole image to the global one. Contrastive training may
+    reweigh the spaces (``space_gain``). Features of images are kept in memory.
 
     Parameters
     ----------
@@ -129,6 +130,6 @@ def count_channels(n_features: int, map_shape: MapShape) -> int:
 
 
 def _fit_map(tower: FeatureStack, _: object) -> None:
-    """Set the size of the map, and the pathways, to those of the spaces that take part; called whenever weights are loaded."""
+    """Set the size of the map by the spaces that take part; called whenever weights are loaded."""
     tower.map_shape = (tower.n_placed + len(tower.channels_beside()), *tower.map_shape[1:])
     tower._kept.clear()
