@@ -28,6 +28,38 @@ def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"
     return values.to(gram.dtype), vectors.to(gram.dtype)
 
 
+def leave_each_out(
+    vectors: Float[Tensor, "stimulus component"],
+    shrunk: Float[Tensor, "component"],
+    projected: Float[Tensor, "component neuron"],
+    centred: Float[Tensor, "stimulus neuron"],
+) -> Float[Tensor, "stimulus neuron"]:
+    r"""Return the deviation from the mean that ridge regression predicts for every image without it; the mean is learnt, too.
+
+    Parameters
+    ----------
+    vectors
+        Left singular vectors :math:`U` of the centred features.
+    shrunk
+        What ridge leaves of each component, :math:`\lambda_k / (\lambda_k + p)` with the eigenvalues of the kernel.
+    projected, centred
+        :math:`U^T y` and :math:`y`, the responses minus each neuron's mean.
+
+    Notes
+    -----
+    :math:`(\hat y_i - h_i y_i) / (1 - h_i)` with :math:`h_i = 1/n + \sum_k U_{ik}^2 \lambda_k / (\lambda_k + p)`.
+
+    Examples
+    --------
+    Without features an image is predicted by the mean of the others:
+
+    >>> leave_each_out(torch.zeros(3, 1), torch.zeros(1), torch.zeros(1, 1), torch.tensor([[-1.0], [0.0], [1.0]])).T
+    tensor([[ 0.5000,  0.0000, -0.5000]])
+    """
+    hat = (1 / len(centred) + vectors.square() @ shrunk)[:, None].clamp_max(0.999)
+    return (vectors @ (shrunk[:, None] * projected) - hat * centred) / (1 - hat)
+
+
 def multiply_maps(
     first: Float[Tensor, "image channel height width"], second: Float[Tensor, "stimulus channel height width"]
 ) -> Float[Tensor, "image stimulus"]:

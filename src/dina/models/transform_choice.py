@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY, ResponseTransform
-from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, multiply_maps
+from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out, multiply_maps
 from dina.models.noise import decompose_residuals
 from dina.models.towers.image.gabor_energy import SMALLEST_IMAGE, GaborEnergy
 from dina.recordings.recording import Recording
@@ -304,21 +304,14 @@ class _Ridge:
     ) -> tuple[Float[Tensor, "image neuron"], Float[Tensor, "neuron"]]:
         """Predict every image's response without it, each neuron with its best penalty; return the mean squared error, too."""
         mean = averaged.mean(0)
-        centred = averaged - mean
+        centred, typical = averaged - mean, self.power.mean().clamp_min(1e-12)
         projected = self.vectors.T @ centred
-        loss = torch.full_like(mean, torch.inf)
-        predicted = torch.zeros_like(centred)
-        weight = self.vectors.square()
+        loss, predicted = torch.full_like(mean, torch.inf), torch.zeros_like(centred)
         for penalty in penalties:
-            share = self.power / (self.power + penalty * self.power.mean().clamp_min(1e-12))
-            fitted = self.vectors @ (share[:, None] * projected)
-            # the mean is learnt without the image, too
-            own = (weight @ share + 1 / len(centred)).clamp_max(0.999)
-            error = (centred - fitted) / (1 - own)[:, None]
-            loss_now = error.square().mean(0)
+            left_out = leave_each_out(self.vectors, self.power / (self.power + penalty * typical), projected, centred)
+            loss_now = (centred - left_out).square().mean(0)
             better = loss_now < loss
-            loss = torch.where(better, loss_now, loss)
-            predicted = torch.where(better, centred - error, predicted)
+            loss, predicted = torch.where(better, loss_now, loss), torch.where(better, left_out, predicted)
         return mean + predicted, loss
 
 

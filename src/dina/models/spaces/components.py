@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of
+from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out
 from dina.models.spaces.space import FeatureSpace, SpaceFit
 from dina.models.towers.tower import MapShape
 
@@ -17,14 +17,9 @@ PLACES_ALONG = 7  # of the coarse map of Gabor channels, along its shorter side
 
 
 class ComponentSpace(FeatureSpace):
-    r"""Principal components of ``raw`` features over the training images, read by ridge regression.
+    """Principal components of ``raw`` features over the training images, read by ridge regression.
 
     A space of your own writes `raw`. Every neuron takes the penalty that predicts left-out training images best.
-
-    Notes
-    -----
-    With left singular vectors :math:`U` and eigenvalues :math:`\lambda` of the centred features, the prediction without image i
-    is :math:`(\hat y_i - h_i y_i) / (1 - h_i)`, where :math:`h_i = 1/n + \sum_k U_{ik}^2 \lambda_k / (\lambda_k + p)`.
     """
 
     mean: Tensor
@@ -79,8 +74,7 @@ def _fit_ridge(
     lowest = power.clone()  # a neuron that no penalty predicts better than its mean has no weights
     for penalty in GLOBAL_PENALTIES:
         shrunk = values / (values + penalty * typical)
-        hat = (1 / len(centred) + vectors.square() @ shrunk)[:, None].clamp_max(0.999)
-        left_out = (vectors @ (shrunk[:, None] * projected) - hat * centred) / (1 - hat)
+        left_out = leave_each_out(vectors, shrunk, projected, centred)
         error = (centred - left_out).square().mean(0)
         better = error < lowest
         lowest[better], predicted[:, better] = error[better], left_out[:, better]
