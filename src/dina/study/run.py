@@ -349,9 +349,9 @@ def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[st
 
 
 def _absent(fitted: Mapping[str, Any]) -> list[str]:
-    """Say which feature spaces dina did without."""
+    """Say which feature spaces were left out, and why."""
     reason = fitted.get("absent_spaces")
-    return [f"dina did without a feature space. {reason}"] if reason else []
+    return [f"A feature space was left out. {reason}"] if reason else []
 
 
 def _note_animal(path: Path, recording: Recording) -> None:
