@@ -69,7 +69,9 @@ def test_neurons_of_a_middle_layer_are_found_at_its_depth_beyond_permuted_weight
         assert found[name].low > found[name].null_high + 0.1  # four fifths of the variance are this layer, a fifth is noise
     assert found["best_layer_depth"].value == 0.5  # the fourth of seven layers
     of_neurons = of_block_7.to_dataset()["best_depth"].to_numpy()
-    assert np.mean(of_neurons == 0.5) > 0.5
+    certain = of_neurons[np.isfinite(of_neurons)]
+    np.testing.assert_array_equal(certain, 0.5)
+    assert len(certain) >= 3  # of eight; among neurons of Gabors there is at most one
 
 
 def test_neurons_of_gabors_gain_nothing_beyond_permuted_weights(of_gabors: PlainResult) -> None:
