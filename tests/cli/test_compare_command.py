@@ -1,5 +1,7 @@
 """The command `dina compare` prints a table, writes files for papers, and refuses in one sentence."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,23 @@ def test_runs_of_two_splits_need_the_word_mixed(two_runs: tuple[str, str], capsy
     with pytest.raises(SystemExit) as allowed:
         main(["compare", *two_runs, "--mixed", "--threads", "1"])
     assert not allowed.value.code
+
+
+def test_runs_with_and_without_the_trained_encoder_need_a_word_of_their_own(
+    two_runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(two_runs[0], other)
+    identity = json.loads((other / "identity.json").read_text(encoding="utf-8"))
+    identity["environment"]["trained_network"] = "another network"
+    (other / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
+
+    with pytest.raises(SystemExit) as refused:
+        main(["compare", two_runs[0], str(other), "--threads", "1"])
+    assert refused.value.code == 2
+    assert "give --any-encoder" in capsys.readouterr().err
+
+    with pytest.raises(SystemExit) as allowed:
+        main(["compare", two_runs[0], str(other), "--any-encoder", "--threads", "1"])
+    assert not allowed.value.code
+    assert "another network: other" in " ".join(capsys.readouterr().out.split())

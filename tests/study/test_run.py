@@ -14,6 +14,7 @@ import pytest
 
 from dina.artifacts import sha256_of, verify_checksums
 from dina.checks import DataError
+from dina.models.towers.image.efficientnet import encoder_identity
 from dina.recordings.recording import Recording
 from dina.study import StudySettings, read_settings, run_study
 
@@ -137,6 +138,29 @@ def test_a_study_killed_while_it_trains_goes_on_and_ends_with_the_same_bytes(
     monkeypatch.setattr("dina.study.decoders.carry_out_dina", refuse)
     run_study(small_session, settings, run)
     assert checksums(run) == checksums(finished)
+
+
+def test_no_study_goes_on_where_the_trained_encoder_is_another(
+    small_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, settings = tmp_path / "run", read_settings(overrides=['decoders=["nearest_repeat_raw"]', "evaluation.n_resamples=100"])
+
+    def have(version: str | None) -> None:
+        there = replace(encoder_identity(), version=version)
+        monkeypatch.setattr("dina.study.environment.encoder_identity", lambda: there)
+
+    have("0.1.0")
+    run_study(small_session, settings, run)
+    have(None)
+    changed = r"environment\.trained_network: efficientnet-lite0 0\.1\.0 there, not installed now"
+    with pytest.raises(DataError, match=rf"already holds a study \({changed}\)"):
+        run_study(small_session, settings, run)
+    run.rename(tmp_path / "run.partial")  # as if it had been stopped
+    with pytest.raises(DataError, match=rf"unfinished study that differs in {changed}"):
+        run_study(small_session, settings, run)
+    have("0.1.0")
+    run_study(small_session, settings, run)
+    assert run.is_dir()
 
 
 def test_a_change_of_the_test_trials_changes_nothing_that_was_learnt(

@@ -129,6 +129,11 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
             f"The runs are of {n_tasks} different recordings or splits: nothing is paired between them, and their accuracies"
             " differ by the data as well as by the decoder."
         )
+    if encoders := comparison.attrs["trained_encoder"]:
+        lines.append(
+            f"The trained encoder was not the same for all runs ({encoders}): where decoders use it, their differences are also"
+            " differences of the encoder."
+        )
     reads = {str(word) for word in comparison["reads"].to_numpy()}
     lines += [remark for kind, remark in REMARKS.items() if kind in reads]
     lines += _empty(comparison)

@@ -20,6 +20,7 @@ from dina.version import __version__
 log = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "himalaya", "xarray", "h5netcdf")
+NOT_INSTALLED = "not installed"  # said of the trained network
 
 
 def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
@@ -27,7 +28,7 @@ def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
     described: dict[str, str | int] = {"dina": __version__, "python": platform.python_version()}
     described |= {package: version(package) for package in PACKAGES}
     encoder = encoder_identity()
-    described["trained_network"] = f"{encoder.name} {encoder.version}" if encoder.version else "not installed"
+    described["trained_network"] = f"{encoder.name} {encoder.version}" if encoder.version else NOT_INSTALLED
     described |= {"system": platform.system(), "machine": platform.machine(), "device": device, "n_threads": n_threads}
     if device == "cuda":
         described["device_name"] = torch.cuda.get_device_name()

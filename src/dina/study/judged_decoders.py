@@ -22,6 +22,7 @@ from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
+from dina.study.environment import NOT_INSTALLED
 from dina.study.run_directory import SETTINGS, Run, read_several_finished
 from dina.study.settings import read_settings
 from dina.study.unfinished_run import differences
@@ -184,7 +185,13 @@ class _Entry:
 
 
 def compare_runs(
-    runs: Sequence[Path], reference: str | None = None, seed: int = 0, n_resamples: int = 10_000, *, mixed: bool = False
+    runs: Sequence[Path],
+    reference: str | None = None,
+    seed: int = 0,
+    n_resamples: int = 10_000,
+    *,
+    mixed: bool = False,
+    any_encoder: bool = False,
 ) -> xr.Dataset:
     """Put the decoders of several runs side by side, with paired differences to one of them.
 
@@ -201,6 +208,8 @@ def compare_runs(
         Of bootstraps and exchanges.
     mixed
         Whether runs may be of different recordings or splits; between those nothing is paired.
+    any_encoder
+        Whether the trained encoder may have been installed for some runs and not for others.
 
     Returns
     -------
@@ -208,16 +217,18 @@ def compare_runs(
         Axes (entry, queries). ``top1`` with its interval, ``top5``, ``median_rank``, ``hubness``, ``chance_top1``,
         ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (entry
         minus reference) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
-        coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task.
+        coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task. The attribute
+        ``trained_encoder`` says which runs had which encoder, and is "" where it was the same for all.
 
     Raises
     ------
     DataError
-        If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, or
-        there is no such reference.
+        If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, they
+        differ in the trained encoder and ``any_encoder`` is not given, or there is no such reference.
     """
     opened = read_several_finished(runs, may_have_folds=True)
     _check(opened, mixed=mixed)
+    _check_encoder(opened, any_encoder=any_encoder)
     entries = _entries(opened)
     tasks = list(dict.fromkeys(_task(entry.run) for entry in entries))
     task_of = [tasks.index(_task(entry.run)) for entry in entries]
@@ -247,7 +258,12 @@ def compare_runs(
     return xr.Dataset(
         {name: (("entry", "queries"), array) for name, array in values.items()},
         coords={**coordinates, "queries": np.array(QUERY_KINDS, dtype=object)},
-        attrs={"differs": json.dumps(_name_differences(opened), ensure_ascii=False), "n_resamples": n_resamples, "seed": seed},
+        attrs={
+            "differs": json.dumps(_name_differences(opened), ensure_ascii=False),
+            "trained_encoder": _name_encoders(opened),
+            "n_resamples": n_resamples,
+            "seed": seed,
+        },
     )
 
 
@@ -274,6 +290,27 @@ def _check(runs: Sequence[Run], *, mixed: bool) -> None:
             f"Runs must share recording and split to be compared query by query; {other.path.name} has {what} than"
             f" {first.path.name}. Leave it out, or give --mixed to see them side by side."
         )
+
+
+def _encoder(run: Run) -> str:
+    """Return which trained encoder a run could use; older releases could use none."""
+    return str(run.identity.get("environment", {}).get("trained_network", NOT_INSTALLED))
+
+
+def _check_encoder(runs: Sequence[Run], *, any_encoder: bool) -> None:
+    if not any_encoder and (said := _name_encoders(runs)):
+        raise DataError(
+            f"Runs must share the trained encoder to be compared; found {said}. Repeat a run in the other's environment (the"
+            " encoder is the extra encoders-small), or give --any-encoder to compare them nevertheless."
+        )
+
+
+def _name_encoders(runs: Sequence[Run]) -> str:
+    """Say which runs had which trained encoder; "" if it was the same for all."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        found.setdefault(_encoder(run), []).append(run.path.name)
+    return "; ".join(f"{encoder}: {', '.join(names)}" for encoder, names in found.items()) if len(found) > 1 else ""
 
 
 def _entries(runs: Sequence[Run]) -> list[_Entry]:
