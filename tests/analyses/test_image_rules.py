@@ -53,6 +53,43 @@ def test_shares_of_category_and_low_level_structure_decide_three_claims(
     assert tuple(answer(claim, found) for claim in ("low_level_not_semantic", "semantic", "low_level")) == expected
 
 
+def layers(gain: float, depth: tuple[float, float] | None, null_high: float = 0.05) -> dict[str, dict[str, Finding]]:
+    """Findings of layers: what all together add to Gabor channels, and the interval of the depth of the best one."""
+    best = Finding("best_layer_depth", math.nan, "1", 50, reason="No layer is the best.")
+    if depth is not None:
+        best = replace(finding("best_layer_depth", sum(depth) / 2), low=depth[0], high=depth[1])
+    return table("layer_depth", finding("gain_trained", gain, null_high=null_high), best)
+
+
+@pytest.mark.parametrize(
+    ("of_layers", "expected", "said"),
+    [
+        ({}, "supported", "The analysis layer_depth was not done."),
+        (layers(0.03, None), "supported", "0.03 (0.01 to 0.05) of the variance, not more than with permuted weights."),
+        (layers(0.3, None, null_high=0.4), "supported", "not more than with permuted weights."),
+        (layers(0.07, (0.8, 1.0), null_high=0.02), "supported", "This is less than a tenth."),
+        (layers(0.3, (0.2, 0.5)), "supported", "not in the later half."),
+        (layers(0.3, (0.4, 0.7)), "cannot tell", "perhaps in the later half."),
+        (layers(0.3, (0.8, 1.0)), "cannot tell", "perhaps in the later half."),
+    ],
+)
+def test_late_layers_that_go_beyond_gabors_speak_against_low_level_structure_alone(
+    of_layers: dict[str, dict[str, Finding]], expected: str, said: str
+) -> None:
+    verdict = judge([RULES["low_level_not_semantic"]], semantics(0.0, 1.0) | of_layers)[0]
+
+    assert verdict.verdict == expected
+    assert said in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("category", "low_level", "expected"), [(0.7, 0.0, "not supported"), (0.4, 0.4, "not supported"), (0.11, 0.9, "cannot tell")]
+)
+def test_layers_never_decide_where_category_has_decided(category: float, low_level: float, expected: str) -> None:
+    for of_layers in (layers(0.3, (0.8, 1.0)), layers(0.3, (0.0, 0.2)), layers(0.0, None)):
+        assert answer("low_level_not_semantic", semantics(category, low_level) | of_layers) == expected
+
+
 def test_category_judged_on_too_few_images_cannot_be_told() -> None:
     found = semantics(0.7, 0.0)
     found["semantics"]["category_share"] = finding("category_share", 0.7, half_width=0.65)

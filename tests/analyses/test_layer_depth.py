@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from dina.analyses import ANALYSES
+from dina.analyses import ANALYSES, RULES
 from dina.analyses.analysis import PlainResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.layer_depth.compute import LayerDepthSettings, analyse_layer_depth
+from dina.analyses.verdict import judge
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.models.spaces import trained_network
@@ -42,11 +43,20 @@ def with_responses(decoded: Decoded, mean: np.ndarray) -> Decoded:
     return replace(decoded, train=pairs)
 
 
-@pytest.fixture(scope="module")
-def of_block_7(session: Decoded) -> PlainResult:
-    layer = read_efficientnet(SHAPE).look_up(torch.from_numpy(session.train.images), feature_store())["block_7"].flatten(1)
+def analyse_neurons_of(session: Decoded, name: str) -> PlainResult:
+    layer = read_efficientnet(SHAPE).look_up(torch.from_numpy(session.train.images), feature_store())[name].flatten(1)
     scores = torch.linalg.svd(layer - layer.mean(0), full_matrices=False)[0][:, :20].numpy()
     return analyse_layer_depth(with_responses(session, scores @ np.random.default_rng(0).standard_normal((20, N_NEURONS))), QUICK)
+
+
+@pytest.fixture(scope="module")
+def of_block_7(session: Decoded) -> PlainResult:
+    return analyse_neurons_of(session, "block_7")
+
+
+@pytest.fixture(scope="module")
+def of_block_14(session: Decoded) -> PlainResult:
+    return analyse_neurons_of(session, "block_14")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +92,28 @@ def test_neurons_of_gabors_gain_nothing_beyond_permuted_weights(of_gabors: Plain
     # by chance at most one of eight is three standard errors better at the best of seven layers
     assert np.isfinite(of_gabors.to_dataset()["best_depth"].to_numpy()).sum() <= 1
     assert of_gabors.to_dataset().attrs["explained_by_gabors"] > 0.3
+
+
+def test_only_neurons_of_a_late_layer_speak_against_low_level_structure_alone(
+    of_block_7: PlainResult, of_block_14: PlainResult, of_gabors: PlainResult
+) -> None:
+    by_category = {
+        one.name: one
+        for one in (
+            Finding("category_share", 0.0, "1", 50, -0.02, 0.02, -0.1, 0.1),
+            Finding("low_level_unique_share", 0.9, "1", 50, 0.8, 1.0, -0.1, 0.1),
+            Finding("category_gain_bits", 0.0, "bits", 50, -0.1, 0.1, -0.1, 0.1),
+            Finding("low_level_gain_bits", 2.0, "bits", 50, 1.5, 2.5, -0.1, 0.1),
+            Finding("category_accuracy_partialled", 0.1, "1", 50, 0.05, 0.15, 0.0, 0.2),
+        )
+    }
+
+    def answer(result: PlainResult) -> str:
+        found = {"semantics": by_category, "layer_depth": found_in(result)}
+        return judge([RULES["low_level_not_semantic"]], found)[0].verdict
+
+    assert found_in(of_block_14)["best_layer_depth"].low > 0.5
+    assert [answer(one) for one in (of_gabors, of_block_7, of_block_14)] == ["supported", "supported", "cannot tell"]
 
 
 def test_the_page_says_whether_layers_go_beyond_permuted_weights(of_block_7: PlainResult, of_gabors: PlainResult) -> None:

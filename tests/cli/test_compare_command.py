@@ -41,7 +41,7 @@ def test_runs_of_two_splits_need_the_word_mixed(two_runs: tuple[str, str], capsy
     assert not allowed.value.code
 
 
-def test_runs_with_and_without_the_trained_encoder_need_a_word_of_their_own(
+def test_runs_with_and_without_the_trained_network_need_a_word_of_their_own(
     two_runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
@@ -53,9 +53,9 @@ def test_runs_with_and_without_the_trained_encoder_need_a_word_of_their_own(
     with pytest.raises(SystemExit) as refused:
         main(["compare", two_runs[0], str(other), "--threads", "1"])
     assert refused.value.code == 2
-    assert "give --any-encoder" in capsys.readouterr().err
+    assert "give --any-network" in capsys.readouterr().err
 
     with pytest.raises(SystemExit) as allowed:
-        main(["compare", two_runs[0], str(other), "--any-encoder", "--threads", "1"])
+        main(["compare", two_runs[0], str(other), "--any-network", "--threads", "1"])
     assert not allowed.value.code
     assert "another network: other" in " ".join(capsys.readouterr().out.split())

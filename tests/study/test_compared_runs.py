@@ -94,30 +94,30 @@ def test_mixed_runs_stand_side_by_side_and_nothing_is_paired_between_them(runs: 
     assert "2 different recordings or splits" in comparison_markdown(comparison)
 
 
-def copy_with_encoder(run: Path, copy: Path, encoder: str | None) -> Path:
-    """Copy a run as if it had been made where this trained encoder is installed, or by a release that knew of none."""
+def copy_with_network(run: Path, copy: Path, network: str | None) -> Path:
+    """Copy a run as if it had been made where this network is installed, or by a release that knew of none."""
     shutil.copytree(run, copy)
     identity = json.loads((copy / "identity.json").read_text(encoding="utf-8"))
     identity["environment"].pop("trained_network")
-    if encoder is not None:
-        identity["environment"]["trained_network"] = encoder
+    if network is not None:
+        identity["environment"]["trained_network"] = network
     (copy / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
     return copy
 
 
-def test_runs_with_and_without_the_trained_encoder_are_compared_only_where_that_is_wanted(
+def test_runs_with_and_without_the_trained_network_are_compared_only_where_that_is_wanted(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    with_it = copy_with_encoder(runs["first"], tmp_path / "with", "efficientnet-lite0 0.1.0")
-    without = copy_with_encoder(runs["second"], tmp_path / "without", "not installed")
-    older = copy_with_encoder(runs["second"], tmp_path / "older", None)
-    said = r"found efficientnet-lite0 0\.1\.0: with; not installed: without, older\. Repeat .* or give --any-encoder"
+    with_it = copy_with_network(runs["first"], tmp_path / "with", "efficientnet-lite0 0.1.0")
+    without = copy_with_network(runs["second"], tmp_path / "without", "not installed")
+    older = copy_with_network(runs["second"], tmp_path / "older", None)
+    said = r"found efficientnet-lite0 0\.1\.0: with; not installed: without, older\. Repeat .* or give --any-network"
 
     with pytest.raises(DataError, match=said):
         compare_runs([with_it, without, older])
-    text = comparison_markdown(compare_runs([with_it, without, older], n_resamples=100, any_encoder=True))
-    assert "trained encoder was not the same for all runs (efficientnet-lite0 0.1.0: with; not installed: without, older)" in text
-    assert "trained encoder" not in comparison_markdown(compare_runs([without, older], n_resamples=100))
+    text = comparison_markdown(compare_runs([with_it, without, older], n_resamples=100, any_network=True))
+    assert "trained network was not the same for all runs (efficientnet-lite0 0.1.0: with; not installed: without, older)" in text
+    assert "trained network" not in comparison_markdown(compare_runs([without, older], n_resamples=100))
 
 
 def test_another_reference_turns_the_difference_round(runs: dict[str, Path]) -> None:

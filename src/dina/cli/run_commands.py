@@ -106,7 +106,7 @@ def compare(
         ),
     ] = None,
     mixed: Annotated[bool, typer.Option("--mixed", help="Allow runs of different recordings or splits, unpaired.")] = False,
-    any_encoder: Annotated[bool, typer.Option("--any-encoder", help="Allow runs with and without the trained encoder.")] = False,
+    any_network: Annotated[bool, typer.Option("--any-network", help="Allow runs with and without the trained network.")] = False,
     threads: Threads = None,
 ) -> None:
     """Put several runs into one table and one figure, with paired differences on the same queries."""
@@ -115,7 +115,7 @@ def compare(
     from dina.report.comparison_of_runs import comparison_remarks, comparison_table, write_comparison
     from dina.study.judged_decoders import compare_runs
 
-    comparison = compare_runs(runs, reference, mixed=mixed, any_encoder=any_encoder)
+    comparison = compare_runs(runs, reference, mixed=mixed, any_network=any_network)
     print_report_table(comparison_table(comparison), comparison_remarks(comparison))
     if out is not None:
         print("Written: " + ", ".join(str(path) for path in write_comparison(comparison, out)))

@@ -129,10 +129,10 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
             f"The runs are of {n_tasks} different recordings or splits: nothing is paired between them, and their accuracies"
             " differ by the data as well as by the decoder."
         )
-    if encoders := comparison.attrs["trained_encoder"]:
+    if networks := comparison.attrs["trained_network"]:
         lines.append(
-            f"The trained encoder was not the same for all runs ({encoders}): where decoders use it, their differences are also"
-            " differences of the encoder."
+            f"The trained network was not the same for all runs ({networks}): where decoders use it, their differences are also"
+            " differences of the network."
         )
     reads = {str(word) for word in comparison["reads"].to_numpy()}
     lines += [remark for kind, remark in REMARKS.items() if kind in reads]

@@ -191,7 +191,7 @@ def compare_runs(
     n_resamples: int = 10_000,
     *,
     mixed: bool = False,
-    any_encoder: bool = False,
+    any_network: bool = False,
 ) -> xr.Dataset:
     """Put the decoders of several runs side by side, with paired differences to one of them.
 
@@ -208,8 +208,8 @@ def compare_runs(
         Of bootstraps and exchanges.
     mixed
         Whether runs may be of different recordings or splits; between those nothing is paired.
-    any_encoder
-        Whether the trained encoder may have been installed for some runs and not for others.
+    any_network
+        Whether the trained network may have been installed for some runs and not for others.
 
     Returns
     -------
@@ -218,17 +218,17 @@ def compare_runs(
         ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (entry
         minus reference) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
         coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task. The attribute
-        ``trained_encoder`` says which runs had which encoder, and is "" where it was the same for all.
+        ``trained_network`` says which runs had which network, and is "" where it was the same for all.
 
     Raises
     ------
     DataError
         If a run is not finished, two have one name, they differ in recording or split and ``mixed`` is not given, they
-        differ in the trained encoder and ``any_encoder`` is not given, or there is no such reference.
+        differ in the trained network and ``any_network`` is not given, or there is no such reference.
     """
     opened = read_several_finished(runs, may_have_folds=True)
     _check(opened, mixed=mixed)
-    _check_encoder(opened, any_encoder=any_encoder)
+    _check_network(opened, any_network=any_network)
     entries = _entries(opened)
     tasks = list(dict.fromkeys(_task(entry.run) for entry in entries))
     task_of = [tasks.index(_task(entry.run)) for entry in entries]
@@ -260,7 +260,7 @@ def compare_runs(
         coords={**coordinates, "queries": np.array(QUERY_KINDS, dtype=object)},
         attrs={
             "differs": json.dumps(_name_differences(opened), ensure_ascii=False),
-            "trained_encoder": _name_encoders(opened),
+            "trained_network": _name_networks(opened),
             "n_resamples": n_resamples,
             "seed": seed,
         },
@@ -292,25 +292,25 @@ def _check(runs: Sequence[Run], *, mixed: bool) -> None:
         )
 
 
-def _encoder(run: Run) -> str:
-    """Return which trained encoder a run could use; older releases could use none."""
+def _network(run: Run) -> str:
+    """Return which trained network a run could use; older releases could use none."""
     return str(run.identity.get("environment", {}).get("trained_network", NOT_INSTALLED))
 
 
-def _check_encoder(runs: Sequence[Run], *, any_encoder: bool) -> None:
-    if not any_encoder and (said := _name_encoders(runs)):
+def _check_network(runs: Sequence[Run], *, any_network: bool) -> None:
+    if not any_network and (said := _name_networks(runs)):
         raise DataError(
-            f"Runs must share the trained encoder to be compared; found {said}. Repeat a run in the other's environment (the"
-            " encoder is the extra encoders-small), or give --any-encoder to compare them nevertheless."
+            f"Runs must share the trained network to be compared; found {said}. Repeat a run in the other's environment (the"
+            " network is the extra encoders-small), or give --any-network to compare them nevertheless."
         )
 
 
-def _name_encoders(runs: Sequence[Run]) -> str:
-    """Say which runs had which trained encoder; "" if it was the same for all."""
+def _name_networks(runs: Sequence[Run]) -> str:
+    """Say which runs had which trained network; "" if it was the same for all."""
     found: dict[str, list[str]] = {}
     for run in runs:
-        found.setdefault(_encoder(run), []).append(run.path.name)
-    return "; ".join(f"{encoder}: {', '.join(names)}" for encoder, names in found.items()) if len(found) > 1 else ""
+        found.setdefault(_network(run), []).append(run.path.name)
+    return "; ".join(f"{network}: {', '.join(names)}" for network, names in found.items()) if len(found) > 1 else ""
 
 
 def _entries(runs: Sequence[Run]) -> list[_Entry]:

@@ -1,6 +1,8 @@
 """When category, low-level structure, or both carry the decoding."""
 
-from dina.analyses.verdict import MARGIN, Answer, FindingKey, Found, Rule, place_of, rises_above, says
+import math
+
+from dina.analyses.verdict import HALF, MARGIN, Answer, FindingKey, Found, Rule, place_of, rises_above, says
 
 
 def _category(finding: str) -> FindingKey:
@@ -11,6 +13,7 @@ CATEGORY_SHARE, LOW_LEVEL_SHARE = _category("category_share"), _category("low_le
 CATEGORY_GAIN, LOW_LEVEL_GAIN = _category("category_gain_bits"), _category("low_level_gain_bits")
 PARTIALLED = _category("category_accuracy_partialled")
 CATEGORY_NEEDS = (CATEGORY_SHARE, LOW_LEVEL_SHARE, CATEGORY_GAIN, LOW_LEVEL_GAIN, PARTIALLED)
+LAYERS_GAIN, BEST_LAYER = ("layer_depth", "gain_trained"), ("layer_depth", "best_layer_depth")
 TOWER_NOTES = tuple(_category(f"{name}_towers") for name in ("same_class_cost", "same_class_rivals", "low_level_cost"))
 
 
@@ -45,12 +48,29 @@ def _low_level_answer(found: Found) -> tuple[Answer, str]:
     return "cannot tell", f"{where}. {bits}"
 
 
+def _late_layers(found: Found) -> tuple[bool, str]:
+    """Say whether late layers of a trained network may predict the neurons by a tenth better than Gabor channels do."""
+    gain, best = found[LAYERS_GAIN], found.get(BEST_LAYER)
+    if math.isnan(gain.value):
+        return False, f"Layers of a trained network were not compared. {gain.reason}"
+    where = f"Layers of a trained network, added to Gabor channels, explain a further {says(gain)} of the variance"
+    if best is None:
+        return False, f"{where}, not more than with permuted weights."
+    where += f", more than with permuted weights, and the best layer is at {says(best)} of the depth"
+    if place_of(gain, MARGIN) == "below":
+        return False, f"{where}. This is less than a tenth."
+    if best.high <= HALF:
+        return False, f"{where}, not in the later half."
+    return True, f"{where}, perhaps in the later half. So there may be more than low-level structure."
+
+
 def _low_level_not_semantic(found: Found) -> tuple[Answer, str]:
-    """Decide the published claim: low-level structure and not category."""
+    """Decide the published claim: low-level structure and not category, and no late layer that goes beyond Gabor channels."""
     (low_level, why_low), (category, why_category) = _low_level_answer(found), _category_answer(found)
-    reason = f"{why_low} {why_category}"
+    may_be_late, why_layers = _late_layers(found)
+    reason = f"{why_low} {why_category} {why_layers}"
     if low_level == "supported" and category == "not supported":
-        return "supported", reason
+        return "cannot tell" if may_be_late else "supported", reason
     if low_level == "not supported" or category == "supported":
         return "not supported", reason
     return "cannot tell", reason
@@ -61,10 +81,12 @@ RULES: dict[str, Rule] = {
     "low_level_not_semantic": Rule(
         "The decoding rests on low-level structure of the images, not on their semantic category.",
         "image",
-        "Share of the explained variance that each explains beyond the other; information about the image that each adds to the other.",
+        "Share of the explained variance that each explains beyond the other; information about the image that each adds to the other;"
+        " gain of late layers of a trained network over Gabor channels, where it was computed.",
         CATEGORY_NEEDS,
         _low_level_not_semantic,
-        TOWER_NOTES,
+        (*TOWER_NOTES, BEST_LAYER),
+        (LAYERS_GAIN,),
     ),
     "semantic": Rule(
         "Responses carry the semantic category of images beyond their low-level structure.",
