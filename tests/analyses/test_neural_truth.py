@@ -28,7 +28,7 @@ def verdict_of(claim: str, analyses: tuple[str, ...], planted: dict[str, object]
     return verdict.verdict, verdict.reason
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("is_equal", [True, False], ids=["equal", "log-normal"])
 def test_signal_to_noise_alone_is_not_called_sparse(is_equal: bool) -> None:
     found = found_in(("sparse_subsets",), {"signal_to_noise": 1.0, "equal_signal_to_noise": is_equal})

@@ -112,6 +112,7 @@ def in_one_third() -> Decoded:
     return decode(kept, "default", settings, seed=5, test_fraction=0.2, n_resamples=200, response_transform="identity")
 
 
+@pytest.mark.long
 def test_fields_planted_in_one_third_are_found_and_explained_by_coverage(in_one_third: Decoded) -> None:
     result = analyse_occlusion(in_one_third, OcclusionSettings(n_images=64, spacing=0.167))
     found = {finding.name: finding for finding in result.findings()}

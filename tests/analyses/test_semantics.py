@@ -52,7 +52,7 @@ def by_name(result: PlainResult) -> dict[str, Finding]:
     [
         (0.0, ("supported", "not supported", "supported")),
         (1.0, ("not supported", "supported", "not supported")),
-        (0.5, ("not supported", "supported", "supported")),
+        pytest.param(0.5, ("not supported", "supported", "supported"), marks=pytest.mark.long),
     ],
 )
 def test_gabor_neurons_are_low_level_semantic_neurons_semantic_and_a_mixture_both(

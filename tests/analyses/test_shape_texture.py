@@ -80,6 +80,7 @@ def two_tone(pairs: Pairs) -> Pairs:
     return replace(pairs, images=images.reshape(pairs.images.shape))
 
 
+@pytest.mark.long
 def test_towers_fitted_on_unaltered_images_keep_everything(decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
     # altered images get the contrast of their originals, which finds some of them: here it is the same for all, to the last bit
     train, validation, test = (two_tone(pairs) for pairs in (decoded.train, decoded.validation, decoded.test))

@@ -40,7 +40,7 @@ def verdict_of(decoded: Decoded) -> tuple[str, str]:
     return answer.verdict, answer.reason
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_drift_of_independent_neurons_is_no_interaction(seed: int) -> None:
     verdict, reason = verdict_of(decode_drifting(seed, 1.0))
 

@@ -80,6 +80,7 @@ def test_a_run_that_is_named_as_its_session_does_not_stand_for_the_recording(
     main_ends_well("interpret", "../demo", "contributions", "--force", "--threads", "1")
 
 
+@pytest.mark.long
 def test_recordings_decoded_alike_are_judged_together(
     run: Path, small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,7 +49,10 @@ def subjects() -> dict[str, Decoded]:
     return dict.fromkeys(SLOW, decode_session(24)) | {"layer_depth": decode_session(32)}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "map_capacity")) for name in SLOW])
+QUICKEST = ("conditions", "most_exciting_images")  # of these the way of stopping and going on is tested every time
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name not in QUICKEST)) for name in SLOW])
 def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(
     name: str, subjects: dict[str, Decoded], tmp_path: Path
 ) -> None:

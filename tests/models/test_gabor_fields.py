@@ -54,6 +54,7 @@ def test_neurons_that_mix_gabors_have_a_size_and_a_selectivity(planted_fields: P
     assert found.orientation_selectivity[1] < 0.3  # at right angles
 
 
+@pytest.mark.long
 def test_fields_of_the_longest_and_the_shortest_wavelength_are_marked(planted_fields: PlantedFields) -> None:
     # wavelengths of 4 to 16 pixels are looked for
     found = _fit_to(planted_fields, [gabor(24, 48, 0.0, 1 / wavelength, 0.0) for wavelength in (3, 8, 24)])
@@ -67,7 +68,8 @@ def test_left_out_images_tell_fields_from_noise(profiles: FieldProfiles) -> None
     assert abs(profiles.fit_correlation[4]) < 3 / np.sqrt(200)
 
 
-@pytest.mark.parametrize("most", [350, pytest.param(699, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("most", [350, 699])
 def test_of_very_many_images_as_many_evenly_spaced_ones_as_allowed_are_used(
     planted_fields: PlantedFields, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

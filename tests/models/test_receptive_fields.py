@@ -16,6 +16,7 @@ def test_neurons_made_of_gabors_are_described_by_them(planted_fields: PlantedFie
     assert (chosen.n_gabors[:-1] >= 1).all()
 
 
+@pytest.mark.long
 def test_neurons_that_add_up_whole_regions_are_described_by_weights(planted_fields: PlantedFields) -> None:
     images, _, others, _ = planted_fields.parts()
     generator = np.random.default_rng(3)

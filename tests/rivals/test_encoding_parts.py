@@ -74,6 +74,7 @@ def test_the_network_reads_each_neuron_where_its_receptive_field_is():
     np.testing.assert_allclose(place % 26, columns / 2, atol=1.5)
 
 
+@pytest.mark.long
 def test_the_network_learns_its_maps_from_the_neurons_and_the_seed():
     pairs = some_pairs()
     one, again, other = (NetworkFrontEnd().learn(pairs, pairs, seed) for seed in (0, 0, 1))
@@ -95,6 +96,7 @@ def seen_by_neurons(n, seed=0):
     return Pairs(**{**vars(pairs), "responses": 4 * np.stack(places, 1) + 0.3 * pairs.responses})
 
 
+@pytest.mark.long
 def test_the_network_keeps_the_epoch_that_predicts_the_validation_images_best():
     train, validation = seen_by_neurons(200), seen_by_neurons(40, seed=1)
     images, responses = (torch.from_numpy(each) for each in (train.images, train.averaged()))

@@ -51,6 +51,7 @@ def test_a_planted_gain_is_found_over_images_and_over_mice():
     assert (found.p_values["q_over_images"] < 0.05).all()
 
 
+@pytest.mark.long
 def test_no_gain_is_found_where_there_is_none():
     calls = []
     for seed in range(12):

@@ -137,6 +137,7 @@ def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
     assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
 
 
+@pytest.mark.long
 def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(
     run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
