@@ -85,3 +85,14 @@ def test_wavelengths_of_the_grid_are_found_as_they_are(grid: GaborGrid, window: 
     found = pursue(window, unit(torch.cat([raw_terms(grid, window, int(number))[:, :1] for number in numbers], dim=1)))
     octaves = found.wavelength.gather(0, found.variance.argmax(0)[None])[0].log2().numpy()
     np.testing.assert_allclose(octaves, np.log2([6, 8, 11]), atol=0.03)
+
+
+def test_unrefined_positions_are_those_of_the_chosen_gabors(grid: GaborGrid, window: GaborWindow) -> None:
+    wanted = unit(torch.from_numpy(np.random.default_rng(3).standard_normal((N_IMAGES, 3)).astype(np.float32)))
+    plain, refined = pursue(window, wanted, is_refined=False), pursue(window, wanted)
+    assert torch.equal(plain.number, refined.number)
+    assert torch.equal(plain.coefficients, refined.coefficients)
+    assert torch.equal(plain.variance, refined.variance)
+    wave, *others = np.unravel_index(plain.number.numpy(), window.shape)
+    np.testing.assert_allclose(plain.wavelength.numpy(), np.array(grid.wavelengths)[wave], rtol=1e-6)
+    np.testing.assert_array_equal(torch.stack([plain.orientation, plain.row, plain.column]).numpy(), others)

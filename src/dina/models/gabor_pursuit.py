@@ -1,6 +1,7 @@
 """Matching pursuit with Gabors: a dense grid of them over the image, and the few whose responses add up to a neuron's."""
 
 import math
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ AROUND = 4  # places on each side whose mean energy divides a response
 TERMS = 3  # of one Gabor: even phase, odd phase, energy; together they make simple and complex cells
 SINGULAR = 1e-3  # of the variance of a term, below which it adds nothing to the other two
 CHUNK = 64
+GABORS_AT_ONCE = 256  # whose terms are multiplied with each other
 MOST_COMPONENTS = 4
 NONLINEAR = 4  # row, column, wavelength and orientation of a Gabor
 HALF_WINDOW = 6  # places on each side of a window's middle
@@ -118,18 +120,18 @@ class GaborWindow:
         self.terms, self.shape = self._terms(grid)
         self.mean = self.terms.mean(1)
         self.terms -= self.mean[:, None]
-        gram = torch.stack([torch.stack([(one * other).sum(0) for other in self.terms], dim=1) for one in self.terms], dim=1)
+        gram = _products(self.terms)
         gram.diagonal(dim1=1, dim2=2).mul_(1 + SINGULAR).add_(1e-9)
         lower = torch.linalg.cholesky(gram)
         self.whiten = torch.linalg.solve_triangular(lower, torch.eye(TERMS).expand_as(lower), upper=False).permute(1, 2, 0)
         _whiten(self.terms, self.whiten)
 
     def _terms(self, grid: GaborGrid) -> tuple[Float[Tensor, "term image gabor"], tuple[int, ...]]:
-        even, odd = grid.maps[..., self.rows, self.columns].float().unbind(2)
-        terms = torch.empty(TERMS, *even.shape)
-        terms[0], terms[1] = even, odd
-        torch.hypot(even, odd, out=terms[2])
-        return terms.flatten(2), tuple(even.shape[1:])
+        phases = grid.maps[..., self.rows, self.columns].movedim(2, 0)
+        terms = torch.empty(TERMS, *phases.shape[1:])
+        terms[:2] = phases
+        torch.hypot(terms[0], terms[1], out=terms[2])
+        return terms.flatten(2), tuple(phases.shape[2:])
 
     def of_images(self, images: Int[Tensor, "some"]) -> "GaborWindow":
         """Return the window over some of the training images; its terms are orthogonal over all of them."""
@@ -160,6 +162,16 @@ class GaborWindow:
         return found
 
 
+def _products(terms: Float[Tensor, "term image gabor"]) -> Float[Tensor, "gabor term term"]:
+    """Return the inner products of the terms of each Gabor, of few at a time: their products stay in the processor's cache."""
+    gram = torch.empty(terms.shape[2], TERMS, TERMS)
+    for some, part in zip(torch.split(terms, GABORS_AT_ONCE, dim=2), torch.split(gram, GABORS_AT_ONCE), strict=True):
+        for row in range(TERMS):
+            for column in range(row + 1):
+                part[:, row, column] = part[:, column, row] = (some[row] * some[column]).sum(0)
+    return gram
+
+
 def _whiten(terms: Tensor, rows: Tensor) -> None:
     """Multiply the three terms by lower triangular matrices, in place: the last term first, since it needs the others."""
     for row in reversed(range(TERMS)):
@@ -173,7 +185,7 @@ class Components:
     """Gabors that together explain each neuron; where a neuron has fewer than others, their variance is 0.
 
     ``number`` counts the Gabors of the window, ``variance`` is a fraction of the response's, ``wavelength`` is in pixels;
-    ``orientation``, ``row`` and ``column`` are positions in the window's ``shape``, refined by parabolas.
+    ``orientation``, ``row`` and ``column`` are positions in the window's ``shape``, which parabolas may have refined.
     """
 
     number: Int[Tensor, "component neuron"]
@@ -185,13 +197,15 @@ class Components:
     column: Float[Tensor, "component neuron"]
 
 
-def pursue(window: GaborWindow, responses: Float[Tensor, "image neuron"]) -> Components:
+def pursue(window: GaborWindow, responses: Float[Tensor, "image neuron"], *, is_refined: bool = True) -> Components:
     r"""Choose one to four Gabors for every neuron; responses have zero mean and unit sum of squares.
 
     Gabors are added one by one: the one that explains most of what is left, after which each of the earlier ones may be
     exchanged for a better one. A further one is kept only if the residual sum of squares :math:`S` falls by more than the
     best of many Gabors would make it fall in noise: :math:`n \ln(S_{k-1} / S_k) > 7 \ln n + 2 \ln m`, with n images, seven
     numbers to a Gabor (three coefficients, place, wavelength, orientation), and m Gabors to choose from.
+
+    Positions are refined between those of the grid only if ``is_refined``, which takes half of the time.
     """
     n_images, n_neurons = responses.shape
     least = (TERMS + NONLINEAR) * math.log(n_images) + 2 * math.log(math.prod(window.shape))
@@ -210,7 +224,13 @@ def pursue(window: GaborWindow, responses: Float[Tensor, "image neuron"]) -> Com
         if not len(growing):
             break
         numbers[:n_components, growing], coefficients[:, :n_components, growing] = chosen, found[:, :, is_better]
-    return _refine(window, numbers, coefficients, responses)
+    variance = _contributions(window, numbers, coefficients).square().sum(0)
+    axes = (window.octaves, *(torch.arange(length, dtype=torch.float32) for length in window.shape[1:]))
+    if is_refined:
+        octave, *others = _refine(window, numbers, coefficients, responses, axes)
+    else:
+        octave, *others = (along[at] for along, at in zip(axes, torch.unravel_index(numbers, window.shape), strict=True))
+    return Components(numbers, coefficients, variance, torch.exp2(octave), *others)
 
 
 def _contributions(window: GaborWindow, numbers: Tensor, coefficients: Tensor) -> Float[Tensor, "image component neuron"]:
@@ -242,17 +262,16 @@ def _gains_without(
     return window.gains(wanted - _contributions(window, numbers[others], coefficients[:, others]).sum(1))
 
 
-def _refine(window: GaborWindow, numbers: Tensor, coefficients: Tensor, responses: Tensor) -> Components:
+def _refine(
+    window: GaborWindow, numbers: Tensor, coefficients: Tensor, responses: Tensor, axes: Sequence[Tensor]
+) -> list[Float[Tensor, "component neuron"]]:
     """Find the maximum between the Gabors of the grid, along each of its axes."""
-    variance = _contributions(window, numbers, coefficients).square().sum(0)
-    axes = (window.octaves, *(torch.arange(length, dtype=torch.float32) for length in window.shape[1:]))
     peaks = []
     for place, own in enumerate(numbers):
         gains = _gains_without(window, numbers, coefficients, place, responses)
         along = enumerate(axes)
         peaks.append([_peak(gains, own, math.prod(window.shape[n + 1 :]), places, is_circular=n == 1) for n, places in along])
-    octave, *others = (torch.stack(along) for along in zip(*peaks, strict=True))
-    return Components(numbers, coefficients, variance, torch.exp2(octave), *others)
+    return [torch.stack(along) for along in zip(*peaks, strict=True)]
 
 
 def _peak(gains: Tensor, own: Tensor, stride: int, places: Tensor, *, is_circular: bool) -> Float[Tensor, "neuron"]:

@@ -13,6 +13,8 @@ from dina.progress import track
 # Ridge penalties tried for weights inside a field, relative to the mean variance of a feature.
 LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
+MAPS_AT_ONCE = 64  # that are projected on local patterns
+
 # How many neurons per feature make the learnt covariance count as much as the isotropic one.
 TRUST = 2.0
 
@@ -195,5 +197,7 @@ def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
     inside = fields.abs().sum(0) > 0
     rows, columns = torch.where(inside.any(1))[0], torch.where(inside.any(0))[0]
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    window = maps[:, :, top:bottom, left:right].float().flatten(2)  # maps may be stored in half precision
-    return (window @ fields[:, top:bottom, left:right].flatten(1).T).transpose(1, 2).flatten(1)
+    patterns = fields[:, top:bottom, left:right].flatten(1).T
+    # maps may be stored in half precision; few at a time stay in the processor's cache
+    parts = (part[:, :, top:bottom, left:right].float().flatten(2) @ patterns for part in torch.split(maps, MAPS_AT_ONCE))
+    return torch.cat([part.transpose(1, 2).flatten(1) for part in parts])

@@ -188,7 +188,7 @@ def _pursue(
     mean = responses.mean(0)
     centred = responses - mean
     norm = centred.norm(dim=0).clamp_min(1e-12)
-    return pursue(window, centred / norm), norm, mean
+    return pursue(window, centred / norm, is_refined=False), norm, mean
 
 
 def _sparse(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
