@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from scipy.sparse import csc_matrix
 
 from dina.checks import DataError
 from dina.recordings.mat_file import field, read_mat
@@ -114,3 +115,25 @@ def test_an_external_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="/y is a link"):
         read_mat(path, ["y"])
     assert set(read_mat(path, ["x"])) == {"x"}
+
+
+SPARSE = np.array([[0.0, 2.5, 0.0], [0.0, 0.0, -1.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def test_sparse_matrices_of_both_formats_come_full(tmp_path: Path) -> None:
+    matrix = csc_matrix(SPARSE)
+    scipy.io.savemat(tmp_path / "five.mat", {"stim": {"resp": matrix}})
+    found = read_mat(tmp_path / "five.mat", ["stim"])["stim"]["resp"]
+    np.testing.assert_array_equal(found, SPARSE)
+    with h5py.File(tmp_path / "seven.mat", "w", userblock_size=512) as file:
+        group = file.create_group("resp")
+        group.attrs["MATLAB_class"], group.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(4)
+        for name, values in (("data", matrix.data), ("ir", matrix.indices), ("jc", matrix.indptr)):
+            group[name] = values
+    np.testing.assert_array_equal(read_mat(tmp_path / "seven.mat", ["resp"])["resp"], SPARSE)
+
+
+def test_a_sparse_matrix_that_claims_more_than_memory_is_refused(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"resp": csc_matrix(([1.0], ([0], [0])), shape=(10**6, 10**6))})
+    with pytest.raises(DataError, match="resp is sparse and 1000000 x 1000000, more than 64 GiB when full"):
+        read_mat(tmp_path / "a.mat", ["resp"])

@@ -1,7 +1,9 @@
 """Pictures in a folder or zip become one array, in an order and with colours that are never guessed."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +33,7 @@ def test_a_folder_of_grey_pictures_comes_in_the_order_of_their_names(tmp_path: P
     folder = save(tmp_path, grey_pictures("b.png", "a.png", "c.png"))
     (folder / "notes.txt").write_text("passed over", encoding="utf-8")
     (folder / "._a.png").write_bytes(b"passed over too")
-    np.testing.assert_array_equal(read_pictures(folder)[:, 0], GREY[[1, 0, 2]])
+    np.testing.assert_array_equal(read_pictures(folder)[0][:, 0], GREY[[1, 0, 2]])
 
 
 def test_a_zip_of_colour_pictures_is_read_without_being_unpacked(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_a_zip_of_colour_pictures_is_read_without_being_unpacked(tmp_path: Path)
             Image.fromarray(COLOUR[i]).save(buffer, "PNG")
             archive.writestr(f"../stimuli/{i}.png", buffer.getvalue())  # a name that would leave the folder
         archive.writestr("__MACOSX/._0.png", b"passed over")
-    np.testing.assert_array_equal(read_pictures(path), np.moveaxis(COLOUR, -1, 1))
+    np.testing.assert_array_equal(read_pictures(path)[0], np.moveaxis(COLOUR, -1, 1))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images.zip"]
 
 
@@ -50,8 +52,8 @@ def test_names_that_sort_differently_by_number_need_a_decision(tmp_path: Path) -
     folder = save(tmp_path, grey_pictures("im1.png", "im2.png", "im10.png"))
     with pytest.raises(DataError, match=r"in doubt: 'im10.png' comes before 'im2.png' by name.*order = \"by_name\""):
         read_pictures(folder)
-    np.testing.assert_array_equal(read_pictures(folder, order="by_number")[:, 0], GREY)
-    np.testing.assert_array_equal(read_pictures(folder, order="by_name")[:, 0], GREY[[0, 2, 1]])
+    np.testing.assert_array_equal(read_pictures(folder, order="by_number")[0][:, 0], GREY)
+    np.testing.assert_array_equal(read_pictures(folder, order="by_name")[0][:, 0], GREY[[0, 2, 1]])
 
 
 def test_conversion_to_grey_or_colour_happens_only_on_request(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_conversion_to_grey_or_colour_happens_only_on_request(tmp_path: Path) ->
     folder = save(tmp_path, {"a.png": Image.fromarray(rgba), "b.png": deep})
     with pytest.raises(DataError, match=r"a.png has transparency .*colour = \"grey\""):
         read_pictures(folder)
-    colour, grey = read_pictures(folder, "rgb"), read_pictures(folder, "grey")
+    colour, grey = read_pictures(folder, "rgb")[0], read_pictures(folder, "grey")[0]
     np.testing.assert_array_equal(colour[0], np.moveaxis(COLOUR[0], -1, 0))  # transparency dropped, not blended
     np.testing.assert_array_equal(grey[1, 0], GREY[0])  # 257 g of 65535 is g of 255
     luminance = COLOUR[0] @ np.array([0.299, 0.587, 0.114])  # ITU-R 601
@@ -119,3 +121,58 @@ def test_a_zip_that_is_none_or_lies_about_a_size_is_refused(tmp_path: Path) -> N
         archive.writestr("a.png", bytes(2**26 + 10))  # 64 MiB of nothing in 64 KiB
     with pytest.raises(DataError, match=r"a.png is larger than 64 MiB"):
         read_pictures(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("adder.png", "Badger.png", "crow.png"), r"'Badger.png' comes before 'adder.png' by name, after it where capitals"),
+        (("émeu.png", "ibis.png", "zebra.png"), "where capitals and accents do not count"),
+        (("shown/a.png", "left_out/b.png", "shown/c.png"), r"they lie in 2 folders \(left_out, shown\)"),
+    ],
+)
+def test_an_order_that_people_see_otherwise_needs_a_decision(names: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+    save(tmp_path, grey_pictures(*names))
+    with pytest.raises(DataError, match=said):
+        read_pictures(tmp_path)
+    order = sorted(range(3), key=lambda i: names[i])
+    np.testing.assert_array_equal(read_pictures(tmp_path, order="by_name")[0][:, 0], GREY[order])
+
+
+def write_deep_png(path: Path, pixels: np.ndarray) -> None:
+    """Write 16 bits for each channel, which Pillow cannot for colour."""
+    height, width, n = pixels.shape
+
+    def part(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2 if n == 3 else 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b""))
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_sixteen_bits_are_converted_only_on_request_and_only_if_used(n_channels: int, tmp_path: Path) -> None:
+    deep = np.random.default_rng(4).integers(0, 2**16, (7, 9, n_channels), dtype=np.uint16)
+    write_deep_png(tmp_path / "a.png", deep)
+    with pytest.raises(DataError, match=r"a.png is not 8-bit \(16 bits"):
+        read_pictures(tmp_path)
+    pixels, notes = read_pictures(tmp_path, "rgb")
+    np.testing.assert_allclose(pixels[0], np.broadcast_to(np.moveaxis(deep / 257, -1, 0), (3, 7, 9)), atol=1.0)
+    assert "1 of 1 pictures were converted: 16 bits became 8." in notes
+    write_deep_png(tmp_path / "a.png", deep // 64)  # 10 bits in 16
+    with pytest.raises(DataError, match=r"no pixel of these 1 lies above .* of 65535, as where 10, 12 or 14 bits"):
+        read_pictures(tmp_path, "grey")
+
+
+def test_what_was_passed_over_or_converted_is_counted(tmp_path: Path) -> None:
+    clear = Image.fromarray(np.dstack([COLOUR[0], np.full((7, 9), 40, np.uint8)]))
+    save(tmp_path, {"a.png": clear, "b.png": Image.fromarray(GREY[0])})
+    (tmp_path / "c.gif").write_bytes(b"GIF89a")
+    assert read_pictures(tmp_path, "grey")[1] == (
+        "1 files in " + tmp_path.name + " are no pictures of these kinds and were passed over (first: c.gif).",
+        "1 of 2 pictures were converted: transparency was dropped.",
+        "1 of 2 pictures were converted: colour became grey.",
+    )

@@ -3,7 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+import xarray as xr
+from scipy.sparse import csr_array
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
@@ -55,6 +59,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "images NaN": ({"images": np.where(FLOATS > 0.99, np.nan, FLOATS * 255)}, "images must be finite"),
     "images 0 to 1": ({"images": FLOATS}, r"span .* but mid_grey is 128 .*mid_grey = 0.5"),
     "images 16-bit": ({"images": (FLOATS * 65535).astype(np.uint16)}, "must suit the pixels"),
+    "images of 0 and 1 in 8 bits": ({"images": parts()["images"] // 128}, r"span 0 to 1, but mid_grey is 128"),
+    "one neuron": ({"responses": parts()["responses"][:, :1]}, "at least 2 trials, 2 images and 2 neurons; got 12, 6 and 1"),
+    "masked responses": (
+        {"responses": np.ma.masked_less(parts()["responses"], 0.1)},
+        r"responses must .* entries are masked. Fill",
+    ),
+    "masked ids": ({"stimulus_id": np.ma.masked_equal(np.tile(np.arange(6), 2), 3)}, "stimulus_id must .* 2 entries are masked"),
+    "ragged list": (
+        {"responses": [[1.0, 2.0], [3.0]]},
+        r"responses cannot be made an array: .*Give a numpy array of \(trial, neuron\)",
+    ),
     "no name": ({"name": " "}, "must have a name"),
     "animal of spaces": ({"animal": " "}, "animal must be a word"),
     "labels too few": ({"labels": np.array(["a"])}, r"labels must be \(n_stimuli\) = \(6\)"),
@@ -106,3 +121,24 @@ def test_a_neuron_that_never_changes_is_no_reason_to_refuse() -> None:
     responses = parts()["responses"].copy()
     responses[:, 1] = 0
     assert Recording(**parts(responses=responses)).n_neurons == 5
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("kind", ["list", "matrix", "unmasked", "table", "labelled", "tensor", "sparse", "backwards"])
+def test_arrays_of_other_kinds_give_the_same_recording(kind: str) -> None:
+    plain = parts()["responses"]
+    given: dict[str, Any] = {
+        "list": plain.tolist(),
+        "matrix": np.asmatrix(plain),
+        "unmasked": np.ma.array(plain),
+        "table": pd.DataFrame(plain),
+        "labelled": xr.DataArray(plain.T, dims=("neuron", "trial")),
+        "tensor": torch.tensor(plain),
+        "sparse": csr_array(plain),
+        "backwards": plain[::-1].copy()[::-1],
+    }
+    recording = Recording(**parts(responses=given[kind], stimulus_id=np.tile(np.arange(6), 2).tolist()))
+    assert type(recording.responses) is np.ndarray
+    np.testing.assert_array_equal(recording.responses, plain)
+    assert min(recording.responses.strides) > 0

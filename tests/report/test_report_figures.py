@@ -110,7 +110,7 @@ def test_ranks_start_at_top_1_and_end_at_the_whole_gallery() -> None:
     assert (line.get_ydata()[0], line.get_ydata()[-1]) == (50.0, 100.0)
 
 
-@pytest.mark.parametrize("values", [np.full(5, 0.3), np.array([np.nan, 0.1, 0.2])])
+@pytest.mark.parametrize("values", [np.full(5, 0.3), 1 + np.arange(5) * 2e-16, np.array([np.nan, 0.1, 0.2])])
 def test_constant_and_missing_values_can_be_drawn(values: np.ndarray) -> None:
     assert draw_histogram(values, "reliability", "none").axes
     assert draw_repeats(np.array([1, 1, 40])).axes

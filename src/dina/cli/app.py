@@ -9,6 +9,7 @@ import typer
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, interpret, verdict
+from dina.cli.streams import open_streams
 from dina.version import __version__
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    open_streams()
     try:
         with listening_for_stop(), shown_log(debug):
             app(words, prog_name="dina")

@@ -258,13 +258,16 @@ def _print_table(run: Path) -> None:
 
 def _features_words(features: Path | None) -> list[str]:
     """Return the option --features as a setting, with its full path: ``study.toml`` may be read from another folder."""
-    return [] if features is None else [f"image_features={json.dumps(str(features.resolve()), ensure_ascii=False)}"]
+    from dina.cli.sessions import full_path
+
+    return [] if features is None else [f"image_features={json.dumps(str(full_path(features)), ensure_ascii=False)}"]
 
 
 def _note_source(run: Path, recording: str, images: Path | None, seed: int) -> None:
     """Write down the word, settled, that opened the recording, so that later commands find it; an existing note stays."""
     from dina.artifacts import write_json
+    from dina.cli.sessions import full_path
 
     if not (run / SOURCE).is_file():
-        place = None if images is None else str(images.resolve())
+        place = None if images is None else str(full_path(images))
         write_json(run / SOURCE, {"recording": recording, "images": place, "seed": seed})

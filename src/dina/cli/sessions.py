@@ -20,7 +20,12 @@ def settle(word: str) -> str:
     """
     path = Path(word)
     is_path = path.exists() and not (word in NAMED_SESSIONS and _is_run(path))
-    return str(path.resolve()) if is_path else word
+    return str(full_path(path)) if is_path else word
+
+
+def full_path(path: Path) -> Path:
+    """Return the full path; a last part that is a link stays one, since names and companions are those beside the link."""
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
 
 
 def _is_run(path: Path) -> bool:

@@ -92,7 +92,7 @@ def split_by_stimulus(
     if empty:
         raise DataError(
             f"A split needs at least one image each for training, validation and test; {', '.join(empty)} would be empty"
-            f" with {len(ids)} images in {len(order)} groups. Record more images or change the fractions."
+            f" with {len(ids)} images in {len(order)} groups of near-identical ones. {_advice(group[ids])}"
         )
     train, validation, test = (np.array(sorted(sets[name]), dtype=np.int64) for name in ("train", "validation", "test"))
     return Split(train=train, validation=validation, test=test, group=np.asarray(group, dtype=np.int64), seed=int(seed))
@@ -145,11 +145,22 @@ def split_into_folds(
             raise DataError(
                 f"Each of {n_folds} folds needs at least one image each to learn from, to choose by and to test; fold {fold} would"
                 f" have {len(train)}, {len(validation)} and {len(test)} of {len(ids)} images in {len(members)} groups of near-identical"
-                " ones. Ask for fewer folds, or record more images."
+                f" ones. Ask for fewer folds. {_advice(group[ids])}"
             )
         parts = [np.array(sorted(part), dtype=np.int64) for part in (train, validation, test)]
         splits.append(Split(parts[0], parts[1], parts[2], np.asarray(group, dtype=np.int64), int(seed)))
     return splits
+
+
+def _advice(group: Int[np.ndarray, "shown"]) -> str:
+    """Say what helps where there is no room for a split: more images, or smaller groups."""
+    largest = int(np.bincount(group).max())
+    if largest < 2:
+        return "Record more images or change the fractions."
+    return (
+        f"The largest group holds {largest}, as frames of a film do: each is like the next one. Take every tenth frame, or set"
+        " split.near_identical (0.999) nearer to 1 and mind that test images then have near copies among training images."
+    )
 
 
 def _shown(recordings: Sequence[Recording], group: Int[np.ndarray, "_"]) -> Int[np.ndarray, "shown"]:

@@ -68,7 +68,7 @@ class SpontaneousTable(_Table):
     """``[spontaneous]``: responses without stimulus."""
 
     file: str = "spontaneous.npy"
-    axes: tuple[Literal["time", "neuron"], Literal["time", "neuron"]] = ("time", "neuron")
+    axes: tuple[Literal["time", "neuron"], Literal["time", "neuron"]] | None = None  # by default time, neuron
 
 
 class _FileTable(_Table):
@@ -103,43 +103,71 @@ def read_layout(path: Path) -> RecordingLayout:
         If it is no TOML, or has an unknown key (a misspelt one gets a suggestion) or a wrong value.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
     return check_settings(RecordingLayout, content, of=path.name)
 
 
-def read_image_files(folder: Path, table: _ImagesTable, chosen: Path | None = None) -> tuple[Images, float, float]:
+def _count_named(folder: Path, layout: RecordingLayout) -> int | None:
+    """Count the images that trials name, shown or not: the largest id, or the stimulus axis of the responses; None if unknown."""
+    ids, axes = folder / (layout.stimulus_id.file or "stimulus_id.npy"), layout.responses.axes
+    if ids.is_file() and (axes is None or "trial" in axes or layout.stimulus_id.file):
+        known = to_index("stimulus_id", read_npy(ids))
+        known = known[~np.isin(known, layout.stimulus_id.drop)]
+        return int(known.max()) + 1 - layout.stimulus_id.index_base if known.size else None
+    responses = folder / layout.responses.file
+    if axes is None or "stimulus" not in axes or not responses.is_file():
+        return None
+    shape = read_npy(responses).shape
+    return int(shape[axes.index("stimulus")]) if len(shape) == len(axes) else None
+
+
+def read_image_files(folder: Path, layout: RecordingLayout, chosen: Path | None = None) -> tuple[Images, float, float, list[str]]:
     """Read images as ``[images]`` of a recording.toml describes them; ``chosen`` takes the place of the file named there.
 
-    Returns images, grey and scale: contrast is (pixel - grey) / scale.
+    Returns images, grey, scale and notes: contrast is (pixel - grey) / scale. An array is no stack of images unless its axes are
+    stated, if another axis than the first has as many entries as trials name images.
 
     Raises
     ------
     DataError
         If there are none, their axes are in doubt, or pixels that are not 8-bit come without their grey level.
     """
+    table = layout.images
     path = chosen or _find(folder, table)
     if not path.exists():
         raise DataError(f"Images not found at {path}. Check [images] file in recording.toml, or give images=… (--images).")
+    notes: list[str] = []
     if path.suffix == ".npy":
-        pixels = _arrange(read_npy(path), table, path)
+        pixels = _arrange(read_npy(path), table, path, _count_named(folder, layout))
     elif path.is_dir() or path.suffix == ".zip":
-        pixels = read_pictures(path, table.colour, table.order)
+        pixels, conversions = read_pictures(path, table.colour, table.order)
+        notes += conversions
     else:
         raise DataError(f"Images must be a .npy file, a folder or a .zip of pictures; got {path.name}. Save them as such.")
+    is_stated = table.mid_grey is not None and table.contrast_scale is not None
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.float32) if is_stated or table.multiply != 1.0 else pixels * np.uint8(255)
+        if pixels.dtype == np.uint8:
+            notes.append(f"Pixels of {path.name} are true or false; they were taken as white (255) and black (0).")
     if table.multiply != 1.0:
         pixels = to_float32("images", pixels * np.float64(table.multiply), _IMAGE_ORDER)
-    if pixels.dtype != np.uint8 and (table.mid_grey is None or table.contrast_scale is None):
-        low, high = float(pixels.min()), float(pixels.max())
-        guess = "mid_grey = 0.5 and contrast_scale = 0.25" if high <= 1 else "mid_grey = 128 and contrast_scale = 64"
+    low, high = float(pixels.min()), float(pixels.max())
+    if not is_stated and (pixels.dtype != np.uint8 or high <= 1):
         raise DataError(
-            f"Pixels of {path.name} are {pixels.dtype} from {low:.4g} to {high:.4g}, and only for uint8 is grey known to be 128."
-            f" State both under [images] in recording.toml, for example {guess}."
+            f"Pixels of {path.name} are {pixels.dtype} from {low:.4g} to {high:.4g}, and only for 8-bit pixels up to 255 is grey known"
+            f" to be 128. State both under [images] in recording.toml, for example {_likely_grey(high)}."
         )
     grey = 128.0 if table.mid_grey is None else table.mid_grey
     scale = 64.0 if table.contrast_scale is None else table.contrast_scale
-    return np.array(pixels, order="C"), grey, scale  # a copy: no file stays mapped
+    return np.array(pixels, order="C"), grey, scale, notes  # a copy: no file stays mapped
+
+
+def _likely_grey(high: float) -> str:
+    """Propose grey and scale for pixels up to ``high``: half and a quarter of 1, of 256, or of the next power of two."""
+    top = 1.0 if high <= 1 else max(256.0, 2.0 ** np.ceil(np.log2(high))) if np.isfinite(high) else 256.0
+    return f"mid_grey = {top / 2:g} and contrast_scale = {top / 4:g}"
 
 
 def _find(folder: Path, table: _ImagesTable) -> Path:
@@ -152,8 +180,8 @@ def _find(folder: Path, table: _ImagesTable) -> Path:
     return found[0]
 
 
-def _arrange(stored: np.ndarray, table: _ImagesTable, path: Path) -> np.ndarray:
-    axes = _image_axes(stored, table, path)
+def _arrange(stored: np.ndarray, table: _ImagesTable, path: Path, named: int | None) -> np.ndarray:
+    axes = _image_axes(stored, table, path, named)
     if "pixel" in axes:
         at = axes.index("pixel")
         if table.height is None or table.width is None or table.height * table.width != stored.shape[at]:
@@ -174,7 +202,7 @@ def _arrange(stored: np.ndarray, table: _ImagesTable, path: Path) -> np.ndarray:
     return arranged
 
 
-def _image_axes(stored: np.ndarray, table: _ImagesTable, path: Path) -> tuple[_ImageAxis, ...]:
+def _image_axes(stored: np.ndarray, table: _ImagesTable, path: Path, named: int | None) -> tuple[_ImageAxis, ...]:
     if table.axes is not None:
         known = ({"stimulus", "height", "width"}, {"stimulus", "height", "width", "channel"}, {"stimulus", "pixel"})
         if set(table.axes) not in known or not len(set(table.axes)) == len(table.axes) == stored.ndim:
@@ -184,19 +212,34 @@ def _image_axes(stored: np.ndarray, table: _ImagesTable, path: Path) -> tuple[_I
             )
         return table.axes
     if stored.ndim == 2 and table.height is not None:
-        return ("stimulus", "pixel")
+        return _unless_doubtful(stored, ("stimulus", "pixel"), path, named)
     if stored.ndim == 4:
-        return ("stimulus", "height", "width", "channel")
-    if stored.ndim == 3 and stored.shape[2] > 4 * max(stored.shape[0], stored.shape[1]):
-        raise DataError(
-            f"{path.name} has shape {stored.shape}, which looks like height x width x number of images. Say so in recording.toml"
-            ' under [images], axes = ["height", "width", "stimulus"], or ["stimulus", "height", "width"] if it is not so.'
-        )
+        return _unless_doubtful(stored, ("stimulus", "height", "width", "channel"), path, named)
     if stored.ndim == 3:
-        return ("stimulus", "height", "width")
+        return _unless_doubtful(stored, ("stimulus", "height", "width"), path, named)
     raise DataError(
         f"{path.name} must be (n_stimuli, height, width) or (n_stimuli, height, width, 3); got shape {stored.shape}."
         " Name its axes in recording.toml under [images]; flat images also need height and width."
+    )
+
+
+def _unless_doubtful(stored: np.ndarray, usual: tuple[_ImageAxis, ...], path: Path, named: int | None) -> tuple[_ImageAxis, ...]:
+    """Return the usual axes, unless a later axis has as many entries as there are images, or looks as if it had."""
+    others = [at for at, n in enumerate(stored.shape) if at and n == named and not (usual[at] == "channel" and n in (1, 3))]
+    if not others and not (stored.ndim == 3 and stored.shape[2] > 4 * max(stored.shape[:2])):
+        return usual
+    at = others[-1] if others else 2
+    rest = [axis for axis in usual if axis != "stimulus"]
+    proposal = ", ".join(f'"{axis}"' for axis in (*rest[:at], "stimulus", *rest[at:]))
+    why = (
+        f"and trials name {named} images, as many as axis {at + 1} has"
+        if others
+        else "which looks like height x width x number of images"
+    )
+    default = ", ".join(f'"{axis}"' for axis in usual)
+    raise DataError(
+        f"{path.name} has shape {stored.shape}, {why}. Say which axis is which in recording.toml under [images], axes = [{proposal}],"
+        f" or [{default}] if images come first."
     )
 
 
@@ -239,6 +282,8 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         ids, presentations = np.tile(ids, n_repeats), np.tile(presentations, n_repeats)
         notes.append("Stored by stimulus and repeat: trials are in the order of repeats, as that of presentation is unknown.")
     responses = to_float32("responses", arranged, ("trial", "neuron"))
+    if arranged.dtype.kind in "iu":
+        notes.append(f"Responses are stored as whole numbers ({arranged.dtype}).")
     keep = ~np.isin(ids, stimulus.drop)
     if not keep.all():
         which = ", ".join(map(str, stimulus.drop))

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,9 +11,10 @@ import h5py
 import numpy as np
 import scipy.io
 from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
+from scipy.sparse import csc_array, issparse
 
 from dina.checks import DataError
-from dina.recordings.stored_numbers import check_hdf5_dataset, check_hdf5_entry
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _COMPRESSED = 15
@@ -121,6 +123,8 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
     if isinstance(value, mat_struct):
         names = [name for name in vars(value)["_fieldnames"] if fields is None or name in fields]
         return {name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in names}
+    if issparse(value):
+        return _fill(value, where, path)
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype.kind == "U":
@@ -131,6 +135,16 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
     items = [_from_version_5(item, f"{where}[{i}]", path, fields) for i, item in enumerate(value.ravel(order="F"))]
     is_struct = bool(value.size) and isinstance(value.flat[0], mat_struct)
     return items[0] if is_struct and len(items) == 1 else items
+
+
+def _fill(matrix: Any, where: str, path: Path) -> np.ndarray:
+    """Return a sparse matrix as an array; a few bytes can claim a size without end."""
+    if prod(matrix.shape) * matrix.dtype.itemsize > MAX_BYTES:
+        size = " x ".join(map(str, matrix.shape))
+        raise DataError(
+            f"{path.name}: {where} is sparse and {size}, more than {MAX_BYTES // 2**30} GiB when full. Save a part of it."
+        )
+    return np.asarray(matrix.toarray())
 
 
 def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
@@ -165,6 +179,8 @@ def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, path: Path, 
 
 
 def _struct_from_7_3(entry: h5py.Group, where: str, path: Path, fields: set[str] | None) -> Any:
+    if "MATLAB_sparse" in entry.attrs:
+        return _sparse_from_7_3(entry, where, path)
     names = [name for name in entry if fields is None or name in fields]
     for name in names:
         check_hdf5_entry(entry, name, path)
@@ -174,3 +190,19 @@ def _struct_from_7_3(entry: h5py.Group, where: str, path: Path, fields: set[str]
     if columns and len(columns) == len(names) and all("MATLAB_class" not in entry[name].attrs for name in columns):
         return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
     return members
+
+
+def _sparse_from_7_3(entry: h5py.Group, where: str, path: Path) -> np.ndarray:
+    """Return a sparse matrix, stored as its number of rows, its values column by column, their rows, and where columns begin."""
+    parts = {}
+    for name in ("data", "ir", "jc"):
+        if name in entry:  # a matrix of zeros has neither data nor ir
+            check_hdf5_entry(entry, name, path)
+            parts[name] = np.asarray(entry[name][()])
+    values, rows, begins = parts.get("data", np.zeros(0)), parts.get("ir", np.zeros(0, np.int64)), parts.get("jc", np.zeros(1))
+    shape = (int(entry.attrs["MATLAB_sparse"]), len(begins) - 1)
+    matrix = csc_array((values, rows.astype(np.int64), begins.astype(np.int64)), shape=shape)
+    matrix.check_format()
+    full = _fill(matrix, where, path)
+    kind = entry.attrs.get("MATLAB_class", b"")
+    return full.astype(bool) if kind in (b"logical", "logical") else full

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
+from scipy.sparse import issparse
 
 from dina.checks import DataError, check_finite
 from dina.recordings.native import read_groups, write_groups
@@ -45,7 +46,8 @@ class Recording:
     """A recording of a neural population and the images that drove it.
 
     Everything after the readers works on this object alone and depends on no file format. It is checked when it is made.
-    Other number types (float64 responses, 16-bit ids) are converted if nothing important is lost; otherwise they are refused.
+    Other number types (float64 responses, 16-bit ids) and arrays of other libraries are converted if nothing important is lost;
+    otherwise, as where entries are masked, they are refused.
 
     Parameters
     ----------
@@ -110,6 +112,10 @@ class Recording:
         def put(name: str, value: object) -> None:  # the one moment at which a frozen recording may change
             object.__setattr__(self, name, value)
 
+        for name, (axes, _) in _STORED.items():
+            values = getattr(self, name)
+            if values is not None and values is not _SINGLE_TRIALS:
+                put(name, _to_array(name, values, axes))
         for name in ("responses", "images", "neuron_position_um", "spontaneous"):
             values = getattr(self, name)
             if values is not None and (name != "images" or values.dtype != np.uint8):
@@ -228,6 +234,32 @@ class Recording:
         write_groups(Path(path), {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()}))
 
 
+def _to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarray, "..."]:
+    """Return lists, tables, matrices, tensors and labelled or sparse arrays as a plain array, if nothing is lost by that.
+
+    A labelled array whose dimensions are ``axes`` in another order is transposed.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        n_masked = int(np.ma.getmaskarray(values).sum())
+        if n_masked:
+            raise DataError(
+                f"{name} must have a value everywhere; {n_masked} entries are masked. Fill or drop masked entries first, for"
+                " example with filled(np.nan)."
+            )
+        values = values.data
+    if issparse(values):
+        values = values.toarray()  # type: ignore[attr-defined]
+    names = getattr(values, "dims", None)
+    if isinstance(names, tuple) and names != axes and set(names) == set(axes):
+        values = values.transpose(*axes)
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # each library has errors of its own for what is no array yet
+        reason = str(error).splitlines()[0][:200].rstrip(".") if str(error) else type(error).__name__
+        raise DataError(f"{name} cannot be made an array: {reason}. Give a numpy array of ({', '.join(axes)}).") from error
+    return array.copy() if any(step < 0 for step in array.strides) else array
+
+
 def _to_words(labels: Any) -> Shaped[np.ndarray, "stimulus"]:
     """Return labels as a text array; None and NaN become "", the word for unknown."""
     words = []
@@ -281,8 +313,11 @@ def _check_shapes(recording: Recording) -> None:
             f"stimulus_id must have one entry per row of responses; got {len(ids)} ids for {n_trials} trials."
             " Drop the surplus rows or complete the ids."
         )
-    if n_trials < 2 or len(images) < 2:
-        raise DataError(f"A recording must hold at least 2 trials and 2 images; got {n_trials} and {len(images)}. Add the rest.")
+    if n_trials < 2 or len(images) < 2 or n_neurons < 2:
+        raise DataError(
+            f"A recording must hold at least 2 trials, 2 images and 2 neurons; got {n_trials}, {len(images)} and {n_neurons}. Add the"
+            " rest."
+        )
 
 
 def _check_responses(recording: Recording) -> None:
@@ -321,7 +356,7 @@ def _check_images(recording: Recording) -> None:
         check_finite("images", images, _STORED["images"][0], "Replace these pixels or drop the images.")
     if all(np.array_equal(images[0], image) for image in images):
         raise DataError(f"Images must differ; all {len(images)} are identical. Check that the right array or axis was given.")
-    if images.dtype != np.uint8 and not _CONTRAST_RANGE[0] <= (high - low) / scale <= _CONTRAST_RANGE[1]:
+    if not _CONTRAST_RANGE[0] <= (high - low) / scale <= _CONTRAST_RANGE[1]:
         raise DataError(
             f"mid_grey and contrast_scale must suit the pixels; they span {low:.4g} to {high:.4g}, but mid_grey is {grey:g} and"
             f" contrast_scale {scale:g}. State both in pixel units, for pixels from 0 to 1 mid_grey = 0.5 and contrast_scale = 0.25."

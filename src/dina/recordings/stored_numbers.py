@@ -92,6 +92,9 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     if claimed != size:
         verb = "was cut off" if claimed > size else "holds more than it claims"
         raise DataError(f"{path.name} {verb}: shape {shape} of {dtype} needs {claimed} bytes, it has {size}. Copy it again.")
+    if claimed > MAX_BYTES:  # a file with holes can be as large as it claims and hold nothing
+        found = f"shape {shape} of {dtype} is {claimed / 2**30:.0f} GiB"
+        raise DataError(f"{path.name} must be at most {MAX_BYTES // 2**30} GiB; {found}. Save a part of it.")
     if not prod(shape):
         raise DataError(f"{path.name} is empty: shape {shape}. Check what was saved.")
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

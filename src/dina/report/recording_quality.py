@@ -22,7 +22,7 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
     figure = new_figure(110, 62)
     axes = figure.add_subplot()
     low, high = np.percentile(values, [0.5, 99.5]) if len(values) else (0.0, 1.0)
-    if high <= low:
+    if high - low <= 1e-6 * max(abs(low), abs(high)):  # one value, or bars too narrow for numbers to tell apart
         pad = 0.1 * abs(low) or 0.05
         low, high = low - pad, high + pad
     axes.hist(np.clip(values, low, high), bins=40, range=(float(low), float(high)), color=COLOURS["dina"][0], linewidth=0)

@@ -24,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file is not there or is not TOML; the message names line and column.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # -sig: a byte-order mark may come first
     except OSError as error:
         raise DataError(
             f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study."

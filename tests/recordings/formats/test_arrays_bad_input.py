@@ -66,6 +66,29 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "images 2-D": ({"images": example_images()[0]}, {}, "flat images also need height and width"),
     "images flat of other size": ({"images": np.ones((6, 70))}, toml("[images]\nheight = 8\nwidth = 9"), "70 pixels per image"),
     "images last": ({"images": np.moveaxis(example_images(90), 0, -1)}, {}, "looks like height x width x number of images"),
+    "images last, as many as ids name": (
+        {"images": np.moveaxis(example_images(), 0, -1)},
+        {},
+        r"trials name 6 images, as many as axis 3 has.*axes = .\"height\", \"width\", \"stimulus\".",
+    ),
+    "images last but for a channel": (
+        {"images": np.moveaxis(example_images(), 0, -1)[..., None]},
+        {},
+        r"axes = .\"height\", \"width\", \"stimulus\", \"channel\".",
+    ),
+    "images first and last alike": ({"images": example_images()[:, :, :6]}, {}, r"shape \(6, 8, 6\), and trials name 6 images"),
+    "images by stimulus, last": (
+        {"images": np.moveaxis(example_images(), 0, -1), "responses": example_responses(6), "stimulus_id": None},
+        BY_STIMULUS,
+        "trials name 6 images",
+    ),
+    "images of 0 and 1": ({"images": example_images() // 128}, {}, "are uint8 from 0 to 1, .*mid_grey = 0.5"),
+    "images of 12 bits": (
+        {"images": example_images().astype(np.uint16) * 16},
+        {},
+        "mid_grey = 2048 and contrast_scale = 1024",
+    ),
+    "spontaneous square": ({"spontaneous": np.ones((5, 5))}, {}, r"spontaneous.npy is square .*Say which is which"),
     "images RGBA": ({"images": np.ones((6, 8, 9, 4), np.uint8)}, {}, "1 .grey. or 3 .colour. channels"),
     "images float": ({"images": example_images() / 255}, {}, "float64 from 0 to 1, .*mid_grey = 0.5"),
     "images float 0-255": ({"images": example_images().astype(float)}, {}, "mid_grey = 128"),
@@ -110,6 +133,16 @@ def test_a_header_that_claims_terabytes_is_refused_before_anything_is_allocated(
     write_folder(tmp_path)
     write_npy_header(tmp_path / "responses.npy", (10**6, 10**6), bytes(80))
     with pytest.raises(DataError, match=r"responses.npy was cut off: shape .* needs 8000000000128 bytes"):
+        read(tmp_path)
+
+
+def test_a_file_of_holes_that_is_as_large_as_it_claims_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    path = tmp_path / "responses.npy"
+    write_npy_header(path, (10**5, 10**6), b"")
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size + 8 * 10**11)
+    with pytest.raises(DataError, match=r"responses.npy must be at most 64 GiB; shape \(100000, 1000000\) of float64 is 745 GiB"):
         read(tmp_path)
 
 

@@ -140,3 +140,31 @@ def test_images_given_at_the_door_take_the_place_of_the_folders(tmp_path: Path) 
     np.save(tmp_path / "other.npy", other)
     recording = read(write_folder(tmp_path / "data"), images=tmp_path / "other.npy")
     np.testing.assert_array_equal(recording.images[:, 0], other)
+
+
+def test_a_description_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (write_folder(tmp_path) / "recording.toml").write_bytes(b"\xef\xbb\xbf" + b'name = "vole3"\r\n')
+    assert read(tmp_path).name == "vole3"
+
+
+def test_true_and_false_are_white_and_black_unless_their_grey_is_stated(tmp_path: Path) -> None:
+    shown = example_images() > 127
+    recording = read(write_folder(tmp_path, {"images": shown}))
+    np.testing.assert_array_equal(recording.images[:, 0], np.where(shown, 255, 0))
+    assert "Pixels of images.npy are true or false; they were taken as white (255) and black (0)." in recording.notes
+    stated = {"recording.toml": "[images]\nmid_grey = 0.5\ncontrast_scale = 0.25"}
+    recording = read(write_folder(tmp_path / "stated", {"images": shown}, stated))
+    np.testing.assert_array_equal(recording.images[:, 0], shown.astype(np.float32))
+
+
+def test_a_linked_folder_keeps_its_name(tmp_path: Path) -> None:
+    write_folder(tmp_path / "store")
+    (tmp_path / "vole3").symlink_to("store")
+    assert read(tmp_path / "vole3").name == "vole3"
+
+
+def test_whole_numbers_are_taken_and_named(tmp_path: Path) -> None:
+    counts = np.random.default_rng(3).integers(0, 200, (12, 5)).astype(np.uint8)
+    recording = read(write_folder(tmp_path, {"responses": counts}))
+    np.testing.assert_array_equal(recording.responses, counts.astype(np.float32))
+    assert "Responses are stored as whole numbers (uint8)." in recording.notes

@@ -217,7 +217,8 @@ def _histogram(axes: Axes, values: np.ndarray, label: str, limits: tuple[float, 
     known = values[np.isfinite(values)]
     if limits is None and len(known):
         low, high = np.percentile(known, [0.5, 99.5])
-        limits = (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+        is_one = high - low <= 1e-6 * max(abs(low), abs(high))  # one value, or bars too narrow for numbers to tell apart
+        limits = (float(low) - 0.5, float(low) + 0.5) if is_one else (float(low), float(high))
         known = np.clip(known, *limits)
     axes.hist(known, bins=30, range=limits, color=COLOURS["dina"][0], linewidth=0)
     axes.set(xlabel=label, ylabel="neurons")

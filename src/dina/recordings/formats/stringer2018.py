@@ -191,7 +191,7 @@ def stimulus_set_of(name: str) -> str:
 def _check_sidecar(path: Path) -> None:
     sidecar = path.with_name(path.name + ".sha256")
     if sidecar.is_file():
-        expected, actual = sidecar.read_text(encoding="utf-8").split()[0], sha256_of(path)
+        expected, actual = (sidecar.read_text(encoding="utf-8-sig").split() or [""])[0], sha256_of(path)
         if expected != actual:
             raise DataError(
                 f"{path.name}: SHA-256 expected {expected[:12]}…, got {actual[:12]}…. It changed since it was fetched:"

@@ -1,0 +1,145 @@
+"""What is odd about a recording: one sentence for each fact to know before it is analysed; nothing is changed."""
+
+import hashlib
+
+import numpy as np
+
+from dina.recordings.recording import Recording
+
+_OUTLIER_FACTOR = 1e3  # standard deviation against the median neuron's; log-normal populations stay below 100
+_LEAST_VARIATION = 1e-4  # of the mean: float32 keeps seven digits, so below this a neuron's variation has three
+_MISSING_WORDS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, -32768.0)
+_MISSING_ABOVE = 1e15  # NetCDF and others write 1e20 or 1e36 where a value is missing
+_AXES_SAMPLE = 64  # images
+
+
+def find_oddities(recording: Recording) -> tuple[str, ...]:
+    """Return one sentence for each fact to know before a recording is analysed; nothing is changed.
+
+    Constant neurons stay in (they are 0 after standardising and carry nothing), and so do duplicates and outliers: choosing
+    neurons is the experimenter's business.
+    """
+    return (*_odd_neurons(recording), *_odd_trials(recording), *_odd_images(recording), *_odd_pixels(recording))
+
+
+def _odd_neurons(recording: Recording) -> list[str]:
+    responses, n = recording.responses, recording.n_neurons
+    constant = responses.min(axis=0) == responses.max(axis=0)
+    sentences = []
+    if constant.any():
+        silent = int((constant & (responses[0] == 0)).sum())
+        sentences.append(f"{int(constant.sum())} of {n} neurons never change ({silent} are always 0); they carry nothing.")
+    pairs = _copies(responses.T, constant)
+    if pairs:
+        a, b = pairs[0]
+        sentences.append(
+            f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
+            " Their contributions cannot be separated."
+        )
+    deviation = responses.std(axis=0, dtype=np.float64)
+    typical = float(np.median(deviation[~constant]))
+    huge = np.flatnonzero(deviation > _OUTLIER_FACTOR * typical)
+    if len(huge):
+        sentences.append(
+            f"{len(huge)} neurons vary more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron {huge[0]}):"
+            " check their units."
+        )
+    faint = np.flatnonzero(~constant & (deviation < _LEAST_VARIATION * np.abs(responses.mean(axis=0, dtype=np.float64))))
+    if len(faint):
+        sentences.append(
+            f"{len(faint)} neurons vary by less than 1/10,000 of their mean (first: neuron {faint[0]}); numbers of 32 bits keep little"
+            " of that. Subtract the baseline before saving."
+        )
+    return [*sentences, *_odd_values(responses)]
+
+
+def _odd_values(responses: np.ndarray) -> list[str]:
+    sentences, low = [], float(responses.min())
+    negative = responses < 0
+    if negative.any():
+        share = 100 * float(negative.mean())
+        word = f" All are {low:g}: if that stands for missing values, write NaN instead."
+        is_word = low in _MISSING_WORDS and bool((responses[negative] == low).all())
+        sentences.append(
+            f"{share:.1f} % of the responses are negative; deconvolved activity and spike counts are not.{word if is_word else ''}"
+        )
+    n_huge = int((responses > _MISSING_ABOVE).sum())
+    if n_huge:
+        sentences.append(
+            f"{n_huge} responses are above {_MISSING_ABOVE:g}: if these stand for missing values, write NaN instead."
+        )
+    return sentences
+
+
+def _odd_trials(recording: Recording) -> list[str]:
+    """Find rows that are no trials: copies, padding, constants."""
+    responses, n = recording.responses, recording.n_trials
+    flat = (responses.min(axis=1) == responses.max(axis=1)) if recording.n_neurons > 1 else np.zeros(n, dtype=bool)
+    sentences = []
+    if flat.any():
+        silent = int((flat & (responses[:, 0] == 0)).sum())
+        sentences.append(
+            f"{int(flat.sum())} of {n} trials are the same in every neuron ({silent} are 0; first: trial {int(np.argmax(flat))}):"
+            " drop them if they are padding."
+        )
+    pairs = _copies(responses, flat)
+    if pairs:
+        first, copy = pairs[0]
+        sentences.append(
+            f"{len(pairs)} of {n} trials equal another trial in every neuron (first: {copy} and {first}), as averages written once per"
+            " trial, padding, and models without noise do. Where repeats are copies, reliability and accuracy say nothing."
+        )
+    return sentences
+
+
+def _copies(rows: np.ndarray, skip: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (first, copy) of equal rows, found by their hashes."""
+    seen: dict[bytes, int] = {}
+    pairs = []
+    for start in range(0, len(rows), 256):
+        block = np.ascontiguousarray(rows[start : start + 256]) + np.float32(0)  # -0 becomes 0, which it equals
+        for number, row in enumerate(block, start):
+            if not skip[number]:
+                first = seen.setdefault(hashlib.blake2b(row, digest_size=16).digest(), number)
+                pairs += [(first, number)] if first != number else []
+    return pairs
+
+
+def _odd_images(recording: Recording) -> list[str]:
+    n, sentences = recording.n_stimuli, []
+    flat = recording.images.reshape(n, -1)
+    blank = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
+    if len(blank):
+        sentences.append(f"{len(blank)} of {n} images are blank, one grey level throughout (first: image {blank[0]}).")
+    unseen = int((recording.repeats_per_stimulus() == 0).sum())
+    if unseen:
+        sentences.append(f"{unseen} of {n} images were never shown.")
+    if unseen and recording.stimulus_id.min() > 0:
+        sentences.append("Image 0 was never shown: if stimulus ids count from 1, subtract 1 (recording.toml: index_base = 1).")
+    return sentences
+
+
+def _odd_pixels(recording: Recording) -> list[str]:
+    images, grey, sentences = recording.images, recording.mid_grey, []
+    low, high = float(images.min()), float(images.max())
+    if not low < grey < high:
+        side = "below" if high <= grey else "above"
+        sentences.append(
+            f"All pixels lie {side} mid grey ({low:g} to {high:g}; mid_grey is {grey:g}): state mid_grey and contrast_scale if their"
+            " range is another."
+        )
+    sample = images[: min(len(images), _AXES_SAMPLE)].astype(np.float32)
+    alike = [_neighbours_alike(sample, axis) for axis in (0, 2, 3)]
+    if alike[0] > 0.7 and min(alike[1:]) < 0.3:
+        sentences.append(
+            f"Images are like the next one (correlation {alike[0]:.2f}) but neighbouring pixels are not ({min(alike[1:]):.2f}):"
+            " check the order of the axes of the images."
+        )
+    return sentences
+
+
+def _neighbours_alike(images: np.ndarray, axis: int) -> float:
+    """Correlation of entries with the next along an axis, about the mean of all."""
+    values = np.moveaxis(images, axis, 0) - images.mean()
+    power = float((values * values).mean())
+    return float((values[1:] * values[:-1]).mean()) / power if len(values) > 1 and power > 0 else 0.0
