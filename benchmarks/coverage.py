@@ -15,7 +15,8 @@ import numpy as np
 
 from dina.randomness import generator_for
 from dina.retrieval.compare import LEAST_LOG_RANK
-from dina.retrieval.ranks import retrieve
+from dina.retrieval.evaluate import evaluate
+from dina.retrieval.ranks import DIRECTIONS, retrieve
 from dina.statistics.intervals import wilson_interval
 from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 
@@ -75,9 +76,9 @@ def make_as_difficult(setting: Setting, n_images: int, accuracy: float, seed: in
     return tried
 
 
-def coverage(values: list[float], intervals: list[tuple[float, float]]) -> tuple[float, float, float]:
+def coverage(truth: float, intervals: list[tuple[float, float]]) -> tuple[float, float, float]:
     """Return the truth, the share of intervals that hold it, and their mean width."""
-    truth, (low, high) = float(np.mean(values)), np.array(intervals).T
+    low, high = np.array(intervals).T
     return truth, float(((low <= truth + 1e-9) & (truth - 1e-9 <= high)).mean()), float((high - low).mean())
 
 
@@ -87,6 +88,7 @@ def measure(
     """Return truth, coverage and width of every interval, and of those that look at queries alone."""
     values: dict[str, list[float]] = {}
     intervals: dict[str, list[tuple[float, float]]] = {}
+    ranks: dict[str, list[np.ndarray]] = {}  # of all queries; their median is a number of its own, not the mean of medians
 
     def note(name: str, value: float, interval: tuple[float, float]) -> None:
         values.setdefault(name, []).append(value)
@@ -107,7 +109,15 @@ def measure(
         note("the same, bootstrap", float(difference.mean()), percentile_interval(clustered_means(difference, image, counts)))
         spread = one.spread("log_rank", other)
         note("log rank difference", spread.mean, spread.difference_interval(LEAST_LOG_RANK))
-    return {name: coverage(values[name], intervals[name]) for name in values}
+        for direction in DIRECTIONS:
+            row = evaluate("", "", "images", scores, image, "averaged", direction, seed, N_RESAMPLES)
+            for measure, words in (("top1", "top-1"), ("median_rank", "median rank")):
+                value, low, high = (getattr(row, f"{measure}{end}") for end in ("", "_low", "_high"))
+                note(f"{words}, {direction.replace('_', ' ')}", value, (low, high))
+            ranks.setdefault(f"median rank, {direction.replace('_', ' ')}", []).append(retrieve(scores, image, direction).rank())
+    truths = {name: float(np.mean(each)) for name, each in values.items()}
+    truths |= {name: float(np.median(np.concatenate(each))) for name, each in ranks.items()}
+    return {name: coverage(truths[name], intervals[name]) for name in values}
 
 
 def main() -> int:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from dina.data.pairs import make_task
+from dina.data.pairs import learn_standardiser, make_pairs, make_task
+from dina.models.towers.image.efficientnet import read_efficientnet
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.randomness import generator_for
+from dina.recordings.simulator import simulate
 from dina.retrieval.ranks import retrieve
 from dina.training.batches import RecordingPairs
 from dina.training.dina_decoder import fit_recordings, join_recording
@@ -54,6 +56,9 @@ def test_neurons_without_receptive_fields_are_decoded_from_pixels(without_fields
     towers, chosen = fitted(train, validation, spaces=("pixels",))
     local, _ = fitted(train, validation, spaces=())
     assert "pixels" in chosen["feature_spaces"]
+    assert "pixels" in chosen["lost_without"]
+    assert float(chosen["lost_without"].split("pixels ")[1].split(" %")[0]) > 5  # per cent of the variance
+    assert "gain_of_trained_encoder" not in chosen
     assert accuracy(towers, validation) > accuracy(local, validation) + 0.1
 
 
@@ -133,3 +138,24 @@ def test_a_space_that_images_cannot_have_is_named_with_the_reason(make_toy_pairs
     assert "at least 32 pixels" in chosen["absent_spaces"]
     _, without = fitted(train, validation, spaces=("pixels",))
     assert "absent_spaces" not in without
+
+
+def test_beside_the_gain_of_the_trained_encoder_stands_that_of_permuted_weights():
+    shape, n_images = (1, 32, 48), 100
+    small = {"n_neurons": 12, "n_stimuli": n_images, "height": 32, "width": 48, "n_subunits": 30, "n_broad_factors": 4}
+    recording = simulate("demo", seed=3, settings={**small, "n_spontaneous": 0, "n_repeats": 1})
+    pairs = make_pairs(recording, np.arange(n_images), learn_standardiser(recording, np.arange(n_images)))
+    layer = read_efficientnet(shape).look_up(torch.from_numpy(pairs.images), None)["block_7"].flatten(1)
+    scores = torch.linalg.svd(layer - layer.mean(0), full_matrices=False)[0][:, :6].numpy()
+    signal = scores @ generator_for(0, "weights").standard_normal((6, pairs.n_neurons))
+    noise = generator_for(0, "noise").standard_normal(signal.shape)
+    responses = (signal / signal.std(axis=0) + 0.3 * noise).astype(np.float32)[pairs.stimulus_index]
+
+    _, chosen = fitted(replace(pairs, responses=responses), replace(pairs, responses=responses), spaces=("trained_network",))
+
+    trained, permuted = (
+        float(chosen[key].split(" %")[0]) for key in ("gain_of_trained_encoder", "the_same_with_permuted_weights")
+    )
+    assert trained > permuted + 5  # per cent of the variance
+    assert chosen["lost_without"].startswith("local ")
+    assert ", trained_network " in chosen["lost_without"]

@@ -2,8 +2,9 @@
 
 from itertools import combinations
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 TRUST = 20.0
@@ -50,6 +51,32 @@ def stack_predictions(
     if len(used):
         weights[:, used] = _solve_positive(own, agreement[:, used] + pull * together[used])
     return weights.float()
+
+
+def left_out_errors(
+    predicted: Float[Tensor, "space stimulus neuron"],
+    deviation: Float[Tensor, "stimulus neuron"],
+    fold: Int[np.ndarray, "stimulus"],
+) -> Float[np.ndarray, "stimulus neuron"]:
+    """Return the squared error of the stack for every image, with weights learnt on the images of other folds.
+
+    ``fold`` holds the number of the fold of each image; the rest is as `stack_predictions` takes it.
+
+    Examples
+    --------
+    >>> deviation = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    >>> left_out_errors(deviation[None], deviation, np.arange(6) % 2).max() < 1e-9
+    np.True_
+    """
+    errors = np.empty(tuple(deviation.shape))
+    for number in np.unique(fold):
+        held_out, others = (
+            torch.from_numpy(np.flatnonzero(is_in)).to(deviation.device) for is_in in (fold == number, fold != number)
+        )
+        weights = stack_predictions(predicted[:, others], deviation[others])
+        stacked = torch.einsum("ksn,nk->sn", predicted[:, held_out], weights)
+        errors[held_out.cpu().numpy()] = (deviation[held_out] - stacked).square().double().cpu().numpy()
+    return errors
 
 
 def _solve_positive(

@@ -1,6 +1,6 @@
 """The closed-form start: towers begin at encoding models, of one or several recordings, or of one that joins others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, 
 from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.models.spaces import FeatureSpace, SparseWeights
+from dina.models.spaces.contributions import compare_with_permuted, drop_each, list_contributions
 from dina.models.stacking import stack_predictions
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
@@ -29,6 +30,7 @@ from dina.training.batches import RecordingPairs
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
+NETWORK = "trained_network"  # the feature space that has a control with permuted weights
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
 # What validation chose, by name.
@@ -347,7 +349,24 @@ def _stack_spaces(
     _install_noise(neural_tower, noise, together, train)
     names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
     used_shares = shares[:, [True, *helps]].mean(0).tolist()
-    return {**setting, "feature_spaces": ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))}
+    setting["feature_spaces"] = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))
+    features = {
+        name: fit.features
+        for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
+    }
+    return setting | _contributions(names, predicted[[True, *helps]], features, images, maps, responses)
+
+
+def _contributions(
+    names: Sequence[str], predicted: Tensor, features: Mapping[str, Tensor], images: Tensor, maps: Tensor, responses: Tensor
+) -> Chosen:
+    """Say what each space in use adds to the others, and what the trained encoder adds with permuted weights."""
+    said: Chosen = {"lost_without": list_contributions(names, drop_each(predicted, responses - responses.mean(0)))}
+    if NETWORK in names:
+        others = predicted[[name != NETWORK for name in names]]
+        trained, permuted = compare_with_permuted(features[NETWORK], images, maps, responses, others)
+        said |= {"gain_of_trained_encoder": str(trained), "the_same_with_permuted_weights": str(permuted)}
+    return said
 
 
 def _join(n_neurons: int, parts: Sequence[tuple[Tensor | SparseWeights, Tensor]], position: Tensor) -> WeightsBeside:

@@ -1,6 +1,5 @@
 """Layer depth: how much better layers of a network trained on photographs predict the neurons than Gabor channels alone."""
 
-from collections.abc import Iterator
 from functools import lru_cache, partial
 
 import numpy as np
@@ -17,7 +16,7 @@ from dina.models.encoding import EncodingModel, Windows
 from dina.models.local_ridge import learn_prior
 from dina.models.spaces.components import ComponentSpace, GlobalGabors
 from dina.models.spaces.trained_network import TrainedNetwork
-from dina.models.stacking import stack_predictions
+from dina.models.stacking import left_out_errors
 from dina.models.towers.image.efficientnet import LAYERS, EfficientNetLayers, read_efficientnet
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.tower import MapShape
@@ -87,14 +86,15 @@ def analyse_layer_depth(decoded: Decoded, settings: LayerDepthSettings = LayerDe
     rows = np.sort(generator.permutation(train.n_stimuli)[: settings.n_train])
     images, responses = torch.from_numpy(train.images[rows]), torch.from_numpy(train.averaged()[rows][:, neurons]).float()
     fold = generator.permutation(len(rows)) % N_FOLDS
-    lowered, power = [], (responses - responses.mean(0)).square().double().numpy()
+    deviation = responses - responses.mean(0)
+    lowered, power = [], deviation.square().double().numpy()
     gabors = torch.from_numpy(decoded.parts.get("Gabor channels", partial(_predict_by_gabors, images, responses))["predicted"])
-    before = _squared_errors(gabors, responses, fold)
+    before = left_out_errors(gabors, deviation, fold)
     names = ["trained weights", *(f"permuted weights {draw}" for draw in range(settings.n_permuted))]
     for name in track(names, "Predicting neurons from layers"):
         seed = None if name == names[0] else seed_for(decoded.seed, name)
         predicted = decoded.parts.get(name, partial(_predict_by_layers, images, responses, seed))["predicted"]
-        after = [_squared_errors(torch.cat([gabors, torch.from_numpy(one)[None]]), responses, fold) for one in predicted]
+        after = [left_out_errors(torch.cat([gabors, torch.from_numpy(one)[None]]), deviation, fold) for one in predicted]
         lowered.append(before - np.array(after))
     counts = resample_counts(
         len(rows), decoded.n_resamples, generator_for(decoded.seed, "bootstrap of images of the layer depth")
@@ -129,27 +129,6 @@ def _predict_by_layers(images: Tensor, responses: Tensor, permuted_seed: int | N
 @lru_cache(maxsize=8)
 def _network(image_shape: MapShape, permuted_seed: int | None) -> EfficientNetLayers:
     return read_efficientnet(image_shape, permuted_seed)
-
-
-def _squared_errors(
-    predicted: Float[Tensor, "space stimulus neuron"],
-    responses: Float[Tensor, "stimulus neuron"],
-    fold: Int[np.ndarray, "stimulus"],
-) -> Float[np.ndarray, "stimulus neuron"]:
-    """Return the squared error of the stack for every image, with weights learnt on the images of other folds."""
-    deviation = responses - responses.mean(0)
-    errors = np.empty(tuple(deviation.shape))
-    for held_out, others in _folds(fold):
-        weights = stack_predictions(predicted[:, others], deviation[others])
-        stacked = torch.einsum("ksn,nk->sn", predicted[:, held_out], weights)
-        errors[held_out.numpy()] = (deviation[held_out] - stacked).square().double().numpy()
-    return errors
-
-
-def _folds(fold: Int[np.ndarray, "stimulus"]) -> Iterator[tuple[Tensor, Tensor]]:
-    for number in range(N_FOLDS):
-        is_held_out = torch.from_numpy(fold == number)
-        yield torch.where(is_held_out)[0], torch.where(~is_held_out)[0]
 
 
 def _find(

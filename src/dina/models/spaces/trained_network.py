@@ -1,6 +1,7 @@
 """Layers of a network that others trained on photographs, as a feature space: what Gabor channels cannot see."""
 
 from functools import cache
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ class TrainedNetwork(ComponentSpace):
     """
 
     label = "trained encoder"
+    permuted_seed: ClassVar[int | None] = None  # of the permutation of the weights
 
     scale: Tensor
     digest: Tensor
@@ -43,7 +45,7 @@ class TrainedNetwork(ComponentSpace):
 
     def fit(self, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Learn the scale of each layer and the components, then ridge weights."""
-        self.digest = _digest_of(_network(self.image_shape)).to(images.device)
+        self.digest = _digest_of(_network(self.image_shape, self.permuted_seed)).to(images.device)
         self.scale = torch.ones_like(self.scale)
         raw = torch.split(self.raw(images, maps), self._lengths(), dim=1)
         self.scale = torch.stack([1 / layer.var(0, correction=0).sum().sqrt().clamp_min(1e-12) for layer in raw])
@@ -57,7 +59,7 @@ class TrainedNetwork(ComponentSpace):
         DataError
             If the network is another one than that of the fit.
         """
-        network = _network(self.image_shape)
+        network = _network(self.image_shape, self.permuted_seed)
         if not torch.equal(self.digest.cpu(), _digest_of(network)):
             raise DataError("The trained encoder is another one than these towers were fitted with. Fit them again.")
         layers = network.look_up(images.cpu(), None)
@@ -65,13 +67,20 @@ class TrainedNetwork(ComponentSpace):
         return torch.cat(found, dim=1)
 
     def _lengths(self) -> list[int]:
-        shapes = _network(self.image_shape).layer_shapes
+        shapes = _network(self.image_shape, self.permuted_seed).layer_shapes
         return [n_channels * height * width for n_channels, height, width in (shapes[name] for name in LAYERS)]
 
 
+class PermutedNetwork(TrainedNetwork):
+    """The same network with the entries of each weight permuted: the control of what it learnt from photographs."""
+
+    label = "trained encoder with permuted weights"
+    permuted_seed = 0
+
+
 @cache
-def _network(image_shape: MapShape) -> EfficientNetLayers:
-    return read_efficientnet(image_shape)
+def _network(image_shape: MapShape, permuted_seed: int | None) -> EfficientNetLayers:
+    return read_efficientnet(image_shape, permuted_seed)
 
 
 def _digest_of(network: EfficientNetLayers) -> Tensor:
