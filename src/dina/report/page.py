@@ -202,7 +202,7 @@ def _how_to_read() -> Section:
 SPACES_SHOWN = (
     " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons. Lost without: how much"
     " less of the variance of averaged responses is explained without each space, with 95\u202f% interval over images; all on"
-    " left-out predictions of at most 400 training images and 1000 neurons. Gain of trained encoder: what it adds to the other"
+    " left-out predictions of at most 300 training images and 1000 neurons. Gain of trained encoder: what it adds to the other"
     " spaces if these images and neurons alone are used to fit it. The control is the same network with permuted weights; only a"
     " gain beyond the control comes from what the network has learnt from photographs."
 )

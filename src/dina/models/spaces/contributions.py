@@ -14,7 +14,7 @@ from dina.models.stacking import left_out_errors
 from dina.randomness import generator_for
 from dina.statistics.resampling import percentile_interval, resample_counts
 
-MOST_IMAGES, MOST_NEURONS = 400, 1000  # evenly spaced; the network with permuted weights sees these images
+MOST_IMAGES, MOST_NEURONS = 300, 1000  # evenly spaced; the network with permuted weights sees these images
 N_FOLDS, N_RESAMPLES = 5, 500
 
 
@@ -34,7 +34,7 @@ class Contribution:
 def drop_each(
     predicted: Float[Tensor, "space stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]
 ) -> tuple[Contribution, ...]:
-    """Return how much variance the stack explains less without each space, on at most 400 images and 1000 neurons.
+    """Return how much variance the stack explains less without each space, on at most 300 images and 1000 neurons.
 
     The weights of the stack are learnt on other images than those that they predict.
 
@@ -67,7 +67,7 @@ def compare_with_permuted(
 ) -> tuple[Contribution, Contribution]:
     """Return what the trained network adds to other spaces, and what the same network with permuted weights adds.
 
-    Both are fitted in the same way to at most 400 images and 1000 neurons. ``features`` are those that `TrainedNetwork` has learnt,
+    Both are fitted in the same way to at most 300 images and 1000 neurons. ``features`` are those that `TrainedNetwork` has learnt,
     ``others`` left-out predictions from the other spaces, as `drop_each` takes them; the rest is as `TrainedNetwork.fit` takes it.
     """
     rows, neurons = _some(responses)
