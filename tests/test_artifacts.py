@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.artifacts import atomic_path, sha256_of, verify_checksums, write_checksums, write_dataset, write_json, write_text
+from dina.artifacts import atomic_path, sha256_of, write_dataset, write_json, write_text
 from dina.checks import DataError
 
 
@@ -94,33 +94,6 @@ def test_a_flipped_bit_in_a_dataset_is_an_error(tmp_path: Path) -> None:
         xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found,
     ):
         found.load()
-
-
-def test_checksums_name_what_is_missing_changed_or_new(tmp_path: Path) -> None:
-    for name in ("a.txt", "results/b.txt", "results/c.txt", ".lock"):
-        write_text(tmp_path / name, name)
-    write_checksums(tmp_path)
-    assert verify_checksums(tmp_path) == {}
-    (tmp_path / "a.txt").write_text("another")
-    (tmp_path / "results/b.txt").unlink()
-    (tmp_path / "results/d.txt").write_text("new")
-    faults = verify_checksums(tmp_path)
-    assert faults == {"results/b.txt": "missing", "a.txt": "changed", "results/d.txt": "not listed"}
-
-
-def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "abc")
-    write_checksums(tmp_path)
-    # the SHA-256 of "abc" is the example of FIPS 180-2
-    assert (tmp_path / "SHA256SUMS").read_text() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.txt\n"
-
-
-def test_a_folder_without_or_with_damaged_checksums_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must hold SHA256SUMS"):
-        verify_checksums(tmp_path)
-    (tmp_path / "SHA256SUMS").write_text("<html>")
-    with pytest.raises(DataError, match="is damaged"):
-        verify_checksums(tmp_path)
 
 
 def test_arrays_are_compressed_where_they_ask_for_it(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all, and checked by SHA-256 when read back."""
+"""Files that are written whole or not at all, and their SHA-256."""
 
+import errno
+import glob
 import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +16,7 @@ import xarray as xr
 
 from dina.checks import DataError
 
-CHECKSUMS = "SHA256SUMS"
+_LEFT_AFTER_S = 3600.0
 
 
 @contextmanager
@@ -31,6 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise DataError(f"{path} must be a regular file to be replaced; it is a folder, link or device. Choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -41,8 +45,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
         flush_folder(path.parent)
+    except OSError as error:
+        is_full = error.errno == errno.ENOSPC or "No space left on device" in str(error)  # HDF5 says it in words alone
+        if is_full or error.filename in (None, name):
+            number = errno.ENOSPC if is_full else error.errno or errno.EIO
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left of the same file; one that is being written now is younger."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp{glob.escape(path.suffix)}"):
+        if time.time() - left.lstat().st_mtime > _LEFT_AFTER_S:
+            left.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:
@@ -95,46 +112,3 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_checksums(folder: Path) -> None:
-    """Write ``SHA256SUMS`` over all files below ``folder``, in the format that ``sha256sum --check`` reads.
-
-    Hidden files and links are left out, and so are folders below that hold checksums of their own. Call it last, after every
-    change to the folder.
-    """
-    folder = Path(folder)
-    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in _checked_files(folder)]
-    write_text(folder / CHECKSUMS, "".join(lines))
-
-
-def verify_checksums(folder: Path) -> dict[str, str]:
-    """Return each file below ``folder`` that is not as its ``SHA256SUMS`` says, as "missing", "changed" or "not listed".
-
-    Raises
-    ------
-    DataError
-        If there is no ``SHA256SUMS``, or it cannot be read.
-    """
-    folder = Path(folder)
-    listing = folder / CHECKSUMS
-    if not listing.is_file():
-        raise DataError(f"{folder} must hold {CHECKSUMS} to be verified; it does not. Finish or repeat the study.")
-    expected: dict[str, str] = {}
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name:
-            raise DataError(f"{listing} is damaged: {line[:80]!r} is not a checksum and a name. Repeat the study.")
-        expected[name] = digest
-    found = {path.relative_to(folder).as_posix(): path for path in _checked_files(folder)}
-    faults = dict.fromkeys(sorted(expected.keys() - found.keys()), "missing")
-    faults |= {name: "changed" for name in sorted(expected.keys() & found.keys()) if sha256_of(found[name]) != expected[name]}
-    return faults | dict.fromkeys(sorted(found.keys() - expected.keys()), "not listed")
-
-
-def _checked_files(folder: Path) -> list[Path]:
-    """Return the files below ``folder`` that its listing covers, in order of name."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    apart = {path.parent for path in files if path.name == CHECKSUMS and path.parent != folder}
-    parts = {path: path.relative_to(folder).parts for path in files if not apart.intersection(path.parents)}
-    return sorted(path for path, names in parts.items() if names != (CHECKSUMS,) and not any(n.startswith(".") for n in names))

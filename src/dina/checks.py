@@ -7,6 +7,8 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+_HUGE = 2**53  # beyond it, not every whole number is a float
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -53,10 +55,23 @@ def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str =
     DataError
         If a key is unknown (the message proposes the nearest) or a value does not fit.
     """
+    _refuse_huge(content, [prefix] if prefix else [])
     try:
         return model.model_validate(content)
     except ValidationError as error:
         raise DataError(" ".join(_fault(model, fault, prefix, f" of {of}" if of else "") for fault in error.errors())) from error
+
+
+def _refuse_huge(value: Any, places: Sequence[str]) -> None:
+    """Refuse whole numbers that no later step could hold."""
+    if isinstance(value, int) and abs(value) >= _HUGE:
+        raise DataError(f"The setting {'.'.join(places)} must be below {_HUGE}; got {str(value)[:12]}…. Choose a smaller one.")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_huge(inner, [*places, str(key)])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_huge(inner, places)
 
 
 def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from dina.safe_words import printable
+
 Item = TypeVar("Item")
 
 # Seconds before a bar is shown.
@@ -31,9 +33,10 @@ def track(
         yield from items
         return
     count = total if total is not None else len(items) if isinstance(items, Sized) else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
-    task = bar.add_task(description, total=count, note="")
+    words = TextColumn("{task.description}", markup=False)
+    columns = (words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=Console(stderr=True), transient=True)
+    task = bar.add_task(printable(description), total=count, note="")
     # a timer, because the first item alone may take minutes
     timer = threading.Timer(DELAY_S, bar.start)
     timer.daemon = True
@@ -41,7 +44,7 @@ def track(
     try:
         for item in items:
             yield item
-            bar.update(task, advance=1, note=" ".join(f"{k} {v}" for k, v in (detail or {}).items()))
+            bar.update(task, advance=1, note=printable(" ".join(f"{k} {v}" for k, v in (detail or {}).items())))
     finally:
         timer.cancel()
         timer.join()

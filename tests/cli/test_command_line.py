@@ -100,6 +100,7 @@ def test_a_misspelt_command_or_option_gets_a_proposal(capsys: pytest.CaptureFixt
     ("error", "code", "said"),
     [
         (DataError("Give images."), 2, "dina: Give images.\n"),
+        (DataError("\x1b[31mred\x1b]0;title\x07 \u202eevil"), 2, "dina: red evil\n"),
         (KeyError("x"), 1, "bug in dina (KeyError: 'x'). Run the command again with --debug"),
         (MemoryError(), 2, "Memory ran out"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "Memory ran out"),

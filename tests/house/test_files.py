@@ -20,7 +20,6 @@ MAY_OFFER_MORE = {
     "src/dina/training/presets/frozen_encoders.py": "three presets around one kind of encoder, each with its settings",
     "src/dina/data/pairs.py": "pairs, queries, gallery and the task made of them are read together",
     "src/dina/statistics/coupling.py": "the precision, the surest pairs and networks rewired from them are read together",
-    "src/dina/artifacts.py": "one short function for each kind of file that is written whole or not at all",
 }
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina.artifacts import verify_checksums
 from dina.cli import main
 from dina.recordings.recording import Recording
+from dina.signed_folder import verify_checksums
 from stringer_files import write_images, write_session
 
 QUICK = ["--preset", "scratch", "--set", "dina.fit.n_epochs=2", "--set", "evaluation.n_resamples=200", "--threads", "1"]

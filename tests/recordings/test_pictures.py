@@ -2,6 +2,7 @@
 
 import io
 import struct
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -102,6 +103,26 @@ def test_pictures_that_cannot_be_used_are_refused_by_name(case: str, tmp_path: P
     make(tmp_path / "images")
     with pytest.raises(DataError, match=message):
         read_pictures(tmp_path / "images")
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 7\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_what_is_no_picture_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*words: object, **_: object) -> None:
+        pytest.fail(f"a program was started: {words}")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    (tmp_path / "a.png").write_bytes(POSTSCRIPT)
+    with pytest.raises(DataError, match=r"a.png cannot be read as a picture. Save it again as PNG, JPEG, BMP or TIFF"):
+        read_pictures(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PPM", "ICO", "WEBP"])
+def test_other_kinds_of_pictures_are_refused_whatever_their_name(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(GREY[0]).save(tmp_path / "a.png", format=kind)
+    with pytest.raises(DataError, match="Save it again as PNG, JPEG, BMP or TIFF"):
+        read_pictures(tmp_path)
 
 
 def test_a_picture_rotated_by_its_exif_tag_is_refused(tmp_path: Path) -> None:

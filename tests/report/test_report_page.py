@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dina.artifacts import verify_checksums, write_checksums
 from dina.checks import DataError
 from dina.report import write_report
+from dina.signed_folder import verify_checksums, write_checksums
 from report.conftest import PAYLOAD
 from report.page_reader import Page
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina.artifacts import verify_checksums
 from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.report import write_report
+from dina.signed_folder import verify_checksums
 from dina.study import StudySettings, default_run_name, read_settings, run_study
 from dina.study.decoder_scores import DecoderScores
 from dina.study.interpret import interpret_run, judge_runs

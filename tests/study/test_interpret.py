@@ -13,9 +13,9 @@ from pydantic import Field
 
 from dina.analyses import Analysis, Decoded
 from dina.analyses.analysis import AnalysisSettings
-from dina.artifacts import verify_checksums
 from dina.checks import DataError
 from dina.recordings.recording import Recording
+from dina.signed_folder import verify_checksums
 from dina.statistics.finding import Finding
 from dina.study import interpret as module
 from dina.study import read_settings, run_study

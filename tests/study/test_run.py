@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina.artifacts import sha256_of, verify_checksums
+from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.models.towers.image.efficientnet import encoder_identity
 from dina.recordings.recording import Recording
+from dina.signed_folder import verify_checksums
 from dina.study import StudySettings, read_settings, run_study
 
 WORDS = ["preset=scratch", "dina.fit.n_epochs=6", "evaluation.n_resamples=200"]

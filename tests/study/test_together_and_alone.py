@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.artifacts import verify_checksums
 from dina.checks import DataError
 from dina.data.pairs import make_pairs, make_task
 from dina.data.splits import split_by_stimulus
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.retrieval.ranks import retrieve
+from dina.signed_folder import verify_checksums
 from dina.study import TogetherSettings, read_together_settings, run_study
 from dina.study import together_and_alone as module
 from dina.study.together_and_alone import Round, TogetherFits, draw_rounds, file_name_of

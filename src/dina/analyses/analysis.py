@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class AnalysisSettings(BaseModel):
     """What of an analysis ``dina interpret RUN ANALYSIS --set NAME=VALUE`` can change; frozen, and unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @runtime_checkable

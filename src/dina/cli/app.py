@@ -8,8 +8,9 @@ import typer
 
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
-from dina.cli.run_commands import compare, interpret, verdict
+from dina.cli.run_commands import compare, interpret, verdict, verify
 from dina.cli.streams import open_streams
+from dina.safe_words import say
 from dina.version import __version__
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
 
 def _version(wanted: bool | None) -> None:
     if wanted:
-        print(f"dina {__version__}")
+        say(f"dina {__version__}")
         raise typer.Exit
 
 
@@ -38,12 +39,12 @@ def _root(
     """Read images out of neural populations with two aligned towers, beside every rival, chance and interval."""
 
 
-for each in (study, demo, interpret, verdict, compare, joint, objectives, simulate, fetch, report, doctor):
+for each in (study, demo, interpret, verdict, compare, verify, joint, objectives, simulate, fetch, report, doctor):
     app.command()(each)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command `dina`; exit code 0, 2 for wrong input, 1 for a bug, 130 after Ctrl-C."""
+    """Run the command `dina`; exit code 0, 2 for wrong input, 1 for a study without result or a bug, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]

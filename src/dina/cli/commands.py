@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -9,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from dina.cli.process import choose_device, set_threads
+from dina.safe_words import say
 
 # everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded
 
@@ -71,15 +73,20 @@ def study(
     words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
-    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force)
+
+    def finish(folder: Path) -> None:
+        if not together:
+            _note_source(folder, words[0], images, settings.seed)
+        _draw_report(folder)
+
+    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish)
     del opened
-    if not together:
-        _note_source(run, words[0], images, settings.seed)
     if not (run / "report.html").is_file():
-        _draw_report(run)
+        finish(run)
     _print_table(run)
-    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    say(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
+    _refuse_failure(run)
 
 
 def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
@@ -117,9 +124,10 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote, or one of its folds.")],
 ) -> None:
     """Draw the figures and the page of a run again."""
+    _refuse_unfinished(run)
     _draw_report(run)
     _print_table(run)
-    print(f"Report: {run / 'report.html'}")
+    say(f"Report: {run / 'report.html'}")
 
 
 def objectives(
@@ -155,7 +163,7 @@ def objectives(
         opened, folder, names or None, chosen, epochs, choose_device(device), n_threads, changes, force=force
     )
     print_report_table(objectives_table(study.comparison.findings), objectives_remarks(study), style="")
-    print("Written: " + ", ".join(str(path) for path in write_objectives(study, folder)))
+    say("Written: " + ", ".join(str(path) for path in write_objectives(study, folder)))
     log.info("Done in %.0f s.", time.monotonic() - began)
 
 
@@ -181,7 +189,7 @@ def simulate(
     counts = recording.repeats_per_stimulus()
     fewest, most = int(counts.min()), int(counts.max())
     times = f"{most} times" if fewest == most else f"{fewest} to {most} times"
-    print(
+    say(
         f"{out}: {recording.name}, {recording.n_neurons} neurons, {recording.n_stimuli} images"
         f" shown {times}, {out.stat().st_size / 1e6:.0f} MB."
     )
@@ -200,10 +208,10 @@ def fetch(
 
     deposits = {name: known.deposit for name, known in FORMATS.items() if known.deposit is not None}
     if source is None:
-        print(*deposits, sep="\n")
+        say("\n".join(deposits))
         return
     deposit = deposits[check_choice("source", source, deposits)]
-    print(*(deposit.fetch(names) if names else deposit.list_recordings()), sep="\n")
+    say("\n".join(map(str, deposit.fetch(names) if names else deposit.list_recordings())))
 
 
 def doctor(threads: Threads = None) -> None:
@@ -237,6 +245,13 @@ def _check_place(out: Path, force: bool) -> None:
         raise DataError(f"{out} already exists. {remedy}")
 
 
+def _refuse_unfinished(run: Path) -> None:
+    from dina.checks import DataError
+
+    if (run / "summary.json").is_file() and not (run / "SHA256SUMS").is_file():
+        raise DataError(f"{run} must hold SHA256SUMS, as every finished study does. Finish or repeat the study.")
+
+
 def _draw_report(run: Path) -> None:
     """Draw figures and page of a run, and bring its checksums up to date."""
     from dina.checks import DataError
@@ -247,6 +262,26 @@ def _draw_report(run: Path) -> None:
 
     log.info("Drawing the report …")
     write_report(run)
+
+
+def unanswered(words: str) -> typer.Exit:
+    """Say on standard error that what was asked for could not be computed, and return the end with exit code 1."""
+    say(f"dina: {words}", sys.stderr)
+    return typer.Exit(1)
+
+
+def _refuse_failure(run: Path) -> None:
+    """End with exit code 1 where dina was asked for and has no number, or no decoder has one."""
+    from dina.study.run_directory import Run
+
+    rows = Run(run).rows
+    failed = {
+        row.decoder: row.reason for row in reversed(rows) if not any(r.top1 is not None for r in rows if r.decoder == row.decoder)
+    }
+    reason = failed.get("dina") or (failed[rows[0].decoder] if len(failed) == len({row.decoder for row in rows}) > 0 else "")
+    if reason:
+        decoder = "dina" if "dina" in failed else rows[0].decoder
+        raise unanswered(f"The study is written, but {decoder} has no result: {reason}")
 
 
 def _print_table(run: Path) -> None:
@@ -267,7 +302,10 @@ def _note_source(run: Path, recording: str, images: Path | None, seed: int) -> N
     """Write down the word, settled, that opened the recording, so that later commands find it; an existing note stays."""
     from dina.artifacts import write_json
     from dina.cli.sessions import full_path
+    from dina.study.run_directory import Run
 
-    if not (run / SOURCE).is_file():
-        place = None if images is None else str(full_path(images))
-        write_json(run / SOURCE, {"recording": recording, "images": place, "seed": seed})
+    files = Run(run).files
+    if SOURCE not in files:
+        folder = None if images is None else str(full_path(images))
+        with files.writing() as place:
+            write_json(place(SOURCE), {"recording": recording, "images": folder, "seed": seed})

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from dina.safe_words import PrintableFormatter, say
+
 WRONG_INPUT, BUG = 2, 1
 
 
@@ -53,7 +55,7 @@ def shown_log(debug: bool) -> Iterator[None]:
     Warnings of dina itself become log lines; those of libraries are for developers and show with ``--debug``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(PrintableFormatter("%(message)s"))
     handler.setLevel(logging.INFO if debug or sys.stderr.isatty() else logging.WARNING)
     logger = logging.getLogger("dina")
     level, propagate = logger.level, logger.propagate
@@ -112,7 +114,7 @@ def explain(error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     message, code = _message_of(error)
-    print(f"dina: {message}", file=sys.stderr)
+    say(f"dina: {message}", sys.stderr)
     return code
 
 

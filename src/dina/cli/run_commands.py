@@ -1,6 +1,5 @@
-"""The commands that take finished runs: interpret, verdict, compare."""
+"""The commands that take finished runs: interpret, verdict, compare, verify."""
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dina.cli.commands import SOURCE, Device, Images, Threads
+from dina.cli.commands import SOURCE, Device, Images, Threads, unanswered
 from dina.cli.process import choose_device, set_threads
+from dina.safe_words import say
 
 if TYPE_CHECKING:
     from dina.analyses.across_recordings import AcrossRecordings
@@ -72,8 +72,8 @@ def interpret(
     print_verdicts({run.name: judge_run(run)})
     n_findings = sum(len(one.findings) for one in found.values())
     analyses = "1 analysis" if len(found) == 1 else f"{len(found)} analyses"
-    print(f"{n_findings} findings of {analyses}; `dina interpret {run} --findings` prints them.")
-    print(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
+    say(f"{n_findings} findings of {analyses}; `dina interpret {run} --findings` prints them.")
+    say(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
 
 
@@ -91,7 +91,7 @@ def verdict(
     judged = judge_runs(runs)
     print_verdicts(judged.verdicts)
     if judged.guessed:
-        print(judged.guessed)
+        say(judged.guessed)
     if out is not None:
         _write_across(judged.across, out)
 
@@ -118,7 +118,33 @@ def compare(
     comparison = compare_runs(runs, reference, mixed=mixed, any_network=any_network)
     print_report_table(comparison_table(comparison), comparison_remarks(comparison))
     if out is not None:
-        print("Written: " + ", ".join(str(path) for path in write_comparison(comparison, out)))
+        say("Written: " + ", ".join(str(path) for path in write_comparison(comparison, out)))
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")],
+    recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
+    images: Images = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Check every file of a run against its checksum, and compute its accuracies again from model and recording.
+
+    Ends with exit code 2 where a file differs, and with 1 where a number does.
+    """
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_settled
+    from dina.cli.tables import print_verified
+    from dina.study.run_directory import read_run
+    from dina.study.verify import verify_files, verify_run
+
+    verify_files(run)  # first: nothing is read from a run that differs
+    opened = None if read_run(run).has_several_recordings else open_settled(*_read_source(run, recording, images))
+    verified = verify_run(run, opened, choose_device(device), n_threads)
+    print_verified(run, verified)
+    wrong = [number for number in (*verified.from_scores, *verified.from_model) if not number.is_same]
+    if wrong:
+        raise unanswered(f"{len(wrong)} accuracies of {run} do not follow from what it holds, first that of {wrong[0].decoder}.")
 
 
 def _write_across(across: "AcrossRecordings | None", out: Path) -> None:
@@ -127,15 +153,16 @@ def _write_across(across: "AcrossRecordings | None", out: Path) -> None:
     from dina.checks import DataError
     from dina.figures.canvas import svg_of
     from dina.report.over_mice import across_recordings_section
+    from dina.safe_words import table_text
 
     if across is None:
         raise DataError("--out needs runs of at least two recordings decoded with one preset. Give such runs, or leave it out.")
     dataset = across.to_dataset()
     write_dataset(out / "across_recordings.nc", dataset)
-    write_text(out / "across_recordings.csv", dataset.to_dataframe().reset_index().to_csv(index=False, lineterminator="\n"))
+    write_text(out / "across_recordings.csv", table_text(dataset.to_dataframe().reset_index()))
     for part in across_recordings_section(dataset, across.findings()).figures:
         write_text(out / f"{part.name}.svg", svg_of(part.figure, part.name))
-    print(f"Findings over recordings: {out / 'across_recordings.csv'}")
+    say(f"Findings over recordings: {out / 'across_recordings.csv'}")
 
 
 def _list_analyses() -> None:
@@ -144,18 +171,19 @@ def _list_analyses() -> None:
 
     for name, row in ANALYSES.items():
         known = [] if row.settings_type is None else list(row.settings_type.model_fields)
-        print(f"{name}{' (slow)' if row.is_slow else ''}: {row.question}")
-        print(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
+        say(f"{name}{' (slow)' if row.is_slow else ''}: {row.question}")
+        say(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
 
 
 def _read_source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
     """Return the settled word, images and seed that open the recording: as given now, else as noted in the run."""
     from dina.checks import DataError
     from dina.cli.sessions import settle
+    from dina.study.run_directory import Run
 
     # a fold lies in the run of all folds, where the source is noted
-    note = next((each / SOURCE for each in (run, run.resolve().parent) if (each / SOURCE).is_file()), None)
-    noted = {} if note is None else json.loads(note.read_text(encoding="utf-8"))
+    note = next((each for each in (run, run.resolve().parent) if (each / SOURCE).is_file()), None)
+    noted = {} if note is None else Run(note).read_json(SOURCE)
     seed = int(noted.get("seed", 0))
     if recording is not None:
         return settle(recording), images, seed

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from dina.cli.process import choose_device
 from dina.figures.style import MARKS, QUERIES, REMARKS
 from dina.recordings.download import data_folder
+from dina.safe_words import printable, say
 from dina.study.environment import describe_environment
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from dina.retrieval.evaluate import DecodingRow
     from dina.statistics.finding import Finding
     from dina.study.run_directory import AnalysisRecord, Run
+    from dina.study.verify import Verified
 
 FREE_GB_WANTED = 4.0
 STYLES = {"supported": "green", "not supported": "red", "cannot tell": "dim"}
@@ -99,8 +102,16 @@ def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
     _print_remarks(console, [*reasons, "The rules are written down in docs/verdicts.md."])
 
 
+class _PlainConsole(Console):
+    """A console that prints words as `dina.safe_words.printable` gives them, and styles of its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
 def _console(width: int) -> Console:
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else width, highlight=False)
+    return _PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else width, highlight=False)
 
 
 def _print_remarks(console: Console, lines: Iterable[str], style: str = "dim") -> None:
@@ -170,7 +181,7 @@ def _print_together(summary: Mapping[str, Any]) -> None:
         table.add_row(name, *values, f"{100 * gain['value']:+.1f}".replace("-", "−"), ends)
     _console(110).print(table)
     if summary["animals_from_names"]:
-        print(summary["animals_from_names"])
+        say(summary["animals_from_names"])
 
 
 def _finding_cells(finding: "Finding") -> tuple[Text, str, str, str, str]:
@@ -186,6 +197,23 @@ def _range(low: float, high: float) -> str:
 
 def _words(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def print_verified(run: Path, verified: "Verified") -> None:
+    """Print what was verified of a run to standard output."""
+    say(f"{run}: {verified.n_files} files are as they were written.")
+    if verified.strangers:
+        say(f"Not of the run, and not read: {', '.join(verified.strangers)}.")
+    table = Table(title="Top-1 accuracy in %", title_justify="left")
+    for number, heading in enumerate(("decoder", "queries", "computed again from", "stated", "computed")):
+        table.add_column(heading, justify="left" if number < 3 else "right")
+    for source, numbers in (("its scores", verified.from_scores), ("its model and the recording", verified.from_model)):
+        for one in numbers:
+            name = one.decoder if one.run == run else f"{one.run.name}: {one.decoder}"
+            mark = "" if one.is_same else " differs"
+            cells = (_percent(one.stated, 2), _percent(one.computed, 2) + mark)
+            table.add_row(Text(name), QUERIES[one.queries], source, *cells)
+    _console(110).print(table)
 
 
 def print_doctor(n_threads: int) -> None:

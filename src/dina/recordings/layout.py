@@ -104,7 +104,7 @@ def read_layout(path: Path) -> RecordingLayout:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
     return check_settings(RecordingLayout, content, of=path.name)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import xarray as xr
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.recordings.stored_numbers import check_hdf5_contents
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
 _CHECKSUM = "content_sha256"
+_MOST_DESCRIBED = 2**24  # bytes of a zarr.json, which holds all words of a text variable
+_FREE_BYTES, _MOST_PACKED = 2**28, 10_000  # an array of one value is stored in next to nothing
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
 
 
@@ -92,8 +95,30 @@ def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
     for entry in path.rglob("*"):
         if entry.is_symlink():
             raise DataError(f"{path.name}: {entry.name} is a link, and links are not followed. Store the data in the folder.")
+    _check_zarr_sizes(path)
     names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and _is_group(p / "zarr.json"))]
     return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None).load() for name in names}
+
+
+def _check_zarr_sizes(path: Path) -> None:
+    """Refuse arrays that claim far more numbers than their folders hold: what is missing would be filled in, in memory."""
+    total = 0
+    for described in sorted(path.rglob("zarr.json")):
+        if described.stat().st_size > _MOST_DESCRIBED:
+            raise DataError(
+                f"{path.name}: {described.parent.name}/zarr.json has more than {_MOST_DESCRIBED} bytes. This is no recording."
+            )
+        content = json.loads(described.read_text(encoding="utf-8"))
+        if content["node_type"] != "array":
+            continue
+        stored = sum(file.stat().st_size for file in described.parent.rglob("*") if file.is_file())
+        claimed = math.prod(content["shape"]) * 8  # no type of numbers is wider
+        total += claimed
+        if min(content["shape"], default=1) < 0 or total > MAX_BYTES or claimed > _FREE_BYTES + _MOST_PACKED * stored:
+            raise DataError(
+                f"{path.name}: {described.parent.name} claims {claimed / 2**30:.1f} GiB, but its folder holds {stored} bytes."
+                " Copy the recording again."
+            )
 
 
 def _is_group(description: Path) -> bool:

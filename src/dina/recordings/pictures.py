@@ -20,6 +20,7 @@ from dina.progress import track
 Colour = Literal["as_stored", "grey", "rgb"]
 Order = Literal["by_name", "by_number"]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")  # whatever the name says: other decoders of Pillow start programs or are seldom tested
 # Largest picture accepted: 16.8 million pixels, far above any stimulus and far below a decompression bomb.
 MAX_PIXELS = 2**24
 MAX_FILE_BYTES = 2**26
@@ -159,7 +160,7 @@ def _decode(content: bytes, name: str, path: Path, colour: Colour) -> tuple[UInt
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_picture(picture, name, path)
                 pixels, done = _convert(picture, name, path, colour, _bits(picture, content))
     except DataError:
@@ -167,7 +168,7 @@ def _decode(content: bytes, name: str, path: Path, colour: Colour) -> tuple[UInt
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path.name}: {name} has more than {MAX_PIXELS} pixels. Make the pictures smaller.") from error
     except Exception as error:  # Pillow answers a damaged picture with errors of many kinds
-        raise DataError(f"{path.name}: {name} cannot be read as a picture. Save it again as a picture.") from error
+        raise DataError(f"{path.name}: {name} cannot be read as a picture. Save it again as PNG, JPEG, BMP or TIFF.") from error
     return (pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))), done
 
 

@@ -107,25 +107,45 @@ def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtyp
         shape, _, dtype = reader(stream, max_header_size=10_000)
     except Exception as error:  # numpy answers a broken header with errors of many kinds
         raise DataError(f"{path.name} is no .npy file: its header cannot be read. Save the array again with np.save.") from error
+    if any(n < 0 for n in shape):
+        raise DataError(f"{path.name} is no .npy file: its header states the shape {shape}. Save the array again with np.save.")
     return tuple(int(n) for n in shape), dtype
 
 
 def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
     """Refuse links out of the file and datasets as in `check_hdf5_dataset`, in a group and all groups in it.
 
-    An external link could make a recording "contain" any file of the reader's disk. ``path`` is for messages.
+    An external link could make a recording "contain" any file of the reader's disk. A small file that names one object many times
+    could exhaust memory: every object may have one name, and all together must not be larger than `MAX_BYTES`. ``path`` is for
+    messages.
 
     Raises
     ------
     DataError
         At the first such entry, with its name.
     """
-    if group.name.count("/") > 20:
-        raise DataError(f"{path.name}: groups are nested more than 20 deep at {group.name}. This is no recording.")
-    for name in group:
-        check_hdf5_entry(group, name, path)
-        if isinstance(group[name], h5py.Group):
-            check_hdf5_contents(group[name], path)
+    n_bytes, names = 0, {_address(group): group.name}
+    groups = [group]
+    while groups:
+        within = groups.pop()
+        if within.name.count("/") > 20:
+            raise DataError(f"{path.name}: groups are nested more than 20 deep at {within.name}. This is no recording.")
+        for name in within:
+            check_hdf5_entry(within, name, path)
+            entry = within[name]
+            known = names.setdefault(_address(entry), entry.name)
+            if known != entry.name:
+                raise DataError(f"{path.name}: {entry.name} is {known} under another name. Store every array once.")
+            groups += [entry] if isinstance(entry, h5py.Group) else []
+            n_bytes += entry.nbytes if isinstance(entry, h5py.Dataset) else 0
+            if n_bytes > MAX_BYTES:
+                raise DataError(
+                    f"{path.name} claims more than {MAX_BYTES / 2**30:.0f} GiB up to {entry.name}. Use a smaller file."
+                )
+
+
+def _address(entry: h5py.HLObject) -> object:
+    return h5py.h5o.get_info(entry.id).addr
 
 
 def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:

@@ -19,6 +19,7 @@ from dina.figures.parts import Table
 from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
 from dina.figures.words import DASH, number, percent, signed
 from dina.report.accuracy import OFFSET, draw_mark
+from dina.safe_words import table_text
 
 SHORT = {"averaged": "averaged", "single_trial": "single trial"}
 GAP = 0.7  # between recordings or splits, in rows
@@ -173,7 +174,7 @@ def _line(cells: Sequence[str]) -> str:
 def write_comparison(comparison: xr.Dataset, folder: Path) -> tuple[Path, ...]:
     """Write ``comparison.csv``, ``comparison.md`` and ``comparison.svg`` into a folder, which is made, and return their paths."""
     texts = {
-        "csv": comparison.to_dataframe().reset_index().drop(columns="entry").to_csv(index=False, lineterminator="\n"),
+        "csv": table_text(comparison.to_dataframe().reset_index().drop(columns="entry")),
         "md": comparison_markdown(comparison),
         "svg": svg_of(draw_compared_runs(comparison), "comparison"),
     }

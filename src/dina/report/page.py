@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dina.analyses import ANALYSES
-from dina.artifacts import CHECKSUMS, write_checksums, write_text
+from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.figures.canvas import inline_svg, svg_of
 from dina.figures.parts import FigurePart, Section, Table
@@ -82,29 +82,22 @@ def write_report(run: Path) -> Path:
     ----------
     run
         A run directory, as `dina study` or `dina joint` wrote it. ``figures/*.svg`` and ``report.html`` are written into
-        it, each whole or not at all; ``SHA256SUMS``, if there is one, is written anew.
+        it, each whole or not at all, and their lines in ``SHA256SUMS``, if there is one, are renewed.
 
     Raises
     ------
     DataError
-        If the directory holds no ``summary.json``, a file in it is damaged, or ``figures`` leads out of it.
+        If the directory holds no ``summary.json``, a file in it is not as it was written, or it holds a link.
     """
     content = read_run(run)
-    folder = content.path / "figures"
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise DataError(
-            f"{folder} must be a folder inside the run; it is a link or a file. Remove it and write the report again."
-        )
     shown = _several_recordings(content) if content.has_several_recordings else _one_recording(content)
     drawings = {part.name: svg_of(part.figure, part.name) for section in shown.sections for part in section.figures}
     text = _render(shown, drawings)  # all is read before anything is written
-    for name, drawing in drawings.items():
-        write_text(folder / f"{name}.svg", drawing)
-    page = content.path / "report.html"
-    write_text(page, text)
-    if (content.path / CHECKSUMS).is_file():
-        write_checksums(content.path)
-    return page
+    with content.files.writing() as place:
+        for name, drawing in drawings.items():
+            write_text(place(f"figures/{name}.svg"), drawing)
+        write_text(place("report.html"), text)
+    return content.path / "report.html"
 
 
 def _one_recording(run: Run) -> _Page:

@@ -67,12 +67,27 @@ class DecoderScores:
             If the file is not as it was written.
         """
         try:
-            return cls._from_dataset(xr.load_dataset(path, engine="h5netcdf"))
+            dataset = xr.load_dataset(path, engine="h5netcdf")
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise DataError(f"results/{path.name} is damaged ({error}). Run the study again.") from error
+            raise DataError(f"{path} is damaged ({error}). Run the study again.") from error
+        return cls.from_dataset(dataset, path)
 
     @classmethod
-    def _from_dataset(cls, dataset: xr.Dataset) -> "DecoderScores":
+    def from_dataset(cls, dataset: xr.Dataset, path: Path) -> "DecoderScores":
+        """Return the scores that a file holds; ``path`` is for messages.
+
+        Raises
+        ------
+        DataError
+            If it does not hold what `write` writes.
+        """
+        try:
+            return cls._of(dataset)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({error}). Run the study again.") from error
+
+    @classmethod
+    def _of(cls, dataset: xr.Dataset) -> "DecoderScores":
         attributes = dataset.attrs
         scored: dict[QueryKind, Scored] = {}
         for kind in QUERY_KINDS:

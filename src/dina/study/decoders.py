@@ -15,10 +15,11 @@ from dina.data.response_transform import Units
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy
 from dina.rivals import RIVALS
+from dina.safe_words import table_text
 from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
 from dina.study.prepared_recordings import SplitPairs
-from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS
+from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS, Run
 from dina.study.settings import StudySettings, dina_settings
 from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PRESETS, PresetSettings
@@ -76,8 +77,8 @@ def carry_out_decoder(
 def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
     """Read the scores of all decoders of a study, in the order of the table; dina's start comes after dina."""
     names = [each for name in settings.decoders for each in ((name, BEFORE_TRAINING) if name == "dina" else (name,))]
-    paths = [_scores_path(folder, name) for name in names]
-    return [DecoderScores.read(path) for path in paths if path.is_file()]
+    known = Run(folder).retrieval
+    return [known[name] for name in names if name in known]
 
 
 def _scores_path(folder: Path, name: str) -> Path:
@@ -113,7 +114,7 @@ def carry_out_dina(
             before = DecoderScores(BEFORE_TRAINING, preset, "images", *score_test(_BeforeTraining(decoder), pairs.test))
             before.write(_scores_path(folder, BEFORE_TRAINING))
         history = decoder.history
-        write_text(folder / HISTORY, history.to_frame().to_csv(index=False, lineterminator="\n"))
+        write_text(folder / HISTORY, table_text(history.to_frame()))
         save_towers(decoder.towers, folder / TOWERS)
         scores = replace(scores, chosen={**scores.chosen, **history.summary()})
     scores.write(_scores_path(folder, "dina"))

@@ -1,6 +1,5 @@
 """The versions, threads and device on which a study runs, the time that its steps take, and its log."""
 
-import json
 import logging
 import platform
 import time
@@ -12,9 +11,10 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
-from dina.artifacts import write_json
+from dina.artifacts import write_json, write_text
 from dina.models.towers.image.efficientnet import encoder_identity
-from dina.study.run_directory import LOG, TIMINGS
+from dina.safe_words import PrintableFormatter
+from dina.study.run_directory import LOG, TIMINGS, Run
 from dina.version import __version__
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class Timings:
     """Seconds that each step of a study took, written to ``timings.json`` after each step; a resumed study adds to them."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / TIMINGS
-        self.seconds: dict[str, float] = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+        self._run = Run(folder)
+        self.seconds: dict[str, float] = dict(self._run.timings)
 
     @contextmanager
     def of(self, step: str) -> Iterator[None]:
@@ -65,15 +65,19 @@ class Timings:
     def note(self, step: str, seconds: float) -> None:
         """Write down how long a step took."""
         self.seconds[step] = round(seconds, 3)
-        write_json(self.path, self.seconds)
+        with self._run.files.writing() as place:
+            write_json(place(TIMINGS), self.seconds)
 
 
 @contextmanager
 def kept_log(folder: Path) -> Iterator[None]:
     """Add the lines of the package's log to ``log.txt`` while a study runs."""
     logger = logging.getLogger("dina")
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    path = folder / LOG
+    if path.is_file() and path.stat().st_nlink > 1:  # the only file that grows in place: another name of it must not grow, too
+        write_text(path, path.read_text(encoding="utf-8", errors="replace"))
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     try:
         yield

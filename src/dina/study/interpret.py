@@ -25,14 +25,14 @@ from dina.recordings.recording import Recording
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
 from dina.study.prepared_recordings import SplitPairs
-from dina.study.run_directory import SETTINGS, TOWERS, AnalysisRecord, Run, read_finished, read_several_finished
-from dina.study.settings import dina_settings, read_settings
+from dina.study.run_directory import TOWERS, AnalysisRecord, Run, read_finished, read_several_finished
+from dina.study.settings import dina_settings, settings_from_text
 from dina.study.settings_file import check_settings
-from dina.study.unfinished_run import differences, locked
+from dina.study.unfinished_run import PARTS, differences, locked
+from dina.training.aligned_towers import AlignedTowers
 from dina.training.saved import load_towers
 from dina.version import __version__
 
-PARTS = ".parts"  # hidden: no part of the results, and gone when the analysis is finished
 RESAMPLES_AT_MOST = 2000  # analyses resample many statistics each; 2,000 place the ends of a 95 % interval well enough
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ def interpret_run(
 
 def read_all(run: Path) -> dict[str, AnalysisRecord]:
     """Return the findings of every analysis that the run holds, in the order of the table of analyses."""
-    read = {name: AnalysisRecord.read(run, name) for name in ANALYSES}
+    content = Run(run)
+    read = {name: AnalysisRecord.read(content, name) for name in ANALYSES}
     return {name: one for name, one in read.items() if one is not None}
 
 
@@ -140,7 +141,7 @@ def _changed(settings: AnalysisSettings | None) -> dict[str, Any]:
 
 def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
     """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings or recordings."""
-    known = AnalysisRecord.read(run, name)
+    known = AnalysisRecord.read(Run(run), name)
     if known is None or known.settings != settings:
         return True
     if not ANALYSES[name].reads_others:
@@ -161,10 +162,10 @@ def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], 
     try:
         kept = KeptParts(parts / _digest(decoded, settings))
         result = row.run(replace(decoded, parts=kept), _settings_of(name, settings))
-        AnalysisRecord(result.findings(), None, others, settings).write(run, name, result)
+        AnalysisRecord(result.findings(), None, others, settings).write(Run(run), name, result)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
-        AnalysisRecord((), str(error), others, settings).write(run, name)
+        AnalysisRecord((), str(error), others, settings).write(Run(run), name)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
     Timings(run).note(f"analysis {name}", time.perf_counter() - began)
 
@@ -197,9 +198,9 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
     if identity.get("recording") != found["recording"]:
         changes = differences({"recording": identity.get("recording")}, found)
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
-    settings = read_settings(run / SETTINGS)
+    settings = settings_from_text(content.settings)
     ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
-    towers = load_towers(run / TOWERS).to(device) if (run / TOWERS).is_file() else None
+    towers = _load_towers(content, device)
     standardiser = None if towers is None else towers.standardiser
     pairs = SplitPairs.of(recording, **ids, transform=IDENTITY if standardiser is None else standardiser.transform)
     decoded = Decoded(
@@ -219,6 +220,13 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
     if decoded.fitted is not None:
         decoded.fitted.check_pairs(pairs.train)
     return decoded
+
+
+def _load_towers(run: Run, device: str) -> AlignedTowers | None:
+    if TOWERS not in run.files:
+        return None
+    run.files.check(TOWERS)
+    return load_towers(run.path / TOWERS).to(device)
 
 
 def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:
@@ -262,7 +270,7 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
 
 def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
     recordings = [name for name, _ in animals]
-    presets = {read_settings(run.path / SETTINGS).preset for run in runs}
+    presets = {settings_from_text(run.settings).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
     found = []

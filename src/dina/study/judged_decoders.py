@@ -23,8 +23,8 @@ from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
 from dina.study.environment import NOT_INSTALLED
-from dina.study.run_directory import SETTINGS, Run, read_several_finished
-from dina.study.settings import read_settings
+from dina.study.run_directory import Run, read_several_finished
+from dina.study.settings import settings_from_text
 from dina.study.unfinished_run import differences
 
 COMPARED = "dina"
@@ -340,7 +340,7 @@ def _entries(runs: Sequence[Run]) -> list[_Entry]:
 def _scores_of(run: Run) -> list[tuple[DecoderScores, ...]]:
     """Read the scores of every decoder that all folds of a run hold, in the order of the table."""
     by_name = [
-        {scores.decoder: scores for scores in read_scores(fold.path, read_settings(fold.path / SETTINGS))}
+        {scores.decoder: scores for scores in read_scores(fold.path, settings_from_text(fold.settings))}
         for fold in run.folds or (run,)
     ]
     return [tuple(fold[name] for fold in by_name) for name in by_name[0] if all(name in fold for fold in by_name)]

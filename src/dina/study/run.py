@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ def run_study(
     n_threads: int | None = None,
     *,
     force: bool = False,
+    finish: Callable[[Path], object] | None = None,
 ) -> StudyResult:
     """Decode one recording, or several together, with dina and all rivals; each is tested once on the same held-out images.
 
@@ -95,6 +96,9 @@ def run_study(
         number of threads differ in their last bit.
     force
         Whether another study at ``out`` may be replaced.
+    finish
+        Called with the folder when all is computed and before it appears at ``out``: what it writes there, such as the page of
+        `dina.report.write_report`, belongs to the run.
 
     Returns
     -------
@@ -110,13 +114,15 @@ def run_study(
     members = [recordings] if isinstance(recordings, Recording) else list(recordings)
     checked = _check(members, settings)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
+    if out is not None and not out.name:
+        raise DataError(f"A run needs a folder of its own; got {out}. Give a name that does not exist yet with --out.")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
             result = run_study(members, checked, Path(temporary) / "run", device, n_threads)
         return StudyResult(None, result.summary, result.results)
     identity = _identify(members, checked, device, n_threads)
     rows: tuple[DecodingRow, ...] = ()
-    if is_finished(out, identity) and not force:
+    if not force and is_finished(out, identity):
         Run(out).check_whole()
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         if isinstance(checked, StudySettings):
@@ -134,6 +140,8 @@ def run_study(
                 rows = _study_folds(members[0], checked, device, folder, timings)
             else:
                 rows = _study_one(members[0], checked, device, folder, timings)
+            if finish is not None:
+                finish(folder)
     return StudyResult(out, Run(out).summary, tuple(row for row in rows if row.retrieval is not None))
 
 

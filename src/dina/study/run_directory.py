@@ -8,16 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
+import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
 from dina.analyses import AnalysisResult
-from dina.artifacts import verify_checksums, write_checksums, write_dataset, write_json, write_text
+from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.splits import Split
+from dina.recordings.stored_numbers import check_hdf5_contents
 from dina.retrieval.evaluate import DecodingRow
+from dina.safe_words import table_text
+from dina.signed_folder import CHECKSUMS, SignedFolder
 from dina.statistics.finding import Finding
 from dina.study.decoder_scores import DecoderScores
 
@@ -73,7 +77,7 @@ class AnalysisRecord:
         return cls(findings, content["reason"], tuple(content.get("others", ())), dict(content.get("settings", {})), dataset)
 
     @classmethod
-    def read(cls, run: Path, name: str) -> "AnalysisRecord | None":
+    def read(cls, run: "Run", name: str) -> "AnalysisRecord | None":
         """Read findings and reason of an analysis; None if it has not been carried out.
 
         Raises
@@ -81,61 +85,78 @@ class AnalysisRecord:
         DataError
             If the file is not as it was written.
         """
-        path = run / INTERPRETATION / f"{name}.json"
-        if not path.is_file():
-            return None
+        content = run.read_json(_file(name, "json"))
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return cls.from_json(content) if content else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is damaged ({error}). Remove it and interpret the run again.") from error
+            raise DataError(f"{run.path / _file(name, 'json')} is damaged ({error}). Interpret the run again.") from error
 
-    def write(self, run: Path, name: str, result: AnalysisResult | None = None) -> None:
+    def write(self, run: "Run", name: str, result: AnalysisResult | None = None) -> None:
         """Write ``<name>.nc``, ``<name>.csv`` if the result is a table too, and ``<name>.json`` last, each whole or not at all.
 
         Without a result, arrays of an earlier attempt are removed.
         """
-        folder = run / INTERPRETATION
         if result is None:
-            for ending in ("nc", "csv"):
-                (folder / f"{name}.{ending}").unlink(missing_ok=True)
-        else:
-            write_dataset(folder / f"{name}.nc", result.to_dataset())
-        if isinstance(result, _HasTable):
-            frame = result.to_frame()
-            # rows that have names keep them: without its number no neuron of a sorted table can be found again
-            write_text(folder / f"{name}.csv", frame.to_csv(index=frame.index.name is not None, lineterminator="\n"))
-        write_json(folder / f"{name}.json", self.to_json())
+            run.files.remove([_file(name, "nc"), _file(name, "csv")])
+        with run.files.writing() as place:
+            if result is not None:
+                write_dataset(place(_file(name, "nc")), result.to_dataset())
+            if isinstance(result, _HasTable):
+                frame = result.to_frame()
+                # rows that have names keep them: without its number no neuron of a sorted table can be found again
+                write_text(place(_file(name, "csv")), table_text(frame, with_index=frame.index.name is not None))
+            write_json(place(_file(name, "json")), self.to_json())
+
+
+def _file(analysis: str, ending: str) -> str:
+    return (INTERPRETATION / f"{analysis}.{ending}").as_posix()
 
 
 def _json_file(name: str) -> "cached_property[dict[str, Any]]":
-    return cached_property(lambda run: _read_json(run.path / name, optional=True))
+    return cached_property(lambda run: run.read_json(name))
 
 
 def _dataset_file(name: str) -> "cached_property[xr.Dataset | None]":
-    return cached_property(lambda run: _read_dataset(run.path / RESULTS / f"{name}.nc"))
+    return cached_property(lambda run: run.read_dataset(f"{RESULTS}/{name}.nc"))
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory; each file is read when it is first used, and no model is touched."""
+    """A run directory; each file is read when it is first used, and refused if it is not as it was written."""
 
     path: Path
 
     @cached_property
+    def files(self) -> SignedFolder:
+        """The files of the run, as its checksums list them; every file of a run is read and written by this."""
+        return SignedFolder(self.path)
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
-        """Content of ``summary.json``."""
-        return _read_json(self.path / SUMMARY)
+        """Content of ``summary.json``.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        if SUMMARY not in self.files:
+            raise DataError(
+                f"{self.path} must hold {SUMMARY}; it does not. Give the directory that `dina study` wrote (its --out)."
+            )
+        return self.read_json(SUMMARY)
 
     # contents of these files; empty where absent
     identity = _json_file(IDENTITY)
     split = _json_file(SPLIT)
     environment = _json_file(ENVIRONMENT)
     model = _json_file(TOWERS_DESCRIBED)
+    timings = _json_file(TIMINGS)
 
     @cached_property
     def settings(self) -> str:
         """Text of ``study.toml``; "" where absent."""
-        return _read_text(self.path / SETTINGS) if (self.path / SETTINGS).is_file() else ""
+        return self._read_text(SETTINGS) if SETTINGS in self.files else ""
 
     @cached_property
     def rows(self) -> tuple[DecodingRow, ...]:
@@ -145,18 +166,34 @@ class Run:
     @cached_property
     def retrieval(self) -> dict[str, DecoderScores]:
         """Decoder name → its scores of the test images."""
-        files = sorted((self.path / RESULTS).glob("retrieval_*.nc"))
-        return {file.stem.removeprefix("retrieval_"): DecoderScores.read(file) for file in files}
+        found = {}
+        for name in self.files.names(f"{RESULTS}/retrieval_*.nc"):
+            decoder = Path(name).stem.removeprefix("retrieval_")
+            found[decoder] = DecoderScores.from_dataset(self._load(name), self.path / name)
+        return found
 
     @cached_property
     def interpretation(self) -> dict[str, AnalysisRecord]:
-        """Analysis name → its findings and arrays."""
-        return _read_records(self.path / INTERPRETATION, self.summary.get("interpretation", {}))
+        """Analysis name → its findings and arrays.
+
+        Raises
+        ------
+        DataError
+            If the summary does not hold findings as they are written.
+        """
+        summarised = self.summary.get("interpretation", {})
+        try:
+            return {
+                str(name): AnalysisRecord.from_json(one, self.read_dataset(_file(Path(name).name, "nc")))
+                for name, one in summarised.items()
+            }
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
 
     @cached_property
     def history(self) -> dict[str, Float[np.ndarray, "epoch"]]:
         """Column → one value per epoch (NaN where the cell is empty); empty where there was no training."""
-        text = _read_text(self.path / HISTORY) if (self.path / HISTORY).is_file() else ""
+        text = self._read_text(HISTORY) if HISTORY in self.files else ""
         if not text.strip():
             return {}
         table = pd.read_csv(io.StringIO(text), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
@@ -169,31 +206,90 @@ class Run:
     comparisons = _dataset_file("comparisons")
     alignment = _dataset_file("alignment")
 
-    def check_whole(self) -> None:
-        """Refuse a finished run whose numbers are not as they were written; what a report added is not checked.
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return the content of a file of JSON; empty where there is none.
 
         Raises
         ------
         DataError
-            If the summary or a result was changed or is missing.
+            If the file is not as it was written, or holds no object.
         """
-        faults = {name: fault for name, fault in verify_checksums(self.path).items() if name.startswith((SUMMARY, RESULTS))}
-        bad = [f"{name} is {fault}" for name, fault in faults.items() if fault != "not listed"]
-        if bad:
-            raise DataError(f"{self.path} is no longer as the study wrote it: {'; '.join(bad[:3])}. Repeat it with --force.")
+        if name not in self.files:
+            return {}
+        try:
+            content = json.loads(self._read_text(name))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{self.path / name} must be JSON; it is not ({error}). Run the study again.") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{self.path / name} must hold an object; it holds a {type(content).__name__}. Run the study again.")
+        return content
+
+    def read_dataset(self, name: str) -> xr.Dataset | None:
+        """Return the arrays of a NetCDF-4 file; None where there is none."""
+        return self._load(name) if name in self.files else None
+
+    def check_whole(self) -> None:
+        """Refuse a finished run of which a file of results was changed or is missing.
+
+        Raises
+        ------
+        DataError
+            If one is not as the study wrote it.
+        """
+        for name in (SUMMARY, *self.files.names(f"{RESULTS}/*.nc")):
+            self.files.check(name)
         for fold in self.folds:
             fold.check_whole()
 
     def update_summary(self, changes: Mapping[str, Any]) -> None:
-        """Replace entries of the summary of a finished run, and write its checksums last."""
-        write_json(self.path / SUMMARY, {**self.summary, **changes})
+        """Replace entries of the summary of a finished run."""
+        changed = {**self.summary, **changes}
+        with self.files.writing() as place:
+            write_json(place(SUMMARY), changed)
         vars(self).pop("summary")  # to be read again
-        write_checksums(self.path)
+
+    def _read_text(self, name: str) -> str:
+        size = (self.path / name).stat().st_size
+        if size > MAX_TEXT_BYTES:
+            raise DataError(
+                f"{self.path / name} must be smaller than {MAX_TEXT_BYTES} bytes; it has {size}. Run the study again."
+            )
+        try:
+            return self.files.read(name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.path / name} must be text in UTF-8; byte {error.start} is not. Run the study again."
+            ) from error
+
+    def _load(self, name: str) -> xr.Dataset:
+        content = self.files.read(name)
+        try:
+            with h5py.File(io.BytesIO(content), "r") as file:
+                check_hdf5_contents(file, self.path / name)
+            return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        except DataError:
+            raise
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            raise DataError(
+                f"{self.path / name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."
+            ) from error
 
     @property
     def folds(self) -> "tuple[Run, ...]":
-        """The runs of the folds, each of which is a study by itself; empty in a study of one split."""
-        return tuple(self.fold(number) for number in range(1, len(self.summary.get("folds", ())) + 1))
+        """The runs of the folds, each of which is a study by itself; empty in a study of one split.
+
+        Raises
+        ------
+        DataError
+            If one is not finished although all of them together are.
+        """
+        folds = tuple(self.fold(number) for number in range(1, len(self.summary.get("folds", ())) + 1))
+        unsigned = [fold for fold in folds if self.files.is_signed and not fold.files.is_signed]
+        if unsigned:
+            raise DataError(
+                f"{unsigned[0].path} must hold {CHECKSUMS}, as every finished fold does. Repeat the study with --force."
+            )
+        return folds
 
     def fold(self, number: int) -> "Run":
         """Return the run of one fold, counted from 1; it need not be there yet."""
@@ -243,7 +339,7 @@ def read_finished(path: Path, *, may_have_folds: bool = False) -> Run:
         If ``path`` lacks a file that every study writes, is a study of several recordings, or one in folds that is not wanted.
     """
     run = Run(Path(path))
-    missing = [name for name in (SUMMARY, SETTINGS, IDENTITY) if not (run.path / name).is_file()]
+    missing = [name for name in (SUMMARY, CHECKSUMS, SETTINGS, IDENTITY) if not (run.path / name).is_file()]
     if not missing and run.has_several_recordings:
         raise DataError(
             f"{path} must be a run of one recording to be interpreted, judged or compared; it holds {len(run.summary['recordings'])}"
@@ -287,46 +383,3 @@ def _row(number: int, entry: object) -> DecodingRow:
     if not isinstance(entry, dict) or not isinstance(entry.get("decoder"), str):
         raise DataError(f"Row {number} of decoding in {SUMMARY} must be an object with a decoder. Run the study again.")
     return DecodingRow.from_json(entry)
-
-
-def _read_records(folder: Path, summarised: Mapping[str, Any]) -> dict[str, AnalysisRecord]:
-    try:
-        return {
-            str(name): AnalysisRecord.from_json(one, _read_dataset(folder / f"{Path(name).name}.nc"))
-            for name, one in summarised.items()
-        }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
-
-
-def _read_text(path: Path) -> str:
-    size = path.stat().st_size
-    if size > MAX_TEXT_BYTES:
-        raise DataError(f"{path.name} must be smaller than {MAX_TEXT_BYTES} bytes; it has {size}. Run the study again.")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} must be text in UTF-8; byte {error.start} is not. Run the study again.") from error
-
-
-def _read_json(path: Path, optional: bool = False) -> dict[str, Any]:
-    if optional and not path.is_file():
-        return {}
-    try:
-        content = json.loads(_read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{path.name} must be JSON; it is not ({error}). Run the study again.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path.name} must hold an object; it holds a {type(content).__name__}. Run the study again.")
-    return content
-
-
-def _read_dataset(path: Path) -> xr.Dataset | None:
-    if not path.is_file():
-        return None
-    try:
-        return xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise DataError(
-            f"results/{path.name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."
-        ) from error

@@ -1,5 +1,6 @@
 """Everything that can be set in a study, in one frozen object that is read from study.toml and written beside the results."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -28,7 +29,7 @@ def _known_decoder(name: str) -> str:
 DecoderName = Annotated[str, AfterValidator(_known_decoder)]
 
 
-class SplitSettings(BaseModel, frozen=True, extra="forbid"):
+class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How images are divided; see `dina.data.splits.split_by_stimulus`.
 
     Parameters
@@ -44,7 +45,7 @@ class SplitSettings(BaseModel, frozen=True, extra="forbid"):
     near_identical: float = Field(0.999, gt=0, le=1)
 
 
-class EvaluationSettings(BaseModel, frozen=True, extra="forbid"):
+class EvaluationSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How decoders are judged.
 
     Parameters
@@ -60,7 +61,7 @@ class EvaluationSettings(BaseModel, frozen=True, extra="forbid"):
     transductive: tuple[Literal["csls", "sinkhorn"], ...] = ()
 
 
-class StudySettings(BaseModel, frozen=True, extra="forbid"):
+class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that decides the numbers of a study of one recording, apart from the recording, versions, threads and device.
 
     Parameters
@@ -101,7 +102,7 @@ class StudySettings(BaseModel, frozen=True, extra="forbid"):
     dina: dict[str, Any] = Field(default_factory=dict)
 
 
-class TogetherSettings(BaseModel, frozen=True, extra="forbid"):
+class TogetherSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that decides the numbers of a study of several recordings, apart from recordings, versions, threads and device.
 
     Parameters
@@ -170,6 +171,21 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
     dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: near_identical, test_fraction, validation_fraction.
     """
     return _read(StudySettings, path, overrides)
+
+
+def settings_from_text(text: str) -> StudySettings:
+    """Return the settings of a study from the text of its ``study.toml``, as `settings_to_toml` writes it.
+
+    Raises
+    ------
+    DataError
+        If the text is no TOML, a key is unknown, or a value does not fit.
+    """
+    try:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"study.toml must be a TOML file: {error}. Use another copy of the run.") from error
+    return resolve(check_settings(StudySettings, content))
 
 
 def read_together_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> TogetherSettings:

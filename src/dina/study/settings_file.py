@@ -29,7 +29,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise DataError(
             f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} must be a TOML file in UTF-8: {error}. Correct it there.") from error
 
 
@@ -83,6 +83,10 @@ def _value_of(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"A value must be a number, words or a short list; {text[:20]!r}… is none ({error}). Shorten it."
+        ) from error
 
 
 def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str = "") -> Model:

@@ -1,20 +1,34 @@
 """The folder of one study: begun as RUN.partial, locked, gone on with after a crash, and put in place at the end."""
 
-import json
+import glob
 import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dina.artifacts import CHECKSUMS, flush_folder, write_checksums, write_json
+from dina.artifacts import flush_folder, write_json
 from dina.checks import DataError
-from dina.study.run_directory import IDENTITY
+from dina.signed_folder import CHECKSUMS, refuse_links, write_checksums
+from dina.study.run_directory import IDENTITY, Run
 
 LOCK = ".lock"
+PARTS = ".parts"  # of analyses under way; gone when they are finished
+_REPLACED = ".replaced"
+# What commands write into the folder of a study.
+_OURS = re.compile(
+    r"(fold\d+(\.partial)?/)?("
+    r"(identity|summary|split|split_fold\d+|environment|timings|source|model)\.json|SHA256SUMS|study\.toml|history\.csv"
+    r"|model\.safetensors|log\.txt|report\.html|results/(interpretation/)?[^/]+\.(nc|csv|json)|figures/[^/]+\.svg"
+    r"|models/[^/]+\.(safetensors|json)|checkpoints/.*|\.parts/.*|(.*/)?\.[^/]*\.tmp[^/]*|\.SHA256SUMS\.next|\.lock|\.DS_Store)"
+)
+# Where an unfinished study keeps what took time.
+_FITS = ("results/*", "checkpoints/**/*", "fold*/**/*.nc")
+_QUICK = ("quality.nc", "gallery.nc")  # made in a moment
 MOST_LISTED = 6  # entries of a list that are named
 
 
@@ -33,7 +47,7 @@ def safe_name(text: str) -> str:
 
 def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
     """Say whether ``run`` is the finished study of this very recording, settings and environment."""
-    return (run / CHECKSUMS).is_file() and _read_identity(run) == identity
+    return (run / CHECKSUMS).is_file() and Run(run).identity == identity
 
 
 @contextmanager
@@ -52,22 +66,25 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
     for folder in (run, partial):
         _refuse_foreign(folder)
     if run.exists() and not force:
-        changes = differences(_read_identity(run) or {}, identity)
+        changes = differences(Run(run).identity, identity)
         raise DataError(f"{run} already holds a study ({changes}). Choose another --out, or replace it with --force.")
+    if run.exists():
+        _refuse_own_files(run)
     try:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{partial} cannot be made: {error.strerror}. Choose another place with --out.") from error
     with locked(partial):
-        found = _read_identity(partial)
-        if found is not None and found != identity:
-            if not force:
+        _remove_halves(partial)
+        found = Run(partial).identity
+        if found and found != identity:
+            if not force and _holds_fits(partial):
                 raise DataError(
                     f"{partial} holds an unfinished study that differs in {differences(found, identity)}."
                     " Give the same settings to go on with it, choose another --out, or start afresh with --force."
                 )
+            _refuse_own_files(partial)
             _empty(partial)
-        _remove_halves(partial)
         write_json(partial / IDENTITY, identity)
         yield partial
         write_checksums(partial)
@@ -129,24 +146,30 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _read_identity(folder: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / IDENTITY} is damaged ({error}). Remove {folder} and run the study again.") from error
-    return content if isinstance(content, dict) else None
-
-
 def _refuse_foreign(folder: Path) -> None:
     """Refuse what we did not make: a link, a file, a folder with other things in it."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DataError(f"{folder} must be a folder or not exist yet; it is a link or a file. Choose another --out.")
+    refuse_links(folder)
     if folder.is_dir() and not (folder / IDENTITY).is_file():
         others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
         if others:
             raise DataError(f"{folder} is not the folder of a study (it holds {others[0]!r}). Choose another --out.")
+
+
+def _refuse_own_files(folder: Path) -> None:
+    """Refuse to delete a folder that holds files which no study writes: they are the user's."""
+    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    own = [name for name in files if not _OURS.fullmatch(name)]
+    if own:
+        raise DataError(
+            f"{folder} holds {own[0]}, which no study writes, and would be deleted with it. Move it elsewhere, or choose another --out."
+        )
+
+
+def _holds_fits(folder: Path) -> bool:
+    """Say whether an unfinished study holds anything that took time."""
+    return any(path.is_file() and path.name not in _QUICK for pattern in _FITS for path in folder.glob(pattern))
 
 
 def _empty(folder: Path) -> None:
@@ -163,19 +186,19 @@ def _empty(folder: Path) -> None:
 def _remove_halves(folder: Path) -> None:
     """Remove the temporary files of a process that was killed while it wrote them."""
     for path in folder.rglob(".*.tmp*"):
-        path.unlink()
+        if path.is_file() and PARTS not in path.parts:
+            path.unlink()
 
 
 def _put_in_place(partial: Path, run: Path) -> None:
-    old = run.with_name(run.name + ".replaced")
-    if old.is_dir() and (old / IDENTITY).is_file():
-        shutil.rmtree(old)
-    if run.exists():
-        run.rename(old)
+    if run.exists():  # moved into a folder made now: whatever else lies beside the run is not ours to delete
+        old = Path(tempfile.mkdtemp(dir=run.parent, prefix=f".{run.name}.", suffix=_REPLACED))
+        run.rename(old / run.name)
     partial.rename(run)
     flush_folder(run.parent)
-    if old.is_dir():
-        shutil.rmtree(old)
+    for old in run.parent.glob(f".{glob.escape(run.name)}.????????{_REPLACED}"):  # one that a crash left, too
+        if [path.name for path in old.iterdir()] == [run.name]:
+            shutil.rmtree(old)
     (run / LOCK).unlink(missing_ok=True)
 
 
@@ -191,10 +214,12 @@ def locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
         yield
         return
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    refuse_links(folder)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         if not _acquire(handle) or not _same_file(handle, folder / LOCK):
             raise DataError(f"Another process is working in {folder}. Wait for it to end, or choose another --out.")
+        _remove_halves(folder)
         yield
     finally:
         os.close(handle)

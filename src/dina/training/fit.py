@@ -50,7 +50,7 @@ class FitSettings(BaseModel):
         Epochs between checkpoints.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_epochs: int = Field(40, ge=0)
     batch_size: int = Field(128, ge=2)

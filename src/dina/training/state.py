@@ -81,7 +81,7 @@ class OptimiserSettings(BaseModel):
         Memory of RMSprop's running mean square.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["adamw", "rmsprop"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0, le=10, allow_inf_nan=False)

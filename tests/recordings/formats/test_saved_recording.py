@@ -147,6 +147,36 @@ def test_data_in_another_file_and_sizes_without_data_are_refused(tmp_path: Path)
         read(tmp_path / "hollow.nc")
 
 
+def test_one_array_under_many_names_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "many.nc"
+    with h5py.File(path, "w") as file:
+        file["first"] = np.zeros(1000)
+        for number in range(50):
+            file[f"name{number}"] = file["first"]
+    with pytest.raises(DataError, match=r"/name0 is /first under another name"):
+        read(path)
+
+
+def test_a_group_that_holds_itself_does_not_keep_the_reader_busy(tmp_path: Path) -> None:
+    path = tmp_path / "circle.nc"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("a")
+        group["b"] = group["c"] = group
+    with pytest.raises(DataError, match="under another name"):
+        read(path)
+
+
+def test_a_zarr_array_that_claims_more_than_its_folder_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mouse7.zarr"
+    full_recording().write(path)
+    described = path / "responses" / "zarr.json"
+    content = json.loads(described.read_text())
+    content["shape"] = [10**7, 10**5]
+    described.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"responses claims .* GiB, but its folder holds"):
+        read(path)
+
+
 def test_a_file_of_a_newer_version_or_of_others_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "foreign.nc", "w") as file:
         file["x"] = np.arange(3)

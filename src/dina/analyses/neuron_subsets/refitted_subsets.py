@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ class RefittedSubsetSettings(AnalysisSettings):
         Of the neurons; each is fitted for the best, for random and for the worst neurons.
     """
 
-    fractions: tuple[float, ...] = Field((0.1, 0.5), min_length=1)
+    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((0.1, 0.5), min_length=1)
 
 
 @dataclass(frozen=True, eq=False)

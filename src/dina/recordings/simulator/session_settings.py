@@ -63,7 +63,7 @@ class SyntheticSettings(BaseModel):
         Standard deviation over time, in units of the noise, of a slow linear change of each neuron's potential.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     family: Literal["gabor_mixture", "random_network"] = "gabor_mixture"
     condition: Condition = "natural"

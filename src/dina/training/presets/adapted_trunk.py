@@ -13,7 +13,7 @@ from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.fit import FitSettings, TrainingPlan
-from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape, Temperature
 from dina.training.presets.scratch import ScratchSettings, reliability_weights
 from dina.training.start import Chosen, NeuronPrior
 
@@ -47,7 +47,7 @@ class AdaptedTrunkSettings(PresetSettings):
     width: int = Field(256, ge=4)
     n_blocks: int = Field(2, ge=0)
     dropout: float = Field(0.5, ge=0, lt=1)
-    temperature: float = 0.05
+    temperature: Temperature = 0.05
     fit: FitSettings = TRUNK_FIT
 
 

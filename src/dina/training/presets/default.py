@@ -1,7 +1,7 @@
 """Preset `default`: V1-like channels, local fields and shared noise, started in closed form."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class DefaultSettings(PresetSettings):
     has_phases: bool = True
     order: int = Field(2, ge=0, le=4)
     spaces: tuple[str, ...] = tuple(SPACES)
-    widths: tuple[float, ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
+    widths: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
     n_noise_components: int = Field(512, ge=1)
     dropout: float = Field(0.25, ge=0, lt=1)
     fit: FitSettings = FitSettings(

@@ -22,7 +22,7 @@ from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.fit import FitSettings
-from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape, Temperature
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
@@ -67,7 +67,7 @@ class FrozenEncoderSettings(PresetSettings):
     neural: NeuralName = "linear"
     rank: int = Field(256, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
-    temperature: float = 0.07
+    temperature: Temperature = 0.07
 
 
 FrozenSettings = TypeVar("FrozenSettings", bound=FrozenEncoderSettings)

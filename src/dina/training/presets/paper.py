@@ -12,7 +12,7 @@ from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.fit import FitSettings
-from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape, Temperature
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
@@ -51,7 +51,7 @@ class PaperSettings(PresetSettings):
     residual_cross_attention: bool = True
     is_backbone_trained: bool = True
     image_stage: Literal[1, 2] = 2
-    temperature: float = 0.01
+    temperature: Temperature = 0.01
     fit: FitSettings = FitSettings(
         n_epochs=10,
         batch_size=128,

@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dina.data.pairs import Pairs
 from dina.data.response_transform import Units
 from dina.models.towers.tower import initialise
 from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
+from dina.training.comparison import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from dina.training.fit import FitSettings, TrainingPlan
 from dina.training.start import Chosen, NeuronPrior
+
+# Of the softmax in the contrastive objective; dimensionless.
+Temperature = Annotated[float, Field(ge=LOWEST_TEMPERATURE, le=HIGHEST_TEMPERATURE)]
 
 
 class PresetSettings(BaseModel):
     """Settings that every preset has: how the towers are trained. Each preset adds more."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     fit: FitSettings = FitSettings()
 

@@ -14,7 +14,7 @@ from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.fit import FitSettings
-from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.preset import Preset, PresetSettings, RecordingShape, Temperature
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
@@ -48,7 +48,7 @@ class ScratchSettings(PresetSettings):
     rank: int = Field(256, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
     is_reliability_weighted: bool = True
-    temperature: float = 0.05
+    temperature: Temperature = 0.05
     fit: FitSettings = FitSettings(
         n_epochs=40,
         batch_size=128,

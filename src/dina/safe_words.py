@@ -1,0 +1,75 @@
+"""Words that come from files and names of other people, made safe for a terminal and for a spreadsheet."""
+
+import logging
+import re
+import unicodedata
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Of a terminal: colours and places of the cursor; titles, links and other commands, which end with a sign of their own.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x9c|\x1b\\)"
+)
+_FORMULA = tuple("=+-@\t\r")  # how a cell begins that a spreadsheet would carry out
+
+
+def printable(text: object) -> str:
+    r"""Return text without what steers a terminal: control sequences, and marks that turn the direction of writing.
+
+    New lines and tabs stay. Everything that is printed or logged goes through here.
+
+    Examples
+    --------
+    >>> printable("M1\x1b[31m day\u202e 2\x07")
+    'M1 day 2'
+    """
+    text = _SEQUENCE.sub("", str(text))
+    return "".join(sign for sign in text if sign in "\n\t" or not (sign in _DIRECTION or _steers(sign)))
+
+
+def _steers(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def say(words: object, stream: TextIO | None = None) -> None:
+    """Print words, as `printable` gives them, to a stream; by default standard output."""
+    print(printable(words), file=stream)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Words log lines as `printable` does."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return printable(super().format(record))
+
+
+def table_text(table: "pd.DataFrame", *, with_index: bool = False) -> str:
+    r"""Return a table as CSV in which no cell of words is a formula: an apostrophe is put before one that begins as formulas do.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table_text(pd.DataFrame({"label": ["cat", "=1+2"], "n": [-1, 2]}))
+    "label,n\ncat,-1\n'=1+2,2\n"
+    """
+    columns = {name: table[name].map(_no_formula) for name in table.columns if not _is_number(table[name])}
+    written = table.assign(**{str(name): column for name, column in columns.items()}) if columns else table
+    written = written.rename(columns=_no_formula)
+    if with_index:
+        written = written.rename(index=_no_formula)
+    return str(written.to_csv(index=with_index, lineterminator="\n"))
+
+
+def _is_number(column: "pd.Series") -> bool:
+    return bool(column.dtype.kind in "iufb")
+
+
+def _no_formula(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    # a carriage return would begin a new line, and with it a new cell
+    return ("'" if cell.startswith(_FORMULA) else "") + cell.replace("\r", " ")
