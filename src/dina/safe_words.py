@@ -2,8 +2,9 @@
 
 import logging
 import re
+import sys
 import unicodedata
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +35,9 @@ def _steers(sign: str) -> bool:
     return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
 
 
-def say(words: object, stream: TextIO | None = None) -> None:
-    """Print words, as `printable` gives them, to a stream; by default standard output."""
-    print(printable(words), file=stream)
+def say(words: object, *, is_error: bool = False) -> None:
+    """Print words, as `printable` gives them, to standard output or standard error."""
+    print(printable(words), file=sys.stderr if is_error else sys.stdout)
 
 
 class PrintableFormatter(logging.Formatter):

@@ -16,8 +16,9 @@ from dina.checks import DataError
 CHECKSUMS = "SHA256SUMS"
 COMING = ".SHA256SUMS.next"  # of files that are being replaced: until that is done, the old and the new one are both right
 
-# Pages, drawings and logs, from which nothing is read, and the note on the recording, without which it is asked for.
-_MAY_BE_LOST = re.compile(r"\S+\.(html|svg|txt)|source\.json")
+# Pages, drawings and logs, from which nothing is read; the note on the recording, without which it is asked for; and weights,
+# which are large.
+_MAY_BE_LOST = re.compile(r"\S+\.(html|svg|txt)|source\.json|model\.safetensors")
 
 
 class SignedFolder:
@@ -47,7 +48,7 @@ class SignedFolder:
 
     def __contains__(self, name: str) -> bool:
         """Say whether the file belongs to the folder."""
-        return name in self._listing if self.is_signed else (self.path / name).is_file()
+        return (name in self._listing or not self.is_signed) and (self.path / name).is_file()
 
     def names(self, pattern: str) -> list[str]:
         """Return the files of the folder that fit a pattern such as ``results/*.nc``, below it too, in order of name."""

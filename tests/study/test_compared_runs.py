@@ -13,6 +13,7 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.report.comparison_of_runs import comparison_markdown, write_comparison
 from dina.retrieval.hubness import measure_hubness
+from dina.signed_folder import write_checksums
 from dina.study import read_settings, run_study
 from dina.study.decoder_scores import DecoderScores, Scored
 from dina.study.judged_decoders import compare_runs
@@ -42,6 +43,7 @@ def make_perfect(run: Path, copy: Path) -> Path:
         kind: Scored(np.eye(one.scores.shape[1])[one.target], one.target, one.stimulus_id) for kind, one in scores.scored.items()
     }
     DecoderScores("dina", "scratch", "images", scored).write(path)
+    write_checksums(copy)
     return copy
 
 
@@ -154,6 +156,7 @@ def test_a_decoder_without_scores_says_why_in_both_files_and_hubs_are_counted(
     copy = make_perfect(runs["first"], tmp_path / "perfect")
     reasons = {"averaged": "No program was named.", "single_trial": "No program was named."}
     DecoderScores("ridge", "", "images", {}, reasons).write(copy / "results" / "retrieval_ridge.nc")
+    write_checksums(copy)
     comparison = compare_runs([runs["first"], copy], n_resamples=100)
 
     paths = write_comparison(comparison, tmp_path / "tables")

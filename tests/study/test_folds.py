@@ -132,7 +132,7 @@ def test_a_finished_study_in_folds_is_read_again_and_refused_where_a_fold_was_ch
     again = run_study(session, settings, tmp_path / "run")
     assert [row.top1 for row in again.results] == [row.top1 for row in Run(finished).rows if row.top1 is not None]
     (tmp_path / "run/fold3/results/retrieval_ridge.nc").write_bytes(b"other")
-    with pytest.raises(DataError, match=r"fold3 is no longer as the study wrote it: results/retrieval_ridge.nc is changed"):
+    with pytest.raises(DataError, match=r"fold3/results/retrieval_ridge\.nc must be as it was written"):
         run_study(session, settings, tmp_path / "run")
 
 

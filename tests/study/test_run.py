@@ -103,7 +103,7 @@ def test_a_finished_run_that_was_tampered_with_is_refused(
     shutil.copytree(finished, tmp_path / "run")
     summary = tmp_path / "run" / "summary.json"
     summary.write_text(summary.read_text().replace('"n_test": 8', '"n_test": 9'))
-    with pytest.raises(DataError, match=r"no longer as the study wrote it: summary\.json is changed\. Repeat .* --force"):
+    with pytest.raises(DataError, match=r"run/summary\.json must be as it was written; .* repeat the study with --force"):
         run_study(small_session, settings, tmp_path / "run")
 
 

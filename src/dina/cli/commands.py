@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -266,7 +265,7 @@ def _draw_report(run: Path) -> None:
 
 def unanswered(words: str) -> typer.Exit:
     """Say on standard error that what was asked for could not be computed, and return the end with exit code 1."""
-    say(f"dina: {words}", sys.stderr)
+    say(f"dina: {words}", is_error=True)
     return typer.Exit(1)
 
 

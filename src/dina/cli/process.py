@@ -114,7 +114,7 @@ def explain(error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     message, code = _message_of(error)
-    say(f"dina: {message}", sys.stderr)
+    say(f"dina: {message}", is_error=True)
     return code
 
 

@@ -25,7 +25,7 @@ from dina.recordings.recording import Recording
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
 from dina.study.prepared_recordings import SplitPairs
-from dina.study.run_directory import TOWERS, AnalysisRecord, Run, read_finished, read_several_finished
+from dina.study.run_directory import TOWERS, TOWERS_DESCRIBED, AnalysisRecord, Run, read_finished, read_several_finished
 from dina.study.settings import dina_settings, settings_from_text
 from dina.study.settings_file import check_settings
 from dina.study.unfinished_run import PARTS, differences, locked
@@ -224,6 +224,10 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
 
 def _load_towers(run: Run, device: str) -> AlignedTowers | None:
     if TOWERS not in run.files:
+        if TOWERS_DESCRIBED in run.files:
+            raise DataError(
+                f"{run.path / TOWERS} must be there to interpret the run; it is missing. Put it back, or repeat the study."
+            )
         return None
     run.files.check(TOWERS)
     return load_towers(run.path / TOWERS).to(device)
