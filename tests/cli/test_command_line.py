@@ -36,7 +36,7 @@ def test_help_is_quick_and_loads_no_torch() -> None:
     assert not loaded
     # the goal is 0.3 s of the processor, so that other processes on the machine do not count; the best of three
     assert min(float(one.stdout.split()[-1]) for one in done) < 0.3
-    for command in ("study", "demo", "interpret", "verdict", "simulate", "fetch", "report", "doctor"):
+    for command in ("study", "demo", "check", "interpret", "verdict", "simulate", "fetch", "report", "doctor"):
         assert f"  {command} " in done[0].stdout
 
 
@@ -145,5 +145,5 @@ def test_simulate_writes_a_session_that_can_be_read_and_never_overwrites(
 def test_doctor_names_versions_threads_and_device(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "doctor", "--threads", "1")
     assert code == 0
-    for word in ("torch", "n_threads", "device", "memory", "cache", "GFLOP/s"):
+    for word in ("torch", "n_threads", "device", "memory", "cache", "GFLOP/s", "a large study", "min on 1 thread"):
         assert word in out

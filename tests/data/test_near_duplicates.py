@@ -5,7 +5,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.data import splits
-from dina.data.splits import group_near_identical, merge_groups
+from dina.data.splits import group_near_identical, likeness_to_nearest, merge_groups
 
 
 @pytest.fixture
@@ -96,3 +96,13 @@ def test_screening_misses_no_pair_and_adds_none(monkeypatch, fine):
 def test_a_threshold_above_one_is_refused(images):
     with pytest.raises(DataError, match=r"at most 1; got 1\.5"):
         group_near_identical(images, threshold=1.5)
+
+
+def test_the_nearest_training_image_is_found_whatever_is_held_at_a_time(images, monkeypatch):
+    images[4] = np.clip(images[20] + np.random.default_rng(1).normal(0, 20, images[20].shape), 0, 255)
+    test, train = np.array([4, 7, 9]), np.setdiff1d(np.arange(30), [4, 7, 9])
+    expected = np.corrcoef(images.reshape(30, -1))[np.ix_(test, train)].max(axis=1)
+    for most in (splits.MOST_PIXELS, 2 * 50 * 90):
+        monkeypatch.setattr(splits, "MOST_PIXELS", most)
+        np.testing.assert_allclose(likeness_to_nearest(images, test, train), expected, atol=1e-5)
+    assert expected[0] > 0.8 > 0.2 > expected[1]

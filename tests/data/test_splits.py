@@ -144,3 +144,24 @@ def test_folds_that_cannot_be_are_refused(recording):
         split_into_folds([recording], np.arange(200), 0, 1)
     with pytest.raises(DataError, match=r"Each of 3 folds needs .* fold 1 would have 100, 0 and 100 of 200 images in 2 groups"):
         split_into_folds([recording], np.arange(200) % 2, 0, 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_blocks_are_runs_of_images_in_the_order_of_presentation(seed):
+    shown = np.random.default_rng(1).permutation(60)
+    recording = record(np.repeat(shown, 2), 60)
+
+    split = split_by_stimulus([recording], np.arange(60), seed, in_blocks=True)
+
+    place = np.argsort(shown)
+    for ids in (split.test, split.validation):
+        gaps = np.diff(np.sort(place[ids]))
+        assert len(ids) == 6
+        assert sorted(gaps)[:-1] == [1] * 4  # at the end of the recording a run goes on at its beginning
+        assert gaps.max() in (1, 60 - 5)
+    assert not np.array_equal(split.test, split_by_stimulus([recording], np.arange(60), seed).test)
+
+
+def test_a_chain_of_images_names_what_can_be_changed(recording):
+    with pytest.raises(DataError, match=r"The largest group holds 200, .*split.near_identical \(0.999\).*split.in_blocks=true"):
+        split_by_stimulus([recording], np.zeros(200, dtype=int), 0)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dina.cli.check_command import check
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, interpret, verdict, verify
@@ -39,7 +40,7 @@ def _root(
     """Read images out of neural populations with two aligned towers, beside every rival, chance and interval."""
 
 
-for each in (study, demo, interpret, verdict, compare, verify, joint, objectives, simulate, fetch, report, doctor):
+for each in (study, demo, check, interpret, verdict, compare, verify, joint, objectives, simulate, fetch, report, doctor):
     app.command()(each)
 
 

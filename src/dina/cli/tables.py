@@ -21,6 +21,7 @@ from dina.figures.style import MARKS, QUERIES, REMARKS
 from dina.recordings.download import data_folder
 from dina.safe_words import printable, say
 from dina.study.environment import describe_environment
+from dina.study.needs import estimate_needs, measure_gigaflops, memory_gb
 
 if TYPE_CHECKING:
     from dina.analyses.verdict import Verdict
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dina.study.run_directory import AnalysisRecord, Run
     from dina.study.verify import Verified
 
-FREE_GB_WANTED = 4.0
+_LARGE = (10_000, 2_800, 68 * 270, 5_600)  # neurons, images, pixels of each, trials
 STYLES = {"supported": "green", "not supported": "red", "cannot tell": "dim"}
 
 
@@ -221,31 +222,23 @@ def print_doctor(n_threads: int) -> None:
     device = choose_device("auto")
     advice: list[str] = []
     facts = {name: str(value) for name, value in describe_environment(device, n_threads).items()} | {"cores": str(os.cpu_count())}
-    total, free = _memory_gb()
+    total, free = memory_gb()
     facts["memory"] = "unknown" if total is None else f"{free:.1f} GB free of {total:.1f} GB"
-    if free is not None and free < FREE_GB_WANTED:
-        advice.append(f"A study of a large recording needs {FREE_GB_WANTED:.0f} GB of free memory; {free:.1f} GB are free.")
     facts |= _cache_facts(advice)
     facts["here"] = f"{Path.cwd()} ({_writable(Path.cwd(), advice)}, {shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free)"
     facts["speed"] = f"{_gigaflops('cpu'):.0f} GFLOP/s (float32 matrix product, cpu)"
     if device == "cuda":
         facts["speed, cuda"] = f"{_gigaflops('cuda'):.0f} GFLOP/s"
+    needs, speed = estimate_needs(*_LARGE), measure_gigaflops()
+    facts["a large study"] = f"{needs.words(n_threads, speed)}, for 10,000 neurons and 2,800 images of 68 x 270"
+    if free is not None and free < needs.memory_gb:
+        advice.append(f"A study of a large recording needs {needs.memory_gb:.0f} GB of free memory; {free:.1f} GB are free.")
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, Text(value))
     console = _console(110)
     console.print(table)
     _print_remarks(console, advice or ["All is well."], style="")
-
-
-def _memory_gb() -> tuple[float | None, float | None]:
-    """Return total and available memory; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines}
-        return kilobytes["MemTotal"] / 1e6, kilobytes["MemAvailable"] / 1e6
-    except (OSError, KeyError, ValueError, IndexError):
-        return None, None
 
 
 def _cache_facts(advice: list[str]) -> dict[str, str]:

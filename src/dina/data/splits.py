@@ -17,8 +17,9 @@ from dina.shapes import Images
 # Images are screened at this many cells a side, at most.
 SCREEN_SIDE = 40
 
-# Images compared with all others at a time.
+# Images compared with all others at a time, and their pixels.
 CHUNK = 512
+MOST_PIXELS = 2**25
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ def split_by_stimulus(
     seed: int,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
+    *,
+    in_blocks: bool = False,
 ) -> Split:
     """Draw a split of image ids that holds jointly for all recordings of one image set.
 
@@ -66,6 +69,10 @@ def split_by_stimulus(
         Same seed, same split.
     validation_fraction, test_fraction
         Fractions of the shown images, each in (0, 1), together below 1.
+    in_blocks
+        Draw test and validation images as runs of images shown one after the other, from a random one on, instead of singly:
+        slow drift and likeness of neighbouring frames then join few test images with training images. It helps where images were
+        shown in blocks, not where every image came in every part of the recording.
 
     Raises
     ------
@@ -81,6 +88,11 @@ def split_by_stimulus(
     ids = _shown(recordings, group)
     n_test, n_validation = round(test_fraction * len(ids)), round(validation_fraction * len(ids))
     order = generator_for(seed, "split").permutation(np.unique(group[ids]))
+    if in_blocks:
+        shown_at = _shown_at(recordings[0], group)
+        first = int(order[0])
+        order = np.array(sorted(order.tolist(), key=lambda number: (shown_at[number], number)))
+        order = np.roll(order, -int(np.flatnonzero(order == first)[0]))
     members = {number: ids[group[ids] == number] for number in order}
     sets: dict[str, list[int]] = {"test": [], "validation": [], "train": []}
     for number in order:
@@ -152,6 +164,14 @@ def split_into_folds(
     return splits
 
 
+def _shown_at(recording: Recording, group: Int[np.ndarray, "stimulus"]) -> Float32[np.ndarray, "group"]:
+    """Return the mean place of the trials of each group in the order of presentation; infinity for one never shown."""
+    of_trial = group[recording.stimulus_id]
+    counts = np.bincount(of_trial, minlength=int(group.max()) + 1)
+    places = np.bincount(of_trial, np.arange(len(of_trial)), len(counts))
+    return np.where(counts > 0, places / np.maximum(counts, 1), np.inf).astype(np.float32)
+
+
 def _advice(group: Int[np.ndarray, "shown"]) -> str:
     """Say what helps where there is no room for a split: more images, or smaller groups."""
     largest = int(np.bincount(group).max())
@@ -159,7 +179,8 @@ def _advice(group: Int[np.ndarray, "shown"]) -> str:
         return "Record more images or change the fractions."
     return (
         f"The largest group holds {largest}, as frames of a film do: each is like the next one. Take every tenth frame, or set"
-        " split.near_identical (0.999) nearer to 1 and mind that test images then have near copies among training images."
+        " split.near_identical (0.999) nearer to 1 with split.in_blocks=true, and mind that test images may have near copies among"
+        " training images."
     )
 
 
@@ -236,6 +257,28 @@ def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.nda
         links.append(_find_pairs(images, screen, blank, start, limit))
     pairs = np.concatenate(links)
     return _number_components(pairs, n)
+
+
+def likeness_to_nearest(
+    images: Images, test: Int[np.ndarray, "test"], train: Int[np.ndarray, "train"]
+) -> Float32[np.ndarray, "test"]:
+    """Return the correlation of the pixels of each test image with the training image most like it.
+
+    Examples
+    --------
+    >>> image = np.arange(12.0, dtype=np.float32).reshape(1, 1, 3, 4)
+    >>> likeness_to_nearest(np.concatenate([image, -image, 2 * image + 7]), np.array([0]), np.array([1, 2]))
+    array([1.], dtype=float32)
+    """
+    nearest = np.full(len(test), -1, dtype=np.float32)
+    n = max(1, min(CHUNK, MOST_PIXELS // int(np.prod(images.shape[1:]))))
+    for start in range(0, len(train), n):
+        others = _normalise(images[train[start : start + n]]).reshape(-1, int(np.prod(images.shape[1:])))
+        for begin in range(0, len(test), n):
+            rows = slice(begin, begin + n)
+            own = _normalise(images[test[rows]]).reshape(-1, others.shape[1])
+            nearest[rows] = np.maximum(nearest[rows], (own @ others.T).max(axis=1))
+    return np.round(nearest, 6)  # rounding in float32 is about 1e-6
 
 
 def merge_groups(groups: Sequence[Int[np.ndarray, "stimulus"]]) -> Int[np.ndarray, "stimulus"]:

@@ -134,6 +134,7 @@ QUALITY_FACTS = {
     "power_law_exponent": "power-law exponent of the variance spectrum",
     "power_law_low": "its 95\u202f% interval, lower end",
     "power_law_high": "its 95\u202f% interval, upper end",
+    "nearest_training_image": "correlation of the pixels of a test image with the training image most like it, median",
     "slow_drift_share": "slow drift over the recording: share of the variance of training trials about the means of images",
     "slow_drift_null_high": "the same by chance (trials of each image exchanged), upper end of its 95\u202f% range",
     "slow_drift_p_value": "p-value of slow drift",

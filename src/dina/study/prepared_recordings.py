@@ -20,6 +20,7 @@ from dina.recordings.recording import Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
 from dina.statistics.repeats import average_halves
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
+from dina.study.likeness import judge_likeness
 from dina.study.settings import SplitSettings
 
 MAX_WIDTH, MAX_HEIGHT = 135, 96  # of thumbnails, in pixels
@@ -51,7 +52,14 @@ def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds:
 
     Images that are near-identical in any of the recordings (pixels may differ between conditions) stay together. Folds test every
     image once, so ``settings.test_fraction`` does not count.
+
+    Raises
+    ------
+    DataError
+        If folds are asked for in blocks, or there are too few images for a split.
     """
+    if n_folds > 1 and settings.in_blocks:
+        raise DataError("Folds are drawn image by image; got split.in_blocks = true with folds. Leave one of them out.")
     # most recordings hold the same pixels, and grouping them takes a while
     different = {hashlib.sha256(np.ascontiguousarray(each.images).data).digest(): each.images for each in recordings}
     group = merge_groups([group_near_identical(images, settings.near_identical) for images in different.values()])
@@ -60,7 +68,7 @@ def draw_splits(recordings: Sequence[Recording], settings: SplitSettings, seeds:
             split for seed in seeds for split in split_into_folds(recordings, group, seed, n_folds, settings.validation_fraction)
         ]
     fractions = (settings.validation_fraction, settings.test_fraction)
-    return [split_by_stimulus(recordings, group, seed, *fractions) for seed in seeds]
+    return [split_by_stimulus(recordings, group, seed, *fractions, in_blocks=settings.in_blocks) for seed in seeds]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +91,22 @@ class Quality:
         found = {"share": drift.share, "null_high": drift.null_high, "p_value": drift.p_value}
         warning = (
             f"Responses drift slowly over the recording: drift explains {100 * drift.share:.0f} % of the variance of training trials"
-            " about the means of images. It is removed before noise correlations are spoken of."
+            " about the means of images. It is removed before noise correlations are spoken of; but test images may share it with"
+            " training images shown close by: where images were shown in blocks, split.in_blocks=true keeps them apart."
         )
         return replace(
             self,
             numbers={**self.numbers, **{f"slow_drift_{name}": value for name, value in found.items()}},
             warnings=(*self.warnings, warning) if drift.is_sure else self.warnings,
+        )
+
+    def with_likeness(self, recording: Recording, split: Split) -> "Quality":
+        """Add how like the nearest training image test images are; warn where they are nearly the same."""
+        median, warning = judge_likeness(recording.images, split)
+        return replace(
+            self,
+            numbers={**self.numbers, "nearest_training_image": round(median, 4)},
+            warnings=(*self.warnings, warning) if warning else self.warnings,
         )
 
 

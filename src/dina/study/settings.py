@@ -38,11 +38,14 @@ class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         Fractions of the images shown.
     near_identical
         Images whose pixels correlate above this are kept on one side of the split.
+    in_blocks
+        Whether test images are a run of images shown one after the other, not single ones; not with folds.
     """
 
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     test_fraction: float = Field(0.1, gt=0, lt=1)
     near_identical: float = Field(0.999, gt=0, le=1)
+    in_blocks: bool = False
 
 
 class EvaluationSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):

@@ -1,0 +1,100 @@
+"""The command check: what a recording holds, what to doubt, and what a study of it would need; nothing is fitted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dina.cli.commands import Images, Threads
+from dina.cli.process import set_threads
+
+if TYPE_CHECKING:
+    from dina.figures.parts import Table
+    from dina.recordings import Recording
+
+
+def check(
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="A file or folder, or what else `dina study` takes.")],
+    images: Images = None,
+    threads: Threads = None,
+) -> None:
+    """Read a recording, describe it and say what to doubt, and what memory and time a study would need."""
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_recording
+    from dina.cli.tables import print_report_table
+
+    opened = open_recording(recording, _there(images), 0)
+    print_report_table(_facts(opened), [*_doubts(opened), *_needs(opened, n_threads)], style="")
+
+
+def _there(images: Path | None) -> Path | None:
+    """Return the path, if it is there: a wrong one is a mistake of the command, not of the recording."""
+    from dina.checks import DataError
+
+    if images is not None and not images.exists():
+        raise DataError(f"{images} must be the images, a file or folder; it does not exist. Correct --images.")
+    return images
+
+
+def _facts(recording: "Recording") -> "Table":
+    from dina.figures.parts import Table
+
+    counts = recording.repeats_per_stimulus()
+    shown = counts[counts > 0]
+    times = f"{shown.min()}" if shown.min() == shown.max() else f"{shown.min()} to {shown.max()}"
+    _, channels, height, width = recording.images.shape
+    low, high = float(recording.images.min()), float(recording.images.max())
+    responses = recording.responses
+    present = {
+        "positions of neurons": recording.neuron_position_um is not None,
+        "red neurons": recording.is_red is not None,
+        "labels": recording.labels is not None,
+        "spontaneous activity": recording.spontaneous is not None,
+    }
+    rows = (
+        ("name", recording.name),
+        ("animal", recording.animal or "not stated"),
+        ("condition", recording.condition),
+        ("neurons", f"{recording.n_neurons:,}"),
+        ("images", f"{recording.n_stimuli:,}, of which {len(shown):,} were shown"),
+        ("trials", f"{recording.n_trials:,}, {times} of each image shown"),
+        ("presentations averaged by a trial", f"{recording.n_presentations.min()} to {recording.n_presentations.max()}"),
+        ("size of images", f"{height} x {width} pixels, {'grey' if channels == 1 else 'colour'}"),
+        ("pixels", f"{recording.images.dtype}, {low:g} to {high:g}; mid grey {recording.mid_grey:g}"),
+        ("responses", f"{responses.min():.4g} to {responses.max():.4g}, mean {responses.mean(dtype=float):.4g}"),
+        ("also given", ", ".join(name for name, is_there in present.items() if is_there) or "nothing"),
+    )
+    return Table("What the recording holds.", ("fact", "value"), rows, n_words=2)
+
+
+def _doubts(recording: "Recording") -> list[str]:
+    """Return the notes of the reader, and what the split of the default study meets."""
+    from dina.checks import DataError
+    from dina.study.likeness import judge_likeness
+    from dina.study.prepared_recordings import draw_splits
+    from dina.study.settings import SplitSettings
+
+    doubts = list(recording.notes)
+    n_once = int((recording.repeats_per_stimulus() == 1).sum())
+    if n_once:
+        doubts.append(f"{n_once} images were shown once: reliability cannot be measured from them.")
+    try:
+        (split,) = draw_splits([recording], SplitSettings(), [0])
+    except DataError as error:
+        return [*(f"Note: {doubt}" for doubt in doubts), f"A study would be refused: {error}"]
+    doubts += filter(None, [judge_likeness(recording.images, split)[1]])
+    return [f"Note: {doubt}" for doubt in doubts] or ["Nothing odd was found."]
+
+
+def _needs(recording: "Recording", n_threads: int) -> list[str]:
+    from dina.study.needs import measure_gigaflops, memory_gb, needs_of
+
+    needs, (_, free) = needs_of(recording), memory_gb()
+    words = f"A study with the default settings needs {needs.words(n_threads, measure_gigaflops())}"
+    if free is None:
+        return [f"{words}."]
+    if needs.memory_gb > free:
+        return [
+            f"{words}, but only {free:.1f} GB are free here. Use fewer neurons, fewer or smaller images, or a larger machine."
+        ]
+    return [f"{words}; {free:.1f} GB are free here."]

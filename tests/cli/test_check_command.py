@@ -1,0 +1,58 @@
+"""The command check describes and doubts a recording, and says what a study would need, without fitting anything."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from array_folders import write_folder
+from dina.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *words, "--threads", "1"])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def film(n: int, step: float) -> np.ndarray:
+    """Frames that move along a smooth picture."""
+    x, y = np.meshgrid(np.arange(24) / 24, np.arange(16) / 16)
+    return np.stack([128 + 100 * np.sin(5 * (x + step * i / n) * (1 + y)) for i in range(n)]).astype(np.uint8)
+
+
+def test_a_recording_is_described_doubted_and_weighed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids, generator = np.tile(np.arange(50), 2), np.random.default_rng(0)
+    images = generator.integers(0, 256, (50, 8, 9)).astype(np.uint8)
+    responses = generator.normal(size=(100, 5))
+    responses[7] = responses[3]
+    write_folder(tmp_path / "vole3", {"images": images, "responses": responses, "stimulus_id": ids})
+    code, out, err = run(capsys, str(tmp_path / "vole3"))
+    assert (code, err) == (0, "")
+    for words in ("vole3", "50, of which 50 were shown", "100, 2 of each image shown", "8 x 9 pixels, grey", "uint8, 0 to 255"):
+        assert words in out
+    assert "Note: 1 of 100 trials equal another trial in every neuron (first: 7 and 3)" in out
+    assert "A study with the default settings needs about 0.8 GB of memory and" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["vole3"]
+
+
+def test_frames_of_a_film_are_doubted_before_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = np.tile(np.arange(80), 2)
+    responses = np.random.default_rng(0).random((160, 5))
+    write_folder(tmp_path / "fast", {"images": film(80, 1.5), "responses": responses, "stimulus_id": ids})
+    code, out, _ = run(capsys, str(tmp_path / "fast"))
+    assert code == 0
+    assert "Note: Test images are much like training images: pixels correlate 0.9" in out
+    write_folder(tmp_path / "slow", {"images": film(80, 0.2), "responses": responses, "stimulus_id": ids})
+    code, out, _ = run(capsys, str(tmp_path / "slow"))
+    assert code == 0
+    assert "A study would be refused: A split needs" in out
+    assert "split.near_identical (0.999) nearer to 1" in out
+
+
+def test_what_cannot_be_read_is_refused_as_by_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(tmp_path, {"stimulus_id": np.arange(5)})
+    code, out, err = run(capsys, str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "12 entries along trial, but there are 5 stimulus ids" in err
