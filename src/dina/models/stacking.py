@@ -53,6 +53,25 @@ def stack_predictions(
     return weights.float()
 
 
+def size_of_predictions(predicted: Float[Tensor, "stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]) -> float:
+    r"""Return the factor from 0 to 1 that fits predictions best to the deviations of images that no fit has seen.
+
+    Predictions of training images flatter themselves: centres, widths and priors of receptive fields are learnt from all training
+    images, also from the one that is left out. Predictions of other images are therefore a little too large. The factor is the
+    slope of the deviations on the predictions over all images and neurons, at most 1.
+
+    Examples
+    --------
+    >>> deviation = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    >>> round(size_of_predictions(2 * deviation, deviation), 3)
+    0.5
+    >>> size_of_predictions(deviation / 2, deviation)
+    1.0
+    """
+    slope = (predicted * deviation).sum() / predicted.square().sum().clamp_min(1e-12)
+    return float(slope.clamp(0.0, 1.0))
+
+
 def left_out_errors(
     predicted: Float[Tensor, "space stimulus neuron"],
     deviation: Float[Tensor, "stimulus neuron"],

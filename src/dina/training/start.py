@@ -15,7 +15,7 @@ from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.models.spaces import FeatureSpace, SparseWeights
 from dina.models.spaces.contributions import compare_with_permuted, drop_each, list_contributions
-from dina.models.stacking import stack_predictions
+from dina.models.stacking import size_of_predictions, stack_predictions
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
 from dina.models.towers.image.feature_stack import FeatureStack
@@ -60,7 +60,7 @@ def start_at_encoding_models(
     model lets each neuron's mean response, the expected maps and the gain of predictions follow the contrast of the image,
     which takes many images to learn. Training images, each left out, and validation images then choose among these three models,
     each with noise of several sizes and shrinkages. Last, the feature spaces of a `FeatureStack` are fitted to a single recording
-    and stacked with the local channels, and kept if images are found better with them.
+    and stacked with the local channels.
 
     Recordings share the statistics of the maps over all training images, the width (the median of those that single
     recordings would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else
@@ -303,20 +303,27 @@ def _judge(
     image_tower: GaborEnergy, neural_tower: ProjectiveFields, predicted: Tensor, train: Pairs, validation: Pairs
 ) -> tuple[LowRankNoise, float, Chosen]:
     """Return the best noise model for the towers as they are, its mean log rank, and its settings."""
-    images = torch.from_numpy(validation.images).to(neural_tower.weights.device)
-    evoked = torch.cat([neural_tower.predict(image_tower(chunk)) for chunk in torch.split(images, IMAGES_AT_ONCE)])
+    evoked = _predict(image_tower, neural_tower, validation)
     known, others = (torch.from_numpy(pairs.averaged()).to(evoked.device) for pairs in (train, validation))
     predictions = Predictions(known, predicted, others, evoked)
     best = choose_by_rank(judge_noises(predictions, most=neural_tower.loadings.shape[1]))
     return best.model, best.loss, best.setting
 
 
+def _predict(image_tower: GaborEnergy, neural_tower: ProjectiveFields, pairs: Pairs) -> Tensor:
+    """Return the responses that the towers expect of images."""
+    images = torch.from_numpy(pairs.images).to(neural_tower.weights.device)
+    return torch.cat([neural_tower.predict(image_tower(chunk)) for chunk in torch.split(images, IMAGES_AT_ONCE)])
+
+
 def _stack_spaces(
     image_tower: FeatureStack, neural_tower: ProjectiveFields, recording: RecordingPairs, local: _Choice, maps: Tensor
 ) -> Chosen:
-    """Fit the feature spaces beside the local channels, stack them, and leave the towers with whatever finds images better.
+    """Fit the feature spaces beside the local channels, and set the towers to the stack of all of them.
 
-    ``maps`` are the standardised local channels of the training images. The towers must already hold ``local``.
+    A space that does not help has a share of 0. The stack is not compared with the local channels alone on left-out training
+    images, since predictions from local channels flatter themselves there. ``maps`` are the standardised local channels of the
+    training images. The towers must already hold ``local``.
     """
     train, validation = recording.train, recording.validation
     images = torch.from_numpy(train.images).to(maps.device)
@@ -326,7 +333,6 @@ def _stack_spaces(
     fits = [space.fit(images, maps, responses) for space in spaces]
     predicted = torch.stack([local.candidate.predicted - mean, *(fit.predicted for fit in fits)])
     shares = stack_predictions(predicted, responses - mean)
-    together = mean + torch.einsum("ksn,nk->sn", predicted, shares)
     helps = [bool(share.any()) for share in shares.T[1:]]
     image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
     used = [(fit.weights, share) for fit, share, is_used in zip(fits, shares.T[1:], helps, strict=True) if is_used]
@@ -334,22 +340,27 @@ def _stack_spaces(
         image_tower.remember(
             images, torch.cat([fit.features for fit, is_used in zip(fits, helps, strict=True) if is_used], dim=1)
         )
-    neural_tower.read_beside(_join(neural_tower.n_neurons, used, image_tower.position))
-    kept = neural_tower.weights.clone()
     candidate = local.candidate
-    at_knot = mean + shares[:, 0] * (candidate.at_knot - mean)
-    scaled = replace(candidate.weights, weights=candidate.weights.weights * shares[:, 0, None, None])
-    _install_weights(neural_tower, scaled, at_knot)
-    noise, loss, setting = _judge(image_tower, neural_tower, together, train, validation)
-    if loss >= local.loss:
-        image_tower.take([])
-        neural_tower.read_beside(WeightsBeside(neural_tower.n_neurons))
-        neural_tower.weights.copy_(kept)
-        return {"feature_spaces": "local"}
-    _install_noise(neural_tower, noise, together, train)
+
+    def install(size: float) -> None:
+        own = size * shares[:, 0]
+        beside = [(weights, size * share) for weights, share in used]
+        neural_tower.read_beside(_join(neural_tower.n_neurons, beside, image_tower.position))
+        scaled = replace(candidate.weights, weights=candidate.weights.weights * own[:, None, None])
+        _install_weights(neural_tower, scaled, mean + own * (candidate.at_knot - mean))
+
+    install(1.0)
+    others = torch.from_numpy(validation.averaged()).to(maps.device)
+    size = size_of_predictions(_predict(image_tower, neural_tower, validation) - mean, others - mean)
+    install(size)
+    together = torch.einsum("ksn,nk->sn", predicted, shares)
+    # predictions of left-out training images need no factor: the shares were learnt from them
+    noise, _, setting = _judge(image_tower, neural_tower, mean + together, train, validation)
+    _install_noise(neural_tower, noise, mean + size * together, train)
     names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
     used_shares = shares[:, [True, *helps]].mean(0).tolist()
     setting["feature_spaces"] = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))
+    setting["size_of_predictions"] = round(size, 3)
     features = {
         name: fit.features
         for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
