@@ -1,8 +1,9 @@
 """Stacked predictions: what helps is used, what does not help costs nothing."""
 
+import pytest
 import torch
 
-from dina.models.stacking import stack_predictions
+from dina.models.stacking import size_of_predictions, stack_predictions
 
 
 def made(seed=0, n=300, n_neurons=12):
@@ -44,3 +45,11 @@ def test_a_neuron_follows_the_population_where_its_own_responses_say_little():
 def test_spaces_that_predict_nothing_are_not_used():
     noise = made()[0]
     assert not stack_predictions(torch.stack([-noise, -2 * noise]), noise).any()
+
+
+def test_predictions_that_flatter_themselves_are_made_smaller_for_other_images() -> None:
+    generator = torch.Generator().manual_seed(4)
+    drive, noise, seen = (torch.randn(300, 40, generator=generator) for _ in range(3))
+    predicted = drive + seen  # half of what is predicted was learnt from noise that other images do not have
+    assert size_of_predictions(predicted, drive + noise) == pytest.approx(0.5, abs=0.03)
+    assert size_of_predictions(predicted, -drive) == 0.0  # predictions that are wrong are not turned round

@@ -56,6 +56,7 @@ def test_neurons_without_receptive_fields_are_decoded_from_pixels(without_fields
     towers, chosen = fitted(train, validation, spaces=("pixels",))
     local, _ = fitted(train, validation, spaces=())
     assert "pixels" in chosen["feature_spaces"]
+    assert 0.5 < float(chosen["size_of_predictions"]) <= 1
     assert "pixels" in chosen["lost_without"]
     assert float(chosen["lost_without"].split("pixels ")[1].split(" %")[0]) > 5  # per cent of the variance
     assert "gain_of_trained_encoder" not in chosen
