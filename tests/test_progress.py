@@ -1,6 +1,7 @@
 """Progress shows in a terminal only, only when it lasts, and one bar at a time."""
 
 import io
+import logging
 import sys
 import time
 
@@ -60,3 +61,17 @@ def test_a_loop_inside_a_loop_and_one_broken_off_leave_the_terminal_free(monkeyp
     loop.close()  # type: ignore[attr-defined]
     assert progress._TERMINAL.acquire(blocking=False)
     progress._TERMINAL.release()
+
+
+def test_where_there_is_no_terminal_a_line_is_logged_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    with caplog.at_level(logging.INFO, "dina.progress"):
+        assert list(track(range(3), "Counting")) == [0, 1, 2]
+        assert list(track(iter("ab"), "Reading")) == ["a", "b"]
+    assert caplog.messages == [
+        "Counting: 1 of 3, about 0 s left",
+        "Counting: 2 of 3, about 0 s left",
+        "Reading: 1",
+    ]

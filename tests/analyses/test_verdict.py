@@ -38,11 +38,15 @@ def test_a_rule_decides_from_the_findings_it_names_and_its_verdict_lists_them() 
     [
         ({}, {}, "The analysis occlusion was not done."),
         ({}, {"occlusion": "There are no towers."}, "The analysis occlusion could not be done: There are no towers."),
-        ({"occlusion": {}}, {}, "The analysis occlusion has no finding area."),
+        (
+            {"occlusion": {}},
+            {},
+            "The analysis occlusion did not measure what this claim rests on. Repeat it with `dina interpret RUN occlusion --force`.",
+        ),
         (
             {"occlusion": {"area": area(math.nan, "No place is covered.")}},
             {},
-            "occlusion could not compute area: No place is covered.",
+            "It is not known: No place is covered.",
         ),
     ],
 )

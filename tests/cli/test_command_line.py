@@ -1,5 +1,6 @@
 """The command answers quickly, words mistakes in one sentence, and ends with the right exit code."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.cli import main
-from dina.cli.process import Stopped, explain
+from dina.cli.process import Stopped, explain, shown_log
 
 COMMAND = [sys.executable, "-m", "dina.cli"]
 
@@ -38,6 +39,21 @@ def test_help_is_quick_and_loads_no_torch() -> None:
     assert min(float(one.stdout.split()[-1]) for one in done) < 0.3
     for command in ("study", "demo", "check", "interpret", "verdict", "simulate", "fetch", "report", "doctor"):
         assert f"  {command} " in done[0].stdout
+
+
+def test_help_lists_every_command_once_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    from dina.cli.app import GROUPS, app
+
+    _, out, _ = run(capsys, "--help")
+    assert [out.count(heading + ":") for heading in GROUPS] == [1] * len(GROUPS)
+    assert [out.count(f"\n  {each.callback.__name__} ") for each in app.registered_commands if each.callback] == [1] * 13
+
+
+def test_where_standard_error_is_redirected_progress_is_shown_and_remarks_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_log(debug=False):
+        logging.getLogger("dina.progress").info("Training towers: 3 of 8")
+        logging.getLogger("dina.study").info("Drawing the report …")
+    assert capsys.readouterr().err == "Training towers: 3 of 8\n"
 
 
 def test_importing_dina_is_quick_and_loads_no_torch() -> None:

@@ -30,6 +30,19 @@ def main_ends_well(*words: str) -> None:
     assert not ended.value.code, words
 
 
+def test_a_study_says_what_comes_next_and_a_verdict_what_must_come_before(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.parent)
+    main_ends_well("study", "session.nc", "--preset", "scratch", "--out", "run", *SMALL)  # finished: nothing is done again
+    assert capsys.readouterr().out.endswith("Next: dina interpret run\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["verdict", "run"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (1, "")
+    assert "No claim can be judged before a run is interpreted. First: `dina interpret run`" in err
+
+
 def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends_well("interpret", str(run), "contributions", "--threads", "1")
     out = capsys.readouterr().out
@@ -46,6 +59,7 @@ def test_findings_are_printed_when_asked_for(run: Path, capsys: pytest.CaptureFi
 
 
 def test_verdicts_of_several_runs_stand_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main_ends_well("interpret", str(run), "contributions", "--threads", "1")
     main_ends_well("verdict", str(run))
     out = capsys.readouterr().out
     assert "run" in out

@@ -13,6 +13,7 @@ from dina.artifacts import write_dataset, write_json
 from dina.figures.style import style_of
 from dina.report import answer
 from dina.report.answer import choose_queries, headline, make_examples, tiles
+from dina.report.recording_quality import what_was_decoded
 from dina.study.decoder_scores import Scored
 from dina.study.run_directory import Run, read_run
 
@@ -43,12 +44,23 @@ def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path
         ((-0.05, -0.09, -0.01), "so the rival is better."),
         ((0.01, -0.02, 0.04), "so these data do not show which is better."),
         ((0.01, 0.0, 0.04), "so these data do not show which is better."),
+        ((0.0, 0.0, 0.0), "dina is right as often, query by query"),
     ],
 )
 def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(
     simulated_run: Path, tmp_path: Path, difference: tuple, says: str
 ) -> None:
     assert says in headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
+
+
+def test_averages_that_were_recorded_as_trials_are_called_so(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    for n_presentations, is_said in ((10, False), (200, True)):
+        recording = {**summary["recording"], "n_trials": 10, "n_presentations": n_presentations}
+        write_json(tmp_path / "summary.json", {**summary, "recording": recording})
+        run = read_run(tmp_path)
+        assert ("single trials (as recorded: each is the average of 20 presentations" in headline(run)[1]) == is_said
+        assert any("trials as recorded" in text for text in what_was_decoded(run).paragraphs) == is_said
 
 
 def test_reference_levels_and_dina_itself_are_no_rivals(simulated_run: Path, tmp_path: Path) -> None:

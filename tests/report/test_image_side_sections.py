@@ -129,7 +129,9 @@ def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path
 
 def test_the_row_of_an_alteration_stands_beside_its_examples(small_session: Recording, tmp_path: object) -> None:
     (part,) = section_of("shape_texture", of_everything(4.0, small_session)["shape_texture"], tmp_path).figures
-    words = {text.get_text() for axes in part.figure.axes for text in axes.findobj(Text)}
+    words = {text.get_text() for text in part.figure.findobj(Text)}
+    assert part.figure.legends  # outside the axes, so that it lies on no interval
+    assert not any(axes.get_legend() for axes in part.figure.axes)
     assert {"original", "phases only", "texture in place", "shape kept", "contrast alone, for responses"} <= words
 
 
@@ -138,5 +140,10 @@ def test_every_curve_of_frequency_has_its_interval_and_the_matched_signal_its_nu
     first, second, third = draw_spatial_frequency(dataset, (np.nan, np.nan, np.nan)).axes
     # intervals of both curves and the null of one; interval and null
     assert [len(axes.collections) for axes in (first, second, third)] == [3, 2, 2]
+    assert not first.texts  # the names of the curves stand outside, where no curve is
+    assert [text.get_text() for text in first.figure.legends[0].texts] == [
+        "a: another image above the cut-off",
+        "a: nothing above it",
+    ]
     lowest = min(path.vertices[:, 1].min() for path in second.collections[0].get_paths())
     assert lowest == pytest.approx(float(dataset["matched_signal_null_low"].min()))

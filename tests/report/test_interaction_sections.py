@@ -90,9 +90,17 @@ def check(section: Section) -> None:
         assert all(len(row) == len(part.table.columns) for row in part.table.rows)
 
 
+def check_legend(section: Section) -> None:
+    """Legends stand outside all axes, so that none lies on a line."""
+    (part,) = section.figures
+    assert part.figure.legends
+    assert not any(axes.get_legend() for axes in part.figure.axes)
+
+
 def test_couplings_are_drawn_with_and_without_positions() -> None:
     whole = couplings_section(couplings(4), findings("couplings"))
     check(whole)
+    check_legend(whole)
     assert "25 µm" in whole.figures[0].caption  # the nearest pairs, which are left out
     bare = couplings(4)
     bare["noise_correlation_of_half"][:] = np.nan
@@ -133,7 +141,12 @@ def test_interactions_without_repeats_tell_of_the_decoders_noise() -> None:
 
 
 def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> None:
-    check(noise_shuffle_section(shuffle(), findings("shuffle")))
+    whole = noise_shuffle_section(shuffle(), findings("shuffle"))
+    check(whole)
+    check_legend(whole)
+    # table and figure have one unit: percentage points
+    assert "(points)" in whole.figures[0].figure.axes[1].get_xlabel()
+    assert any("top-1 accuracy, points" in row[0] for row in whole.figures[0].table.rows)
     few = shuffle().isel(condition=[0, 1])
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))

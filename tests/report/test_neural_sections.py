@@ -10,7 +10,7 @@ from dina.analyses.attention_interactions.page import attention_subsets_section
 from dina.analyses.contributions.page import contributions_section
 from dina.analyses.neuron_profiles.page import neuron_profiles_section
 from dina.analyses.neuron_subsets.page import refitted_subsets_section, sparse_subsets_section
-from dina.figures.finding_parts import finding_table
+from dina.figures.finding_parts import finding_table, reasons
 from dina.statistics.finding import Finding
 
 NEURONS = 30
@@ -68,6 +68,16 @@ def test_the_caption_says_what_sizes_are(n_gabors: float, said: str) -> None:
     assert ("for 3 neurons the fitted frequency" in caption) == (n_gabors == 2)
 
 
+def test_a_handful_of_sizes_is_no_distribution() -> None:
+    dataset = _table()
+    dataset["fit_correlation"][:] = 0.5
+    dataset["field_size_deg"][3:] = np.nan
+    dataset["n_gabors"][:] = np.where(np.arange(NEURONS) < 3, 2.0, 1.0)
+    part = neuron_profiles_section(dataset, ()).figures[1]
+    assert [axes.get_xlabel().split(" (")[0] for axes in part.figure.axes] == ["signal-to-noise ratio", "preferred orientation"]
+    assert "sizes of fields" not in part.caption
+
+
 def test_neurons_without_any_field_give_a_section_without_figures() -> None:
     dataset = _table()
     dataset["fit_correlation"][:] = np.nan
@@ -112,6 +122,14 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     assert ("is not known" in section.paragraphs[1]) == (not has_repeats)
     assert section.missing == (() if has_repeats else ("The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+
+
+def test_a_reason_for_several_findings_is_given_once_and_fractions_can_be_points() -> None:
+    lacking = [Finding(name, np.nan, "1", 9, reason="Too few images.") for name in "ab"]
+    found = {one.name: one for one in (*lacking, Finding("c", -0.125, "1", 9, low=-0.25, high=0.0))}
+    words = {"a": "loss", "b": "gain", "c": "change"}
+    assert reasons(words, found) == ("loss; gain: Too few images.",)
+    assert finding_table("", words, found, {"c"}).rows[-1][1:3] == ("−12.5", "−25 to 0")
 
 
 def test_a_table_of_findings_gives_a_dash_where_a_number_is_missing() -> None:

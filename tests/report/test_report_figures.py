@@ -1,5 +1,7 @@
 """Figures keep one meaning per colour, mark chance, overlap nowhere, and leave matplotlib as it was."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import inline_svg, new_figure, svg_of
 from dina.figures.style import COLOURS, LABELS, style_of
-from dina.report.accuracy import draw_accuracy
+from dina.report.accuracy import draw_accuracy, draw_directions
 from dina.report.accuracy_curves import draw_gallery_size, draw_ranks, spread
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
@@ -63,6 +65,17 @@ def test_reference_levels_stand_below_the_decoders() -> None:
     places = figure.axes[0].get_yticks()
     assert places[2] - places[1] > places[1] - places[0]
     assert "reference levels" in texts(figure)
+
+
+def test_both_directions_have_intervals() -> None:
+    rows = [row("ridge"), replace(row("ridge"), direction="response_from_image")]
+    lines = draw_directions(rows, "averaged", {"ridge": "images"}).axes[0].lines
+    spans = [tuple(np.round(line.get_xdata(), 6)) for line in lines if len(line.get_xdata()) == 2]
+    assert spans.count((45.0, 55.0)) == 2
+
+
+def test_few_values_make_few_bars() -> None:
+    assert len(draw_histogram(np.arange(33.0), "response", None).axes[0].patches) == 6
 
 
 def test_chance_is_marked_on_every_line_where_galleries_differ() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from dina.checks import DataError
 from dina.report import write_report
+from dina.report.training_curves import training
 from dina.signed_folder import verify_checksums, write_checksums
+from dina.study.run_directory import read_run
 from report.conftest import PAYLOAD
 from report.page_reader import Page
 
@@ -117,6 +119,29 @@ def test_what_could_not_be_computed_is_said_with_its_reason(bare_run: Path) -> N
     assert "Reliability needs two trials of an image" in words
     assert "There are no training curves: Nothing was trained in this study." in words
     assert "There are no examples" in words
+    # each reason once, and no section of reasons alone
+    assert words.count("Reliability needs two trials of an image") == 1
+    assert words.count("There are no training curves") == 1
+
+
+def test_words_that_a_page_does_not_use_are_not_explained(simulated_run: Path, tmp_path: Path) -> None:
+    summary = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))
+    rows = [row for row in summary["decoding"] if "ideal" not in row["decoder"]]
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "decoding": rows}), encoding="utf-8")
+    words = Page(write_report(tmp_path)).words
+    assert "Ideal observer In a simulation" in page_of(simulated_run).words
+    assert "Ideal observer In a simulation" not in words
+    assert "Paired difference Comparing" not in words
+
+
+def test_one_epoch_is_told_once_and_as_one(simulated_run: Path, tmp_path: Path) -> None:
+    summary = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))
+    facts = {"epochs_done": 1, "epochs_budget": 1, "chosen_epoch": 1, "stop_reason": "All 1 epochs of the budget were used."}
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "training": facts}), encoding="utf-8")
+    (tmp_path / "history.csv").write_text("epoch,train_loss,validation_top1\n0,,0.1\n1,2.0,0.25\n", encoding="utf-8")
+    section = training(read_run(tmp_path))
+    assert section.paragraphs[0] == "The whole budget of 1 epoch was trained. The towers of epoch 1 were kept."
+    assert section.figures[0].table.rows[-1] == ("1", "2", "25")
 
 
 def test_a_run_with_nothing_but_a_summary_still_gets_a_page(simulated_run: Path, tmp_path: Path) -> None:

@@ -135,14 +135,19 @@ def _apply(rule: Rule, findings: ByAnalysis, missing: Mapping[str, str]) -> Verd
 
 
 def _why_absent(key: FindingKey, found: Found, findings: ByAnalysis, missing: Mapping[str, str]) -> str:
-    analysis, name = key
+    analysis, _ = key
     if key in found:
-        return f"{analysis} could not compute {name}: {found[key].reason or 'no reason was given'}"
+        return f"It is not known: {found[key].reason or 'no reason was given.'}"
     if analysis in findings:
-        return f"The analysis {analysis} has no finding {name}."
+        return not_measured(analysis)
     if analysis in missing:
         return f"The analysis {analysis} could not be done: {missing[analysis]}"
     return f"The analysis {analysis} was not done."
+
+
+def not_measured(analysis: str) -> str:
+    """Say that an analysis was done but lacks a number that a claim rests on."""
+    return f"The analysis {analysis} did not measure what this claim rests on. Repeat it with `dina interpret RUN {analysis} --force`."
 
 
 def place_of(finding: Finding, bound: float) -> Place:

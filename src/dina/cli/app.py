@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from dina.cli.check_command import check
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
@@ -14,8 +16,26 @@ from dina.cli.streams import open_streams
 from dina.safe_words import say
 from dina.version import __version__
 
+GROUPS = {
+    "From a recording to a page": (check, study, demo, joint),
+    "From a finished run to answers": (interpret, verdict, compare, report, verify),
+    "Recordings, objectives and this machine": (fetch, simulate, objectives, doctor),
+}
+
+
+class _GroupedHelp(TyperGroup):
+    """The commands under the headings of `GROUPS` in ``dina --help``."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, commands in GROUPS.items():
+            known = [(each.__name__, self.get_command(ctx, each.__name__)) for each in commands]
+            with formatter.section(heading):
+                formatter.write_dl([(name, command.get_short_help_str(90)) for name, command in known if command is not None])
+
+
 app = typer.Typer(
     name="dina",
+    cls=_GroupedHelp,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +60,7 @@ def _root(
     """Read images out of neural populations with two aligned towers, beside every rival, chance and interval."""
 
 
-for each in (study, demo, check, interpret, verdict, compare, verify, joint, objectives, simulate, fetch, report, doctor):
+for each in (command for commands in GROUPS.values() for command in commands):
     app.command()(each)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -86,6 +87,7 @@ def study(
     say(f"Report: {run / 'report.html'}   Numbers: {run / 'summary.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)
     _refuse_failure(run)
+    _say_next(run)
 
 
 def demo(out: Out = None, device: Device = "auto", threads: Threads = None, force: Force = False) -> None:
@@ -281,6 +283,16 @@ def _refuse_failure(run: Path) -> None:
     if reason:
         decoder = "dina" if "dina" in failed else rows[0].decoder
         raise unanswered(f"The study is written, but {decoder} has no result: {reason}")
+
+
+def _say_next(run: Path) -> None:
+    """Say which command comes next, where there is one: towers of one recording can be interpreted."""
+    from dina.study.run_directory import TOWERS, Run
+
+    made = Run(run)
+    interpretable = made.fold(1).path if made.folds else run
+    if not made.has_several_recordings and TOWERS in Run(interpretable).files:
+        say(f"Next: dina interpret {shlex.quote(str(interpretable))}")
 
 
 def _print_table(run: Path) -> None:

@@ -50,13 +50,15 @@ def choose_device(name: str) -> str:
 
 @contextmanager
 def shown_log(debug: bool) -> Iterator[None]:
-    """Send log lines to standard error while a command runs: all of them in a terminal, warnings only when piped.
+    """Send log lines to standard error while a command runs: all in a terminal, only warnings and progress where it is redirected.
 
     Warnings of dina itself become log lines; those of libraries are for developers and show with ``--debug``.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(message)s"))
-    handler.setLevel(logging.INFO if debug or sys.stderr.isatty() else logging.WARNING)
+    handler.setLevel(logging.INFO)
+    if not (debug or sys.stderr.isatty()):
+        handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name == "dina.progress")
     logger = logging.getLogger("dina")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

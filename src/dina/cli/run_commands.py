@@ -1,6 +1,7 @@
 """The commands that take finished runs: interpret, verdict, compare, verify."""
 
 import logging
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,7 +90,12 @@ def verdict(
     from dina.study.interpret import judge_runs
 
     judged = judge_runs(runs)
+    bare = [f"`dina interpret {shlex.quote(str(run))}`" for run in judged.uninterpreted]
+    if len(judged.uninterpreted) == len(judged.verdicts):
+        raise unanswered(f"No claim can be judged before a run is interpreted. First: {', '.join(bare)}")
     print_verdicts(judged.verdicts)
+    if bare:
+        say(f"Not interpreted yet: {', '.join(bare)}")
     if judged.guessed:
         say(judged.guessed)
     if out is not None:

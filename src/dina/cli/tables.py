@@ -99,7 +99,11 @@ def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
         answers = [verdicts[name].verdict for verdicts in judged.values()]
         table.add_row(Text(verdict.claim), *(Text(answer, style=STYLES[answer]) for answer in answers))
     console.print(table)
-    reasons = [f"{run}, {name}: {one.reason}" for run, verdicts in judged.items() for name, one in verdicts.items()]
+    reasons = [
+        f"{run}: {one.claim} {one.verdict.capitalize()}: {one.reason}"
+        for run, verdicts in judged.items()
+        for one in verdicts.values()
+    ]
     _print_remarks(console, [*reasons, "The rules are written down in docs/verdicts.md."])
 
 

@@ -1,6 +1,6 @@
 """Findings as dots, as words and as a table, as several pages show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -55,8 +55,12 @@ def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding
 
 
 def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
-    """Say of each finding in ``words`` that lacks a value, an interval or a null why it does."""
-    return tuple(f"{words[name]}: {one.reason}" for name, one in found.items() if name in words and one.reason)
+    """Say of the findings in ``words`` that lack a value, an interval or a null why they do, each reason once."""
+    known: dict[str, list[str]] = {}
+    for name, one in found.items():
+        if name in words and one.reason:
+            known.setdefault(one.reason, []).append(words[name])
+    return tuple(f"{'; '.join(named)}: {reason}" for reason, named in known.items())
 
 
 def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
@@ -64,12 +68,18 @@ def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason))
 
 
-def finding_table(caption: str, words: Mapping[str, str], found: Mapping[str, Finding]) -> Table:
-    """Return a table of value, interval and null of those findings of ``words`` that are there, in its order."""
+def finding_table(
+    caption: str, words: Mapping[str, str], found: Mapping[str, Finding], hundredfold: Collection[str] = ()
+) -> Table:
+    """Return a table of value, interval and null of those findings of ``words`` that are there, in its order.
+
+    The fractions named in ``hundredfold`` are written a hundredfold: in per cent or points, as their words or the caption say.
+    """
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
-        ranges = (from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high)))
-        return (words[name], number(one.value), *ranges, one.null or DASH)
+        scale = 100 if name in hundredfold else 1
+        value, *ends = (number(scale * end) for end in (one.value, one.low, one.high, one.null_low, one.null_high))
+        return (words[name], value, from_to(ends[0], ends[1]), from_to(ends[2], ends[3]), one.null or DASH)
 
     rows = tuple(cells(name, found[name]) for name in words if name in found)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

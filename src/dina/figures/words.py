@@ -11,15 +11,15 @@ def percent(fraction: float | None) -> str:
 
     Examples
     --------
-    >>> percent(0.9321), percent(1 / 280), percent(0.0), percent(None)
-    ('93.2\u202f%', '0.36\u202f%', '0\u202f%', '–')
+    >>> percent(0.9321), percent(1 / 280), percent(-0.032), percent(1e-17), percent(None)
+    ('93.2\u202f%', '0.36\u202f%', '−3.2\u202f%', '0\u202f%', '–')
     """
     if fraction is None or not math.isfinite(fraction):
         return DASH
     value = 100 * float(fraction)
-    if value == 0:
+    if abs(value) < 1e-6:  # what rounding leaves of zero
         return f"0{NARROW}%"
-    return (f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}") + f"{NARROW}%"
+    return (f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}").replace("-", "−", 1) + f"{NARROW}%"
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -56,6 +56,17 @@ def number(value: int | float | None, digits: int = 3) -> str:
     if value == round(value) or abs(value) >= 10**digits:
         return f"{round(value):,}".replace("-", "−")
     return f"{value:.{digits}g}".replace("-", "−", 1) if value < 0 else f"{value:.{digits}g}"
+
+
+def counted(count: int, what: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "epoch"), counted(1200, "epoch")
+    ('1 epoch', '1,200 epochs')
+    """
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def from_to(low: str, high: str) -> str:

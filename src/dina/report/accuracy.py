@@ -21,6 +21,10 @@ ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
 COLUMNS = {"averaged": 8.0, "single_trial": 60.0}  # of the numbers right of the axes, in points from their edge
 HEADING = {"averaged": "● averaged", "single_trial": "○ single trial"}
+REFERENCES = (
+    "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
+    " decoder of new images may use, and the ideal observer knows the truth of the simulation."
+)
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}
 
 
@@ -37,8 +41,7 @@ def all_decoders(run: Run) -> Section:
         "Each query is a population response; each decoder ranks all test images by how well they fit it, and is right if the image truly"
         " shown comes first. Every decoder got the same training images, the same queries and the same gallery, unless the table says"
         " otherwise.",
-        "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
-        " decoder of new images may use, and the ideal observer knows the truth of the simulation.",
+        *([REFERENCES] if any(style_of(name, each).kind == "reference" for name, each in reads.items()) else []),
         *([corrected] if "queries" in reads.values() else []),
     )
     figures += rank_curves(run, rows, reads)
@@ -54,9 +57,11 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widen
         for row in shown
         if row.top1 is not None
     )
+    below = any(style_of(row.decoder, reads[row.decoder]).kind == "reference" for row in shown)
     caption = (
         f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
-        f" over queries and candidates{', widened for folds' if is_widened else ''}; dashed: chance. Decoders above, reference levels in the shaded part below."
+        f" over queries and candidates{', widened for folds' if is_widened else ''}; dashed: chance."
+        f"{' Decoders above, reference levels in the shaded part below.' if below else ''}"
     )
     table = accuracy_table(rows, reads, "Image from response")
     return FigurePart("accuracy", draw_accuracy(shown, reads), caption, f"Top-1 accuracy: {spoken}.", table)
@@ -69,9 +74,9 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
         style, n = style_of(row.decoder, reads.get(row.decoder, "images")), row.n_gallery
 
         def beside(value: float | None, k: int) -> str:
-            return percent(value) + (f"\n(chance\u00a0{percent(min(1.0, k / n))})" if n and value is not None else "")
+            return percent(value) + (f"\n(chance {percent(min(1.0, k / n))})" if n and value is not None else "")
 
-        middle = "" if row.median_rank is None or not n else f"\n(chance\u00a0{number((n + 1) / 2, 4)})"
+        middle = "" if row.median_rank is None or not n else f"\n(chance {number((n + 1) / 2, 4)})"
         return (
             style.label + (f" ({row.preset})" if row.preset else ""),
             "sees all queries" if reads.get(row.decoder) == "queries" else KINDS[style.kind],
@@ -137,7 +142,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
 
 @in_style
 def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[str, str]) -> Figure:
-    """Draw top-1 accuracy of both directions for one kind of query, as two marks per decoder."""
+    """Draw top-1 accuracy of both directions for one kind of query, as two marks with intervals per decoder."""
     rows = [row for row in rows if row.queries == queries and row.top1 is not None]
     order = _order(rows, reads)
     place = {name: float(i) for i, name in enumerate(order)}
@@ -148,6 +153,8 @@ def draw_directions(rows: Sequence[DecodingRow], queries: str, reads: Mapping[st
         colour = order[row.decoder].colour
         shift, mark, face = (-0.14, "o", colour) if row.direction == "image_from_response" else (0.14, "s", paper)
         at = (100 * (row.top1 or 0.0), place[row.decoder] + shift)
+        if row.top1_low is not None and row.top1_high is not None:
+            axes.plot([100 * row.top1_low, 100 * row.top1_high], [at[1]] * 2, color=colour, linewidth=1.2, zorder=2)
         axes.plot(*at, mark, color=colour, markerfacecolor=face, markersize=5, zorder=3, clip_on=False)
     axes.set(ylim=(len(order) - 0.4, -0.6), xlabel="top-1 accuracy (% of queries)")
     _name_rows(axes, rows, place, order)

@@ -94,7 +94,11 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     if not math.isfinite(value):
         return sentence + "."
     verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
-    return f"{sentence}: dina differs by {signed(100 * value, 1)} points, query by query (95\u202f% interval {signed(100 * low, 1)} to {signed(100 * high, 1)}), so {verdict}."
+    points, *ends = (signed(100 * number, 1) for number in (value, low, high))
+    differs = "dina is right as often" if points == "0.0" else f"dina differs by {points} points"
+    return (
+        f"{sentence}: {differs}, query by query (95\u202f% interval of dina − rival: {' to '.join(ends)} points), so {verdict}."
+    )
 
 
 def _against_observer(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
@@ -110,7 +114,17 @@ def _single_trials(run: Run) -> str:
         return ""
     if row.top1 is None:
         return f"Single trials could not be decoded: {row.reason or 'no reason was recorded'}"
-    return f"From single trials dina is right in {percent(row.top1)} of cases (95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
+    averages = presentations_in_trials(run)
+    return f"From single trials{f' ({averages})' if averages else ''} dina is right in {percent(row.top1)} of cases (95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
+
+
+def presentations_in_trials(run: Run) -> str:
+    """Say that what the recording gives as trials are averages; "" where each trial is one presentation."""
+    recording = run.summary.get("recording", {})
+    n_trials, n_presentations = recording.get("n_trials"), recording.get("n_presentations")
+    if not (isinstance(n_trials, int) and isinstance(n_presentations, int) and 0 < n_trials < n_presentations):
+        return ""
+    return f"as recorded: each is the average of {n_presentations / n_trials:.3g} presentations, in the mean"
 
 
 def _reference_only(run: Run) -> list[str]:

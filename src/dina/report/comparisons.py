@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -123,8 +124,17 @@ def _draw_differences(differences: Sequence[_Difference], axis_label: str, reads
         label.set_color(kinds[name].colour)
     axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=axis_label)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    sides = "←\u2002the other is better\u2003\u2003dina is better\u2002→"
-    axes.set_title(sides, fontweight="normal", fontsize=8, color=COLOURS["muted"][0], loc="center")
+    low, high = axes.get_xlim()
+    reach = max(-low, high)
+    axes.set_xlim(min(low, -reach / 2), max(high, reach / 2))  # both words have room beside zero
+    look: Any = {
+        "xycoords": ("data", "axes fraction"),
+        "textcoords": "offset points",
+        "va": "bottom",
+        "color": COLOURS["muted"][0],
+    }
+    axes.annotate("←\u2002the other is better", (0, 1), (-6, 3), ha="right", **look)
+    axes.annotate("dina is better\u2002→", (0, 1), (6, 3), ha="left", **look)
     finish_axes(axes, "x", has_named_rows=True)
     return figure
 
@@ -141,7 +151,7 @@ def directions(run: Run) -> Section:
             continue
         caption = (
             f"Top-1 accuracy in both directions, {words}. Circle: which image belongs to this response? Square: which response belongs"
-            " to this image?"
+            " to this image? Bars: 95\u202f% intervals over queries and candidates; dashed: chance."
         )
         spoken = "; ".join(
             f"{style_of(row.decoder, reads[row.decoder]).label}, {DIRECTIONS.get(row.direction, row.direction)} {percent(row.top1)}"

@@ -149,7 +149,8 @@ def _sections(run: Run) -> list[Section]:
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
     words = () if gathered else ("Everything was computed.",)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
-    return [*made, missing, _how_to_read(), _methods(run)]
+    shown = [section for section in made if section.paragraphs or section.figures or section.tables]
+    return [*shown, missing, _how_to_read(run), _methods(run)]
 
 
 def verdicts_sections(run: Run) -> list[Section]:
@@ -186,9 +187,18 @@ def interpretation_sections(run: Run) -> list[Section]:
     return sections
 
 
-def _how_to_read() -> Section:
-    """Explain the words of the page to a biologist."""
-    table = Table("Words on this page.", ("word", "meaning"), tuple(READING.items()), n_words=2)
+def _how_to_read(run: Run) -> Section:
+    """Explain the words of the page to a biologist: only those that it uses."""
+    decoders = " ".join(row.decoder for row in run.rows)
+    used = {
+        "Paired difference": run.comparisons is not None,
+        "Nearest repeat": "nearest_repeat" in decoders,
+        "Ideal observer": "ideal_observer" in decoders,
+        "Reliability": run.quality is not None,
+        "Power-law exponent": run.quality is not None,
+    }
+    rows = tuple((word, meaning) for word, meaning in READING.items() if used.get(word, True))
+    table = Table("Words on this page.", ("word", "meaning"), rows, n_words=2)
     return Section("reading", "How to read these numbers", tables=(table,))
 
 

@@ -8,10 +8,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, n_bars, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number
+from dina.report.answer import presentations_in_trials
 from dina.study.run_directory import Run
 
 
@@ -25,7 +26,13 @@ def draw_histogram(values: np.ndarray, axis_label: str, zero: str | None) -> Fig
     if high - low <= 1e-6 * max(abs(low), abs(high)):  # one value, or bars too narrow for numbers to tell apart
         pad = 0.1 * abs(low) or 0.05
         low, high = low - pad, high + pad
-    axes.hist(np.clip(values, low, high), bins=40, range=(float(low), float(high)), color=COLOURS["dina"][0], linewidth=0)
+    axes.hist(
+        np.clip(values, low, high),
+        bins=n_bars(len(values)),
+        range=(float(low), float(high)),
+        color=COLOURS["dina"][0],
+        linewidth=0,
+    )
     median = float(np.median(values)) if len(values) else float("nan")
     axes.axvline(median, color=COLOURS["ink"][0], linewidth=1.0)
     place: Any = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
@@ -170,6 +177,8 @@ def what_was_decoded(run: Run) -> Section:
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
     notes = recording.get("notes")
     words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) and not run.folds else []
+    averages = presentations_in_trials(run)
+    words += [f"Wherever this page says single trials, it means trials {averages}."] if averages else []
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)
 

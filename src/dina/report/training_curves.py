@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
-from dina.figures.words import interval, number, percent
+from dina.figures.words import counted, interval, number, percent
 from dina.study.run_directory import Run
 
 # Said wherever validation accuracy is shown.
@@ -83,10 +83,7 @@ def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
     chance = 1 / n_validation if isinstance(n_validation, int) and n_validation > 0 else None
     chosen = facts.get("chosen_epoch")
     of = f" among the {n_validation:,} validation images (chance {percent(chance)})" if chance is not None else ""
-    caption = (
-        f"Training curves up to epoch {int(epoch[-1])}. Accuracy is top-1{of}. Validation decides which epoch is kept; the test"
-        f" images take no part. {TOO_HIGH}"
-    )
+    caption = f"Accuracy is top-1{of}. {TOO_HIGH}"
     spoken = f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table."
     drawing = draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None)
     return [FigurePart("training", drawing, caption, spoken, _history_table(run, epoch))]
@@ -109,9 +106,11 @@ def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
     """Say how many epochs were done of how many allowed, why training ended, and which epoch was kept."""
     done, budget, chosen = (facts.get(key) for key in ("epochs_done", "epochs_budget", "chosen_epoch"))
     done = int(_epochs(history)[-1]) if done is None else done
-    sentences = [f"{done} epochs were trained" + (f" of a budget of {budget}." if budget is not None else ".")]
-    if facts.get("stop_reason"):
-        sentences.append(str(facts["stop_reason"]))
+    if done == budget:
+        sentences = [f"The whole budget of {counted(done, 'epoch')} was trained."]  # this is why training ended, too
+    else:
+        sentences = [f"{counted(done, 'epoch')} of training" + (f", of a budget of {budget}." if budget is not None else ".")]
+        sentences += [str(facts["stop_reason"])] if facts.get("stop_reason") else []
     if chosen is not None:
         sentences.append(
             f"The towers of epoch {chosen} were kept" + (": those from before any training." if chosen == 0 else ".")
@@ -127,9 +126,12 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
     """Return at most `MAX_ROWS` epochs, evenly spaced, the last always among them."""
     places = np.unique(np.linspace(0, len(epoch) - 1, min(MAX_ROWS, len(epoch))).round().astype(int))
     names = [name for name in run.history if name != "epoch"]
-    rows = tuple((number(float(epoch[i])), *(number(float(run.history[name][i]), 4) for name in names)) for i in places)
+    scale = {name: 100 if "top1" in name else 1 for name in names}
+    rows = tuple(
+        (number(float(epoch[i])), *(number(scale[name] * float(run.history[name][i]), 4) for name in names)) for i in places
+    )
     few = " (evenly spaced; all are in history.csv)" if len(places) < len(epoch) else ""
-    words = f"Training history{few}; accuracies are fractions, losses in nats."
+    words = f"Training history{few}; accuracies are in %, losses in nats."
     return Table(words, ("epoch", *map(_words, names)), rows, n_words=0)
 
 

@@ -90,7 +90,9 @@ def average_halves(
     counts = np.bincount(stimulus_index)
     stimulus = np.flatnonzero(counts >= 2)
     if not len(stimulus):
-        raise DataError("Two halves need at least one image with two trials; every image was shown once. Record repeats.")
+        raise DataError(
+            "Two halves need at least one image with two trials; every image has one. Record repeats, or give single presentations as trials where trials are averages."
+        )
     position = np.cumsum(counts >= 2) - 1
     number = count_within_group(stimulus_index)
     half_length = (counts // 2)[stimulus_index]

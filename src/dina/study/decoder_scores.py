@@ -140,7 +140,7 @@ def _score(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
 def _score_templates(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
     """Match each repeat to the others; queries are put back in order of presentation, as all other decoders have them."""
     if kind == "averaged":
-        raise DataError("The average uses up the other repeats, which would serve as templates; see single trials.")
+        raise DataError("The average uses up the other repeats, which would serve as templates.")
     tasks = make_template_tasks(test)
     scores = np.concatenate([decoder.score(task.queries, task.gallery) for task in tasks])
     target = np.concatenate([task.target for task in tasks])

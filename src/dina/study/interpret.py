@@ -248,12 +248,13 @@ class JudgedRuns:
     """Verdicts by run and claim, with several recordings also of "all, n mice", and the findings over recordings.
 
     ``across`` is None where the runs are not of different recordings decoded with one preset; ``guessed`` says in words which
-    animals were guessed from names of recordings.
+    animals were guessed from names of recordings; ``uninterpreted`` holds the runs without any analysis.
     """
 
     verdicts: dict[str, dict[str, Verdict]]
     across: AcrossRecordings | None
     guessed: str
+    uninterpreted: tuple[Path, ...] = ()
 
 
 def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
@@ -269,7 +270,8 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
         together = judge(tuple(RULES.values()), across.by_analysis())
         n_mice = len(set(across.mice))
         verdicts[f"all, {n_mice} {'mouse' if n_mice == 1 else 'mice'}"] = dict(zip(RULES, together, strict=True))
-    return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)))
+    uninterpreted = tuple(run.path for run in opened if not read_all(run.path))
+    return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)), uninterpreted)
 
 
 def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:

@@ -27,10 +27,10 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     reason = str(dataset.attrs["reason"])
     n_neurons = dataset.sizes["neuron"]
     unit = "of the noise ceiling" if not reason else "(correlation, not corrected for noise)"
+    others = "" if best == "pixels" else f"; pixels reach {number(of_layer['pixels'].value)}"
     answer = (
         f"“{best}” has the highest median score over {n_neurons:,} neurons: {number(of_layer[best].value)} {unit}"
-        f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}); pixels reach {number(of_layer['pixels'].value)}."
-        " Differences between layers were not tested."
+        f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}){others}. Differences between layers were not tested."
     )
     divided = against_ceiling = ""
     if not reason:

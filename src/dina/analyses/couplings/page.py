@@ -78,6 +78,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
         rows = [(words, found[f"{name}_near_minus_far"]) for name, (words, _, _) in MEASURES.items()]
         draw_dots(panels[2], rows, "nearest − farthest quarter")
         panels[2].set_title("c  near − far")
+        figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
 
@@ -99,9 +100,8 @@ def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
                 axes.plot(place[0], end, tip, color=shade, markersize=3.0, markeredgewidth=0)
     axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.35 * (top - bottom))  # room for the names
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
     axes.set(xlim=(-0.05 * width, width), xlabel="distance between neurons (µm)", ylabel="mean over pairs", title="a  distance")
-    axes.legend(loc="upper right", fontsize=7.5)
     finish_axes(axes, "y")
 
 
@@ -128,6 +128,5 @@ def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None
     axes.set_xlim(*x)
     axes.set_ylim(*y)
     axes.axhline(float(noise.mean()), color=COLOURS["muted"][0], linewidth=0.8)
-    words = f"agreement {agreement.value:.2f}".replace("-", "−")
-    axes.annotate(words, (0.03, 0.95), xycoords="axes fraction", va="top", fontsize=7.5, color=COLOURS["ink"][0])
+    axes.set_title(f"b  agreement {agreement.value:.2f}".replace("-", "−"))
     finish_axes(axes, "both")

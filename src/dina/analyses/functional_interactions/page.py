@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
@@ -105,6 +106,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
         axes.set(xscale="log", yscale="log")
         write_plain_numbers(axes.xaxis, axes.yaxis)
+        axes.xaxis.set_major_locator(LogLocator(numticks=4))  # more would run into each other
     if axes.lines:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")

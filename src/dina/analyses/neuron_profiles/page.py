@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.canvas import finish_axes, in_style, n_bars, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -45,6 +45,7 @@ TRUTH = (
     " many neurons."
 )
 QUANTILES = (5, 25, 50, 75, 95)
+FEWEST_SIZES = 10  # known sizes that make a distribution
 
 
 def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -66,8 +67,8 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         distributions = FigurePart(
             "neuron_distributions",
             _draw_distributions(dataset),
-            "How well fields predict responses to other images against the reliability of the neuron; sizes of fields"
-            f" ({_sizes(dataset, fit > WELL_FITTED)}) and preferred orientations of bars (0 is horizontal, anticlockwise) of the"
+            "How well fields predict responses to other images against the reliability of the neuron;"
+            f" {_sizes(dataset, fit > WELL_FITTED)} preferred orientations of bars (0 is horizontal, anticlockwise) of the"
             " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
             finding_table("Neurons, in medians.", WORDS, found),
@@ -82,11 +83,14 @@ def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
     """Say how sizes are defined, which depends on the description of fields."""
     n_gabors = dataset["n_gabors"].to_numpy()[fitted]
     if np.isnan(n_gabors).all():
-        return "standard deviation of the energy of weights, which includes the filters: an upper bound"
+        return "sizes of fields (standard deviation of the energy of weights, which includes the filters: an upper bound) and"
+    n_several = int((n_gabors > 1).sum())
+    if n_several < FEWEST_SIZES:
+        return ""
     n_at_bound = int((dataset["is_at_bound"].to_numpy()[fitted] == 1).sum())
     return (
-        f"standard deviation, for the {int((n_gabors > 1).sum()):,} neurons that mix several Gabors; a single Gabor has a fixed envelope,"
-        f" so its size is not estimated; for {n_at_bound:,} neurons the fitted frequency is the lowest or highest tried"
+        f"sizes of fields (standard deviation, for the {n_several:,} neurons that mix several Gabors; a single Gabor has a fixed envelope,"
+        f" so its size is not estimated; for {n_at_bound:,} neurons the fitted frequency is the lowest or highest tried) and"
     )
 
 
@@ -143,17 +147,20 @@ def _draw_distributions(dataset: xr.Dataset) -> Figure:
     fitted = fit > WELL_FITTED
     in_degrees = bool(np.isfinite(dataset["field_size_deg"].to_numpy()).any())
     has_truth = "planted_centre_error_deg" in dataset
+    sizes = dataset["field_size_deg" if in_degrees else "field_size"].to_numpy()[fitted]
+    has_sizes = np.isfinite(sizes).sum() >= FEWEST_SIZES
     figure = new_figure(180, 58)
-    quality, size, orientation = (figure.add_subplot(1, 3 + has_truth, column) for column in (1, 2, 3))
+    panels = list(figure.subplots(1, 2 + has_sizes + has_truth))
+    quality, orientation = panels[0], panels[1 + has_sizes]
     if has_truth:
-        _errors(figure.add_subplot(1, 4, 4), dataset)
+        _errors(panels[-1], dataset)
     if np.isfinite(ratio).any():
         _against_ratio(quality, ratio, fit)
         quality.set(xlabel="signal-to-noise ratio", ylabel="field predicts other images (r)")
     else:
         _histogram(quality, fit, "field predicts other images (r)")
-    _histogram(size, dataset["field_size_deg" if in_degrees else "field_size"].to_numpy()[fitted],
-               f"size of field ({'degrees' if in_degrees else 'pixels'})")  # fmt: skip
+    if has_sizes:
+        _histogram(panels[1], sizes, f"size of field ({'degrees' if in_degrees else 'pixels'})")
     _histogram(orientation, dataset["orientation_deg"].to_numpy()[fitted], "preferred orientation (degrees)", (0.0, 180.0))
     orientation.set_xticks([0, 45, 90, 135, 180])
     return figure
@@ -220,6 +227,6 @@ def _histogram(axes: Axes, values: np.ndarray, label: str, limits: tuple[float, 
         is_one = high - low <= 1e-6 * max(abs(low), abs(high))  # one value, or bars too narrow for numbers to tell apart
         limits = (float(low) - 0.5, float(low) + 0.5) if is_one else (float(low), float(high))
         known = np.clip(known, *limits)
-    axes.hist(known, bins=30, range=limits, color=COLOURS["dina"][0], linewidth=0)
+    axes.hist(known, bins=n_bars(len(known)), range=limits, color=COLOURS["dina"][0], linewidth=0)
     axes.set(xlabel=label, ylabel="neurons")
     finish_axes(axes, "y")

@@ -2,7 +2,19 @@
 
 import math
 
-from dina.analyses.verdict import HALF, MARGIN, Answer, FindingKey, Found, Rule, place_of, reads_nothing, rises_above, says
+from dina.analyses.verdict import (
+    HALF,
+    MARGIN,
+    Answer,
+    FindingKey,
+    Found,
+    Rule,
+    not_measured,
+    place_of,
+    reads_nothing,
+    rises_above,
+    says,
+)
 
 
 def _subsets(finding: str) -> FindingKey:
@@ -20,8 +32,8 @@ def _unknown(found: Found, key: FindingKey) -> str:
     """Say why a finding is not known; "" if it is known."""
     finding = found.get(key)
     if finding is None:
-        return f"The analysis {key[0]} has no finding {key[1]}."
-    return (finding.reason or f"{key[1]} is not known.") if math.isnan(finding.value) else ""
+        return not_measured(key[0])
+    return (finding.reason or "A number that this claim rests on is not known.") if math.isnan(finding.value) else ""
 
 
 def _lies(found: Found, key: FindingKey, bound: float) -> str:

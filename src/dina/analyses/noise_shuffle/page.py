@@ -21,9 +21,9 @@ DIFFERENCES = {
     "unexpected_removal": "removing in test only",
 }
 TRAINED = {"intact": ("dina", "o"), "shuffled": ("rival", "s"), "independent": ("reference", "^")}
-UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
+UNITS = {"top1": "top-1 accuracy, points", "log_rank": "log rank, nats"}
 WORDS = {
-    "intact_top1": "top-1 accuracy, trained and tested on intact trials",
+    "intact_top1": "top-1 accuracy in %, trained and tested on intact trials",
     "correlations_left": "share of noise correlations that shuffling leaves in training",
     "correlations_left_test": "share of noise correlations that shuffling leaves in test",
     "slow_drift_share": "share of the variance within images that slow drift explains, chance subtracted (removed where above its null)",
@@ -44,7 +44,7 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         " learning from shuffled trials (or from variances alone); both are tested on intact trials. Removing: learning and testing on"
         " shuffled trials minus both on intact trials. Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
         summary,
-        finding_table("Decoding with and without noise correlations.", WORDS, found),
+        finding_table("Decoding with and without noise correlations.", WORDS, found, {name for name in found if "top1" in name}),
     )
     return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=distinct_reasons(findings))
 
@@ -71,14 +71,15 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     first, second, third = figure.subplots(1, 3, width_ratios=[1.0, 1.45, 1.0])
     _draw_conditions(first, dataset)
     for axes, name, label, title in (
-        (second, "top1", "difference (fraction of trials)", "b  top-1 accuracy"),
+        (second, "top1", "difference (points)", "b  top-1 accuracy"),
         (third, "log_rank", "difference (nats)", "c  log rank"),
     ):
         rows = [(words, found[f"{what}_{name}"]) for what, words in DIFFERENCES.items() if f"{what}_{name}" in found]
         known = [(words, finding) for words, finding in rows if finding.value == finding.value]
-        draw_dots(axes, known, label)
+        draw_dots(axes, known, label, 100.0 if name == "top1" else 1.0)
         axes.set_title(title)
     third.set_yticklabels([])
+    figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
 
@@ -96,10 +97,15 @@ def _draw_conditions(axes: Axes, dataset: xr.Dataset) -> None:
             axes.plot(x, values[rows[0]], marker, color=COLOURS[colour][0], markersize=3, alpha=0.5, linestyle="none")
             means.append((x[0], values[rows[0]].mean()))
         if means:
-            axes.plot(*zip(*means, strict=True), color=COLOURS[colour][0], marker=marker, markersize=4.5, label=name)
+            axes.plot(
+                *zip(*means, strict=True),
+                color=COLOURS[colour][0],
+                marker=marker,
+                markersize=4.5,
+                label=f"noise learnt from {name} trials" if name != "independent" else "variances alone",
+            )
     axes.axhline(100 * dataset["top1"].attrs["chance"], **CHANCE_LINE)
     axes.set_xticks([0, 1], ["intact", "shuffled"])
     axes.set(xlim=(-0.4, 1.4), ylim=(0, 1.1 * axes.get_ylim()[1]), xlabel="tested on", title="a  single trials")
     axes.set_ylabel("top-1 accuracy (% of trials)")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.04), title="noise learnt from", title_fontsize=7.5, fontsize=7.5)
     finish_axes(axes, "y")

@@ -61,7 +61,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f" the top-1 accuracy lost and the mean log rank gained (right of 0: worse), paired over {n} test images; averaged responses as"
             f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
-            finding_table("Accuracy lost, in fractions.", masked, found),
+            finding_table("Top-1 accuracy lost, in percentage points.", masked, found, masked),
         )
     ]
     if pathways:
@@ -74,7 +74,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
                 " the other pathways masked; line: nothing masked.",
                 answer,
-                finding_table("Shares of the pathways, in fractions.", shapley, found),
+                finding_table("Shares of the pathways in top-1 accuracy, in percentage points.", shapley, found, shapley),
             )
         )
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
@@ -107,6 +107,8 @@ def _words(part: str) -> str:
     --------
     >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised"), _words("space_pursued_gabors")
     ('8 px per cycle', '45°', 'energy normalised', 'sums of a few Gabors')
+    >>> _words("kind_even-")
+    'even−'
     """
     if part.startswith("space_"):
         name = part.removeprefix("space_")
@@ -115,7 +117,7 @@ def _words(part: str) -> str:
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):
         return f"{part.removeprefix('orientation_').removesuffix('deg')}°"
-    return part.removeprefix("kind_").replace("_", " ")
+    return part.removeprefix("kind_").replace("_", " ").replace("-", "\N{MINUS SIGN}")  # even− and odd− are of negative sign
 
 
 @in_style

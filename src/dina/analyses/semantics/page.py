@@ -150,7 +150,7 @@ def _draw_distractors(axes: Axes, dataset: xr.Dataset) -> None:
         axes.vlines(place, low, high, color=colour, linewidth=1.2, zorder=2)
         axes.plot(place, lost, marker, color=colour, markersize=4.5, zorder=3, label=label)
         highest = max(highest, float(np.nanmax([*high, *lost, 1.0])))
-    axes.set_ylim(-0.02 * highest, 1.3 * highest)
+    axes.set_ylim(-0.02 * highest, 1.05 * highest)
     if highest > 40:
         axes.axhline(50, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, zorder=1)
         axes.annotate("chance", (3.4, 50), (0, 2), textcoords="offset points", color=COLOURS["chance"][0], fontsize=7, ha="right")
@@ -160,7 +160,7 @@ def _draw_distractors(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_xlabel("distance and category of the distractor")
     axes.set_ylabel("lost to single distractors (%)")
     axes.set_title("Distractors that win, by decoder")
-    axes.legend(loc="upper right", fontsize=7, labelspacing=0.25, handletextpad=0.3)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=3, fontsize=7, handletextpad=0.2, columnspacing=0.8)
     finish_axes(axes, "y")
 
 

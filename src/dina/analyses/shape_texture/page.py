@@ -112,6 +112,7 @@ def _draw(dataset: xr.Dataset) -> Figure:
                 label = "original" if row == 0 else WORDS[names[row - 1]]
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
     _draw_shares(figure.add_subplot(grid[:, 2]), dataset, names)
+    figure.legend(loc="outside upper right", ncols=3, fontsize=7.5, handletextpad=0.3)
     return figure
 
 
@@ -138,7 +139,6 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     _draw_kept(axes, dataset, "kept_response_from_image", place + 0.14, 0.26, COLOURS["paper"][0], query)
     other, contrast = 100 * dataset["kept_other"].to_numpy(), "contrast alone, for responses"
     axes.plot(other, place - 0.14, "|", color=COLOURS["rival"][0], markersize=9, markeredgewidth=1.6, label=contrast)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.12, 1.02), fontsize=7, labelspacing=0.25, handletextpad=0.3)
     axes.set_ylim(len(names) + 0.5, -0.5)
     axes.set_yticks([])
     n_shape = int((dataset["keeps"].to_numpy() == "shape").sum())

@@ -94,16 +94,16 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     """Draw accuracy and matched signal against the cut-off, accuracy by octave, and the edge with its interval (or NaN)."""
     figure = new_figure(180, 72)
     first, second, third = figure.subplots(1, 3)
-    _draw_curve(first, dataset, "cutoff", "replaced_top1", 100)
+    _draw_curve(first, dataset, "cutoff", "replaced_top1", 100, "a: another image above the cut-off")
     cutoff = dataset["cutoff"].to_numpy()
     low_pass, low, high = (100 * dataset[f"low_pass_top1{end}"].to_numpy() for end in ("", "_low", "_high"))
     first.fill_between(cutoff, low, high, color=COLOURS["rival"][0], alpha=0.12, linewidth=0, zorder=2)
-    first.plot(cutoff, low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3)
+    first.plot(
+        cutoff, low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3, label="a: nothing above it"
+    )
     first.set_ylabel("top-1 accuracy (% of queries)")
     first.set_title("a  below the cut-off")
     end = float(dataset["cutoff"][-1])
-    first.annotate("another image above", (0.04, 0.93), xycoords="axes fraction", color=COLOURS["dina"][0], fontsize=7.5)
-    first.annotate("nothing above", (0.04, 0.85), xycoords="axes fraction", color=COLOURS["rival"][0], fontsize=7.5)
     _draw_curve(second, dataset, "cutoff", "matched_signal", 1)
     second.set_ylabel("share of the matched signal below")
     second.set_title("b  matched signal")
@@ -117,11 +117,10 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     if np.isfinite(edge[0]):
         for axes in (first, second):
             axes.axvspan(edge[1], edge[2], color=COLOURS["reference"][0], alpha=0.18, linewidth=0, zorder=1)
-            axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2)
+            name = "frequency edge" if axes is first else None
+            axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2, label=name)
     second.set_ylim(-0.1, 1.15)
-    ticks = [tick for tick in first.get_yticks() if tick <= 100]
-    first.set_ylim(0, 1.28 * first.get_ylim()[1])  # room for the names of the curves
-    first.set_yticks(ticks)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
 
@@ -137,7 +136,7 @@ def _draw_refit(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: float) -> None:
+def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: float, label: str | None = None) -> None:
     """Draw one curve with its interval, above the range of its null."""
     place = dataset[axis].to_numpy()
     value, low, high, null_low, null_high = (
@@ -146,7 +145,7 @@ def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: fl
     # the null of a share has no bounds: where it leaves the panel it is cut off
     axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
     axes.fill_between(place, low, high, color=COLOURS["dina"][0], alpha=0.15, linewidth=0, zorder=2)
-    axes.plot(place, value, color=COLOURS["dina"][0], linewidth=1.6, marker="o", markersize=2.8, zorder=4)
+    axes.plot(place, value, color=COLOURS["dina"][0], linewidth=1.6, marker="o", markersize=2.8, zorder=4, label=label)
 
 
 def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> None:

@@ -40,7 +40,11 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
 def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
     """Answer "supported" only if the frequencies that the towers read are known to change little with the size of the maps."""
     slopes = [found[key] for key in (CAPACITY, PLACES) if key in found]
-    unknown = [slope.reason or f"{slope.name} has no interval." for slope in slopes if math.isnan(slope.low)]
+    unknown = [
+        slope.reason or "How the frequency edge follows the size of the maps has no interval."
+        for slope in slopes
+        if math.isnan(slope.low)
+    ]
     if unknown or CAPACITY not in found:
         why = " ".join(dict.fromkeys(unknown))
         return (
