@@ -40,7 +40,7 @@ def test_a_study_says_what_comes_next_and_a_verdict_what_must_come_before(
         main(["verdict", "run"])
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (1, "")
-    assert "No claim can be judged before a run is interpreted. First: `dina interpret run`" in err
+    assert f"No claim can be judged before a run is interpreted. First: `dina interpret {run}`" in err
 
 
 def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

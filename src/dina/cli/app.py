@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -26,7 +25,7 @@ GROUPS = {
 class _GroupedHelp(TyperGroup):
     """The commands under the headings of `GROUPS` in ``dina --help``."""
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         for heading, commands in GROUPS.items():
             known = [(each.__name__, self.get_command(ctx, each.__name__)) for each in commands]
             with formatter.section(heading):
