@@ -45,10 +45,11 @@ def test_frames_of_a_film_are_doubted_before_a_study(tmp_path: Path, capsys: pyt
     assert code == 0
     assert "Note: Test images are much like training images: pixels correlate 0.9" in out
     write_folder(tmp_path / "slow", {"images": film(80, 0.2), "responses": responses, "stimulus_id": ids})
-    code, out, _ = run(capsys, str(tmp_path / "slow"))
-    assert code == 0
-    assert "A study would be refused: A split needs" in out
-    assert "split.near_identical (0.999) nearer to 1" in out
+    code, out, err = run(capsys, str(tmp_path / "slow"))
+    assert code == 2
+    assert "what the recording holds" in out.lower()
+    assert err.startswith("dina: A study would be refused: A split needs")
+    assert "split.near_identical (0.999) nearer to 1" in err
 
 
 def test_what_cannot_be_read_is_refused_as_by_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_recordings_decoded_alike_are_judged_together(
     main_ends_well("study", str(tmp_path / "other.nc"), "--preset", "scratch", "--out", second, *SMALL)
     main_ends_well("interpret", second, "contributions", "--threads", "1")
     capsys.readouterr()
-    main_ends_well("verdict", str(run), second, "--out", str(tmp_path / "both"))
+    main_ends_well("verdict", str(run), second, "--any-recordings", "--out", str(tmp_path / "both"))
     out = capsys.readouterr().out
     assert "all, 2 mice" in out
     assert "Animals taken from names: another. " in out
@@ -115,7 +115,7 @@ def test_recordings_decoded_alike_are_judged_together(
     replace(other, animal=small_session.animal).write(tmp_path / "other.nc")  # told later: nothing is computed again
     main_ends_well("study", str(tmp_path / "other.nc"), "--preset", "scratch", "--out", second, *SMALL)
     capsys.readouterr()
-    main_ends_well("verdict", str(run), second)
+    main_ends_well("verdict", str(run), second, "--any-recordings")
     out = capsys.readouterr().out
     assert "all, 1 mouse" in out
     assert "Animals taken from names" not in out

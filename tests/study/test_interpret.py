@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from dina.signed_folder import verify_checksums
 from dina.statistics.finding import Finding
 from dina.study import interpret as module
 from dina.study import read_settings, run_study
-from dina.study.interpret import interpret_run, judge_run
+from dina.study.interpret import interpret_run, judge_run, judge_runs
 
 WORDS = ["preset=scratch", "dina.fit.n_epochs=1", "evaluation.n_resamples=100", 'decoders=["dina"]']
 
@@ -259,3 +260,15 @@ def test_settings_that_are_not_those_of_one_analysis_are_refused(
     with pytest.raises(DataError, match=says):
         interpret_run(run, small_session, names, settings=settings)
     assert not (run / "results" / "interpretation").exists()
+
+
+def test_measured_and_simulated_recordings_are_judged_together_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"monkey": False, "mouse": True}
+    runs = [
+        SimpleNamespace(path=Path(name), settings="", is_simulated=kind, summary={"recording": {"name": name}})
+        for name, kind in kinds.items()
+    ]
+    monkeypatch.setattr(module, "read_several_finished", lambda paths: runs)
+    monkeypatch.setattr(module, "judge_run", lambda path: {})
+    with pytest.raises(DataError, match=r"monkey is measured and mouse is simulated\. .*--any-recordings"):
+        judge_runs([run.path for run in runs])

@@ -109,6 +109,16 @@ def test_a_measurement_of_another_fit_is_not_believed(labelled_session: Recordin
     assert alike < 0.9999  # had the copy been believed, the maps would be the very same
 
 
+@pytest.mark.parametrize("n_bytes", [0, 700])
+def test_a_damaged_measurement_is_named(labelled_session: Recording, kept: Path, tmp_path: Path, n_bytes: int) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(kept, out)
+    path = out / "measured" / "contrastive-seed0.nc"
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(DataError, match=r"contrastive-seed0\.nc cannot be read .*Remove this file, and run the study again"):
+        study_objectives(labelled_session, out, NAMES, (0,), 1, overrides=FEW)
+
+
 def test_the_command_prints_the_answer_and_writes_the_files(
     labelled_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

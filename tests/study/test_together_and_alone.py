@@ -1,6 +1,7 @@
 """A study of several recordings: what it writes, that it goes on after a stop, and that test images stay unseen."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from dina.artifacts import write_dataset
 from dina.checks import DataError
 from dina.data.pairs import make_pairs, make_task
 from dina.data.splits import split_by_stimulus
@@ -135,6 +137,20 @@ def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
     monkeypatch.setattr(TogetherFits, "fit_alone", alone)
     run_study(recordings, settings, tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").read_bytes() == (run / "summary.json").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["joint", "alone", "joining"])
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(600), None])
+def test_a_damaged_part_of_an_unfinished_study_is_named(
+    recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, kind: str, content: bytes | None
+) -> None:
+    of = Round(0, 0, split_by_stimulus(recordings, np.arange(130), 0, 0.1, 0.2), 0)
+    path = of.path(tmp_path, kind, recordings[1].name)
+    write_dataset(path, xr.Dataset({"top2": ("query", np.zeros(3))}))  # readable, but not what is needed
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{re.escape(path.name)} .*Remove this file, and run the study again"):
+        TogetherFits(recordings, settings, "cpu", tmp_path).read([of])
 
 
 @pytest.mark.long

@@ -57,6 +57,19 @@ def test_an_unfinished_study_of_other_settings_is_refused_or_started_afresh(tmp_
     assert is_finished(run, OTHER)
 
 
+def test_an_unfinished_study_taken_to_another_processor_is_recognised(tmp_path: Path) -> None:
+    run, here, there = tmp_path / "run", *({**IDENTITY, "environment": {"torch": "2", "kernel": one}} for one in ("Zen", "Haswell"))
+    with pytest.raises(RuntimeError), open_run(run, there, force=False) as folder:
+        write_text(folder / "results" / "ridge.nc", "scores")
+        raise RuntimeError
+    said = r"begun on another kind of processor \(environment\.kernel: Haswell there, Zen now\).*Go on with it there"
+    with pytest.raises(DataError, match=said), open_run(run, here, force=False):
+        pass
+    with open_run(run, there, force=False) as folder:
+        assert (folder / "results" / "ridge.nc").read_text() == "scores"
+    assert is_finished(run, here)  # what is finished can be read anywhere
+
+
 def test_a_finished_run_is_replaced_only_by_force_and_only_at_the_end(tmp_path: Path) -> None:
     run = tmp_path / "run"
     finish(run, IDENTITY, "old")

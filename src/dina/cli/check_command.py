@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Images, Threads
-from dina.cli.process import set_threads
+from dina.cli.process import WRONG_INPUT, set_threads
+from dina.safe_words import say
 
 if TYPE_CHECKING:
     from dina.figures.parts import Table
@@ -18,13 +19,21 @@ def check(
     images: Images = None,
     threads: Threads = None,
 ) -> None:
-    """Read a recording, describe it and say what to doubt, and what memory and time a study would need."""
+    """Read a recording, describe it and say what to doubt, and what memory and time a study would need.
+
+    Ends with exit code 2 where the recording cannot be read, or cannot be split as studies split by default.
+    """
     n_threads = set_threads(threads)
     from dina.cli.sessions import open_recording
     from dina.cli.tables import print_report_table
+    from dina.study.needs import say_needs
 
     opened = open_recording(recording, _there(images), 0)
-    print_report_table(_facts(opened), [*_doubts(opened), *_needs(opened, n_threads)], style="")
+    doubts, refusal = _doubts(opened)
+    print_report_table(_facts(opened), [*doubts, say_needs(opened, n_threads)[0]], style="")
+    if refusal:
+        say(f"dina: A study would be refused: {refusal}", is_error=True)
+        raise typer.Exit(WRONG_INPUT)
 
 
 def _there(images: Path | None) -> Path | None:
@@ -67,8 +76,8 @@ def _facts(recording: "Recording") -> "Table":
     return Table("What the recording holds.", ("fact", "value"), rows, n_words=2)
 
 
-def _doubts(recording: "Recording") -> list[str]:
-    """Return the notes of the reader, and what the split of the default study meets."""
+def _doubts(recording: "Recording") -> tuple[list[str], str]:
+    """Return the notes of the reader with what the split of the default study meets, and why it would be refused, if it is."""
     from dina.checks import DataError
     from dina.study.likeness import judge_likeness
     from dina.study.prepared_recordings import draw_splits
@@ -81,20 +90,6 @@ def _doubts(recording: "Recording") -> list[str]:
     try:
         (split,) = draw_splits([recording], SplitSettings(), [0])
     except DataError as error:
-        return [*(f"Note: {doubt}" for doubt in doubts), f"A study would be refused: {error}"]
+        return [f"Note: {doubt}" for doubt in doubts], str(error)
     doubts += filter(None, [judge_likeness(recording.images, split)[1]])
-    return [f"Note: {doubt}" for doubt in doubts] or ["Nothing odd was found."]
-
-
-def _needs(recording: "Recording", n_threads: int) -> list[str]:
-    from dina.study.needs import measure_gigaflops, memory_gb, needs_of
-
-    needs, (_, free) = needs_of(recording), memory_gb()
-    words = f"A study with the default settings needs {needs.words(n_threads, measure_gigaflops())}"
-    if free is None:
-        return [f"{words}."]
-    if needs.memory_gb > free:
-        return [
-            f"{words}, but only {free:.1f} GB are free here. Use fewer neurons, fewer or smaller images, or a larger machine."
-        ]
-    return [f"{words}; {free:.1f} GB are free here."]
+    return [f"Note: {doubt}" for doubt in doubts] or ["Nothing odd was found."], ""

@@ -62,6 +62,7 @@ def study(
     n_threads = set_threads(threads)
     from dina.cli.sessions import open_each, settle
     from dina.study import default_run_name, read_settings, read_together_settings, run_study
+    from dina.study.needs import say_needs
 
     _check_recordings(recordings, features, 1, folds)
     together = len(recordings) > 1
@@ -73,6 +74,9 @@ def study(
     words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
+    if not together and settings.preset == "default" and not run.exists():
+        needs, is_enough = say_needs(opened[0], n_threads)
+        log.log(logging.INFO if is_enough else logging.WARNING, "%s", needs)
 
     def finish(folder: Path) -> None:
         if not together:

@@ -81,6 +81,9 @@ def interpret(
 def verdict(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Interpreted run directories, one or several.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where findings over several recordings go.")] = None,
+    any_recordings: Annotated[
+        bool, typer.Option("--any-recordings", help="Allow measured and simulated recordings together.")
+    ] = False,
 ) -> None:
     """Say which claims the findings of runs support, by rules that were written down beforehand.
 
@@ -89,7 +92,7 @@ def verdict(
     from dina.cli.tables import print_verdicts
     from dina.study.interpret import judge_runs
 
-    judged = judge_runs(runs)
+    judged = judge_runs(runs, any_recordings=any_recordings)
     bare = [f"`dina interpret {shlex.quote(str(run))}`" for run in judged.uninterpreted]
     if len(judged.uninterpreted) == len(judged.verdicts):
         raise unanswered(f"No claim can be judged before a run is interpreted. First: {', '.join(bare)}")

@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
 from dina.artifacts import write_json, write_text
 from dina.models.towers.image.efficientnet import encoder_identity
 from dina.safe_words import PrintableFormatter
-from dina.study.run_directory import LOG, TIMINGS, Run
+from dina.study.run_directory import LOG, PROCESSOR, TIMINGS, Run
 from dina.version import __version__
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,15 @@ def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
     encoder = encoder_identity()
     described["trained_network"] = f"{encoder.name} {encoder.version}" if encoder.version else NOT_INSTALLED
     described |= {"system": platform.system(), "machine": platform.machine(), "device": device, "n_threads": n_threads}
+    described |= dict(zip(PROCESSOR, (_kernels(), torch.backends.cpu.get_cpu_capability()), strict=True))
     if device == "cuda":
         described["device_name"] = torch.cuda.get_device_name()
     return described
+
+
+def _kernels() -> str:
+    """Name what the libraries of matrix products are compiled for that were loaded for this processor, such as SkylakeX."""
+    return ", ".join(sorted({str(one["architecture"]) for one in threadpool_info() if one.get("architecture")})) or "not known"
 
 
 @contextmanager

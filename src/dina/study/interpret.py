@@ -257,15 +257,20 @@ class JudgedRuns:
     uninterpreted: tuple[Path, ...] = ()
 
 
-def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
+def judge_runs(runs: Sequence[Path], *, any_recordings: bool = False) -> JudgedRuns:
     """Judge every claim for every run, and for all recordings together where the runs differ in the recording alone.
 
     A run given twice counts once; runs must be finished and differ in name.
+
+    Raises
+    ------
+    DataError
+        If some recordings are measured and others simulated, unless ``any_recordings``: a mean over both describes neither.
     """
     opened = read_several_finished(runs)
     verdicts = {run.path.name: judge_run(run.path) for run in opened}
     animals = [_animal_of(run) for run in opened]
-    across = _combine(opened, animals)
+    across = _combine(opened, animals, any_recordings=any_recordings)
     if across is not None:
         together = judge(tuple(RULES.values()), across.by_analysis())
         n_mice = len(set(across.mice))
@@ -274,11 +279,19 @@ def judge_runs(runs: Sequence[Path]) -> JudgedRuns:
     return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)), uninterpreted)
 
 
-def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]]) -> AcrossRecordings | None:
+def _combine(
+    runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, any_recordings: bool
+) -> AcrossRecordings | None:
     recordings = [name for name, _ in animals]
     presets = {settings_from_text(run.settings).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
+    kinds = {run.is_simulated: run.path for run in runs}
+    if len(kinds) > 1 and not any_recordings:
+        raise DataError(
+            "Recordings that are judged together must all be measured or all be simulated;"
+            f" {kinds[False]} is measured and {kinds[True]} is simulated. Judge them one by one, or allow it with --any-recordings."
+        )
     found = []
     for run, (name, animal) in zip(runs, animals, strict=True):
         by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}

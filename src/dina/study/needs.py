@@ -54,6 +54,18 @@ def needs_of(recording: Recording) -> Needs:
     return estimate_needs(recording.n_neurons, n_shown, int(np.prod(recording.images.shape[1:])), recording.n_trials)
 
 
+def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
+    """Say in a sentence what a study of the recording needs on this machine, and whether its free memory is enough for that."""
+    needs, (_, free) = needs_of(recording), memory_gb()
+    words = f"A study with the default settings needs {needs.words(n_threads, measure_gigaflops())}"
+    if free is None:
+        return f"{words}.", True
+    if needs.memory_gb > free:
+        remedy = "Use fewer neurons, fewer or smaller images, or a larger machine."
+        return f"{words}, but only {free:.1f} GB are free here. {remedy}", False
+    return f"{words}; {free:.1f} GB are free here.", True
+
+
 def memory_gb() -> tuple[float | None, float | None]:
     """Return total and available memory; None where the system does not say."""
     try:

@@ -162,8 +162,5 @@ class _Measurements:
 
     def _read(self, name: str, seed: int, key: str) -> xr.Dataset | None:
         """Return a measurement stored under this key, None where there is none."""
-        path = self._path(name, seed)
-        if not path.is_file():
-            return None
-        found = xr.load_dataset(path, engine="h5netcdf")
-        return found if found.attrs.get("key") == key else None
+        found = Run(self.folder).read_dataset(self._path(name, seed).name)
+        return found if found is not None and found.attrs.get("key") == key else None

@@ -16,6 +16,7 @@ from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus, split_into_folds
 from dina.randomness import generator_for
+from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
 from dina.statistics.repeats import average_halves
@@ -126,7 +127,8 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
         "n_repeats": int(shown[0]) if same else None,
         "n_repeats_range": [int(shown.min()), int(shown.max())],
         "n_presentations": int(recording.n_presentations.sum()),
-        "notes": list(recording.notes),
+        # a recording made in Python comes without them
+        "notes": list(dict.fromkeys((*recording.notes, *find_oddities(recording)))),
         "sha256": recording.fingerprint(),
     }
 

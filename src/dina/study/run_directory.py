@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,9 @@ from dina.signed_folder import CHECKSUMS, SignedFolder
 from dina.statistics.finding import Finding
 from dina.study.decoder_scores import DecoderScores
 
-# What decides the numbers of a run: recording, settings, versions, device and threads.
+# What decides the numbers of a run: recording, settings, versions, device, processor and threads.
 IDENTITY = "identity.json"
+PROCESSOR = ("kernel", "instruction_set")  # what its environment says of the processor; on another one last digits differ
 
 SETTINGS = "study.toml"
 SUMMARY = "summary.json"
@@ -224,9 +225,21 @@ class Run:
             raise DataError(f"{self.path / name} must hold an object; it holds a {type(content).__name__}. Run the study again.")
         return content
 
-    def read_dataset(self, name: str) -> xr.Dataset | None:
-        """Return the arrays of a NetCDF-4 file; None where there is none."""
-        return self._load(name) if name in self.files else None
+    def read_dataset(self, name: str, needed: Collection[str] = ()) -> xr.Dataset | None:
+        """Return the arrays of a NetCDF-4 file; None where there is none.
+
+        Raises
+        ------
+        DataError
+            If the file is not as it was written, cannot be read, or lacks one of the ``needed`` variables or attributes.
+        """
+        if name not in self.files:
+            return None
+        found = self._load(name)
+        absent = [one for one in needed if one not in found.variables and one not in found.attrs]
+        if absent:
+            raise DataError(f"{self.path / name} must hold {absent[0]}; it does not. Remove this file, and run the study again.")
+        return found
 
     def check_whole(self) -> None:
         """Refuse a finished run of which a file of results was changed or is missing.
@@ -269,10 +282,10 @@ class Run:
             return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
         except DataError:
             raise
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            raise DataError(
-                f"{self.path / name} must be a NetCDF-4 file; it cannot be read ({error}). Run the study again."
-            ) from error
+        except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            # what a finished run holds is compared with its checksum before; this is a part of an unfinished one, which is kept
+            raise DataError(f"{self.path / name} cannot be read ({reason}). Remove this file, and run the study again.") from error
 
     @property
     def folds(self) -> "tuple[Run, ...]":

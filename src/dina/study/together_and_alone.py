@@ -26,7 +26,7 @@ from dina.statistics.resampling import percentile_interval
 from dina.study.environment import Timings
 from dina.study.gains import RecordingRounds, compare_together_and_alone, count_updates
 from dina.study.prepared_recordings import SplitPairs, describe_recording, draw_splits
-from dina.study.run_directory import CHECKPOINTS, RESULTS, SUMMARY, split_to_json
+from dina.study.run_directory import CHECKPOINTS, RESULTS, SUMMARY, Run, split_to_json
 from dina.study.settings import TogetherSettings, dina_settings
 from dina.study.unfinished_run import safe_name
 from dina.training.aligned_towers import AlignedTowers
@@ -41,6 +41,12 @@ from dina.version import __version__
 N_PERMUTATIONS = 2000
 # Fewest images by which a recording that joins chooses.
 FEWEST_VALIDATION = 6
+# What is read of the files of each kind of fit, variables and attributes.
+_NEEDED = {
+    "joint": ("top1", "stimulus_id", "null_low", "null_high", "gram_neural", "gram_image", "n_updates", "kept_updates"),
+    "alone": ("top1", "stimulus_id", "gram_neural", "gram_image", "gram_image_untrained", "n_updates", "kept_updates"),
+    "joining": ("top1_shared", "top1_alone", "stimulus_id", "size"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,8 +248,10 @@ def draw_rounds(recordings: Sequence[Recording], settings: TogetherSettings) -> 
 
 
 def _read(rounds: Sequence[Round], folder: Path, kind: str, recording: str) -> Mapping[tuple[int, int], xr.Dataset]:
-    paths = {(each.fold, each.repeat): each.path(folder, kind, recording) for each in rounds}
-    return {place: xr.load_dataset(path, engine="h5netcdf") for place, path in paths.items() if path.is_file()}
+    run = Run(folder)
+    paths = {(each.fold, each.repeat): each.path(folder, kind, recording).relative_to(folder) for each in rounds}
+    found = {place: run.read_dataset(path.as_posix(), _NEEDED[kind]) for place, path in paths.items()}
+    return {place: one for place, one in found.items() if one is not None}
 
 
 def _n_train(recording: Recording, split: Split) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from dina.artifacts import flush_folder, write_json
 from dina.checks import DataError
 from dina.signed_folder import CHECKSUMS, refuse_links, write_checksums
-from dina.study.run_directory import IDENTITY, Run
+from dina.study.run_directory import IDENTITY, PROCESSOR, Run
 
 LOCK = ".lock"
 PARTS = ".parts"  # of analyses under way; gone when they are finished
@@ -46,15 +46,23 @@ def safe_name(text: str) -> str:
 
 
 def is_finished(run: Path, identity: Mapping[str, Any]) -> bool:
-    """Say whether ``run`` is the finished study of this very recording, settings and environment."""
-    return (run / CHECKSUMS).is_file() and Run(run).identity == identity
+    """Say whether ``run`` is the finished study of this very recording, settings and environment, on whatever processor."""
+    return (run / CHECKSUMS).is_file() and _beside_processor(Run(run).identity) == _beside_processor(identity)
+
+
+def _beside_processor(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity without what it says of the processor."""
+    environment = identity.get("environment")
+    if not isinstance(environment, Mapping):
+        return dict(identity)
+    return {**identity, "environment": {key: value for key, value in environment.items() if key not in PROCESSOR}}
 
 
 @contextmanager
 def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator[Path]:
     """Give the folder to work in, ``RUN.partial``; on success rename it to ``RUN``, checksums written last.
 
-    If an unfinished study of the same identity (recording, settings, versions, device, threads) is there, its folder is given
+    If an unfinished study of the same identity (recording, settings, versions, device, processor, threads) is there, its folder is given
     as it was left. ``force`` allows to replace an existing run, or an unfinished one of another identity.
 
     Raises
@@ -79,6 +87,11 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
         found = Run(partial).identity
         if found and found != identity:
             if not force and _holds_fits(partial):
+                if _beside_processor(found) == _beside_processor(identity):
+                    raise DataError(
+                        f"{partial} holds this study, begun on another kind of processor ({differences(found, identity)}), where last"
+                        " digits differ. Go on with it there, choose another --out, or start afresh here with --force."
+                    )
                 raise DataError(
                     f"{partial} holds an unfinished study that differs in {differences(found, identity)}."
                     " Give the same settings to go on with it, choose another --out, or start afresh with --force."

@@ -136,6 +136,13 @@ def test_a_header_that_claims_terabytes_is_refused_before_anything_is_allocated(
         read(tmp_path)
 
 
+def test_a_header_with_a_negative_length_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write_npy_header(tmp_path / "responses.npy", (-1, 5), bytes(80))
+    with pytest.raises(DataError, match=r"responses.npy is no .npy file: its header"):
+        read(tmp_path)
+
+
 def test_a_file_of_holes_that_is_as_large_as_it_claims_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path)
     path = tmp_path / "responses.npy"
