@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and a changed file is found by its checksum."""
 
+import errno
 import json
 import os
 import signal
@@ -34,6 +35,26 @@ def test_a_file_is_flushed_before_it_is_put_in_place(tmp_path: Path, monkeypatch
     write_text(tmp_path / "a.txt", "text")
     # the content before the name, the name of the file after
     assert order == ["flush", "replace", "flush"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_an_error_of_the_disk_at_any_step_names_the_file_and_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    target = tmp_path / "summary.json"
+    write_text(target, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(OSError, match=r"summary\.json") as caught:
+        write_text(target, "new")
+    monkeypatch.undo()
+    assert (caught.value.errno, caught.value.filename) == (number, str(target))
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
 
 def test_a_process_killed_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:

@@ -63,6 +63,21 @@ def test_a_changed_file_is_refused_by_name_and_the_others_are_read(folder: Path)
             look("results/b.nc")
 
 
+def test_the_bytes_that_are_compared_are_the_bytes_that_are_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, files = Path.read_bytes, SignedFolder(folder)
+
+    def read_and_swap(path: Path) -> bytes:
+        content = read(path)
+        path.write_text("swapped")
+        return content
+
+    files.check("a.json")
+    monkeypatch.setattr(Path, "read_bytes", read_and_swap)
+    assert files.read("a.json") == b"a.json"
+    with pytest.raises(DataError, match=r"a\.json must be as it was written"):  # although it was found right before
+        files.read("a.json")
+
+
 def test_only_the_lines_of_written_files_change(folder: Path) -> None:
     (folder / "page.html").write_text("changed by somebody")
     rewrite(folder, a="another", new="new")

@@ -4,6 +4,7 @@ import numpy as np
 
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
+from dina.study.prepared_recordings import describe_recording
 
 
 def recording_with(responses: np.ndarray, images: np.ndarray | None = None, ids: np.ndarray | None = None) -> Recording:
@@ -102,3 +103,11 @@ def test_an_axis_of_pixels_in_the_place_of_images_is_doubted() -> None:
     assert any("check the order of the axes of the images" in sentence for sentence in found)
     turned = np.moveaxis(images, 0, -1)[:, 0].transpose(1, 0, 2)[:, None]
     assert not any("order of the axes" in sentence for sentence in find_oddities(recording_with(plain(), turned)))
+
+
+def test_a_recording_made_in_python_is_described_with_what_is_odd() -> None:
+    responses = plain()
+    responses[:, 1] = 0
+    recording = recording_with(responses)
+    assert recording.notes == ()
+    assert describe_recording(recording)["notes"] == list(find_oddities(recording)) != []

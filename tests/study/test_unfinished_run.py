@@ -58,7 +58,10 @@ def test_an_unfinished_study_of_other_settings_is_refused_or_started_afresh(tmp_
 
 
 def test_an_unfinished_study_taken_to_another_processor_is_recognised(tmp_path: Path) -> None:
-    run, here, there = tmp_path / "run", *({**IDENTITY, "environment": {"torch": "2", "kernel": one}} for one in ("Zen", "Haswell"))
+    run, here, there = (
+        tmp_path / "run",
+        *({**IDENTITY, "environment": {"torch": "2", "kernel": one}} for one in ("Zen", "Haswell")),
+    )
     with pytest.raises(RuntimeError), open_run(run, there, force=False) as folder:
         write_text(folder / "results" / "ridge.nc", "scores")
         raise RuntimeError

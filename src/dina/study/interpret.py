@@ -279,9 +279,7 @@ def judge_runs(runs: Sequence[Path], *, any_recordings: bool = False) -> JudgedR
     return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)), uninterpreted)
 
 
-def _combine(
-    runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, any_recordings: bool
-) -> AcrossRecordings | None:
+def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, any_recordings: bool) -> AcrossRecordings | None:
     recordings = [name for name, _ in animals]
     presets = {settings_from_text(run.settings).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:

@@ -285,7 +285,9 @@ class Run:
         except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             # what a finished run holds is compared with its checksum before; this is a part of an unfinished one, which is kept
-            raise DataError(f"{self.path / name} cannot be read ({reason}). Remove this file, and run the study again.") from error
+            raise DataError(
+                f"{self.path / name} cannot be read ({reason}). Remove this file, and run the study again."
+            ) from error
 
     @property
     def folds(self) -> "tuple[Run, ...]":
