@@ -36,3 +36,12 @@ def test_what_lies_below_its_null_is_no_similarity(name: str, monkeypatch: pytes
     for finding, is_denied in ((ABOVE, False), (replace(ABOVE, value=0.1), True)):
         section = make(dataset, tuple(replace(finding, name=word) for word in words))
         assert (denial in section.paragraphs[0]) is is_denied
+
+
+def test_numbers_in_sentences_stand_beside_interval_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_maps, "draw_feature_maps", lambda dataset: Figure())
+    section = feature_maps.feature_maps_section(
+        xr.Dataset(attrs={"form": "", "reason": ""}), tuple(replace(ABOVE, name=word) for word in feature_maps.WORDS)
+    )
+    assert "90.0\u202f% (80.0 to 100.0\u202f%; chance: 40.0 to 60.0\u202f%) of comparisons" in section.paragraphs[0]
+    assert "correlate by 0.9 (0.8 to 1; chance: 0.4 to 0.6)." in section.paragraphs[0]

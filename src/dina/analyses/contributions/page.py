@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -59,7 +59,7 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         " contribute little. Shapley values average over all orders in which neurons can join, so they show such information."
     )
     if tenth.value == tenth.value:
-        words += f" The best tenth of the neurons (ranked on training images) makes {percent(tenth.value)} of all contributions."
+        words += f" The best tenth of the neurons (ranked on training images) makes {in_a_sentence(tenth)} of all contributions."
     return Section("contributions", "What each neuron contributes", (words,), (part,), missing=distinct_reasons(findings))
 
 

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 MEASURES = {
@@ -39,11 +39,11 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         found[name] for name in ("noise_correlation_mean", "coupled_pairs_fraction", "signal_noise_agreement")
     )
     summary = (
-        f"The mean noise correlation is {number(mean.value)} ({number(mean.low)} to {number(mean.high)}). The noise of"
+        f"The mean noise correlation is {in_a_sentence(mean, 1)}. The noise of"
         f" {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons."
     )
     if agreement.value == agreement.value:
-        summary += f" Over pairs, noise and signal correlations correlate by {number(agreement.value)}."
+        summary += f" Over pairs, noise and signal correlations correlate by {in_a_sentence(agreement, 1)}."
     where = ""
     if dataset.sizes["bin"]:
         nearest = float(dataset["distance_edges"][1])

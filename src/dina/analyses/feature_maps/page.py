@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table
+from dina.figures.finding_parts import finding_table, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
 WORDS = {
@@ -46,8 +45,8 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     verb = "is" if two_way.value > two_way.null_high else "is not"
     answer = (
         f"The map of a response {verb} more similar to the map of its own image than chance predicts. It resembles this map more than"
-        f" the map of another image in {percent(two_way.value)} of comparisons (chance: 50\u202f%). Maps of a response and its image"
-        f" correlate by {number(correlation.value)}."
+        f" the map of another image in {in_a_sentence(two_way)} of comparisons. Maps of a response and its image"
+        f" correlate by {in_a_sentence(correlation, 1)}."
     )
     part = FigurePart(
         "feature_maps",
@@ -72,9 +71,9 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     verb = "is" if linear.value > linear.null_high else "is not"
     answer = (
         f"The reconstruction from the map of a response {verb} more similar to the image shown than chance predicts. Pixels correlate"
-        f" by {number(linear.value)}; for the reconstruction from the image's own map they correlate by {number(ceiling.value)}. In"
-        f" {percent(two_way.value)} of comparisons the reconstruction is more similar to its own image than to another (chance:"
-        " 50\u202f%). The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
+        f" by {in_a_sentence(linear, 1)}; for the reconstruction from the image's own map they correlate by"
+        f" {in_a_sentence(ceiling, 1)}. In {in_a_sentence(two_way)} of comparisons the reconstruction is more similar to its own"
+        " image than to another. The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
         " the reconstruction from the response is neural noise, or information lost in the neural tower."
     )
     part = FigurePart(

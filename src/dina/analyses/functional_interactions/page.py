@@ -106,7 +106,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
         axes.set(xscale="log", yscale="log")
         write_plain_numbers(axes.xaxis, axes.yaxis)
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))  # more would run into each other
+        axes.xaxis.set_major_locator(LogLocator(numticks=3))  # more would run into each other
     if axes.lines:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")

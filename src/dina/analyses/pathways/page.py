@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import percent, signed
+from dina.figures.words import percent
 from dina.models.spaces import SPACES
 from dina.statistics.finding import Finding
 
@@ -42,9 +42,9 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    shares = "; ".join(f"{name} {signed(100 * found[f'shapley_{name}'].value, 1)}" for name in pathways)
+    shares = "; ".join(f"{name} {in_a_sentence(found[f'shapley_{name}'], 100)}" for name in pathways)
     answer = (
-        f"Top-1 accuracy is {percent(found['top1_full'].value)}. The pathways contribute, in percentage points: {shares}."
+        f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}. The pathways contribute, in percentage points: {shares}."
         " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test; they"
         " are fitted on request (pathway_refits)."
     )

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import write_percentages
+from dina.figures.finding_parts import in_a_sentence, write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
@@ -62,8 +62,8 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         "Spatial frequencies that carry the decoding",
         paragraphs=(
             summary + " Detail means the content above half the Nyquist limit: alone it keeps"
-            f" {percent(found['kept_highest_octave'].value)} of the accuracy above chance, and without it"
-            f" {percent(found['kept_without_highest_octave'].value)} is kept.",
+            f" {in_a_sentence(found['kept_highest_octave'])} of the accuracy above chance, and without it"
+            f" {in_a_sentence(found['kept_without_highest_octave'])} is kept.",
         ),
         figures=(part,),
     )
