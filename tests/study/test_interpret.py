@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from dina.analyses import Analysis, Decoded
 from dina.analyses.analysis import AnalysisSettings
+from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.signed_folder import verify_checksums
@@ -21,6 +21,7 @@ from dina.statistics.finding import Finding
 from dina.study import interpret as module
 from dina.study import read_settings, run_study
 from dina.study.interpret import interpret_run, judge_run, judge_runs
+from dina.study.run_directory import Run
 
 WORDS = ["preset=scratch", "dina.fit.n_epochs=1", "evaluation.n_resamples=100", 'decoders=["dina"]']
 
@@ -262,13 +263,13 @@ def test_settings_that_are_not_those_of_one_analysis_are_refused(
     assert not (run / "results" / "interpretation").exists()
 
 
-def test_measured_and_simulated_recordings_are_judged_together_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {"monkey": False, "mouse": True}
-    runs = [
-        SimpleNamespace(path=Path(name), settings="", is_simulated=kind, summary={"recording": {"name": name}})
-        for name, kind in kinds.items()
-    ]
+def test_measured_and_simulated_recordings_are_judged_together_only_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, is_simulated in {"monkey": False, "mouse": True}.items():
+        write_json(tmp_path / name / "summary.json", {"recording": {"name": name, "is_simulated": is_simulated}})
+    runs = [Run(tmp_path / name) for name in ("monkey", "mouse")]
     monkeypatch.setattr(module, "read_several_finished", lambda paths: runs)
     monkeypatch.setattr(module, "judge_run", lambda path: {})
-    with pytest.raises(DataError, match=r"monkey is measured and mouse is simulated\. .*--any-recordings"):
+    with pytest.raises(DataError, match=r"monkey is measured and .*mouse is simulated\. .*--any-recordings"):
         judge_runs([run.path for run in runs])
