@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from image_ledger import Entry, Ledger, measure, table
+from image_ledger import Entry, Ledger, decoding_rows, measure, table
 
 from dina.data.response_transform import transform_in
+from dina.figures.canvas import svg_of
 from dina.models.transform_choice import choose_transform
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.recordings.simulator.session_settings import NAMED_SESSIONS
+from dina.report.accuracy import draw_accuracy
 from dina.retrieval.decoder import Decoder
 from dina.rivals import RIVALS
 from dina.study.prepared_recordings import SplitPairs
@@ -97,6 +99,7 @@ def main() -> int:
     parser.add_argument("--label", default="", help="added to the names of presets")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs") / "fresh_images.jsonl")
+    parser.add_argument("--figure", type=Path, help="draw the first session into this SVG file")
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
     ledger = Ledger(words.out)
@@ -104,6 +107,10 @@ def main() -> int:
         for seed in words.seeds:
             run(word, seed, words.decoders, words.label, words.fresh, ledger)
         print("\n".join(["", *table(ledger.entries, word, shown(words.decoders[0], words.label), IDEAL), ""]))
+    if words.figure:
+        rows = decoding_rows(ledger.entries, words.sessions[0], shown(words.decoders[0], words.label))
+        reads = {row.decoder: RIVALS[row.decoder].reads if row.decoder in RIVALS else "images" for row in rows}
+        words.figure.write_text(svg_of(draw_accuracy(rows, reads), "accuracy"), encoding="utf-8")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from dina.data.pairs import QUERY_KINDS, Pairs, make_task
 from dina.retrieval.decoder import Decoder
+from dina.retrieval.evaluate import DecodingRow
 from dina.retrieval.gallery_size import accuracy_by_image
 from dina.statistics.resampling import percentile_interval, resample_counts
 
@@ -86,6 +87,21 @@ def table(entries: Sequence[Entry], session: str, main: str, ideal: str | None =
         cells += [_cell(100 * (draws[main][k] - draws[name][k]), 1, "+") if is_compared else "–" for k in QUERY_KINDS]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def decoding_rows(entries: Sequence[Entry], session: str, main: str) -> list[DecodingRow]:
+    """Return accuracies and intervals as `table` does, as rows of a figure; ``main`` is shown as dina."""
+    here = [one for one in entries if one.session == session]
+    names = list(dict.fromkeys(one.decoder for one in here))
+    seeds = sorted(set.intersection(*({one.seed for one in here if one.decoder == name} for name in names)))
+    rows = []
+    for name in names:
+        for kind, draws in _draws(here, name, seeds).items():
+            low, high = percentile_interval(draws[1:])
+            shown = "dina" if name == main else name
+            row = DecodingRow(shown, "", kind, "image_from_response", GALLERY, chance_top1=1 / GALLERY)
+            rows.append(replace(row, top1=float(draws[0]), top1_low=float(low), top1_high=float(high)))
+    return rows
 
 
 def _draws(entries: Sequence[Entry], name: str, seeds: Sequence[int]) -> dict[str, np.ndarray]:

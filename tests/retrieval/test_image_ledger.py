@@ -49,3 +49,17 @@ def test_ratios_and_differences_use_common_seeds_and_paired_images(image_ledger)
     # unpaired, the interval of the difference would be thirty points wide; the ratio of proportional values is exact
     assert "+10.0 [+10.0, +10.0]" in ridge
     assert "0.500 [0.500, 0.500]" in default
+
+
+def test_the_figure_shows_the_numbers_of_the_table(image_ledger):
+    entries = [_entry(image_ledger, 0, "default", 0.75), _entry(image_ledger, 0, "ridge", 0.25)]
+
+    rows = image_ledger.decoding_rows(entries, "demo", "default")
+
+    assert [(row.decoder, row.queries, row.top1) for row in rows] == [
+        ("dina", "averaged", 0.75),
+        ("dina", "single_trial", 0.75),
+        ("ridge", "averaged", 0.25),
+        ("ridge", "single_trial", 0.25),
+    ]
+    assert {row.chance_top1 for row in rows} == {1 / 50}
