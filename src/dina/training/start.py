@@ -330,7 +330,8 @@ def _stack_spaces(
     responses = torch.from_numpy(train.averaged()).to(maps.device)
     mean = responses.mean(0)
     spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
-    fits = [space.fit(images, maps, responses) for space in spaces]
+    # last first: sums of Gabors need most memory, and the trained network leaves some of its own behind
+    fits = [space.fit(images, maps, responses) for space in reversed(spaces)][::-1]
     predicted = torch.stack([local.candidate.predicted - mean, *(fit.predicted for fit in fits)])
     shares = stack_predictions(predicted, responses - mean)
     helps = [bool(share.any()) for share in shares.T[1:]]
