@@ -12,7 +12,8 @@ from PIL import Image
 from dina.artifacts import write_dataset, write_json
 from dina.figures.style import style_of
 from dina.report import answer
-from dina.report.answer import choose_queries, headline, make_examples, tiles
+from dina.report.answer import headline, tiles
+from dina.report.examples import choose_queries, make_examples
 from dina.report.recording_quality import what_was_decoded
 from dina.study.decoder_scores import Scored
 from dina.study.run_directory import Run, read_run

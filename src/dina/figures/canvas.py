@@ -80,17 +80,6 @@ def finish_axes(axes: Axes, grid: Literal["x", "y", "both"] | None, *, has_named
         axes.spines["left"].set_visible(False)
 
 
-def n_bars(n_values: int) -> int:
-    """Return how many bars show the distribution of so many values: few values, few bars.
-
-    Examples
-    --------
-    >>> n_bars(33), n_bars(400), n_bars(20_000)
-    (6, 15, 40)
-    """
-    return min(40, max(5, round(2 * n_values ** (1 / 3))))
-
-
 def write_plain_numbers(*axis: Axis, form: str = "g") -> None:
     """Write the major ticks of an x or y axis as plain numbers, and none of the minor ones: mathematical text is switched off.
 

@@ -58,17 +58,6 @@ def number(value: int | float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "−", 1) if value < 0 else f"{value:.{digits}g}"
 
 
-def counted(count: int, what: str) -> str:
-    """Write a number of things.
-
-    Examples
-    --------
-    >>> counted(1, "epoch"), counted(1200, "epoch")
-    ('1 epoch', '1,200 epochs')
-    """
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
-
-
 def from_to(low: str, high: str) -> str:
     """Join the ends of a range that are written already; a dash where either is missing."""
     return DASH if DASH in (low, high) else f"{low} to {high}"

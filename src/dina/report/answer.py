@@ -1,31 +1,12 @@
-"""The top of the page: the answer of a study in plain sentences, the numbers beside it, and examples of retrieval by a rule."""
+"""The top of the page: the answer of a study in plain sentences, and the numbers beside it."""
 
-import base64
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import xarray as xr
-from jaxtyping import Float, Int, UInt8
-from PIL import Image
 
 from dina.figures.style import style_of
 from dina.figures.words import interval, percent, signed
 from dina.retrieval.evaluate import DecodingRow
-from dina.retrieval.ranks import target_ranks
-from dina.study.decoder_scores import Scored
 from dina.study.run_directory import Run
-
-RULE = (
-    "Queries are chosen by rule, not by beauty. Hits (right image first) are ordered by how clearly they were won: the score of"
-    " the right image minus the best score of a wrong one; those at the 90 %, 50 % and 10 % quantile are shown. Misses are ordered by"
-    " the rank of the right image; those at the 10 %, 50 % and 90 % quantile are shown."
-)
-QUANTILES = (0.1, 0.5, 0.9)
-N_BEST = 5
-MAX_THUMBNAIL_BYTES = 1_800_000  # as base64, all thumbnails together: the page stays below 3 MB
 
 
 @dataclass(frozen=True)
@@ -138,100 +119,3 @@ def _reference_only(run: Run) -> list[str]:
         f"The best other decoder ({style_of(best.decoder).label}) names the right image out of {best.n_gallery} in {percent(best.top1)} of cases from {kind}"
         f" (95\u202f% interval {interval(best.top1_low, best.top1_high)}; chance {percent(best.chance_top1)})."
     ]
-
-
-@dataclass(frozen=True)
-class _Thumbnail:
-    """An image of the gallery: data URI, size in pixels, and name."""
-
-    uri: str
-    width: int
-    height: int
-    words: str
-
-
-@dataclass(frozen=True)
-class Example:
-    """One query: whether it was a hit, the rank of the right image, that image, and the best images in order.
-
-    ``found`` is the place of the right image among ``best`` counted from 0, or -1; ``n_alike`` of all ``n_queries``
-    queries were hits, or misses, as this one.
-    """
-
-    is_right: bool
-    rank: float
-    n_gallery: int
-    target: _Thumbnail
-    best: tuple[_Thumbnail, ...]
-    found: int
-    n_alike: int
-    n_queries: int
-
-
-def choose_queries(scores: Float[np.ndarray, "query gallery"], target: Int[np.ndarray, "query"]) -> list[int]:
-    """Return the queries to show by `RULE`, hits first; ties in the ordering go by query number."""
-    rank = target_ranks(scores, target)
-    wrong = scores.astype(float)
-    np.put_along_axis(wrong, target[:, None], -np.inf, axis=1)
-    margin = np.take_along_axis(scores, target[:, None], axis=1)[:, 0] - wrong.max(axis=1)
-    hits, misses = np.flatnonzero(rank == 1), np.flatnonzero(rank > 1)
-    clearest_first = hits[np.argsort(-margin[hits], kind="stable")]
-    nearest_first = misses[np.argsort(rank[misses], kind="stable")]
-    return [int(query) for ordered in (clearest_first, nearest_first) for query in _at_quantiles(ordered)]
-
-
-def _at_quantiles(ordered: np.ndarray) -> list[int]:
-    places = [round(q * (len(ordered) - 1)) for q in QUANTILES] if len(ordered) else []
-    return [int(ordered[place]) for place in dict.fromkeys(places)]
-
-
-def make_examples(scored: Scored, gallery: xr.Dataset) -> list[Example]:
-    """Return the examples of one decoder and one kind of query; ``gallery`` holds thumbnails, ids and labels of the images."""
-    scores, target = scored.scores, scored.target.astype(np.int64)
-    rank = target_ranks(scores, target)
-    chosen = choose_queries(scores, target)
-    best = {query: np.argsort(-scores[query], kind="stable")[:N_BEST] for query in chosen}
-    needed = sorted({int(target[query]) for query in chosen} | {int(i) for places in best.values() for i in places})
-    uses = np.bincount([int(i) for query in chosen for i in (target[query], *best[query])], minlength=scores.shape[1])
-    thumbnails = dict(zip(needed, _thumbnails(gallery, needed, [int(uses[i]) for i in needed]), strict=True))
-    return [
-        Example(
-            is_right=bool(rank[query] == 1),
-            rank=float(rank[query]),
-            n_gallery=int(scores.shape[1]),
-            target=thumbnails[int(target[query])],
-            best=tuple(thumbnails[int(i)] for i in best[query]),
-            n_alike=int(((rank == 1) == (rank[query] == 1)).sum()),
-            n_queries=len(rank),
-            found=next((place for place, i in enumerate(best[query]) if i == target[query]), -1),
-        )
-        for query in chosen
-    ]
-
-
-def _thumbnails(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int]) -> list[_Thumbnail]:
-    """Encode the needed thumbnails as PNG, halved in size until all of them together are small enough for the page."""
-    pixels = gallery["thumbnail"].to_numpy()[list(needed)].astype(np.uint8)
-    uris = [_data_uri(image) for image in pixels]
-    while sum(len(uri) * n for uri, n in zip(uris, uses, strict=True)) > MAX_THUMBNAIL_BYTES and min(pixels.shape[1:3]) > 8:
-        pixels = _halved(pixels)
-        uris = [_data_uri(image) for image in pixels]
-    names = gallery["stimulus_id"].to_numpy() if "stimulus_id" in gallery else np.arange(gallery.sizes["gallery"])
-    labels = gallery["label"].to_numpy() if "label" in gallery else np.full(gallery.sizes["gallery"], "")
-    words = [f"image {names[i]}" + (f", {labels[i]}" if str(labels[i]) else "") for i in needed]
-    height, width = pixels.shape[1:3]
-    return [_Thumbnail(uri, int(width), int(height), word) for uri, word in zip(uris, words, strict=True)]
-
-
-def _halved(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
-    """Average blocks of two by two pixels; an odd last row or column is dropped."""
-    height, width = (size // 2 * 2 for size in pixels.shape[1:3])
-    even = pixels[:, :height, :width].astype(np.float32)
-    quarter = (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4
-    return np.rint(quarter).astype(np.uint8)
-
-
-def _data_uri(image: UInt8[np.ndarray, "..."]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -17,8 +17,9 @@ from dina.figures.words import number
 from dina.models.spaces import SPACES
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
-from dina.report.answer import RULE, Example, Tile, headline, make_examples, tiles
+from dina.report.answer import Tile, headline, tiles
 from dina.report.comparisons import differences, directions
+from dina.report.examples import RULE, Example, make_examples
 from dina.report.folds import folds_section
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections

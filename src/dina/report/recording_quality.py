@@ -8,7 +8,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, n_bars, new_figure, write_plain_numbers
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
-from dina.figures.words import counted, interval, number, percent
+from dina.figures.words import interval, number, percent
 from dina.study.run_directory import Run
 
 # Said wherever validation accuracy is shown.
@@ -107,9 +107,9 @@ def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
     done, budget, chosen = (facts.get(key) for key in ("epochs_done", "epochs_budget", "chosen_epoch"))
     done = int(_epochs(history)[-1]) if done is None else done
     if done == budget:
-        sentences = [f"The whole budget of {counted(done, 'epoch')} was trained."]  # this is why training ended, too
+        sentences = [f"The whole budget of {_count_epochs(done)} was trained."]  # this is why training ended, too
     else:
-        sentences = [f"{counted(done, 'epoch')} of training" + (f", of a budget of {budget}." if budget is not None else ".")]
+        sentences = [f"{_count_epochs(done)} of training" + (f", of a budget of {budget}." if budget is not None else ".")]
         sentences += [str(facts["stop_reason"])] if facts.get("stop_reason") else []
     if chosen is not None:
         sentences.append(
@@ -137,3 +137,7 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").replace("top1", "top-1")
+
+
+def _count_epochs(count: int) -> str:
+    return f"{count:,} epoch" + ("" if count == 1 else "s")

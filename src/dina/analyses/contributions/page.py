@@ -7,7 +7,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table, in_a_sentence
+from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table, in_a_sentence
+from dina.figures.finding_parts import finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding

@@ -7,8 +7,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, n_bars, new_figure, write_plain_numbers
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table
+from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number

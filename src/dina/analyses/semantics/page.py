@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, write_percentages
+from dina.figures.finding_parts import distinct_reasons
+from dina.figures.finding_words import write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent, signed

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import write_percentages
+from dina.figures.finding_words import write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import in_a_sentence, write_percentages
+from dina.figures.finding_words import in_a_sentence, write_percentages
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
