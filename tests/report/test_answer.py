@@ -11,7 +11,7 @@ from PIL import Image
 
 from dina.artifacts import write_dataset, write_json
 from dina.figures.style import style_of
-from dina.report import answer
+from dina.report import examples
 from dina.report.answer import headline, tiles
 from dina.report.examples import choose_queries, make_examples
 from dina.report.recording_quality import what_was_decoded
@@ -138,7 +138,7 @@ def test_thumbnails_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -
     thumbnails = np.random.default_rng(0).integers(0, 256, (30, 64, 64), dtype=np.uint8)
     scores, target = scores_with_ranks([1, 2, 5])
     scored = Scored(scores, target, np.arange(30))
-    monkeypatch.setattr(answer, "MAX_THUMBNAIL_BYTES", 30_000)
+    monkeypatch.setattr(examples, "MAX_THUMBNAIL_BYTES", 30_000)
     made = make_examples(scored, gallery_of(thumbnails))
     assert sum(len(image.uri) for example in made for image in (example.target, *example.best)) <= 30_000
     # noise cannot be compressed: 18 images of 64 × 64 take 98 kB as base64, of 32 × 32 a quarter
