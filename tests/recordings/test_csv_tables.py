@@ -20,7 +20,7 @@ def table(folder: Path, text: str, name: str = "labels.csv") -> Path:
         ("label\nowl, grey\nowl\nfox\n", r"1 fields, as the first line has; row 1 has 2 \(owl, grey\).*between double quotes"),
         ("stimulus_id,label\n0,owl\n1\n", "2 fields, as the first line has; row 2 has 1"),
         ("label,label\nowl,fox\nfox,owl\n", "name of its own; label is there twice"),
-        ("Labbel\nowl\nfox\nelk\n", "unknown column 'Lable'. Did you mean 'label'"),
+        ("Labelz\nowl\nfox\nelk\n", "unknown column 'Labelz'. Did you mean 'label'"),
         ("stimulus id,label\n0,owl\n", "unknown column 'stimulus id'. Did you mean 'stimulus_id'"),
         ("stimulus_id;label\n0;owl\n", "separated by commas; its first line has semicolons"),
         ("stimulus_id\tlabel\n0\towl\n", "its first line has tabs"),
