@@ -171,7 +171,7 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
     >>> read_settings(overrides=["split.test_fracton=0.2"])
     Traceback (most recent call last):
     ...
-    dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: near_identical, test_fraction, validation_fraction.
+    dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: in_blocks, near_identical, test_fraction, validation_fraction.
     """
     return _read(StudySettings, path, overrides)
 
