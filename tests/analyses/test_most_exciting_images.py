@@ -145,6 +145,6 @@ def test_too_few_images_are_refused(decoded: Decoded) -> None:
 def test_a_run_that_holds_the_images_under_the_former_name_shows_them(decoded: Decoded, tmp_path: Path) -> None:
     result = analyse_most_exciting_images(decoded, QUICK)
     record = AnalysisRecord(result.findings())
-    record.write(tmp_path, "inception_loop", result)
+    record.write(Run(tmp_path), "inception_loop", result)
     write_json(tmp_path / "summary.json", {"interpretation": {"inception_loop": record.to_json()}})
     assert [section.anchor for section in interpretation_sections(Run(tmp_path))] == ["most-exciting-images"]

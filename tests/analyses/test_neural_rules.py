@@ -120,7 +120,7 @@ def test_without_contributions_the_sparse_part_can_still_decide() -> None:
     del findings["contributions"]
     assert verdict_of("sparse_subsets", findings).verdict == "not supported"
     del findings["sparse_subsets"]["half_fraction_top"]
-    assert "no finding half_fraction_top" in verdict_of("sparse_subsets", findings).reason
+    assert "The analysis sparse_subsets did not measure" in verdict_of("sparse_subsets", findings).reason
 
 
 def shuffled(value: float, spread: float = 0.01, left: float = 0.0) -> Findings:

@@ -8,6 +8,7 @@ import pytest
 
 from dina.cli import main
 from dina.recordings.recording import Recording
+from dina.signed_folder import write_checksums
 from dina.study import read_settings, run_study
 
 QUICK = ['decoders=["nearest_repeat_raw", "nearest_repeat_zscored"]', "evaluation.n_resamples=100"]
@@ -49,6 +50,7 @@ def test_runs_with_and_without_the_trained_network_need_a_word_of_their_own(
     identity = json.loads((other / "identity.json").read_text(encoding="utf-8"))
     identity["environment"]["trained_network"] = "another network"
     (other / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
+    write_checksums(other)
 
     with pytest.raises(SystemExit) as refused:
         main(["compare", two_runs[0], str(other), "--threads", "1"])

@@ -178,7 +178,7 @@ def test_figures_that_lead_out_of_the_run_are_refused(simulated_run: Path, tmp_p
         ("summary.json", b"[]", "summary.json must hold an object; it holds a list"),
         ("summary.json", b'{"decoding": [{}]}', "Row 0 of decoding in summary.json must be an object with a decoder"),
         ("study.toml", b"\xff", "study.toml must be text in UTF-8; byte 0 is not"),
-        ("results/quality.nc", b"not NetCDF", "results/quality.nc must be a NetCDF-4 file"),
+        ("results/quality.nc", b"not NetCDF", "results/quality.nc cannot be read"),
     ],
 )
 def test_a_damaged_file_gives_one_sentence(tmp_path: Path, name: str, content: bytes, says: str) -> None:

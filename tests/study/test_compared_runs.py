@@ -104,6 +104,7 @@ def copy_with_network(run: Path, copy: Path, network: str | None) -> Path:
     if network is not None:
         identity["environment"]["trained_network"] = network
     (copy / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
+    write_checksums(copy)
     return copy
 
 
