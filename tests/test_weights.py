@@ -96,7 +96,7 @@ def test_a_save_that_fails_leaves_the_old_file(written, monkeypatch):
         raise OSError(errno.ENOSPC, "no room")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left on device.*model.safetensors"):
+    with pytest.raises(OSError, match=r"No space left on device.*model\.safetensors"):
         write_weights(path, {"weight": torch.zeros(5)}, {})
     assert path.read_bytes() == whole
     assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
