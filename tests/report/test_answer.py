@@ -62,6 +62,9 @@ def test_averages_that_were_recorded_as_trials_are_called_so(simulated_run: Path
         run = read_run(tmp_path)
         assert ("single trials (as recorded: each is the average of 20 presentations" in headline(run)[1]) == is_said
         assert any("trials as recorded" in text for text in what_was_decoded(run).paragraphs) == is_said
+    averages_only = [row for row in summary["decoding"] if row["queries"] == "averaged"]
+    write_json(tmp_path / "summary.json", {**summary, "recording": recording, "decoding": averages_only})
+    assert not any("trials as recorded" in text for text in what_was_decoded(read_run(tmp_path)).paragraphs)
 
 
 def test_reference_levels_and_dina_itself_are_no_rivals(simulated_run: Path, tmp_path: Path) -> None:

@@ -178,7 +178,8 @@ def what_was_decoded(run: Run) -> Section:
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
     notes = recording.get("notes")
     words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) and not run.folds else []
-    averages = presentations_in_trials(run)
+    is_decoded = any(row.queries == "single_trial" and row.top1 is not None for row in run.rows)
+    averages = presentations_in_trials(run) if is_decoded else ""
     words += [f"Wherever this page says single trials, it means trials {averages}."] if averages else []
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)

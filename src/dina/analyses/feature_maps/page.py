@@ -177,7 +177,8 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     bar.ax.tick_params(labelsize=6, length=1.5)
     bar.ax.locator_params(nbins=3)
     bar.outline.set_visible(False)
-    bar.ax.set_ylabel(f"{name}\n(SD)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
+    signed = name.replace("-", "\N{MINUS SIGN}")  # even− and odd− are of negative sign
+    bar.ax.set_ylabel(f"{signed}\n(SD)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 
 def _draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], letter: str, label: str) -> None:

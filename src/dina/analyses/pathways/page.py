@@ -108,12 +108,12 @@ def _words(part: str) -> str:
     --------
     >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised"), _words("space_pursued_gabors")
     ('8 px per cycle', '45°', 'energy normalised', 'sums of a few Gabors')
-    >>> _words("kind_even-")
-    'even−'
+    >>> _words("kind_even-"), _words("space_gabor_channels")
+    ('even−', 'local channels')
     """
     if part.startswith("space_"):
         name = part.removeprefix("space_")
-        return SPACES[name].label if name in SPACES else f"{name} channels"
+        return SPACES[name].label if name in SPACES else "local channels"
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):
