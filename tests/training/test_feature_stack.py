@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from dina.data.pairs import learn_standardiser, make_pairs, make_task
+from dina.models.spaces.space import SpaceFit
+from dina.models.spaces.trained_network import TrainedNetwork
 from dina.models.towers.image.efficientnet import read_efficientnet
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
@@ -160,3 +162,28 @@ def test_beside_the_gain_of_the_trained_encoder_stands_that_of_permuted_weights(
     assert trained > permuted + 5  # per cent of the variance
     assert chosen["lost_without"].startswith("local ")
     assert ", trained_network " in chosen["lost_without"]
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_towers_are_read_where_another_choice_of_networks_is_installed(without_fields, tmp_path, monkeypatch, is_installed):
+    train, validation = without_fields
+
+    def install(is_there: bool) -> None:
+        monkeypatch.setattr(TrainedNetwork, "explain_absence", lambda image_shape: "" if is_there else "Not installed.")
+
+    monkeypatch.setattr(TrainedNetwork, "fit", lambda space, images, maps, responses: none_helps(space, images, responses))
+    install(is_installed)
+    towers, _ = fitted(train, validation, spaces=("pixels", "trained_network"))
+    assert ("trained_network" in towers.image_tower.spaces) == is_installed
+    save_towers(towers, tmp_path / "model.safetensors")
+    install(not is_installed)
+    loaded = load_towers(tmp_path / "model.safetensors")
+    assert list(loaded.image_tower.spaces) == list(towers.image_tower.spaces)
+    images = torch.from_numpy(validation.images)
+    torch.testing.assert_close(loaded.image_tower(images), towers.image_tower(images), rtol=0, atol=0)
+
+
+def none_helps(space, images, responses):
+    """A fit that predicts nothing, of a space that keeps no feature."""
+    nothing = torch.zeros(0, responses.shape[1])
+    return SpaceFit(nothing.T, torch.zeros_like(responses), torch.zeros(len(images), 0))

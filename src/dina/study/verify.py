@@ -59,9 +59,8 @@ def verify_files(run: Path) -> tuple[int, tuple[str, ...]]:
     bad = {name: fault for name, fault in faults.items() if fault != "not listed"}
     if bad:
         name, fault = next(iter(bad.items()))
-        raise DataError(
-            f"{run / name} must be as it was written; it is {fault}, as are {len(bad) - 1} other files. Use another copy of the run."
-        )
+        others = f", and {len(bad) - 1} more files differ" if len(bad) > 1 else ""
+        raise DataError(f"{run / name} must be as it was written; it is {fault}{others}. Use another copy of the run.")
     strangers = tuple(name for name, fault in faults.items() if fault == "not listed")
     below = [verify_files(fold.path) for fold in opened.folds]
     return len(opened.files.names("*")) + sum(n for n, _ in below), strangers + tuple(name for _, some in below for name in some)

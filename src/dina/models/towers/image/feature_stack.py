@@ -1,7 +1,8 @@
 """An image tower of several feature spaces: Gabor channels that have places, then features of the whole image."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -56,6 +57,15 @@ class FeatureStack(GaborEnergy):
         """Set every gain to 1: this tower starts from known features, not from chance."""
         super().draw_parameters(generator)
         self.space_gain.data.fill_(1.0)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *others: Any) -> None:
+        """Have the spaces of the saved stack: what is installed here may differ from what was there."""
+        saved = [name for name in SPACES if any(key.startswith(f"{prefix}spaces.{name}.") for key in state_dict)]
+        if saved != list(self.spaces):
+            local = (len(self.channels), *self.map_shape[1:])
+            self.spaces = nn.ModuleDict({name: SPACES[name](self.image_shape, local) for name in saved}).to(self.gain.device)
+            self.space_gain = nn.Parameter(self.space_gain.new_ones(len(saved)))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def taken(self) -> dict[str, FeatureSpace]:
         """Return the spaces that take part, by name."""
