@@ -20,7 +20,7 @@ def folds_section(run: Run) -> Section:
         f"Every image is a test image in exactly one of {n_folds} folds; near-identical images are in one fold. Everything that is learnt"
         " or chosen (transform, means, deviations, noise, feature spaces, weights, penalties, epochs) comes from the training and validation images of the fold."
         " All numbers on this page are over the queries of all folds together. Each query has the gallery of its fold: "
-        f"{gallery}. A number against chance is against the chance of these galleries.",
+        f"{gallery}. Chance is that of these galleries.",
         f"Folds are no independent repeats: any two share {shared} their training images, and an image tested in one fold trains the"
         " others. Intervals from the galleries alone would be too narrow. Here they are wider: the variance between folds that galleries do"
         " not explain is added as by Nadeau & Bengio (2003, doi:10.1023/A:1024068626366). p-values of paired differences are Student's,"

@@ -8,8 +8,8 @@ import numpy as np
 
 from dina.recordings.recording import Recording
 
-# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side: memory within 20 %, time
-# within 15 %. Memory of 20,000 and of 100,000 neurons was overestimated by a fifth.
+# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side: memory and time within 20 %.
+# All else is extrapolation.
 _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8}
 _SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}  # of one processor of this speed:
 _GIGAFLOPS = 98.0  # float32 matrix products, in each second of a processor
