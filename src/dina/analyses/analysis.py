@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.verdict import Rule, Side
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class AnalysisSettings(BaseModel):
     """What of an analysis ``dina interpret RUN ANALYSIS --set NAME=VALUE`` can change; frozen, and unknown names are refused."""
+
+    __repr__ = __str__ = brief
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -50,6 +53,8 @@ class DescribedResult:
 @dataclass(frozen=True, eq=False)
 class PlainResult:
     """Arrays with named axes, and the findings made together with them."""
+
+    __repr__ = brief
 
     arrays: xr.Dataset
     statistics: tuple[Finding, ...]

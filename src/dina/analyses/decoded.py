@@ -17,6 +17,7 @@ from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName, choose_transform
 from dina.recordings.recording import Recording
+from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import PRESETS, PresetSettings
@@ -96,6 +97,8 @@ class Decoded:
     parts
         Where analyses that fit towers again keep each fit, so that they resume there when stopped; by default nowhere.
     """
+
+    __repr__ = brief
 
     recording: Recording
     train: Pairs

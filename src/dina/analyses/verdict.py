@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dina.checks import DataError
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 
 Side = Literal["image", "neural"]
@@ -33,6 +34,8 @@ class Verdict:
     ``findings`` lists every finding that the rule read: (name of the analysis, finding), in the order of the rule. The verdict is
     "cannot tell", too, if an analysis is missing or its finding is NaN.
     """
+
+    __repr__ = brief
 
     claim: str
     side: Side

@@ -11,6 +11,7 @@ from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, StimulusResponses
+from dina.short_words import brief
 from dina.statistics.repeats import count_within_group, sum_by_group
 
 QueryKind = Literal["averaged", "single_trial"]
@@ -39,6 +40,8 @@ class Pairs:
         Semantic category of each image, "" where unknown; None if the recording has none. Only objectives that use categories
         read them.
     """
+
+    __repr__ = brief
 
     images: ContrastImages
     stimulus_id: Int[np.ndarray, "stimulus"]
@@ -89,6 +92,8 @@ class Pairs:
 class Queries:
     """Standardised population responses to be decoded, without the image that was shown."""
 
+    __repr__ = brief
+
     responses: Float[np.ndarray, "query neuron"]
     n_presentations: Float[np.ndarray, "query"]  # that each query averages; the noise variance falls with it
 
@@ -101,6 +106,8 @@ class Gallery:
     the queries'; only reference levels read them.
     """
 
+    __repr__ = brief
+
     images: ContrastImages
     stimulus_id: Int[np.ndarray, "gallery"]
     templates: StimulusResponses | None = None
@@ -109,6 +116,8 @@ class Gallery:
 @dataclass(frozen=True, eq=False)
 class RetrievalTask:
     """Queries, their gallery, and the answer, which decoders never see."""
+
+    __repr__ = brief
 
     queries: Queries
     gallery: Gallery

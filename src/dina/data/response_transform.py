@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Int
 
 from dina.checks import DataError
 from dina.shapes import Responses
+from dina.short_words import brief
 
 Units = Literal["chosen", "raw", "fourth root"]
 """Responses after the transform that was chosen for a recording, as they were recorded, or their signed fourth roots."""
@@ -52,6 +53,8 @@ class ResponseTransform:
     >>> root.apply(np.array([[-4.0, 0.0, 9.0]], dtype=np.float32))
     array([[-2.,  0.,  3.]], dtype=float32)
     """
+
+    __repr__ = brief
 
     name: str
     power: Float32[np.ndarray, "*neuron"]

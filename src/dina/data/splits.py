@@ -13,6 +13,7 @@ from dina.checks import DataError, check_count
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.shapes import Images
+from dina.short_words import brief
 
 # Images are screened at this many cells a side, at most.
 SCREEN_SIDE = 40
@@ -29,6 +30,8 @@ class Split:
     The three parts hold sorted image ids (positions on the stimulus axis) and are disjoint. ``group`` gives the number of the
     group of near-identical images of every image of the set; all of a group are in one part.
     """
+
+    __repr__ = brief
 
     train: Int[np.ndarray, "n_train"]
     validation: Int[np.ndarray, "n_validation"]

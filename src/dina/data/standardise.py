@@ -8,6 +8,7 @@ from jaxtyping import Float32
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.shapes import Responses
+from dina.short_words import brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Standardiser:
     transform
         What is done to every trial first, before repeats are averaged; by default nothing.
     """
+
+    __repr__ = brief
 
     mean: Float32[np.ndarray, "neuron"]
     deviation: Float32[np.ndarray, "neuron"]

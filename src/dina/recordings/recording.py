@@ -15,6 +15,7 @@ from dina.recordings.native import read_groups, write_groups
 from dina.recordings.stored_numbers import to_float32, to_index
 from dina.recordings.truth import Truth
 from dina.shapes import ContrastImages, Images, Responses
+from dina.short_words import brief
 
 FORMAT_VERSION = 1
 _SINGLE_TRIALS = np.empty(0, dtype=np.int64)  # means 1 for each trial until a recording is made
@@ -89,6 +90,8 @@ class Recording:
     DataError
         If any of the above does not hold; the message names the field, the position and the remedy.
     """
+
+    __repr__ = brief
 
     name: str
     images: Images

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int, Num, Shaped
 from dina.checks import DataError
 from dina.recordings.response_law import ResponseLaw
 from dina.shapes import Scores
+from dina.short_words import brief
 
 PER_NEURON = "neuron"
 _PER_STIMULUS = ("mean", "private_variance", "shared_gain")
@@ -43,6 +44,8 @@ class Truth:
     law
         How the neurons respond; None for simulations by version 1.0, which did not keep it.
     """
+
+    __repr__ = brief
 
     mean: Float32[np.ndarray, "stimulus neuron"]
     private_variance: Float32[np.ndarray, "stimulus neuron"]

@@ -15,6 +15,7 @@ from dina.retrieval.hubness import measure_hubness
 from dina.retrieval.pooled_folds import PooledRetrieval, Ranks, spread_of
 from dina.retrieval.ranks import Direction, retrieve
 from dina.shapes import Scores
+from dina.short_words import brief
 from dina.statistics.p_values import permuted_targets_p_value
 from dina.statistics.resampling import clustered_medians, percentile_interval, resample_counts
 
@@ -65,6 +66,8 @@ class DecodingRow:
     retrieval
         The ranks behind the numbers; None without numbers, and in a row that was read from a file.
     """
+
+    __repr__ = brief
 
     decoder: str
     preset: str

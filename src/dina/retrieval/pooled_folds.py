@@ -10,12 +10,15 @@ from scipy.stats import t as student
 
 from dina.retrieval.half_galleries import Spread
 from dina.retrieval.ranks import Measure, Retrieval
+from dina.short_words import brief
 from dina.statistics.resampling import LEVEL
 
 
 @dataclass(frozen=True, eq=False)
 class PooledRetrieval:
     """The ranks of at least two folds, which test different images; all that a `Retrieval` gives, over the queries of all folds."""
+
+    __repr__ = brief
 
     folds: tuple[Retrieval, ...]
 

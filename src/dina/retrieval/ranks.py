@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from dina.checks import DataError, check_count, check_finite
 from dina.retrieval.half_galleries import HalfGalleries, Spread
 from dina.shapes import Scores
+from dina.short_words import brief
 
 Direction = Literal["image_from_response", "response_from_image"]
 # The k of a top-k accuracy, or the logarithm of the rank.
@@ -36,6 +37,8 @@ class Retrieval:
     halves
         The place of every target among one half of the gallery, for intervals over queries and candidates together.
     """
+
+    __repr__ = brief
 
     n_better: Int[np.ndarray, "query"]
     n_tied: Int[np.ndarray, "query"]

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 
+from dina.short_words import brief
 from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_range
 
 
@@ -39,6 +40,8 @@ class Finding:
     >>> finding.beats_null, Finding.from_json(finding.to_json()) == finding
     (True, True)
     """
+
+    __repr__ = brief
 
     name: str
     value: float

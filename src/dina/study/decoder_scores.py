@@ -17,6 +17,7 @@ from dina.data.pairs import QUERY_KINDS, Pairs, QueryKind, make_task, make_templ
 from dina.retrieval.decoder import Decoder, Reads
 from dina.rivals import RIVALS
 from dina.shapes import Scores
+from dina.short_words import brief
 from dina.study.prepared_recordings import SplitPairs
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Scores of one kind of query, larger for a better fit; ``target`` is the place in the gallery of the image shown."""
+
+    __repr__ = brief
 
     scores: Scores
     target: Int[np.ndarray, "query"]
@@ -37,6 +40,8 @@ class DecoderScores:
 
     ``chosen`` holds hyperparameters that validation chose, and whatever else the decoder reports of its fit.
     """
+
+    __repr__ = brief
 
     decoder: str
     preset: str

@@ -22,6 +22,7 @@ from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY
 from dina.recordings.recording import Recording
+from dina.short_words import brief
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
 from dina.study.prepared_recordings import SplitPairs
@@ -250,6 +251,8 @@ class JudgedRuns:
     ``across`` is None where the runs are not of different recordings decoded with one preset; ``guessed`` says in words which
     animals were guessed from names of recordings; ``uninterpreted`` holds the runs without any analysis.
     """
+
+    __repr__ = brief
 
     verdicts: dict[str, dict[str, Verdict]]
     across: AcrossRecordings | None

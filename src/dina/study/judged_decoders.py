@@ -19,6 +19,7 @@ from dina.retrieval.gallery_size import accuracy_by_gallery_size, choose_sizes
 from dina.retrieval.hubness import CORRECTIONS
 from dina.retrieval.pooled_folds import Ranks, are_paired
 from dina.retrieval.ranks import DIRECTIONS, Direction, Retrieval
+from dina.short_words import brief
 from dina.statistics.p_values import control_false_discoveries
 from dina.study.decoder_scores import DecoderScores
 from dina.study.decoders import BEFORE_TRAINING, read_scores
@@ -40,6 +41,8 @@ class JudgedDecoders:
     ``gallery_size`` has the axes (decoder, queries, gallery_size) and is None where nothing could be scored; ``comparisons``
     has the axes (rival, queries) and is None without dina. Of several folds there is no ``gallery_size``.
     """
+
+    __repr__ = brief
 
     rows: tuple[DecodingRow, ...]
     gallery_size: xr.Dataset | None

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from dina.study.prepared_recordings import (
 )
 from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMMARY, Run, split_to_json
 from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
+from dina.study.study_result import StudyResult
 from dina.study.together_and_alone import study_together
 from dina.study.unfinished_run import is_finished, open_run, safe_name
 from dina.version import __version__
@@ -41,25 +41,6 @@ log = logging.getLogger(__name__)
 
 # p-value below which a decoder is taken to beat chance, in warnings.
 NOT_CHANCE = 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class StudyResult:
-    """What a study found.
-
-    Parameters
-    ----------
-    path
-        The run directory; None if none was given.
-    summary
-        Content of ``summary.json``.
-    results
-        Every decoder, kind of query and direction that could be judged, with all ranks; empty for several recordings.
-    """
-
-    path: Path | None
-    summary: dict[str, Any]
-    results: tuple[DecodingRow, ...]
 
 
 def run_study(
@@ -119,7 +100,7 @@ def run_study(
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
             result = run_study(members, checked, Path(temporary) / "run", device, n_threads)
-        return StudyResult(None, result.summary, result.results)
+        return StudyResult(None, result.summary, result.results, result.comparisons)
     identity = _identify(members, checked, device, n_threads)
     rows: tuple[DecodingRow, ...] = ()
     if not force and is_finished(out, identity):
@@ -142,7 +123,8 @@ def run_study(
                 rows = _study_one(members[0], checked, device, folder, timings)
             if finish is not None:
                 finish(folder)
-    return StudyResult(out, Run(out).summary, tuple(row for row in rows if row.retrieval is not None))
+    run = Run(out)
+    return StudyResult(out, run.summary, tuple(row for row in rows if row.retrieval is not None), run.comparisons)
 
 
 def default_run_name(recordings: Sequence[Recording], settings: StudySettings | TogetherSettings) -> str:

@@ -21,6 +21,7 @@ from dina.data.splits import Split
 from dina.recordings.stored_numbers import check_hdf5_contents
 from dina.retrieval.evaluate import DecodingRow
 from dina.safe_words import table_text
+from dina.short_words import brief
 from dina.signed_folder import CHECKSUMS, SignedFolder
 from dina.statistics.finding import Finding
 from dina.study.decoder_scores import DecoderScores
@@ -58,6 +59,8 @@ class AnalysisRecord:
     ``reason`` says why it could not be carried out; then there are no findings and no dataset. ``others`` are the sorted
     fingerprints of recordings under other conditions, ``settings`` those that are not the defaults.
     """
+
+    __repr__ = brief
 
     findings: tuple[Finding, ...] = ()
     reason: str | None = None

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from dina.checks import DataError, check_choice
 from dina.models.transform_choice import TransformName
 from dina.rivals import RIVALS
+from dina.short_words import brief
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
 from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
 
@@ -42,6 +43,8 @@ class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         Whether test images are a run of images shown one after the other, not single ones; not with folds.
     """
 
+    __repr__ = __str__ = brief
+
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     test_fraction: float = Field(0.1, gt=0, lt=1)
     near_identical: float = Field(0.999, gt=0, le=1)
@@ -59,6 +62,8 @@ class EvaluationSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
         Corrections of scores that look at all queries at once ("csls", "sinkhorn"), each a further row beside every decoder;
         none by default, since a decoder of one response has no other queries to look at.
     """
+
+    __repr__ = __str__ = brief
 
     n_resamples: int = Field(10_000, ge=100, le=1_000_000)
     transductive: tuple[Literal["csls", "sinkhorn"], ...] = ()
@@ -92,6 +97,8 @@ class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
         need more than pairs. Its content identifies a run, its place does not.
     """
+
+    __repr__ = __str__ = brief
 
     seed: int = Field(0, ge=0)
     preset: str = "default"
@@ -133,6 +140,8 @@ class TogetherSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
     dina
         Settings of the preset; those that are not named keep its values.
     """
+
+    __repr__ = __str__ = brief
 
     seed: int = Field(0, ge=0)
     n_folds: int = Field(1, ge=1)

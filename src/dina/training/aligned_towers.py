@@ -57,6 +57,12 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
         self.recipe = recipe
         self.standardiser: Standardiser | None = None
 
+    def __repr__(self) -> str:
+        """Name the two towers and the shape of their maps: torch would list every layer."""
+        image, neural = self.image_tower, self.neural_tower
+        towers = f"{type(image).__name__} of images {image.image_shape}, {type(neural).__name__} of {neural.n_neurons} neurons"
+        return f"{type(self).__name__}({towers}, maps {image.map_shape})"
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.randomness import generator_for
+from dina.short_words import brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class RecordingPairs:
     that depends on it. ``image_features`` holds fixed numbers for every image of the recording, in the order of stimulus ids,
     for objectives that need them.
     """
+
+    __repr__ = brief
 
     train: Pairs
     validation: Pairs

@@ -19,6 +19,7 @@ from dina.models.towers.neural.shared_trunk import RebuildingTrunk, cyclic_loss
 from dina.models.towers.tower import seed_dropout
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
+from dina.short_words import brief
 from dina.training.aligned_towers import IMAGES_AT_ONCE, AlignedTowers
 from dina.training.batches import Batch, RecordingPairs, TrainingBatches, updates_per_epoch
 from dina.training.objectives import OBJECTIVES, EncodedBatch, ImageFacts, Objective, prepare_objective
@@ -49,6 +50,8 @@ class FitSettings(BaseModel):
     checkpoint_every
         Epochs between checkpoints.
     """
+
+    __repr__ = __str__ = brief
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

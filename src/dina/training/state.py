@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs
+from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.weights import read_weights, write_weights
 
@@ -35,6 +36,8 @@ class EpochRow:
 @dataclass(frozen=True)
 class FitHistory:
     """Course and end of a fit."""
+
+    __repr__ = brief
 
     rows: tuple[EpochRow, ...]  # one per epoch, epoch 0 included
     best_epoch: int  # whose weights were kept
@@ -80,6 +83,8 @@ class OptimiserSettings(BaseModel):
     alpha
         Memory of RMSprop's running mean square.
     """
+
+    __repr__ = __str__ = brief
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -16,6 +16,7 @@ from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval, prediction_range, prediction_reach
 from dina.statistics.map_similarity import structural_similarity
@@ -58,6 +59,8 @@ class AttentionInteractionsSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class AttentionInteractionsResult(DescribedResult):
     """The matrices P, Q, R, T, G and H (see `attention_matrices`) among the most attended neurons, the most attended first."""
+
+    __repr__ = brief
 
     matrices: xr.Dataset  # axes ``asking`` and ``asked`` hold indices of neurons
     attention: Float[np.ndarray, "neuron"]  # of every neuron, mean over training trials and attending neurons; sums to 1
@@ -197,6 +200,8 @@ class AttentionSubsetSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class AttentionSubsetsResult(DescribedResult):
     """Similarity of the image's map with the neural map of some neurons, all others at their mean response."""
+
+    __repr__ = brief
 
     attention: Float[np.ndarray, "neuron"]  # received, mean over training trials and attending neurons; sums to 1
     similarity: dict[str, Float[np.ndarray, "fraction image"]]  # "kept", "discarded", "random" (mean over draws)

@@ -26,6 +26,7 @@ from dina.models.towers.tower import ImageTower
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.shapes import ContrastImages
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.reliability import noise_ceiling, signal_variance_fraction
 from dina.statistics.resampling import resample_counts
@@ -75,6 +76,8 @@ class BrainScoreResult:
     ceiling (of correlation alone without repeats), for bootstrap samples of the test images and for responses of other images;
     those of the untrained map fall to its draws in equal parts.
     """
+
+    __repr__ = brief
 
     layers: tuple[str, ...]
     neurons: Int[np.ndarray, "neuron"]

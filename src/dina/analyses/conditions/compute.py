@@ -22,6 +22,7 @@ from dina.progress import track
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.rivals.reference_levels import IdealObserver
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.reliability import signal_variance_fraction
 from dina.statistics.repeats import count_within_group
@@ -54,6 +55,8 @@ class MatchedConditions:
 @dataclass(frozen=True, eq=False)
 class ConditionsResult:
     """The probability of each candidate to come first, within and between conditions, on the same test identities."""
+
+    __repr__ = brief
 
     conditions: tuple[str, ...]
     within: Float[np.ndarray, "condition image candidate"]  # towers fitted within each condition

@@ -18,6 +18,7 @@ from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.shapes import stimulus_coordinates
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
 from dina.statistics.rank_association import rank_correlation, roc_area, spearman_null, spearman_with_interval
@@ -70,6 +71,8 @@ class ContributionsResult(DescribedResult):
     ``rank_lost_removed`` and the same for silencing; NaN where it was not computed. If the exact loss
     was computed for a sample only, ``margin_lost_first_order`` is the first-order approximation for the same trials.
     """
+
+    __repr__ = brief
 
     treatment: Treatment  # in ``contribution``: "removed" where the decoder has a noise model, else "silenced"
     units: str  # of margins: "nat" for log likelihoods, else "1"

@@ -24,6 +24,7 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.noise import repeat_differences
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.correlation import noise_correlations, signal_correlations, standardise_columns
 from dina.statistics.coupling import CoupledPairs, CouplingEstimate, chance_spread, find_coupled_pairs
 from dina.statistics.finding import Finding
@@ -68,6 +69,8 @@ class CouplingsSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class CouplingsResult(DescribedResult):
     """Correlations of pairs of neurons in training images."""
+
+    __repr__ = brief
 
     table: PairTable  # all pairs of the sampled neurons
     coupled: CoupledPairs  # the surest couplings of all pairs of the recording

@@ -30,6 +30,7 @@ from dina.analyses.slow_drift import without_drift
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.coupling import CoupledPairs
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import jackknife_interval, prediction_range
@@ -93,6 +94,8 @@ class FunctionalInteractionsResult(DescribedResult):
     positive if neurons replace each other, negative if they need each other. ``summed_contributions`` is the sum of what each
     neuron alone takes away relative to what all take away together: below 1 if redundancy prevails, above 1 if synergy does.
     """
+
+    __repr__ = brief
 
     sampled_pairs: Int[np.ndarray, "sampled 2"]  # indices of neurons
     sampled_interaction: Float[np.ndarray, "sampled"]

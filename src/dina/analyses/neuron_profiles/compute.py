@@ -17,6 +17,7 @@ from dina.checks import DataError
 from dina.models.receptive_fields import WELL_FITTED, FieldProfiles, fit_field_profiles
 from dina.randomness import generator_for
 from dina.shapes import stimulus_coordinates
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import spearman_with_interval
 from dina.statistics.resampling import resample_counts
@@ -55,6 +56,8 @@ class NeuronProfilesResult(DescribedResult):
 
     Population sparseness (Treves–Rolls) is that of the response to each training image; NaN where responses can be negative.
     """
+
+    __repr__ = brief
 
     columns: dict[str, Float[np.ndarray, "neuron"]]
     reasons: dict[str, str]

@@ -20,6 +20,7 @@ from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
 from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import rank_correlation
 from dina.statistics.resampling import resample_counts
@@ -44,6 +45,8 @@ class RefittedSubsetSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class RefittedSubsetsResult(DescribedResult):
     """Top-1 accuracy of towers fitted on part of the neurons, and contributions under another seed and other training images."""
+
+    __repr__ = brief
 
     fractions: tuple[float, ...]  # of the neurons
     refitted: Float[np.ndarray, "sequence fraction image"]  # fitted anew

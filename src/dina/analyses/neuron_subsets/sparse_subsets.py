@@ -17,6 +17,7 @@ from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.resampling import percentile_interval, resample_counts
@@ -58,6 +59,8 @@ class SparseSubsetSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class SparseSubsetsResult(DescribedResult):
     """Accuracy by number of neurons kept, for sequences of neurons that begin in different ways."""
+
+    __repr__ = brief
 
     curves: dict[Treatment, SubsetCurves]  # by treatment of the neurons left out
     ranking: Float[np.ndarray, "neuron"]  # contribution to training images, by which "top" is ordered

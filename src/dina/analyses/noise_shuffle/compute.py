@@ -23,6 +23,7 @@ from dina.progress import track
 from dina.randomness import generator_for
 from dina.retrieval.decoder import mean_log_rank
 from dina.retrieval.ranks import count_better_and_tied
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
 from dina.statistics.repeats import shuffle_repeats
@@ -62,6 +63,8 @@ class NoiseShuffleSettings(AnalysisSettings):
 @dataclass(frozen=True, eq=False)
 class NoiseShuffleResult(DescribedResult):
     """Single-trial decoding with noise correlations in training and test, in one of them, and in neither."""
+
+    __repr__ = brief
 
     conditions: tuple[Condition, ...]  # the noise model may also be "independent" of all correlations
     # by measure, mean over queries; intact conditions repeat one number

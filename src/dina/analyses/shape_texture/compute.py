@@ -25,6 +25,7 @@ from dina.progress import track
 from dina.randomness import generator_for
 from dina.retrieval.ranks import Direction
 from dina.shapes import ContrastImages, place_coordinates, stimulus_coordinates
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 
 N_EXAMPLES = 3
@@ -54,6 +55,8 @@ class ShapeTextureResult:
     another's amplitudes better than the reverse, ½ if as well, else 0. ``examples`` are three test images, original first,
     then altered, in units of contrast, mean over colours.
     """
+
+    __repr__ = brief
 
     full: Float[np.ndarray, "2 image candidate"]
     altered: Float[np.ndarray, "2 alteration image candidate"]

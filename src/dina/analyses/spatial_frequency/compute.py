@@ -31,6 +31,7 @@ from dina.analyses.spatial_frequency.frequency_curves import (
 from dina.randomness import generator_for
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 
 NULL_WHERE_DEFINED = NULL + ", where they find more than chance"
@@ -73,6 +74,8 @@ REFIT_DEFAULTS = SpatialFrequencyRefitSettings()
 @dataclass(frozen=True, eq=False)
 class SpatialFrequencyResult:
     """Retrieval against spatial frequency, image by image; ``units`` are those of `frequency_units`."""
+
+    __repr__ = brief
 
     curves: FrequencyCurves
     resampling: PairedResampling
@@ -127,6 +130,8 @@ class SpatialFrequencyRefitResult:
     ``low_pass`` holds one for towers fitted below each cut-off (at the last nothing is removed), ``highest`` that for towers
     fitted on the content above half the Nyquist limit. ``frequency`` and ``nyquist`` are in ``units``.
     """
+
+    __repr__ = brief
 
     frequency: Float[np.ndarray, "cutoff"]
     low_pass: Float[np.ndarray, "cutoff image candidate"]

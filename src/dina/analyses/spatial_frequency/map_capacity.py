@@ -20,6 +20,7 @@ from dina.checks import DataError
 from dina.models.towers.image.gabor_energy import PLACES_ALONG
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import central_range
 from dina.training.presets import PresetSettings
@@ -74,6 +75,8 @@ class MapCapacityResult:
     ``map_shape`` is channels, height and width; ``is_in_slope`` marks fits that differ in nothing but capacity; ``units`` are those
     of the frequencies.
     """
+
+    __repr__ = brief
 
     names: tuple[str, ...]
     map_shape: Int[np.ndarray, "fit 3"]

@@ -8,11 +8,14 @@ from torch import Tensor
 
 from dina.models.towers.fitted_buffers import FittedBuffers
 from dina.models.towers.tower import MapShape
+from dina.short_words import brief
 
 
 @dataclass(frozen=True, eq=False)
 class SparseWeights:
     """Weights of which each neuron has a few: ``value`` of ``neuron`` on ``feature``, sorted by neuron, then by feature."""
+
+    __repr__ = brief
 
     neuron: Int[Tensor, "weight"]
     feature: Int[Tensor, "weight"]
@@ -32,6 +35,8 @@ class SpaceFit:
     features
         Of the training images, as `FeatureSpace.forward` gives them: they need not be computed twice.
     """
+
+    __repr__ = brief
 
     weights: Float[Tensor, "neuron feature"] | SparseWeights
     predicted: Float[Tensor, "stimulus neuron"]

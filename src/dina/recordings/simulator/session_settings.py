@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dina.short_words import brief
+
 Condition = Literal["natural", "white", "8D", "4D", "small"]
 
 
@@ -62,6 +64,8 @@ class SyntheticSettings(BaseModel):
     drift
         Standard deviation over time, in units of the noise, of a slow linear change of each neuron's potential.
     """
+
+    __repr__ = __str__ = brief
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.data.pairs import Pairs
 from dina.data.response_transform import Units
 from dina.models.towers.tower import initialise
+from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
@@ -22,6 +23,8 @@ Temperature = Annotated[float, Field(ge=LOWEST_TEMPERATURE, le=HIGHEST_TEMPERATU
 
 class PresetSettings(BaseModel):
     """Settings that every preset has: how the towers are trained. Each preset adds more."""
+
+    __repr__ = __str__ = brief
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
