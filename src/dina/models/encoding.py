@@ -12,6 +12,7 @@ from dina.models.field_centres import estimate_centres
 from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
 from dina.models.noise import LowRankNoise, ResidualComponents
+from dina.models.towers.image.contrast_gain import expect_by_place
 
 # Most images over which evidence is averaged; with a quarter of them, retrieval of responses is noticeably worse.
 N_TYPICAL = 2048
@@ -171,5 +172,5 @@ def shift_by_contrast(
     chunk: int = 64,
 ) -> None:
     """Add to every map, in place, the map expected at its contrast."""
-    for first in range(0, len(maps), chunk):
-        maps[first : first + chunk] += torch.einsum("bk,kchw->bchw", knots[first : first + chunk], expected).to(maps.dtype)
+    for some, part in zip(torch.split(knots, chunk), torch.split(maps.permute(2, 3, 0, 1), chunk, dim=2), strict=True):
+        part += expect_by_place(some, expected).to(maps.dtype)

@@ -18,7 +18,7 @@ def estimate_centres(
     unit = centred / (centred.norm(dim=0) + 1e-6)
     evidence = responses.new_zeros(height, width, responses.shape[1])
     for row in range(height):  # one row of places at a time keeps the correlations small
-        place = maps[:, :, row].float()
+        place = maps[:, :, row].contiguous().float()
         place = place - place.mean(0)
         place = place / (place.norm(dim=0) + 1e-6)
         correlation = place.flatten(1).T @ unit

@@ -8,6 +8,7 @@ from torch import Tensor
 
 # Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel.
 GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+CHANNELS_AT_ONCE = 8  # that are put in order to be multiplied
 
 
 def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"], Float[Tensor, "row row"]]:
@@ -65,8 +66,14 @@ def multiply_maps(
 ) -> Float[Tensor, "image stimulus"]:
     """Return all inner products of two sets of maps, channel by channel, in single precision."""
     total = torch.zeros(len(first), len(second), device=first.device)
-    for channel in range(first.shape[1]):
-        total += first[:, channel].float().flatten(1) @ second[:, channel].float().flatten(1).T
+    # some channels at once: those of a place may lie side by side
+    for some, others in zip(
+        torch.split(first, CHANNELS_AT_ONCE, dim=1), torch.split(second, CHANNELS_AT_ONCE, dim=1), strict=True
+    ):
+        left = some.transpose(0, 1).contiguous()
+        right = left if second is first else others.transpose(0, 1).contiguous()
+        for one, other in zip(left, right, strict=True):
+            total += one.float().flatten(1) @ other.float().flatten(1).T
     return total
 
 

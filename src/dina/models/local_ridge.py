@@ -116,14 +116,15 @@ def fit_local_ridge(
         transformed = features if prior is None else features @ prior
         values, vectors = eigenvectors_of(transformed.T @ transformed / n_stimuli)
         scores = transformed @ vectors
-        projected = scores.T @ centred[:, members] / n_stimuli
+        wanted = centred[:, members]
+        projected = scores.T @ wanted / n_stimuli
         leverage = scores.square() / n_stimuli
         for penalty in LOCAL_PENALTIES:
             shrunk = 1 / (values.clamp_min(0) + penalty * values.mean())
             coefficient = shrunk[:, None] * projected
             hat = (1 / n_stimuli + leverage @ shrunk)[:, None].clamp_max(0.999)
-            predicted = (scores @ coefficient - hat * centred[:, members]) / (1 - hat)
-            explained = is_active[members] * (1 - (centred[:, members] - predicted).square().mean(0) / power[members])
+            predicted = (scores @ coefficient - hat * wanted) / (1 - hat)
+            explained = is_active[members] * (1 - (wanted - predicted).square().mean(0) / power[members])
             better = explained > best.explained[members]
             if better.any():
                 weights = vectors @ coefficient[:, better]
@@ -198,6 +199,11 @@ def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
     rows, columns = torch.where(inside.any(1))[0], torch.where(inside.any(0))[0]
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     patterns = fields[:, top:bottom, left:right].flatten(1).T
+    # place by place, as `GaborEnergy.learn_statistics` stores them: what a place holds of many images lies side by side
+    by_place = maps.permute(2, 3, 0, 1)[top:bottom, left:right]
+    features = patterns.new_empty(len(maps), patterns.shape[1], maps.shape[1])
     # maps may be stored in half precision; few at a time stay in the processor's cache
-    parts = (part[:, :, top:bottom, left:right].float().flatten(2) @ patterns for part in torch.split(maps, MAPS_AT_ONCE))
-    return torch.cat([part.transpose(1, 2).flatten(1) for part in parts])
+    for some, part in zip(torch.split(features, MAPS_AT_ONCE), torch.split(by_place, MAPS_AT_ONCE, dim=2), strict=True):
+        values = torch.empty(part.shape, device=maps.device).copy_(part).flatten(2).flatten(0, 1)
+        some.copy_((values.T.contiguous() @ patterns).view(len(some), -1, patterns.shape[1]).transpose(1, 2))
+    return features.flatten(1)

@@ -352,7 +352,7 @@ def _describe(images: ContrastImages) -> tuple[_Ridge, list[_Ridge]]:
             # rows beyond the reach of the window are left out
             near = torch.where((rows - row).abs() <= REACH)[0]
             down = torch.exp(-0.5 * ((rows[near] - row) / WINDOW) ** 2)
-            band = torch.einsum("nchw,h->ncw", maps[:, :, near].float(), down)
+            band = torch.einsum("nchw,h->ncw", maps[:, :, near].contiguous().float(), down)
             for column in columns:
                 across = torch.exp(-0.5 * ((columns - column) / WINDOW) ** 2)
                 places.append(_Ridge.of_features(band @ across))

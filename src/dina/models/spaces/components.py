@@ -103,4 +103,4 @@ class GlobalGabors(ComponentSpace):
         """Return the local channels, averaged to about seven places along the shorter side."""
         shrink = min(1.0, PLACES_ALONG / min(maps.shape[2:]))
         grid = [max(1, round(extent * shrink)) for extent in maps.shape[2:]]
-        return F.adaptive_avg_pool2d(maps.float(), (grid[0], grid[1])).flatten(1)
+        return F.adaptive_avg_pool2d(maps.contiguous().float(), (grid[0], grid[1])).flatten(1)

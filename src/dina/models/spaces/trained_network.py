@@ -80,7 +80,7 @@ class PermutedNetwork(TrainedNetwork):
 
 @cache
 def _network(image_shape: MapShape, permuted_seed: int | None) -> EfficientNetLayers:
-    return read_efficientnet(image_shape, permuted_seed)
+    return read_efficientnet(image_shape, permuted_seed, LAYERS[-1])
 
 
 def _digest_of(network: EfficientNetLayers) -> Tensor:

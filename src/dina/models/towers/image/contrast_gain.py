@@ -68,6 +68,13 @@ def solve_knots(weights: Float[Tensor, "row knot"], values: Float[Tensor, "row c
     return torch.linalg.solve(gram + ridge, weights.T @ values)
 
 
+def expect_by_place(
+    weights: Float[Tensor, "batch knot"], expected: Float[Tensor, "knot channel height width"]
+) -> Float[Tensor, "height width batch channel"]:
+    """Return the maps that are expected at the contrast of images, stored place by place."""
+    return torch.einsum("bk,khwc->bhwc", weights, expected.permute(0, 2, 3, 1)).permute(1, 2, 0, 3)
+
+
 def keep_components(at_knot: Float[Tensor, "knot column"], n_components: int) -> Float[Tensor, "knot column"]:
     """Return values at knots that follow contrast along their few largest directions; the rest is mostly noise.
 

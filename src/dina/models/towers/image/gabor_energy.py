@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dina.models.towers.image.contrast_gain import ContrastGain, solve_knots
+from dina.models.towers.image.contrast_gain import ContrastGain, expect_by_place, solve_knots
 from dina.models.towers.image.gabor_bank import GaborChannel, SeparableGabors, list_channels, sample_places
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 16
 BASE_WAVELENGTH = 8  # pixels; longer waves are filtered in a reduced image, so that every filter costs the same
 SEMI_SATURATION = 0.3  # energy around at which normalisation halves a response, in contrast times filter norm
+CHANNELS_AT_ONCE = 8  # that are put in order
 PLACES_ALONG = 17  # of the map along the shorter side of the image, where no stride is given
 
 
@@ -124,34 +125,44 @@ class GaborEnergy(ImageTower):
         The maps are standardised, minus their expectation at their contrast, without any gain and without the channels of
         contrast: an encoding model is fitted on them.
         """
-        raw = torch.empty(len(images), *self.mean.shape, dtype=torch.float16, device=self.mean.device)
+        n_channels, height, width = self.mean.shape
+        # place by place: what local ridge regression reads of a place lies side by side
+        by_place = torch.empty(height, width, len(images), n_channels, dtype=torch.float16, device=self.mean.device)
+        raw = by_place.permute(2, 3, 0, 1)
         total = torch.zeros_like(self.mean, dtype=torch.float64)
         square = torch.zeros_like(total)
         for first in range(0, len(images), chunk):
             maps = self.raw_maps(images[first : first + chunk].to(self.mean.device))
             total += maps.sum(0, dtype=torch.float64)
             square += maps.square().sum(0, dtype=torch.float64)
-            raw[first : first + chunk] = maps
+            raw[first : first + chunk] = maps.half()
         mean = total / len(images)
         variance = (square / len(images) - mean.square()).clamp_min(0)
         # a place that hardly varies (a border, a masked region) is divided by a typical deviation, not by nothing
         floor = 0.05 * variance.mean(dim=(1, 2), keepdim=True).sqrt() + 1e-6
         self.mean.copy_(mean)
         self.deviation.copy_(variance.sqrt().maximum(floor))
-        weights = None
+        knots = None
         if self.contrast is not None:
             self.contrast.place_knots(images)
-            weights = self.contrast.knot_weights(images.to(self.mean.device))
-            for channel in range(len(self.channels)):
-                values = (raw[:, channel].float() - self.mean[channel]) / self.deviation[channel]
-                at_knot = solve_knots(weights, values.flatten(1))
-                self.contrast.expected[:, channel] = at_knot.reshape(-1, *values.shape[1:])
+            knots = self.contrast.knot_weights(images.to(self.mean.device))
+            self._expect_at_knots(self.contrast, raw, knots)
+        mean_at, deviation_at = (each.permute(1, 2, 0).contiguous()[:, :, None] for each in (self.mean, self.deviation))
         for first in range(0, len(images), chunk):
-            maps = (raw[first : first + chunk].float() - self.mean) / self.deviation
-            if self.contrast is not None and weights is not None:
-                maps = maps - torch.einsum("bk,kchw->bchw", weights[first : first + chunk], self.contrast.expected)
-            raw[first : first + chunk] = maps
+            part = by_place[:, :, first : first + chunk]
+            standard = (part.float() - mean_at) / deviation_at
+            if self.contrast is not None and knots is not None:
+                standard = standard - expect_by_place(knots[first : first + chunk], self.contrast.expected)
+            part.copy_(standard)
         return raw
+
+    def _expect_at_knots(self, contrast: ContrastGain, raw: Tensor, knots: Tensor) -> None:
+        """Learn the standardised maps that are expected at each knot of contrast."""
+        for first in range(0, raw.shape[1], CHANNELS_AT_ONCE):
+            some = raw[:, first : first + CHANNELS_AT_ONCE].transpose(0, 1).contiguous()
+            for channel, values in enumerate(some, start=first):
+                standard = (values.float() - self.mean[channel]) / self.deviation[channel]
+                contrast.expected[:, channel] = solve_knots(knots, standard.flatten(1)).reshape(-1, *standard.shape[1:])
 
     def place_positions(self, wavelength: int) -> tuple[Float[Tensor, "map_height"], Float[Tensor, "map_width"]]:
         """Return the pixel row and column on which each place of the map is centred, for channels of one wavelength.
