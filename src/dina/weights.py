@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load, save_file
 from torch import Tensor
 
-from dina.artifacts import atomic_path
+from dina.artifacts import atomic_path, sha256_of
 from dina.checks import DataError
 
 FORMAT_VERSION = 1
@@ -30,10 +30,13 @@ def write_weights(path: Path, tensors: dict[str, Tensor], content: dict[str, Any
     description = json.dumps(content, sort_keys=True, allow_nan=False)
     header = {"dina_format": FORMAT_VERSION, "sha256": _digest(stored, description), "content": description}
     # one metadata entry only: the order of several is not fixed, and equal weights should give equal files
-    payload = save(stored, metadata={"dina": json.dumps(header, sort_keys=True)})
+    metadata = {"dina": json.dumps(header, sort_keys=True)}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(payload)
-    return hashlib.sha256(payload).hexdigest()
+        try:
+            save_file(stored, temporary, metadata)  # straight from memory: large models are not copied
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        return sha256_of(temporary)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

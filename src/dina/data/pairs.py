@@ -74,6 +74,22 @@ class Pairs:
         responses, index = self.responses[keep], self.stimulus_index[keep]
         return replace(self, responses=responses, stimulus_index=index, n_presentations=self.n_presentations[keep])
 
+    def at_most(self, n_images: int) -> Self:
+        """Return so many of the images, evenly spaced, with all their trials; itself if there are no more."""
+        if self.n_stimuli <= n_images:
+            return self
+        kept = np.linspace(0, self.n_stimuli - 1, n_images).round().astype(np.int64)
+        position = np.full(self.n_stimuli, -1, dtype=np.int64)
+        position[kept] = np.arange(n_images)
+        part = self.select_trials(position[self.stimulus_index] >= 0)
+        return replace(
+            part,
+            images=self.images[kept],
+            stimulus_id=self.stimulus_id[kept],
+            stimulus_index=position[part.stimulus_index],
+            labels=None if self.labels is None else self.labels[kept],
+        )
+
     def averaged_raw(self) -> StimulusResponses:
         """Average the trials of each image in the units of the recording, as if nothing had been transformed.
 

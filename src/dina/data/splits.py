@@ -21,6 +21,10 @@ SCREEN_SIDE = 40
 # Images compared with all others at a time, and their pixels.
 CHUNK = 512
 MOST_PIXELS = 2**25
+MOST_DISTANCES = 2**23  # held at a time
+
+# Of more images, fractions for validation and test count only so many: galleries of a thousand are large enough.
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ def split_by_stimulus(
     seed
         Same seed, same split.
     validation_fraction, test_fraction
-        Fractions of the shown images, each in (0, 1), together below 1.
+        Fractions of the shown images, each in (0, 1), together below 1; where there are more than 10,000, fractions of 10,000.
     in_blocks
         Draw test and validation images as runs of images shown one after the other, from a random one on, instead of singly:
         slow drift and likeness of neighbouring frames then join few test images with training images. It helps where images were
@@ -89,14 +93,15 @@ def split_by_stimulus(
             f" got {validation_fraction} and {test_fraction}."
         )
     ids = _shown(recordings, group)
-    n_test, n_validation = round(test_fraction * len(ids)), round(validation_fraction * len(ids))
+    n_counted = min(len(ids), MOST_COUNTED)
+    n_test, n_validation = round(test_fraction * n_counted), round(validation_fraction * n_counted)
     order = generator_for(seed, "split").permutation(np.unique(group[ids]))
     if in_blocks:
         shown_at = _shown_at(recordings[0], group)
         first = int(order[0])
         order = np.array(sorted(order.tolist(), key=lambda number: (shown_at[number], number)))
         order = np.roll(order, -int(np.flatnonzero(order == first)[0]))
-    members = {number: ids[group[ids] == number] for number in order}
+    members = _members(ids, group)
     sets: dict[str, list[int]] = {"test": [], "validation": [], "train": []}
     for number in order:
         # a group goes to the first set that still has room for all of it, else to training
@@ -135,7 +140,7 @@ def split_into_folds(
     n_folds
         At least 2.
     validation_fraction
-        Fraction of the shown images by which each fold chooses, in (0, 1).
+        Fraction of the shown images by which each fold chooses, in (0, 1); where there are more than 10,000, of 10,000.
 
     Raises
     ------
@@ -144,14 +149,15 @@ def split_into_folds(
     """
     check_count("n_folds", n_folds, 2)
     ids = _shown(recordings, group)
-    members = {number: ids[group[ids] == number] for number in generator_for(seed, "folds").permutation(np.unique(group[ids]))}
+    known = _members(ids, group)
+    members = {number: known[number] for number in generator_for(seed, "folds").permutation(np.unique(group[ids]))}
     tested: list[list[int]] = [[] for _ in range(n_folds)]
     for number in sorted(members, key=lambda number: -len(members[number])):  # stable: those of one size stay in random order
         min(tested, key=len).extend(members[number].tolist())
     splits = []
     for fold, test in enumerate(tested, 1):
         others = np.setdiff1d(ids, test)
-        room = round(validation_fraction * len(ids))
+        room = round(validation_fraction * min(len(ids), MOST_COUNTED))
         validation: list[int] = []
         for number in generator_for(seed, f"validation of fold {fold}").permutation(np.unique(group[others])):
             validation += members[number].tolist() if len(members[number]) <= room - len(validation) else []
@@ -165,6 +171,13 @@ def split_into_folds(
         parts = [np.array(sorted(part), dtype=np.int64) for part in (train, validation, test)]
         splits.append(Split(parts[0], parts[1], parts[2], np.asarray(group, dtype=np.int64), int(seed)))
     return splits
+
+
+def _members(ids: Int[np.ndarray, "shown"], group: Int[np.ndarray, "stimulus"]) -> dict[int, Int[np.ndarray, "_"]]:
+    """Return the images of each group, in ascending order."""
+    order = np.argsort(group[ids], kind="stable")
+    numbers, first = np.unique(group[ids][order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(ids[order], first[1:]), strict=True))
 
 
 def _shown_at(recording: Recording, group: Int[np.ndarray, "stimulus"]) -> Float32[np.ndarray, "group"]:
@@ -256,8 +269,9 @@ def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.nda
     links = [np.stack([np.broadcast_to(first_blank, blank.sum()), np.flatnonzero(blank)], axis=1)]
     # rounding in float32 is about 1e-6; the same image twice must pass at threshold 1
     limit = threshold - 1e-5
-    for start in range(0, n, CHUNK):
-        links.append(_find_pairs(images, screen, blank, start, limit))
+    step = max(1, min(CHUNK, MOST_DISTANCES // n))
+    for start in range(0, n, step):
+        links.append(_find_pairs(images, screen, blank, slice(start, start + step), limit))
     pairs = np.concatenate(links)
     return _number_components(pairs, n)
 
@@ -344,10 +358,10 @@ def _screen(unit: Float32[np.ndarray, "stimulus channel height width"]) -> Float
 
 
 def _find_pairs(
-    images: Images, screen: Float32[np.ndarray, "stimulus cell"], blank: np.ndarray, start: int, limit: float
+    images: Images, screen: Float32[np.ndarray, "stimulus cell"], blank: np.ndarray, rows: slice, limit: float
 ) -> Int[np.ndarray, "pair 2"]:
     """List the near-identical pairs whose first image is in one chunk and whose second comes later."""
-    rows = slice(start, start + CHUNK)
+    start = rows.start
     energy = np.einsum("ic,ic->i", screen, screen)
     distance = energy[rows, None] + energy[None, start:] - 2 * (screen[rows] @ screen[start:].T)
     close = np.triu(distance <= 2 * (1 - limit), k=1)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+NEURONS_AT_ONCE = 4096  # whose correlations with a row of places are held
+
 
 def estimate_centres(
     maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"], smoothing: float = 1.0
@@ -13,6 +15,10 @@ def estimate_centres(
     Squared correlations are summed over channels and smoothed over places (``smoothing`` is the standard deviation in places).
     A neuron that follows no channel gets an arbitrary place.
     """
+    return torch.cat([_estimate(maps, some, smoothing) for some in torch.split(responses, NEURONS_AT_ONCE, dim=1)])
+
+
+def _estimate(maps: Tensor, responses: Tensor, smoothing: float) -> Float[Tensor, "neuron 2"]:
     height, width = maps.shape[2:]
     centred = responses - responses.mean(0)
     unit = centred / (centred.norm(dim=0) + 1e-6)

@@ -15,6 +15,9 @@ LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 MAPS_AT_ONCE = 64  # that are projected on local patterns
 
+MANY_IMAGES = 4096  # as many are enough to choose a width by
+NEURONS_AT_ONCE = 4096  # from which the prior is learnt
+
 # How many neurons per feature make the learnt covariance count as much as the isotropic one.
 TRUST = 2.0
 
@@ -60,6 +63,9 @@ def choose_width(
     widths, n_probed
         To choose from, and the size of the sample.
     """
+    if len(maps) > MANY_IMAGES:
+        some = torch.linspace(0, len(maps) - 1, MANY_IMAGES).round().long().to(maps.device)
+        maps, responses = maps[some], responses[some]
     probed = torch.linspace(0, responses.shape[1] - 1, min(n_probed, responses.shape[1])).long().to(responses.device)
     explained = [
         float(fit_local_ridge(maps, responses[:, probed], centre[probed][:, None], width, order).explained.mean())
@@ -135,7 +141,7 @@ def fit_local_ridge(
         order=order,
         weights=best.weights.reshape(n_neurons, fields_per_centre, n_channels),
         intercept=mean + best.intercept,
-        predicted=mean + best.predicted,
+        predicted=best.predicted.add_(mean),
         explained=best.explained,
         penalty=best.penalty,
     )
@@ -148,10 +154,12 @@ def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:
     explain; the fewer neurons, the closer the result stays to equal and independent weights.
     """
     flat = weights.weights.flatten(1)
-    # a neuron's scale says how strongly it responds, not which patterns it uses
-    unit = flat / (flat.norm(dim=1, keepdim=True) + 1e-12)
     share = weights.explained / weights.explained.sum().clamp_min(1e-12)
-    covariance = (unit * share[:, None]).T @ unit
+    covariance = flat.new_zeros(flat.shape[1], flat.shape[1])
+    for some, counts in zip(torch.split(flat, NEURONS_AT_ONCE), torch.split(share, NEURONS_AT_ONCE), strict=True):
+        # a neuron's scale says how strongly it responds, not which patterns it uses
+        unit = some / (some.norm(dim=1, keepdim=True) + 1e-12)
+        covariance += (unit * counts[:, None]).T @ unit
     # few neurons would recognise their own weights in the prior and overfit: trust grows with their number
     n_effective = 1 / share.square().sum().clamp_min(1e-12)
     trust = n_effective / (n_effective + TRUST * flat.shape[1])

@@ -10,6 +10,8 @@ from torch import Tensor
 TRUST = 20.0
 """How many neurons' worth of noise pulls the weights of one neuron towards those of the population."""
 
+NEURONS_AT_ONCE = 4096
+
 
 def stack_predictions(
     predicted: Float[Tensor, "space stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]
@@ -40,10 +42,12 @@ def stack_predictions(
             [1., 0.],
             [1., 0.]])
     """
-    gram = torch.einsum("ksn,lsn->nkl", predicted, predicted).double()
-    agreement = torch.einsum("ksn,sn->nk", predicted, deviation).double()
+    parts = list(zip(torch.split(predicted, NEURONS_AT_ONCE, dim=2), torch.split(deviation, NEURONS_AT_ONCE, dim=1), strict=True))
+    gram = torch.cat([torch.einsum("ksn,lsn->nkl", some, some).double() for some, _ in parts])
+    agreement = torch.cat([torch.einsum("ksn,sn->nk", some, own).double() for some, own in parts])
     together = _solve_positive(gram.sum(0)[None], agreement.sum(0)[None])[0]
-    error = (deviation - torch.einsum("ksn,k->sn", predicted, together.float())).square().mean(0).double()
+    shared = together.float()
+    error = torch.cat([(own - torch.einsum("ksn,k->sn", some, shared)).square().mean(0).double() for some, own in parts])
     pull = TRUST * error.clamp_min(1e-12)[:, None]
     used = torch.where(together > 0)[0]
     own = gram[:, used][:, :, used] + torch.diag_embed(pull.expand(-1, len(used)))
@@ -51,6 +55,20 @@ def stack_predictions(
     if len(used):
         weights[:, used] = _solve_positive(own, agreement[:, used] + pull * together[used])
     return weights.float()
+
+
+def add_predictions(
+    predicted: Float[Tensor, "space stimulus neuron"], weights: Float[Tensor, "neuron space"]
+) -> Float[Tensor, "stimulus neuron"]:
+    """Return the predictions from all spaces together, each times each neuron's weight.
+
+    Examples
+    --------
+    >>> add_predictions(torch.tensor([[[1.0]], [[2.0]]]), torch.tensor([[3.0, 5.0]]))
+    tensor([[13.]])
+    """
+    parts = zip(torch.split(predicted, NEURONS_AT_ONCE, dim=2), torch.split(weights, NEURONS_AT_ONCE), strict=True)
+    return torch.cat([torch.einsum("ksn,nk->sn", some, own) for some, own in parts], dim=1)
 
 
 def size_of_predictions(predicted: Float[Tensor, "stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]) -> float:

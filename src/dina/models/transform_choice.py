@@ -44,6 +44,7 @@ POWERS = {"identity": 1.0, "power 0.67": 2 / 3, "power 0.5": 1 / 2, "power 0.25"
 NEEDS_LAW = ("offset root", "per neuron")
 NAMED = "The settings of the study name the transform."
 MOST_IMAGES, MOST_NEURONS, MOST_SINGLE_TRIALS = 800, 1000, 1500
+NEURONS_AT_ONCE = 4096  # of more, where the law of every neuron is fitted
 FEWEST_IMAGES = 40
 WINDOW = 0.8  # standard deviation of the window around a place of the Gabor map, in places
 REACH = 3  # of the window, in places
@@ -128,7 +129,7 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
         made = IDENTITY if name == "chosen" else _make(name, None, few, _mean_root(recording, shown, name))
         return TransformChoice(made, reason={"choice": few, "law": few})
     contest = _Contest.prepare(recording, shown)
-    law, why = contest.fit_law(contest.raw)
+    law, why = contest.fit_law()
     reasons = {"law": why} if why else {}
     of_image: dict[str, Float[np.ndarray, "image"]] = {}
     chosen: str = name
@@ -142,7 +143,7 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
     else:
         reasons["choice"] = NAMED
     if law is not None and recording.n_neurons > len(law.neuron_exponent):  # the law of every neuron
-        law, why = contest.fit_law(recording.responses[contest.trials])
+        law, why = contest.fit_law(recording.responses)
     log_rank = {each: float(values.mean()) for each, values in of_image.items()}
     return TransformChoice(_make(chosen, law, why, contest.mean_root), log_rank, law, reasons)
 
@@ -209,13 +210,19 @@ class _Contest:
         everywhere, places = _describe(recording.contrast(images))
         return cls(trials, raw, index, recording.n_presentations[trials], gain, geared.mean_root, everywhere, places)
 
-    def fit_law(self, raw: Responses) -> tuple[MeanVarianceLaw | None, str]:
-        """Fit the law of some neurons' raw responses on the trials of the contest, or say why it cannot be fitted."""
+    def fit_law(self, responses: Responses | None = None) -> tuple[MeanVarianceLaw | None, str]:
+        """Fit the law of the neurons that take part, or of all neurons of a recording, or say why it cannot be fitted."""
         single = self.n_presentations == 1
         try:
-            place = self.place if raw is self.raw else self._find_places(raw)
-            predicted = self._predict(torch.from_numpy(self._average(raw)), place).numpy()
-            return fit_mean_variance(raw[single], self.index[single], predicted), ""
+            if responses is None:
+                predicted = self._predict(torch.from_numpy(self._average(self.raw)), self.place).numpy()
+                return fit_mean_variance(self.raw[single], self.index[single], predicted), ""
+            parts = []
+            for first in range(0, responses.shape[1], NEURONS_AT_ONCE):
+                raw = responses[self.trials, first : first + NEURONS_AT_ONCE]
+                parts.append(self._predict(torch.from_numpy(self._average(raw)), self._find_places(raw)).numpy())
+            predicted = np.concatenate(parts, axis=1)
+            return fit_mean_variance(responses[self.trials[single]], self.index[single], predicted), ""
         except DataError as error:
             return None, str(error)
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from dina.checks import DataError
 
+NEURONS_AT_ONCE = 4096
 MOST_COSINES = 40  # half periods over the recording
 TRIALS_PER_COSINE = 12  # repeats beyond the first of each image, at least, for every cosine that is fitted
 
@@ -88,8 +89,12 @@ def measure_drift(
     freedom = len(group) - len(counts)
     if freedom < 2 * TRIALS_PER_COSINE:
         raise DataError(f"Drift needs at least {2 * TRIALS_PER_COSINE} trials beyond the first of their image; got {freedom}.")
-    residuals = _within(responses[is_repeated].astype(np.float64), group, counts)
-    total = float((residuals**2).sum())
+    residuals = np.empty((len(group), responses.shape[1]))
+    rows, total = np.flatnonzero(is_repeated), 0.0
+    for first in range(0, responses.shape[1], NEURONS_AT_ONCE):  # no second copy of many neurons in double precision
+        block = slice(first, first + NEURONS_AT_ONCE)
+        residuals[:, block] = part = _within(responses[rows, block].astype(np.float64), group, counts)
+        total += float((part**2).sum())
     if not total > 0:
         raise DataError("Drift needs responses that vary between the trials of an image; these do not.")
     cosines = _cosines(position, n_trials, min(MOST_COSINES, freedom // TRIALS_PER_COSINE))

@@ -21,6 +21,7 @@ N_STEPS = 40
 EXPONENTS = (-1.0, 4.0)
 MOST_WIDTH = 2.0  # of the interval of the exponent: a wider one says nothing
 NEURONS_AT_ONCE = 256
+MOST_COUNTS = 2**23  # of draws of neurons that are held at a time
 LOWEST_POWER = 0.25
 
 BELOW_ZERO = (
@@ -160,11 +161,7 @@ def _fit(groups: np.ndarray, ratio: np.ndarray) -> MeanVarianceLaw:
     centres = np.stack([(part * known).sum(axis=1) / n_known for part in (mean, variance, spread)])
     x, y, u = ((part - centre[:, None]) * known for part, centre in zip((mean, variance, spread), centres, strict=True))
     moments = np.stack([(x[0] * other[1] + x[1] * other[0]).sum(axis=0) / 2 for other in (x, y, u)])
-    n_neurons = known.shape[1]
-    drawn = generator_for(0, "neurons of the mean-variance law").multinomial(
-        n_neurons, np.full(n_neurons, 1 / n_neurons), size=N_RESAMPLES
-    )
-    exponents = _solve(moments @ np.vstack([np.ones(n_neurons), drawn]).T)
+    exponents = _solve(_resampled(moments))
     exponent = float(exponents[0])
     low, high = percentile_interval(exponents[1:])
     if not (np.isfinite(exponents).all() and high - low < MOST_WIDTH):
@@ -185,6 +182,18 @@ def _fit(groups: np.ndarray, ratio: np.ndarray) -> MeanVarianceLaw:
     return MeanVarianceLaw(
         exponent, float(low), float(high), factor, of_neuron, ratio, np.exp(bin_mean[some]), np.exp(bin_variance[some])
     )
+
+
+def _resampled(moments: Float[np.ndarray, "moment neuron"]) -> Float[np.ndarray, "moment draw"]:
+    """Return the sums over all neurons, and over neurons drawn with replacement, of few draws at a time if neurons are many."""
+    n_neurons = moments.shape[1]
+    generator, evenly = generator_for(0, "neurons of the mean-variance law"), np.full(n_neurons, 1 / n_neurons)
+    at_once = max(1, MOST_COUNTS // n_neurons)
+    sums = []
+    for first in range(0, N_RESAMPLES, at_once):
+        drawn = generator.multinomial(n_neurons, evenly, size=min(at_once, N_RESAMPLES - first))
+        sums.append(moments @ (drawn if first else np.vstack([np.ones(n_neurons), drawn])).T)
+    return np.concatenate(sums, axis=1)
 
 
 def _solve(sums: Float[np.ndarray, "moment draw"]) -> Float[np.ndarray, "draw"]:

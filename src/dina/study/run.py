@@ -339,9 +339,11 @@ def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[st
 
 
 def _absent(fitted: Mapping[str, Any]) -> list[str]:
-    """Say which feature spaces were left out, and why."""
-    reason = fitted.get("absent_spaces")
-    return [f"A feature space was left out. {reason}"] if reason else []
+    """Say which feature spaces and training images were left out, and why."""
+    reason, read = fitted.get("absent_spaces"), fitted.get("training_images_read")
+    said = [f"A feature space was left out. {reason}"] if reason else []
+    many = "dina's closed-form start read {} training images, evenly spaced: the maps of all would take too much memory."
+    return [*said, *([many.format(read)] if read else [])]
 
 
 def _note_animal(path: Path, recording: Recording) -> None:

@@ -36,7 +36,7 @@ class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     Parameters
     ----------
     validation_fraction, test_fraction
-        Fractions of the images shown.
+        Fractions of the images shown; where these are more than 10,000, of 10,000.
     near_identical
         Images whose pixels correlate above this are kept on one side of the split.
     in_blocks

@@ -18,6 +18,7 @@ from dina.training.comparison import Comparison
 
 IMAGES_AT_ONCE = 64
 RESPONSES_AT_ONCE = 2048
+GALLERY_AT_ONCE = 1024  # images of a gallery whose maps are held
 
 Image = TypeVar("Image", bound=ImageTower, default=ImageTower, covariant=True)
 Neural = TypeVar("Neural", bound=NeuralTower, default=NeuralTower, covariant=True)
@@ -100,7 +101,20 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
         DataError
             If a score is not finite.
         """
-        image = torch.from_numpy(self.encode_images(gallery.images)).to(self.device)
+        parts = [
+            self._score(queries, gallery.images[first : first + GALLERY_AT_ONCE])
+            for first in range(0, max(1, len(gallery.images)), GALLERY_AT_ONCE)
+        ]
+        result = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if not np.isfinite(result).all():
+            raise DataError(
+                f"Scores must be finite; {int((~np.isfinite(result)).sum())} of {result.size} are not. The weights or the"
+                " responses hold NaN or infinity: fit again with a lower learning rate, or check the responses."
+            )
+        return result
+
+    def _score(self, queries: Queries, images: ContrastImages) -> Scores:
+        image = torch.from_numpy(self.encode_images(images)).to(self.device)
         responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
         presentations = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32))
         scores = []
@@ -109,13 +123,7 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
             chunk, n_averaged = responses[rows].to(self.device), presentations[rows].to(self.device)
             compared = self.comparison(self.neural_tower(chunk).float(), image, n_averaged)
             scores.append((compared - self.comparison.evidence(chunk, n_averaged)[:, None]).cpu().numpy())
-        result = np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
-        if not np.isfinite(result).all():
-            raise DataError(
-                f"Scores must be finite; {int((~np.isfinite(result)).sum())} of {result.size} are not. The weights or the"
-                " responses hold NaN or infinity: fit again with a lower learning rate, or check the responses."
-            )
-        return result
+        return np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
 
     def check_pairs(self, pairs: Pairs) -> None:
         """Refuse data of other neurons, or transformed or standardised in another way, than these towers were trained on.

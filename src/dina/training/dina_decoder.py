@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from dina.checks import DataError, check_choice
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.models.towers.fitted_buffers import fixed_buffers
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.randomness import seed_for
 from dina.shapes import Scores
@@ -76,10 +77,15 @@ def fit_recordings(
         built.append(build_towers(preset, settings, RecordingShape.of(each.train), weight_seed, built[0] if built else None))
     prior, chosen = row.start(built, settings, recordings)
     names = [each.name for each in recordings]
-    started = deepcopy(built) if row.has_closed_form_start else []  # one copy of the image tower
+    started = deepcopy(built, _shared(built)) if row.has_closed_form_start else []  # one copy of the image tower
     history = fit_towers(built, recordings, settings.fit, seed, device, folder, row.plan(settings))
     before_training = {name: towers.to(device).eval() for name, towers in zip(names, started)}
     return FittedRecordings(preset, settings, dict(zip(names, built, strict=True)), before_training, prior, history, chosen)
+
+
+def _shared(towers: Sequence[AlignedTowers]) -> dict[int, Any]:
+    """Return, as `copy.deepcopy` takes it, what copies of towers share with them: all that training leaves as it is."""
+    return {id(buffer): buffer for each in towers for buffer in fixed_buffers(each).values()}
 
 
 def _check_sizes(recordings: Sequence[RecordingPairs]) -> None:

@@ -13,9 +13,9 @@ from dina.data.pairs import Pairs
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
 from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
-from dina.models.spaces import FeatureSpace, SparseWeights
+from dina.models.spaces import FeatureSpace, SpaceFit, SparseWeights
 from dina.models.spaces.contributions import compare_with_permuted, drop_each, list_contributions
-from dina.models.stacking import size_of_predictions, stack_predictions
+from dina.models.stacking import add_predictions, size_of_predictions, stack_predictions
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
 from dina.models.towers.image.feature_stack import FeatureStack
@@ -30,6 +30,8 @@ from dina.training.batches import RecordingPairs
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
+MANY_IMAGES = 4096  # of more training images, as many as there is room for their maps
+MAP_BYTES = 2**29
 NETWORK = "trained_network"  # the feature space that has a control with permuted weights
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
@@ -62,6 +64,8 @@ def start_at_encoding_models(
     each with noise of several sizes and shrinkages. Last, the feature spaces of a `FeatureStack` are fitted to a single recording
     and stacked with the local channels.
 
+    Of more than 4,096 training images, evenly spaced ones are read, as many as have maps of half a gigabyte together.
+
     Recordings share the statistics of the maps over all training images, the width (the median of those that single
     recordings would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else
     belongs to each recording.
@@ -79,6 +83,11 @@ def start_at_encoding_models(
         If the image tower has no channels of contrast.
     """
     contrast = _contrast_of(image_tower)
+    most = max(MANY_IMAGES, MAP_BYTES // (2 * image_tower.mean.numel()))
+    limited: Chosen = {}
+    if any(each.train.n_stimuli > most for each in recordings):
+        limited["training_images_read"] = f"{most:,} of {max(each.train.n_stimuli for each in recordings):,}"
+        recordings = [replace(each, train=each.train.at_most(most)) for each in recordings]
     images, rows = _union([each.train for each in recordings])
     maps = image_tower.learn_statistics(torch.from_numpy(images))
     knots = contrast.knot_weights(torch.from_numpy(images).to(maps.device))
@@ -94,15 +103,22 @@ def start_at_encoding_models(
     data = [replace(one, windows=replace(one.windows, width=width)) for one in data]
     flat = [EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows).weights for one in data]
     prior = NeuronPrior(width, learn_prior(_pooled(flat)))
-    candidates: list[list[_Candidate]] = []
-    for one, weights in zip(data, flat, strict=True):
-        learnt = EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, prior.weights).weights
-        both = ((FLAT, weights), ("learnt", learnt))
-        candidates.append([_steady_candidate(each, one.responses, knots.shape[1], name) for name, each in both])
+    winners = []
+    for one, tower, recording in zip(data, neural_towers, recordings, strict=True):
+        steady = _Steady(image_tower, tower, recording, one.responses, knots.shape[1])
+        # one model after the other: those of many neurons take hundreds of megabytes, and losers are forgotten
+        winner = steady.choose(flat.pop(0), FLAT)
+        learnt = steady.choose(
+            EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, prior.weights).weights, "learnt"
+        )
+        winners.append(learnt if learnt.loss < winner.loss else winner)
+        del steady, winner, learnt
     shift_by_contrast(maps, knots, -expected)
-    for one, models in zip(data, candidates, strict=True):
-        models.append(_contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights))
-    winners = _choose_together(image_tower, neural_towers, recordings, candidates, expected)
+    following = [
+        _contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
+    ]
+    winners = _choose_together(image_tower, neural_towers, recordings, winners, following, expected)
+    del following
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
         winner.install(tower, recording.train)
     spaces: Chosen = {}
@@ -111,9 +127,9 @@ def start_at_encoding_models(
         spaces = _stack_spaces(image_tower, neural_towers[0], recordings[0], winners[0], maps)
     follows = "no" if winners[0].candidate.is_contrast_free else "yes"
     if len(winners) > 1:
-        return prior, {"window_width": width, "follows_contrast": follows}
+        return prior, {"window_width": width, "follows_contrast": follows, **limited}
     of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior}
-    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows, **spaces}
+    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows, **spaces, **limited}
 
 
 @torch.no_grad()
@@ -164,6 +180,21 @@ class _Candidate:
     predicted: Float[Tensor, "stimulus neuron"]  # responses to the training images, each predicted from the others
     prior: str  # FLAT or "learnt"
     is_contrast_free: bool  # neither mean responses nor maps follow the contrast of the image
+
+
+@dataclass(frozen=True, eq=False)
+class _Steady:
+    """Chooses the noise of models of one recording whose mean responses do not follow contrast."""
+
+    image_tower: GaborEnergy
+    neural_tower: ProjectiveFields
+    recording: RecordingPairs
+    responses: Float[Tensor, "stimulus neuron"]
+    n_knots: int
+
+    def choose(self, weights: LocalWeights, prior: str) -> "_Choice":
+        candidate = _steady_candidate(weights, self.responses, self.n_knots, prior)
+        return _choose_noise(self.image_tower, self.neural_tower, candidate, self.recording.train, self.recording.validation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,30 +254,25 @@ def _choose_together(
     image_tower: GaborEnergy,
     neural_towers: Sequence[ProjectiveFields],
     recordings: Sequence[RecordingPairs],
-    candidates: Sequence[Sequence[_Candidate]],
+    steady: list[_Choice],
+    following: Sequence[_Candidate],
     expected: Tensor,
 ) -> list[_Choice]:
-    """Choose for all recordings together whether responses follow contrast, and all else for each recording."""
+    """Choose for all recordings together whether responses follow contrast; the tower does not follow it yet."""
     contrast = _contrast_of(image_tower)
     sizes = torch.tensor([float(tower.n_neurons) for tower in neural_towers], device=expected.device)
-    following = torch.stack([models[-1].gain for models in candidates])
-    gain = (following * (sizes / sizes.sum())[:, None]).sum(0)
-
-    def follow(is_followed: bool) -> None:
-        contrast.expected.copy_(expected * float(is_followed))
-        contrast.gain.copy_(gain if is_followed else torch.ones_like(gain))
-
-    best: dict[bool, list[_Choice]] = {}
-    for is_followed in (False, True):
-        follow(is_followed)
-        best[is_followed] = []
-        for tower, recording, models in zip(neural_towers, recordings, candidates, strict=True):
-            of_kind = (each for each in models if each.is_contrast_free != is_followed)
-            choices = (_choose_noise(image_tower, tower, each, recording.train, recording.validation) for each in of_kind)
-            best[is_followed].append(min(choices, key=lambda each: each.loss))
-    is_followed = sum(each.loss for each in best[True]) < sum(each.loss for each in best[False])
-    follow(is_followed)
-    return best[is_followed]
+    gains = torch.stack([each.gain for each in following])
+    contrast.expected.copy_(expected)
+    contrast.gain.copy_((gains * (sizes / sizes.sum())[:, None]).sum(0))
+    moving = [
+        _choose_noise(image_tower, tower, candidate, recording.train, recording.validation)
+        for tower, recording, candidate in zip(neural_towers, recordings, following, strict=True)
+    ]
+    if sum(each.loss for each in moving) < sum(each.loss for each in steady):
+        return moving
+    contrast.expected.zero_()
+    contrast.gain.fill_(1.0)
+    return steady
 
 
 def _standard_maps(image_tower: GaborEnergy, images: Tensor) -> Tensor:
@@ -306,7 +332,7 @@ def _judge(
     evoked = _predict(image_tower, neural_tower, validation)
     known, others = (torch.from_numpy(pairs.averaged()).to(evoked.device) for pairs in (train, validation))
     predictions = Predictions(known, predicted, others, evoked)
-    best = choose_by_rank(judge_noises(predictions, most=neural_tower.loadings.shape[1]))
+    best = choose_by_rank(judge_noises(predictions, most=neural_tower.n_components))
     return best.model, best.loss, best.setting
 
 
@@ -331,8 +357,14 @@ def _stack_spaces(
     mean = responses.mean(0)
     spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
     # last first: sums of Gabors need most memory, and the trained network leaves some of its own behind
-    fits = [space.fit(images, maps, responses) for space in reversed(spaces)][::-1]
-    predicted = torch.stack([local.candidate.predicted - mean, *(fit.predicted for fit in fits)])
+    fits: list[SpaceFit] = []
+    predicted = torch.empty(1 + len(spaces), *responses.shape, device=maps.device)
+    torch.sub(local.candidate.predicted, mean, out=predicted[0])
+    for place, space in reversed(list(enumerate(spaces, 1))):
+        fit = space.fit(images, maps, responses)
+        predicted[place] = fit.predicted
+        fits.insert(0, replace(fit, predicted=predicted[place]))  # held once
+        del fit
     shares = stack_predictions(predicted, responses - mean)
     helps = [bool(share.any()) for share in shares.T[1:]]
     image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
@@ -354,7 +386,7 @@ def _stack_spaces(
     others = torch.from_numpy(validation.averaged()).to(maps.device)
     size = size_of_predictions(_predict(image_tower, neural_tower, validation) - mean, others - mean)
     install(size)
-    together = torch.einsum("ksn,nk->sn", predicted, shares)
+    together = add_predictions(predicted, shares)
     # predictions of left-out training images need no factor: the shares were learnt from them
     noise, _, setting = _judge(image_tower, neural_tower, mean + together, train, validation)
     _install_noise(neural_tower, noise, mean + size * together, train)
@@ -366,16 +398,22 @@ def _stack_spaces(
         name: fit.features
         for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
     }
-    return setting | _contributions(names, predicted[[True, *helps]], features, images, maps, responses)
+    in_use = [each for each, is_used in zip(predicted, (True, *helps), strict=True) if is_used]
+    return setting | _contributions(names, in_use, features, images, maps, responses)
 
 
 def _contributions(
-    names: Sequence[str], predicted: Tensor, features: Mapping[str, Tensor], images: Tensor, maps: Tensor, responses: Tensor
+    names: Sequence[str],
+    predicted: Sequence[Tensor],
+    features: Mapping[str, Tensor],
+    images: Tensor,
+    maps: Tensor,
+    responses: Tensor,
 ) -> Chosen:
     """Say what each space in use adds to the others, and what the trained encoder adds with permuted weights."""
     said: Chosen = {"lost_without": list_contributions(names, drop_each(predicted, responses - responses.mean(0)))}
     if NETWORK in names:
-        others = predicted[[name != NETWORK for name in names]]
+        others = [each for each, name in zip(predicted, names, strict=True) if name != NETWORK]
         trained, permuted = compare_with_permuted(features[NETWORK], images, maps, responses, others)
         said |= {"gain_of_trained_encoder": str(trained), "the_same_with_permuted_weights": str(permuted)}
     return said
@@ -396,9 +434,7 @@ def _join(n_neurons: int, parts: Sequence[tuple[Tensor | SparseWeights, Tensor]]
 
 
 def _install_noise(tower: ProjectiveFields, noise: LowRankNoise, predicted: Tensor, train: Pairs) -> None:
-    tower.private.copy_(noise.private)
-    tower.loadings.zero_()
-    tower.loadings[:, : noise.loadings.shape[1]] = noise.loadings
+    tower.take_noise(noise)
     tower.keep_typical(choose_typical(predicted), float(train.total_presentations().mean()))
 
 

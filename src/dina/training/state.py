@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dina.checks import DataError
 from dina.data.pairs import Pairs
+from dina.models.towers.fitted_buffers import fixed_buffers
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.weights import read_weights, write_weights
@@ -167,15 +168,16 @@ class TrainingState:
 
         if not self.rows or badness(row) < badness(self.best_row):
             self.best_row = row
+            fixed = fixed_buffers(self.towers)
             self.best, self.best_head = (
-                {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+                {name: tensor.detach().clone() for name, tensor in module.state_dict().items() if name not in fixed}
                 for module in (self.towers, self.objectives)
             )
         self.rows.append(row)
 
     def restore_best(self) -> None:
         """Give towers and objectives the best weights, in evaluation mode."""
-        self.towers.load_state_dict(self.best)
+        self.towers.load_state_dict({**fixed_buffers(self.towers), **self.best})
         self.towers.eval()
         self.objectives.load_state_dict(self.best_head)
         self.objectives.eval()
@@ -183,7 +185,8 @@ class TrainingState:
     def write(self, folder: Path) -> None:
         """Write a checkpoint, atomically, and remove all but the last two."""
         # copies: a file cannot hold one tensor under two names, as recordings with one image tower would have it
-        tensors = {f"now.{name}": tensor.clone() for name, tensor in self.towers.state_dict().items()}
+        fixed = fixed_buffers(self.towers)  # they are those of the start, which a checkpoint knows by its hash
+        tensors = {f"now.{name}": tensor.clone() for name, tensor in self.towers.state_dict().items() if name not in fixed}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"head_now.{name}": tensor for name, tensor in self.objectives.state_dict().items()}
         tensors |= {f"head_best.{name}": tensor for name, tensor in self.best_head.items()}
@@ -239,7 +242,7 @@ class TrainingState:
         def under(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
-        self.towers.load_state_dict(under("now."))
+        self.towers.load_state_dict({**fixed_buffers(self.towers), **under("now.")})
         self.best = {name: tensor.to(self.device) for name, tensor in under("best.").items()}
         self.objectives.load_state_dict(under("head_now."))
         self.best_head = {name: tensor.to(self.device) for name, tensor in under("head_best.").items()}

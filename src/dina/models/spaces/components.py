@@ -1,8 +1,10 @@
 """Feature spaces that are read as a whole: principal components of some features, and ridge weights on all of them."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out
@@ -10,6 +12,7 @@ from dina.models.spaces.space import FeatureSpace, SpaceFit
 from dina.models.towers.tower import MapShape
 
 MOST_COMPONENTS = 512
+MANY_IMAGES = 4096  # of more training images, components are learnt from as many evenly spaced ones
 SMALLEST = 1e-6  # variance of a component that is kept, relative to the largest
 IMAGES_AT_ONCE = 64
 MOST_PIXELS = 4096  # of larger images, means over neighbouring pixels are taken
@@ -45,8 +48,17 @@ class ComponentSpace(FeatureSpace):
 
     def fit(self, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Learn the components, then ridge weights."""
-        chunks = zip(torch.split(images, IMAGES_AT_ONCE), torch.split(maps, IMAGES_AT_ONCE), strict=True)
-        return self.fit_raw(torch.cat([self.raw(some.to(maps.device), of_some) for some, of_some in chunks]), responses)
+        return self.fit_some(some_images(len(images)), images, maps, responses)
+
+    def fit_some(
+        self, rows: Int[Tensor, "some"] | None, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]
+    ) -> SpaceFit:
+        """Learn the components from the images ``rows``, None for all, and ridge weights from all."""
+        if rows is None:
+            return self.fit_raw(_in_chunks(self.raw, images, maps), responses)
+        self.fit_raw(_in_chunks(self.raw, images[rows], maps[rows]), responses[rows])
+        features = _in_chunks(self, images, maps)
+        return self._fit_features(features, responses)
 
     def fit_raw(self, raw: Float[Tensor, "stimulus raw_feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Do the same from the ``raw`` features of the training images."""
@@ -59,6 +71,30 @@ class ComponentSpace(FeatureSpace):
         centred = responses - responses.mean(0)
         weights, predicted = _fit_ridge(values[kept], vectors[:, kept], float(values.clamp_min(0).mean()), centred)
         return SpaceFit((weights * scale).T.contiguous(), predicted, raw @ self.directions)
+
+    def _fit_features(self, features: Float[Tensor, "stimulus feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
+        """Learn ridge weights on components that were learnt from some of the images, and centre the features on all images."""
+        offset = features.mean(0)
+        features -= offset
+        # directions are orthogonal and of one length, so that a shift of the features is one of the raw features
+        self.mean = self.mean + self.directions @ offset / self.directions.square().sum(0).mean().clamp_min(1e-12)
+        values, vectors = eigenvectors_of(features.T @ features)
+        kept = values > SMALLEST * values[-1]
+        values, vectors = values[kept], vectors[:, kept]
+        centred = responses - responses.mean(0)
+        typical = float(features.square().sum() / len(features))
+        weights, predicted = _fit_ridge(values, features @ (vectors / values.sqrt()), typical, centred)
+        return SpaceFit((vectors @ weights).T.contiguous(), predicted, features)
+
+
+def some_images(n_images: int) -> Int[Tensor, "some"] | None:
+    """Return the images from which components are learnt; None for all."""
+    return None if n_images <= MANY_IMAGES else torch.linspace(0, n_images - 1, MANY_IMAGES).round().long()
+
+
+def _in_chunks(compute: Callable[[Tensor, Tensor], Tensor], images: Tensor, maps: Tensor) -> Float[Tensor, "stimulus feature"]:
+    chunks = zip(torch.split(images, IMAGES_AT_ONCE), torch.split(maps, IMAGES_AT_ONCE), strict=True)
+    return torch.cat([compute(some.to(maps.device), of_some) for some, of_some in chunks])
 
 
 def _fit_ridge(

@@ -32,7 +32,8 @@ class Contribution:
 
 
 def drop_each(
-    predicted: Float[Tensor, "space stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]
+    predicted: Float[Tensor, "space stimulus neuron"] | Sequence[Float[Tensor, "stimulus neuron"]],
+    deviation: Float[Tensor, "stimulus neuron"],
 ) -> tuple[Contribution, ...]:
     """Return how much variance the stack explains less without each space, on at most 300 images and 1000 neurons.
 
@@ -41,7 +42,7 @@ def drop_each(
     Parameters
     ----------
     predicted, deviation
-        As `dina.models.stacking.stack_predictions` takes them.
+        As `dina.models.stacking.stack_predictions` takes them; those of each space may stand by themselves.
 
     Examples
     --------
@@ -51,10 +52,10 @@ def drop_each(
     (1.0, True)
     """
     rows, neurons = _some(deviation)
-    deviation, predicted, fold = deviation[rows][:, neurons], predicted[:, rows][:, :, neurons], _folds(len(rows))
-    whole = left_out_errors(predicted, deviation, fold)
-    places = range(len(predicted))
-    without = [left_out_errors(predicted[[other for other in places if other != place]], deviation, fold) for place in places]
+    deviation, some, fold = deviation[rows][:, neurons], _of(predicted, rows, neurons), _folds(len(rows))
+    whole = left_out_errors(some, deviation, fold)
+    places = range(len(some))
+    without = [left_out_errors(some[[other for other in places if other != place]], deviation, fold) for place in places]
     return tuple(_contribution(errors, whole, deviation) for errors in without)
 
 
@@ -63,7 +64,7 @@ def compare_with_permuted(
     images: Float[Tensor, "stimulus channel height width"],
     maps: Float[Tensor, "stimulus map_channel map_height map_width"],
     responses: Float[Tensor, "stimulus neuron"],
-    others: Float[Tensor, "space stimulus neuron"],
+    others: Float[Tensor, "space stimulus neuron"] | Sequence[Float[Tensor, "stimulus neuron"]],
 ) -> tuple[Contribution, Contribution]:
     """Return what the trained network adds to other spaces, and what the same network with permuted weights adds.
 
@@ -72,12 +73,12 @@ def compare_with_permuted(
     """
     rows, neurons = _some(responses)
     images, maps, responses = images[rows], maps[rows], responses[rows][:, neurons]
-    deviation, others, fold = responses - responses.mean(0), others[:, rows][:, :, neurons], _folds(len(rows))
+    deviation, known, fold = responses - responses.mean(0), _of(others, rows, neurons), _folds(len(rows))
     of_image, of_map = ((int(some.shape[1]), int(some.shape[2]), int(some.shape[3])) for some in (images, maps))
     trained = ComponentSpace(of_image, of_map).to(images.device).fit_raw(features[rows], responses)
     permuted = PermutedNetwork(of_image, of_map).to(images.device).fit(images, maps, responses)
-    before = left_out_errors(others, deviation, fold)
-    after = [left_out_errors(torch.cat([others, one.predicted[None]]), deviation, fold) for one in (trained, permuted)]
+    before = left_out_errors(known, deviation, fold)
+    after = [left_out_errors(torch.cat([known, one.predicted[None]]), deviation, fold) for one in (trained, permuted)]
     return _contribution(before, after[0], deviation), _contribution(before, after[1], deviation)
 
 
@@ -87,6 +88,10 @@ def _some(responses: Float[Tensor, "stimulus neuron"]) -> list[Tensor]:
         torch.linspace(0, n - 1, min(n, most)).round().long()
         for n, most in zip(responses.shape, (MOST_IMAGES, MOST_NEURONS), strict=True)
     ]
+
+
+def _of(predicted: Tensor | Sequence[Tensor], rows: Tensor, neurons: Tensor) -> Float[Tensor, "space stimulus neuron"]:
+    return torch.stack([each[rows][:, neurons] for each in predicted])
 
 
 def _folds(n_images: int) -> np.ndarray:

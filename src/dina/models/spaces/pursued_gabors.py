@@ -1,13 +1,13 @@
 """The few Gabors that make up each neuron's receptive field, found one by one on a fine grid."""
 
 import math
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.models.gabor_pursuit import (
+    CHUNK,
     MOST_COMPONENTS,
     MOST_IMAGES,
     PITCH,
@@ -77,20 +77,24 @@ class PursuedGabors(FeatureSpace):
         centred = (responses - responses.mean(0)).cpu()
         neurons = centred.square().mean(0).topk(min(n_neurons, MOST_NEURONS)).indices.sort().values
         wanted = centred[:, neurons]
-        grid = GaborGrid.of(images.cpu().numpy())
+        is_whole = len(used) == n_images
+        grid = GaborGrid.of((images if is_whole else images[used]).cpu().numpy())
         for name, is_absent in (("local", self._is_local), ("global", ~self._is_local)):
             if name not in self.pathways:
                 grid.maps[:, is_absent] = 0  # a Gabor that never responds is never chosen
-        known = grid if len(used) == n_images else replace(grid, maps=grid.maps[used])
-        found = _Pursuit.of(known, wanted[used])
+        found = _Pursuit.of(grid, wanted[used])
         self.gabor, neuron, feature, value = found.list_gabors()
-        terms = _terms(grid, self.gabor)
+        if is_whole:
+            terms = _terms(grid, self.gabor)
+        else:
+            chunks = (GaborGrid.of(some.cpu().numpy(), grid.typical) for some in torch.split(images, CHUNK))
+            terms = torch.cat([_terms(some, self.gabor) for some in chunks])
         self.mean = terms[used].mean(0)
         self.deviation = terms[used].std(0, correction=0).clamp_min(1e-6)
-        features = (terms - self.mean) / self.deviation
+        features = terms.sub_(self.mean).div_(self.deviation)
         together = _sparse(neuron, feature, value * self.deviation[feature], (wanted.shape[1], len(self.mean))).coalesce()
         predicted = torch.zeros_like(centred)
-        if len(used) < n_images:  # images that took no part are left out already
+        if not is_whole:  # images that took no part are left out already
             predicted[:, neurons] = (together @ features.T).T
         predicted[used[:, None], neurons] = found.left_out
         of_neuron, of_feature = together.indices()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.checks import DataError
-from dina.models.spaces.components import ComponentSpace
+from dina.models.spaces.components import ComponentSpace, some_images
 from dina.models.spaces.space import SpaceFit
 from dina.models.towers.image.efficientnet import SMALLEST_SIDE, EfficientNetLayers, encoder_identity, read_efficientnet
 from dina.models.towers.tower import MapShape
@@ -47,8 +47,13 @@ class TrainedNetwork(ComponentSpace):
         """Learn the scale of each layer and the components, then ridge weights."""
         self.digest = _digest_of(_network(self.image_shape, self.permuted_seed)).to(images.device)
         self.scale = torch.ones_like(self.scale)
-        raw = torch.split(self.raw(images, maps), self._lengths(), dim=1)
+        rows = some_images(len(images))
+        some = slice(None) if rows is None else rows
+        raw = torch.split(self.raw(images[some], maps[some]), self._lengths(), dim=1)
         self.scale = torch.stack([1 / layer.var(0, correction=0).sum().sqrt().clamp_min(1e-12) for layer in raw])
+        if rows is not None:
+            del raw
+            return self.fit_some(rows, images, maps, responses)
         return self.fit_raw(torch.cat([layer * scale for layer, scale in zip(raw, self.scale, strict=True)], dim=1), responses)
 
     def raw(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch raw_feature"]:

@@ -1,6 +1,8 @@
 """A neural tower in which each neuron adds its own projective field to the feature maps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -79,13 +81,14 @@ class ProjectiveFields(NeuralTower):
     order
         Order of the local patterns that make up a field (`hermite_fields`).
     n_components
-        Number of shared noise components.
+        Largest number of shared noise components.
     dropout
         Probability of silencing a neuron while training.
     n_typical
         Most images whose expected responses are kept.
     """
 
+    has_fixed_buffers: ClassVar[bool] = True  # fitted in closed form; training leaves them as they are
     weights: Tensor  # of each neuron for each pattern and channel
     centre: Tensor  # row and column of each field in places of the map
     width: Tensor  # of all windows
@@ -106,6 +109,7 @@ class ProjectiveFields(NeuralTower):
     ) -> None:
         super().__init__(n_neurons, map_shape)
         self.order = order
+        self.n_components, self.most_typical = n_components, n_typical
         self.dropout = NeuronDropout(dropout)
         self.log_gain = nn.Parameter(torch.zeros(n_neurons))
         self.register_buffer("weights", torch.zeros(n_neurons, count_fields(order), map_shape[0]))
@@ -113,7 +117,7 @@ class ProjectiveFields(NeuralTower):
         self.register_buffer("width", torch.tensor(1.0))
         self.register_buffer("private", torch.ones(n_neurons))
         self.register_buffer("loadings", torch.zeros(n_neurons, n_components))
-        self.register_buffer("typical", torch.zeros(n_typical, n_neurons, dtype=torch.float16))
+        self.register_buffer("typical", torch.zeros(0, n_neurons, dtype=torch.float16))
         self.register_buffer("n_typical", torch.tensor(0))
         self.register_buffer("typical_presentations", torch.tensor(1.0))
         self.beside = WeightsBeside(n_neurons)
@@ -134,11 +138,24 @@ class ProjectiveFields(NeuralTower):
         self.centre.copy_((torch.rand(self.n_neurons, 2, generator=generator) * extent).round())
 
     def keep_typical(self, expected: Float[Tensor, "typical neuron"], n_presentations: float) -> None:
-        """Keep what training images are expected to evoke, as many as there is room for."""
-        kept = expected[: len(self.typical)]
-        self.typical[: len(kept)] = kept.to(self.typical.dtype)
+        """Keep what training images are expected to evoke, at most ``n_typical`` of them."""
+        kept = expected[: self.most_typical]
+        self.typical = kept.to(self.typical.dtype)
         self.n_typical.fill_(len(kept))
         self.typical_presentations.fill_(n_presentations)
+
+    def take_noise(self, noise: LowRankNoise) -> None:
+        """Take the noise of the neurons, without components that are 0."""
+        self.private.copy_(noise.private)
+        self.loadings = noise.loadings[:, noise.loadings.any(0)].contiguous()
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *others: Any) -> None:
+        """Hold as many components of the noise and typical responses as were saved."""
+        for name in ("loadings", "typical"):
+            saved = state_dict.get(prefix + name)
+            if saved is not None and saved.ndim == 2 and saved.shape != getattr(self, name).shape:
+                setattr(self, name, getattr(self, name).new_empty(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def whiten(self, responses: ResponseBatch) -> ResponseBatch:
         """Divide responses by the noise covariance and multiply them by the neurons' gains."""
