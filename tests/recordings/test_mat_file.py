@@ -117,6 +117,20 @@ def test_an_external_link_is_not_followed(tmp_path: Path) -> None:
     assert set(read_mat(path, ["x"])) == {"x"}
 
 
+def test_words_of_other_programs_are_read_and_a_cell_of_one_array_many_times_is_not(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.ones((2, 2))}, "7.3")
+    with h5py.File(path, "a") as file:
+        file["names"], file["name"], file["big"] = ["cats", "Vögel"], "natimg", np.zeros(1000)
+        file["many"] = np.array([file["big"].ref] * 50, dtype=h5py.ref_dtype)
+        file["self"] = np.array([file["many"].ref], dtype=h5py.ref_dtype)
+        file["self"][0] = file["self"].ref
+    assert read_mat(path, ["names", "name"]) == {"names": ["cats", "Vögel"], "name": "natimg"}
+    with pytest.raises(DataError, match=r"many\[1\] is many\[0\] under another name"):
+        read_mat(path, ["many"])
+    with pytest.raises(DataError, match="nested more than 20 deep"):
+        read_mat(path, ["self"])
+
+
 SPARSE = np.array([[0.0, 2.5, 0.0], [0.0, 0.0, -1.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 

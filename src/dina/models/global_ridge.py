@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.models.penalties import check_penalties, note_ends
+
 # Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel.
 GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 CHANNELS_AT_ONCE = 8  # that are put in order to be multiplied
@@ -89,6 +91,7 @@ class GlobalWeights:
     intercept: Float[Tensor, "neuron"]
     predicted: Float[Tensor, "stimulus neuron"]
     explained: Float[Tensor, "neuron"]
+    notes: dict[str, str]  # what to report of penalties at an end of their grid
 
     def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
         """Return the expected response of every neuron to images with these maps."""
@@ -111,6 +114,8 @@ def fit_global_ridge(
     projected = vectors.T @ centred
     explained = torch.full_like(power, -torch.inf)
     predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)
+    check_penalties(GLOBAL_PENALTIES)
+    best = torch.full_like(power, torch.inf)
     for penalty in GLOBAL_PENALTIES:
         inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
         coefficient = vectors @ (inverse[:, None] * projected)
@@ -119,4 +124,6 @@ def fit_global_ridge(
         better = accuracy > explained
         explained[better] = accuracy[better]
         predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
-    return GlobalWeights(maps, dual, mean, mean + predicted, explained)
+        best[better] = penalty
+    notes = note_ends(best[is_active].cpu().numpy(), GLOBAL_PENALTIES, "neurons")
+    return GlobalWeights(maps, dual, mean, mean + predicted, explained, notes)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.models.global_ridge import eigenvectors_of
+from dina.models.penalties import check_penalties, note_ends
 from dina.models.towers.field_basis import hermite_fields
 from dina.progress import track
 
@@ -34,6 +35,11 @@ class LocalWeights:
     predicted: Float[Tensor, "stimulus neuron"]  # for every training image from weights fitted without it (leave-one-out)
     explained: Float[Tensor, "neuron"]  # fraction of the variance of averaged training responses that these explain; at least 0
     penalty: Float[Tensor, "neuron"]  # infinite where the weights are 0
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What to report of penalties at an end of their grid."""
+        return note_ends(self.penalty.cpu().numpy(), LOCAL_PENALTIES, "neurons")
 
     def predict(self, maps: Float[Tensor, "image channel height width"]) -> Float[Tensor, "image neuron"]:
         """Return the expected response of every neuron to images with these maps."""
@@ -103,6 +109,7 @@ def fit_local_ridge(
     With eigenvectors :math:`Q` and eigenvalues :math:`e` of the local features the prediction without image i is
     :math:`(\hat y_i - h_i y_i) / (1 - h_i)`, :math:`h_i = 1/n + \sum_k Q_{ik}^2 / (n (e_k + \lambda))`.
     """
+    check_penalties(LOCAL_PENALTIES)
     n_stimuli, n_channels, height, extent = maps.shape
     mean = responses.mean(0)
     centred = responses - mean

@@ -17,6 +17,7 @@ from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out, multiply_maps
 from dina.models.noise import decompose_residuals
+from dina.models.penalties import check_penalties
 from dina.models.towers.image.gabor_energy import SMALLEST_IMAGE, GaborEnergy
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, StimulusResponses
@@ -314,7 +315,7 @@ class _Ridge:
         centred, typical = averaged - mean, self.power.mean().clamp_min(1e-12)
         projected = self.vectors.T @ centred
         loss, predicted = torch.full_like(mean, torch.inf), torch.zeros_like(centred)
-        for penalty in penalties:
+        for penalty in check_penalties(penalties).tolist():
             left_out = leave_each_out(self.vectors, self.power / (self.power + penalty * typical), projected, centred)
             loss_now = (centred - left_out).square().mean(0)
             better = loss_now < loss

@@ -19,6 +19,27 @@ from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _COMPRESSED = 15
 _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
+_MOST_ENTRIES = 2**22  # of all structs and cells together
+_SMALL = 4096  # bytes: MATLAB stores the empty array once, whatever names it
+
+
+class _Source:
+    """A file of version 7.3, and what was read of it: cells can name one array many times, and cells of such cells."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.n_entries, self.n_bytes = 0, 0
+        self.places: dict[object, str] = {}
+
+    def count(self, entry: h5py.Dataset, where: str) -> None:
+        """Count an array before it is read; refuse a large one that was read before, and more than memory should hold."""
+        self.n_entries += 1
+        self.n_bytes += entry.nbytes
+        first = self.places.setdefault(h5py.h5o.get_info(entry.id).addr, where)
+        if first != where and entry.nbytes > _SMALL:
+            raise DataError(f"{self.path.name}: {where} is {first} under another name. Store every array once.")
+        if self.n_entries > _MOST_ENTRIES or self.n_bytes > MAX_BYTES:
+            raise DataError(f"{self.path.name}: up to {where} there is more than memory should hold. Save a part of it.")
 
 
 def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
@@ -148,16 +169,17 @@ def _fill(matrix: Any, where: str, path: Path) -> np.ndarray:
 
 
 def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
-    content = {}
+    content, source = {}, _Source(path)
     with h5py.File(path, "r") as file:
         for name, fields in _fields_by_variable(variables).items():
             if name in file:
                 check_hdf5_entry(file, name, path)
-                content[name] = _from_version_7_3(file[name], name, path, fields)
+                content[name] = _from_version_7_3(file[name], name, source, fields)
     return content
 
 
-def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, path: Path, fields: set[str] | None = None) -> Any:
+def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, source: _Source, fields: set[str] | None = None) -> Any:
+    path = source.path
     if where.count(".") + where.count("[") > 20:
         raise DataError(f"{path.name}: {where} is nested more than 20 deep. The file is damaged.")
     kind = entry.attrs.get("MATLAB_class", b"")
@@ -165,28 +187,32 @@ def _from_version_7_3(entry: h5py.Group | h5py.Dataset, where: str, path: Path, 
     if kind in ("function_handle", "opaque") or "MATLAB_object_decode" in entry.attrs:
         _refuse_object(where, path)
     if isinstance(entry, h5py.Group):
-        return _struct_from_7_3(entry, where, path, fields)
+        return _struct_from_7_3(entry, where, source, fields)
     check_hdf5_dataset(entry, path)
+    source.count(entry, where)
     if "MATLAB_empty" in entry.attrs:
         return "" if kind == "char" else [] if kind in ("cell", "struct") else np.zeros(tuple(int(n) for n in entry[()]))
-    if entry.dtype == h5py.ref_dtype:
+    if h5py.check_ref_dtype(entry.dtype):
         cells = enumerate(np.ravel(entry[()]))
-        return [_from_version_7_3(entry.file[cell], f"{where}[{i}]", path) for i, cell in cells]
+        return [_from_version_7_3(entry.file[cell], f"{where}[{i}]", source) for i, cell in cells]
+    if h5py.check_string_dtype(entry.dtype):  # not by MATLAB, but by other programs
+        words = np.ravel(entry.asstr()[()]).tolist()
+        return words[0] if len(words) == 1 else words
     values = np.asarray(entry[()]).T  # MATLAB counts the first axis fastest
     if kind == "char":
         return "".join(map(chr, values.ravel()))
     return values.astype(bool) if kind == "logical" else values
 
 
-def _struct_from_7_3(entry: h5py.Group, where: str, path: Path, fields: set[str] | None) -> Any:
+def _struct_from_7_3(entry: h5py.Group, where: str, source: _Source, fields: set[str] | None) -> Any:
     if "MATLAB_sparse" in entry.attrs:
-        return _sparse_from_7_3(entry, where, path)
+        return _sparse_from_7_3(entry, where, source.path)
     names = [name for name in entry if fields is None or name in fields]
     for name in names:
-        check_hdf5_entry(entry, name, path)
-    members = {name: _from_version_7_3(entry[name], f"{where}.{name}", path) for name in names}
+        check_hdf5_entry(entry, name, source.path)
+    members = {name: _from_version_7_3(entry[name], f"{where}.{name}", source) for name in names}
     # an array of structs is stored field by field: each a column of references, which bears no class of its own
-    columns = [name for name in names if isinstance(entry[name], h5py.Dataset) and entry[name].dtype == h5py.ref_dtype]
+    columns = [name for name in names if isinstance(entry[name], h5py.Dataset) and h5py.check_ref_dtype(entry[name].dtype)]
     if columns and len(columns) == len(names) and all("MATLAB_class" not in entry[name].attrs for name in columns):
         return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
     return members

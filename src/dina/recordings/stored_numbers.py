@@ -16,6 +16,9 @@ MAX_BYTES = 64 * 2**30
 
 _BUILT_IN_FILTERS = {1, 2, 3, 5, 6}  # deflate, shuffle, fletcher32, nbit, scale-offset: no plug-in is loaded for these
 _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
+_MOST_TEXT = 2**26  # bytes of all words of one array; thousands of words of a small file can be one and the same long word
+_WORD_BYTES = 64  # that a word takes in memory beside its letters
+_READ_AT_ONCE = 2**24
 
 
 def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...]) -> Float32[np.ndarray, "..."]:
@@ -126,6 +129,7 @@ def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
     """
     n_bytes, names = 0, {_address(group): group.name}
     groups = [group]
+    _check_attributes(group, path)
     while groups:
         within = groups.pop()
         if within.name.count("/") > 20:
@@ -161,10 +165,12 @@ def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
         raise DataError(f"{path.name}: {where} is a link, and links are not followed. Store the data itself in the file.")
     if isinstance(group[name], h5py.Dataset):
         check_hdf5_dataset(group[name], path)
+    else:
+        _check_attributes(group[name], path)
 
 
 def check_hdf5_dataset(dataset: h5py.Dataset, path: Path) -> None:
-    """Refuse virtual and external data, plug-in filters, and a declared size without data, which could exhaust memory.
+    """Refuse virtual and external data, plug-in filters, rows of unequal length, and sizes that could exhaust memory.
 
     Raises
     ------
@@ -183,4 +189,32 @@ def check_hdf5_dataset(dataset: h5py.Dataset, path: Path) -> None:
         raise DataError(
             f"{path.name}: {where} claims {dataset.nbytes / 2**30:.1f} GiB, but the file holds {stored} bytes of it."
             " The file is damaged or unfinished."
+        )
+    _check_attributes(dataset, path)
+    if dataset.dtype.hasobject and not h5py.check_ref_dtype(dataset.dtype):
+        _check_text(dataset, path)
+
+
+def _check_attributes(entry: h5py.HLObject, path: Path) -> None:
+    """Refuse an attribute of many words, each of which could be as long as the file."""
+    for name in entry.attrs:
+        attribute = entry.attrs.get_id(name)
+        n_words = prod(attribute.shape or ()) if h5py.check_string_dtype(attribute.dtype) else 1
+        if n_words > 1 and n_words * entry.file.id.get_filesize() > MAX_BYTES:
+            raise DataError(f"{path.name}: attribute {name} of {entry.name} holds {n_words} words. Store words as an array.")
+
+
+def _check_text(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse anything of variable length but words, and more words than memory should hold; they are counted piece by piece."""
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise DataError(f"{path.name}: {dataset.name} has rows of unequal length or records; store numbers or words.")
+    at_once = max(1, _READ_AT_ONCE // max(1, dataset.file.id.get_filesize()))
+    n_bytes = (dataset.size or 0) * _WORD_BYTES
+    *outer, length = dataset.shape or (1,)
+    pieces = ((*row, slice(first, first + at_once)) for row in np.ndindex(*outer) for first in range(0, length, at_once))
+    while n_bytes <= _MOST_TEXT and (piece := next(pieces, None)) is not None:
+        n_bytes += sum(map(len, np.ravel(dataset[piece] if dataset.shape else dataset[()])))
+    if n_bytes > _MOST_TEXT:
+        raise DataError(
+            f"{path.name}: {dataset.name} holds more than {_MOST_TEXT // 2**20} MiB of words. Store fewer or shorter ones."
         )

@@ -126,7 +126,7 @@ def _several_recordings(run: Run) -> _Page:
         name=f"{len(summary['recordings'])} recordings together, preset {summary['preset']}",
         is_simulated=any(recording["is_simulated"] for recording in summary["recordings"]),
         headline=several_recordings_headline(summary),
-        warnings=[guessed for guessed in [summary["animals_from_names"]] if guessed],
+        warnings=[words for words in (*summary.get("warnings", []), summary["animals_from_names"]) if words],
         sections=several_recordings_sections(summary, run.alignment),
         settings=run.settings,
         commands=("dina joint RECORDING RECORDING … --study study.toml",),

@@ -96,6 +96,7 @@ class CanonicalCorrelation(LinearRival):
     """
 
     n_image_components: ClassVar[int] = max(COMPONENT_COUNTS)
+    penalties = PENALTIES
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__("canonical_correlation")

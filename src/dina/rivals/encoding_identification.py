@@ -100,7 +100,7 @@ class EncodingIdentification(ValidatedDecoder):
         n_presentations = float(train.total_presentations().mean())
         for judged in self._noises(predictions, repeat_differences(train)):
             inverted = _Inverted(front_end, replace(model, noise=judged.model), n_presentations)
-            yield Candidate(inverted, {**setting, **judged.setting}, judged.scores, judged.log_ranks)
+            yield Candidate(inverted, {**setting, **judged.setting, **model.weights.notes}, judged.scores, judged.log_ranks)
 
     def _noises(self, predictions: Predictions, differences: Tensor | None) -> Iterator[Candidate[LowRankNoise]]:
         """Yield noise models from residuals of left-out images and, where there are any, from differences between repeats."""

@@ -41,6 +41,8 @@ class GenericDecoding(ValidatedDecoder):
     Horikawa & Kamitani (2017), Nat. Commun. 8:15037. https://doi.org/10.1038/ncomms15037
     """
 
+    penalties = PENALTIES
+
     def __init__(self, seed: int = 0) -> None:
         super().__init__("generic_decoding")
         self.seed = seed

@@ -62,7 +62,7 @@ class Kay2008(ValidatedDecoder):
                 best = order[: max(FEWEST_NEURONS, round(share * len(order)))]
                 scores = correlate_patterns(measured[:, best], predicted[:, best])
                 model = SelectedNeurons(pyramid, n_kinds, weights, np.sort(best))
-                yield Candidate(model, {"features": name, "neurons": len(best)}, scores)
+                yield Candidate(model, {"features": name, "neurons": len(best), **weights.notes}, scores)
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,7 @@ class ReducedRankRegression(LinearRival):
     """
 
     n_image_components: ClassVar[int] = N_COMPONENTS
+    penalties = PENALTIES
 
     def __init__(self) -> None:
         super().__init__("reduced_rank")

@@ -12,8 +12,9 @@ from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.models.penalties import check_penalties, note_ends
 from dina.randomness import seed_for
-from dina.retrieval.decoder import Candidate
+from dina.retrieval.decoder import Candidate, Setting
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.rivals.validated_decoder import ValidatedDecoder, correlate_patterns
 from dina.shapes import Scores
@@ -39,6 +40,7 @@ class ComponentRegression:
     weights: Float32[np.ndarray, "neuron component"]
     intercept: Float32[np.ndarray, "component"]
     weightings: dict[str, Float32[np.ndarray, "component"]]
+    notes: dict[str, str]  # where penalties lie at an end of their grid
 
     @classmethod
     def fit(cls, train: Pairs, description: ImageDescription, seed: int) -> "ComponentRegression":
@@ -48,7 +50,7 @@ class ComponentRegression:
         mean_response = np.average(responses, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
         mean_target = np.average(targets, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
         centred = weight * (responses - mean_response)
-        dual, accuracy = _solve(centred @ centred.T, weight * (targets - mean_target), seed_for(seed, "ridge folds"))
+        dual, accuracy, notes = _solve(centred @ centred.T, weight * (targets - mean_target), seed_for(seed, "ridge folds"))
         weightings = {
             "variance^0": np.ones_like(accuracy),
             "variance^½": description.deviation,
@@ -56,7 +58,7 @@ class ComponentRegression:
             "accuracy^½": np.sqrt(accuracy),
             "accuracy^1": accuracy,
         }
-        return cls(description, mean_response, centred.T @ dual, mean_target, weightings)
+        return cls(description, mean_response, centred.T @ dual, mean_target, weightings, notes)
 
     def predict(self, responses: Float32[np.ndarray, "query neuron"]) -> Float32[np.ndarray, "query component"]:
         """Predict the z-scored image components."""
@@ -134,29 +136,29 @@ class Ridge(ValidatedDecoder):
         for count in sorted({min(count, shown.shape[1]) for count in COMPONENT_COUNTS}):
             for weighting in regression.weightings:
                 scores = regression.compare(predicted, shown, count, weighting)
-                yield Candidate(
-                    _Weighted(regression, count, weighting), {"image_components": count, "weighting": weighting}, scores
-                )
+                setting: Setting = {"image_components": count, "weighting": weighting, **regression.notes}
+                yield Candidate(_Weighted(regression, count, weighting), setting, scores)
 
 
 def _solve(
     kernel: Float32[np.ndarray, "stimulus stimulus"], targets: Float32[np.ndarray, "stimulus component"], seed: int
-) -> tuple[Float32[np.ndarray, "stimulus component"], Float32[np.ndarray, "component"]]:
-    """Return dual weights, and the fraction of each component's variance that held-out folds explain (at least 1e-3)."""
+) -> tuple[Float32[np.ndarray, "stimulus component"], Float32[np.ndarray, "component"], dict[str, str]]:
+    """Return dual weights, the fraction of each component's variance that held-out folds explain (at least 1e-3), and notes."""
     scale = float(np.trace(kernel)) / len(kernel)
     folds = KFold(min(N_FOLDS, len(kernel)), shuffle=True, random_state=seed % 2**32)
     # himalaya keeps its array library in a module-wide variable: borrow it and give it back as it was
     before = get_backend().name
     set_backend("torch")
     try:
-        _, dual, loss = solve_kernel_ridge_cv_eigenvalues(
+        best, dual, loss = solve_kernel_ridge_cv_eigenvalues(
             torch.from_numpy(kernel),
             torch.from_numpy(targets),
-            alphas=torch.from_numpy((PENALTIES * scale).astype(np.float32)),
+            alphas=torch.from_numpy((check_penalties(PENALTIES) * scale).astype(np.float32)),
             cv=folds,
             n_targets_batch_refit=max(1, CELLS // kernel.size),
         )
     finally:
         set_backend(before)
     explained = 1 + loss.numpy()[0] / np.maximum((targets**2).mean(axis=0), 1e-12)
-    return dual.numpy(), np.clip(explained, 1e-3, 1.0).astype(np.float32)
+    notes = note_ends(best.numpy() / scale, PENALTIES, "components")
+    return dual.numpy(), np.clip(explained, 1e-3, 1.0).astype(np.float32), notes

@@ -1,6 +1,6 @@
 """What rivals share: validation images choose among fitted settings; linear ones map components of responses to those of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries
 from dina.models.global_ridge import eigenvectors_of
+from dina.models.penalties import check_penalties, note_ends
 from dina.retrieval.decoder import Candidate, Setting, choose_by_rank
 from dina.rivals.image_components import DESCRIPTIONS, ImageDescription
 from dina.shapes import Scores, StimulusResponses
@@ -43,6 +44,7 @@ class ValidatedDecoder:
     """
 
     reads: ClassVar[Literal["images", "templates", "truth"]] = "images"
+    penalties: ClassVar[Sequence[float] | np.ndarray] = ()  # the grid of the setting "penalty", if there is one
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -64,8 +66,12 @@ class ValidatedDecoder:
         """
         if train.n_stimuli < 3:
             raise DataError(f"{self.name} needs at least three training images; got {train.n_stimuli}. Take a larger split.")
+        if len(self.penalties):
+            check_penalties(self.penalties)
         best = choose_by_rank(self.candidates(train, validation))
         self.fitted, self.chosen = best.model, best.setting
+        if "penalty" in self.chosen:
+            self.chosen = {**self.chosen, **note_ends([float(self.chosen["penalty"])], self.penalties)}
         return self
 
     @torch.no_grad()

@@ -22,6 +22,8 @@ from dina.study.prepared_recordings import SplitPairs
 
 log = logging.getLogger(__name__)
 
+COLLAPSED = 1e-6  # spread over size: single precision keeps seven digits, and scores that say something spread by 1e-4 or more
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -121,8 +123,27 @@ def fit_and_score(name: str, preset: str, make: Callable[[], Decoder], parts: Sp
         reads = RIVALS[name].reads if name in RIVALS else "images"
         return DecoderScores(name, preset, reads, reason=dict.fromkeys(QUERY_KINDS, str(error))), None
     scored, reason = score_test(decoder, parts.test)
+    for warning in {collapse_of(name, one.scores) for one in scored.values()} - {""}:
+        log.warning("%s", warning)
     chosen = cast(Mapping[str, Any], getattr(decoder, "chosen", {}))
     return DecoderScores(name, preset, decoder.reads, scored, reason, chosen), decoder
+
+
+def collapse_of(name: str, scores: Scores) -> str:
+    """Return a warning where scores have collapsed, so that ranks are at chance; else "".
+
+    What is left of them without the means of single queries and of single candidates is then no more than rounding: they do not
+    tell which response belongs to which image. So do towers that map all images, or all responses, to one place.
+    """
+    size = float(np.abs(scores).max(initial=0))
+    apart = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64)
+    spread = float((apart - apart.mean(axis=0)).std())
+    if min(scores.shape) < 2 or not spread <= COLLAPSED * size:
+        return ""
+    return (
+        f"The scores of {name} have collapsed: apart from what is the same for every image or every response they vary by"
+        f" {spread:.1g}, with scores up to {size:.1g}. All its ranks are chance. Training failed, or the responses say nothing."
+    )
 
 
 def score_test(decoder: Decoder, test: Pairs) -> tuple[dict[QueryKind, Scored], dict[QueryKind, str]]:

@@ -18,7 +18,7 @@ from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
 from dina.recordings.recording import Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
-from dina.study.decoder_scores import DecoderScores
+from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_folds
@@ -232,6 +232,7 @@ def _study_folds(
         _write_judged(judged, folder / RESULTS)
         transforms = [Run(folder).fold(fold).summary["response_transform"] for fold in range(1, settings.folds + 1)]
         summary = _summarise(recording, splits[0], quality, None, scores[0], judged)
+        summary["warnings"] += [each for fold in scores[1:] for each in _collapsed(fold) if each not in summary["warnings"]]
         write_json(folder / SUMMARY, summary | _summarise_folds(splits, transforms, judged))
     return judged.rows
 
@@ -315,7 +316,7 @@ def _summarise(
         "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},
-        "warnings": [*_warnings(split, quality, judged), *_absent(fitted)],
+        "warnings": [*_warnings(split, quality, judged), *_collapsed(scores), *_absent(fitted)],
     }
 
 
@@ -336,6 +337,12 @@ def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[st
             else "No decoder beats chance: responses to one image may not repeat, or there are too few images to tell."
         )
     return warnings
+
+
+def _collapsed(scores: Sequence[DecoderScores]) -> list[str]:
+    """Say which decoders tell nothing of images and responses, once for each."""
+    found = {one.decoder: [collapse_of(one.decoder, each.scores) for each in one.scored.values()] for one in scores}
+    return [next(filter(None, warnings)) for warnings in found.values() if any(warnings)]
 
 
 def _absent(fitted: Mapping[str, Any]) -> list[str]:

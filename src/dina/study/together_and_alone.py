@@ -1,6 +1,7 @@
 """Fit several recordings in three ways: together with one image tower; each on its own; each joining the others with few images."""
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from dina.retrieval.ranks import retrieve
 from dina.shapes import Scores
 from dina.statistics.map_similarity import gram_of
 from dina.statistics.resampling import percentile_interval
+from dina.study.decoder_scores import collapse_of
 from dina.study.environment import Timings
 from dina.study.gains import RecordingRounds, compare_together_and_alone, count_updates
 from dina.study.prepared_recordings import SplitPairs, describe_recording, draw_splits
@@ -39,6 +41,8 @@ from dina.training.saved import save_towers
 from dina.version import __version__
 
 N_PERMUTATIONS = 2000
+log = logging.getLogger(__name__)
+
 # Fewest images by which a recording that joins chooses.
 FEWEST_VALIDATION = 6
 # What is read of the files of each kind of fit, variables and attributes.
@@ -231,9 +235,21 @@ def study_together(
             "preset": settings.preset,
             "recordings": [describe_recording(one) | more for one, more in zip(recordings, of_each, strict=True)],
             "animals_from_names": explain_guesses({each.name: each.animal for each in recordings}),
+            "warnings": _collapsed(kept),
             "splits": [{"fold": one.fold, "sha256": one.split.sha256(), "n_test": len(one.split.test)} for one in folds],
         }
         write_json(folder / SUMMARY, summary | found.to_json() | {"updates": count_updates(kept)})
+
+
+def _collapsed(kept: Sequence[RecordingRounds]) -> list[str]:
+    """Say for which recordings towers tell nothing of images and responses, once for each and kind of fit."""
+    found: dict[str, str] = {}
+    for each in kept:
+        for kind, fits in (("together", each.joint), ("alone", each.alone)):
+            words = next((word for one in fits.values() if (word := str(one.attrs.get("collapsed", "")))), "")
+            if words:
+                found[f"{each.name} {kind}"] = f"{each.name}, {kind}: {words}"
+    return list(found.values())
 
 
 def draw_rounds(recordings: Sequence[Recording], settings: TogetherSettings) -> list[Round]:
@@ -279,11 +295,18 @@ def _judge(towers: AlignedTowers, test: Pairs, seed: int) -> xr.Dataset:
     """Return per test image whether it is found, the null of that, and how similar the maps of all test images are."""
     task = make_task(test, "averaged")
     scores = towers.score(task.queries, task.gallery)
+    collapsed = collapse_of("towers", scores)
+    if collapsed:
+        log.warning("%s", collapsed)
     found = retrieve(scores, task.target, "image_from_response")
     low, high = _null(scores, seed)
     places = {"top1": (("query",), found.top(1)), "rank": (("query",), found.rank())}
     variables = {**places, "null_low": ((), low), "null_high": ((), high), **_grams(towers, test)}
-    return xr.Dataset(variables, coords={"stimulus_id": (("query",), test.stimulus_id)}, attrs={"n_gallery": found.n_gallery})
+    return xr.Dataset(
+        variables,
+        coords={"stimulus_id": (("query",), test.stimulus_id)},
+        attrs={"n_gallery": found.n_gallery, "collapsed": collapsed},
+    )
 
 
 def _grams(towers: AlignedTowers, test: Pairs, suffix: str = "") -> dict[str, tuple[tuple[str, str], np.ndarray]]:

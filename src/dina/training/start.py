@@ -128,7 +128,7 @@ def start_at_encoding_models(
     follows = "no" if winners[0].candidate.is_contrast_free else "yes"
     if len(winners) > 1:
         return prior, {"window_width": width, "follows_contrast": follows, **limited}
-    of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior}
+    of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior, **winners[0].candidate.weights.notes}
     return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows, **spaces, **limited}
 
 

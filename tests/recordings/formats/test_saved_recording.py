@@ -157,6 +157,30 @@ def test_one_array_under_many_names_is_refused_before_it_is_read(tmp_path: Path)
         read(path)
 
 
+def test_one_long_word_under_many_places_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path, n_words = tmp_path / "words.nc", 2000
+    with h5py.File(path, "w") as file:
+        file["labels"] = np.array(["x" * 2**20, *["y"] * n_words], dtype=object)
+        begin = file["labels"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[begin : begin + 16 * n_words] = content[begin : begin + 16] * n_words  # every place now names the long word
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"/labels holds more than 64 MiB of words"):
+        read(path)
+
+
+def test_rows_of_unequal_length_and_long_lists_of_words_as_attributes_are_refused(tmp_path: Path) -> None:
+    for name, content, said in (
+        ("rows.nc", lambda file: file.create_dataset("a", (3,), h5py.vlen_dtype(np.int32)), "/a has rows of unequal length"),
+        ("words.nc", lambda file: file.attrs.create("a", ["x"] * 4000), "attribute a of / holds 4000 words"),
+    ):
+        with h5py.File(tmp_path / name, "w") as file:
+            content(file)
+            file["filler"] = np.zeros(3 * 2**20)  # each word could be as long as the file
+        with pytest.raises(DataError, match=said):
+            read(tmp_path / name)
+
+
 def test_a_group_that_holds_itself_does_not_keep_the_reader_busy(tmp_path: Path) -> None:
     path = tmp_path / "circle.nc"
     with h5py.File(path, "w") as file:

@@ -16,6 +16,7 @@ from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.feature_maps.compute import at_quantiles, how_often_beaten, matched_finding
 from dina.checks import DataError
+from dina.models.penalties import check_penalties, note_ends
 from dina.models.towers.map_geometry import resize_bilinear
 from dina.models.towers.tower import initialise
 from dina.randomness import generator_for, seed_for
@@ -77,7 +78,9 @@ class LinearReconstruction:
             product = product + (inputs.T @ _to_places(train.pixels[part], block)).double()
         values, vectors = torch.linalg.eigh(power)
         values, projected = values.clamp_min(0), vectors.T @ product
-        shrunk = torch.stack([projected / (values + penalty * values.mean() + 1e-12)[:, None] for penalty in PENALTIES])
+        shrunk = torch.stack(
+            [projected / (values + penalty * values.mean() + 1e-12)[:, None] for penalty in check_penalties(PENALTIES)]
+        )
         weights = (vectors @ shrunk).float()
         rebuilt = _rebuild(validation.maps, weights, reach, block)
         best = int(np.argmax([_pixel_correlation(raw, validation.pixels).mean() for raw in rebuilt]))
@@ -259,7 +262,7 @@ def analyse_image_reconstruction(
     validation = Examples(from_responses[0], held_out)
     linear = LinearReconstruction.learn(train, validation)
     rebuilt = [linear.apply(from_responses[1])]
-    chosen = {"penalty": linear.penalty}
+    chosen: dict[str, float | str] = {"penalty": linear.penalty, **note_ends([linear.penalty], PENALTIES)}
     n_places = train.maps.shape[2] * train.maps.shape[3]
     if n_places < FEWEST_PLACES:
         reason = f"The map has {n_places} places: a convolutional network needs at least {FEWEST_PLACES} to put pixels anywhere."
@@ -280,7 +283,7 @@ def _compare(
     rebuilt: Float32[np.ndarray, "method image height width"],
     pixels: Float32[np.ndarray, "image height width"],
     mean: Float32[np.ndarray, "height width"],
-    chosen: dict[str, float],
+    chosen: dict[str, float | str],
     reason: str,
 ) -> PlainResult:
     """Compare all reconstructions with all test images, and pick the examples."""

@@ -77,6 +77,8 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         " image than to another. The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
         " the reconstruction from the response is neural noise, or information lost in the neural tower."
     )
+    if "penalty_at_the_end_of_its_grid" in dataset.attrs:
+        answer += f" Of the penalties of the linear reconstruction {dataset.attrs['penalty_at_the_end_of_its_grid']}."
     part = FigurePart(
         "image_reconstruction",
         draw_image_reconstruction(dataset),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dina.models.encoding import EncodingModel, Windows
 from dina.models.local_ridge import LocalWeights
+from dina.models.penalties import check_penalties
 from dina.models.towers.image.contrast_gain import log_contrast
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.shapes import ContrastImages
@@ -170,7 +171,7 @@ def fit_linear_part(
     lowest = centred.square().mean(0)
     weights = centred.new_zeros(statistics.shape[1], columns.shape[1])
     predicted = torch.zeros_like(centred)
-    for penalty in PENALTIES:
+    for penalty in check_penalties(PENALTIES).tolist():
         shrunk = singular.square() / (singular.square() + penalty * n_images)
         hat = (1 / n_images + left.square() @ shrunk)[:, None]
         left_out = (left @ (shrunk[:, None] * projected) - hat * centred) / (1 - hat).clamp_min(1e-3)

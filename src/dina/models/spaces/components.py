@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out
+from dina.models.penalties import check_penalties
 from dina.models.spaces.space import FeatureSpace, SpaceFit
 from dina.models.towers.tower import MapShape
 
@@ -108,7 +109,7 @@ def _fit_ridge(
     projected = vectors.T @ centred
     weights, predicted = torch.zeros_like(projected), torch.zeros_like(centred)
     lowest = power.clone()  # a neuron that no penalty predicts better than its mean has no weights
-    for penalty in GLOBAL_PENALTIES:
+    for penalty in check_penalties(GLOBAL_PENALTIES).tolist():
         shrunk = values / (values + penalty * typical)
         left_out = leave_each_out(vectors, shrunk, projected, centred)
         error = (centred - left_out).square().mean(0)
