@@ -94,6 +94,20 @@ def test_without_repeats_images_have_a_spectrum_and_responses_say_why_not(withou
     assert "images shown twice" in found["moment_exponent_neural_maps"].reason
 
 
+def test_unequal_repeats_give_no_spectrum_of_responses_unless_the_first_two_are_asked_for(decoded_scratch: Decoded) -> None:
+    keys = ("responses", "stimulus_index", "n_presentations")
+    more = {key: np.concatenate([getattr(decoded_scratch.test, key), getattr(decoded_scratch.test, key)[:5]]) for key in keys}
+    unequal = replace(decoded_scratch, test=replace(decoded_scratch.test, **more))
+    values = {}
+    for wanted in ("refuse", "first_two"):
+        settings = VarianceSpectraSettings(n_untrained=1, unequal_repeats=wanted)
+        findings = {one.name: one for one in analyse_variance_spectra(unequal, settings).findings()}
+        values[wanted] = findings["moment_exponent_responses"]
+        assert np.isfinite(findings["exponent_images"].value)
+    assert "5 images with 3" in values["refuse"].reason
+    assert np.isfinite(values["first_two"].value)
+
+
 def test_too_few_images_are_refused(decoded_scratch: Decoded) -> None:
     few = make_pairs(decoded_scratch.recording, decoded_scratch.test.stimulus_id[:15], decoded_scratch.train.standardiser)
     with pytest.raises(DataError, match="at least 40 images for validation and test; there are 35"):

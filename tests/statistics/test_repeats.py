@@ -1,8 +1,10 @@
 """Sums over the repeats of an image have the same bits as adding row by row, and its halves are independent."""
 
 import numpy as np
+import pytest
 
-from dina.statistics.repeats import average_halves, count_within_group, mean_square_by_group, sum_by_group
+from dina.checks import DataError
+from dina.statistics.repeats import average_halves, count_within_group, mean_square_by_group, pick_two_repeats, sum_by_group
 
 
 def test_sums_have_the_same_bits_as_adding_row_by_row():
@@ -47,3 +49,16 @@ def test_halves_alternate_and_leave_out_the_odd_last_trial():
     np.testing.assert_array_equal(stimulus, [1, 4])
     np.testing.assert_array_equal(first, [[2.0], [10.0]])  # trials 1 and 3 of image 1
     np.testing.assert_array_equal(second, [[3.0], [20.0]])  # trials 2 and 4
+
+
+def test_unequal_repeats_are_listed_or_the_first_two_of_each_are_taken():
+    values = np.arange(9, dtype=np.float32)[:, None]
+    index = np.array([0, 1, 2, 0, 1, 2, 0, 3, 1])  # images 0 and 1 thrice, 2 twice, 3 once
+
+    with pytest.raises(DataError, match=r"there are 1 images with 2, 2 images with 3\. Take the first two of each: .*first_two"):
+        pick_two_repeats(values, index)
+
+    first, second, images = pick_two_repeats(values, index, "first_two")
+    np.testing.assert_array_equal(np.hstack([first, second, images[:, None]]), [[0, 3, 0], [1, 4, 1], [2, 5, 2]])
+    for one, other in zip(pick_two_repeats(values[:6], index[:6]), average_halves(values[:6], index[:6]), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,11 +1,15 @@
 """The repeats of each image: their sums, their two independent halves, and repeats shuffled across neurons."""
 
+from typing import Literal
+
 import numpy as np
 from jaxtyping import Float, Float32, Int
 from scipy.sparse import csr_array
 
 from dina.checks import DataError
 from dina.shapes import Responses, StimulusIndex, StimulusResponses
+
+UnequalRepeats = Literal["refuse", "first_two"]
 
 
 def sum_by_group(
@@ -103,6 +107,40 @@ def average_halves(
         total = sum_by_group(responses[rows], group, len(stimulus))
         halves.append(total / (counts[stimulus] // 2).astype(np.float32)[:, None])
     return halves[0], halves[1], stimulus
+
+
+def pick_two_repeats(
+    responses: Responses, stimulus_index: StimulusIndex, unequal: UnequalRepeats = "refuse"
+) -> tuple[StimulusResponses, StimulusResponses, Int[np.ndarray, "stimulus"]]:
+    """Return two responses to each image for cross-validated components, all equally noisy; as `average_halves` otherwise.
+
+    Images with one trial are left out. ``unequal`` says what to do where the others differ in their number of trials: refuse, or
+    take the first two trials of each.
+
+    Raises
+    ------
+    DataError
+        If no image has two trials, or their numbers differ; the message lists them.
+
+    Examples
+    --------
+    >>> trials = np.array([[1.0], [2.0], [3.0], [9.0], [8.0]], dtype=np.float32)
+    >>> pick_two_repeats(trials, np.array([0, 0, 0, 1, 1]), "first_two")[1].T
+    array([[2., 8.]], dtype=float32)
+    """
+    if unequal == "first_two":
+        kept = count_within_group(stimulus_index) < 2
+        return average_halves(responses[kept], stimulus_index[kept])
+    counts = np.bincount(stimulus_index)
+    numbers, n_images = np.unique(counts[counts >= 2], return_counts=True)
+    if len(numbers) > 1:
+        listed = ", ".join(f"{n} images with {number}" for number, n in zip(numbers[:9], n_images[:9], strict=True))
+        raise DataError(
+            f"Cross-validated components need equally many trials of every repeated image; there are {listed}"
+            f"{' and others' if len(numbers) > 9 else ''}. Take the first two of each: `dina interpret RUN variance_spectra --set"
+            " unequal_repeats=first_two`."
+        )
+    return average_halves(responses, stimulus_index)
 
 
 def shuffle_repeats(

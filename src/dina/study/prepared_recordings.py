@@ -19,7 +19,7 @@ from dina.randomness import generator_for
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
-from dina.statistics.repeats import average_halves
+from dina.statistics.repeats import pick_two_repeats
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
 from dina.study.likeness import judge_likeness
 from dina.study.settings import SplitSettings
@@ -174,7 +174,7 @@ def _spectrum(recording: Recording, seed: int, reasons: dict[str, str]) -> tuple
     """Return the spectrum and its power law, each only where the data allow it; add the reasons why not."""
     generator = generator_for(seed, "spectrum")
     try:
-        first, second, _ = average_halves(recording.responses, recording.stimulus_id)
+        first, second, _ = pick_two_repeats(recording.responses, recording.stimulus_id)
         spectrum = cross_validated_spectrum(first, second, generator)
     except DataError as error:
         reasons["reason_variance_spectrum"] = str(error)

@@ -20,7 +20,7 @@ from dina.progress import track
 from dina.randomness import generator_for, seed_for
 from dina.shapes import ContrastImages
 from dina.statistics.finding import Finding
-from dina.statistics.repeats import average_halves
+from dina.statistics.repeats import UnequalRepeats, pick_two_repeats
 from dina.statistics.resampling import LEVEL, percentile_interval
 from dina.statistics.spectrum import cross_validated_spectrum, fit_moments, fit_power_law
 
@@ -48,12 +48,15 @@ class VarianceSpectraSettings(AnalysisSettings):
         sample spectrum falls too slowly and then too fast.
     n_untrained
         Untrained towers, each with weights of its own.
+    unequal_repeats
+        What to do where images differ in their number of trials: "refuse" spectra of responses, or take the "first_two" of each.
     """
 
     n_images: int = Field(560, ge=40)
     first_rank: int = Field(11, ge=1)
     last_rank: int = Field(500, ge=11)
     n_untrained: int = Field(3, ge=1)
+    unequal_repeats: UnequalRepeats = "refuse"
 
 
 def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings = VarianceSpectraSettings()) -> PlainResult:
@@ -67,7 +70,7 @@ def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings
     and last that the rank estimator fitted, 0 where it could not. Findings are ``exponent_<source>`` and
     ``moment_exponent_<source>``; those of maps stand beside the untrained towers'.
     """
-    images, halves = _held_out(decoded, settings.n_images)
+    images, halves = _held_out(decoded, settings.n_images, settings.unequal_repeats)
     fit = partial(_measure, decoded, (settings.first_rank, min(settings.last_rank, len(images) // 2)))
     found = {"images": fit("images", _same(images)), "responses": fit("responses", halves)}
     form = ""
@@ -79,7 +82,9 @@ def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings
         form = form or reader.form
         # where images have the same map whatever the weights, one draw is all
         made = _same(reader.of_images(images)) if number < 2 or is_learnt else None
-        neural = None if halves is None else (_flat(reader.of_responses(halves[0])), _flat(reader.of_responses(halves[1])))
+        neural = (
+            halves if isinstance(halves, str) else (_flat(reader.of_responses(halves[0])), _flat(reader.of_responses(halves[1])))
+        )
         if number == 0:
             found |= {"image_maps": fit("image_maps", made), "neural_maps": fit("neural_maps", neural)}
             continue
@@ -136,11 +141,11 @@ class _Spectrum:
     reasons: dict[str, str]
 
 
-def _measure(decoded: Decoded, ranks: tuple[int, int], source: str, halves: Halves | None) -> _Spectrum:
-    """Fit both power laws to one source; an exponent that cannot be estimated is NaN, with a reason."""
+def _measure(decoded: Decoded, ranks: tuple[int, int], source: str, halves: Halves | str) -> _Spectrum:
+    """Fit both power laws to one source, or give the reason for having none; an exponent that cannot be estimated is NaN, with a reason."""
     exponent, fitted = np.full((2, 3), np.nan), np.zeros(2, dtype=np.int64)
-    if halves is None:
-        return _Spectrum(np.full(1, np.nan), exponent, fitted, dict.fromkeys(ESTIMATORS, NO_REPEATS))
+    if isinstance(halves, str):
+        return _Spectrum(np.full(1, np.nan), exponent, fitted, dict.fromkeys(ESTIMATORS, halves))
     first, second = _coordinates(*halves)
     spectrum = cross_validated_spectrum(first, second, generator_for(decoded.seed, f"spectrum of {source}"))
     shares = spectrum.variance / spectrum.variance.sum()
@@ -175,8 +180,8 @@ def _pool(draws: list[_Spectrum]) -> _Spectrum:
     return _Spectrum(shares, exponent, draws[0].ranks, reasons)
 
 
-def _held_out(decoded: Decoded, n_images: int) -> tuple[ContrastImages, Halves | None]:
-    """Return images of validation and test, and two averages of the responses to them if they were repeated."""
+def _held_out(decoded: Decoded, n_images: int, unequal: UnequalRepeats) -> tuple[ContrastImages, Halves | str]:
+    """Return images of validation and test, and two averages of the responses to them, or why there are none."""
     parts = (decoded.validation, decoded.test)
     images = np.concatenate([part.images for part in parts])
     index = np.concatenate([parts[0].stimulus_index, parts[1].stimulus_index + parts[0].n_stimuli])
@@ -190,8 +195,11 @@ def _held_out(decoded: Decoded, n_images: int) -> tuple[ContrastImages, Halves |
     order = generator_for(decoded.seed, "images of spectra").permutation(len(usable))[:n_images]
     chosen = usable[np.sort(order)]
     if not len(repeated):
-        return images[chosen], None
-    first, second, stimulus = average_halves(np.concatenate([part.responses for part in parts]), index)
+        return images[chosen], NO_REPEATS
+    try:
+        first, second, stimulus = pick_two_repeats(np.concatenate([part.responses for part in parts]), index, unequal)
+    except DataError as error:
+        return images[chosen], str(error)
     rows = np.searchsorted(stimulus, chosen)
     return images[chosen], (first[rows], second[rows])
 
