@@ -72,6 +72,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no name": ({"name": " "}, "must have a name"),
     "animal of spaces": ({"animal": " "}, "animal must be a word"),
+    "area of spaces": ({"area": "V1 "}, "area must be a word without spaces around it"),
     "labels too few": ({"labels": np.array(["a"])}, r"labels must be \(n_stimuli\) = \(6\)"),
     "positions transposed": ({"neuron_position_um": np.zeros((3, 5))}, r"neuron_position_um must be .*= \(5, 3\)"),
     "positions infinite": ({"neuron_position_um": np.full((5, 3), np.inf)}, "NaN where unknown"),
@@ -106,6 +107,7 @@ def test_integers_and_double_precision_become_float32_without_wrapping_around() 
     recording = Recording(**parts(responses=responses, stimulus_id=np.array([3.0, 1.0])))
     assert recording.responses.dtype == np.float32
     assert recording.responses.tolist() == [[-128.0, 127.0], [5.0, 0.0]]
+    assert recording.notes == ("Responses are stored as whole numbers (int8).",)
     assert recording.stimulus_id.dtype == np.int64
     assert recording.stimulus_id.tolist() == [3, 1]
 

@@ -263,13 +263,30 @@ def test_settings_that_are_not_those_of_one_analysis_are_refused(
     assert not (run / "results" / "interpretation").exists()
 
 
-def test_measured_and_simulated_recordings_are_judged_together_only_on_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+MACAQUE = {"species": "macaque", "area": "V4", "is_simulated": False}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"is_simulated": True}, r"first is measured and .*second is simulated\. .*--any-recordings"),
+        ({"species": "mouse"}, r"share their species; .*first states macaque and .*second states mouse\. .*--any-recordings"),
+        ({"area": "V1"}, r"share their area; .*first states V4 and .*second states V1"),
+        ({"indicator": "GCaMP6s"}, ""),  # the first states none
+        ({"species": "Macaque"}, ""),
+    ],
+)
+def test_recordings_of_different_kinds_are_judged_together_only_on_request(
+    changed: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, is_simulated in {"monkey": False, "mouse": True}.items():
-        write_json(tmp_path / name / "summary.json", {"recording": {"name": name, "is_simulated": is_simulated}})
-    runs = [Run(tmp_path / name) for name in ("monkey", "mouse")]
+    for name, facts in {"first": MACAQUE, "second": {**MACAQUE, **changed}}.items():
+        write_json(tmp_path / name / "summary.json", {"recording": {"name": name, **facts}})
+    runs = [Run(tmp_path / name) for name in ("first", "second")]
     monkeypatch.setattr(module, "read_several_finished", lambda paths: runs)
     monkeypatch.setattr(module, "judge_run", lambda path: {})
-    with pytest.raises(DataError, match=r"monkey is measured and .*mouse is simulated\. .*--any-recordings"):
-        judge_runs([run.path for run in runs])
+    monkeypatch.setattr(module, "combine_recordings", lambda found: None)
+    paths = [run.path for run in runs]
+    if said:
+        with pytest.raises(DataError, match=said):
+            judge_runs(paths)
+    assert judge_runs(paths, any_recordings=bool(said)).verdicts.keys() == {"first", "second"}

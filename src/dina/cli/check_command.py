@@ -47,6 +47,7 @@ def _there(images: Path | None) -> Path | None:
 
 def _facts(recording: "Recording") -> "Table":
     from dina.figures.parts import Table
+    from dina.recordings.recording import KIND_FACTS
 
     counts = recording.repeats_per_stimulus()
     shown = counts[counts > 0]
@@ -63,6 +64,7 @@ def _facts(recording: "Recording") -> "Table":
     rows = (
         ("name", recording.name),
         ("animal", recording.animal or "not stated"),
+        *((name, getattr(recording, name) or "not stated") for name in KIND_FACTS),
         ("condition", recording.condition),
         ("neurons", f"{recording.n_neurons:,}"),
         ("images", f"{recording.n_stimuli:,}, of which {len(shown):,} were shown"),

@@ -82,7 +82,11 @@ def verdict(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Interpreted run directories, one or several.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where findings over several recordings go.")] = None,
     any_recordings: Annotated[
-        bool, typer.Option("--any-recordings", help="Allow measured and simulated recordings together.")
+        bool,
+        typer.Option(
+            "--any-recordings",
+            help="Allow recordings of different kinds together: measured and simulated, or of another species, area or indicator.",
+        ),
     ] = False,
 ) -> None:
     """Say which claims the findings of runs support, by rules that were written down beforehand.

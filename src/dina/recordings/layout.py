@@ -85,6 +85,9 @@ class RecordingLayout(_Table):
     condition: str = "natural"
     image_set: str = ""
     animal: str | None = None
+    species: str | None = None
+    area: str | None = None
+    indicator: str | None = None
     deg_per_pixel: float | None = Field(default=None, gt=0)
     images: _ImagesTable = _ImagesTable()
     responses: _ResponsesTable = _ResponsesTable()

@@ -35,10 +35,14 @@ _FACTS = {
     "condition": str,
     "image_set": str,
     "animal": str,
+    "species": str,
+    "area": str,
+    "indicator": str,
     "mid_grey": float,
     "contrast_scale": float,
     "deg_per_pixel": float,
 }
+KIND_FACTS = ("species", "area", "indicator")  # recordings that state different ones are of different kinds
 _CONTRAST_RANGE = (0.05, 50.0)  # widest and narrowest span of contrast that can be a stimulus in stated units
 
 
@@ -68,6 +72,9 @@ class Recording:
         Recordings with the same word show the same image identities under the same ids, so that they can be split jointly.
     animal
         A word for the animal, the same in all its recordings; None where unknown. Statistics over recordings count animals.
+    species, area, indicator
+        Words for what was recorded ("mouse", "V1", "GCaMP6s"); None where unknown. Recordings that differ are not judged together
+        unasked.
     mid_grey, contrast_scale
         Contrast is ``(pixel - mid_grey) / contrast_scale``; 128 and 64 for 8-bit images (Stringer et al. 2019).
     deg_per_pixel
@@ -101,6 +108,9 @@ class Recording:
     condition: str = "natural"
     image_set: str = ""
     animal: str | None = None
+    species: str | None = None
+    area: str | None = None
+    indicator: str | None = None
     mid_grey: float = 128.0
     contrast_scale: float = 64.0
     deg_per_pixel: float | None = None
@@ -119,6 +129,8 @@ class Recording:
             values = getattr(self, name)
             if values is not None and values is not _SINGLE_TRIALS:
                 put(name, _to_array(name, values, axes))
+        if self.responses.dtype.kind in "iu":
+            put("notes", (*self.notes, f"Responses are stored as whole numbers ({self.responses.dtype})."))
         for name in ("responses", "images", "neuron_position_um", "spontaneous"):
             values = getattr(self, name)
             if values is not None and (name != "images" or values.dtype != np.uint8):
@@ -279,12 +291,13 @@ def _to_words(labels: Any) -> Shaped[np.ndarray, "stimulus"]:
 def _check_names(recording: Recording) -> None:
     if not isinstance(recording.name, str) or not recording.name.strip():
         raise DataError(f"A recording must have a name; got {recording.name!r}. Give one, for example 'mouse3_2024-05-01'.")
-    animal = recording.animal
-    if animal is not None and (not isinstance(animal, str) or not animal.strip() or animal != animal.strip()):
-        raise DataError(
-            f"animal must be a word without spaces around it, or None where unknown; got {animal!r}. Write the same word in all"
-            " recordings of the animal, for example 'mouse3'."
-        )
+    for name in ("animal", *KIND_FACTS):
+        word = getattr(recording, name)
+        if word is not None and (not isinstance(word, str) or not word.strip() or word != word.strip()):
+            raise DataError(
+                f"{name} must be a word without spaces around it, or None where unknown; got {word!r}. Write the same word in all"
+                " recordings that it is true of, for example 'mouse3'."
+            )
 
 
 def _check_shapes(recording: Recording) -> None:

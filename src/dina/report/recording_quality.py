@@ -116,6 +116,7 @@ FACTS = {
     "name": "name",
     "condition": "condition (stimulus set)",
     "image_set": "image set",
+    "area": "brain area",
     "n_neurons": "neurons",
     "n_stimuli": "images shown",
     "n_repeats": "trials per image",

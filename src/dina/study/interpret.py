@@ -21,7 +21,7 @@ from dina.analyses.verdict import Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY
-from dina.recordings.recording import Recording
+from dina.recordings.recording import KIND_FACTS, Recording
 from dina.short_words import brief
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
@@ -268,7 +268,8 @@ def judge_runs(runs: Sequence[Path], *, any_recordings: bool = False) -> JudgedR
     Raises
     ------
     DataError
-        If some recordings are measured and others simulated, unless ``any_recordings``: a mean over both describes neither.
+        If some recordings are measured and others simulated, or they state another species, area or indicator, unless
+        ``any_recordings``: a mean over both describes neither.
     """
     opened = read_several_finished(runs)
     verdicts = {run.path.name: judge_run(run.path) for run in opened}
@@ -287,17 +288,30 @@ def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, 
     presets = {settings_from_text(run.settings).preset for run in runs}
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
-    kinds = {run.is_simulated: run.path for run in runs}
-    if len(kinds) > 1 and not any_recordings:
-        raise DataError(
-            "Recordings that are judged together must all be measured or all be simulated;"
-            f" {kinds[False]} is measured and {kinds[True]} is simulated. Judge them one by one, or allow it with --any-recordings."
-        )
+    if not any_recordings:
+        _check_kinds(runs)
     found = []
     for run, (name, animal) in zip(runs, animals, strict=True):
         by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}
         found.append(RecordingFindings(name, mouse_of(name, animal), by_name))
     return combine_recordings(found)
+
+
+def _check_kinds(runs: Sequence[Run]) -> None:
+    """Refuse recordings of which a mean would describe none; what is not stated may be anything."""
+    advice = "Judge them one by one, or allow it with --any-recordings."
+    kinds = {run.is_simulated: run.path for run in runs}
+    if len(kinds) > 1:
+        raise DataError(
+            "Recordings that are judged together must all be measured or all be simulated;"
+            f" {kinds[False]} is measured and {kinds[True]} is simulated. {advice}"
+        )
+    for name in KIND_FACTS:
+        stated = {str(run.summary["recording"].get(name) or "").casefold(): run for run in runs}
+        known = [run for word, run in stated.items() if word]
+        if len(known) > 1:
+            said = " and ".join(f"{run.path} states {run.summary['recording'][name]}" for run in known[:2])
+            raise DataError(f"Recordings that are judged together must share their {name}; {said}. {advice}")
 
 
 def _animal_of(run: Run) -> tuple[str, str | None]:

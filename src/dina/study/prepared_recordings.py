@@ -17,7 +17,7 @@ from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.splits import Split, group_near_identical, merge_groups, split_by_stimulus, split_into_folds
 from dina.randomness import generator_for
 from dina.recordings.oddities import find_oddities
-from dina.recordings.recording import Recording
+from dina.recordings.recording import KIND_FACTS, Recording
 from dina.statistics.reliability import signal_variance_fraction, split_half_reliability
 from dina.statistics.repeats import pick_two_repeats
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_power_law
@@ -119,6 +119,7 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
     return {
         "name": recording.name,
         "animal": recording.animal,
+        **{name: word for name in KIND_FACTS if (word := getattr(recording, name)) is not None},
         "condition": recording.condition,
         "is_simulated": recording.is_simulated,
         "n_neurons": recording.n_neurons,

@@ -16,7 +16,7 @@ from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
-from dina.recordings.recording import Recording
+from dina.recordings.recording import KIND_FACTS, Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
@@ -107,7 +107,7 @@ def run_study(
         Run(out).check_whole()
         log.info("%s holds this very study, finished; nothing is computed again.", out)
         if isinstance(checked, StudySettings):
-            _note_animal(out, members[0])
+            _note_facts(out, members[0])
             with fixed_threads(n_threads):
                 rows = _judge(_read_folds(out, checked), checked).rows
     else:
@@ -353,9 +353,11 @@ def _absent(fitted: Mapping[str, Any]) -> list[str]:
     return [*said, *([many.format(read)] if read else [])]
 
 
-def _note_animal(path: Path, recording: Recording) -> None:
-    """Write the animal of a recording, which may have been stated since, into its finished run: no number depends on it."""
+def _note_facts(path: Path, recording: Recording) -> None:
+    """Write animal, species and so on, which may have been stated since, into a finished run: no number depends on them."""
     run = Run(path)
     known = run.summary["recording"]
-    if known.get("animal") != recording.animal:
-        run.update_summary({"recording": {"name": known["name"], **known, "animal": recording.animal}})
+    now = {name: getattr(recording, name) for name in ("animal", *KIND_FACTS)}
+    changed = {name: word for name, word in now.items() if known.get(name) != word}
+    if changed:
+        run.update_summary({"recording": {"name": known["name"], **known, **changed}})

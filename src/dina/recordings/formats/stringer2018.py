@@ -121,6 +121,8 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None, scr
         condition=CONDITIONS[stimulus_set],
         image_set="natimg2800" if is_2800 else stimulus_set,
         animal=mouse[1] if mouse else None,
+        species="mouse",
+        area="V1",
         deg_per_pixel=1.0,
         neuron_position_um=_positions(content, responses.shape[1], path),
         is_red=_red_cells(content, responses.shape[1], path, notes),
