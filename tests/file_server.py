@@ -1,6 +1,7 @@
 """A web server on this machine that hands out bytes well or badly, for tests of downloading."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Served:
     wrong_range: bool = False
     status: list[int] = field(default_factory=list)
     location: str = ""
+    trickles: str = ""  # "head" or "body": a byte at a time, without end
     encoding: str = ""
 
 
@@ -43,6 +45,9 @@ class FileServer:
         served = self.files.get(handler.path.partition("?")[0])
         if served is None or served.status:
             handler.send_error(404 if served is None else served.status.pop(0))
+            return
+        if served.trickles:
+            _trickle(handler, served.trickles)
             return
         if served.location:
             handler.send_response(302)
@@ -72,6 +77,19 @@ class FileServer:
     def list_files(self, entries: list[dict[str, Any]]) -> None:
         """Serve the deposit's list of files."""
         self.files["/article/files"] = Served(json.dumps(entries).encode(), content_type="application/json")
+
+
+def _trickle(handler: BaseHTTPRequestHandler, what: str) -> None:
+    """Send a byte at a time until the other side hangs up."""
+    handler.wfile.write(
+        b"HTTP/1.1 200 OK\r\nX-Slow: " if what == "head" else b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+    )
+    try:
+        while True:
+            handler.wfile.write(b"x")
+            time.sleep(0.01)
+    except OSError:
+        handler.close_connection = True
 
 
 @contextmanager

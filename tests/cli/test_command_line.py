@@ -2,17 +2,21 @@
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from array_folders import write_folder
 from dina.checks import DataError
 from dina.cli import main
 from dina.cli.process import Stopped, explain, shown_log
+from dina.recordings.reading import read
 
 COMMAND = [sys.executable, "-m", "dina.cli"]
 
@@ -120,6 +124,7 @@ def test_a_misspelt_command_or_option_gets_a_proposal(capsys: pytest.CaptureFixt
         (KeyError("x"), 1, "bug in dina (KeyError: 'x'). Run the command again with --debug"),
         (MemoryError(), 2, "Memory ran out"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "Memory ran out"),
+        (OSError(12, "Cannot allocate memory", "responses.npy"), 2, "Memory ran out"),
         (OSError(28, "No space left on device", "run/summary.json"), 2, "run/summary.json: No space left on device"),
         (Stopped(signal.SIGINT), 130, "the same command goes on from there"),
         (Stopped(signal.SIGTERM), 143, "Stopped"),
@@ -128,6 +133,30 @@ def test_a_misspelt_command_or_option_gets_a_proposal(capsys: pytest.CaptureFixt
 def test_every_end_has_its_exit_code(error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(error, debug=False) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_bytes", [2**28, 2**30 + 2**28])  # too little to map the file; to convert its numbers
+def test_where_memory_runs_out_one_sentence_says_what_to_do(n_bytes: int, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 9)).astype(np.uint8)
+    write_folder(tmp_path / "a", {"images": images, "stimulus_id": np.tile(np.arange(60), 2)})
+    np.lib.format.open_memmap(tmp_path / "a/responses.npy", "w+", np.float64, (120, 2**20))  # a file of holes: 1 GiB
+    said = tmp_path / "said"
+    child = os.fork()
+    if not child:  # a copy of this process, so that nothing has to be imported again
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+        sys.stderr = os.fdopen(2, "w")
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + n_bytes, used + n_bytes))
+        try:
+            read(tmp_path / "a")
+        except BaseException as error:
+            code = explain(error, debug=False)
+            sys.stderr.flush()
+            os._exit(code)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    assert said.read_text().startswith("dina: Memory ran out. Close other programs")
+    assert said.read_text().count("\n") == 1
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings import download
-from dina.recordings.download import RemoteFile, check_url, download_file
+from dina.recordings.download import RemoteFile, check_url, download_file, list_figshare
 from file_server import FileServer, Served, serving
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -146,6 +147,37 @@ def test_a_connection_slower_than_a_crawl_is_given_up(
     server.files["/a.mat"] = Served(CONTENT)
     with pytest.raises(DataError, match=r"only \d+ bytes arrived in \d+ s"):
         fetch(remote(server), tmp_path)
+
+
+@pytest.mark.parametrize("what", ["head", "body"])
+def test_a_server_that_sends_a_byte_at_a_time_is_given_up(
+    what: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "STALL_S", 0.1)
+    monkeypatch.setattr(download, "ANSWER_S", 0.1)
+    server.files["/a.mat"] = server.files["/article/files"] = Served(b"", trickles=what)
+    with pytest.raises(DataError, match=r"a.mat could not be fetched from 127.0.0.1"):
+        fetch(RemoteFile("a.mat", f"{server.url}/a.mat"), tmp_path)
+    with pytest.raises(DataError, match=r"The deposit at .* could not be reached"):
+        list_figshare(f"{server.url}/article")
+
+
+def test_an_empty_file_of_unknown_size_is_refused(server: FileServer, tmp_path: Path) -> None:
+    server.files["/a.mat"] = Served(b"")
+    with pytest.raises(DataError, match="must hold something; the server sends 0 bytes"):
+        fetch(RemoteFile("a.mat", f"{server.url}/a.mat"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirect_from_https_to_plain_http_is_refused_also_on_this_machine(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HTTPSConnection, "connect", HTTPConnection.connect)  # without encryption, for which there is no server
+    server.files["/a.mat"] = Served(b"", location=f"{server.url}/b.mat")
+    server.files["/b.mat"] = Served(CONTENT)
+    with pytest.raises(DataError, match=r"redirects from https to 'http://127\.0\.0\.1"):
+        fetch(RemoteFile("a.mat", f"{server.url}/a.mat".replace("http:", "https:")), tmp_path)
 
 
 def test_a_redirect_on_the_same_machine_is_followed(server: FileServer, tmp_path: Path) -> None:

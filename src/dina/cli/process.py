@@ -127,7 +127,8 @@ def _message_of(error: BaseException) -> tuple[str, int]:
         return "Stopped. What was finished is kept: the same command goes on from there.", error.exit_code
     if isinstance(error, DataError):
         return str(error), WRONG_INPUT
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
+    words = ("can't allocate memory", "out of memory", "Cannot allocate memory")
+    if isinstance(error, MemoryError) or any(each in str(error) for each in words):
         return (
             "Memory ran out. Close other programs, use a machine with more, or fewer neurons or smaller batches;"
             " the same command goes on from what was finished.",

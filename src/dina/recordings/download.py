@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,7 @@ CHUNK_BYTES = 2**20
 TIMEOUT_S = 30.0
 MIN_BYTES_PER_S = 1024  # averaged over STALL_S; slower than this is a stalled connection
 STALL_S = 60.0
+ANSWER_S = 60.0  # until the head of an answer is there
 MAX_BYTES = 2**30  # of a file whose size nobody states
 ATTEMPTS = 5
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -144,9 +147,45 @@ def fetch_file(remote: RemoteFile, folder: Path) -> None:
         write_text(sidecar, f"{sha256_of(path)}  {remote.name}\n")
 
 
+class _Hasty(HTTPConnection):
+    """A connection that gives up where the head of the answer takes long: the limit of a socket counts from its last byte."""
+
+    def getresponse(self) -> HTTPResponse:
+        """Return the answer once its head is complete."""
+        cut = Event()
+        timer = Timer(ANSWER_S, self._cut, [cut])
+        timer.start()
+        try:
+            response = super().getresponse()
+        finally:
+            timer.cancel()
+        if cut.is_set():  # half a head reads as a whole one
+            raise TimeoutError(f"no answer in {ANSWER_S:.0f} s")
+        return response
+
+    def _cut(self, cut: Event) -> None:
+        cut.set()
+        with suppress(OSError, AttributeError):  # closed meanwhile
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _HastySecure(_Hasty, HTTPSConnection):
+    pass
+
+
+class _HastyHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Hasty, req)
+
+
+class _HastySecureHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_HastySecure, req)
+
+
 def _open_url(url: str, headers: dict[str, str] | None = None) -> HTTPResponse:
     """Open an address with a time limit; every redirect must satisfy `check_url` too."""
-    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects()]
+    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects(), _HastyHandler(), _HastySecureHandler()]
     if urlsplit(check_url(url)).hostname in _LOOPBACK:
         handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
     request = urllib.request.Request(url, headers={"User-Agent": "dina", "Accept-Encoding": "identity", **(headers or {})})
@@ -215,6 +254,8 @@ def _check_answer(remote: RemoteFile, response: HTTPResponse, begin: int, part: 
     else:
         length = headers.get("Content-Length")
         total = int(length) if length is not None and length.isdigit() else remote.n_bytes
+    if total == 0 and remote.n_bytes is None:
+        raise DataError(f"{remote.name} must hold something; the server sends 0 bytes. Try again later.")
     if remote.n_bytes is not None and total != remote.n_bytes:
         sizes = f"must have {remote.n_bytes} bytes according to the deposit; the server offers {total}"
         raise DataError(f"{remote.name} {sizes}. The deposit changed: try again later.")
@@ -231,13 +272,14 @@ def _range_total(text: str, begin: int) -> int | None:
     return int(total) if int(first) == begin and int(last) == int(total) - 1 else None
 
 
-def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """Yield what arrives in blocks of CHUNK_BYTES, and what there is before a connection that breaks or stalls."""
-    block, began, received = bytearray(), time.monotonic(), 0
+def _blocks(response: HTTPResponse, most: int | None = None) -> Iterator[bytes]:
+    """Yield at most so many bytes that arrive, in blocks of CHUNK_BYTES, and what there is before a connection breaks or stalls."""
+    block, began, received, left = bytearray(), time.monotonic(), 0, most
     try:
-        while piece := response.read1(CHUNK_BYTES):
+        while piece := response.read1(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES)):
             block += piece
             received += len(piece)
+            left = None if left is None else left - len(piece)
             elapsed = time.monotonic() - began
             if elapsed > STALL_S:
                 if received < MIN_BYTES_PER_S * elapsed:
@@ -278,7 +320,7 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _read_page(url: str) -> list[Any]:
     try:
         with _open_url(url, {"Accept": "application/json"}) as response:
-            text = response.read(_MAX_LIST_BYTES)
+            text = b"".join(_blocks(response, _MAX_LIST_BYTES))
     except urllib.error.HTTPError as error:
         raise DataError(f"The deposit answered {error.code} to {url}. Try again later.") from error
     except OSError as error:

@@ -64,7 +64,7 @@ def read_groups(path: Path) -> dict[str, xr.Dataset]:
     """
     try:
         found = _read_netcdf(path) if path.is_file() else _read_zarr(path)
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -283,7 +283,7 @@ class Run:
             with h5py.File(io.BytesIO(content), "r") as file:
                 check_hdf5_contents(file, self.path / name)
             return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
-        except DataError:
+        except (DataError, MemoryError):
             raise
         except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
