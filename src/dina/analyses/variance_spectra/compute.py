@@ -81,14 +81,14 @@ def analyse_variance_spectra(decoded: Decoded, settings: VarianceSpectraSettings
         reader = ComparableMaps(towers, decoded.train, decoded.validation, decoded.seed)
         form = form or reader.form
         # where images have the same map whatever the weights, one draw is all
-        made = _same(reader.of_images(images)) if number < 2 or is_learnt else None
+        made = _same(reader.of_images(images)) if number < 2 or is_learnt else ""
         neural = (
             halves if isinstance(halves, str) else (_flat(reader.of_responses(halves[0])), _flat(reader.of_responses(halves[1])))
         )
         if number == 0:
             found |= {"image_maps": fit("image_maps", made), "neural_maps": fit("neural_maps", neural)}
             continue
-        if made is not None:
+        if made:
             draws["untrained_image_maps"].append(fit("untrained_image_maps", made))
         draws["untrained_neural_maps"].append(fit("untrained_neural_maps", neural))
     found |= {source: _pool(spectra) for source, spectra in draws.items()}
