@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.verdict import Rule, Side
+from dina.checks import DataError
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 
@@ -109,9 +110,45 @@ class Analysis:
         parameter = inspect.signature(self.compute).parameters.get("settings")
         return None if parameter is None else type(parameter.default)
 
+    @classmethod
+    def of(cls, analysis: "Analysis | Callable[..., AnalysisResult]") -> "Analysis":
+        """Return the row of an analysis, or make that of a function, whose question is the first line of its docstring.
+
+        Raises
+        ------
+        DataError
+            If it is neither.
+        """
+        if isinstance(analysis, cls):
+            return analysis
+        if not callable(analysis) or isinstance(analysis, type) or not hasattr(analysis, "__name__"):
+            raise DataError(
+                "An analysis must be a name, a function of a decoding, or an Analysis(function, side, question);"
+                f" got {analysis!r}. Write a function that takes what dina.decode returns."
+            )
+        lines = (inspect.getdoc(analysis) or "").strip().splitlines()
+        return cls(analysis, "image", lines[0] if lines else analysis.__name__.replace("_", " "))
+
+    @property
+    def name(self) -> str:
+        """Its name in a run that holds it without a row in the table: that of its function."""
+        return str(getattr(self.compute, "__name__", "")).removeprefix("analyse_")
+
     def run(self, decoded: Decoded, settings: AnalysisSettings | None = None) -> AnalysisResult:
-        """Answer the question for a finished decoding."""
-        return self.compute(decoded) if settings is None else self.compute(decoded, settings)
+        """Answer the question for a finished decoding.
+
+        Raises
+        ------
+        DataError
+            If the data allow no answer, or the function returned none.
+        """
+        result = self.compute(decoded) if settings is None else self.compute(decoded, settings)
+        if not isinstance(result, AnalysisResult):
+            raise DataError(
+                f"The analysis {self.name} must return a result with to_dataset() and findings(), such as a PlainResult; got"
+                f" {type(result).__name__}. Return one."
+            )
+        return result
 
     def draw(self, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> "Section":
         """Draw its section from arrays and findings alone; the drawing code is imported only now."""

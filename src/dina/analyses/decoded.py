@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.artifacts import atomic_path
-from dina.checks import DataError, check_choice
+from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs
 from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
@@ -20,7 +20,7 @@ from dina.recordings.recording import Recording
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import PRESETS, PresetSettings
+from dina.training.presets import AnyPreset, PresetSettings, find_preset
 
 Arrays = dict[str, np.ndarray]
 
@@ -105,7 +105,7 @@ class Decoded:
     validation: Pairs
     test: Pairs
     fitted: AlignedTowers | None
-    preset: str
+    preset: AnyPreset
     settings: PresetSettings
     seed: int = 0
     device: str = "cpu"
@@ -135,7 +135,7 @@ class Decoded:
 
 def decode(
     recording: Recording,
-    preset: str = "default",
+    preset: AnyPreset = "default",
     settings: PresetSettings | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -153,7 +153,7 @@ def decode(
     recording
         Anything that `dina.read` or `dina.simulate` gives.
     preset, settings
-        Which towers; None for the settings that the preset prescribes.
+        Which towers, by name or as an object; None for the settings that the preset prescribes.
     seed, n_resamples
         Of every random choice; bootstrap resamples and permutations of the analyses.
     device
@@ -164,7 +164,7 @@ def decode(
         Of single trials; "chosen" for the best on training images (`dina.models.transform_choice.choose_transform`).
     """
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
-    is_raw = PRESETS[check_choice("preset", preset, PRESETS)].units == "raw"
+    is_raw = find_preset(preset).units == "raw"
     transform = IDENTITY if is_raw else choose_transform(recording, split.train, response_transform).transform
     standardiser = learn_standardiser(recording, split.train, transform)
     train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))

@@ -95,9 +95,10 @@ def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
     table = Table("claim", title="Which claims do the findings support?", title_justify="left")
     for run in judged:
         table.add_column(Text(run))
-    for name, verdict in next(iter(judged.values()), {}).items():
-        answers = [verdicts[name].verdict for verdicts in judged.values()]
-        table.add_row(Text(verdict.claim), *(Text(answer, style=STYLES[answer]) for answer in answers))
+    claims = {name: verdict.claim for verdicts in judged.values() for name, verdict in verdicts.items()}
+    for name, claim in claims.items():  # claims of a user's own are in some runs only
+        answers = [verdicts[name].verdict if name in verdicts else "" for verdicts in judged.values()]
+        table.add_row(Text(claim), *(Text(answer or "–", style=STYLES.get(answer, "")) for answer in answers))
     console.print(table)
     reasons = [
         f"{run}: {one.claim} {one.verdict.capitalize()}: {one.reason}"

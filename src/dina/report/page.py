@@ -11,6 +11,7 @@ from dina.analyses import ANALYSES
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.figures.canvas import inline_svg, svg_of
+from dina.figures.finding_parts import findings_section
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import number
@@ -25,6 +26,7 @@ from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import TOO_HIGH, training
 from dina.study.run_directory import Run, read_run
+from dina.study.study_result import StudyResult, place_of
 
 ORDER = {"image": 0, "neural": 1}  # of claims, by side
 
@@ -73,7 +75,7 @@ class _Page:
     rule: str = ""
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path | str | StudyResult) -> Path:
     """Draw the figures and the page of a finished study of one or several recordings, and return the path of ``report.html``.
 
     Nothing is computed again and no model is loaded. The page shows everything that the run directory holds, and says which
@@ -82,7 +84,7 @@ def write_report(run: Path) -> Path:
     Parameters
     ----------
     run
-        A run directory, as `dina study` or `dina joint` wrote it. ``figures/*.svg`` and ``report.html`` are written into
+        What `dina.run_study` returned, or a run directory, as `dina study` or `dina joint` wrote it. ``figures/*.svg`` and ``report.html`` are written into
         it, each whole or not at all, and their lines in ``SHA256SUMS``, if there is one, are renewed.
 
     Raises
@@ -90,7 +92,7 @@ def write_report(run: Path) -> Path:
     DataError
         If the directory holds no ``summary.json``, a file in it is not as it was written, or it holds a link.
     """
-    content = read_run(run)
+    content = read_run(place_of(run))
     shown = _several_recordings(content) if content.has_several_recordings else _one_recording(content)
     drawings = {part.name: svg_of(part.figure, part.name) for section in shown.sections for part in section.figures}
     text = _render(shown, drawings)  # all is read before anything is written
@@ -176,12 +178,14 @@ def verdicts_sections(run: Run) -> list[Section]:
 
 
 def interpretation_sections(run: Run) -> list[Section]:
-    """Return one section for each analysis that the run holds; one that could not be carried out says why."""
+    """Return one section for each analysis that the run holds, a user's own last; one that could not be carried out says why."""
     sections = []
-    for name, row in ANALYSES.items():
-        found = run.interpretation.get(name) or run.interpretation.get(row.former_name)
-        if found is not None and found.dataset is not None:
-            sections.append(row.draw(found.dataset, found.findings))
+    known = {name: run.interpretation.get(name) or run.interpretation.get(row.former_name) for name, row in ANALYSES.items()}
+    for name, found in (known | {name: one for name, one in run.interpretation.items() if one.own}).items():
+        if found is not None and found.dataset is not None and name in ANALYSES:
+            sections.append(ANALYSES[name].draw(found.dataset, found.findings))
+        elif found is not None and found.dataset is not None:
+            sections.append(findings_section(str(found.own["question"]), found.dataset, found.findings))
         elif found is not None:
             title, reason = name.replace("_", " ").capitalize(), found.reason or "It was not computed."
             sections.append(Section(name.replace("_", "-"), title, missing=(reason,)))
@@ -219,6 +223,11 @@ def _methods(run: Run) -> Section:
     facts = {"seed": "seed", "sha256": "split checksum (SHA-256)"}
     rows += [(words, str(split.get(key, "not recorded"))) for key, words in facts.items()]
     rows += _flat(run.environment)
+    own = run.identity.get("own", {})
+    given = {"preset": own["preset"]} if "preset" in own else {}
+    given |= {f"decoder {name}": code for name, code in own.get("decoders", {}).items()}
+    given |= {f"analysis {name}": one.own["code"] for name, one in run.interpretation.items() if one.own}
+    rows += [(f"own {what}", f"{code['module']}.{code['name']}, SHA-256 {code['sha256']}") for what, code in given.items()]
     tables = [Table("Versions and environment.", ("fact", "value"), tuple(rows), n_words=2)]
     fits = run.summary.get("fits")
     known = fits.items() if isinstance(fits, dict) else ()

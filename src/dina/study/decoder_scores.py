@@ -111,17 +111,20 @@ class DecoderScores:
         )
 
 
-def fit_and_score(name: str, preset: str, make: Callable[[], Decoder], parts: SplitPairs) -> tuple[DecoderScores, Decoder | None]:
+def fit_and_score(
+    name: str, preset: str, make: Callable[[], Decoder], parts: SplitPairs, reads: Reads = "images"
+) -> tuple[DecoderScores, Decoder | None]:
     """Fit a decoder to training and validation pairs alone, and score every kind of query with it.
 
-    Where ``make`` or the fit refuses the data with a `DataError`, the scores hold the reason and the decoder is None.
+    Where ``make`` or the fit refuses the data with a `DataError`, the scores hold the reason and the decoder is None; ``reads``
+    is then what a decoder that is no rival would have read.
     """
     try:
         decoder = make().fit(parts.train, parts.validation)
     except DataError as error:
         log.warning("%s cannot be fitted: %s", name, error)
-        reads = RIVALS[name].reads if name in RIVALS else "images"
-        return DecoderScores(name, preset, reads, reason=dict.fromkeys(QUERY_KINDS, str(error))), None
+        read = RIVALS[name].reads if name in RIVALS else reads
+        return DecoderScores(name, preset, read, reason=dict.fromkeys(QUERY_KINDS, str(error))), None
     scored, reason = score_test(decoder, parts.test)
     for warning in {collapse_of(name, one.scores) for one in scored.values()} - {""}:
         log.warning("%s", warning)

@@ -18,11 +18,12 @@ from dina.rivals import RIVALS
 from dina.safe_words import table_text
 from dina.shapes import Scores
 from dina.study.decoder_scores import DecoderScores, fit_and_score, score_test
+from dina.study.own_parts import NOTHING, OwnParts
 from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import CHECKPOINTS, HISTORY, RESULTS, TOWERS, Run
 from dina.study.settings import StudySettings, dina_settings
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import PRESETS, PresetSettings
+from dina.training.presets import AnyPreset, PresetSettings, find_preset, name_of
 from dina.training.saved import save_towers
 
 # Name in tables of dina's closed-form start, before any contrastive training.
@@ -32,19 +33,28 @@ BEFORE_TRAINING = "dina_before_training"
 MIN_TRAIN, MIN_VALIDATION = 50, 6
 
 
-def decoders_of(settings: StudySettings, recording: Recording) -> list[str]:
+def decoders_of(settings: StudySettings, recording: Recording, own: OwnParts = NOTHING) -> list[str]:
     """Return the decoders that a study of this recording fits, in order; ideal observers exist in simulations alone."""
-    return [name for name in settings.decoders if recording.is_simulated or name not in RIVALS or RIVALS[name].reads != "truth"]
+    named = [name for name in settings.decoders if recording.is_simulated or name not in RIVALS or RIVALS[name].reads != "truth"]
+    return [*named, *own.decoders]
 
 
-def units_of(name: str, preset: str) -> Units:
+def units_of(name: str, preset: AnyPreset, own: OwnParts = NOTHING) -> Units:
     """Return the units of the responses that a decoder reads; those of dina are those of its preset."""
-    row = PRESETS[preset] if name == "dina" else RIVALS.get(name)
+    if name in own.decoders:
+        return own.units_of(name)
+    row = find_preset(preset) if name == "dina" else RIVALS.get(name)
     return "chosen" if row is None else row.units
 
 
 def carry_out_decoder(
-    name: str, recording: Recording, settings: StudySettings, pairs: SplitPairs, device: str, folder: Path
+    name: str,
+    recording: Recording,
+    settings: StudySettings,
+    pairs: SplitPairs,
+    device: str,
+    folder: Path,
+    own: OwnParts = NOTHING,
 ) -> None:
     """Fit and score one decoder and write ``retrieval_<name>.nc`` last; a decoder whose file is there is left alone.
 
@@ -54,6 +64,8 @@ def carry_out_decoder(
         Decoders learn from the pairs alone, in the units of `units_of`; the recording gives the truth of a simulation.
     folder
         The run directory.
+    own
+        What the user gave as objects.
 
     Raises
     ------
@@ -63,10 +75,15 @@ def carry_out_decoder(
     if _scores_path(folder, name).is_file():
         return
     if name == "dina":
-        prescribed = dina_settings(settings.preset, settings.dina)
+        preset = settings.preset if own.preset is None else own.preset
+        prescribed = dina_settings(preset, settings.dina)
         given = settings.image_features
         features = None if given is None else read_image_features(given, recording)
-        carry_out_dina(settings.preset, prescribed, settings.seed, pairs, device, folder, features)
+        carry_out_dina(preset, prescribed, settings.seed, pairs, device, folder, features)
+        return
+    if name in own.decoders:
+        scores, _ = fit_and_score(name, "", lambda: own.build(name), pairs, own.build(name).reads)
+        scores.write(_scores_path(folder, name))
         return
     if name not in RIVALS:
         raise DataError(f"This version of dina cannot fit {name}. Leave it out of the decoders.")
@@ -75,10 +92,10 @@ def carry_out_decoder(
 
 
 def read_scores(folder: Path, settings: StudySettings) -> list[DecoderScores]:
-    """Read the scores of all decoders of a study, in the order of the table; dina's start comes after dina."""
+    """Read the scores of all decoders of a study, in the order of the table; dina's start comes after dina, a user's own last."""
     names = [each for name in settings.decoders for each in ((name, BEFORE_TRAINING) if name == "dina" else (name,))]
     known = Run(folder).retrieval
-    return [known[name] for name in names if name in known]
+    return [known[name] for name in (*names, *(other for other in known if other not in names)) if name in known]
 
 
 def _scores_path(folder: Path, name: str) -> Path:
@@ -86,7 +103,7 @@ def _scores_path(folder: Path, name: str) -> Path:
 
 
 def carry_out_dina(
-    preset: str,
+    preset: AnyPreset,
     settings: PresetSettings,
     seed: int,
     pairs: SplitPairs,
@@ -108,10 +125,10 @@ def carry_out_dina(
         _check_numbers(pairs)
         return DinaDecoder(preset, settings, seed, device, folder / CHECKPOINTS, image_features)
 
-    scores, decoder = fit_and_score("dina", preset, make, pairs)
+    scores, decoder = fit_and_score("dina", name_of(preset), make, pairs)
     if isinstance(decoder, DinaDecoder) and decoder.towers is not None and decoder.history is not None:
         if decoder.towers_before_training is not None:
-            before = DecoderScores(BEFORE_TRAINING, preset, "images", *score_test(_BeforeTraining(decoder), pairs.test))
+            before = DecoderScores(BEFORE_TRAINING, name_of(preset), "images", *score_test(_BeforeTraining(decoder), pairs.test))
             before.write(_scores_path(folder, BEFORE_TRAINING))
         history = decoder.history
         write_text(folder / HISTORY, table_text(history.to_frame()))

@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,36 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dina.analyses import ANALYSES, RULES, Decoded
+from dina.analyses import ANALYSES, RULES, Analysis, AnalysisResult, Decoded
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, explain_guesses, mouse_of
 from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import KeptParts
-from dina.analyses.verdict import Verdict, judge
+from dina.analyses.verdict import Rule, Verdict, judge
 from dina.artifacts import sha256_of
-from dina.checks import DataError, check_choice
+from dina.checks import DataError
 from dina.data.response_transform import IDENTITY
 from dina.recordings.recording import KIND_FACTS, Recording
 from dina.short_words import brief
+from dina.study.code_identity import describe_code
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
+from dina.study.own_analyses import choose_analyses, describe_own
 from dina.study.prepared_recordings import SplitPairs
-from dina.study.run_directory import TOWERS, TOWERS_DESCRIBED, AnalysisRecord, Run, read_finished, read_several_finished
+from dina.study.run_directory import (
+    INTERPRETATION,
+    TOWERS,
+    TOWERS_DESCRIBED,
+    AnalysisRecord,
+    Run,
+    read_finished,
+    read_several_finished,
+)
 from dina.study.settings import dina_settings, settings_from_text
 from dina.study.settings_file import check_settings
+from dina.study.study_result import StudyResult, place_of
 from dina.study.unfinished_run import PARTS, differences, locked
 from dina.training.aligned_towers import AlignedTowers
+from dina.training.presets import Preset
 from dina.training.saved import load_towers
 from dina.version import __version__
 
@@ -39,14 +51,15 @@ log = logging.getLogger(__name__)
 
 
 def interpret_run(
-    run: Path,
+    run: Path | str | StudyResult,
     recording: Recording,
-    names: Sequence[str] = (),
+    analyses: Sequence[str | Analysis | Callable[..., AnalysisResult]] = (),
     device: str = "cpu",
     n_threads: int = 1,
     others: tuple[Recording, ...] = (),
     settings: Mapping[str, Any] | None = None,
     *,
+    preset: Preset[Any, Any, Any] | None = None,
     is_slow_wanted: bool = False,
     force: bool = False,
 ) -> dict[str, AnalysisRecord]:
@@ -58,17 +71,20 @@ def interpret_run(
     Parameters
     ----------
     run, recording
-        Directory of a finished study, and the recording that was studied.
-    names
-        Rows of `dina.analyses.ANALYSES`. If empty: all that are not slow and, if ``others`` are given, those that read them.
+        Finished study, or its directory, and the recording that was studied.
+    analyses
+        Names in `dina.analyses.ANALYSES`, and analyses of your own: functions of what `dina.decode` returns, or
+        `dina.analyses.Analysis` rows. If empty: all that are not slow and, if ``others`` are given, those that read them.
     device, n_threads
         Where and with how many threads to compute.
     others
         Recordings of the same neurons under other conditions.
     settings
         Settings of the one named analysis that are not the defaults; a result with other settings is repeated.
+    preset
+        The preset of your own with which the towers were made; None if it was one of dina.
     is_slow_wanted
-        Whether slow analyses are carried out too if ``names`` is empty.
+        Whether slow analyses are carried out too if ``analyses`` is empty.
     force
         Whether finished analyses are repeated. One that rests on other recordings is repeated only if such recordings are
         given.
@@ -81,53 +97,64 @@ def interpret_run(
     Raises
     ------
     DataError
-        If a name is unknown, the run is not finished, the recording is another one, no chosen analysis reads ``others``, or
-        ``settings`` are given for none or several analyses or are not allowed.
+        If a name is unknown or taken, the run is not finished, the recording or the preset is another one, no chosen analysis
+        reads ``others``, or ``settings`` are given for none or several analyses or are not allowed.
     """
+    run = place_of(run)
     read_finished(run)
-    chosen = [check_choice("analysis", name, ANALYSES) for name in names] or [
-        name for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow or (others and row.reads_others)
-    ]
-    if others and not any(ANALYSES[name].reads_others for name in chosen):
+    chosen = choose_analyses(analyses) or {
+        name: row for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow or (others and row.reads_others)
+    }
+    if others and not any(row.reads_others for row in chosen.values()):
         readers = ", ".join(name for name, row in ANALYSES.items() if row.reads_others)
         raise DataError(
             f"None of {', '.join(chosen)} reads other recordings. Ask for {readers}, or leave the other recordings out."
         )
     if settings and len(chosen) != 1:
         raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
-    changes = {name: _changed(_settings_of(name, settings or {})) for name in chosen}
+    changes = {name: _changed(_settings_of(name, row, settings or {})) for name, row in chosen.items()}
     fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
-        missing = [name for name in chosen if _is_missing(run, name, fingerprints, changes[name], force=force)]
+        missing = [name for name in chosen if _is_missing(run, name, chosen[name], fingerprints, changes[name], force=force)]
         if missing:
-            decoded = read_decoded(run, recording, device, others)
+            decoded = read_decoded(run, recording, device, others, preset)
             for number, name in enumerate(missing, 1):
-                log.info("%d of %d: %s", number, len(missing), ANALYSES[name].question)
-                _carry_out(run, name, decoded, fingerprints if ANALYSES[name].reads_others else (), changes[name], force=force)
+                row = chosen[name]
+                log.info("%d of %d: %s", number, len(missing), row.question)
+                _carry_out(run, name, row, decoded, fingerprints if row.reads_others else (), changes[name], force=force)
         found = read_all(run)
         _update_summary(run, found)
     return found
 
 
 def read_all(run: Path) -> dict[str, AnalysisRecord]:
-    """Return the findings of every analysis that the run holds, in the order of the table of analyses."""
+    """Return the findings of every analysis that the run holds, in the order of the table of analyses, a user's own last."""
     content = Run(run)
-    read = {name: AnalysisRecord.read(content, name) for name in ANALYSES}
-    return {name: one for name, one in read.items() if one is not None}
+    stored = {Path(name).stem for name in content.files.names(f"{INTERPRETATION.as_posix()}/*.json")}
+    own = sorted(name for name in stored if name not in ANALYSES)
+    read = {name: AnalysisRecord.read(content, name) for name in (*ANALYSES, *own)}
+    return {name: one for name, one in read.items() if one is not None and (name in ANALYSES or one.own)}
 
 
 def judge_run(run: Path) -> dict[str, Verdict]:
-    """Apply every written rule to what a finished run holds; a claim without an analysis is "cannot tell"."""
+    """Apply every written rule to what a finished run holds; a claim without an analysis is "cannot tell".
+
+    Claims of a user's own analyses are as they were decided when these were carried out: their rules are not in the run.
+    """
     read_finished(run)
     found = read_all(run)
+    own = {name: Verdict.from_json(one) for each in found.values() for name, one in each.own.get("verdicts", {}).items()}
+    return _judge(RULES, found) | own
+
+
+def _judge(rules: Mapping[str, Rule], found: Mapping[str, AnalysisRecord]) -> dict[str, Verdict]:
     findings = {name: {finding.name: finding for finding in one.findings} for name, one in found.items() if one.reason is None}
     missing = {name: one.reason for name, one in found.items() if one.reason is not None}
-    return dict(zip(RULES, judge(tuple(RULES.values()), findings, missing), strict=True))
+    return dict(zip(rules, judge(tuple(rules.values()), findings, missing), strict=True))
 
 
-def _settings_of(name: str, values: Mapping[str, Any]) -> AnalysisSettings | None:
+def _settings_of(name: str, row: Analysis, values: Mapping[str, Any]) -> AnalysisSettings | None:
     """Return the settings of an analysis with some values changed; None where nothing can be set."""
-    row = ANALYSES[name]
     if row.settings_type is None:
         if values:
             raise DataError(f"The analysis {name} has no settings; got {', '.join(values)}. Leave out --set.")
@@ -140,12 +167,12 @@ def _changed(settings: AnalysisSettings | None) -> dict[str, Any]:
     return {} if settings is None else settings.model_dump(mode="json", exclude_defaults=True)
 
 
-def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
-    """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings or recordings."""
+def _is_missing(run: Path, name: str, row: Analysis, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
+    """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings, recordings or code."""
     known = AnalysisRecord.read(Run(run), name)
-    if known is None or known.settings != settings:
+    if known is None or known.settings != settings or known.own.get("code") != describe_own(name, row).get("code"):
         return True
-    if not ANALYSES[name].reads_others:
+    if not row.reads_others:
         return force
     if others:
         return force or known.others != others
@@ -155,20 +182,32 @@ def _is_missing(run: Path, name: str, others: tuple[str, ...], settings: dict[st
     return force and known.reason is not None
 
 
-def _carry_out(run: Path, name: str, decoded: Decoded, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> None:
-    began, row = time.perf_counter(), ANALYSES[name]
+def _carry_out(
+    run: Path, name: str, row: Analysis, decoded: Decoded, others: tuple[str, ...], settings: dict[str, Any], *, force: bool
+) -> None:
+    began, own = time.perf_counter(), describe_own(name, row)
     parts = run / PARTS / name
     if force:
         shutil.rmtree(parts, ignore_errors=True)
     try:
         kept = KeptParts(parts / _digest(decoded, settings))
-        result = row.run(replace(decoded, parts=kept), _settings_of(name, settings))
-        AnalysisRecord(result.findings(), None, others, settings).write(Run(run), name, result)
+        result = row.run(replace(decoded, parts=kept), _settings_of(name, row, settings))
+        record = AnalysisRecord(result.findings(), None, others, settings, own=own)
+        _with_verdicts(record, name, row, run).write(Run(run), name, result)
     except DataError as error:
         log.warning("%s cannot be answered: %s", name, error)
-        AnalysisRecord((), str(error), others, settings).write(Run(run), name)
+        record = AnalysisRecord((), str(error), others, settings, own=own)
+        _with_verdicts(record, name, row, run).write(Run(run), name)
     shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
     Timings(run).note(f"analysis {name}", time.perf_counter() - began)
+
+
+def _with_verdicts(record: AnalysisRecord, name: str, row: Analysis, run: Path) -> AnalysisRecord:
+    """Decide the claims of a user's own analysis now: their rules cannot be kept."""
+    if not record.own or not row.rules:
+        return record
+    verdicts = _judge(row.rules, {**read_all(run), name: record})
+    return replace(record, own={**record.own, "verdicts": {claim: one.to_json() for claim, one in verdicts.items()}})
 
 
 def _digest(decoded: Decoded, settings: dict[str, Any]) -> str:
@@ -185,13 +224,21 @@ def _update_summary(run: Path, found: dict[str, AnalysisRecord]) -> None:
     Run(run).update_summary({"interpretation": interpretation, "verdicts": verdicts})
 
 
-def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Recording, ...] = ()) -> Decoded:
+def read_decoded(
+    run: Path,
+    recording: Recording,
+    device: str,
+    others: tuple[Recording, ...] = (),
+    preset: Preset[Any, Any, Any] | None = None,
+) -> Decoded:
     """Read a finished study as analyses take it: the same recording, the same split, and the towers that were fitted.
+
+    A ``preset`` of a user's own must be given where it made the towers.
 
     Raises
     ------
     DataError
-        If the run is not finished, or the recording is another one.
+        If the run is not finished, the recording is another one, or so is the preset.
     """
     content = read_finished(run)
     identity = content.identity
@@ -201,7 +248,8 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
     settings = settings_from_text(content.settings)
     ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
-    towers = _load_towers(content, device)
+    _check_preset(content, settings.preset, preset)
+    towers = _load_towers(content, device, preset)
     standardiser = None if towers is None else towers.standardiser
     pairs = SplitPairs.of(recording, **ids, transform=IDENTITY if standardiser is None else standardiser.transform)
     decoded = Decoded(
@@ -210,8 +258,8 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
         validation=pairs.validation,
         test=pairs.test,
         fitted=towers,
-        preset=settings.preset,
-        settings=dina_settings(settings.preset, settings.dina),
+        preset=settings.preset if preset is None else preset,
+        settings=dina_settings(settings.preset if preset is None else preset, settings.dina),
         seed=settings.seed,
         device=device,
         n_resamples=min(settings.evaluation.n_resamples, RESAMPLES_AT_MOST),
@@ -223,7 +271,20 @@ def read_decoded(run: Path, recording: Recording, device: str, others: tuple[Rec
     return decoded
 
 
-def _load_towers(run: Run, device: str) -> AlignedTowers | None:
+def _check_preset(run: Run, name: str, preset: Preset[Any, Any, Any] | None) -> None:
+    """Refuse to read towers with another preset of a user's own than the one that built them."""
+    built_by = run.identity.get("own", {}).get("preset")
+    if preset is None and built_by is not None:
+        raise DataError(
+            f"{run.path} holds towers of {name!r}, a preset of a user's own, whose code is not in the run. Interpret it from Python"
+            " with dina.interpret_run(run, recording, preset=…)."
+        )
+    if preset is not None and describe_code(preset) != (built_by or describe_code(preset)):
+        changes = differences({"preset": built_by}, {"preset": describe_code(preset)})
+        raise DataError(f"{run.path} was made with another preset ({changes}). Give the one of the study, or repeat the study.")
+
+
+def _load_towers(run: Run, device: str, preset: Preset[Any, Any, Any] | None) -> AlignedTowers | None:
     if TOWERS not in run.files:
         if TOWERS_DESCRIBED in run.files:
             raise DataError(
@@ -231,7 +292,7 @@ def _load_towers(run: Run, device: str) -> AlignedTowers | None:
             )
         return None
     run.files.check(TOWERS)
-    return load_towers(run.path / TOWERS).to(device)
+    return load_towers(run.path / TOWERS, preset=preset).to(device)
 
 
 def _read_features(path: Path | None, checksum: str | None, recording: Recording) -> Float[np.ndarray, "image feature"] | None:

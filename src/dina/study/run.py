@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_folds
+from dina.study.own_parts import OwnParts
 from dina.study.prepared_recordings import (
     Quality,
     SplitPairs,
@@ -35,6 +37,7 @@ from dina.study.settings import StudySettings, TogetherSettings, resolve, settin
 from dina.study.study_result import StudyResult
 from dina.study.together_and_alone import study_together
 from dina.study.unfinished_run import is_finished, open_run, safe_name
+from dina.training.presets import AnyPreset
 from dina.version import __version__
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ def run_study(
     device: str = "cpu",
     n_threads: int | None = None,
     *,
+    preset: AnyPreset | None = None,
+    decoders: Mapping[str, Any] = MappingProxyType({}),
     force: bool = False,
     finish: Callable[[Path], object] | None = None,
 ) -> StudyResult:
@@ -75,6 +80,13 @@ def run_study(
     n_threads
         Threads of numpy and torch during the study; None for as many as torch has. Part of the record: sums over another
         number of threads differ in their last bit.
+    preset
+        Which towers dina trains, in place of the preset that the settings name: a name, or an object such as
+        ``Scratch(image_tower=MyTower)``; of several recordings a name only.
+    decoders
+        Decoders of your own by name, fitted beside those that the settings name: classes, functions without arguments, or
+        objects, with ``fit(train, validation)`` and ``score(queries, gallery)``; see `dina.retrieval.decoder.Decoder`. What
+        they are made of belongs to what identifies a run, see `dina.study.code_identity.describe_code`.
     force
         Whether another study at ``out`` may be replaced.
     finish
@@ -90,18 +102,21 @@ def run_study(
     ------
     DataError
         If the settings are not for this number of recordings, the recordings cannot be split, features of images do not fit,
-        ``out`` is taken, or a file in it was changed or lost.
+        ``out`` is taken, or a file in it was changed or lost; if a decoder or preset of your own cannot be one.
     """
     members = [recordings] if isinstance(recordings, Recording) else list(recordings)
-    checked = _check(members, settings)
+    own = OwnParts(decoders, preset)
+    checked = _check(members, settings, own)
+    out = None if out is None else Path(out)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
     if out is not None and not out.name:
         raise DataError(f"A run needs a folder of its own; got {out}. Give a name that does not exist yet with --out.")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
-            result = run_study(members, checked, Path(temporary) / "run", device, n_threads)
+            place = Path(temporary) / "run"
+            result = run_study(members, checked, place, device, n_threads, preset=preset, decoders=decoders)
         return StudyResult(None, result.summary, result.results, result.comparisons)
-    identity = _identify(members, checked, device, n_threads)
+    identity = _identify(members, checked, device, n_threads, own)
     rows: tuple[DecodingRow, ...] = ()
     if not force and is_finished(out, identity):
         Run(out).check_whole()
@@ -118,9 +133,9 @@ def run_study(
             if isinstance(checked, TogetherSettings):
                 study_together(members, checked, device, folder, timings)
             elif _has_folds(checked):
-                rows = _study_folds(members[0], checked, device, folder, timings)
+                rows = _study_folds(members[0], checked, device, folder, timings, own)
             else:
-                rows = _study_one(members[0], checked, device, folder, timings)
+                rows = _study_one(members[0], checked, device, folder, timings, own)
             if finish is not None:
                 finish(folder)
     run = Run(out)
@@ -132,10 +147,12 @@ def default_run_name(recordings: Sequence[Recording], settings: StudySettings | 
     name = safe_name(recordings[0].name) if len(recordings) == 1 else "joint"
     folds = "" if isinstance(settings, TogetherSettings) or settings.folds == 1 else f"-{settings.folds}folds"
     fold = "" if isinstance(settings, TogetherSettings) or settings.fold is None else f"-fold{settings.fold}"
-    return f"{name}-{settings.preset}-seed{settings.seed}{folds}{fold}"
+    return f"{name}-{safe_name(settings.preset)}-seed{settings.seed}{folds}{fold}"
 
 
-def _check(members: Sequence[Recording], settings: StudySettings | TogetherSettings | None) -> StudySettings | TogetherSettings:
+def _check(
+    members: Sequence[Recording], settings: StudySettings | TogetherSettings | None, own: OwnParts
+) -> StudySettings | TogetherSettings:
     """Return resolved settings; refuse recordings that cannot be studied together, and settings of another kind of study."""
     names = [recording.name for recording in members]
     if isinstance(settings, TogetherSettings) or len(names) != 1:
@@ -148,18 +165,24 @@ def _check(members: Sequence[Recording], settings: StudySettings | TogetherSetti
             raise DataError(
                 f"{len(names)} recordings are studied with TogetherSettings; got StudySettings. Read them with read_together_settings."
             )
-        return resolve(TogetherSettings() if settings is None else settings)
-    return resolve(StudySettings() if settings is None else settings)
+        if own.describe():
+            raise DataError(
+                f"Decoders and presets of your own are for a study of one recording; {len(names)} were given. Study each by itself."
+            )
+        return resolve(TogetherSettings() if settings is None else settings, own.preset)
+    return resolve(StudySettings() if settings is None else settings, own.preset)
 
 
 def _identify(
-    members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int
+    members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int, own: OwnParts
 ) -> dict[str, Any]:
     """Return what decides the results; features of images count by what their file holds, not by where it lies."""
     identity: dict[str, Any] = {
         "settings": settings.model_dump(mode="json", exclude={"image_features"}),
         "environment": describe_environment(device, n_threads),
     }
+    if parts := own.describe():
+        identity["own"] = parts
     if isinstance(settings, TogetherSettings):
         # a list: a mapping would forget their order, on which weights and turns depend
         known = [(each.name, each.fingerprint(), each.animal) for each in members]
@@ -171,7 +194,7 @@ def _identify(
 
 
 def _study_one(
-    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings
+    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings, own: OwnParts
 ) -> tuple[DecodingRow, ...]:
     """Do the whole study of one recording in ``folder``; each step reads top to bottom as the Methods of a paper."""
     results = folder / RESULTS
@@ -195,12 +218,13 @@ def _study_one(
 
     # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
     pairs, made_for = None, IDENTITY
-    for name in decoders_of(settings, recording):
+    for name in decoders_of(settings, recording, own):
         with timings.of(f"decoder {name}"):
-            transform = transform_in(units_of(name, settings.preset), choice.transform)
+            preset = settings.preset if own.preset is None else own.preset
+            transform = transform_in(units_of(name, preset, own), choice.transform)
             if pairs is None or transform is not made_for:  # the pairs of one transform at a time: they are large
                 pairs, made_for = SplitPairs.of(recording, split.train, split.validation, split.test, transform), transform
-            carry_out_decoder(name, recording, settings, pairs, device, folder)
+            carry_out_decoder(name, recording, settings, pairs, device, folder, own)
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):
@@ -212,7 +236,7 @@ def _study_one(
 
 
 def _study_folds(
-    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings
+    recording: Recording, settings: StudySettings, device: str, folder: Path, timings: Timings, own: OwnParts
 ) -> tuple[DecodingRow, ...]:
     """Do the study of every fold, each in a run directory of its own below ``folder``, and judge the queries of all together."""
     with timings.of("quality"):
@@ -225,7 +249,8 @@ def _study_folds(
     for fold in track(range(1, settings.folds + 1), "Folds"):
         with timings.of(f"fold {fold}"):
             one = settings.model_copy(update={"fold": fold})
-            run_study(recording, one, Run(folder).fold(fold).path, device, torch.get_num_threads())
+            place, n_threads = Run(folder).fold(fold).path, torch.get_num_threads()
+            run_study(recording, one, place, device, n_threads, preset=own.preset, decoders=own.decoders)
     with timings.of("analysis"):
         scores = _read_folds(folder, settings)
         judged = _judge(scores, settings)

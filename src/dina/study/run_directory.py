@@ -57,7 +57,8 @@ class AnalysisRecord:
     """What a run holds of one analysis, in ``results/interpretation/<name>.*`` and in ``summary.json``.
 
     ``reason`` says why it could not be carried out; then there are no findings and no dataset. ``others`` are the sorted
-    fingerprints of recordings under other conditions, ``settings`` those that are not the defaults.
+    fingerprints of recordings under other conditions, ``settings`` those that are not the defaults. ``own`` describes an analysis
+    of a user's own, so that it can be shown without its code: ``question``, ``side``, ``code`` and ``verdicts``; else it is empty.
     """
 
     __repr__ = brief
@@ -67,18 +68,21 @@ class AnalysisRecord:
     others: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     dataset: xr.Dataset | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``<name>.json`` and ``summary.json`` hold of it."""
         content: dict[str, Any] = {"findings": [finding.to_json() for finding in self.findings], "reason": self.reason}
         content |= {"others": list(self.others)} if self.others else {}
-        return content | ({"settings": dict(self.settings)} if self.settings else {})
+        content |= {"settings": dict(self.settings)} if self.settings else {}
+        return content | ({"own": dict(self.own)} if self.own else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], dataset: xr.Dataset | None = None) -> Self:
         """Return the record that `to_json` wrote, with its arrays where they were read."""
         findings = tuple(Finding.from_json(one) for one in content["findings"])
-        return cls(findings, content["reason"], tuple(content.get("others", ())), dict(content.get("settings", {})), dataset)
+        others, settings, own = content.get("others", ()), dict(content.get("settings", {})), dict(content.get("own", {}))
+        return cls(findings, content["reason"], tuple(others), settings, dataset, own)
 
     @classmethod
     def read(cls, run: "Run", name: str) -> "AnalysisRecord | None":

@@ -12,7 +12,7 @@ from dina.models.transform_choice import TransformName
 from dina.rivals import RIVALS
 from dina.short_words import brief
 from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
-from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings
+from dina.training.presets import PRESETS, SHARED_PRESETS, AnyPreset, PresetSettings, find_preset, name_of
 
 # Every decoder that a study can fit.
 DECODERS: tuple[str, ...] = ("dina", *RIVALS)
@@ -77,7 +77,7 @@ class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     seed
         Of every random choice.
     preset
-        Which towers dina trains; a name in `dina.training.presets.PRESETS`.
+        Which towers dina trains; a name in `dina.training.presets.PRESETS`. A preset as an object is given to `dina.run_study`.
     decoders
         The decoders that are fitted and judged, in the order of the tables; by default `DEFAULT_DECODERS`.
     split
@@ -197,7 +197,9 @@ def settings_from_text(text: str) -> StudySettings:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"study.toml must be a TOML file: {error}. Use another copy of the run.") from error
-    return resolve(check_settings(StudySettings, content))
+    settings = check_settings(StudySettings, content)
+    # what a preset of a user's own prescribes is written out already, and cannot be checked without it
+    return resolve(settings) if settings.preset in PRESETS else settings
 
 
 def read_together_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> TogetherSettings:
@@ -216,8 +218,8 @@ def _read(kind: type[Settings], path: Path | None, overrides: Sequence[str]) -> 
     return resolve(check_settings(kind, apply_overrides(content, overrides)))
 
 
-def resolve(settings: Settings) -> Settings:
-    """Return the settings with everything written out that the preset prescribes.
+def resolve(settings: Settings, preset: AnyPreset | None = None) -> Settings:
+    """Return the settings with everything written out that the preset prescribes; ``preset`` takes the place of the one named.
 
     Raises
     ------
@@ -228,10 +230,12 @@ def resolve(settings: Settings) -> Settings:
         check_choice("preset for several recordings", settings.preset, SHARED_PRESETS)
     elif settings.fold is not None and not settings.fold <= settings.folds > 1:
         raise DataError(f"fold must be one of at least two folds; got fold {settings.fold} of {settings.folds}. Set folds, too.")
-    return settings.model_copy(update={"dina": dina_settings(settings.preset, settings.dina).model_dump(mode="json")})
+    chosen = settings.preset if preset is None else preset
+    prescribed = dina_settings(chosen, settings.dina).model_dump(mode="json")
+    return settings.model_copy(update={"preset": name_of(chosen), "dina": prescribed})
 
 
-def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
+def dina_settings(preset: AnyPreset, changes: Mapping[str, Any]) -> PresetSettings:
     """Return the settings of a preset with some changed; settings that are not named are those of the preset.
 
     Raises
@@ -239,7 +243,7 @@ def dina_settings(preset: str, changes: Mapping[str, Any]) -> PresetSettings:
     DataError
         If the preset or a key is unknown, or a value does not fit.
     """
-    settings_type = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+    settings_type = find_preset(preset).settings_type
     return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), changes), prefix="dina")
 
 

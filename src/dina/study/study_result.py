@@ -53,6 +53,21 @@ class StudyResult:
         return pd.DataFrame([_table_row(DecodingRow.from_json(row), self.comparisons) for row in self.summary["decoding"]])
 
 
+def place_of(run: Path | str | StudyResult) -> Path:
+    """Return the directory of a run that is given by its place or by what the study returned.
+
+    Raises
+    ------
+    DataError
+        If the study was kept nowhere.
+    """
+    if not isinstance(run, StudyResult):
+        return Path(run)
+    if run.path is None:
+        raise DataError("A study must be kept to be interpreted or drawn; this one was not. Give run_study a folder with out=.")
+    return run.path
+
+
 def _table_row(row: DecodingRow, comparisons: xr.Dataset | None) -> dict[str, Any]:
     """Return one row of `StudyResult.table`."""
     numbers = {"top1": row.top1, "top1_low": row.top1_low, "top1_high": row.top1_high, "chance": row.chance_top1}

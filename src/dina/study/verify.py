@@ -1,5 +1,6 @@
 """Verify a finished run: its files are as they were written, and its numbers follow from its scores, its model and the recording."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from dina.study.environment import fixed_threads
 from dina.study.interpret import read_decoded
 from dina.study.run_directory import Run, read_run
 from dina.training.dina_decoder import DinaDecoder
+
+log = logging.getLogger(__name__)
 
 SAME = 1e-9  # accuracies are means over queries: those that differ, differ by far more
 
@@ -70,7 +73,7 @@ def verify_run(run: Path, recording: Recording | None = None, device: str = "cpu
     """Compare all files with their checksums, and compute top-1 accuracies again.
 
     Those of every decoder follow from its stored scores of the test images. Those of dina are computed once more from its saved
-    towers and the recording; without a recording this is left out.
+    towers and the recording; without a recording, or where a preset of a user's own built the towers, this is left out.
 
     Parameters
     ----------
@@ -109,6 +112,9 @@ def _from_scores(run: Run) -> list[VerifiedNumber]:
 
 
 def _from_model(run: Run, recording: Recording, device: str) -> list[VerifiedNumber]:
+    if "preset" in run.identity.get("own", {}):
+        log.warning("%s: its towers were built by a preset of a user's own, so that they are not computed again.", run.path)
+        return []
     decoded = read_decoded(run.path, recording, device)
     if decoded.fitted is None:
         return []

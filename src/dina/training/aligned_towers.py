@@ -40,13 +40,19 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
     Raises
     ------
     DataError
-        If the maps of the two towers differ in shape.
+        If one is no tower, or the maps of the two differ in shape.
     """
 
     def __init__(
         self, image_tower: Image, neural_tower: Neural, comparison: Comparison, recipe: dict[str, Any] | None = None
     ) -> None:
         super().__init__()
+        for tower, kind in ((image_tower, ImageTower), (neural_tower, NeuralTower)):
+            if not isinstance(tower, kind):
+                raise DataError(
+                    f"A tower of your own must derive from {kind.__module__}.{kind.__name__}; got {type(tower).__name__}."
+                    " Derive it, and call super().__init__ with its shapes."
+                )
         if image_tower.map_shape != neural_tower.map_shape:
             raise DataError(
                 "Both towers must give maps of one (channels, height, width); the image tower gives"

@@ -19,7 +19,7 @@ from dina.shapes import Scores
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
-from dina.training.presets import PRESETS, SHARED_PRESETS, PresetSettings, RecordingShape, build_towers
+from dina.training.presets import SHARED_PRESETS, AnyPreset, PresetSettings, RecordingShape, build_towers, find_preset, name_of
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import FitHistory
 
@@ -28,7 +28,7 @@ from dina.training.state import FitHistory
 class FittedRecordings:
     """Towers of one or several recordings after training."""
 
-    preset: str
+    preset: AnyPreset
     settings: PresetSettings
     towers: dict[str, AlignedTowers]  # of every recording by name, all with one image tower
     before_training: dict[str, AlignedTowers]  # after the closed-form start; empty if the preset has none
@@ -38,7 +38,7 @@ class FittedRecordings:
 
 
 def fit_recordings(
-    preset: str,
+    preset: AnyPreset,
     settings: PresetSettings | None,
     recordings: Sequence[RecordingPairs],
     seed: int,
@@ -50,7 +50,7 @@ def fit_recordings(
     Parameters
     ----------
     preset
-        Name in `PRESETS`.
+        Name in `PRESETS`, or a preset of your own.
     settings
         Of the preset; None for those that it prescribes.
     recordings
@@ -67,8 +67,9 @@ def fit_recordings(
     DataError
         If the preset is unknown or not for several recordings, names repeat, or images differ in size.
     """
-    known = PRESETS if len(recordings) == 1 else SHARED_PRESETS
-    row = known[check_choice("preset", preset, known)]
+    row = find_preset(preset)
+    if len(recordings) > 1 and not row.is_shared:
+        check_choice("preset", name_of(preset), SHARED_PRESETS)
     settings = row.settings_type() if settings is None else settings
     _check_sizes(recordings)
     built: list[AlignedTowers] = []
@@ -78,7 +79,7 @@ def fit_recordings(
     prior, chosen = row.start(built, settings, recordings)
     names = [each.name for each in recordings]
     started = deepcopy(built, _shared(built)) if row.has_closed_form_start else []  # one copy of the image tower
-    history = fit_towers(built, recordings, settings.fit, seed, device, folder, row.plan(settings))
+    history = fit_towers(built, recordings, settings.fit, seed, device, folder, row.plan(settings), row.objective)
     before_training = {name: towers.to(device).eval() for name, towers in zip(names, started)}
     return FittedRecordings(preset, settings, dict(zip(names, built, strict=True)), before_training, prior, history, chosen)
 
@@ -96,7 +97,7 @@ def _check_sizes(recordings: Sequence[RecordingPairs]) -> None:
 
 
 def build_untrained(
-    preset: str, settings: PresetSettings | None, recording: RecordingPairs, seed: int, device: str = "cpu"
+    preset: AnyPreset, settings: PresetSettings | None, recording: RecordingPairs, seed: int, device: str = "cpu"
 ) -> AlignedTowers:
     """Build the towers with which `fit_recordings` begins for one recording; only shapes and standardiser of its pairs count."""
     towers = build_towers(preset, settings, RecordingShape.of(recording.train), seed).to(torch.device(device))
@@ -111,7 +112,7 @@ def join_recording(
 
     ``others`` are not changed. The new recording may have few pairs. ``fit`` says how to train; None as the others were trained.
     """
-    row = PRESETS[others.preset]
+    row = find_preset(others.preset)
     first = deepcopy(next(iter(others.towers.values()))).cpu().requires_grad_(False)
     if isinstance(first.image_tower, FeatureStack):
         first.image_tower.take([])  # spaces were fitted to one recording; only the local channels are shared
@@ -122,7 +123,7 @@ def join_recording(
     later = row.plan(others.settings).later
     if later is not None:  # few images: the objective that training ends with
         fit = fit.model_copy(update={"objective": later})
-    return towers, fit_towers([towers], [replace(recording, name="")], fit, seed, device)
+    return towers, fit_towers([towers], [replace(recording, name="")], fit, seed, device, objective=row.objective)
 
 
 class DinaDecoder:
@@ -149,16 +150,16 @@ class DinaDecoder:
 
     def __init__(
         self,
-        preset: str,
+        preset: AnyPreset,
         settings: PresetSettings | None = None,
         seed: int = 0,
         device: str = "cpu",
         folder: Path | None = None,
         image_features: Float[np.ndarray, "image feature"] | None = None,
     ) -> None:
-        expected = PRESETS[check_choice("preset", preset, PRESETS)].settings_type
+        expected = find_preset(preset).settings_type
         if settings is not None and not isinstance(settings, expected):
-            raise DataError(f"Preset {preset!r} takes {expected.__name__}; got {type(settings).__name__}.")
+            raise DataError(f"Preset {name_of(preset)!r} takes {expected.__name__}; got {type(settings).__name__}.")
         self.preset = preset
         self.settings = expected() if settings is None else settings
         self.seed = seed

@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from dina.artifacts import write_json
-from dina.checks import DataError, check_choice
+from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.training.aligned_towers import AlignedTowers, neuron_hash
-from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets import PRESETS, Preset, RecordingShape, build_towers, find_preset, name_of
 from dina.weights import read_weights, write_weights
 
 
@@ -38,7 +38,9 @@ def save_towers(towers: AlignedTowers, path: Path | str) -> None:
     write_json(target.with_suffix(".json"), {**content, "weights_file": target.name, "weights_sha256": sha256})
 
 
-def load_towers(path: Path | str, towers: AlignedTowers | None = None) -> AlignedTowers:
+def load_towers(
+    path: Path | str, towers: AlignedTowers | None = None, preset: Preset[Any, Any, Any] | None = None
+) -> AlignedTowers:
     """Read towers that `save_towers` wrote.
 
     Parameters
@@ -47,16 +49,18 @@ def load_towers(path: Path | str, towers: AlignedTowers | None = None) -> Aligne
         The .safetensors file.
     towers
         Built as they were when saved; needed only if they came from no preset.
+    preset
+        The preset that built them; needed only if it is one of your own.
 
     Raises
     ------
     DataError
-        If the file is damaged, pickled or newer than this version, or does not fit the towers.
+        If the file is damaged, pickled or newer than this version, does not fit the towers, or needs a preset of your own.
     """
     source = Path(path)
     tensors, content = read_weights(source)
     recipe = content.get("recipe")
-    built = towers if recipe is None or towers is not None else _build_from_recipe(recipe)
+    built = towers if recipe is None or towers is not None else _build_from_recipe(recipe, preset)
     if built is None:
         raise DataError(f"{source.name} holds towers of no preset; pass towers= built as they were when saved.")
     n_neurons = built.neural_tower.n_neurons
@@ -82,14 +86,19 @@ def _read_transform(tensors: Mapping[str, torch.Tensor], content: Mapping[str, A
     return ResponseTransform(str(known.get("name")), power, offset, known.get("mean_root"))
 
 
-def _build_from_recipe(recipe: dict[str, Any]) -> AlignedTowers:
-    preset = check_choice("preset", str(recipe.get("preset")), PRESETS)
+def _build_from_recipe(recipe: dict[str, Any], own: Preset[Any, Any, Any] | None) -> AlignedTowers:
+    name = str(recipe.get("preset"))
+    if name not in PRESETS and own is None:
+        raise DataError(f"These towers were built by {name!r}, which is no preset of dina. Give it as an object with preset=.")
+    preset = name if own is None else own
+    if name_of(preset) != name:
+        raise DataError(f"These towers were built by the preset {name!r}; got {name_of(preset)!r}. Give the one that built them.")
     try:
-        settings = PRESETS[preset].settings_type.model_validate(recipe.get("settings"))
+        settings = find_preset(preset).settings_type.model_validate(recipe.get("settings"))
         shape = RecordingShape(**recipe["shape"])
     except (ValidationError, KeyError, TypeError) as error:
         raise DataError(
-            f"The settings of preset {preset!r} in this file are not those of this version of dina. Use the version that"
+            f"The settings of preset {name!r} in this file are not those of this version of dina. Use the version that"
             " wrote it, or fit again."
         ) from error
     return build_towers(preset, settings, shape, seed=0)

@@ -37,7 +37,7 @@ from dina.statistics.finding import Finding
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.fit import fit_towers
-from dina.training.presets import PRESETS, RecordingShape, build_towers
+from dina.training.presets import RecordingShape, build_towers, find_preset, name_of
 from dina.training.presets.default import DefaultSettings
 
 
@@ -176,7 +176,7 @@ def analyse_pathway_refits(decoded: Decoded) -> PlainResult:
     built = build_towers(decoded.preset, decoded.settings, RecordingShape.of(decoded.train), decoded.seed)
     if len(pathways) < 2 or not isinstance(decoded.towers.image_tower, type(built.image_tower)):
         raise DataError(
-            f"Refitting pathways needs the image tower of preset {decoded.preset!r} with at least two pathways; this one is a"
+            f"Refitting pathways needs the image tower of preset {name_of(decoded.preset)!r} with at least two pathways; this one is a"
             f" {type(decoded.towers.image_tower).__name__} with {len(pathways)}. Fit towers of a preset."
         )
     task = make_task(decoded.test, "averaged")
@@ -264,10 +264,12 @@ def fit_without_pathways(decoded: Decoded, absent: tuple[str, ...]) -> AlignedTo
     image: ImageTower = _WithoutPathways(whole, absent)
     if isinstance(whole, GaborEnergy) and isinstance(settings, DefaultSettings):
         numbers = (settings.stride, settings.n_orientations, settings.n_contrasts)
-        stack = _StackWithoutPathways(settings.spaces, whole.image_shape, *numbers, has_phases=settings.has_phases)
+        own = whole.own if isinstance(whole, FeatureStack) else {}
+        stack = _StackWithoutPathways(settings.spaces, whole.image_shape, *numbers, has_phases=settings.has_phases, own=own)
         stack.leave_out(absent)
         image = stack
     towers: AlignedTowers = AlignedTowers(image, built.neural_tower, built.comparison)
-    PRESETS[decoded.preset].start([towers], settings, [pairs])
-    fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device)
+    preset = find_preset(decoded.preset)
+    preset.start([towers], settings, [pairs])
+    fit_towers([towers], [pairs], settings.fit, decoded.seed, decoded.device, objective=preset.objective)
     return towers

@@ -113,7 +113,9 @@ def _words(part: str) -> str:
     """
     if part.startswith("space_"):
         name = part.removeprefix("space_")
-        return SPACES[name].label if name in SPACES else "local channels"
+        if name == "gabor_channels":
+            return "local channels"
+        return SPACES[name].label if name in SPACES else name.replace("_", " ")
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):

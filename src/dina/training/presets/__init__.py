@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from dina.checks import check_choice
+from dina.checks import DataError, check_choice
 from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
@@ -32,8 +32,43 @@ PRESETS: dict[str, Preset[Any, Any, Any]] = {
 SHARED_PRESETS = {name: preset for name, preset in PRESETS.items() if preset.is_shared}
 
 
+# A preset by its name in `PRESETS`, or as an object.
+AnyPreset = str | Preset[Any, Any, Any]
+
+
+def find_preset(preset: AnyPreset) -> Preset[Any, Any, Any]:
+    """Return the preset of a name, or the object itself.
+
+    Raises
+    ------
+    DataError
+        If there is no preset of that name, or it is no object of a class that derives from `Preset`.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if not isinstance(preset, str):
+        raise DataError(f"A preset must be a name or an object such as Scratch(); got {preset!r}. Make an object of the class.")
+    return PRESETS[check_choice("preset", preset, PRESETS)]
+
+
+def name_of(preset: AnyPreset) -> str:
+    """Return the name of a preset in tables, settings and files; a preset of your own is named by its class and its parts.
+
+    Examples
+    --------
+    >>> from dina.training.objectives import SigLip
+    >>> name_of(Scratch()), name_of(Scratch(objective=SigLip))
+    ('scratch', 'scratch with SigLip')
+    """
+    if isinstance(preset, str):
+        return preset
+    known = next((name for name, row in PRESETS.items() if type(row) is type(preset)), type(preset).__name__)
+    parts = preset.own_parts().values()
+    return f"{known} with {' and '.join(parts)}" if parts else known
+
+
 def build_towers(
-    preset: str, settings: PresetSettings | None, shape: RecordingShape, seed: int, first: AlignedTowers | None = None
+    preset: AnyPreset, settings: PresetSettings | None, shape: RecordingShape, seed: int, first: AlignedTowers | None = None
 ) -> AlignedTowers:
     """Build the towers of a preset with random weights, and the recipe from which `dina.training.saved` builds them again.
 
@@ -43,9 +78,9 @@ def build_towers(
     Raises
     ------
     DataError
-        If the preset is unknown or its towers cannot take the images.
+        If the preset is unknown, or its towers cannot take the images.
     """
-    row = PRESETS[check_choice("preset", preset, PRESETS)]
+    row = find_preset(preset)
     chosen = row.settings_type() if settings is None else settings
     generator = torch.Generator().manual_seed(seed_for(seed, "initial weights"))
     if first is None:
@@ -53,8 +88,21 @@ def build_towers(
         initialise(towers, generator)
     else:
         towers = row.build_beside(first, chosen, shape, generator)
-    towers.recipe = {"preset": preset, "settings": chosen.model_dump(mode="json"), "shape": asdict(shape)}
+    towers.recipe = {"preset": name_of(preset), "settings": chosen.model_dump(mode="json"), "shape": asdict(shape)}
     return towers
 
 
-__all__ = ["PRESETS", "SHARED_PRESETS", "Preset", "PresetSettings", "RecordingShape", "build_towers"]
+__all__ = [
+    "PRESETS",
+    "SHARED_PRESETS",
+    "AnyPreset",
+    "Default",
+    "Paper",
+    "Preset",
+    "PresetSettings",
+    "RecordingShape",
+    "Scratch",
+    "build_towers",
+    "find_preset",
+    "name_of",
+]

@@ -1,17 +1,20 @@
 """Preset `default`: V1-like channels, local fields and shared noise, started in closed form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dina.models.spaces import SPACES
+from dina.checks import DataError
+from dina.models.spaces import SPACES, FeatureSpace
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import LikelihoodComparison
 from dina.training.fit import FitSettings
+from dina.training.objectives import Objective
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.start import Chosen, NeuronPrior, start_at_encoding_models, start_new_recording
 from dina.training.state import OptimiserSettings
@@ -65,11 +68,43 @@ class DefaultSettings(PresetSettings):
 
 
 class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
-    """The likelihood of an encoding model compares the features of images with the projective fields of the neurons."""
+    """The likelihood of an encoding model compares the features of images with the projective fields of the neurons.
+
+    Parameters
+    ----------
+    objective
+        As in `Preset`.
+    spaces
+        Further feature spaces by name, classes that derive from `FeatureSpace` or, more simply, from `ComponentSpace`. They are
+        stacked beside those that the settings name; those that do not help are dropped.
+
+    Raises
+    ------
+    DataError
+        If a name is taken or no word, or a class is no feature space with dense weights.
+    """
 
     settings_type = DefaultSettings
     has_closed_form_start: ClassVar[bool] = True
     is_shared: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        objective: Callable[[], Objective] | None = None,
+        spaces: Mapping[str, type[FeatureSpace]] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(objective)
+        for name, space in spaces.items():
+            if name in SPACES or name == "local" or not name.isidentifier():
+                raise DataError(
+                    f"A feature space of your own needs a name that is a word and not taken; got {name!r}. Rename it."
+                )
+            if not (isinstance(space, type) and issubclass(space, FeatureSpace) and space.is_whole):
+                raise DataError(
+                    f"The feature space {name} must be a class that derives from FeatureSpace and has dense weights; got {space!r}."
+                    " Derive it from dina.models.spaces.components.ComponentSpace."
+                )
+        self.spaces = dict(spaces)
 
     def build(self, settings: DefaultSettings, shape: RecordingShape) -> Towers:
         """Build both towers; neither decodes before `start`."""
@@ -80,6 +115,7 @@ class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
             settings.n_orientations,
             settings.n_contrasts,
             has_phases=settings.has_phases,
+            own=self.spaces,
         )
         n_components = min(settings.n_noise_components, shape.n_neurons)
         neural_tower = ProjectiveFields(shape.n_neurons, image_tower.map_shape, settings.order, n_components, settings.dropout)
@@ -93,7 +129,8 @@ class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
         prior, chosen = start_at_encoding_models(towers[0].image_tower, neural_towers, recordings, settings.widths)
         if len(recordings) > 1:
             return prior, chosen
-        reasons = (SPACES[name].explain_absence(towers[0].image_tower.image_shape) for name in settings.spaces)
+        stack = towers[0].image_tower
+        reasons = (stack.kinds[name].explain_absence(stack.image_shape) for name in (*settings.spaces, *self.spaces))
         absent = " ".join(dict.fromkeys(reason for reason in reasons if reason))
         return prior, {**chosen, "absent_spaces": absent} if absent else chosen
 

@@ -1,6 +1,6 @@
 """The contract of presets: how towers are built from settings, and what they learn in closed form before training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from dina.training.aligned_towers import AlignedTowers, Image, Neural
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from dina.training.fit import FitSettings, TrainingPlan
+from dina.training.objectives import Objective
 from dina.training.start import Chosen, NeuronPrior
 
 # Of the softmax in the contrastive objective; dimensionless.
@@ -58,14 +59,36 @@ Settings = TypeVar("Settings", bound=PresetSettings)
 class Preset(Generic[Settings, Image, Neural]):
     """One way to build and start a pair of towers for each recording.
 
-    A preset of your own derives from this class with its settings, image tower and neural tower, writes `build`, and
-    `join` where its towers learn anything in closed form, and becomes a row of `dina.training.presets.PRESETS`.
+    A preset of your own derives from this class, or from one of the presets, with its settings, image tower and neural tower,
+    writes `build`, and `join` where its towers learn anything in closed form. It is given as an object wherever the name of a
+    preset is taken: ``dina.run_study(recording, preset=MyPreset())``.
+
+    Parameters
+    ----------
+    objective
+        Makes an objective of your own, for example a class that derives from `dina.training.objectives.Objective`; None for
+        the one that the settings name.
     """
 
     settings_type: type[Settings]  # its defaults are those of the preset
     has_closed_form_start: ClassVar[bool] = False  # the towers can decode before any training by gradients
     units: ClassVar[Units] = "chosen"  # of the responses that its towers read
     is_shared: ClassVar[bool] = False  # several recordings can share its image tower
+
+    def __init__(self, objective: Callable[[], Objective] | None = None) -> None:
+        self.objective = objective
+
+    def __repr__(self) -> str:
+        """Name the class and the parts that were given."""
+        return f"{type(self).__name__}({', '.join(f'{name}={words}' for name, words in self.own_parts().items())})"
+
+    def own_parts(self) -> dict[str, str]:
+        """Return the names of the parts that a user gave, by argument; empty for a preset as it is."""
+        given = {name: value for name, value in vars(self).items() if value}
+        return {
+            name: ", ".join(value) if isinstance(value, Mapping) else getattr(value, "__name__", type(value).__name__)
+            for name, value in given.items()
+        }
 
     def build(self, settings: Settings, shape: RecordingShape) -> AlignedTowers[Image, Neural]:
         """Build the towers; `build_towers` then draws their weights, or `dina.training.saved.load_towers` reads them.

@@ -1,5 +1,6 @@
 """Preset `scratch`: two image pathways and a linear neural tower, trained from random weights."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -10,15 +11,17 @@ from pydantic import Field
 from dina.data.pairs import Pairs
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.feedforward import LowRank
+from dina.models.towers.tower import ImageTower, MapShape, NeuralTower
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
 from dina.training.fit import FitSettings
+from dina.training.objectives import Objective
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape, Temperature
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
-Towers = AlignedTowers[TwoPathway, LowRank]
+Towers = AlignedTowers[ImageTower, NeuralTower]
 HIGHEST_RELIABILITY = 0.95
 
 
@@ -58,22 +61,48 @@ class ScratchSettings(PresetSettings):
     )
 
 
-class Scratch(Preset[ScratchSettings, TwoPathway, LowRank]):
-    """A convolutional image tower meets a low-rank neural tower in a correlation with a learnt temperature."""
+class Scratch(Preset[ScratchSettings, ImageTower, NeuralTower]):
+    """A convolutional image tower meets a low-rank neural tower in a correlation with a learnt temperature.
+
+    Parameters
+    ----------
+    objective
+        As in `Preset`.
+    image_tower
+        Makes an image tower of your own from the shape of the images (channels, height, width); None for `TwoPathway`.
+    neural_tower
+        Makes a neural tower of your own from the number of neurons and the shape of the image tower's maps; None for `LowRank`.
+    """
 
     settings_type = ScratchSettings
     is_shared: ClassVar[bool] = True
 
+    def __init__(
+        self,
+        objective: Callable[[], Objective] | None = None,
+        image_tower: Callable[[MapShape], ImageTower] | None = None,
+        neural_tower: Callable[[int, MapShape], NeuralTower] | None = None,
+    ) -> None:
+        super().__init__(objective)
+        self.image_tower = image_tower
+        self.neural_tower = neural_tower
+
     def build(self, settings: ScratchSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
-        image_tower = TwoPathway(shape.image, settings.map_channels, settings.pathway_width)
-        neural_tower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
+        if self.image_tower is None:
+            image_tower: ImageTower = TwoPathway(shape.image, settings.map_channels, settings.pathway_width)
+        else:
+            image_tower = self.image_tower(shape.image)
+        if self.neural_tower is None:
+            neural_tower: NeuralTower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
+        else:
+            neural_tower = self.neural_tower(shape.n_neurons, image_tower.map_shape)
         comparison = CosineComparison(settings.temperature, is_learnt=True, is_centred=True)
         return AlignedTowers(image_tower, neural_tower, comparison)
 
     def join(self, towers: Towers, settings: ScratchSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
-        """Weight responses by their reliability."""
-        if settings.is_reliability_weighted:
+        """Weight responses by their reliability, if the neural tower is that of the preset."""
+        if settings.is_reliability_weighted and isinstance(towers.neural_tower, LowRank):
             towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(recording.train)))
         return {}
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ class FeatureStack(GaborEnergy):
         Names in `dina.models.spaces.SPACES`; those that images of this shape cannot have are left out.
     image_shape, stride, n_orientations, n_contrasts, has_phases
         As in `GaborEnergy`.
+    own
+        Further spaces by name, classes that derive from `FeatureSpace`; they stand before those with sparse weights.
     """
 
     def __init__(
@@ -42,13 +45,18 @@ class FeatureStack(GaborEnergy):
         n_contrasts: int = 8,
         *,
         has_phases: bool = True,
+        own: Mapping[str, type[FeatureSpace]] = MappingProxyType({}),
     ) -> None:
         super().__init__(image_shape, stride, n_orientations, n_contrasts, has_phases=has_phases)
+        self.own = own
+        # sparse weights come last, as `dina.training.start` joins them
+        self.kinds = dict(sorted({**SPACES, **own}.items(), key=lambda named: named[0] not in own and not named[1].is_whole))
         # channels that have places
         self.n_placed = self.map_shape[0]
         local = (len(self.channels), *self.map_shape[1:])
-        possible = [name for name in SPACES if name in set(spaces) and not SPACES[name].explain_absence(image_shape)]
-        self.spaces = nn.ModuleDict({name: SPACES[name](image_shape, local) for name in possible})
+        wanted = {*spaces, *own}
+        possible = [name for name, kind in self.kinds.items() if name in wanted and not kind.explain_absence(image_shape)]
+        self.spaces = nn.ModuleDict({name: self.kinds[name](image_shape, local) for name in possible})
         self.space_gain = nn.Parameter(torch.ones(len(possible)))
         self._kept = FeatureCache(KEPT_BYTES)
         self.register_load_state_dict_post_hook(_fit_map)  # type: ignore[no-untyped-call]
@@ -60,10 +68,10 @@ class FeatureStack(GaborEnergy):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *others: Any) -> None:
         """Have the spaces of the saved stack: what is installed here may differ from what was there."""
-        saved = [name for name in SPACES if any(key.startswith(f"{prefix}spaces.{name}.") for key in state_dict)]
+        saved = [name for name in self.kinds if any(key.startswith(f"{prefix}spaces.{name}.") for key in state_dict)]
         if saved != list(self.spaces):
             local = (len(self.channels), *self.map_shape[1:])
-            self.spaces = nn.ModuleDict({name: SPACES[name](self.image_shape, local) for name in saved}).to(self.gain.device)
+            self.spaces = nn.ModuleDict({name: self.kinds[name](self.image_shape, local) for name in saved}).to(self.gain.device)
             self.space_gain = nn.Parameter(self.space_gain.new_ones(len(saved)))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
@@ -75,9 +83,9 @@ class FeatureStack(GaborEnergy):
         """Let these fitted spaces take part, and no others; the map grows by their features."""
         given = list(spaces)
         for name in self.spaces:
-            chosen = [space for space in given if type(space) is SPACES[name]]
+            chosen = [space for space in given if type(space) is self.kinds[name]]
             local = (len(self.channels), *self.map_shape[1:])
-            self.spaces[name] = chosen[0] if chosen else SPACES[name](self.image_shape, local).to(self.gain.device)
+            self.spaces[name] = chosen[0] if chosen else self.kinds[name](self.image_shape, local).to(self.gain.device)
         _fit_map(self, None)
 
     def remember(self, images: ImageBatch, features: Float[Tensor, "batch feature"]) -> None:
