@@ -11,11 +11,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dina.analyses import Analysis, Decoded, PlainResult, analyse, decode
+    from dina.analyses.verdict import Rule
+    from dina.checks import DataError
     from dina.data.splits import Split, split_by_stimulus
+    from dina.models.spaces import FeatureSpace
+    from dina.models.spaces.components import ComponentSpace
+    from dina.models.towers.tower import ImageTower, NeuralTower
     from dina.recordings import Recording, read
     from dina.recordings.simulator import simulate
-    from dina.study import StudyResult, StudySettings, run_study
+    from dina.report import write_report
+    from dina.statistics.finding import Finding
+    from dina.study import StudyResult, StudySettings, read_settings, run_study
+    from dina.study.interpret import interpret_run
     from dina.training.aligned_towers import AlignedTowers
+    from dina.training.image_decoder import ImageDecoder, train_test_split
+    from dina.training.objectives import Objective
+    from dina.training.presets import Default, Preset, Scratch
     from dina.training.saved import load_towers, save_towers
 
 from dina.version import __version__
@@ -23,31 +35,73 @@ from dina.version import __version__
 # public name → its module; loaded at first use, so that `import dina` is quick
 _PLACES = {
     "AlignedTowers": "dina.training.aligned_towers",
+    "Analysis": "dina.analyses",
+    "ComponentSpace": "dina.models.spaces.components",
+    "DataError": "dina.checks",
+    "Decoded": "dina.analyses",
+    "Default": "dina.training.presets",
+    "FeatureSpace": "dina.models.spaces",
+    "Finding": "dina.statistics.finding",
+    "ImageDecoder": "dina.training.image_decoder",
+    "ImageTower": "dina.models.towers.tower",
+    "NeuralTower": "dina.models.towers.tower",
+    "Objective": "dina.training.objectives",
+    "PlainResult": "dina.analyses",
+    "Preset": "dina.training.presets",
     "Recording": "dina.recordings",
+    "Rule": "dina.analyses.verdict",
+    "Scratch": "dina.training.presets",
     "Split": "dina.data.splits",
     "StudyResult": "dina.study",
     "StudySettings": "dina.study",
+    "analyse": "dina.analyses",
+    "decode": "dina.analyses",
+    "interpret_run": "dina.study.interpret",
     "load_towers": "dina.training.saved",
     "read": "dina.recordings",
+    "read_settings": "dina.study",
     "run_study": "dina.study",
     "save_towers": "dina.training.saved",
     "simulate": "dina.recordings.simulator",
     "split_by_stimulus": "dina.data.splits",
+    "train_test_split": "dina.training.image_decoder",
+    "write_report": "dina.report",
 }
 
 __all__ = [
     "AlignedTowers",
+    "Analysis",
+    "ComponentSpace",
+    "DataError",
+    "Decoded",
+    "Default",
+    "FeatureSpace",
+    "Finding",
+    "ImageDecoder",
+    "ImageTower",
+    "NeuralTower",
+    "Objective",
+    "PlainResult",
+    "Preset",
     "Recording",
+    "Rule",
+    "Scratch",
     "Split",
     "StudyResult",
     "StudySettings",
     "__version__",
+    "analyse",
+    "decode",
+    "interpret_run",
     "load_towers",
     "read",
+    "read_settings",
     "run_study",
     "save_towers",
     "simulate",
     "split_by_stimulus",
+    "train_test_split",
+    "write_report",
 ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 
 LONGEST, LONGEST_VALUE = 300, 48  # letters of the whole line, and of one value
@@ -34,6 +35,8 @@ def _is_same(value: Any, default: Any) -> bool:
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     if isinstance(value, Mapping):

@@ -1,6 +1,9 @@
 """What in the image, and which neurons, carry a decoding; `ANALYSES` lists every analysis by name."""
 
-from dina.analyses.analysis import Analysis, AnalysisResult
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dina.analyses.analysis import Analysis, AnalysisResult, AnalysisSettings, PlainResult
 from dina.analyses.attention_interactions.compute import analyse_attention_interactions, analyse_attention_subsets
 from dina.analyses.brain_score.compute import analyse_brain_score
 from dina.analyses.conditions.compute import analyse_conditions
@@ -31,6 +34,7 @@ from dina.analyses.spatial_frequency.compute import analyse_spatial_frequency, a
 from dina.analyses.spatial_frequency.map_capacity import analyse_map_capacity
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
+from dina.checks import DataError, check_choice, check_settings
 
 # Every analysis by name, in the order of the report.
 ANALYSES: dict[str, Analysis] = {
@@ -197,7 +201,44 @@ ANALYSES: dict[str, Analysis] = {
     ),
 }
 
+
+def analyse(
+    decoded: Decoded,
+    analysis: str | Analysis | Callable[..., AnalysisResult],
+    settings: Mapping[str, Any] | AnalysisSettings | None = None,
+) -> AnalysisResult:
+    """Answer one question about a decoding, without a run directory.
+
+    Parameters
+    ----------
+    decoded
+        What `dina.decode` returns.
+    analysis
+        Name in `ANALYSES`, or an analysis of your own: a function of ``decoded``, or an `Analysis`.
+    settings
+        Those of the analysis that are not the defaults.
+
+    Returns
+    -------
+    result
+        ``to_dataset()`` gives its arrays, ``findings()`` its statistics, each with interval and null.
+
+    Raises
+    ------
+    DataError
+        If the analysis or a setting is unknown, or the data allow no answer.
+    """
+    if not isinstance(decoded, Decoded):
+        raise DataError(f"analyse takes what dina.decode returns; got {type(decoded).__name__}. Decode the recording first.")
+    row = ANALYSES[check_choice("analysis", analysis, ANALYSES)] if isinstance(analysis, str) else Analysis.of(analysis)
+    if settings is None or isinstance(settings, AnalysisSettings):
+        return row.run(decoded, settings)
+    if row.settings_type is None:
+        raise DataError(f"The analysis {row.name} has no settings; got {', '.join(settings)}. Leave them out.")
+    return row.run(decoded, check_settings(row.settings_type, settings, row.name))
+
+
 # Every claim by name, in the order of the analyses that they rest on.
 RULES: dict[str, Rule] = {name: rule for row in ANALYSES.values() for name, rule in row.rules.items()}
 
-__all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "decode"]
+__all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "PlainResult", "analyse", "decode"]

@@ -3,24 +3,27 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
+from dina.analyses.comparable_maps import ComparableMaps, channel_names
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.data.pairs import Pairs, learn_standardiser, make_pairs
-from dina.data.response_transform import IDENTITY
+from dina.data.pairs import Pairs
 from dina.data.splits import group_near_identical, split_by_stimulus
-from dina.models.transform_choice import TransformName, choose_transform
+from dina.models.transform_choice import TransformName
 from dina.recordings.recording import Recording
+from dina.shapes import ContrastImages, Responses
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import AnyPreset, PresetSettings, find_preset
+from dina.training.image_decoder import learn_pairs
+from dina.training.presets import AnyPreset, PresetSettings
 
 Arrays = dict[str, np.ndarray]
 
@@ -127,6 +130,61 @@ class Decoded:
             raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
         return self.fitted
 
+    @cached_property
+    def maps(self) -> ComparableMaps:
+        """Maps of both towers in one unit: what the analyses compare."""
+        return ComparableMaps(self.towers, self.train, self.validation, self.seed)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Name of each channel of `image_maps` and `posterior_mean`; the maps of `encode_images` may have more channels."""
+        return channel_names(self.towers.image_tower)
+
+    def encode_images(self, images: Any = None) -> Float32[np.ndarray, "image map_channel map_height map_width"]:
+        """Return the image tower's maps of images: pixels as in the recording; without any, of the test images.
+
+        Raises
+        ------
+        DataError
+            If they are no images of the recording's size.
+        """
+        return self.towers.encode_images(self._contrast(images))
+
+    def encode_responses(self, responses: Any = None) -> Float32[np.ndarray, "trial map_channel map_height map_width"]:
+        """Return the neural tower's maps of single trials in the units of the recording; without any, of the average response to each test image.
+
+        With the preset `default` these are evidence about the image's map, in other units; `posterior_mean` is in its units.
+
+        Raises
+        ------
+        DataError
+            If they are no responses of the recording's neurons.
+        """
+        return self.towers.encode_responses(self._standardised(responses))
+
+    def image_maps(self, images: Any = None) -> Float32[np.ndarray, "image channel height width"]:
+        """Return the maps of images as deviations from the mean training image, in units of each channel's deviation.
+
+        Arguments and errors are those of `encode_images`.
+        """
+        return self.maps.of_images(self._contrast(images))
+
+    def posterior_mean(self, responses: Any = None) -> Float32[np.ndarray, "trial channel height width"]:
+        """Return the image maps that are expected given each response, in the unit of `image_maps`.
+
+        It is the posterior mean where the towers meet in a likelihood (preset `default`), else the neural map itself. Arguments and
+        errors are those of `encode_responses`.
+        """
+        return self.maps.of_responses(self._standardised(responses))
+
+    def _contrast(self, images: Any) -> ContrastImages:
+        return self.test.images if images is None else self.recording.contrast_of(images)
+
+    def _standardised(self, responses: Any) -> Responses:
+        if responses is None:
+            return self.test.averaged()
+        return self.test.standardiser.apply(self.recording.check_responses(responses))
+
     def refit(self) -> Self:
         """Return this decoding with towers fitted anew on its training pairs; `DataError` where none can be fitted."""
         decoder = DinaDecoder(self.preset, self.settings, self.seed, self.device, image_features=self.image_features)
@@ -162,11 +220,16 @@ def decode(
         Of the images; a tenth of the images is kept for validation.
     response_transform
         Of single trials; "chosen" for the best on training images (`dina.models.transform_choice.choose_transform`).
+
+    Raises
+    ------
+    DataError
+        If it is no recording, or has too few images.
     """
+    if not isinstance(recording, Recording):
+        raise DataError(f"decode takes a Recording; got {type(recording).__name__}. Make one with dina.read or dina.Recording.")
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
-    is_raw = find_preset(preset).units == "raw"
-    transform = IDENTITY if is_raw else choose_transform(recording, split.train, response_transform).transform
-    standardiser = learn_standardiser(recording, split.train, transform)
-    train, validation, test = (make_pairs(recording, ids, standardiser) for ids in (split.train, split.validation, split.test))
+    parts = (split.train, split.validation, split.test)
+    train, validation, test = learn_pairs(recording, parts, preset, response_transform)
     decoder = DinaDecoder(preset, settings, seed, device).fit(train, validation)
     return Decoded(recording, train, validation, test, decoder.towers, preset, decoder.settings, seed, device, n_resamples)

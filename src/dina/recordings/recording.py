@@ -171,8 +171,42 @@ class Recording:
 
     def contrast(self, stimulus_id: Int[np.ndarray, "stimulus"]) -> ContrastImages:
         """Return images in units of contrast, ``(pixel - mid_grey) / contrast_scale``, as float32."""
-        pixels = self.images[stimulus_id].astype(np.float32)
-        return (pixels - np.float32(self.mid_grey)) / np.float32(self.contrast_scale)
+        return self._in_contrast(self.images[stimulus_id])
+
+    def contrast_of(self, images: Any) -> ContrastImages:
+        """Return other images, pixels like those of the recording, in units of contrast; arrays and lists of any library.
+
+        Raises
+        ------
+        DataError
+            If they are no finite numbers of shape (image, channel, height, width), or of another size than the recording's.
+        """
+        axes = ("image", "channel", "height", "width")
+        pixels = to_float32("images", _to_array("images", images, axes), axes)
+        if pixels.ndim != 4 or pixels.shape[1:] != self.images.shape[1:]:
+            expected = ", ".join(map(str, self.images.shape[1:]))
+            raise DataError(f"images must be (n_images, {expected}), as in the recording; got shape {pixels.shape}. Resize them.")
+        return self._in_contrast(check_finite("images", pixels, axes, "Replace these values."))
+
+    def check_responses(self, responses: Any) -> Responses:
+        """Return other responses of the same neurons, in the units of the recording; arrays, tables and lists of any library.
+
+        Raises
+        ------
+        DataError
+            If they are no finite numbers of shape (trial, neuron), or of another number of neurons.
+        """
+        axes = ("trial", "neuron")
+        values = to_float32("responses", _to_array("responses", responses, axes), axes)
+        if values.ndim != 2 or values.shape[1] != self.n_neurons:
+            raise DataError(
+                f"responses must be (n_trials, {self.n_neurons}), the neurons of the recording in their order; got shape"
+                f" {values.shape}. Give one row for each trial."
+            )
+        return check_finite("responses", values, axes, "Drop these trials.")
+
+    def _in_contrast(self, pixels: Images) -> ContrastImages:
+        return (pixels.astype(np.float32) - np.float32(self.mid_grey)) / np.float32(self.contrast_scale)
 
     def select_trials(self, keep: Bool[np.ndarray, "trial"], note: str) -> Self:
         """Return the recording with only the marked trials; ``note`` says why."""

@@ -261,6 +261,8 @@ def _choice_words(key: str, value: str) -> str:
 
 def _commands(run: Run) -> tuple[str, ...]:
     """Return the command lines that repeat the study and redraw the page."""
+    if "own" in run.identity:
+        return ('dina.run_study(recording, dina.read_settings("study.toml"), preset=…, decoders=…)', "dina report RUN")
     command = run.summary.get("command")
     seed = run.summary.get("split", {}).get("seed")
     again = "dina study RECORDING --study study.toml --out NEW_RUN" + (f" --seed {seed}" if isinstance(seed, int) else "")

@@ -1,0 +1,184 @@
+"""dina in scikit-learn's manner: fit to one recording, scored and asked on others."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Int
+
+from dina.checks import DataError
+from dina.data.pairs import Gallery, Pairs, Queries, QueryKind, learn_standardiser, make_pairs, make_task
+from dina.data.response_transform import IDENTITY
+from dina.data.splits import group_near_identical, split_by_stimulus
+from dina.models.transform_choice import TransformName, choose_transform
+from dina.recordings.recording import Recording
+from dina.retrieval.evaluate import DecodingRow, evaluate
+from dina.retrieval.ranks import retrieve
+from dina.short_words import brief
+from dina.training.aligned_towers import AlignedTowers
+from dina.training.dina_decoder import DinaDecoder
+from dina.training.presets import AnyPreset, PresetSettings, find_preset, name_of
+
+
+def train_test_split(recording: Recording, test_fraction: float = 0.1, seed: int = 0) -> tuple[Recording, Recording]:
+    """Divide a recording by image: the trials of some images to learn from, those of the others to test.
+
+    Near-identical images stay on one side. Both recordings keep all images; those of the other side are not shown in them.
+
+    Raises
+    ------
+    DataError
+        If there are too few images, or the fraction is out of range.
+
+    Examples
+    --------
+    >>> train, test = train_test_split(recording)  # doctest: +SKIP
+    """
+    split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
+    is_test = np.isin(recording.stimulus_id, split.test)
+    kept = (("to learn from", ~is_test), ("to test", is_test))
+    train, test = (
+        recording.select_trials(rows, f"{int(rows.sum())} of {len(rows)} trials were kept {words}.") for words, rows in kept
+    )
+    return train, test
+
+
+def learn_pairs(
+    recording: Recording,
+    parts: Sequence[Int[np.ndarray, "_"]],
+    preset: AnyPreset,
+    response_transform: TransformName = "chosen",
+) -> tuple[Pairs, ...]:
+    """Return the pairs of each part, transformed and standardised as the first part says: that from which a preset learns."""
+    is_raw = find_preset(preset).units == "raw"
+    transform = IDENTITY if is_raw else choose_transform(recording, parts[0], response_transform).transform
+    standardiser = learn_standardiser(recording, parts[0], transform)
+    return tuple(make_pairs(recording, ids, standardiser) for ids in parts)
+
+
+class ImageDecoder:
+    """The towers of a preset, fitted to one recording, find which of some images was shown.
+
+    Parameters
+    ----------
+    preset
+        Name of a preset, or a preset as an object.
+    settings
+        Of the preset; None for those that it prescribes.
+    seed
+        Of every random choice.
+    device
+        "cpu" or "cuda".
+
+    Examples
+    --------
+    >>> train, test = train_test_split(recording)  # doctest: +SKIP
+    >>> ImageDecoder("default", seed=0).fit(train).score(test)  # doctest: +SKIP
+    0.9
+    """
+
+    __repr__ = brief
+
+    def __init__(
+        self, preset: AnyPreset = "default", settings: PresetSettings | None = None, seed: int = 0, device: str = "cpu"
+    ) -> None:
+        find_preset(preset)
+        self.preset = preset
+        self.settings = settings
+        self.seed = seed
+        self.device = device
+        self._fitted: tuple[Recording, Pairs, DinaDecoder] | None = None
+
+    def fit(self, recording: Recording) -> Self:
+        """Learn from the images shown in a recording, a tenth of which choose settings and epoch; return itself.
+
+        Raises
+        ------
+        DataError
+            If it is no recording, or holds too few images.
+        """
+        _check(recording)
+        split = split_by_stimulus([recording], group_near_identical(recording.images), self.seed)
+        parts = (np.union1d(split.train, split.test), split.validation)  # nothing is held out here: `score` takes other images
+        train, validation = learn_pairs(recording, parts, self.preset)
+        decoder = DinaDecoder(self.preset, self.settings, self.seed, self.device).fit(train, validation)
+        self._fitted = (recording, train, decoder)
+        return self
+
+    @property
+    def towers(self) -> AlignedTowers:
+        """The fitted towers.
+
+        Raises
+        ------
+        DataError
+            Before `fit`.
+        """
+        found = self._known()[2].towers
+        if found is None:
+            raise DataError("The decoder holds no towers. Fit it first.")
+        return found
+
+    def score(self, recording: Recording, queries: QueryKind = "averaged") -> float:
+        """Return how often the right image of those shown in the recording is found first, from 0 to 1; chance is 1 / number of images.
+
+        ``queries`` are averaged responses or single trials. `evaluate` gives interval, chance and p-value too.
+
+        Raises
+        ------
+        DataError
+            Before `fit`; if the decoder has learnt from one of the images; if neurons or size of images differ.
+        """
+        scores, target = self._scores(recording, queries)
+        return float(retrieve(scores, target, "image_from_response").top(1).mean())
+
+    def evaluate(self, recording: Recording, queries: QueryKind = "averaged", n_resamples: int = 10_000) -> DecodingRow:
+        """Return the same accuracy with its interval, beside chance and a p-value; errors as in `score`."""
+        scores, target = self._scores(recording, queries)
+        name = name_of(self.preset)
+        return evaluate("dina", name, "images", scores, target, queries, "image_from_response", self.seed, n_resamples)
+
+    def predict(self, responses: Any, images: Any) -> Int[np.ndarray, "trial"]:
+        """Return for each single trial the position of the image that fits best.
+
+        Responses are in the units of the recording, shape (trial, neuron); images are pixels like its own, shape (image,
+        channel, height, width).
+
+        Raises
+        ------
+        DataError
+            Before `fit`; if neurons or size of images differ.
+        """
+        recording, train, decoder = self._known()
+        standard = train.standardiser.apply(recording.check_responses(responses))
+        gallery = recording.contrast_of(images)
+        queries = Queries(standard, np.ones(len(standard)))
+        return decoder.score(queries, Gallery(gallery, np.arange(len(gallery)))).argmax(axis=1)
+
+    def _known(self) -> tuple[Recording, Pairs, DinaDecoder]:
+        if self._fitted is None:
+            raise DataError("The decoder must be fitted first; call fit(recording).")
+        return self._fitted
+
+    def _scores(self, recording: Recording, queries: QueryKind) -> tuple[np.ndarray, np.ndarray]:
+        fitted, train, decoder = self._known()
+        _check(recording)
+        fitted.check_responses(recording.responses[:1])
+        shown = np.unique(recording.stimulus_id)
+        learnt_from = {fitted.images[one].tobytes() for one in np.unique(fitted.stimulus_id)}
+        known = [int(one) for one in shown if recording.images[one].tobytes() in learnt_from]
+        if known:
+            raise DataError(
+                f"Images to test must be others than those that were learnt from; {len(known)} of {len(shown)} are the same, the"
+                f" first is image {known[0]}. Divide the recording with train_test_split first."
+            )
+        task = make_task(make_pairs(recording, shown, train.standardiser), queries)
+        return decoder.score(task.queries, task.gallery), task.target
+
+
+def _check(recording: Recording) -> None:
+    if not isinstance(recording, Recording):
+        raise DataError(
+            f"A decoder takes a Recording; got {type(recording).__name__}. Make one with dina.read, or from arrays with"
+            " dina.Recording(name, images, stimulus_id, responses)."
+        )
