@@ -4,7 +4,7 @@ Three lines go from a recording to an answer::
 
     recording = dina.read("my_session.nc")        # or dina.simulate("demo")
     study = dina.run_study(recording)
-    print(study.summary["decoding"][0]["top1"])
+    print(study.table())
 """
 
 from importlib import import_module

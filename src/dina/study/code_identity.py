@@ -1,5 +1,6 @@
 """Which code a user's own part is made of, so that a run knows when another code would have given other numbers."""
 
+import builtins
 import hashlib
 import inspect
 import textwrap
@@ -12,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 # Their versions are in the record of every run, or change nothing that a part computes.
-_KNOWN_OTHERWISE = {"dina", "torch", "builtins", "typing", "abc", "collections", "enum", "pydantic"}
+_KNOWN_OTHERWISE = {"dina", "torch", "typing", "abc", "collections", "enum", "pydantic"}
 
 
 def describe_code(part: object, *beside: object) -> dict[str, str]:
@@ -25,19 +26,20 @@ def describe_code(part: object, *beside: object) -> dict[str, str]:
     """
     named = part if isinstance(part, type | FunctionType) else part.func if isinstance(part, partial) else type(part)
     digest = hashlib.sha256()
-    for piece in _pieces((part, *beside), set()):
+    for piece in _pieces((part, *beside), {}):
         digest.update(piece)
     return {"name": str(getattr(named, "__qualname__", named)), "module": str(named.__module__), "sha256": digest.hexdigest()}
 
 
-def _pieces(value: object, seen: set[int]) -> Iterator[bytes]:
+def _pieces(value: object, seen: dict[int, object]) -> Iterator[bytes]:
     """Yield everything that decides what a value does, in a fixed order; what refers to itself is entered once."""
     if _is_plain(value):
         yield repr(value).encode()
         return
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # kept, so that no other object gets its number
+    yield type(value).__name__.encode()
     if isinstance(value, np.ndarray | np.generic | Tensor):
         array = np.ascontiguousarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
         yield f"{array.dtype} {array.shape}".encode() + (
@@ -51,7 +53,7 @@ def _pieces(value: object, seen: set[int]) -> Iterator[bytes]:
             yield from _pieces(inner, seen)
     elif isinstance(value, type):
         for kind in value.__mro__:
-            if kind.__module__.partition(".")[0] not in _KNOWN_OTHERWISE:
+            if not _is_known_otherwise(kind):
                 yield _source_of(kind)
                 yield from (piece for member in _functions(kind) for piece in _pieces(_named_in(member), seen))
     elif isinstance(value, FunctionType):
@@ -63,6 +65,11 @@ def _pieces(value: object, seen: set[int]) -> Iterator[bytes]:
         yield from _pieces(given, seen)
     else:
         yield from (*_pieces(type(value), seen), *_pieces(dict(getattr(value, "__dict__", {})), seen))
+
+
+def _is_known_otherwise(kind: type) -> bool:
+    is_built_in = kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is kind
+    return is_built_in or kind.__module__.partition(".")[0] in _KNOWN_OTHERWISE
 
 
 def _is_plain(value: object) -> bool:

@@ -46,7 +46,8 @@ class SpaceFit:
 class FeatureSpace(FittedBuffers):
     """Features of images beside the local channels of the map; a space of your own derives from this class.
 
-    It writes `fit` and `forward`, and becomes a row of `dina.models.spaces.SPACES`. Features have mean 0 over the training
+    It writes `fit` and `forward`, and is given to a preset, ``Default(spaces={"mine": MySpace})``, or becomes a row of
+    `dina.models.spaces.SPACES`. Features have mean 0 over the training
     images, so that a feature set to 0 says nothing. Before `fit` there are none.
 
     Parameters

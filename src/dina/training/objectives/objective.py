@@ -36,7 +36,7 @@ class EncodedBatch(NamedTuple):
 class Objective(nn.Module):
     """From a batch of pairs to a loss; may hold weights of its own (a head), which are trained along.
 
-    An objective of your own derives from this class and writes `forward`. `dina.training.fit.fit_towers` takes it directly;
+    An objective of your own derives from this class and writes `forward`. Every preset takes it, ``Scratch(objective=Mine)``;
     a row of `OBJECTIVES` gives it a name. The loss is a mean over pairs and must not depend on their order.
 
     ``temperature`` says whether that of the comparison (or its scale) is "fixed", "learnt", or as the "preset" prescribes.
