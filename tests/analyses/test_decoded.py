@@ -1,0 +1,80 @@
+"""A decoding gives the maps of both towers, takes numbers of any library, and answers questions without files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from dina.analyses import Decoded, PlainResult, analyse, decode
+from dina.checks import DataError
+from dina.recordings.recording import Recording
+from dina.training.presets.default import DefaultSettings
+from dina.training.presets.scratch import ScratchSettings
+
+
+@pytest.fixture(scope="module")
+def decoded(small_session: Recording) -> Decoded:
+    settings = ScratchSettings(map_channels=2, pathway_width=8, rank=16)
+    return decode(small_session, "scratch", settings.model_copy(update={"fit": settings.fit.model_copy(update={"n_epochs": 1})}))
+
+
+def test_maps_are_those_of_the_towers(decoded: Decoded) -> None:
+    test = decoded.test
+    assert np.array_equal(decoded.encode_images(), decoded.towers.encode_images(test.images))
+    assert np.array_equal(decoded.encode_images(decoded.recording.images[test.stimulus_id]), decoded.encode_images())
+    trials = np.flatnonzero(np.isin(decoded.recording.stimulus_id, test.stimulus_id))
+    maps = decoded.encode_responses(decoded.recording.responses[trials])
+    assert np.allclose(maps, decoded.towers.encode_responses(test.responses), atol=1e-5)
+    assert decoded.channel_names == ("channel 1", "channel 2")
+    assert decoded.image_maps().shape == decoded.posterior_mean().shape == (8, 2, *decoded.towers.image_tower.map_shape[1:])
+
+
+@pytest.mark.long
+def test_the_posterior_mean_is_in_the_unit_of_the_image_maps(small_session: Recording) -> None:
+    settings = DefaultSettings(spaces=(), widths=(1.1,))
+    decoded = decode(small_session, "default", settings)
+    images, expected = decoded.image_maps(), decoded.posterior_mean()
+    assert images.shape[1] == len(decoded.channel_names) < decoded.encode_images().shape[1]
+    assert "luminance" in decoded.channel_names
+    assert expected.shape == images.shape
+    assert decoded.maps.form == "posterior mean of the image's map, given the response"
+
+
+def test_tables_lists_and_labelled_arrays_are_taken(decoded: Decoded) -> None:
+    responses, images = decoded.recording.responses[:3], decoded.recording.images[:2]
+    expected = decoded.encode_responses(responses)
+    for given in (responses.tolist(), pd.DataFrame(responses), xr.DataArray(responses.T, dims=("neuron", "trial"))):
+        assert np.array_equal(decoded.encode_responses(given), expected)
+    assert np.array_equal(decoded.encode_images(images.tolist()), decoded.encode_images(images))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([[1.0, 2.0]], r"responses must be \(n_trials, 60\)"),
+        ([[1.0], [1.0, 2.0]], "responses cannot be made an array"),
+        ("all", "responses must hold real numbers"),
+        ({"a": 1}, "responses must hold real numbers"),
+        (np.full((2, 60), np.nan), "responses must be finite"),
+    ],
+)
+def test_what_are_no_responses_is_refused(decoded: Decoded, given: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        decoded.encode_responses(given)
+
+
+def test_an_analysis_is_named_or_given_as_a_function(decoded: Decoded) -> None:
+    def count(decoded: Decoded) -> PlainResult:
+        return PlainResult(xr.Dataset({"n": ((), decoded.test.n_stimuli)}), ())
+
+    assert analyse(decoded, count).to_dataset()["n"] == 8
+    profiles = analyse(decoded, "neuron_profiles").to_dataset()
+    assert profiles.sizes["neuron"] == 60
+    with pytest.raises(DataError, match=r"Unknown analysis 'oclusion'\. Did you mean 'occlusion'"):
+        analyse(decoded, "oclusion")
+    with pytest.raises(DataError, match="has no settings; got n"):
+        analyse(decoded, "neuron_profiles", {"n": 3})
+    with pytest.raises(
+        DataError, match=r"must return a result with to_dataset\(\) and findings\(\), such as a PlainResult; got int"
+    ):
+        analyse(decoded, lambda decoded: 3)
