@@ -94,18 +94,6 @@ def test_every_public_name_of_the_package_appears_on_the_api_page() -> None:
     assert not missing, listing(missing)
 
 
-def test_names_on_the_api_page_exist() -> None:
-    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    offered = {"dina." + name for name in dina.__all__}
-    for source in sources("src/dina"):
-        module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-        offered |= {module} | {f"{module}.{name}" for name, _ in public_definitions(source)}
-        names = [t.id for n in source.tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
-        offered |= {f"{module}.{name}" for name in names}
-    invented = [name for name in re.findall(r"`(dina(?:\.\w+)+)", page) if name not in offered]
-    assert not invented, listing(invented)
-
-
 @pytest.mark.parametrize("side", ["image", "neural"])
 def test_documents_list_every_analysis_with_its_question(side: str) -> None:
     listed = re.findall(r"^\| `(\w+)` \| (.+?) \| (by default|on request) \|$", texts()[f"docs/{side}-side.md"], re.MULTILINE)

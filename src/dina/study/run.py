@@ -49,7 +49,7 @@ NOT_CHANCE = 0.01
 def run_study(
     recordings: Recording | Sequence[Recording],
     settings: StudySettings | TogetherSettings | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
     *,
