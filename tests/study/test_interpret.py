@@ -89,7 +89,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Analysis]:
         "refuse": Analysis(refuse, "neural", "Can it be done?"),
         "slow": Analysis(count, "image", "How many, slowly?", is_slow=True),
     }
-    monkeypatch.setattr(module, "ANALYSES", rows)
+    for place in ("dina.study.interpret", "dina.study.own_analyses"):
+        monkeypatch.setattr(f"{place}.ANALYSES", rows)
     return rows
 
 

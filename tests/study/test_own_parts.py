@@ -24,7 +24,8 @@ from dina.study.code_identity import describe_code
 from dina.study.interpret import interpret_run, judge_run
 from dina.study.judged_decoders import compare_runs
 from dina.study.verify import verify_run
-from dina.training.presets import Default, Scratch
+from dina.training.presets import Default, RecordingShape, Scratch
+from dina.training.presets.scratch import ScratchSettings
 from dina.training.saved import load_towers
 
 QUICK = StudySettings(decoders=("dina",), evaluation={"n_resamples": 100}, dina={"fit": {"n_epochs": 1}})
@@ -167,6 +168,11 @@ def test_what_is_no_decoder_is_refused_before_anything_is_fitted(decoders: Any, 
         )
 
 
+def _stating(tower: OneFilter, map_shape: tuple[int, int, int]) -> OneFilter:
+    tower.map_shape = map_shape
+    return tower
+
+
 def test_what_is_no_part_is_refused(small_session: Recording, study: StudyResult) -> None:
     with pytest.raises(DataError, match="for a study of one recording; 2 were given"):
         run_study([small_session, replace(small_session, name="b")], TogetherSettings(), decoders={"a": Luminance})
@@ -174,6 +180,14 @@ def test_what_is_no_part_is_refused(small_session: Recording, study: StudyResult
         Default(spaces={"pixels": ComponentSpace})
     with pytest.raises(DataError, match="must be a class that derives from FeatureSpace"):
         Default(spaces={"mine": PursuedGabors})
+    with pytest.raises(
+        DataError, match=r"OneFilter must turn 2 inputs into maps of shape \(2, 2, 24, 48\), .* it gives \(2, 1, 24, 48\)"
+    ):
+        Scratch(image_tower=lambda shape: _stating(OneFilter(shape), (2, *shape[1:]))).build(
+            ScratchSettings(), RecordingShape(1, 24, 48, 60)
+        )
+    with pytest.raises(DataError, match=r"must derive from dina\.ImageTower or dina\.NeuralTower; got Conv2d"):
+        Scratch(image_tower=lambda shape: torch.nn.Conv2d(1, 1, 3)).build(ScratchSettings(), RecordingShape(1, 24, 48, 60))
     with pytest.raises(DataError, match="Analyses must be given as a list"):
         interpret_run(study, small_session, "occlusion")
     with pytest.raises(DataError, match="name that is not taken; got 'occlusion'"):

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float32
 from pydantic import Field
 
+from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.neural.feedforward import LowRank
@@ -93,10 +94,12 @@ class Scratch(Preset[ScratchSettings, ImageTower, NeuralTower]):
             image_tower: ImageTower = TwoPathway(shape.image, settings.map_channels, settings.pathway_width)
         else:
             image_tower = self.image_tower(shape.image)
+            _check_maps(image_tower, shape.image)
         if self.neural_tower is None:
             neural_tower: NeuralTower = LowRank(shape.n_neurons, image_tower.map_shape, settings.rank, settings.dropout)
         else:
             neural_tower = self.neural_tower(shape.n_neurons, image_tower.map_shape)
+            _check_maps(neural_tower, (shape.n_neurons,))
         comparison = CosineComparison(settings.temperature, is_learnt=True, is_centred=True)
         return AlignedTowers(image_tower, neural_tower, comparison)
 
@@ -105,6 +108,22 @@ class Scratch(Preset[ScratchSettings, ImageTower, NeuralTower]):
         if settings.is_reliability_weighted and isinstance(towers.neural_tower, LowRank):
             towers.neural_tower.set_gain(torch.from_numpy(reliability_weights(recording.train)))
         return {}
+
+
+@torch.no_grad()
+def _check_maps(tower: ImageTower | NeuralTower, shape: tuple[int, ...]) -> None:
+    """Refuse a tower of a user's own that is none, or whose maps have another shape than it states."""
+    if not isinstance(tower, ImageTower | NeuralTower):
+        raise DataError(
+            f"A tower of your own must derive from dina.ImageTower or dina.NeuralTower; got {type(tower).__name__}. Derive it."
+        )
+    found = tuple(tower.eval()(torch.zeros(2, *shape)).shape)
+    tower.train()
+    if found != (2, *tower.map_shape):
+        raise DataError(
+            f"{type(tower).__name__} must turn 2 inputs into maps of shape {(2, *tower.map_shape)}, as its map_shape states; it gives"
+            f" {found}. Change forward or map_shape."
+        )
 
 
 def reliability_weights(train: Pairs) -> Float32[np.ndarray, "neuron"]:

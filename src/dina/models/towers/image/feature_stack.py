@@ -48,7 +48,7 @@ class FeatureStack(GaborEnergy):
         own: Mapping[str, type[FeatureSpace]] = MappingProxyType({}),
     ) -> None:
         super().__init__(image_shape, stride, n_orientations, n_contrasts, has_phases=has_phases)
-        self.own = own
+        self.own = dict(own)
         # sparse weights come last, as `dina.training.start` joins them
         self.kinds = dict(sorted({**SPACES, **own}.items(), key=lambda named: named[0] not in own and not named[1].is_whole))
         # channels that have places
