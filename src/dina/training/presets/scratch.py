@@ -1,7 +1,7 @@
 """Preset `scratch`: two image pathways and a linear neural tower, trained from random weights."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ class Scratch(Preset[ScratchSettings, ImageTower, NeuralTower]):
 
 
 @torch.no_grad()
-def _check_maps(tower: ImageTower | NeuralTower, shape: tuple[int, ...]) -> None:
+def _check_maps(tower: Any, shape: tuple[int, ...]) -> None:
     """Refuse a tower of a user's own that is none, or whose maps have another shape than it states."""
     if not isinstance(tower, ImageTower | NeuralTower):
         raise DataError(
