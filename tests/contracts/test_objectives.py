@@ -72,6 +72,14 @@ def test_permuting_the_batch_leaves_the_loss(name):
     torch.testing.assert_close(objective(EncodedBatch(**permuted)), objective(batch), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name, made in OBJECTIVES.items() if not made().reads_maps])
+def test_objectives_of_scores_alone_need_no_maps(name):
+    objective = OBJECTIVES[name]()
+    batch = some_batch(objective)
+    without = batch._replace(neural_maps=torch.zeros(0), image_maps=torch.zeros(0))
+    assert torch.equal(objective(without), objective(batch))
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_loss_falls_when_pairs_agree(name):
     objective = OBJECTIVES[name]()

@@ -105,3 +105,15 @@ def test_what_a_response_scores_whatever_the_image_is_the_logarithm_of_its_avera
 def test_nothing_is_subtracted_before_expected_responses_are_known():
     evidence = LikelihoodComparison(drawn_tower()).evidence(drawn(4, N_NEURONS, seed=6), torch.ones(4))
     assert evidence.tolist() == [0.0] * 4
+
+
+def test_whitened_and_evoked_responses_give_the_scores_of_maps():
+    tower = drawn_tower()
+    comparison = LikelihoodComparison(tower)
+    responses, maps = drawn(5, N_NEURONS, seed=3), drawn(6, *MAP_SHAPE, seed=4)
+    with torch.no_grad():
+        tower.log_gain.copy_(0.3 * drawn(N_NEURONS, seed=5))
+        comparison.log_scale.fill_(0.4)
+        read = comparison.read_responses(tower, responses), comparison.read_images(maps)
+        scores = comparison.compare(*read, torch.ones(5))
+    torch.testing.assert_close(scores, compared(tower, responses, maps, comparison), atol=1e-4, rtol=1e-5)

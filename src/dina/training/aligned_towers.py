@@ -120,14 +120,16 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
         return result
 
     def _score(self, queries: Queries, images: ContrastImages) -> Scores:
-        image = torch.from_numpy(self.encode_images(images)).to(self.device)
+        self.eval()
+        chunks = torch.split(torch.from_numpy(images), IMAGES_AT_ONCE)
+        image = torch.cat([self.comparison.read_images(self.image_tower(chunk.to(self.device))) for chunk in chunks])
         responses = torch.from_numpy(np.asarray(queries.responses, dtype=np.float32))
         presentations = torch.from_numpy(np.asarray(queries.n_presentations, dtype=np.float32))
         scores = []
         for first in range(0, len(responses), RESPONSES_AT_ONCE):
             rows = slice(first, first + RESPONSES_AT_ONCE)
             chunk, n_averaged = responses[rows].to(self.device), presentations[rows].to(self.device)
-            compared = self.comparison(self.neural_tower(chunk).float(), image, n_averaged)
+            compared = self.comparison.compare(self.comparison.read_responses(self.neural_tower, chunk), image, n_averaged)
             scores.append((compared - self.comparison.evidence(chunk, n_averaged)[:, None]).cpu().numpy())
         return np.concatenate(scores) if scores else np.empty((0, len(image)), np.float32)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dina.checks import DataError
 from dina.models.encoding import log_evidence
 from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.tower import NeuralTower
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
 NORM_FLOOR = 1e-6
@@ -25,6 +26,23 @@ class Comparison(nn.Module):
     ) -> Float[Tensor, "query gallery"]:
         """Return the score of each image for each response, larger for a better fit, in single precision or better."""
         raise NotImplementedError
+
+    def read_images(self, image_maps: Float[Tensor, "gallery channel height width"]) -> Float[Tensor, "gallery ..."]:
+        """Return what `compare` needs of images: their maps, unless less is enough."""
+        return image_maps.float()
+
+    def read_responses(self, tower: NeuralTower, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query ..."]:
+        """Return what `compare` needs of responses: their maps, unless less is enough."""
+        return tower(responses).float()
+
+    def compare(
+        self,
+        of_responses: Float[Tensor, "query ..."],
+        of_images: Float[Tensor, "gallery ..."],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return what `forward` does, from what was read of responses and of images."""
+        return self(of_responses, of_images, n_presentations)
 
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]
@@ -142,6 +160,26 @@ class LikelihoodComparison(Comparison):
             evoked = tower.predict(image_maps.float())
             norm = (evoked * tower.whiten(evoked)).sum(1)
             return self.log_scale.exp() * (neural_maps.float().flatten(1) @ image_maps.float().flatten(1).T - 0.5 * norm)
+
+    def read_images(self, image_maps: Float[Tensor, "gallery channel height width"]) -> Float[Tensor, "gallery neuron"]:
+        """Return the responses that images should evoke: far fewer numbers than their maps."""
+        with torch.autocast(image_maps.device.type, enabled=False):
+            return self._tower[0].predict(image_maps.float())
+
+    def read_responses(self, tower: NeuralTower, responses: Float[Tensor, "query neuron"]) -> Float[Tensor, "query neuron"]:
+        """Return whitened responses: maps of responses are sums of fields, and fields times maps of images are evoked responses."""
+        return self._tower[0].read(responses).float()
+
+    def compare(
+        self,
+        of_responses: Float[Tensor, "query neuron"],
+        of_images: Float[Tensor, "gallery neuron"],
+        n_presentations: Float[Tensor, "query"],
+    ) -> Float[Tensor, "query gallery"]:
+        """Return the scaled log likelihood, from whitened and from evoked responses."""
+        with torch.autocast(of_images.device.type, enabled=False):
+            norm = (of_images * self._tower[0].whiten(of_images)).sum(1)
+            return self.log_scale.exp() * (of_responses @ of_images.T - 0.5 * norm)
 
     def evidence(
         self, responses: Float[Tensor, "query neuron"], n_presentations: Float[Tensor, "query"]

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -214,13 +214,13 @@ class _Member:
         """Return validation loss and top-1 accuracy of the towers in their present state."""
         self.towers.eval()
         objective = self.stages[-1].objective.eval()
-        image_maps = torch.cat([self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE)])
-        neural_maps = self.towers.neural_tower(self.responses)
-        scores = self.towers.comparison(neural_maps, image_maps, self.presentations)
+        maps = (self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE))
+        encoded = _compare(self.towers, objective, maps, self.responses, self.presentations)
+        scores = encoded[2]
         of_shown = scores.diagonal()[:, None]
         # ties share the first place, so that a collapsed model scores chance
         top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
-        return float(objective(EncodedBatch(neural_maps, image_maps, scores, *self.known))), float(top1.mean())
+        return float(objective(EncodedBatch(*encoded, *self.known))), float(top1.mean())
 
 
 def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]) -> None:
@@ -338,14 +338,31 @@ def _encode_batch(
     device = batch.responses.device.type
     responses, presentations, partner, share = stage.objective.mix(batch.responses, batch.n_presentations, mixtures)
     with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-        image_maps = towers.image_tower(batch.images.contiguous(memory_format=torch.channels_last))
-        neural_maps = towers.neural_tower(responses)
-    image_maps, neural_maps = image_maps.float(), neural_maps.float()
-    if batch.row is not None:
-        image_maps = image_maps.index_select(0, batch.row)
-    scores = towers.comparison(neural_maps, image_maps, presentations)
+        maps = (towers.image_tower(batch.images.contiguous(memory_format=torch.channels_last)),)
+        encoded = _compare(towers, stage.objective, maps, responses, presentations, batch.row)
     category, target = stage.facts.at(batch.position)
-    return EncodedBatch(neural_maps, image_maps, scores, batch.group, category, target, partner, share)
+    return EncodedBatch(*encoded, batch.group, category, target, partner, share)
+
+
+def _compare(
+    towers: AlignedTowers,
+    objective: Objective,
+    maps: Iterable[Tensor],
+    responses: Tensor,
+    presentations: Tensor,
+    row: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return maps of responses and images, empty where the objective does not read them, and scores; ``row`` is as in `Batch`."""
+    comparison = towers.comparison
+    if objective.reads_maps:
+        image_maps, neural_maps = torch.cat([part.float() for part in maps]), towers.neural_tower(responses).float()
+        image_maps = image_maps if row is None else image_maps.index_select(0, row)
+        return neural_maps, image_maps, comparison(neural_maps, image_maps, presentations)
+    of_images = torch.cat([comparison.read_images(part) for part in maps])
+    of_images = of_images if row is None else of_images.index_select(0, row)
+    scores = comparison.compare(comparison.read_responses(towers.neural_tower, responses), of_images, presentations)
+    none = scores.new_zeros(0)
+    return none, none, scores
 
 
 def _rebuilding_loss(

@@ -99,3 +99,14 @@ def test_only_the_gain_of_each_neuron_is_trained():
 def test_the_same_generator_draws_the_same_fields():
     assert torch.equal(drawn_tower().weights, drawn_tower().weights)
     assert torch.equal(drawn_tower().centre, drawn_tower().centre)
+
+
+def test_gradients_of_maps_and_predictions_are_those_of_differences():
+    tower = drawn_tower(n_neurons=4, dtype=torch.float64)
+    with torch.no_grad():
+        tower.width.fill_(0.7)
+    responses, maps = (
+        each.requires_grad_() for each in (drawn(2, 4, dtype=torch.float64), drawn(2, *MAP_SHAPE, dtype=torch.float64))
+    )
+    assert torch.autograd.gradcheck(tower, responses)
+    assert torch.autograd.gradcheck(tower.predict, maps)

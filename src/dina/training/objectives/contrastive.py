@@ -44,6 +44,8 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
 class Contrastive(Objective):
     """Symmetric InfoNCE over the scores of the batch, see `symmetric_info_nce`."""
 
+    reads_maps: ClassVar[bool] = False
+
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
         """Return the loss in nats; the logarithm of the number of pairs where all scores are equal."""
         return symmetric_info_nce(batch.scores, batch.group)
@@ -106,6 +108,7 @@ def multi_positive_info_nce(scores: Float[Tensor, "batch batch"], is_right: Bool
 class MultiPositive(Objective):
     """Every single trial that shows the same image, or a nearly identical one, is a right answer."""
 
+    reads_maps: ClassVar[bool] = False
     repeats_apart: ClassVar[bool] = True
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:
@@ -119,6 +122,7 @@ class CategoryContrastive(Objective):
     Pairs of unknown category take no part.
     """
 
+    reads_maps: ClassVar[bool] = False
     needs: ClassVar[Literal["pairs", "categories", "features"]] = "categories"
 
     def forward(self, batch: EncodedBatch) -> Float[Tensor, ""]:

@@ -1,5 +1,7 @@
 """Variants of the contrastive objective: blended responses (BiMixCo), similar images (SoftCLIP), pairs judged one by one (SigLIP)."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -68,6 +70,8 @@ class BiMixCo(Objective):
     third of training only and goes on with SoftCLIP; here it is used throughout.
     """
 
+    reads_maps: ClassVar[bool] = False
+
     def mix(
         self, responses: ResponseBatch, n_presentations: Float[Tensor, "batch"], generator: np.random.Generator
     ) -> tuple[ResponseBatch, Float[Tensor, "batch"], Int[Tensor, "batch"], Float[Tensor, "batch"]]:
@@ -120,6 +124,8 @@ class SoftClip(TargetObjective):
     training images), divided by 0.05. The source takes features of a frozen CLIP vision model.
     """
 
+    reads_maps: ClassVar[bool] = False
+
     def start(self, map_shape: MapShape, target: Float[Tensor, "stimulus target"], category: Int[Tensor, "stimulus"]) -> None:
         """Learn mean and deviation of the descriptions from the training images."""
         self.learn_scale(target, map_shape[1] * map_shape[2])
@@ -162,6 +168,8 @@ def sigmoid_pair_loss(logits: Float[Tensor, "batch batch"], group: Int[Tensor, "
 
 class SigLip(Objective):
     """The sigmoid objective with a learnt scale and a learnt bias on top of the comparison's scores."""
+
+    reads_maps: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()

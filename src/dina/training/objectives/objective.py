@@ -20,7 +20,8 @@ class EncodedBatch(NamedTuple):
     """Pairs of one batch after both towers; row *i* belongs to response *i* and its image.
 
     Response *i* is ``share[i]`` times the response to its image plus the rest times the response to the image of row
-    ``partner[i]`` (see `Objective.mix`); without mixing these are 1 and the row itself.
+    ``partner[i]`` (see `Objective.mix`); without mixing these are 1 and the row itself. Maps are empty for an objective that does
+    not read them.
     """
 
     neural_maps: FeatureMaps
@@ -47,6 +48,8 @@ class Objective(nn.Module):
     repeats_apart: ClassVar[bool] = (
         False  # whether a batch holds single trials, up to two for each image, not one mixture of them
     )
+
+    reads_maps: ClassVar[bool] = True  # whether the loss depends on maps, not on scores alone
 
     def __init__(self, temperature: Literal["preset", "fixed", "learnt"] = "preset") -> None:
         super().__init__()

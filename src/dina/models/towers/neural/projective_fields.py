@@ -13,7 +13,7 @@ from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_
 from dina.models.towers.fitted_buffers import FittedBuffers
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
-MOST_NUMBERS = 2**23  # of products of patterns with maps held at a time: 32 MB, since fresh memory takes longer than sums
+MOST_NUMBERS = 2**21  # of sums over rows of maps held at a time
 
 
 class WeightsBeside(FittedBuffers):
@@ -163,37 +163,27 @@ class ProjectiveFields(NeuralTower):
 
     def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return the sum of all neurons' fields, each times its whitened response."""
-        self.check_input(responses)
-        whitened = self.whiten(self.dropout(responses))
-        cells, patterns = self._cells()
-        terms = torch.stack([whitened[:, members] @ self.weights[members].flatten(1) for members in cells])
-        # (cell, batch, basis × channel) → (cell × basis, batch, channel), the side that the patterns meet
-        by_pattern = terms.reshape(*terms.shape[:2], *self.weights.shape[1:]).permute(0, 2, 1, 3).flatten(0, 1)
-        n_local, height, width = self.weights.shape[2], *self.map_shape[1:]
-        parts = torch.split(by_pattern, patterns.maps_at_once(n_local), dim=1)
-        local = torch.cat([patterns.draw(part) for part in parts])
-        if n_local == self.map_shape[0]:
+        whitened = self.read(responses)
+        local = _apply(self._fields(), "draw", whitened)
+        if self.weights.shape[2] == self.map_shape[0]:
             return local
+        height, width = self.map_shape[1:]
         beside = self.beside.draw(whitened, height * width).view(len(whitened), -1, height, width)
         return torch.cat([local, beside], dim=1)
 
+    def read(self, responses: ResponseBatch) -> ResponseBatch:
+        """Return whitened responses; their products with what images evoke are the products of both maps."""
+        self.check_input(responses)
+        return self.whiten(self.dropout(responses))
+
     def predict(self, maps: FeatureMaps) -> ResponseBatch:
         """Return each neuron's expected response to images with these maps (the adjoint of its projective field)."""
-        cells, patterns = self._cells()
         n_local = self.weights.shape[2]
-        parts = torch.split(maps[:, :n_local], patterns.maps_at_once(n_local))
-        met = torch.cat([patterns.meet(part) for part in parts], dim=1)
-        by_cell = met.reshape(len(cells), -1, len(maps), n_local).transpose(1, 2).flatten(2)
-        # unbind: its gradient is one stack, that of indexing a zero tensor per cell
-        predicted = [part @ self.weights[members].flatten(1).T for part, members in zip(by_cell.unbind(0), cells, strict=True)]
-        local = torch.cat(predicted, dim=1)[:, torch.argsort(torch.cat(cells))]
+        local = _apply(self._fields(), "predict", maps[:, :n_local])
         return local if n_local == maps.shape[1] else local + self.beside.predict(maps[:, n_local:])
 
-    def _cells(self) -> tuple[list[Tensor], "_Patterns"]:
-        """Return the members of each group of neurons with one centre, and the patterns of all groups."""
-        centres, number = torch.unique(self.centre, dim=0, return_inverse=True)
-        members = list(torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist()))
-        return members, _Patterns.around(centres, self.map_shape, float(self.width), self.order)
+    def _fields(self) -> "_Fields":
+        return _Fields.of(self.centre, self.weights, self.map_shape, float(self.width), self.order)
 
 
 def _fit_map(tower: ProjectiveFields, _: object) -> None:
@@ -203,41 +193,124 @@ def _fit_map(tower: ProjectiveFields, _: object) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Patterns:
-    """The patterns of all cells, as products of one along columns (down) and one along rows (across): two small dense products.
+class _Cell:
+    """Neurons whose fields have one centre."""
 
-    ``place`` says where the product of each pattern of each cell lies among all products of ``across`` and ``down``.
+    members: Int[Tensor, "member"]
+    weights: Float[Tensor, "basis member channel"]  # patterns in order of their order down, then across
+    columns: slice  # of the map, that the patterns reach
+    across: Float[Tensor, "order_and_one reached"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """Cells whose centres are in one row of the map."""
+
+    rows: slice  # of the map, that the patterns reach
+    down: Float[Tensor, "order_and_one reached"]
+    cells: list[_Cell]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fields:
+    """The fields of all neurons. A pattern is a product of one along columns (down) and one along rows (across).
+
+    Few maps are worked on at a time, so that sums over rows, from which all cells of a row go on, stay in the processor's cache.
     """
 
-    down: Float[Tensor, "row_pattern height"]
-    across: Float[Tensor, "column_pattern width"]
-    place: Int[Tensor, "cell_and_basis"]
+    n_neurons: int
+    map_shape: MapShape
+    order: int
+    rows: list[_Row]
 
     @classmethod
-    def around(cls, centres: Float[Tensor, "cell 2"], map_shape: MapShape, width: float, order: int) -> "_Patterns":
-        rows, row = torch.unique(centres[:, 0], return_inverse=True)
-        columns, column = torch.unique(centres[:, 1], return_inverse=True)
-        down, across = (
-            axis_patterns(n, at, width, order).flatten(0, 1) for n, at in zip(map_shape[1:], (rows, columns), strict=True)
-        )
-        of_row, of_column = (torch.tensor(part, device=centres.device) for part in pattern_orders(order))
-        row, column = (number[:, None] * (order + 1) for number in (row, column))
-        return cls(down, across, ((column + of_column) * len(down) + row + of_row).flatten())
+    def of(
+        cls,
+        centre: Float[Tensor, "neuron 2"],
+        weights: Float[Tensor, "neuron basis channel"],
+        map_shape: MapShape,
+        width: float,
+        order: int,
+    ) -> "_Fields":
+        centres, number = torch.unique(centre, dim=0, return_inverse=True)
+        members = torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist())
+        down, across = (axis_patterns(n, centres[:, axis], width, order) for axis, n in enumerate(map_shape[1:]))
+        orders = list(zip(*pattern_orders(order), strict=True))
+        by_down = weights.transpose(0, 1)[sorted(range(len(orders)), key=orders.__getitem__)]
+        rows: dict[float, _Row] = {}
+        cells = enumerate(zip(centres[:, 0].tolist(), _reached(down), _reached(across), members, strict=True))
+        for cell, (at, of_rows, of_columns, some) in cells:
+            row = rows.setdefault(at, _Row(of_rows, down[cell, :, of_rows], []))
+            row.cells.append(_Cell(some, by_down[:, some], of_columns, across[cell, :, of_columns]))
+        return cls(len(centre), (weights.shape[2], *map_shape[1:]), order, list(rows.values()))
 
-    def maps_at_once(self, n_channels: int) -> int:
-        """Return how many maps fit into the memory that may be taken."""
-        return max(1, MOST_NUMBERS // (len(self.down) * len(self.across) * n_channels))
+    def predict(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch neuron"]:
+        """Return the inner products of all neurons' fields with maps."""
+        parts = torch.split(maps, self._maps_at_once())
+        return torch.cat([self._predict_some(part) for part in parts]) if parts else maps.new_zeros(0, self.n_neurons)
 
-    def meet(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "cell_and_basis batch channel"]:
-        """Return the inner products of patterns and maps."""
-        by_column = (self.across @ maps.permute(3, 2, 0, 1).flatten(1)).reshape(len(self.across), maps.shape[2], -1)
-        return (self.down @ by_column).flatten(0, 1)[self.place].reshape(-1, *maps.shape[:2])
+    def _predict_some(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch neuron"]:
+        n_maps, n_channels, height, width = maps.shape
+        found = maps.new_empty(self.n_neurons, n_maps)
+        by_place = maps.flatten(0, 1).flatten(1).T.contiguous().view(height, -1)
+        met = maps.new_empty(count_fields(self.order), n_maps * n_channels)
+        for row in self.rows:
+            along = (row.down @ by_place[row.rows]).view(self.order + 1, width, -1)
+            for cell in row.cells:
+                for down, some in enumerate(self._by_down(met)):
+                    torch.mm(cell.across[: len(some)], along[down, cell.columns], out=some)
+                found[cell.members] = torch.bmm(cell.weights, met.view(-1, n_maps, n_channels).mT).sum(0)
+        return found.T
 
-    def draw(self, by_pattern: Float[Tensor, "cell_and_basis batch channel"]) -> Float[Tensor, "batch channel height width"]:
-        """Return the sums of patterns, each times its number (the adjoint of `meet`)."""
-        values = by_pattern.flatten(1)
-        products = values.new_zeros(len(self.across) * len(self.down), values.shape[1])
-        products = products.index_copy(0, self.place, values).reshape(len(self.across), len(self.down), -1)
-        by_column = self.down.T @ products
-        places = (self.across.T @ by_column.flatten(1)).reshape(-1, by_column.shape[1], *by_pattern.shape[1:])
-        return places.permute(2, 3, 1, 0)
+    def draw(self, whitened: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch channel height width"]:
+        """Return the sum of all neurons' fields, each times its number (the adjoint of `predict`)."""
+        parts = torch.split(whitened, self._maps_at_once())
+        return torch.cat([self._draw_some(part) for part in parts]) if parts else whitened.new_zeros(0, *self.map_shape)
+
+    def _draw_some(self, whitened: Float[Tensor, "batch neuron"]) -> Float[Tensor, "batch channel height width"]:
+        n_channels, height, width = self.map_shape
+        by_place = whitened.new_zeros(height, width * len(whitened) * n_channels)
+        along = whitened.new_empty(self.order + 1, width, len(whitened) * n_channels)
+        for row in self.rows:
+            along.zero_()
+            for cell in row.cells:
+                fields = torch.matmul(whitened[:, cell.members], cell.weights).flatten(1)
+                for down, some in enumerate(self._by_down(fields)):
+                    along[down, cell.columns].addmm_(cell.across[: len(some)].T, some)
+            by_place[row.rows].addmm_(row.down.T, along.flatten(1))
+        return by_place.view(height * width, -1).T.contiguous().view(-1, *self.map_shape)
+
+    def _by_down(self, patterns: Float[Tensor, "basis ..."]) -> tuple[Tensor, ...]:
+        """Split what belongs to all patterns by their order down; of the first order there are most."""
+        return torch.split(patterns, [self.order + 1 - down for down in range(self.order + 1)])
+
+    def _maps_at_once(self) -> int:
+        n_channels, _, width = self.map_shape
+        return max(1, MOST_NUMBERS // (n_channels * width * (self.order + 1)))
+
+
+def _reached(patterns: Float[Tensor, "cell order_and_one place"]) -> list[slice]:
+    """Return the places where the patterns of each cell are not 0, which are next to each other."""
+    is_reached = patterns[:, 0] > 0
+    first, n_reached = is_reached.int().argmax(1).tolist(), is_reached.sum(1).tolist()
+    return [slice(start, start + n) for start, n in zip(first, n_reached, strict=True)]
+
+
+class _Adjoint(torch.autograd.Function):
+    """`predict` or `draw` of some fields; the gradient of each is the other, so that nothing has to be kept."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, fields: _Fields, name: str) -> Tensor:
+        ctx.fields, ctx.other = fields, "draw" if name == "predict" else "predict"
+        with torch.autocast(values.device.type, enabled=False):
+            found: Tensor = getattr(fields, name)(values.to(fields.rows[0].down.dtype))
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _apply(ctx.fields, ctx.other, gradient), None, None
+
+
+def _apply(fields: _Fields, name: str, values: Tensor) -> Tensor:
+    found: Tensor = _Adjoint.apply(values, fields, name)  # type: ignore[no-untyped-call]
+    return found
