@@ -146,7 +146,7 @@ def _compared(row: dict[str, Any], queries: str) -> str:
     cell = row[f"{queries}_minus_default"]
     if cell is None:
         return f"{_name(row)} (not on the same queries)"
-    return f"{_name(row)} ({_signed(cell)} points, q = {cell['q_value']:.2g})"
+    return f"{_name(row)} ({REFERENCE} − it {_signed(cell)} points, q = {cell['q_value']:.2g})"
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -156,7 +156,11 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _signed(cell: Mapping[str, float] | None) -> str:
-    return "–" if cell is None else f"{100 * cell['difference']:+.1f} [{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}]"
+    """Write `default` minus a row in points; the numbers on disk are the row minus `default`."""
+    if cell is None:
+        return "–"
+    value, low, high = (f"{-100 * cell[end] + 0.0:+.1f}".replace("-", "−") for end in ("difference", "high", "low"))
+    return f"{value} [{low}, {high}]"
 
 
 def _plain(cell: Mapping[str, float] | None) -> str:
@@ -183,7 +187,7 @@ def markdown(title: str, sessions: Sequence[dict[str, Any]], table: Sequence[dic
         "",
         *(f"- {verdict(table, queries)}" for queries in QUERY_KINDS),
         "",
-        "| decoder | top-1, averaged | top-1, single trial | it − default, averaged | it − default, single trial | chance | gallery"
+        "| decoder | top-1, averaged | top-1, single trial | default − it, averaged | default − it, single trial | chance | gallery"
         " | fit, s | epoch kept |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -272,8 +276,8 @@ def write_table(
 
 Written by `python benchmarks/rivals.py` from the same queries and galleries for all rows of a session and seed; the sources of the
 rows, and where they deviate from them, are in [rivals](rivals.md) and [objectives](objectives.md). Accuracies are in %, the mean over
-seeds with Wilson's 95 % interval (n = test images). Differences are paired by query, in points, with a bootstrap over images within
-seeds; q-values are those of Benjamini and Hochberg over all rows that read images, of exchanging the two decoders image by image.
+seeds with Wilson's 95 % interval (n = test images). Differences are `default` minus the row, paired by query, in points, with a bootstrap over images
+within seeds; q-values are those of Benjamini and Hochberg over all rows that read images, of exchanging the two decoders image by image.
 Objectives train the towers of `scratch`. Seconds are as measured, with the threads that are named; "budget" beside the epoch kept says
 that it was the last, so that more would help. Reference levels read responses to the candidates, or know the simulation: they are no
 rivals. {" ".join(notes)}

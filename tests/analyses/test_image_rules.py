@@ -65,7 +65,7 @@ def layers(gain: float, depth: tuple[float, float] | None, null_high: float = 0.
     ("of_layers", "expected", "said"),
     [
         ({}, "supported", "The analysis layer_depth was not done."),
-        (layers(0.03, None), "supported", "0.03 (0.01 to 0.05) of the variance, not more than with permuted weights."),
+        (layers(0.03, None), "supported", "3\u202f% (1 to 5\u202f%) of the variance, not more than with permuted weights."),
         (layers(0.3, None, null_high=0.4), "supported", "not more than with permuted weights."),
         (layers(0.07, (0.8, 1.0), null_high=0.02), "supported", "This is less than a tenth."),
         (layers(0.3, (0.2, 0.5)), "supported", "not in the later half."),

@@ -34,7 +34,9 @@ def test_a_folder_of_grey_pictures_comes_in_the_order_of_their_names(tmp_path: P
     folder = save(tmp_path, grey_pictures("b.png", "a.png", "c.png"))
     (folder / "notes.txt").write_text("passed over", encoding="utf-8")
     (folder / "._a.png").write_bytes(b"passed over too")
-    np.testing.assert_array_equal(read_pictures(folder)[0][:, 0], GREY[[1, 0, 2]])
+    pixels, _, names = read_pictures(folder)
+    np.testing.assert_array_equal(pixels[:, 0], GREY[[1, 0, 2]])
+    assert names == ("a.png", "b.png", "c.png")
 
 
 def test_a_zip_of_colour_pictures_is_read_without_being_unpacked(tmp_path: Path) -> None:
@@ -45,7 +47,9 @@ def test_a_zip_of_colour_pictures_is_read_without_being_unpacked(tmp_path: Path)
             Image.fromarray(COLOUR[i]).save(buffer, "PNG")
             archive.writestr(f"../stimuli/{i}.png", buffer.getvalue())  # a name that would leave the folder
         archive.writestr("__MACOSX/._0.png", b"passed over")
-    np.testing.assert_array_equal(read_pictures(path)[0], np.moveaxis(COLOUR, -1, 1))
+    pixels, _, names = read_pictures(path)
+    np.testing.assert_array_equal(pixels, np.moveaxis(COLOUR, -1, 1))
+    assert names == ("0.png", "1.png", "2.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images.zip"]
 
 
@@ -180,7 +184,7 @@ def test_sixteen_bits_are_converted_only_on_request_and_only_if_used(n_channels:
     write_deep_png(tmp_path / "a.png", deep)
     with pytest.raises(DataError, match=r"a.png is not 8-bit \(16 bits"):
         read_pictures(tmp_path)
-    pixels, notes = read_pictures(tmp_path, "rgb")
+    pixels, notes, _ = read_pictures(tmp_path, "rgb")
     np.testing.assert_allclose(pixels[0], np.broadcast_to(np.moveaxis(deep / 257, -1, 0), (3, 7, 9)), atol=1.0)
     assert "1 of 1 pictures were converted: 16 bits became 8." in notes
     write_deep_png(tmp_path / "a.png", deep // 64)  # 10 bits in 16

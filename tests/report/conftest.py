@@ -21,7 +21,13 @@ def simulated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real recording in colour whose every word tries to leave its place."""
     like = Fabrication(
-        name=PAYLOAD + "x" * 10_000, thumbnail=(200, 200, 3), is_simulated=False, label=PAYLOAD, note=PAYLOAD, words=PAYLOAD
+        name=PAYLOAD + "x" * 10_000,
+        thumbnail=(200, 200, 3),
+        is_simulated=False,
+        label=PAYLOAD,
+        note=PAYLOAD,
+        words=PAYLOAD,
+        file_name=PAYLOAD,
     )
     run = fabricate_run(tmp_path_factory.mktemp("hostile"), like)
     write_report(run)

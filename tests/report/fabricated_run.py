@@ -44,6 +44,7 @@ class Fabrication:
     has_averages_only: bool = False
     has_dina: bool = True
     label: str = "birds"
+    file_name: str = ""  # of every image, behind its number
     words: str = ""  # put into every other place that holds text
     note: str = "3 images shown fewer than 2 times were dropped."
 
@@ -111,9 +112,10 @@ def _gallery(like: Fabrication, generator: np.random.Generator) -> xr.Dataset:
     pixels = np.clip(128 + 70 * wave + 12 * noise, 0, 255).astype(np.uint8)
     axes = ("gallery", "thumbnail_height", "thumbnail_width", "colour")[: pixels.ndim]
     labels = np.array([like.label if i % 2 else "" for i in range(like.n_test)], dtype=object)
-    return xr.Dataset(
-        {"thumbnail": (axes, pixels), "stimulus_id": ("gallery", np.arange(like.n_test) * 3), "label": ("gallery", labels)}
-    )
+    known = {"thumbnail": (axes, pixels), "stimulus_id": ("gallery", np.arange(like.n_test) * 3), "label": ("gallery", labels)}
+    if like.file_name:
+        known["image_name"] = ("gallery", np.array([f"{i}{like.file_name}" for i in range(like.n_test)], dtype=object))
+    return xr.Dataset(known)
 
 
 def _fit(plane: np.ndarray, colour: list[int]) -> np.ndarray:

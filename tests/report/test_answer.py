@@ -40,7 +40,7 @@ def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path
 @pytest.mark.parametrize(
     ("difference", "says"),
     [
-        ((0.05, 0.01, 0.09), "dina differs by +5.0 points, query by query"),
+        ((0.05, 0.01, 0.09), "dina differs by +5.0\u202fpoints, query by query"),
         ((0.05, 0.01, 0.09), "so dina is better."),
         ((-0.05, -0.09, -0.01), "so the rival is better."),
         ((0.01, -0.02, 0.04), "so these data do not show which is better."),

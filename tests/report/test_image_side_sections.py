@@ -19,6 +19,7 @@ from dina.analyses.spatial_frequency.frequency_curves import FrequencyCurves
 from dina.analyses.spatial_frequency.map_capacity import MapCapacityResult
 from dina.analyses.spatial_frequency.page import draw_spatial_frequency
 from dina.figures.parts import Section
+from dina.figures.style import COLOURS
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
 
@@ -138,12 +139,13 @@ def test_the_row_of_an_alteration_stands_beside_its_examples(small_session: Reco
 def test_every_curve_of_frequency_has_its_interval_and_the_matched_signal_its_null(small_session: Recording) -> None:
     dataset = of_everything(4.0, small_session)["spatial_frequency"].to_dataset()
     first, second, third = draw_spatial_frequency(dataset, (np.nan, np.nan, np.nan)).axes
-    # intervals of both curves and the null of one; interval and null
-    assert [len(axes.collections) for axes in (first, second, third)] == [3, 2, 2]
+    # interval and null; the interval of the other curve is two thin lines, as two bands would look like the null
+    assert [len(axes.collections) for axes in (first, second, third)] == [2, 2, 2]
+    assert sum(line.get_linewidth() < 1 and line.get_color() == COLOURS["rival"][0] for line in first.lines) == 2
     assert not first.texts  # the names of the curves stand outside, where no curve is
     assert [text.get_text() for text in first.figure.legends[0].texts] == [
         "a: another image above the cut-off",
         "a: nothing above it",
     ]
     lowest = min(path.vertices[:, 1].min() for path in second.collections[0].get_paths())
-    assert lowest == pytest.approx(float(dataset["matched_signal_null_low"].min()))
+    assert lowest == pytest.approx(100 * float(dataset["matched_signal_null_low"].min()))

@@ -97,7 +97,8 @@ def test_contributions_say_how_neurons_were_taken_out(treatment: str) -> None:
     names = ("helpful_fraction", "top_tenth_share", "agreement_between_halves", "agreement_with_shapley")
     section = contributions_section(dataset, tuple(_finding(name) for name in names))
     assert treatment in section.figures[0].caption
-    assert section.figures[0].table.rows[0][0].startswith("fraction of neurons")
+    assert section.figures[0].table.rows[0][0].startswith("neurons whose")
+    assert section.figures[0].table.rows[0][1].endswith("%")
     section.figures[0].figure.savefig(BytesIO(), format="svg")
 
 
@@ -129,7 +130,8 @@ def test_a_reason_for_several_findings_is_given_once_and_fractions_can_be_points
     found = {one.name: one for one in (*lacking, Finding("c", -0.125, "1", 9, low=-0.25, high=0.0))}
     words = {"a": "loss", "b": "gain", "c": "change"}
     assert reasons(words, found) == ("loss; gain: Too few images.",)
-    assert finding_table("", words, found, {"c"}).rows[-1][1:3] == ("−12.5", "−25 to 0")
+    assert finding_table("", words, found, points={"c"}).rows[-1][1:3] == ("−12.5\u202fpoints", "−25.0 to 0.0\u202fpoints")
+    assert finding_table("", words, found, percent={"c"}).rows[-1][1] == "−12.5\u202f%"
 
 
 def test_a_table_of_findings_gives_a_dash_where_a_number_is_missing() -> None:

@@ -1,6 +1,7 @@
 """Figures keep one meaning per colour, mark chance, overlap nowhere, and leave matplotlib as it was."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -9,12 +10,15 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import inline_svg, new_figure, svg_of
+from dina.figures.line_names import spread
 from dina.figures.style import COLOURS, LABELS, style_of
 from dina.report.accuracy import draw_accuracy, draw_directions
-from dina.report.accuracy_curves import draw_gallery_size, draw_ranks, spread
+from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
+from dina.report.comparisons import differences
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
+from dina.study.run_directory import read_run
 
 
 def luminance(colour: str) -> float:
@@ -146,3 +150,16 @@ def test_inline_drawing_follows_the_paper_and_shares_no_id() -> None:
     assert COLOURS["dina"][0] not in drawing
     assert "<style" not in drawing
     assert drawing.count(' id="') == drawing.count(' id="one-') > 0
+
+
+def test_differences_are_dina_minus_other_for_every_measure(simulated_run: Path) -> None:
+    run = read_run(simulated_run)
+    parts = {part.name: part for part in differences(run).figures}
+    for name, scale, right in (("top1", 100, "dina is better"), ("mean_log_rank", 1, "the other is better")):
+        part = parts[f"differences_{name}"]
+        row = next(row for row in part.table.rows if row[:2] == ("ridge regression", "averaged responses"))
+        stored = float(run.comparisons[f"{name}_difference"].sel(rival="ridge", queries="averaged"))
+        # the table has at least one decimal
+        assert float(row[2].replace("−", "-")) == pytest.approx(scale * stored, abs=0.05)
+        assert any(words.startswith(right) and words.endswith("→") for words in texts(part.figure))
+        assert part.figure.axes[0].get_xlabel().startswith("dina − other")

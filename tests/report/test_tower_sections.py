@@ -8,6 +8,7 @@ from matplotlib.text import Text
 from dina.analyses import ANALYSES, Decoded, decode
 from dina.analyses.occlusion.compute import OcclusionSettings, analyse_occlusion
 from dina.analyses.pathways.compute import PathwayMaskingSettings, analyse_pathway_masking
+from dina.figures.image_names import name_images
 from dina.figures.parts import Section
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
@@ -95,18 +96,28 @@ def test_towers_that_lose_nothing_anywhere_say_that_nothing_can_be_said() -> Non
     section.figures[0].figure.draw_without_rendering()
 
 
-def test_losses_under_windows_of_every_size_share_one_scale_of_colours(decoding: Decoded) -> None:
+def test_losses_under_windows_of_one_size_share_one_scale_of_colours(decoding: Decoded) -> None:
     result = result_of("occlusion", decoding)
     dataset = result.to_dataset()
-    figure = ANALYSES["occlusion"].draw(dataset, result.findings()).figures[0].figure
+    ids = dataset["stimulus_id"].to_numpy()
+    pictures = ("gallery", "thumbnail_height", "thumbnail_width"), np.zeros((len(ids), 4, 9), dtype=np.uint8)
+    files = ("gallery", [f"{number}.png" for number in ids])
+    gallery = xr.Dataset({"stimulus_id": ("gallery", ids), "thumbnail": pictures, "image_name": files})
+    figure = ANALYSES["occlusion"].draw(name_images(dataset, gallery), result.findings()).figures[0].figure
     panels = [axes for axes in figure.axes if axes.images]
     sweeps = panels[: dataset.sizes["sweep"]]
 
-    assert len({axes.images[0].norm.vmax for axes in sweeps}) == 1
-    assert sweeps[0].images[0].norm.vmax == pytest.approx(float(np.abs(dataset["score_loss"].mean("image")).max()))
+    loss, size = dataset["score_loss"].mean("image").to_numpy(), dataset["deviation_px"].to_numpy()
+    for axes, one in zip(sweeps, size, strict=True):
+        # a window of another size may lose far more: its scale would leave this map blank
+        assert axes.images[0].norm.vmax == pytest.approx(float(np.abs(loss[size == one]).max()))
     assert all(axes.images[0].colorbar.ax.get_ylabel() == "loss of score (nats)" for axes in sweeps)
     titles = " ".join(axes.get_title(loc="left") for axes in panels)
     assert "faded to blur" in titles
+    shown = [axes for axes in panels if axes.images[0].get_array().shape == (4, 9)]
+    assert len(shown) == 3  # each above its map
+    assert all(f"loss, {axes.get_title(loc='left')}" in titles for axes in shown)
+    assert all(axes.get_title(loc="left").endswith(".png") for axes in shown)
     assert ("gain follows contrast" in titles) == ("contrast" in dataset["sweep"].to_numpy())
 
 

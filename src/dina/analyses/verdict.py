@@ -167,26 +167,32 @@ def rises_above(finding: Finding) -> bool:
     return finding.value > finding.null_high and finding.low > 0
 
 
-def says(finding: Finding) -> str:
-    """Return value and interval in words, with two to four digits: as many as are needed to distinguish them.
+def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
+    r"""Return value and interval in words, with two to four digits: as many as are needed to distinguish them.
+
+    Accuracies and shares are said in per cent (``scale`` "%"), differences of accuracies in points, all others as plain numbers.
 
     Examples
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61)), says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
     ('0.52 (0.4 to 0.61)', '0.998 (0.996 to 1)')
+    >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=1.02), "%"), says(Finding("lost", -0.011, "1", 50), "points")
+    ('52\u202f% (40 to 102\u202f%)', '−1.1\u202fpoints (no interval)')
     >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6)), says(Finding("kept", 0.52, "1", 50))
     ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
     """
-    numbers = (finding.value, finding.low, finding.high)
+    factor, end = (100, f"\N{NARROW NO-BREAK SPACE}{scale}") if scale else (1, "")
+    numbers = tuple(factor * number for number in (finding.value, finding.low, finding.high))
     n_different = len({number for number in numbers if not math.isnan(number)})
     for digits in (2, 3, 4):
-        words = [f"{number:.{digits}g}" for number in numbers]
+        words = [f"{number:.0f}" if abs(number) >= 10**digits else f"{number:.{digits}g}" for number in numbers]
         words = [re.sub(r"(?<!e)-", "\N{MINUS SIGN}", word) for word in words]
         if len(set(words) - {"nan"}) == n_different:
             break
     if math.isnan(finding.value):
         return "an unknown amount"
-    return f"{words[0]} (no interval)" if "nan" in words else f"{words[0]} ({words[1]} to {words[2]})"
+    between = "no interval" if "nan" in words[1:] else f"{words[1]} to {words[2]}{end}"
+    return f"{words[0]}{end} ({between})"
 
 
 def reads_nothing(accuracy: Finding, who: str) -> str:
@@ -195,4 +201,4 @@ def reads_nothing(accuracy: Finding, who: str) -> str:
         return f"It is not known whether {who} better than chance: {accuracy.reason or 'The accuracy has no interval.'}"
     if place_of(accuracy, accuracy.null_high) == "above":
         return ""
-    return f"It is not certain that {who} better than chance: accuracy {says(accuracy)}, chance up to {accuracy.null_high:.2g}."
+    return f"It is not certain that {who} better than chance: accuracy {says(accuracy, '%')}, chance up to {100 * accuracy.null_high:.2g}\u202f%."

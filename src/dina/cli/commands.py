@@ -127,12 +127,18 @@ def joint(
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote, or one of its folds.")],
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write tables (CSV), figures (SVG, PDF) and methods for a paper into this folder."),
+    ] = None,
 ) -> None:
     """Draw the figures and the page of a run again."""
     _refuse_unfinished(run)
-    _draw_report(run)
+    _draw_report(run, export)
     _print_table(run)
     say(f"Report: {run / 'report.html'}")
+    if export is not None:
+        say(f"For a paper: {export}")
 
 
 def objectives(
@@ -257,8 +263,8 @@ def _refuse_unfinished(run: Path) -> None:
         raise DataError(f"{run} must hold SHA256SUMS, as every finished study does. Finish or repeat the study.")
 
 
-def _draw_report(run: Path) -> None:
-    """Draw figures and page of a run, and bring its checksums up to date."""
+def _draw_report(run: Path, export: Path | None = None) -> None:
+    """Draw figures and page of a run, bring its checksums up to date, and export what a paper needs."""
     from dina.checks import DataError
 
     if not (run / "summary.json").is_file():
@@ -266,7 +272,7 @@ def _draw_report(run: Path) -> None:
     from dina.report import write_report
 
     log.info("Drawing the report …")
-    write_report(run)
+    write_report(run, export)
 
 
 def unanswered(words: str) -> typer.Exit:

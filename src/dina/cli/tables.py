@@ -75,7 +75,10 @@ def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
     """Print what each analysis found to standard output; those that could not be carried out say why."""
     console = _console(120)
     table = Table(
-        "analysis", "statistic", title="Findings, with 95 % interval and the 95 % range of the null", title_justify="left"
+        "analysis",
+        "statistic",
+        title="Findings, with 95 % interval and the 95 % range of the null; accuracies and shares are fractions of 1",
+        title_justify="left",
     )
     for words in ("value", "interval", "null", "n"):
         table.add_column(words, justify="right")

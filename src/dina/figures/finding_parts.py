@@ -1,5 +1,6 @@
 """Findings as dots, as words and as a table, as several pages show them."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -7,10 +8,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from dina.figures.canvas import finish_axes
+from dina.figures.finding_words import Scale, finding_cells, statistic_words
 from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, number
+from dina.figures.words import DASH
 from dina.statistics.finding import Finding
+
+# Said where a number has no null and no reason is known why.
+NO_NULL = "none: it describes and tests nothing"
 
 
 def draw_dots(
@@ -43,7 +48,7 @@ def draw_dots(
 def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Return the section of an analysis without a page of its own: its question as title, and a table of all its findings."""
     found = {finding.name: finding for finding in findings}
-    words = {name: name.replace("_", " ") for name in found}
+    words = {name: statistic_words(name) for name in found}
     arrays = ", ".join(str(name) for name in dataset.data_vars)
     return Section(
         anchor="-".join(question.lower().replace("?", "").split()),
@@ -69,17 +74,20 @@ def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
 
 
 def finding_table(
-    caption: str, words: Mapping[str, str], found: Mapping[str, Finding], hundredfold: Collection[str] = ()
+    caption: str,
+    words: Mapping[str, str],
+    found: Mapping[str, Finding],
+    percent: Collection[str] = (),
+    points: Collection[str] = (),
 ) -> Table:
     """Return a table of value, interval and null of those findings of ``words`` that are there, in its order.
 
-    The fractions named in ``hundredfold`` are written a hundredfold: in per cent or points, as their words or the caption say.
+    Accuracies and shares are named in ``percent``, differences of accuracies in ``points``; all others are plain numbers.
     """
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
-        scale = 100 if name in hundredfold else 1
-        value, *ends = (number(scale * end) for end in (one.value, one.low, one.high, one.null_low, one.null_high))
-        return (words[name], value, from_to(ends[0], ends[1]), from_to(ends[2], ends[3]), one.null or DASH)
+        scale: Scale = "%" if name in percent else "points" if name in points else ""
+        return (words[name], *finding_cells(one, scale), one.null or (NO_NULL if math.isfinite(one.value) else DASH))
 
     rows = tuple(cells(name, found[name]) for name in words if name in found)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

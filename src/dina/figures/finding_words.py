@@ -1,29 +1,74 @@
 """A finding in words, with its interval and its null."""
 
-from dina.figures.words import DASH, from_to, interval, number, percent
+from typing import Literal
+
+from dina.figures.words import DASH, NARROW, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
+# An accuracy or a share is in per cent, a difference of accuracies in points, anything else a plain number.
+Scale = Literal["%", "points", ""]
 
-def in_a_sentence(one: Finding, scale: float | None = None) -> str:
-    """Write a value with its interval and its null in brackets, as far as there are any; without a ``scale`` as a percentage.
+# One name for the Gabor channels with places on the map: "local" in fits, "gabor_channels" in findings.
+LOCAL_CHANNELS = "local channels"
+
+
+def points(difference: float | None) -> str:
+    r"""Write a difference of two fractions in percentage points, with its sign; a dash where there is none.
+
+    Examples
+    --------
+    >>> points(0.1234), points(-0.0021), points(None)
+    ('+12.3\u202fpoints', '−0.2\u202fpoints', '–')
+    """
+    written = signed(None if difference is None else 100 * difference, 1)
+    return written if written == DASH else f"{written}{NARROW}points"
+
+
+def points_interval(low: float | None, high: float | None) -> str:
+    r"""Write an interval of differences of fractions in percentage points, such as ``'−1.2 to +3.4\u202fpoints'``."""
+    return from_to(points(low).removesuffix(f"{NARROW}points"), points(high))
+
+
+def statistic_words(name: str) -> str:
+    """Write the name of a finding in words.
+
+    Examples
+    --------
+    >>> statistic_words("top1_loss_space_gabor_channels")
+    'top-1 loss local channels'
+    """
+    return name.replace("space_gabor_channels", LOCAL_CHANNELS).replace("top1", "top-1").replace("_", " ")
+
+
+def finding_cells(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
+    r"""Write value, interval and null in a scale.
+
+    Examples
+    --------
+    >>> lost = Finding("lost", 0.12, "1", 40, low=-0.01, high=0.25, null_low=-0.1, null_high=0.1, null="pairs permuted")
+    >>> finding_cells(lost, "points")
+    ('+12.0\u202fpoints', '−1.0 to +25.0\u202fpoints', '−10.0 to +10.0\u202fpoints')
+    """
+    ends = (one.low, one.high), (one.null_low, one.null_high)
+    if scale == "%":
+        return percent(one.value), interval(*ends[0]), interval(*ends[1])
+    if scale == "points":
+        return points(one.value), points_interval(*ends[0]), points_interval(*ends[1])
+    between, chance = (from_to(number(low), number(high)) for low, high in ends)
+    return number(one.value), between, chance
+
+
+def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
+    """Write a value with its interval and its null in brackets, as far as there are any.
 
     Examples
     --------
     >>> kept = Finding("kept", 0.5, "1", 40, low=0.4, high=0.6, null_low=-0.1, null_high=0.1, null="pairs permuted")
-    >>> in_a_sentence(kept, 1)
+    >>> in_a_sentence(kept, "")
     '0.5 (0.4 to 0.6; chance: −0.1 to 0.1)'
-    >>> in_a_sentence(Finding("kept", 0.5, "1", 40), 100)
-    '50 (no interval)'
+    >>> in_a_sentence(Finding("kept", 0.5, "1", 40), "")
+    '0.5 (no interval)'
     """
-    ends = (one.low, one.high), (one.null_low, one.null_high)
-    if scale is None:
-        value, between, chance = percent(one.value), *(interval(low, high) for low, high in ends)
-    else:
-        value, between, chance = number(scale * one.value), *(from_to(number(scale * a), number(scale * b)) for a, b in ends)
+    value, between, chance = finding_cells(one, scale)
     parts = ["no interval" if between == DASH else between, *([] if chance == DASH else [f"chance: {chance}"])]
     return f"{value} ({'; '.join(parts)})"
-
-
-def write_percentages(one: Finding) -> tuple[str, str, str]:
-    """Write value, interval and null of a fraction as percentages."""
-    return percent(one.value), interval(one.low, one.high), interval(one.null_low, one.null_high)

@@ -1,4 +1,8 @@
-"""Numbers as words: percentages, intervals, differences, with a dash where there is no number."""
+"""Numbers as words: percentages, points, intervals, with a dash where there is no number.
+
+Accuracies and shares are written in per cent, differences of accuracies in points. Correlations, similarities and indices (Gini,
+selectivity, sparseness, kernel alignment) are fractions by definition and stay as they are.
+"""
 
 import math
 

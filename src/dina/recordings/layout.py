@@ -126,10 +126,12 @@ def _count_named(folder: Path, layout: RecordingLayout) -> int | None:
     return int(shape[axes.index("stimulus")]) if len(shape) == len(axes) else None
 
 
-def read_image_files(folder: Path, layout: RecordingLayout, chosen: Path | None = None) -> tuple[Images, float, float, list[str]]:
+def read_image_files(
+    folder: Path, layout: RecordingLayout, chosen: Path | None = None
+) -> tuple[Images, float, float, list[str], tuple[str, ...] | None]:
     """Read images as ``[images]`` of a recording.toml describes them; ``chosen`` takes the place of the file named there.
 
-    Returns images, grey, scale and notes: contrast is (pixel - grey) / scale. An array is no stack of images unless its axes are
+    Returns images, grey, scale, notes and, of pictures, their file names: contrast is (pixel - grey) / scale. An array is no stack of images unless its axes are
     stated, if another axis than the first has as many entries as trials name images.
 
     Raises
@@ -142,10 +144,11 @@ def read_image_files(folder: Path, layout: RecordingLayout, chosen: Path | None 
     if not path.exists():
         raise DataError(f"Images not found at {path}. Check [images] file in recording.toml, or give images=… (--images).")
     notes: list[str] = []
+    names = None
     if path.suffix == ".npy":
         pixels = _arrange(read_npy(path), table, path, _count_named(folder, layout))
     elif path.is_dir() or path.suffix == ".zip":
-        pixels, conversions = read_pictures(path, table.colour, table.order)
+        pixels, conversions, names = read_pictures(path, table.colour, table.order)
         notes += conversions
     else:
         raise DataError(f"Images must be a .npy file, a folder or a .zip of pictures; got {path.name}. Save them as such.")
@@ -164,7 +167,7 @@ def read_image_files(folder: Path, layout: RecordingLayout, chosen: Path | None 
         )
     grey = 128.0 if table.mid_grey is None else table.mid_grey
     scale = 64.0 if table.contrast_scale is None else table.contrast_scale
-    return np.array(pixels, order="C"), grey, scale, notes  # a copy: no file stays mapped
+    return np.array(pixels, order="C"), grey, scale, notes, names  # a copy: no file stays mapped
 
 
 def _likely_grey(high: float) -> str:

@@ -31,7 +31,7 @@ _FULL_RANGE = 64  # 16-bit pictures of which no pixel, made 8-bit, lies above th
 
 def read_pictures(
     path: Path, colour: Colour = "as_stored", order: Order | None = None
-) -> tuple[UInt8[np.ndarray, "n c h w"], tuple[str, ...]]:
+) -> tuple[UInt8[np.ndarray, "n c h w"], tuple[str, ...], tuple[str, ...]]:
     """Read all pictures of a folder or ``.zip``, which is never unpacked to disk, as 8-bit images with 1 or 3 channels.
 
     Hidden files and files that are no pictures are passed over. ``colour`` "as_stored" takes 8-bit grey or RGB pictures and refuses
@@ -45,6 +45,8 @@ def read_pictures(
         The pictures.
     notes
         One sentence for each kind of file that was passed over or converted.
+    names
+        Of the picture files, in the order of the images; without folders where no two files have one name.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def read_pictures(
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
         names = _in_order([name for name in files if _is_picture(name)], path, order)
         pixels, notes = _stack(names, lambda name: files[name].open("rb"), path, colour)
-        return pixels, (*_passed_over(list(files), path), *notes)
+        return pixels, (*_passed_over(list(files), path), *notes), _without_folders(names)
     try:
         with zipfile.ZipFile(path) as archive:
             listed = [info.filename for info in archive.infolist() if not info.is_dir()]
@@ -66,9 +68,15 @@ def read_pictures(
             if encrypted:
                 raise DataError(f"{path.name}: {encrypted[0]} is encrypted. Store the pictures without a password.")
             pixels, notes = _stack(names, archive.open, path, colour)
-            return pixels, (*_passed_over(listed, path), *notes)
+            return pixels, (*_passed_over(listed, path), *notes), _without_folders(names)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise DataError(f"{path.name} cannot be read as a zip of pictures: {error}. Copy it again.") from error
+
+
+def _without_folders(names: list[str]) -> tuple[str, ...]:
+    """Return the last part of each name, or the whole names where these are not all different."""
+    last = tuple(PurePath(name).name for name in names)
+    return last if len(set(last)) == len(last) else tuple(names)
 
 
 def _passed_over(names: list[str], path: Path) -> list[str]:

@@ -28,8 +28,13 @@ _STORED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # axes and attri
     "is_red": (("neuron",), {}),
     "spontaneous": (("time", "neuron"), {"units": "arbitrary"}),
     "labels": (("stimulus",), {}),
+    "image_names": (("stimulus",), {}),
 }
-_STORED_AS = {"is_red": np.uint8, "labels": object}  # neither file format holds truth values or text of a fixed width
+_STORED_AS = {
+    "is_red": np.uint8,
+    "labels": object,
+    "image_names": object,
+}  # neither file format holds truth values or text of a fixed width
 _FACTS = {
     "name": str,
     "condition": str,
@@ -87,6 +92,8 @@ class Recording:
         Responses without stimulus, same units, or None.
     labels
         Semantic category of each image, "" where unknown; or None.
+    image_names
+        Name of each image, for example of its file, "" where unknown; or None. Pages and tables call images by it.
     notes
         What a reader dropped or converted, one sentence each.
     truth
@@ -118,6 +125,7 @@ class Recording:
     is_red: Bool[np.ndarray, "neuron"] | None = None
     spontaneous: Float[np.ndarray, "time neuron"] | None = None
     labels: Shaped[np.ndarray, "stimulus"] | None = None
+    image_names: Shaped[np.ndarray, "stimulus"] | None = None
     notes: tuple[str, ...] = field(default=())
     truth: Truth | None = None
 
@@ -139,8 +147,9 @@ class Recording:
         single = self.n_presentations is _SINGLE_TRIALS
         counts = np.ones(len(self.stimulus_id), dtype=np.int64) if single else self.n_presentations
         put("n_presentations", to_index("n_presentations", counts))
-        if self.labels is not None:
-            put("labels", _to_words(self.labels))
+        for name in ("labels", "image_names"):
+            if getattr(self, name) is not None:
+                put(name, _to_words(name, getattr(self, name)))
         put("image_set", self.image_set or self.name)
         for check in (_check_names, _check_shapes, _check_responses, _check_stimulus_id, _check_images, _check_companions):
             check(self)
@@ -309,8 +318,8 @@ def _to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarra
     return array.copy() if any(step < 0 for step in array.strides) else array
 
 
-def _to_words(labels: Any) -> Shaped[np.ndarray, "stimulus"]:
-    """Return labels as a text array; None and NaN become "", the word for unknown."""
+def _to_words(name: str, labels: Any) -> Shaped[np.ndarray, "stimulus"]:
+    """Return labels or names as a text array; None and NaN become "", the word for unknown."""
     words = []
     for value in np.asarray(labels, dtype=object).ravel():
         if value is None or (isinstance(value, float) and np.isnan(value)):
@@ -318,7 +327,7 @@ def _to_words(labels: Any) -> Shaped[np.ndarray, "stimulus"]:
         elif isinstance(value, str | int | float | np.generic):
             words.append(str(value))
         else:
-            raise DataError(f"labels must be words; got {type(value).__name__} at position {len(words)}. Give one for each.")
+            raise DataError(f"{name} must be words; got {type(value).__name__} at position {len(words)}. Give one for each.")
     return np.array(words, dtype=np.str_) if words else np.zeros(0, dtype="<U1")
 
 
@@ -421,6 +430,7 @@ def _check_companions(recording: Recording) -> None:
         "is_red": ((n_neurons,), "n_neurons"),
         "spontaneous": ((None, n_neurons), "n_times, n_neurons"),
         "labels": ((len(recording.images),), "n_stimuli"),
+        "image_names": ((len(recording.images),), "n_stimuli"),
     }
     for name, (shape, words) in expected.items():
         values = getattr(recording, name)

@@ -131,7 +131,7 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
         where: Any = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
         axes.text(-0.015, first - 0.12, "reference levels", style="italic", color=colour, **where)
     _draw_chance(axes, rows, place)
-    axes.set(ylim=(bottom + 0.1, -0.6), xlabel="top-1 accuracy (% of queries), with 95\u202f% interval")
+    axes.set(ylim=(bottom + 0.1, -0.6), xlabel="top-1 accuracy (% of queries)")
     _name_rows(axes, rows, place, order)
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_fontweight("bold" if style.kind == "dina" else "normal")

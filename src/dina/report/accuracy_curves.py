@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from scipy.optimize import isotonic_regression
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import DASH, interval, percent
@@ -36,7 +35,7 @@ def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> lis
         (style_of(name, reads[name]).label, *(percent(float((rank <= k).mean())) for k in steps)) for name, rank in ranks.items()
     ]
     chance = ("chance", *(percent(min(1.0, k / next(iter(sizes.values())))) for k in steps))
-    words = "Fraction of averaged queries whose image is among the best k."
+    words = "Averaged queries whose image is among the best k; intervals of top-1 are in the table of all decoders."
     table = Table(words, ("decoder", *(f"k = {k}" for k in steps)), (*lines, chance))
     caption = (
         f"How often the right image is among the best k of {largest}, averaged responses, {n_queries} queries. Its left end is top-1"
@@ -133,35 +132,6 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
     axes.set(xlim=(size.min() * 0.9, size.max() * 1.03), xlabel="gallery size (number of candidate images, logarithmic)")
     axes.set(ylim=(0, 102), ylabel="top-1 accuracy (% of queries)")
     write_plain_numbers(axes.yaxis)
-    _name_lines(axes, ends, height_points=85 / 25.4 * 72 * 0.78)
+    name_lines(axes, ends, height_points=85 / 25.4 * 72 * 0.78)
     finish_axes(axes, "y")
     return figure
-
-
-def _name_lines(axes: Axes, ends: list[tuple[float, str, str]], height_points: float) -> None:
-    """Write each line's name at its right end, moved up or down just enough that no two names overlap."""
-    low, high = axes.get_ylim()
-    spacing = 9.5 * (high - low) / height_points  # one line of text in the units of the axis
-    places = spread(np.array([end for end, _, _ in ends]), spacing, low + spacing / 2, high)
-    beside = axes.get_yaxis_transform()
-    for place, (end, text, colour) in zip(places, ends, strict=True):
-        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
-        where: Any = {"xycoords": beside, "xytext": (1.035, float(place)), "textcoords": beside, "arrowprops": arrow}
-        axes.annotate(text, (1.0, end), color=colour, va="center", fontsize=7.5, **where)
-
-
-def spread(values: np.ndarray, spacing: float, low: float, high: float) -> np.ndarray:
-    """Move values apart until neighbours are ``spacing`` apart, keeping their order and staying in [low, high] if they fit.
-
-    Examples
-    --------
-    >>> spread(np.array([1.0, 1.0, 5.0]), 1.0, 0.0, 10.0).tolist()
-    [0.5, 1.5, 5.0]
-    """
-    order = np.argsort(values, kind="stable")
-    room = spacing * np.arange(len(values))
-    # less the room of the labels below, places need only be in order: labels that touch get the mean of their values
-    places = np.clip(isotonic_regression(values[order] - room).x, low, max(low, high - room[-1])) + room
-    result = np.empty_like(places)
-    result[order] = places
-    return result

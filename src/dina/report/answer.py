@@ -3,10 +3,16 @@
 import math
 from dataclasses import dataclass
 
+from dina.figures.finding_words import points, points_interval
 from dina.figures.style import style_of
-from dina.figures.words import interval, percent, signed
+from dina.figures.words import interval, percent
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
+
+LIMITS = (
+    "What this does not mean: intervals are over images and say nothing about other animals; an accuracy shows what one decoder finds in"
+    " these responses, not all that they hold; and decoding well does not say what the brain uses."
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ def headline(run: Run) -> list[str]:
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
     against = [text for text in (_against_rival(run, rows, dina), _against_observer(run, rows, dina)) if text]
-    return [*sentences, " ".join([*against, _single_trials(run)]).strip()]
+    return [*sentences, " ".join([*against, _single_trials(run)]).strip(), LIMITS]
 
 
 def tiles(run: Run) -> list[Tile]:
@@ -67,7 +73,8 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     rival = _best_rival(run, rows)
     if rival is None:
         return ""
-    sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)}"
+    ends = interval(rival.top1_low, rival.top1_high)
+    sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)} ({ends})"
     if run.comparisons is None or rival.decoder not in run.comparisons["rival"].to_numpy():
         return sentence + "."
     one = run.comparisons.sel(rival=rival.decoder, queries="averaged")  # dina minus rival
@@ -75,18 +82,16 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     if not math.isfinite(value):
         return sentence + "."
     verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
-    points, *ends = (signed(100 * number, 1) for number in (value, low, high))
-    differs = "dina is right as often" if points == "0.0" else f"dina differs by {points} points"
-    return (
-        f"{sentence}: {differs}, query by query (95\u202f% interval of dina − rival: {' to '.join(ends)} points), so {verdict}."
-    )
+    differs = "dina is right as often" if round(100 * value, 1) == 0 else f"dina differs by {points(value)}"
+    between = points_interval(low, high)
+    return f"{sentence}: {differs}, query by query (95\u202f% interval of dina − rival: {between}), so {verdict}."
 
 
 def _against_observer(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     observer = _observer(rows)
     if observer is None or not observer.top1 or dina.top1 is None:
         return ""
-    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)}; dina gets {dina.top1 / observer.top1:.2f} of that."
+    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)} ({interval(observer.top1_low, observer.top1_high)}); dina gets {percent(dina.top1 / observer.top1)} of that."
 
 
 def _single_trials(run: Run) -> str:

@@ -65,7 +65,7 @@ def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[Decoder
         tick.set_fontweight("bold" if is_one else "normal")
     left.set(xlim=(0, None), ylim=(place.max() + 0.6, -0.6), xlabel="top-1 accuracy (%)")
     right.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    right.set_xlabel("difference to the decoder in bold\n(percentage points)")
+    right.set_xlabel("decoder in bold − it, top-1 accuracy\n(percentage points)")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(6))
         finish_axes(axes, "x", has_named_rows=True)
@@ -88,14 +88,17 @@ def _short(words: str) -> str:
 
 def comparison_table(comparison: xr.Dataset) -> Table:
     """Return the table of several runs: accuracies with intervals, paired differences, q-values."""
-    heads = [f"{words}, {what}" for words in SHORT.values() for what in ("top-1", "minus reference", "q")]
+    heads = [f"{words}, {what}" for words in SHORT.values() for what in ("top-1", "reference − it", "q")]
     rows = []
     for entry in range(comparison.sizes["entry"]):
         one = comparison.isel(entry=entry)
         cells = [cell for queries in SHORT for cell in _cells(one.sel(queries=queries))]
         galleries = {int(size) for size in one["n_gallery"].to_numpy() if math.isfinite(size)}
         rows.append((_entry_words(one), *cells, " / ".join(map(str, sorted(galleries))) or DASH))
-    caption = "Which image was shown? Top-1 accuracy in %, and paired differences in percentage points, with 95\u202f% intervals."
+    caption = (
+        "Which image was shown? Top-1 accuracy in %, and paired differences in percentage points, with 95\u202f% intervals."
+        " Differences are the reference minus the decoder of the line: positive where the reference is better."
+    )
     return Table(caption, ("decoder", *heads, "gallery"), tuple(rows))
 
 
@@ -120,7 +123,7 @@ def comparison_remarks(comparison: xr.Dataset) -> tuple[str, ...]:
     references = [_entry_words(comparison.isel(entry=i)).removesuffix(" (reference)") for i in places]
     n_tasks = len(references)
     lines = [
-        f"Chance: {', '.join(map(percent, chances))}. Differences are to {' and '.join(references)}, on the same queries; intervals are"
+        f"Chance: {', '.join(map(percent, chances))}. Differences are {' or '.join(references)} minus the decoder of the line, on the same queries; intervals are"
         f" over images as queries and candidates, p-values come from exchanging the two decoders image by image"
         f" ({comparison.attrs['n_resamples']:,} exchanges), over folds from Student's distribution, and q bounds the expected share of false findings over all decoders of the"
         " table that read images."

@@ -21,7 +21,7 @@ DIRECTIONS = {"image_from_response": "image from response", "response_from_image
 
 @dataclass(frozen=True)
 class _Difference:
-    """One paired difference dina − rival; positive is better for dina. ``low`` and ``high`` bound it; any may be NaN."""
+    """One paired difference dina − rival. ``low`` and ``high`` bound it; any may be NaN."""
 
     rival: str
     queries: str
@@ -34,21 +34,19 @@ class _Difference:
 
 @dataclass(frozen=True)
 class _Measure:
-    """One measure compared: its words and unit, and the factor that makes a positive difference better for dina.
-
-    A smaller rank is better, so that differences of ranks are turned round.
-    """
+    """One measure compared: its words and unit, the factor that gives this unit, and the sign that is better for dina."""
 
     name: str
     words: str
     unit: str
     scale: float
     digits: int
+    better: str
 
 
 MEASURES = (
-    _Measure("top1", "top-1 accuracy", "percentage points", 100.0, 1),
-    _Measure("mean_log_rank", "mean log rank", "nats", -1.0, 3),
+    _Measure("top1", "top-1 accuracy", "percentage points", 100.0, 1, "positive"),
+    _Measure("mean_log_rank", "mean log rank", "nats", 1.0, 3, "negative"),
 )
 
 
@@ -70,7 +68,7 @@ def differences(run: Run) -> Section:
 
 
 def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[_Difference]:
-    """Read the paired differences of one measure that could be computed, turned so that positive is better for dina."""
+    """Read the paired differences of one measure that could be computed."""
     result = []
     for rival in map(str, comparisons["rival"].to_numpy()):
         for queries in map(str, comparisons["queries"].to_numpy()):
@@ -79,7 +77,7 @@ def _read_differences(comparisons: xr.Dataset, measure: _Measure) -> list[_Diffe
             if math.isfinite(value):
                 p_value = float(one[f"{measure.name}_p_value"])
                 q_value = float(one.get(f"{measure.name}_q_value", math.nan))  # older runs hold none
-                result.append(_Difference(rival, queries, value, min(low, high), max(low, high), p_value, q_value))
+                result.append(_Difference(rival, queries, value, low, high, p_value, q_value))
     return result
 
 
@@ -93,23 +91,28 @@ def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) ->
 
     rows = tuple(map(cells, found))
     words = (
-        f"Paired differences of {measure.words}, {measure.unit}; positive is better for dina. p is two-sided; q is p adjusted for the"
+        f"Paired differences dina − other of {measure.words}, {measure.unit}; {measure.better} is better for dina. p is two-sided; q is p adjusted for the"
         " number of rivals tested."
     )
     table = Table(words, ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"), rows, n_words=2)
     caption = (
-        f"Paired differences of {measure.words} between dina and each other decoder, on the same queries. Filled marks: averaged"
+        f"Paired differences of {measure.words}, dina minus each other decoder, on the same queries. Filled marks: averaged"
         " responses; hollow: single trials; bars: 95\u202f% intervals over queries and candidates. If an interval excludes zero,"
         " the two decoders differ."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
-    spoken = f"Paired differences of {measure.words} in {measure.unit}, positive where dina is better: {values}."
-    label = f"{'dina − other' if measure.scale > 0 else 'other − dina'}, {measure.words} ({measure.unit})"
-    return FigurePart(f"differences_{measure.name}", _draw_differences(found, label, reads), caption, spoken, table)
+    spoken = (
+        f"Paired differences dina − other of {measure.words} in {measure.unit}, {measure.better} where dina is better: {values}."
+    )
+    label = f"dina − other, {measure.words} ({measure.unit})"
+    drawing = _draw_differences(found, label, reads, is_more_better=measure.better == "positive")
+    return FigurePart(f"differences_{measure.name}", drawing, caption, spoken, table)
 
 
 @in_style
-def _draw_differences(differences: Sequence[_Difference], axis_label: str, reads: Mapping[str, str]) -> Figure:
+def _draw_differences(
+    differences: Sequence[_Difference], axis_label: str, reads: Mapping[str, str], *, is_more_better: bool
+) -> Figure:
     """Draw paired differences as dots with intervals beside a line at zero: averaged queries filled, single trials hollow."""
     kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in differences}
     names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
@@ -133,8 +136,9 @@ def _draw_differences(differences: Sequence[_Difference], axis_label: str, reads
         "va": "bottom",
         "color": COLOURS["muted"][0],
     }
-    axes.annotate("←\u2002the other is better", (0, 1), (-6, 3), ha="right", **look)
-    axes.annotate("dina is better\u2002→", (0, 1), (6, 3), ha="left", **look)
+    left, right = ("the other", "dina") if is_more_better else ("dina", "the other")
+    axes.annotate(f"←\u2002{left} is better", (0, 1), (-6, 3), ha="right", **look)
+    axes.annotate(f"{right} is better\u2002→", (0, 1), (6, 3), ha="left", **look)
     finish_axes(axes, "x", has_named_rows=True)
     return figure
 

@@ -101,7 +101,8 @@ def _thumbnails(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int])
         uris = [_data_uri(image) for image in pixels]
     names = gallery["stimulus_id"].to_numpy() if "stimulus_id" in gallery else np.arange(gallery.sizes["gallery"])
     labels = gallery["label"].to_numpy() if "label" in gallery else np.full(gallery.sizes["gallery"], "")
-    words = [f"image {names[i]}" + (f", {labels[i]}" if str(labels[i]) else "") for i in needed]
+    files = gallery["image_name"].to_numpy() if "image_name" in gallery else np.full(gallery.sizes["gallery"], "")
+    words = [(str(files[i]) or f"image {names[i]}") + (f", {labels[i]}" if str(labels[i]) else "") for i in needed]
     height, width = pixels.shape[1:3]
     return [_Thumbnail(uri, int(width), int(height), word) for uri, word in zip(uris, words, strict=True)]
 

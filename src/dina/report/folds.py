@@ -48,6 +48,14 @@ def _accuracies(run: Run, folds: list[Mapping[str, Any]]) -> list[Table]:
                 cells = (DASH if value is None else percent(value) for value in found)
                 rows.append((style_of(decoder, run.reads(decoder)).label, *cells))
         if rows:
+            rows.append(("chance", *(percent(1 / fold["n_test"]) for fold in folds)))
             heads = ("decoder", *(f"fold {fold['fold']}" for fold in folds))
-            tables.append(Table(f"Top-1 accuracy of each fold, {words}.", heads, tuple(rows), n_words=1))
+            tables.append(
+                Table(
+                    f"Top-1 accuracy of each fold, {words}; intervals are those of all folds together.",
+                    heads,
+                    tuple(rows),
+                    n_words=1,
+                )
+            )
     return tables

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons
+from dina.figures.finding_words import statistic_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number
@@ -30,12 +31,17 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     rows = []
     for analysis, one in zip(analyses, findings, strict=True):
         ranges = (from_to(number(low), number(high)) for low, high in ((one.low, one.high), (one.null_low, one.null_high)))
-        rows.append((analysis.replace("_", " "), one.name.replace("_", " "), str(one.n), number(one.value), *ranges))
+        rows.append((analysis.replace("_", " "), statistic_words(one.name), str(one.n), number(one.value), *ranges))
     columns = ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null")
-    table = Table("All findings over mice.", columns, tuple(rows), n_words=2)
+    table = Table(
+        "All findings over mice. Accuracies, shares and their differences are fractions of 1 here.",
+        columns,
+        tuple(rows),
+        n_words=2,
+    )
     figures: tuple[FigurePart, ...] = ()
     if shown:
-        titles = [findings[i].name.replace("_", " ") for i in shown]
+        titles = [statistic_words(findings[i].name) for i in shown]
         caption = (
             "Findings whose interval lies outside the null, in the order of the table, at most"
             f" {MOST_PANELS}. Dots: recordings, those of one mouse side by side; diamond: mean over mice, each mouse counting the"

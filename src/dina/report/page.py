@@ -12,6 +12,8 @@ from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.figures.canvas import inline_svg, svg_of
 from dina.figures.finding_parts import findings_section
+from dina.figures.finding_words import LOCAL_CHANNELS
+from dina.figures.image_names import name_images
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import number
@@ -21,14 +23,23 @@ from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import Tile, headline, tiles
 from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, Example, make_examples
+from dina.report.export import export_page
 from dina.report.folds import folds_section
+from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import TOO_HIGH, training
-from dina.study.run_directory import Run, read_run
+from dina.study.run_directory import TOWERS, Run, read_run
 from dina.study.study_result import StudyResult, place_of
 
 ORDER = {"image": 0, "neural": 1}  # of claims, by side
+QUESTIONS = {
+    "decoding": "How well are images decoded?",
+    "image": "What in the image carries the decoding?",
+    "neural": "Which neurons carry the decoding?",
+    "about": "About this study",
+}
+ABOUT = ("training", "quality", "missing", "reading", "methods", "updates", "spread")
 
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
@@ -73,9 +84,10 @@ class _Page:
     examples: list[Example] = field(default_factory=list)
     example_queries: str = ""
     rule: str = ""
+    paper: tuple[str, ...] = ()
 
 
-def write_report(run: Path | str | StudyResult) -> Path:
+def write_report(run: Path | str | StudyResult, export: Path | str | None = None) -> Path:
     """Draw the figures and the page of a finished study of one or several recordings, and return the path of ``report.html``.
 
     Nothing is computed again and no model is loaded. The page shows everything that the run directory holds, and says which
@@ -86,6 +98,8 @@ def write_report(run: Path | str | StudyResult) -> Path:
     run
         What `dina.run_study` returned, or a run directory, as `dina study` or `dina joint` wrote it. ``figures/*.svg`` and ``report.html`` are written into
         it, each whole or not at all, and their lines in ``SHA256SUMS``, if there is one, are renewed.
+    export
+        A folder outside the run that gets tables, figures and methods as files for a paper, see `dina.report.export.export_page`.
 
     Raises
     ------
@@ -100,6 +114,8 @@ def write_report(run: Path | str | StudyResult) -> Path:
         for name, drawing in drawings.items():
             write_text(place(f"figures/{name}.svg"), drawing)
         write_text(place("report.html"), text)
+    if export is not None:
+        export_page(shown.sections, shown.paper, Path(export))
     return content.path / "report.html"
 
 
@@ -117,6 +133,7 @@ def _one_recording(run: Run) -> _Page:
         examples=examples,
         example_queries=queries,
         rule=RULE,
+        paper=methods_paragraph(run),
     )
 
 
@@ -149,11 +166,21 @@ def _sections(run: Run) -> list[Section]:
     else:
         made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
         made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
-    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
+    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + _not_asked(run)
     words = () if gathered else ("Everything was computed.",)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, _how_to_read(run), _methods(run)]
+
+
+def _not_asked(run: Run) -> tuple[str, ...]:
+    """Name the analyses that nobody has asked for, with the command that carries them out; those of folds stand on their pages."""
+    if run.folds or TOWERS not in run.files:
+        return ()
+    if not run.interpretation:
+        return ("What carries the decoding – It was not asked yet. Next: dina interpret RUN",)
+    absent = [name for name, row in ANALYSES.items() if not {name, row.former_name} & set(run.interpretation)]
+    return (f"Further analyses, on request – dina interpret RUN NAME, with NAME one of: {', '.join(absent)}.",) if absent else ()
 
 
 def verdicts_sections(run: Run) -> list[Section]:
@@ -162,7 +189,7 @@ def verdicts_sections(run: Run) -> list[Section]:
     if not isinstance(verdicts, dict) or not verdicts:
         return []
     rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=lambda row: ORDER.get(str(row.get("side")), 2))
-    cells = tuple(tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows)
+    cells = _each_reason_once([tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows])
     table = Table("Claims and verdicts.", ("claim", "verdict", "what decided"), cells, n_words=3)
     answers = [verdict for _, verdict, _ in cells]
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
@@ -177,13 +204,22 @@ def verdicts_sections(run: Run) -> list[Section]:
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
 
 
+def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Give a reason that decided several claims in the first of their lines only."""
+    first = {reason: claim for claim, _, reason in reversed(cells)}
+    return tuple(
+        (claim, verdict, reason if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”.")
+        for claim, verdict, reason in cells
+    )
+
+
 def interpretation_sections(run: Run) -> list[Section]:
     """Return one section for each analysis that the run holds, a user's own last; one that could not be carried out says why."""
     sections = []
     known = {name: run.interpretation.get(name) or run.interpretation.get(row.former_name) for name, row in ANALYSES.items()}
     for name, found in (known | {name: one for name, one in run.interpretation.items() if one.own}).items():
         if found is not None and found.dataset is not None and name in ANALYSES:
-            sections.append(ANALYSES[name].draw(found.dataset, found.findings))
+            sections.append(ANALYSES[name].draw(name_images(found.dataset, run.gallery), found.findings))
         elif found is not None and found.dataset is not None:
             sections.append(findings_section(str(found.own["question"]), found.dataset, found.findings))
         elif found is not None:
@@ -255,7 +291,7 @@ def _choice_words(key: str, value: str) -> str:
     if key not in ("feature spaces", "lost without"):
         return value.replace("_", " ")
     parts = [(part.split(" ")[0], part.split(" ")[1:]) for part in value.split(", ")]
-    labels = {"local": "local channels"} | {name: space.label for name, space in SPACES.items()}
+    labels = {"local": LOCAL_CHANNELS} | {name: space.label for name, space in SPACES.items()}
     return "; ".join(" ".join([labels.get(name, name), *share]) for name, share in parts)
 
 
@@ -300,4 +336,15 @@ def _render(page: _Page, drawings: dict[str, str]) -> str:
     def drawn(part: FigurePart) -> Markup:
         return Markup(inline_svg(drawings[part.name], part.name))
 
-    return environment.get_template("template.html").render(vars(page), colours=COLOURS, drawn=drawn) + "\n"
+    shown = {"questions": _by_question(page.sections), "colours": COLOURS, "drawn": drawn}
+    return environment.get_template("template.html").render(vars(page), **shown) + "\n"
+
+
+def _by_question(sections: list[Section]) -> list[tuple[str, list[Section]]]:
+    """Put sections under the question that they answer, in their order."""
+    side = {name.replace("_", "-"): row.side for name, row in ANALYSES.items()}
+    grouped: dict[str, list[Section]] = {question: [] for question in QUESTIONS.values()}
+    for section in sections:
+        about = "about" if section.anchor in ABOUT else side.get(section.anchor, "decoding")
+        grouped[QUESTIONS[about]].append(section)
+    return [(question, some) for question, some in grouped.items() if some]

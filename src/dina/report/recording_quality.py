@@ -12,7 +12,7 @@ from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, 
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import number
+from dina.figures.words import from_to, number, percent
 from dina.report.answer import presentations_in_trials
 from dina.study.run_directory import Run
 
@@ -139,21 +139,19 @@ SPLIT_FACTS = {
 QUALITY_FACTS = {
     "n_constant_neurons": "neurons that never change",
     "median_reliability": "split-half reliability, median over neurons",
-    "median_signal_variance": "signal variance (fraction of single-trial variance), median over neurons",
-    "power_law_exponent": "power-law exponent of the variance spectrum",
-    "power_law_low": "its 95\u202f% interval, lower end",
-    "power_law_high": "its 95\u202f% interval, upper end",
+    "median_signal_variance": "signal variance (of single-trial variance), median over neurons",
+    "power_law_exponent": "power-law exponent of the variance spectrum (95\u202f% interval)",
     "nearest_training_image": "correlation of the pixels of a test image with the training image most like it, median",
-    "slow_drift_share": "slow drift over the recording: share of the variance of training trials about the means of images",
-    "slow_drift_null_high": "the same by chance (trials of each image exchanged), upper end of its 95\u202f% range",
+    "slow_drift_share": "slow drift over the recording, of the variance of training trials about the means of images (trials of each"
+    " image exchanged: at most)",
     "slow_drift_p_value": "p-value of slow drift",
 }
 
 # Variable of ``quality.nc`` → axis label, and what zero means.
 NEURON_HISTOGRAMS = {
     "reliability": ("split-half reliability (correlation between halves of the trials)", "no reliable response to the images"),
-    "signal_variance": ("signal variance (fraction of single-trial variance)", "no variance that the images explain"),
-    "zero_fraction": ("fraction of responses that are exactly zero", None),
+    "signal_variance": ("signal variance (% of single-trial variance)", "no variance that the images explain"),
+    "zero_fraction": ("responses that are exactly zero (%)", None),
     "mean_response": ("mean response (arbitrary units)", None),
 }
 
@@ -215,24 +213,48 @@ def data_quality(run: Run) -> Section:
             missing.append(f"{words}: {quality.attrs[f'reason_{name}']}")
     numbers = run.summary.get("quality")
     known = numbers.items() if isinstance(numbers, dict) else ()
-    rows = _facts({k: v for k, v in known if not k.startswith("reason") and v is not None}, QUALITY_FACTS)
+    rows = _facts(_joined({k: v for k, v in known if not k.startswith("reason") and v is not None}), QUALITY_FACTS)
     transform = run.summary.get("response_transform", {}).get("name")
     rows += (("transform of the responses before decoding", str(transform)),) if transform else ()
-    tables += [Table("Quality in numbers.", ("measure", "value"), rows, n_words=2)] if rows else []
+    tables += (
+        [
+            Table(
+                "Quality in numbers. They describe this recording and test nothing, unless a p-value is given.",
+                ("measure", "value"),
+                rows,
+                n_words=2,
+            )
+        ]
+        if rows
+        else []
+    )
     if isinstance(numbers, dict) and "reason_slow_drift" in numbers:
         missing.append(f"Slow drift: {numbers['reason_slow_drift']}")
     words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
     return Section("quality", title, (words,), figures, tables, missing)
 
 
+def _joined(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Put intervals and nulls into the line of their number, and write shares in per cent."""
+    joined = dict(known)
+    ends = [joined.pop(f"power_law_{end}", None) for end in ("low", "high")]
+    if "power_law_exponent" in joined:
+        joined["power_law_exponent"] = f"{number(joined['power_law_exponent'])} ({from_to(*map(number, ends))})"
+    chance = joined.pop("slow_drift_null_high", None)
+    for name in ("median_signal_variance", "slow_drift_share"):
+        if name in joined:
+            joined[name] = percent(joined[name]) + (f" ({percent(chance)})" if name == "slow_drift_share" else "")
+    return joined
+
+
 def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> list[FigurePart]:
     if name not in quality or not np.isfinite(quality[name].to_numpy()).any():
         return []
     values = quality[name].to_numpy().astype(float)
-    values = values[np.isfinite(values)]
+    values = values[np.isfinite(values)] * (100 if "%" in label else 1)
     steps = (5, 25, 50, 75, 95)
     cells = (*(number(float(np.percentile(values, step))) for step in steps), number(float(values.mean())))
-    columns = (*(f"{step} % quantile" for step in steps), "mean")
+    columns = (*(f"{step}\u202f% quantile" for step in steps), "mean")
     table = Table(f"Distribution over {len(values):,} neurons: {label}.", columns, (cells,), n_words=0)
     plain = label.split(" (")[0]
     meaning = f" Dashed line at zero: {zero}." if zero and values.min() < 0 < values.max() else ""

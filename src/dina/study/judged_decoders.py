@@ -196,7 +196,7 @@ def compare_runs(
     mixed: bool = False,
     any_network: bool = False,
 ) -> xr.Dataset:
-    """Put the decoders of several runs side by side, with paired differences to one of them.
+    """Put the decoders of several runs side by side, with the paired differences of one of them from each.
 
     Runs that share recording and split answered the same queries among the same images: they are compared query by query.
 
@@ -218,8 +218,8 @@ def compare_runs(
     -------
     comparison
         Axes (entry, queries). ``top1`` with its interval, ``top5``, ``median_rank``, ``hubness``, ``chance_top1``,
-        ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (entry
-        minus reference) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
+        ``n_gallery``, and in words the ``reason`` where these are NaN; for top1 and mean_log_rank ``…_difference`` (reference
+        minus entry, as the page of a run has dina minus rival) with its interval, ``…_p_value`` and ``…_q_value``, NaN where there is nothing to compare. The
         coordinate task numbers recordings and splits; ``is_reference`` marks the reference of each task. The attribute
         ``trained_network`` says which runs had which network, and is "" where it was the same for all.
 
@@ -240,7 +240,7 @@ def compare_runs(
     found = {place: row.retrieval for place, row in rows.items()}
     references = _references(entries, task_of, reference)
     others = [references[task] for task in task_of]
-    pairs = [[(found[i, k], found[other, k] if i != other else None) for k in QUERY_KINDS] for i, other in enumerate(others)]
+    pairs = [[(found[other, k] if i != other else None, found[i, k]) for k in QUERY_KINDS] for i, other in enumerate(others)]
     reads = [entry.scores.reads for entry in entries]
     values = _tabulate(rows, len(entries))
     values |= _paired_differences(pairs, reads, seed, n_resamples, ("top1", "mean_log_rank"), "difference_")

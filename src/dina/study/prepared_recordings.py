@@ -200,7 +200,7 @@ def _warnings(constant: np.ndarray, numbers: Mapping[str, Any]) -> tuple[str, ..
 
 
 def gallery_dataset(recording: Recording, test: Int[np.ndarray, "n_test"]) -> xr.Dataset:
-    """Return the shown test images as 8-bit thumbnails with identity and label, which is "" where unknown.
+    """Return the shown test images as 8-bit thumbnails with identity, label ("" where unknown) and, where there is one, name.
 
     The pixel values of the whole gallery are stretched together to 0 … 255, so that contrasts stay comparable;
     8-bit images are not changed.
@@ -218,7 +218,10 @@ def gallery_dataset(recording: Recording, test: Int[np.ndarray, "n_test"]) -> xr
     thumbnails = np.stack([_resize(picture, size) for picture in pictures])
     axes = ("gallery", "thumbnail_height", "thumbnail_width", "colour")[: thumbnails.ndim]
     labels = np.full(len(shown), "", dtype=object) if recording.labels is None else recording.labels[shown].astype(object)
-    return xr.Dataset({"thumbnail": (axes, thumbnails), "stimulus_id": ("gallery", shown), "label": ("gallery", labels)})
+    named = {"thumbnail": (axes, thumbnails), "stimulus_id": ("gallery", shown), "label": ("gallery", labels)}
+    if recording.image_names is not None:
+        named["image_name"] = ("gallery", recording.image_names[shown].astype(object))
+    return xr.Dataset(named)
 
 
 def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

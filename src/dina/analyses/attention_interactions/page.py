@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from dina.analyses.attention_interactions.compute import MEANING
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 TITLES = {
@@ -34,7 +35,7 @@ ATTENTION_WORDS = {
 SELECTIONS = {
     "kept": ("most attended kept", "dina", "-"),
     "discarded": ("most attended discarded", "rival", "-"),
-    "random": ("as many kept at random", "muted", "-"),
+    "random": ("as many kept at random", "reference", "-"),
 }
 
 
@@ -65,7 +66,7 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
         words,
         finding_table("Asymmetry of the interaction matrices.", WORDS, found),
     )
-    typical = ", ".join(f"{one.name[-1]} {number(one.value)}" for one in known)
+    typical = ", ".join(f"{one.name[-1]} {in_a_sentence(one, '')}" for one in known)
     paragraph = (
         "These are weights of the tower. They show what it computes from pairs of neurons; only an intervention can show whether"
         f" decoding needs this. {words}" + (f" Asymmetries: {typical}." if typical else "")
@@ -77,7 +78,7 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
 @in_style
 def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw the matrices, the most attended neuron first, each in its own colours, with the asymmetry below."""
-    colours = LinearSegmentedColormap.from_list("signed", [COLOURS["rival"][0], COLOURS["paper"][0], COLOURS["dina"][0]])
+    colours = LinearSegmentedColormap.from_list("signed", ["#a94c01", "#fefefe", "#0c60a6"])  # the same on dark paper
     figure = new_figure(180, 116)
     panels = figure.subplots(2, 3)
     n_shown = dataset.sizes["asking"]
@@ -109,13 +110,13 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         " respond and all others are at their mean, when these are at their mean, and for as many neurons at random (band: where one"
         " more draw would lie with a probability of 95\u202f%). Attention is that of training trials. Grey: all neurons, maps of"
         " other images.",
-        f"Keeping attended instead of random neurons changes the similarity by {number(difference.value)}.",
+        f"Keeping attended instead of random neurons changes the similarity by {in_a_sentence(difference, '')}.",
         finding_table("Selection by attention.", ATTENTION_WORDS, found),
     )
     words = (
         "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
         " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
-        f" with contributions is {number(agreement.value)}."
+        f" with contributions is {in_a_sentence(agreement, '')}."
     )
     return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=distinct_reasons(findings))
 
@@ -129,7 +130,7 @@ def _draw_attention_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -
     for name, (words, colour, line) in SELECTIONS.items():
         values = dataset["similarity"].sel(selection=name).to_numpy()
         axes.plot(share, values, line, color=COLOURS[colour][0], marker="o", markersize=3, label=words)
-    axes.fill_between(share, dataset["random_low"], dataset["random_high"], color=COLOURS["muted"][0], alpha=0.2, linewidth=0)
+    axes.fill_between(share, dataset["random_low"], dataset["random_high"], color=COLOURS["reference"][0], alpha=0.2, linewidth=0)
     low, high = found["ssim_all"].null_low, found["ssim_all"].null_high
     if np.isfinite(low):
         axes.axhspan(low, high, color=COLOURS["chance"][0], alpha=0.18, linewidth=0, label="other images' maps")

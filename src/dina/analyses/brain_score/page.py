@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number
 from dina.statistics.finding import Finding
 
 MOST_POINTS = 500
@@ -27,10 +27,10 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     reason = str(dataset.attrs["reason"])
     n_neurons = dataset.sizes["neuron"]
     unit = "of the noise ceiling" if not reason else "(correlation, not corrected for noise)"
-    others = "" if best == "pixels" else f"; pixels reach {number(of_layer['pixels'].value)}"
+    others = "" if best == "pixels" else f"; pixels reach {in_a_sentence(of_layer['pixels'], '')}"
     answer = (
-        f"“{best}” has the highest median score over {n_neurons:,} neurons: {number(of_layer[best].value)} {unit}"
-        f" ({number(of_layer[best].low)} to {number(of_layer[best].high)}){others}. Differences between layers were not tested."
+        f"“{best}” has the highest median score over {n_neurons:,} neurons: {in_a_sentence(of_layer[best], '')}"
+        f" {unit}{others}. Differences between layers were not tested."
     )
     divided = against_ceiling = ""
     if not reason:

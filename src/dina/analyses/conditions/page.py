@@ -5,9 +5,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_words import finding_cells
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, interval, percent
+from dina.figures.words import DASH, percent
 from dina.statistics.finding import Finding
 
 
@@ -61,7 +62,10 @@ def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:
 
 
 def _words(one: Finding | None) -> str:
-    return DASH if one is None else f"{percent(one.value)}\n({interval(one.low, one.high)})"
+    if one is None:
+        return DASH
+    value, between, _ = finding_cells(one, "points" if one.name.startswith("transfer_loss") else "%")
+    return f"{value}\n({between})"
 
 
 @in_style

@@ -25,7 +25,7 @@ AGREEMENTS = {
     "corrected_correlation_with_mean_response": "the same, corrected for errors",
 }
 WORDS = {
-    "helpful_fraction": "fraction of neurons whose contribution is above zero",
+    "helpful_fraction": "neurons whose contribution is above zero",
     "top_tenth_share": "share of all contributions held by the best tenth (ranked on training images)",
     "agreement_between_halves": "rank correlation between halves of the test images",
     "agreement_with_training": "rank correlation with training images",
@@ -53,7 +53,7 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         f" neurons is {how}. Left: neurons in falling order, with 95\u202f% intervals over images. Middle: each neuron on training and on test"
         " images. Right: rank correlations over neurons with 95\u202f% intervals; grey: neurons permuted.",
         f"{percent(helpful.value)} of the neurons contribute more than zero; the median contribution is {number(float(np.median(contribution)))}.",
-        finding_table("Contributions of single neurons.", WORDS, found),
+        finding_table("Contributions of single neurons.", WORDS, found, ("helpful_fraction", "top_tenth_share")),
     )
     words = (
         "One neuron is left out at a time and all others stay. Neurons that carry the same information therefore seem to"
@@ -85,6 +85,6 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     compared.set(xlabel=f"training images ({unit})", ylabel=f"test images ({unit})", title="Training and test")
     finish_axes(compared, "both")
     rows = [(words, found[name]) for name, words in AGREEMENTS.items() if name in found]
-    draw_dots(agreement, rows, "rank correlation over neurons")
+    draw_dots(agreement, rows, "rank correlation")
     agreement.set(title="Agreement with", xlim=(min(-0.15, agreement.get_xlim()[0]), 1.03))
     return figure

@@ -24,12 +24,12 @@ WORDS = {
     "noise_correlation_mean": "mean noise correlation",
     "signal_correlation_mean": "mean signal correlation",
     "signal_noise_agreement": "correlation of the two over pairs, from different images",
-    "coupled_pairs_fraction": "fraction of pairs with significantly coupled noise",
+    "coupled_pairs_fraction": "pairs with significantly coupled noise",
     "noise_correlation_near_minus_far": "noise correlation, near minus far",
     "signal_correlation_near_minus_far": "signal correlation, near minus far",
     "coupling_near_minus_far": "coupling, near minus far",
     "coupled_signal_correlation": "mean signal correlation of coupled pairs",
-    "possible_duplicates_fraction": "fraction of neurons that are possible duplicate ROIs",
+    "possible_duplicates_fraction": "neurons that are possible duplicate ROIs",
 }
 
 
@@ -40,11 +40,11 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         found[name] for name in ("noise_correlation_mean", "coupled_pairs_fraction", "signal_noise_agreement")
     )
     summary = (
-        f"The mean noise correlation is {in_a_sentence(mean, 1)}. The noise of"
-        f" {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons."
+        f"The mean noise correlation is {in_a_sentence(mean, '')}. The noise of"
+        f" {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons (at most 5\u202f% of these are expected to be false)."
     )
     if agreement.value == agreement.value:
-        summary += f" Over pairs, noise and signal correlations correlate by {in_a_sentence(agreement, 1)}."
+        summary += f" Over pairs, noise and signal correlations correlate by {in_a_sentence(agreement, '')}."
     where = ""
     if dataset.sizes["bin"]:
         nearest = float(dataset["distance_edges"][1])
@@ -61,7 +61,7 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" between tuning, from different repeats. Coupling: partial correlation of noise given all other neurons.{where} Bars: 95\u202f%"
         " intervals over neurons.",
         summary,
-        finding_table("Correlations of pairs of neurons.", WORDS, found),
+        finding_table("Correlations of pairs of neurons.", WORDS, found, [name for name in WORDS if name.endswith("fraction")]),
     )
     return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=distinct_reasons(findings))
 
@@ -77,7 +77,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     _draw_agreement(panels[1 if has_distance else 0], dataset, found["signal_noise_agreement"])
     if has_distance:
         rows = [(words, found[f"{name}_near_minus_far"]) for name, (words, _, _) in MEASURES.items()]
-        draw_dots(panels[2], rows, "nearest − farthest quarter")
+        draw_dots(panels[2], rows, "nearest − farthest\nquarter")
         panels[2].set_title("c  near − far")
         figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
@@ -102,7 +102,7 @@ def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
-    axes.set(xlim=(-0.05 * width, width), xlabel="distance between neurons (µm)", ylabel="mean over pairs", title="a  distance")
+    axes.set(xlim=(-0.05 * width, width), xlabel="distance (µm)", ylabel="mean over pairs", title="a  distance")
     finish_axes(axes, "y")
 
 
@@ -120,7 +120,9 @@ def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None
     signal, noise = (dataset[name].to_numpy() for name in ("signal_correlation_of_other_half", "noise_correlation_of_half"))
     known = np.isfinite(signal) & np.isfinite(noise)
     signal, noise = signal[known], noise[known]
-    axes.set(xlabel="signal correlation, one half of images", ylabel="noise correlation, other half", title="b  tuning and noise")
+    axes.set(
+        xlabel="signal correlation,\none half of images", ylabel="noise correlation,\nother half", title="b  tuning and noise"
+    )
     if not len(signal):
         axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
         return
@@ -129,5 +131,5 @@ def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None
     axes.set_xlim(*x)
     axes.set_ylim(*y)
     axes.axhline(float(noise.mean()), color=COLOURS["muted"][0], linewidth=0.8)
-    axes.set_title(f"b  agreement {agreement.value:.2f}".replace("-", "−"))
+    axes.set_title("b  tuning and noise")
     finish_axes(axes, "both")

@@ -1,5 +1,7 @@
 """The pages of feature maps: test images beside their maps and those of responses, and the images rebuilt from these maps."""
 
+import textwrap
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -11,6 +13,8 @@ from matplotlib.image import AxesImage
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table
 from dina.figures.finding_words import in_a_sentence
+from dina.figures.histograms import n_bars
+from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
@@ -36,7 +40,6 @@ MEASURES = {
 REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
 REBUILT_HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
 WIDTH_MM = 170
-N_BINS = 30
 
 
 def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -47,7 +50,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     answer = (
         f"The map of a response {verb} more similar to the map of its own image than chance predicts. It resembles this map more than"
         f" the map of another image in {in_a_sentence(two_way)} of comparisons. Maps of a response and its image"
-        f" correlate by {in_a_sentence(correlation, 1)}."
+        f" correlate by {in_a_sentence(correlation, '')}."
     )
     part = FigurePart(
         "feature_maps",
@@ -58,7 +61,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         " the correlation; the single channels are the two in which maps of validation images agree best. Maps of responses:"
         f" {dataset.attrs['form']}. a and b, all pairs of test responses and images; vertical lines: means.",
         answer,
-        finding_table("How similar the maps of responses and images are.", WORDS, found),
+        finding_table("How similar the maps of responses and images are.", WORDS, found, ("map_two_way",)),
     )
     return Section("feature-maps", "Feature maps of images and of responses", paragraphs=(answer,), figures=(part,))
 
@@ -72,8 +75,8 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     verb = "is" if linear.value > linear.null_high else "is not"
     answer = (
         f"The reconstruction from the map of a response {verb} more similar to the image shown than chance predicts. Pixels correlate"
-        f" by {in_a_sentence(linear, 1)}; for the reconstruction from the image's own map they correlate by"
-        f" {in_a_sentence(ceiling, 1)}. In {in_a_sentence(two_way)} of comparisons the reconstruction is more similar to its own"
+        f" by {in_a_sentence(linear, '')}; for the reconstruction from the image's own map they correlate by"
+        f" {in_a_sentence(ceiling, '')}. In {in_a_sentence(two_way)} of comparisons the reconstruction is more similar to its own"
         " image than to another. The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
         " the reconstruction from the response is neural noise, or information lost in the neural tower."
     )
@@ -90,7 +93,9 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         " 10\u202f% quantile of the correlation of pixels of the linear reconstruction from the response. a, all pairs of"
         " reconstructions and test images; b, those of at most 50 test images; vertical lines: means.",
         answer,
-        finding_table("How similar reconstructions and test images are.", REBUILT_WORDS, found),
+        finding_table(
+            "How similar reconstructions and test images are.", REBUILT_WORDS, found, [f"two_way_{method}" for method in METHODS]
+        ),
     )
     missing = (str(dataset.attrs["reason"]),) if dataset.attrs["reason"] else ()
     return Section("image-reconstruction", "Images rebuilt from maps", paragraphs=(answer,), figures=(part,), missing=missing)
@@ -111,12 +116,13 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
     for axes in panels.flat:
         finish_axes(axes, None)
+    names = image_words(dataset, "example")
     for example in range(n_examples):
         for place, name in enumerate(shown):
             row = panels[example * n_shown + place]
             if place == 0:
-                _draw_image(row[0], pixels[example], extent)
-                _name_row(row[0], LIMITS[example])
+                _draw_image(row[0], pixels[example], extent, _photograph(dataset, example))
+                _name_row(row[0], LIMITS[example], names[example])
             else:
                 row[0].axis("off")
             limit = max(float(np.abs(maps[:, example, place]).max()) * 0.8, 1e-6)
@@ -147,11 +153,12 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     figure = new_figure(WIDTH_MM, (tall + 2) * n_examples + 62)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[(tall + 2) * n_examples + 8, 54]).flat
     panels = above.subplots(n_examples, 4, squeeze=False)
+    names = image_words(dataset, "example")
     for example, row in enumerate(panels):
         for axes, image in zip(row, [pixels[example], *rebuilt[:, example]], strict=True):
             finish_axes(axes, None)
-            _draw_image(axes, image)
-        _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}")
+            _draw_image(axes, image, photograph=_photograph(dataset, example) if axes is row[0] else None)
+        _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}", names[example])
     for axes, heading in zip(panels[0], REBUILT_HEADINGS, strict=True):
         axes.set_title(heading)
     left, right = below.subplots(1, 2)
@@ -160,8 +167,25 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_image(axes: Axes, image: np.ndarray, extent: tuple[float, float, float, float] | None = None) -> None:
-    """Draw an image in its own contrast, since reconstructions are fainter than the images; a dash where there is none."""
+def _photograph(dataset: xr.Dataset, example: int) -> np.ndarray | None:
+    """Return an example in its colours, where it has some."""
+    known = dataset["example_thumbnail"].to_numpy() if "example_thumbnail" in dataset.coords else np.zeros((0, 0, 0))
+    return known[example] if known.ndim == 4 else None
+
+
+def _draw_image(
+    axes: Axes,
+    image: np.ndarray,
+    extent: tuple[float, float, float, float] | None = None,
+    photograph: np.ndarray | None = None,
+) -> None:
+    """Draw an image in its own contrast, since reconstructions are fainter than the images; a dash where there is none.
+
+    A colour ``photograph`` of it is drawn as it is.
+    """
+    if photograph is not None:
+        axes.imshow(photograph, extent=extent, aspect="equal")
+        return
     if np.isnan(image).any():
         axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
         return
@@ -169,8 +193,10 @@ def _draw_image(axes: Axes, image: np.ndarray, extent: tuple[float, float, float
     axes.imshow(image, cmap="gray", vmin=middle - spread, vmax=middle + spread, extent=extent, aspect="equal")
 
 
-def _name_row(axes: Axes, percentage: str) -> None:
-    axes.set_ylabel(f"{percentage}\u202f%", rotation=0, ha="right", va="center", labelpad=3)
+def _name_row(axes: Axes, percentage: str, name: str) -> None:
+    """Write quantile and name of an image at its left, a long name in lines."""
+    lines = "\n".join(textwrap.wrap(name, 14, break_long_words=True))
+    axes.set_ylabel(f"{percentage}\u202f%\n{lines}".strip(), rotation=0, ha="right", va="center", labelpad=3, fontsize=7)
 
 
 def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
@@ -186,7 +212,7 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
 def _draw_matched_pairs(axes: Axes, pairs: Float[np.ndarray, "item other"], letter: str, label: str) -> None:
     """Draw two histograms, each with its mean: similarities of matched pairs (on the diagonal) and of all others."""
     matched, others = pairs.diagonal(), pairs[~np.eye(len(pairs), dtype=bool)]
-    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()) + 1e-9, N_BINS + 1)
+    bins = np.linspace(float(np.quantile(pairs, 0.001)), float(pairs.max()) + 1e-9, n_bars(len(matched)) + 1)
     for values, colour, words in ((others, "chance", "other images"), (matched, "dina", "its own image")):
         share = 100 * np.histogram(np.clip(values, bins[0], bins[-1]), bins)[0] / len(values)
         axes.stairs(share, bins, fill=True, color=COLOURS[colour][0], alpha=0.55 if colour == "dina" else 0.4, label=words)

@@ -10,23 +10,24 @@ from matplotlib.ticker import LogLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 SUMMARY = {"summed_contributions": "noise of repeats", "decoder_summed_contributions": "noise of the decoder"}
 DISCOVERY = 0.05
 MEASURES = {
-    "interaction_size": "size of interactions relative to contributions",
-    "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
-    "summed_contributions": "sum of contributions relative to the information of all neurons together (1: additive)",
+    "interaction_size": "size of interactions, of contributions",
+    "net_interaction": "sum of interactions, of contributions (negative: synergy)",
+    "summed_contributions": "sum of contributions, of the information of all neurons together (100\u202f%: additive)",
 }
 WORDS = {
     **MEASURES,
-    "coupled_pairs_fraction": "fraction of pairs whose noise is coupled",
-    "interacting_pairs_fraction": "fraction of pairs coupled and interacting",
-    "coupled_pairs_interaction": "interaction of coupled pairs relative to contributions",
+    "coupled_pairs_fraction": "pairs whose noise is coupled",
+    "interacting_pairs_fraction": "pairs coupled and interacting",
+    "coupled_pairs_interaction": "interaction of coupled pairs, of contributions",
     **{f"decoder_{name}": f"{words}, noise of the decoder" for name, words in MEASURES.items()},
 }
 
@@ -43,12 +44,12 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
-        " a: fraction of randomly drawn pairs whose interaction is larger in size than each value, and the same with noise permuted,"
+        " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
         " each neuron by itself. b: the surest couplings; orange: significant, with an expected share of false findings of at most 5\u202f%; with 95\u202f%"
         " intervals over test images. Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
-        " contributions of single neurons relative to the information of all neurons together; 1: neurons add up.",
+        " contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up.",
         summary,
-        finding_table("Interactions between neurons.", WORDS, found),
+        finding_table("Interactions between neurons.", WORDS, found, WORDS),
     )
     words = (
         "Noise estimated from repeats shows interactions between neurons. The noise that the decoder fitted also contains errors of its"
@@ -61,17 +62,17 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
 def _summary(found: dict[str, Finding], removed: bool) -> str:
     size, net = found["interaction_size"], found["net_interaction"]
     if not removed:
-        return f"A typical interaction of two silenced neurons is {percent(size.value)} of a typical contribution."
+        return f"A typical interaction of two silenced neurons is {in_a_sentence(size)} of a typical contribution."
     coupled, summed = found["coupled_pairs_fraction"], found["summed_contributions"]
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
-        return f"With the noise that the decoder fitted, contributions sum to {number(other.value)} of the information of all neurons."
+        return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons."
     beyond = "redundancy prevails" if net.value > net.null_high else "synergy prevails" if net.value < net.null_low else ""
     kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
-        f"Contributions sum to {number(summed.value)} of the information of all neurons (permuted noise: {number(summed.null_low)} to"
-        f" {number(summed.null_high)}); over all pairs {kind}. The noise of {percent(coupled.value)} of the pairs is"
-        f" significantly coupled; {percent(found['interacting_pairs_fraction'].value)} of the pairs also interact in decoding."
+        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons (chance: permuted noise); over all pairs"
+        f" {kind}. The noise of {percent(coupled.value)} of the pairs is significantly coupled (at most 5\u202f% of these are expected to"
+        f" be false); {percent(found['interacting_pairs_fraction'].value)} of the pairs also interact in decoding."
     )
 
 
@@ -83,12 +84,14 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     _draw_sizes(first, dataset)
     _draw_coupled(second, dataset)
     rows = [(words, found[name]) for name, words in SUMMARY.items() if name in found]
-    draw_dots(third, rows, "sum of contributions / all")
-    third.axvline(1, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
-    ends = [end for _, one in rows for end in (one.value, one.low, one.high, one.null_low, one.null_high) if np.isfinite(end)]
-    low, high = min([1.0, *ends]), max([1.0, *ends])
-    room = 0.15 * (high - low) + 0.01
-    third.set_xlim(low - room, high + room)  # the differences between sums near 1 matter, not their distance from 0
+    draw_dots(third, rows, "sum of contributions\n(% of all)", 100)
+    third.axvline(100, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
+    ends = [
+        100 * end for _, one in rows for end in (one.value, one.low, one.high, one.null_low, one.null_high) if np.isfinite(end)
+    ]
+    low, high = min([100.0, *ends]), max([100.0, *ends])
+    room = 0.15 * (high - low) + 1
+    third.set_xlim(low - room, high + room)  # the differences between sums near 100 % matter, not their distance from 0
     third.set_title("c  adding up")
     return figure
 
@@ -102,7 +105,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         if not len(size):
             continue
         rank = np.unique(np.geomspace(1, len(size), 200).astype(int)) - 1
-        axes.plot(size[rank], (rank + 1) / len(size), color=COLOURS[colour][0], label=words)
+        axes.plot(size[rank], 100 * (rank + 1) / len(size), color=COLOURS[colour][0], label=words)
         smallest = min(smallest, float(size[int(0.95 * (len(size) - 1))]))
         axes.set(xscale="log", yscale="log")
         write_plain_numbers(axes.xaxis, axes.yaxis)
@@ -112,7 +115,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         axes.legend(loc="lower left")
     else:
         axes.annotate("no pair interacts", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
-    axes.set(xlabel="size of interaction (score)", ylabel="fraction of pairs beyond it", title="a  all pairs")
+    axes.set(xlabel="size of interaction (score)", ylabel="pairs beyond it (%)", title="a  all pairs")
     finish_axes(axes, "both")
 
 
@@ -127,7 +130,7 @@ def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
     if not np.isfinite(coupling * interaction).any():
         axes.annotate("not known", (0.5, 0.56), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
-    axes.set(xlabel="coupling of noise (partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
+    axes.set(xlabel="coupling of noise\n(partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
     for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
         axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])
     finish_axes(axes, "both")

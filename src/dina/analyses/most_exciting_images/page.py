@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
 HEADINGS = ("first model", "second model", "best natural image")
@@ -28,8 +28,7 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
     verb = "agree" if agreement.value > agreement.null_high else "do not agree"
     words = (
         f"Two encoding models fitted on different images {verb} on what excites a neuron most: their images correlate by"
-        f" {number(agreement.value)}, where exchanging the neurons at random gives means of {number(agreement.null_low)} to"
-        f" {number(agreement.null_high)}. The second model rates the first one's image above {percent(beats.value)} of the test images"
+        f" {in_a_sentence(agreement, '')}; chance: the neurons exchanged at random. The second model rates the first one's image above {in_a_sentence(beats)} of the test images"
         " at the same contrast."
     )
     part = FigurePart(
@@ -41,7 +40,7 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
         " prediction and averaged response over test images. a and b, each dot a neuron, or a pair of different ones; lines: means."
         " No animal has seen these images.",
         words,
-        finding_table("How far the two models agree.", WORDS, found),
+        finding_table("How far the two models agree.", WORDS, found, ("mei_beats_images",)),
     )
     return Section("most-exciting-images", "Most exciting images", paragraphs=(words,), figures=(part,))
 

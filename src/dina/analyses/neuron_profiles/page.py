@@ -16,7 +16,8 @@ from dina.figures.words import number
 from dina.models.receptive_fields import WELL_FITTED
 from dina.statistics.finding import Finding
 
-PALE = "#d5dbe1"
+# Maps have the same colours on light and on dark paper: they keep paper of their own, and no colour of theirs is one of the page.
+MAP_PAPER, PALE, DEEP = "#f7f8f9", "#d5dbe1", "#11202e"
 WORDS = {
     "median_reliability": "median reliability (correlation of two halves of the repeats)",
     "median_signal_to_noise": "median signal-to-noise ratio of single trials",
@@ -42,7 +43,7 @@ COLUMNS = {
     "contribution": "contribution (margin lost, {units})",
 }
 TRUTH = (
-    " Last: distance of estimated from planted centres, for every neuron with a field; black: median of eight groups of equally"
+    " Last: distance of estimated from planted centres, for every neuron with a field; line: median of eight groups of equally"
     " many neurons."
 )
 QUANTILES = (5, 25, 50, 75, 95)
@@ -200,13 +201,14 @@ def _on_screen(dataset: xr.Dataset, in_degrees: bool) -> tuple[np.ndarray, np.nd
 
 def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label: str) -> None:
     """Draw points coloured by value, the largest on top, colours cut at the 2nd and 98th percentile."""
-    colours = LinearSegmentedColormap.from_list("values", [PALE, COLOURS["dina"][0], COLOURS["ink"][0]])
+    colours = LinearSegmentedColormap.from_list("values", [PALE, "#0c60a6", DEEP])
     known = np.isfinite(values)
     if not known.any():
         axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
         return
     low, high = np.percentile(values[known], [2, 98])
     norm = Normalize(float(low), float(high) if high > low else float(low) + 1)
+    axes.set_facecolor(MAP_PAPER)
     order = np.argsort(values[known])
     axes.scatter(
         x[known][order], y[known][order], c=values[known][order], s=5, cmap=colours, norm=norm, linewidths=0,

@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_words import in_a_sentence
+from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import interval, number, percent
+from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
 Line = str | tuple[float, tuple[float, ...]]
@@ -39,7 +41,7 @@ EXCESS = {
 SPARSE_WORDS = {
     "accuracy_full": "top-1 accuracy of all neurons",
     **{
-        f"{word}_fraction_{name}": f"fraction of neurons for {share}\u202f% of the accuracy, {words}"
+        f"{word}_fraction_{name}": f"neurons for {share}\u202f% of the accuracy, {words}"
         for word, share in (("half", 50), ("most", 90))
         for name, words in {"top": "best first", **{name: words for name, (words, _) in COMPARED.items()}}.items()
     },
@@ -59,6 +61,7 @@ SPARSE_WORDS = {
         }.items()
     },
 }
+CURVES_POINTS = 165  # height of the curves, about
 # Neurons on which towers were fitted → words.
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
 
@@ -74,12 +77,18 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         "sparse_subsets",
         _draw_sparse_subsets(dataset, found),
         f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
-        " ranked by their contribution to decoding training images. Bands: range that holds one more draw with a probability of"
+        " ranked by their contribution to decoding training images. Band (random) and thin lines (matched): range that holds one more draw with a probability of"
         " 95\u202f%. Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
         " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
-        finding_table("Subsets of neurons.", SPARSE_WORDS, found),
+        finding_table(
+            "Subsets of neurons. Areas are mean accuracies over subsets of growing size.",
+            SPARSE_WORDS,
+            found,
+            [name for name in SPARSE_WORDS if name == "accuracy_full" or "fraction" in name or name.endswith("share")],
+            [name for name in SPARSE_WORDS if name.endswith("area")],
+        ),
     )
     words = (_summary(found), _control(found))
     return Section("sparse-subsets", "How few neurons suffice", words, (part,), missing=distinct_reasons(findings))
@@ -88,8 +97,8 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
 def _summary(found: dict[str, Finding]) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
-        f"Ninety percent of the accuracy of all neurons is reached with {percent(top.value)} of the neurons, best first"
-        f" ({interval(top.low, top.high)}), and with {percent(random.value)} drawn at random ({interval(random.low, random.high)})."
+        f"Ninety percent of the accuracy of all neurons is reached with {in_a_sentence(top)} of the neurons, best first,"
+        f" and with {in_a_sentence(random)} drawn at random."
         " These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
 
@@ -101,8 +110,8 @@ def _control(found: dict[str, Finding]) -> str:
             f"It is not known how much of the advantage of the best neurons their signal-to-noise ratios explain: {share.reason}"
         )
     return (
-        f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {number(100 * share.value)}\u202f% of the"
-        f" advantage of the best neurons over random ones ({interval(share.low, share.high)}). Only the rest comes from tuning."
+        f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {in_a_sentence(share)} of the"
+        " advantage of the best neurons over random ones. Only the rest comes from tuning."
     )
 
 
@@ -122,22 +131,25 @@ def _draw_sparse_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) -> F
         left = {"top": "bottom", "bottom": "top", "random": "random"}.get(name, f"{name}_bottom")
         _draw_curve(removed, one.sel(sequence=left), n_neurons - kept, (words, COLOURS[colour][0], line))
     added.set_xscale("log")
-    # curves begin at chance when neurons are kept, and end there when they are left out: the word stands at the other end
-    for axes, label, side in ((added, "neurons kept (logarithmic)", "right"), (removed, "neurons left out", "left")):
-        _finish(axes, label, int(dataset.attrs["n_gallery"]), side)
-    full = float(one["accuracy"].sel(sequence="top").to_numpy()[-1])
+    for axes, label in ((added, "neurons kept (logarithmic)"), (removed, "neurons left out")):
+        _finish(axes, label, int(dataset.attrs["n_gallery"]))
+    full, chance = 100 * float(one["accuracy"].sel(sequence="top").to_numpy()[-1]), 100 / int(dataset.attrs["n_gallery"])
+    named = [(chance, "chance", COLOURS["chance"][0])]
+    name_lines(removed, named, CURVES_POINTS, 7)
     for share in (0.5, 0.9):
-        added.axhline(100 * share * full, color=COLOURS["muted"][0], linewidth=0.6, linestyle=(0, (1, 2)))
-        _name_line(added, f"{100 * share:.0f}\u202f% of all", 100 * share * full, "left", "muted")
+        added.axhline(share * full, color=COLOURS["muted"][0], linewidth=0.6, linestyle=(0, (1, 2)))
+        named.append((share * full, f"{100 * share:.0f}\u202f% of all", COLOURS["muted"][0]))
+    name_lines(added, named, CURVES_POINTS, 7)
     added.set_title("Keeping")
     removed.set_title("Leaving out")
     handles, labels = added.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5, columnspacing=1.2, handlelength=1.8)
     areas = [(words, f"top_minus_{name}_area") for name, (_, words) in COMPARED.items()]
     excess = [(words, f"gini_excess_over_{name}") for name, (words, _) in EXCESS.items()]
-    names = ("difference in area under addition curve", "excess of Gini coefficient")
-    for column, (rows, label) in enumerate(zip((areas, excess), names, strict=True)):
-        draw_dots(figure.add_subplot(grid[1, column]), [(words, found[name]) for words, name in rows if name in found], label)
+    names = (("difference in area (points)", 100), ("excess of Gini coefficient", 1))
+    for column, (rows, (label, scale)) in enumerate(zip((areas, excess), names, strict=True)):
+        known = [(words, found[name]) for words, name in rows if name in found]
+        draw_dots(figure.add_subplot(grid[1, column]), known, label, scale)
     return figure
 
 
@@ -146,24 +158,18 @@ def _draw_curve(axes: Axes, curve: xr.Dataset, count: np.ndarray, look: tuple[st
     order = np.argsort(count)
     x = count[order]
     mean, low, high = (100 * curve[name].to_numpy()[order] for name in ("accuracy", "accuracy_low", "accuracy_high"))
-    if (high > low).any():
+    if (high > low).any() and words == "random":
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    elif (high > low).any():  # bands of several colours over each other would look like a further one
+        axes.plot(x, np.transpose([low, high]), color=colour, linestyle=line, linewidth=0.5, alpha=0.7)
     axes.plot(x, mean, color=colour, linestyle=line, linewidth=1.6 if words == "best first" else 1.2, label=words)
 
 
-def _finish(axes: Axes, label: str, n_gallery: int, side: str) -> None:
+def _finish(axes: Axes, label: str, n_gallery: int) -> None:
     axes.axhline(100 / n_gallery, **CHANCE_LINE)
-    _name_line(axes, "chance", 100 / n_gallery, side, "chance")
     write_plain_numbers(axes.xaxis)
     axes.set(ylim=(0, None), xlabel=label, ylabel="top-1 accuracy (% of queries)")
     finish_axes(axes, "both")
-
-
-def _name_line(axes: Axes, words: str, height: float, side: str, colour: str) -> None:
-    """Write words just above a horizontal line, at one of its ends."""
-    is_right = side == "right"
-    axes.annotate(words, (float(is_right), height), xycoords=axes.get_yaxis_transform(), xytext=(-3 if is_right else 3, 2),
-                  textcoords="offset points", horizontalalignment=side, fontsize=7, color=COLOURS[colour][0])  # fmt: skip
 
 
 def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -177,7 +183,13 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         " all other neurons taken out (diamonds). Right: the difference; grey: central 95\u202f% if the two are exchanged at random.",
         f"Contributions correlate by {seeds} between towers fitted with two seeds, and by {folds} between towers fitted on either half of"
         " the training images.",
-        finding_table("Fitted anew.", _refitted_words(found), found),
+        finding_table(
+            "Fitted anew.",
+            _refitted_words(found),
+            found,
+            [name for name in found if name.startswith("refitted") and "minus" not in name],
+            [name for name in found if "minus" in name],
+        ),
     )
     words = (
         "If neurons are taken out of fitted towers, the towers still use weights that were learnt from all neurons together. Such subsets"
@@ -222,6 +234,6 @@ def _draw_refitted_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) ->
                   label="others taken out")  # fmt: skip
     accuracy.axvline(100 * again[0][1].null_low, label="chance", **CHANCE_LINE)
     accuracy.set_xlim(0, None)
-    draw_dots(difference, change, "fitted anew − others taken out")
+    draw_dots(difference, change, "fitted anew − others taken out (points)", 100)
     figure.legend(loc="outside upper left", ncols=2)
     return figure

@@ -55,13 +55,13 @@ def sparse_subset(found: Found) -> tuple[Answer, str]:
         return "cannot tell", nothing
     if _unknown(found, FEW):
         return "cannot tell", _unknown(found, FEW)
-    where = f"The fraction of the neurons, best first, that gives half of the accuracy is {says(found[FEW])}"
+    where = f"The share of the neurons, best first, that gives half of the accuracy is {says(found[FEW], '%')}"
     if place_of(found[FEW], MARGIN) == "above":
         return "not supported", f"{where}: more than a tenth."
     if _lies(found, EXPLAINED, HALF) == "above":
         return (
             "not supported",
-            f"{where}. Signal-to-noise ratios explain {says(found[EXPLAINED])} of the advantage of the best neurons.",
+            f"{where}. Signal-to-noise ratios explain {says(found[EXPLAINED], '%')} of the advantage of the best neurons.",
         )
     if _lies(found, UNEQUAL, MARGIN) == "below" and not _rises(found, UNEQUAL):
         inequality = "The inequality of contributions does not exceed that predicted from signal-to-noise ratios"
@@ -79,7 +79,7 @@ def sparse_subset(found: Found) -> tuple[Answer, str]:
             [f"{where}. It is not certain that {', nor that '.join(missing)}.", *filter(None, reasons)]
         )
     beaten = "The area under their accuracy curve exceeds that of subsets of equal signal-to-noise ratio"
-    return "supported", f"{where}. {beaten} by {says(found[OVER_MATCHED])}."
+    return "supported", f"{where}. {beaten} by {says(found[OVER_MATCHED], 'points')}."
 
 
 def strongly_responsive(found: Found) -> tuple[Answer, str]:

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number, percent
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 DIFFERENCES = {
@@ -21,14 +22,15 @@ DIFFERENCES = {
     "unexpected_removal": "removing in test only",
 }
 TRAINED = {"intact": ("dina", "o"), "shuffled": ("rival", "s"), "independent": ("reference", "^")}
-UNITS = {"top1": "top-1 accuracy, points", "log_rank": "log rank, nats"}
+UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
 WORDS = {
-    "intact_top1": "top-1 accuracy in %, trained and tested on intact trials",
+    "intact_top1": "top-1 accuracy, trained and tested on intact trials",
     "correlations_left": "share of noise correlations that shuffling leaves in training",
     "correlations_left_test": "share of noise correlations that shuffling leaves in test",
     "slow_drift_share": "share of the variance within images that slow drift explains, chance subtracted (removed where above its null)",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
+SHARES = ("intact_top1", "correlations_left", "correlations_left_test", "slow_drift_share")
 
 
 def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -44,7 +46,9 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         " learning from shuffled trials (or from variances alone); both are tested on intact trials. Removing: learning and testing on"
         " shuffled trials minus both on intact trials. Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
         summary,
-        finding_table("Decoding with and without noise correlations.", WORDS, found, {name for name in found if "top1" in name}),
+        finding_table(
+            "Decoding with and without noise correlations.", WORDS, found, SHARES, [f"{what}_top1" for what in DIFFERENCES]
+        ),
     )
     return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=distinct_reasons(findings))
 
@@ -55,12 +59,11 @@ def _summary(found: dict[str, Finding]) -> str:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
         return (
             f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. Without them in"
-            f" test trials, the log rank changes by {number(change.value)} nats (positive: better)."
+            f" test trials, the log rank changes by {in_a_sentence(change, '')} nats (positive: better)."
         )
     return (
         f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. Learning noise"
-        f" correlations changes the log rank by {number(knowing.value)} nats ({number(knowing.low)} to {number(knowing.high)};"
-        f" chance: {number(knowing.null_low)} to {number(knowing.null_high)}; positive: better)."
+        f" correlations changes the log rank by {in_a_sentence(knowing, '')} nats (positive: better)."
     )
 
 

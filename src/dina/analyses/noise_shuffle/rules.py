@@ -24,7 +24,7 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     knowing, removed = found[KNOWING], 1 - found[LEFT].value
     much, little = MARGIN * removed, MARGIN * removed**2
     where = f"Learning noise correlations changes the log rank by {says(knowing)} nats (positive: better)"
-    where += f". Shuffling training trials removes {100 * removed:.0f} % of them" if removed < 1 else ""
+    where += f". Shuffling training trials removes {100 * removed:.0f}\u202f% of them" if removed < 1 else ""
     drifts = DRIFT in found and found[DRIFT].value > found[DRIFT].null_high
     further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
     if place_of(knowing, much) == "above" and knowing.value > knowing.null_high:
@@ -50,7 +50,7 @@ NOTES: dict[FindingKey, str] = {
 
 
 def _note(key: FindingKey, finding: Finding) -> str:
-    return NOTES[key].format(n=finding.n, value=says(finding))
+    return NOTES[key].format(n=finding.n, value=says(finding, "%" if key in (SUMMED, DRIFT, COUPLED) else ""))
 
 
 # Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.

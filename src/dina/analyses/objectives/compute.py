@@ -31,9 +31,9 @@ Rows = Sequence[Float[np.ndarray, "image"]]
 def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
     """Decide whether the low-level bias is made by the contrastive objective; ``docs/objectives.md`` says the rule in words."""
     held, kept, semantic, loss = (found[key] for key in (RESPONSES, CONTRASTIVE, SEMANTIC, LOSS))
-    where = f"Responses carry a share of {says(held)} of the category information that low-level structure lacks"
+    where = f"Responses carry {says(held, '%')} of the category information that low-level structure lacks"
     others = (
-        f"best-matching images keep a share of {says(semantic)} in towers trained by category, of {says(kept)} in"
+        f"best-matching images keep {says(semantic, '%')} of it in towers trained by category, {says(kept, '%')} in"
         " contrastive ones"
     )
     is_semantic = rises_above(semantic) and place_of(semantic, MARGIN) == "above"
@@ -45,7 +45,7 @@ def _decide(found: Mapping[FindingKey, Finding]) -> tuple[Answer, str]:
         return "cannot tell", f"{where}; {others}."
     if not (is_semantic or (rises_above(kept) and place_of(kept, MARGIN) == "above")):
         return "cannot tell", f"{where}, but these towers keep it under no objective: {others}."
-    lost = f"{where}; {others}. The share lost under the contrastive objective is {says(loss)}"
+    lost = f"{where}; {others}. The share lost under the contrastive objective is {says(loss, '%')}"
     if place_of(loss, MARGIN) == "above":
         return "supported", f"{lost}: more than a tenth."
     if place_of(loss, MARGIN) == "below":

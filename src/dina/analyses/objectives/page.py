@@ -25,17 +25,17 @@ Found = Mapping[str, Mapping[str, Finding]]
 COLUMNS = {
     "top1_averaged": ("top-1 (%)", 100.0),
     "category_matched": ("category of best matches (%)", 100.0),
-    "category_matched_beyond_low_level": ("… beyond low level (share)", 1.0),
+    "category_matched_beyond_low_level": ("… beyond low level (%)", 100.0),
     "category_accuracy": ("category read from maps (%)", 100.0),
-    "category_beyond_low_level": ("… beyond low level (share)", 1.0),
-    "kept_lowest_octaves": ("kept below a quarter of Nyquist (share)", 1.0),
+    "category_beyond_low_level": ("… beyond low level (%)", 100.0),
+    "kept_lowest_octaves": ("kept below a quarter of Nyquist (%)", 100.0),
 }
 
 PANELS = {
     "top1_averaged": ("top-1 (%)", 100.0),
-    "category_matched_beyond_low_level": ("category of best\nmatches, beyond\nlow level (share)", 1.0),
-    "category_beyond_low_level": ("category read\nfrom maps, beyond\nlow level (share)", 1.0),
-    "kept_lowest_octaves": ("accuracy kept below\na quarter of the\nNyquist limit (share)", 1.0),
+    "category_matched_beyond_low_level": ("category of best\nmatches, beyond\nlow level (%)", 100.0),
+    "category_beyond_low_level": ("category read\nfrom maps, beyond\nlow level (%)", 100.0),
+    "kept_lowest_octaves": ("accuracy kept below\na quarter of the\nNyquist limit (%)", 100.0),
 }
 # Rows for comparison, drawn below the objectives and in another colour.
 REFERENCES = ("untrained", "responses", "category objectives")
@@ -135,7 +135,7 @@ def _draw_objectives(findings: Found) -> Figure:
             finding = findings[name].get(panel)
             if finding is not None and finding.value == finding.value:
                 _dot(axes, y, finding, scale, COLOURS["reference" if name in REFERENCES else "dina"][0])
-        if scale == 1.0:
+        if panel != "top1_averaged":  # the others can fall below zero
             axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
         axes.set_xlabel(label)
         axes.locator_params(axis="x", nbins=4)

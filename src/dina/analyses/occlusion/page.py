@@ -8,23 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import in_style, new_figure
+from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_words import in_a_sentence
+from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 WORDS = {
-    "participation_score": "fraction of the image over which the loss of score is spread",
+    "participation_score": "part of the image over which the loss of score is spread",
     "participation_score_small": "the same, small window",
     "participation_score_large": "the same, large window",
     "participation_score_blur": "the same, faded to blur",
     "participation_score_contrast": "the same, gain following the contrast of the whole image",
-    "participation_map": "fraction over which the change of the map is spread",
-    "participation_coverage": "fraction over which coverage by fields is spread",
-    "participation_covered": "fraction of the covered area over which the loss of score is spread, undivided",
-    "participation_normalised": "fraction of the covered area over which the loss divided by coverage is spread",
+    "participation_map": "part over which the change of the map is spread",
+    "participation_coverage": "part over which coverage by fields is spread",
+    "participation_covered": "part of the covered area over which the loss of score is spread, undivided",
+    "participation_normalised": "part of the covered area over which the loss divided by coverage is spread",
     "coverage_correlation": "rank correlation of loss and coverage over places",
     "score_loss": "mean loss of score (nats)",
     "log_rank_loss": "mean gain of the log rank (nats)",
@@ -46,8 +47,8 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     answer = (
         f"It is not known where in the image the decoding comes from: {unknown[0]}"
         if unknown
-        else f"The loss of score is spread over {percent(score.value)} of the image; the coverage by the receptive fields is spread over"
-        f" {percent(coverage.value)}. Divided by coverage, the loss is spread over {percent(normalised.value)} of the covered area."
+        else f"The loss of score is spread over {in_a_sentence(score)} of the image; the coverage by the receptive fields is spread over"
+        f" {in_a_sentence(coverage)}. Divided by coverage, the loss is spread over {in_a_sentence(normalised)} of the covered area."
     )
     part = FigurePart(
         "occlusion",
@@ -56,10 +57,15 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " map is one position of the window's centre. In maps of loss and of log rank, red: with this place hidden, the right image fits the"
         " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
-        f" {dataset['coverage'].attrs['long_name']}. Grey places are not covered; a quotient there would be noise."
+        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, and one for single images. Grey places are not covered; a quotient there would be noise."
         " Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile.",
         answer,
-        finding_table("How widely the effect of occlusion is spread, with intervals over images.", WORDS, found),
+        finding_table(
+            "How widely the effect of occlusion is spread, with intervals over images.",
+            WORDS,
+            found,
+            [name for name in WORDS if name.startswith("participation")],
+        ),
     )
     paragraphs = (
         answer
@@ -74,19 +80,31 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
 def _draw_occlusion(dataset: xr.Dataset) -> Figure:
     """Draw maps over the image: mean losses for each window, coverage and its quotient, change of maps, single images.
 
-    Mean losses share one scale of colours whatever the window, and so do single images.
+    Mean losses under windows of one size share a scale of colours. Single images stand above their maps, which share one, too.
     """
-    panels = _mean_panels(dataset)
-    panels += _single_panels(dataset, max(2, N_SINGLE - len(panels) % 3))
+    panels: list[_Panel | None] = [*_mean_panels(dataset)]
+    panels += [None] * (-len(panels) % 3)  # single images begin a row
+    chosen = _chosen_images(dataset)
+    pictures = range(len(panels), len(panels) + (len(chosen) if "thumbnail" in dataset.coords else 0))
+    panels += [*[None] * len(pictures), *_single_panels(dataset, chosen)]
     n_rows = -(-len(panels) // 3)
     panel_height = min(40.0, max(16.0, PANEL_MM * float(dataset.attrs["height"]) / float(dataset.attrs["width"])))
     figure = new_figure(185, n_rows * (panel_height + 11) + 6)
     grid = figure.subplots(n_rows, 3, squeeze=False)
-    for axes in grid.flat[len(panels) :]:
-        axes.axis("off")
-    for number, (axes, (title, values, label, scale)) in enumerate(zip(grid.flat, panels, strict=False)):
-        _draw_panel(axes, dataset, values, title, label, scale)
-        _name_axes(axes, dataset, is_left=number % 3 == 0, is_last=number >= len(panels) - 3)
+    names = image_words(dataset)
+    for number, axes in enumerate(grid.flat):
+        panel = panels[number] if number < len(panels) else None
+        if number in pictures:
+            which = chosen[number - pictures[0]]
+            axes.imshow(dataset["thumbnail"].to_numpy()[which], cmap="gray", vmin=0, vmax=255, aspect="auto")
+            axes.set_title(names[which], fontsize=7.5)
+            finish_axes(axes, None)
+        elif panel is None:
+            axes.axis("off")
+        else:
+            title, values, label, scale = panel
+            _draw_panel(axes, dataset, title, values, label, scale)
+            _name_axes(axes, dataset, is_left=number % 3 == 0, is_last=number >= len(panels) - 3)
     return figure
 
 
@@ -97,7 +115,12 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
     deviations = dataset["deviation_px"].to_numpy() * float(dataset.attrs.get("deg_per_pixel", 1.0))
     unit = "degrees" if "deg_per_pixel" in dataset.attrs else "px"
     panels = [
-        (SWEEPS.get(name, f"{name}, SD {deviation:.3g} {unit}"), loss[number].mean(0), LOSS, loss.mean(1))
+        (
+            SWEEPS.get(name, f"{name}, SD {deviation:.3g} {unit}"),
+            loss[number].mean(0),
+            LOSS,
+            loss[deviations == deviation].mean(1),
+        )
         for number, (name, deviation) in enumerate(zip(names, deviations, strict=True))
     ]
     covered = f"coverage ({dataset['coverage'].attrs.get('units', 'arbitrary')})"
@@ -112,16 +135,21 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
     return panels + [(title, values, label, values) for title, values, label in others]
 
 
-def _single_panels(dataset: xr.Dataset, n: int) -> list[_Panel]:
-    """Return the maps of the images at ``n`` quantiles of the mean loss under the medium window."""
+def _chosen_images(dataset: xr.Dataset) -> list[int]:
+    """Return the images at evenly spaced quantiles of the mean loss under the medium window."""
     loss = dataset["score_loss"].sel(sweep="medium").to_numpy()
     order = np.argsort(-loss.mean(axis=(1, 2)), kind="stable")
-    chosen = [order[round(q * (len(order) - 1))] for q in np.linspace(0.1, 0.9, n)]
-    ids = dataset["stimulus_id"].to_numpy()
-    return [(f"image {ids[i]} alone", loss[i], LOSS, loss[chosen]) for i in chosen]
+    return [int(order[round(q * (len(order) - 1))]) for q in np.linspace(0.1, 0.9, N_SINGLE)]
 
 
-def _draw_panel(axes: Axes, dataset: xr.Dataset, values: np.ndarray, title: str, label: str, scale: np.ndarray) -> None:
+def _single_panels(dataset: xr.Dataset, chosen: list[int]) -> list[_Panel]:
+    """Return the maps of single images under the medium window."""
+    loss = dataset["score_loss"].sel(sweep="medium").to_numpy()
+    names = image_words(dataset)
+    return [(f"loss, {names[i]}", loss[i], LOSS, loss[chosen]) for i in chosen]
+
+
+def _draw_panel(axes: Axes, dataset: xr.Dataset, title: str, values: np.ndarray, label: str, scale: np.ndarray) -> None:
     """Draw one map over the image, in degrees where their size is known, in colours that reach over ``scale``."""
     degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
     extent = (0.0, degrees * float(dataset.attrs["width"]), degrees * float(dataset.attrs["height"]), 0.0)

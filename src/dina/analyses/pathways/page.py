@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import percent
 from dina.models.spaces import SPACES
 from dina.statistics.finding import Finding
 
@@ -43,11 +42,11 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    shares = "; ".join(f"{name} {in_a_sentence(found[f'shapley_{name}'], 100)}" for name in pathways)
+    shares = "; ".join(f"{name} {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
     answer = (
-        f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}. The pathways contribute, in percentage points: {shares}."
-        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test; they"
-        " are fitted on request (pathway_refits)."
+        f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}. The pathways contribute: {shares}."
+        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone (pathway_refits) are a stronger"
+        " test."
     )
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_null = any(math.isfinite(finding.null_low) for finding in findings)
@@ -62,7 +61,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f" the top-1 accuracy lost and the mean log rank gained (right of 0: worse), paired over {n} test images; averaged responses as"
             f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
-            finding_table("Top-1 accuracy lost, in percentage points.", masked, found, masked),
+            finding_table("Top-1 accuracy lost.", masked, found, points=masked),
         )
     ]
     if pathways:
@@ -75,7 +74,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
                 " the other pathways masked; line: nothing masked.",
                 answer,
-                finding_table("Shares of the pathways in top-1 accuracy, in percentage points.", shapley, found, shapley),
+                finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
             )
         )
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
@@ -87,7 +86,7 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
     names = [str(name) for name in dataset["pathways"].to_numpy()]
     words = {"top1_all": "all pathways"} | {f"top1_{name}_alone": f"{name} alone" for name in names[1:]}
     losses = {f"top1_loss_{name}_alone": f"lost with {name} alone" for name in names[1:]}
-    accuracies = "; ".join(f"{words[name]}: {percent(found[name].value)}" for name in words if name in found)
+    accuracies = "; ".join(f"{words[name]}: {in_a_sentence(found[name])}" for name in words if name in found)
     answer = f"Top-1 accuracy of towers by the pathways that they were fitted with: {accuracies}."
     part = FigurePart(
         "pathway_refits",
@@ -96,7 +95,7 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: central"
         " 95\u202f% if queries are assigned to other images; for losses, if the two fits are exchanged image by image.",
         answer,
-        finding_table("Towers fitted with one pathway alone.", words | losses, found),
+        finding_table("Towers fitted with one pathway alone.", words | losses, found, words, losses),
     )
     return Section("pathway-refits", "Each pathway fitted alone", paragraphs=(answer,), figures=(part,))
 
@@ -114,7 +113,7 @@ def _words(part: str) -> str:
     if part.startswith("space_"):
         name = part.removeprefix("space_")
         if name == "gabor_channels":
-            return "local channels"
+            return LOCAL_CHANNELS
         return SPACES[name].label if name in SPACES else name.replace("_", " ")
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
@@ -149,13 +148,14 @@ def _draw_shapley(dataset: xr.Dataset) -> Figure:
     place = np.arange(len(pathways))
     axes.barh(place, null_high - null_low, left=null_low, height=0.6, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
     axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.4)
-    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="share of the accuracy (Shapley)")
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="contribution (Shapley)")
     alone = 100 * dataset["top1_alone"].to_numpy()
     axes.plot(alone, place, "D", color=COLOURS["rival"][0], markersize=4.5, linestyle="", label="with all others masked")
     axes.axvline(100 * float(dataset.attrs["top1"]), color=COLOURS["ink"][0], linewidth=1.0, label="nothing masked")
     axes.set_yticks(place, pathways)
     axes.set_ylim(len(pathways) - 0.4, -0.6)
-    axes.set_xlim(min(0.0, float(np.nanmin(low))), None)
+    axes.margins(x=0.04)
+    axes.set_xlim(min(0.0, axes.get_xlim()[0]), None)
     axes.set_xlabel("top-1 accuracy (percentage points)")
     figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=0.8, fontsize=6.5)
     finish_axes(axes, "x")
@@ -165,7 +165,7 @@ def _draw_shapley(dataset: xr.Dataset) -> Figure:
 @in_style
 def _draw_refits(rows: list[tuple[str, Finding]]) -> Figure:
     figure = new_figure(120, 16 + 7 * len(rows))
-    draw_dots(figure.add_subplot(), rows, "top-1 accuracy (fraction of queries)")
+    draw_dots(figure.add_subplot(), rows, "top-1 accuracy (% of queries), and what is lost (points)", 100)
     return figure
 
 

@@ -12,11 +12,12 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     shares, costs = (found[LOCAL], found[GLOBAL]), [found[key] for key in COSTS]
     margin = MARGIN * (shares[0].value + shares[1].value)
     places = [place_of(share, margin) for share in shares]
-    reason = f"The local pathway contributes {says(shares[0])} to the top-1 accuracy, the global pathway {says(shares[1])}"
-    reason += f". The accuracy lost is {says(costs[0])} if the local pathway is masked, {says(costs[1])} if the global one is"
+    local, whole, local_lost, whole_lost = (says(each, "points") for each in (*shares, *costs))
+    reason = f"The local pathway contributes {local} to the top-1 accuracy, the global pathway {whole}"
+    reason += f". The accuracy lost is {local_lost} if the local pathway is masked, {whole_lost} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
     notes = "".join(
-        f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding)}."
+        f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding, 'points')}."
         for finding in refits
     )
     if margin > 0 and "below" in places:

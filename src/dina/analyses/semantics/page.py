@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons
-from dina.figures.finding_words import write_percentages
+from dina.figures.finding_words import finding_cells, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent, signed
@@ -91,7 +91,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         paragraphs=(
             "The decoders receive category, so category could matter. We regress category on low-level features and add only the"
             " residual. In the null, categories are drawn from the probabilities that low-level features predict.",
-            f"Low-level structure does not explain {percent(found['category_uncertainty'].value)} of the entropy of the categories. Image"
+            f"Low-level structure does not explain {in_a_sentence(found['category_uncertainty'])} of the entropy of the categories. Image"
             " structure that no Gabor channel describes would count as category if it correlated with category.",
         ),
         figures=(part,),
@@ -180,6 +180,6 @@ def _table(found: dict[str, Finding]) -> Table:
 
 def _row(words: str, one: Finding) -> tuple[str, str, str, str]:
     if one.units != "bit":
-        return words, *write_percentages(one)
+        return words, *finding_cells(one, "points" if one.name.startswith(("same_class_cost", "low_level_cost")) else "%")
     ends = [signed(end, 2) for end in (one.low, one.high, one.null_low, one.null_high)]
     return words, number(one.value), from_to(*ends[:2]), from_to(*ends[2:])

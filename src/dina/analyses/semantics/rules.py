@@ -25,7 +25,7 @@ def _category_answer(found: Found) -> tuple[Answer, str]:
         "the accuracy of category read from the residuals of low-level structure": rises_above(found[PARTIALLED]),
     }
     agreeing = [name for name, is_above in lines.items() if is_above]
-    where = f"The share of category in the explained variance is {says(share)}"
+    where = f"The share of category in the explained variance is {says(share, '%')}"
     where += ", estimated where low-level structure does not determine category"
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and agreeing:
@@ -38,7 +38,7 @@ def _category_answer(found: Found) -> tuple[Answer, str]:
 def _low_level_answer(found: Found) -> tuple[Answer, str]:
     """Decide whether low-level structure explains responses beyond category."""
     share, gain = found[LOW_LEVEL_SHARE], found[LOW_LEVEL_GAIN]
-    where = f"The share of low-level structure alone in the explained variance is {says(share)}"
+    where = f"The share of low-level structure alone in the explained variance is {says(share, '%')}"
     bits = f"Added to category, it changes the information about the image by {says(gain)} bits."
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and rises_above(gain):
@@ -53,10 +53,10 @@ def _late_layers(found: Found) -> tuple[bool, str]:
     gain, best = found[LAYERS_GAIN], found.get(BEST_LAYER)
     if math.isnan(gain.value):
         return False, f"Layers of a trained network were not compared. {gain.reason}"
-    where = f"Layers of a trained network, added to Gabor channels, explain a further {says(gain)} of the variance"
+    where = f"Layers of a trained network, added to Gabor channels, explain a further {says(gain, '%')} of the variance"
     if best is None:
         return False, f"{where}, not more than with permuted weights."
-    where += f", more than with permuted weights, and the best layer is at {says(best)} of the depth"
+    where += f", more than with permuted weights, and the best layer is at {says(best, '%')} of the depth"
     if place_of(gain, MARGIN) == "below":
         return False, f"{where}. This is less than a tenth."
     if best.high <= HALF:

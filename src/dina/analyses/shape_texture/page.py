@@ -1,5 +1,7 @@
 """Whether shape or texture carries the decoding, on the page: figures, words and tables of both analyses."""
 
+import textwrap
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -7,10 +9,11 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_words import write_percentages
+from dina.figures.finding_words import finding_cells, in_a_sentence
+from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import interval, percent
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 INTERVAL = "95\u202f% interval"
@@ -27,9 +30,9 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     rows = [
         (
             WORDS[name],
-            *write_percentages(found[f"kept_{name}"]),
-            *write_percentages(found[f"kept_{name}_beyond_contrast"])[:2],
-            *write_percentages(found[f"kept_{name}_response_from_image"])[:2],
+            *finding_cells(found[f"kept_{name}"], "%"),
+            *finding_cells(found[f"kept_{name}_beyond_contrast"], "%")[:2],
+            *finding_cells(found[f"kept_{name}_response_from_image"], "%")[:2],
         )
         for name in names
     ]
@@ -55,9 +58,9 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         paragraphs=(
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
-            f"When phases and amplitudes come from two images, {percent(conflict.value)} of the queries prefer the phases of the right"
-            f" image ({interval(conflict.low, conflict.high)}; {interval(conflict.null_low, conflict.null_high)} without a preference)."
-            f" The share kept by shape alterations minus the share kept by texture alterations is {_points(difference)}.",
+            f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
+            " image. The share kept by shape alterations minus the share kept by texture alterations is"
+            f" {in_a_sentence(difference, 'points')}.",
         ),
         figures=(part,),
     )
@@ -71,9 +74,9 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     table = Table(
         "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
         ("kept", "share", INTERVAL, "null"),
-        tuple((words, *write_percentages(one)) for words, one in kept),
+        tuple((words, *finding_cells(one, "%")) for words, one in kept),
     )
-    summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {percent(one.value)}" for words, one in kept) + "."
+    summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {in_a_sentence(one)}" for words, one in kept) + "."
     part = FigurePart(
         "shape_texture_refit",
         _draw_refit(dataset),
@@ -100,13 +103,15 @@ def _draw(dataset: xr.Dataset) -> Figure:
     names = [str(name) for name in dataset["alteration"].to_numpy()]
     figure = new_figure(180, 14 + 12.5 * (len(names) + 1))
     grid = figure.add_gridspec(len(names) + 1, 3, width_ratios=(1, 1, 2))
-    examples = dataset["examples"].to_numpy()
+    examples, names_shown = dataset["examples"].to_numpy(), image_words(dataset, "example")
     for column in range(2):
         spread = SHOWN_CONTRAST * max(float(examples[0, column].std()), 1e-6)
         middle = float(examples[0, column].mean())
         for row in range(len(names) + 1):
             axes = figure.add_subplot(grid[row, column])
             axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
+            if row == 0:
+                axes.set_title("\n".join(textwrap.wrap(names_shown[column], 14)), fontsize=7, fontweight="normal", loc="center")
             finish_axes(axes, None)
             if column == 0:
                 label = "original" if row == 0 else WORDS[names[row - 1]]
@@ -167,8 +172,3 @@ def _finish(axes: Axes) -> None:
     axes.axvline(100, color=COLOURS["muted"][0], linestyle=(0.0, (1.0, 1.5)), linewidth=1.0, zorder=1)
     axes.set_xlabel("accuracy above chance kept (% of that of the originals)")
     finish_axes(axes, "x")
-
-
-def _points(one: Finding) -> str:
-    ends = interval(one.low, one.high).replace("\u202f%", "")
-    return f"{percent(one.value).replace('%', 'points')} ({ends})"

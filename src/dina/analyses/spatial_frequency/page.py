@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_words import in_a_sentence, write_percentages
+from dina.figures.finding_words import finding_cells, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
@@ -39,9 +39,10 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     edge = found["frequency_edge"]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
     known = math.isfinite(edge.low) and math.isfinite(edge.high)
-    interval_words = f"{number(edge.low)} to {number(edge.high)}" if known else f"unknown: {edge.reason}".rstrip(".: ")
+    between = f"95\u202f% interval {number(edge.low)} to {number(edge.high)}" if known else "no interval"
     summary = (
-        f"The towers use little image content above {number(edge.value)} {units} (95\u202f% interval {interval_words})."
+        f"The towers use little image content above {number(edge.value)} {units} ({between})."
+        + (f" {edge.reason}" * (not known)).rstrip()
         if math.isfinite(edge.value)
         else f"The frequency edge could not be estimated: {edge.reason}"
     )
@@ -51,7 +52,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high)),
         f"Retrieval of {n} test images from galleries with part of their spatial frequencies; averaged responses as queries. a, top-1"
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
-        " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands: 95\u202f% intervals over"
+        " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands, thin orange lines: 95\u202f% intervals over"
         " images; grey: central 95\u202f% if queries are assigned to other images; purple: frequency edge with interval; dotted:"
         f" Nyquist limit of the pixels, above which the files hold nothing.{unknown}",
         f"{summary} Half of the matched signal lies below {number(found['median_frequency'].value)} {units}; the numbers are in the table.",
@@ -74,8 +75,8 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
     found = {finding.name: finding for finding in findings}
     without, alone = found["refit_kept_without_highest_octave"], found["refit_kept_highest_octave"]
     summary = (
-        f"Towers fitted on images without the content above half the Nyquist limit keep {percent(without.value)} of the accuracy above chance,"
-        f" and towers fitted on that content alone {percent(alone.value)}."
+        f"Towers fitted on images without the content above half the Nyquist limit keep {in_a_sentence(without)} of the accuracy above chance,"
+        f" and towers fitted on that content alone {in_a_sentence(alone)}."
     )
     part = FigurePart(
         "spatial_frequency_refit",
@@ -97,15 +98,16 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     _draw_curve(first, dataset, "cutoff", "replaced_top1", 100, "a: another image above the cut-off")
     cutoff = dataset["cutoff"].to_numpy()
     low_pass, low, high = (100 * dataset[f"low_pass_top1{end}"].to_numpy() for end in ("", "_low", "_high"))
-    first.fill_between(cutoff, low, high, color=COLOURS["rival"][0], alpha=0.12, linewidth=0, zorder=2)
+    # a second band over the blue one would look like the grey of the null
+    first.plot(cutoff, np.transpose([low, high]), color=COLOURS["rival"][0], linewidth=0.6, alpha=0.7, zorder=2)
     first.plot(
         cutoff, low_pass, color=COLOURS["rival"][0], linestyle=DASHED, linewidth=1.2, zorder=3, label="a: nothing above it"
     )
     first.set_ylabel("top-1 accuracy (% of queries)")
     first.set_title("a  below the cut-off")
     end = float(dataset["cutoff"][-1])
-    _draw_curve(second, dataset, "cutoff", "matched_signal", 1)
-    second.set_ylabel("share of the matched signal below")
+    _draw_curve(second, dataset, "cutoff", "matched_signal", 100)
+    second.set_ylabel("matched signal below (% of all)")
     second.set_title("b  matched signal")
     _draw_curve(third, dataset, "band", "band_top1", 100)
     third.set_ylabel("top-1 accuracy (% of queries)")
@@ -119,7 +121,7 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
             axes.axvspan(edge[1], edge[2], color=COLOURS["reference"][0], alpha=0.18, linewidth=0, zorder=1)
             name = "frequency edge" if axes is first else None
             axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2, label=name)
-    second.set_ylim(-0.1, 1.15)
+    second.set_ylim(-10, 115)
     figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
@@ -173,7 +175,7 @@ def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
 
 def _cells(one: Finding) -> tuple[str, str, str]:
     if one.units == "1":
-        return write_percentages(one)
+        return finding_cells(one, "%")
     value = f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH
     return value, from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high))
 

@@ -15,7 +15,7 @@ CAPACITY, PLACES = ("map_capacity", "edge_per_capacity"), ("map_capacity", "edge
 def _coarse(found: Found) -> tuple[Answer, str]:
     """Decide whether low spatial frequencies carry most of the decoding."""
     kept = found[LOWEST]
-    where = f"If everything above a quarter of the Nyquist limit comes from another image, {says(kept)} of the accuracy above chance is kept"
+    where = f"If everything above a quarter of the Nyquist limit comes from another image, {says(kept, '%')} of the accuracy above chance is kept"
     if place_of(kept, HALF) == "above" and kept.beats_null:
         return _unless_capacity(found, f"{where}: more than half.")
     if place_of(kept, HALF) == "below":
@@ -27,8 +27,8 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
     """Decide whether decoding works without the finest octave of the files."""
     kept, alone = found[WITHOUT_HIGHEST], found[HIGHEST]
     where = (
-        f"If the highest octave comes from another image, {says(kept)} of the accuracy above chance is kept."
-        f" If everything except the highest octave comes from another image, {says(alone)} is kept."
+        f"If the highest octave comes from another image, {says(kept, '%')} of the accuracy above chance is kept."
+        f" If everything except the highest octave comes from another image, {says(alone, '%')} is kept."
     )
     if place_of(kept, 1 - MARGIN) == "above" and place_of(alone, HALF) == "below":
         return _unless_capacity(found, f"{where} Without the highest octave less than a tenth is lost.")

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
-from dina.figures.words import number
 from dina.statistics.finding import Finding
 
 SOURCES = {
@@ -43,7 +43,7 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     """Show spectra and exponents by both estimators."""
     found = {finding.name: finding for finding in findings}
     known = [
-        f"{words} {number(found[f'exponent_{source}'].value)}"
+        f"{words} {in_a_sentence(found[f'exponent_{source}'], '')}"
         for source, words in SOURCES.items()
         if math.isfinite(found[f"exponent_{source}"].value)
     ]

@@ -42,7 +42,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     folder = layout_file.parent / Path(layout.data or ".").expanduser()
     if not folder.is_dir():
         raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. Correct that line.")
-    pixels, mid_grey, contrast_scale, notes = read_image_files(folder, layout, images)
+    pixels, mid_grey, contrast_scale, notes, names = read_image_files(folder, layout, images)
     trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels))
     notes += trials.notes
     keep, n_stored = trials.kept_neurons, len(trials.kept_neurons)
@@ -71,6 +71,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
         is_red=None if red is None else red[keep],
         spontaneous=None if spontaneous is None else spontaneous[:, keep],
         labels=words,
+        image_names=None if names is None else np.array(names),
         notes=tuple(notes),
     )
 

@@ -1,0 +1,93 @@
+"""Tables, figures and methods leave the page as files that a journal and a spreadsheet take."""
+
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from dina.figures.canvas import new_figure
+from dina.figures.parts import FigurePart, Section, Table
+from dina.report.export import export_page, table_csv
+from dina.report.paper_methods import methods_paragraph
+from dina.study.run_directory import read_run
+
+TABLE = Table("Accuracies.", ("decoder", "top-1", "difference"), (("=ridge", "68.8\u202f%\n(chance 2\u202f%)", "−1,500.5"),))
+POINTS_PER_MM = 72 / 25.4
+
+
+def part(name: str, figure: Figure) -> FigurePart:
+    return FigurePart(name, figure, f"Caption of {name}.", "A line.", TABLE)
+
+
+def drawn(width_mm: float, label: str) -> Figure:
+    figure = new_figure(width_mm, 60)
+    figure.add_subplot().set_xlabel(label)
+    return figure
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    crowded = drawn(180, "a label that is as long as a page is wide " * 3)
+    section = Section(
+        "some-part", "Some part", figures=[part("plain", drawn(130, "k")), part("crowded", crowded)], tables=[TABLE]
+    )
+    export_page([section], ("What was done [1].", "1. A source."), folder)
+    return folder
+
+
+def test_every_table_and_figure_is_written_for_both_widths(exported: Path) -> None:
+    names = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    figures = {f"figures/{name}-{c}.{e}" for name in ("plain", "crowded") for c in ("single", "double") for e in ("svg", "pdf")}
+    tables = {f"tables/{name}.csv" for name in ("plain", "crowded", "some_part")}
+    assert names == figures | tables | {"figures/README.txt", "methods.txt"}
+
+
+@pytest.mark.parametrize("name", ["plain", "crowded"])
+@pytest.mark.parametrize(("column", "width_mm"), [("single", 88), ("double", 180)])
+def test_a_figure_is_as_wide_as_its_column(exported: Path, name: str, column: str, width_mm: float) -> None:
+    svg = re.search(r'width="([\d.]+)pt"', (exported / f"figures/{name}-{column}.svg").read_text(encoding="utf-8"))
+    pdf = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", (exported / f"figures/{name}-{column}.pdf").read_bytes())
+    assert svg is not None
+    assert pdf is not None
+    # files hold three decimals of a point
+    assert float(svg[1]) == pytest.approx(width_mm * POINTS_PER_MM, abs=0.01)
+    assert float(pdf[1]) == pytest.approx(width_mm * POINTS_PER_MM, abs=0.01)
+
+
+def test_letters_keep_their_size_unless_labels_would_be_cut(exported: Path) -> None:
+    words = (exported / "figures/README.txt").read_text(encoding="utf-8")
+    assert "plain (single column: letters of 6.0 pt; double column: letters of 7.0 pt)\nCaption of plain." in words
+    assert "crowded (single column: letters of 3.9 pt" in words  # 8 points times 88 / 180
+
+
+def test_numbers_are_numbers_and_no_cell_is_a_formula() -> None:
+    assert table_csv(TABLE) == "decoder,top-1,difference\n'=ridge,68.8 % (chance 2 %),-1500.5\n"
+
+
+def test_headings_that_come_twice_are_told_apart() -> None:
+    table = Table("", ("kept", "share", "95\u202f% interval", "as query", "95\u202f% interval"), (("a", "1", "2", "3", "4"),))
+    assert table_csv(table).splitlines()[0] == 'kept,share,95 % interval,as query,"95 % interval, as query"'
+
+
+def test_methods_say_what_was_done_and_list_each_source_once(simulated_run: Path) -> None:
+    text, *sources = methods_paragraph(read_run(simulated_run))
+    for words in (
+        "400 neurons",
+        "600 images",
+        "480 for training, 60 for validation and 60 for testing (seed 0)",
+        "power 0.5",
+        "1.7\u202f%",
+    ):
+        assert words in text
+    assert "ridge regression" in text
+    cited = {int(number) for group in re.findall(r"\[([\d, ]+)\]", text) for number in group.split(", ")}
+    assert cited == set(range(1, len(sources) + 1))
+    assert "not recorded" not in text.replace("shrinkage not recorded", "")
+
+
+def test_a_run_without_dina_has_methods_of_the_others(bare_run: Path) -> None:
+    text = methods_paragraph(read_run(bare_run))[0]
+    assert "two towers" not in text
+    assert "ridge regression" in text
