@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.report import write_report
+from dina.report.page import analyses_not_asked
 from dina.report.training_curves import training
 from dina.signed_folder import verify_checksums, write_checksums
 from dina.study.run_directory import read_run
@@ -193,3 +195,22 @@ def test_a_damaged_file_gives_one_sentence(tmp_path: Path, name: str, content: b
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must hold summary\.json"):
         write_report(tmp_path)
+
+
+def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(simulated_run, tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").write_bytes(b"towers")
+    write_json(tmp_path / "run/results/interpretation/couplings.json", {"findings": [], "reason": "There are no repeats."})
+    write_checksums(tmp_path / "run")
+    (said,) = analyses_not_asked(read_run(tmp_path / "run"))
+    assert said.startswith("Further analyses, on request – dina interpret RUN NAME, with NAME one of: feature_maps,")
+    assert "couplings" not in said
+    assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
+
+
+def test_sections_stand_under_the_question_that_they_answer(simulated_run: Path) -> None:
+    (navigation,) = page_of(simulated_run).all("nav")
+    order = ("How well are images decoded?", "Paired differences", "About this study", "Training")
+    places = [navigation.words.index(words) for words in order]
+    assert places == sorted(places)
+    assert "Which neurons" not in navigation.words  # of which this page says nothing

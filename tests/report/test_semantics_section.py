@@ -84,5 +84,14 @@ def test_verdicts_are_counted_and_listed_image_side_first(tmp_path: Path) -> Non
     assert [row[0] for row in section.tables[0].rows] == ["Coarse.", "A few neurons."]
 
 
+def test_a_reason_that_decides_several_claims_is_given_once(tmp_path: Path) -> None:
+    one = {"side": "image", "verdict": "cannot tell", "reason": "The analysis semantics was not done."}
+    told = {name: {**one, "claim": f"{name}."} for name in ("First", "Second")}
+
+    (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
+
+    assert [row[2] for row in section.tables[0].rows] == ["The analysis semantics was not done.", "As for “First”."]
+
+
 def test_a_run_that_was_never_interpreted_has_no_verdicts(tmp_path: Path) -> None:
     assert verdicts_sections(run_with(tmp_path, {})) == []

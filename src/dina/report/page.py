@@ -166,14 +166,14 @@ def _sections(run: Run) -> list[Section]:
     else:
         made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
         made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
-    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + _not_asked(run)
+    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
     words = () if gathered else ("Everything was computed.",)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, _how_to_read(run), _methods(run)]
 
 
-def _not_asked(run: Run) -> tuple[str, ...]:
+def analyses_not_asked(run: Run) -> tuple[str, ...]:
     """Name the analyses that nobody has asked for, with the command that carries them out; those of folds stand on their pages."""
     if run.folds or TOWERS not in run.files:
         return ()
