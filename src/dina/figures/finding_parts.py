@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from dina.figures.canvas import finish_axes
-from dina.figures.finding_words import Scale, finding_cells, statistic_words
+from dina.figures.finding_words import Scale, finding_columns, statistic_words
 from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH
@@ -87,7 +87,7 @@ def finding_table(
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
         scale: Scale = "%" if name in percent else "points" if name in points else ""
-        return (words[name], *finding_cells(one, scale), one.null or (NO_NULL if math.isfinite(one.value) else DASH))
+        return (words[name], *finding_columns(one, scale), one.null or (NO_NULL if math.isfinite(one.value) else DASH))
 
     rows = tuple(cells(name, found[name]) for name in words if name in found)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

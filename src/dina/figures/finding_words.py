@@ -40,13 +40,13 @@ def statistic_words(name: str) -> str:
     return name.replace("space_gabor_channels", LOCAL_CHANNELS).replace("top1", "top-1").replace("_", " ")
 
 
-def finding_cells(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
+def finding_columns(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
     r"""Write value, interval and null in a scale.
 
     Examples
     --------
     >>> lost = Finding("lost", 0.12, "1", 40, low=-0.01, high=0.25, null_low=-0.1, null_high=0.1, null="pairs permuted")
-    >>> finding_cells(lost, "points")
+    >>> finding_columns(lost, "points")
     ('+12.0\u202fpoints', '−1.0 to +25.0\u202fpoints', '−10.0 to +10.0\u202fpoints')
     """
     ends = (one.low, one.high), (one.null_low, one.null_high)
@@ -69,6 +69,6 @@ def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
     >>> in_a_sentence(Finding("kept", 0.5, "1", 40), "")
     '0.5 (no interval)'
     """
-    value, between, chance = finding_cells(one, scale)
+    value, between, chance = finding_columns(one, scale)
     parts = ["no interval" if between == DASH else between, *([] if chance == DASH else [f"chance: {chance}"])]
     return f"{value} ({'; '.join(parts)})"

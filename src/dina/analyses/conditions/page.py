@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_words import finding_cells
+from dina.figures.finding_words import finding_columns
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, percent
@@ -64,7 +64,7 @@ def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:
 def _words(one: Finding | None) -> str:
     if one is None:
         return DASH
-    value, between, _ = finding_cells(one, "points" if one.name.startswith("transfer_loss") else "%")
+    value, between, _ = finding_columns(one, "points" if one.name.startswith("transfer_loss") else "%")
     return f"{value}\n({between})"
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import distinct_reasons
-from dina.figures.finding_words import finding_cells, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent, signed
@@ -180,6 +180,6 @@ def _table(found: dict[str, Finding]) -> Table:
 
 def _row(words: str, one: Finding) -> tuple[str, str, str, str]:
     if one.units != "bit":
-        return words, *finding_cells(one, "points" if one.name.startswith(("same_class_cost", "low_level_cost")) else "%")
+        return words, *finding_columns(one, "points" if one.name.startswith(("same_class_cost", "low_level_cost")) else "%")
     ends = [signed(end, 2) for end in (one.low, one.high, one.null_low, one.null_high)]
     return words, number(one.value), from_to(*ends[:2]), from_to(*ends[2:])

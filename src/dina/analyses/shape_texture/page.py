@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_words import finding_cells, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -30,9 +30,9 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     rows = [
         (
             WORDS[name],
-            *finding_cells(found[f"kept_{name}"], "%"),
-            *finding_cells(found[f"kept_{name}_beyond_contrast"], "%")[:2],
-            *finding_cells(found[f"kept_{name}_response_from_image"], "%")[:2],
+            *finding_columns(found[f"kept_{name}"], "%"),
+            *finding_columns(found[f"kept_{name}_beyond_contrast"], "%")[:2],
+            *finding_columns(found[f"kept_{name}_response_from_image"], "%")[:2],
         )
         for name in names
     ]
@@ -74,7 +74,7 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     table = Table(
         "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
         ("kept", "share", INTERVAL, "null"),
-        tuple((words, *finding_cells(one, "%")) for words, one in kept),
+        tuple((words, *finding_columns(one, "%")) for words, one in kept),
     )
     summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {in_a_sentence(one)}" for words, one in kept) + "."
     part = FigurePart(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_words import finding_cells, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
@@ -175,7 +175,7 @@ def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
 
 def _cells(one: Finding) -> tuple[str, str, str]:
     if one.units == "1":
-        return finding_cells(one, "%")
+        return finding_columns(one, "%")
     value = f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH
     return value, from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high))
 
