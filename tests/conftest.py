@@ -1,11 +1,15 @@
 """What all tests share: torch on one thread, and one small simulated session."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from dina.recordings.recording import Recording
+
+LONGEST = ("journey", "study", "contracts", "cli", "report", "analyses", "training", "rivals", "models")
+"""Folders whose files take long."""
 
 # workers of pytest-xdist share the cores; and sums over threads differ in their last bit
 torch.set_num_threads(1)
@@ -13,10 +17,24 @@ torch.set_num_threads(1)
 os.environ["DINA_FEATURES"] = "off"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders whose files take long first, so that workers that share the files end at the same time."""
+    place = {f"tests/{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get("/".join(item.nodeid.split("/")[:2]), len(place)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what dina keeps, weights of a trained network among it, in a folder of the tests' own."""
     os.environ["DINA_DATA"] = str(tmp_path_factory.getbasetemp() / "cache")
+
+
+@pytest.fixture(scope="module")
+def two_window_widths() -> Iterator[None]:
+    """Let local encoding models choose between two widths of receptive fields, each of which takes a fit, and not five."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dina.rivals.encoding_identification.WIDTHS", (0.75, 1.7))
+        yield
 
 
 @pytest.fixture(scope="session")

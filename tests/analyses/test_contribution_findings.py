@@ -28,6 +28,7 @@ def describe(decoded: Decoded, association: float, noise: float, seed: int, rate
     return {finding.name: finding for finding in found}
 
 
+@pytest.mark.long
 def test_errors_of_contributions_are_allowed_for(decoded: Decoded) -> None:
     raw, corrected, covered = [], [], []
     expected = 6 / np.pi * np.arcsin(0.6 / 2)  # rank correlation of normal variables that correlate by 0.6

@@ -114,12 +114,6 @@ def test_ranking_reads_no_test_image(decoded: Decoded) -> None:
     assert QueryTrials.of_training(decoded, 60).n_images == 60
 
 
-def test_the_same_seed_gives_the_same_numbers(decoded: Decoded, result: ContributionsResult) -> None:
-    again = analyse_contributions(decoded, FAST)
-    assert again.findings() == result.findings()
-    np.testing.assert_array_equal(again.shapley, result.shapley)
-
-
 def test_towers_without_a_noise_model_are_silenced(decoded_scratch: Decoded) -> None:
     result = analyse_contributions(decoded_scratch, FAST)
     assert result.treatment == "silenced"

@@ -75,12 +75,6 @@ def test_a_map_common_to_all_images_counts_for_nothing(decoded_scratch: Decoded)
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_numbers(decoded: Decoded) -> None:
-    first, second = (analyse_feature_maps(decoded, SMALL) for _ in range(2))
-    assert first.findings() == second.findings()
-    assert first.to_dataset().identical(second.to_dataset())
-
-
 def test_two_test_images_are_refused(decoded: Decoded) -> None:
     two = make_pairs(decoded.recording, decoded.test.stimulus_id[:2], decoded.train.standardiser)
     with pytest.raises(DataError, match="at least three test images; there are 2"):

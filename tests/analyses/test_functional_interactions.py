@@ -90,9 +90,3 @@ def test_without_repeats_the_decoders_own_noise_is_examined(decoded: Decoded) ->
     assert np.isnan(found["interaction_size"].value)
     assert "shown twice" in found["interaction_size"].reason
     assert np.isfinite(found["decoder_interaction_size"].value)
-
-
-def test_the_same_seed_gives_the_same_numbers(decoded: Decoded) -> None:
-    first, second = (analyse_functional_interactions(decoded, FEW) for _ in range(2))
-    assert first.findings() == second.findings()
-    assert first.to_dataset().identical(second.to_dataset())

@@ -11,6 +11,7 @@ from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 
 TOWERS = DefaultSettings(spaces=(), stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+pytestmark = pytest.mark.long  # `test_neural_rules`, `test_noise_shuffle` and `test_slow_drift` test the same verdicts quickly
 SMALL = {"n_neurons": 200, "n_stimuli": 400, "height": 24, "width": 48, "n_subunits": 100, "n_spontaneous": 0}
 
 
@@ -28,7 +29,6 @@ def verdict_of(claim: str, analyses: tuple[str, ...], planted: dict[str, object]
     return verdict.verdict, verdict.reason
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("is_equal", [True, False], ids=["equal", "log-normal"])
 def test_signal_to_noise_alone_is_not_called_sparse(is_equal: bool) -> None:
     found = found_in(("sparse_subsets",), {"signal_to_noise": 1.0, "equal_signal_to_noise": is_equal})
@@ -40,7 +40,6 @@ def test_signal_to_noise_alone_is_not_called_sparse(is_equal: bool) -> None:
         assert share.low > share.null_high
 
 
-@pytest.mark.slow
 def test_a_tenth_of_equally_reliable_neurons_that_tells_images_apart_is_called_sparse() -> None:
     # the other nine tenths know only the category
     planted = {"equal_signal_to_noise": True, "signal_to_noise": 1.0, "semantic_fraction": 0.9}
@@ -48,7 +47,6 @@ def test_a_tenth_of_equally_reliable_neurons_that_tells_images_apart_is_called_s
     assert verdict == "supported", reason
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("planted", "answer"),
     [

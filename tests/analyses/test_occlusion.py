@@ -132,15 +132,15 @@ def test_fields_planted_in_one_third_are_found_and_explained_by_coverage(in_one_
     assert found["participation_normalised"].value > found["participation_normalised"].null_high
 
 
-def test_coverage_of_a_likelihood_is_half_the_information_about_what_a_window_takes(in_one_third: Decoded) -> None:
-    towers = in_one_third.towers
-    sweep = Sweep("any", 4.0, "mean", (12.0,), (6.0, 60.0), is_contrast_held=False)
-    coverage = cover_windows(in_one_third, sweep)
-    chosen = generator_for(in_one_third.seed, "images of coverage").permutation(in_one_third.train.n_stimuli)[:24]
-    images = torch.from_numpy(in_one_third.train.images[np.sort(chosen)])
+def test_coverage_of_a_likelihood_is_half_the_information_about_what_a_window_takes(decoded: Decoded) -> None:
+    towers = decoded.towers
+    sweep = Sweep("any", 4.0, "mean", (12.0,), (6.0, 40.0), is_contrast_held=False)
+    coverage = cover_windows(decoded, sweep)
+    chosen = generator_for(decoded.seed, "images of coverage").permutation(decoded.train.n_stimuli)[:24]
+    images = torch.from_numpy(decoded.train.images[np.sort(chosen)])
 
     for number, column in enumerate(sweep.columns):
-        window = torch.from_numpy(np.outer(sweep.weights(12.0, 24), sweep.weights(column, 72)).astype(np.float32))
+        window = torch.from_numpy(np.outer(sweep.weights(12.0, 24), sweep.weights(column, 48)).astype(np.float32))
         with torch.no_grad():
             taken = towers.image_tower(images) - towers.image_tower(images * (1 - window))
             drive = towers.neural_tower.predict(taken)
@@ -218,12 +218,9 @@ def test_coverage_of_projective_fields_is_their_fisher_information(decoded: Deco
         assert coverage[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
-def test_results_are_the_same_for_the_same_seed_and_open_with_units(decoded: Decoded) -> None:
-    settings = OcclusionSettings(n_images=4, spacing=0.5)
-    first, second = (analyse_occlusion(decoded, settings) for _ in range(2))
+def test_results_open_with_units(decoded: Decoded) -> None:
+    dataset = analyse_occlusion(decoded, OcclusionSettings(n_images=4, spacing=0.5, n_untrained=1)).to_dataset()
 
-    assert first.findings() == second.findings()
-    dataset = first.to_dataset()
     assert dataset["score_loss"].dims == ("sweep", "image", "row", "column")
     assert dataset["row"].attrs["units"] == "pixel"
     assert dataset.attrs["deg_per_pixel"] == decoded.recording.deg_per_pixel

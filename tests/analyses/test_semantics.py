@@ -118,14 +118,10 @@ def test_towers_are_asked_beside_the_decoders_and_everything_has_axes_units_and_
     assert by_name(with_towers)["low_level_bits"].beats_null
 
 
-def test_equal_seeds_give_equal_findings(decoded: Decoded, with_towers: PlainResult) -> None:
-    assert repr(analyse_semantics(decoded, QUICK).findings()) == repr(with_towers.findings())
-
-
 def test_test_images_change_nothing_that_is_learnt(decoded: Decoded) -> None:
     poisoned = replace(decoded, test=replace(decoded.test, responses=decoded.test.responses + 1e3))
 
-    before, after = (fit_category_models(categorise(one), 40, 0) for one in (decoded, poisoned))
+    before, after = (fit_category_models(categorise(one), 2, 0) for one in (decoded, poisoned))
 
     for name in ("low_level", "category_only", "category_then_low_level"):
         np.testing.assert_array_equal(getattr(before.test, name), getattr(after.test, name))

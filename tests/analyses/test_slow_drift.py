@@ -1,6 +1,7 @@
 """Slow drift is named and removed before noise correlations are spoken of; interactions under drift are still found."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -28,9 +29,10 @@ def drifting(recording: Recording, size: float, seed: int) -> Recording:
     return replace(recording, responses=(recording.responses + drift).astype(np.float32))
 
 
-def decode_drifting(seed: int, size: float, **planted: float) -> Decoded:
+@cache
+def decode_drifting(seed: int, size: float, spaces: tuple[str, ...] = (), **planted: float) -> Decoded:
     recording = drifting(simulate("demo", seed, settings={**SIZE, **INDEPENDENT, **planted}), size, seed)
-    towers = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
+    towers = DefaultSettings(spaces=spaces, stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
     return decode(recording, "default", towers, seed=seed, test_fraction=0.25, n_resamples=500)
 
 
@@ -49,7 +51,9 @@ def test_drift_of_independent_neurons_is_no_interaction(seed: int) -> None:
 
 
 def test_a_planted_interaction_under_drift_is_still_found() -> None:
-    verdict, reason = verdict_of(decode_drifting(0, 1.0, signal_to_noise=0.4, broad_noise=0.95, n_broad_factors=2))
+    verdict, reason = verdict_of(
+        decode_drifting(0, 1.0, DefaultSettings().spaces, signal_to_noise=0.4, broad_noise=0.95, n_broad_factors=2)
+    )
 
     assert verdict == "supported", reason
     assert "Slow drift explains" in reason

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,13 +14,18 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs, make_pairs
 
 
+@cache
+def basis_of(n_pixels: int) -> np.ndarray:
+    """Draw an orthonormal basis."""
+    return np.linalg.qr(np.random.default_rng(99).standard_normal((n_pixels, n_pixels)))[0]
+
+
 def with_images(pairs: Pairs, exponent: float, seed: int) -> Pairs:
     """Replace images by Gaussian ones whose variance falls as a power of rank, in a basis common to all seeds."""
     shape = pairs.images.shape
     n_pixels = int(np.prod(shape[1:]))
-    basis = np.linalg.qr(np.random.default_rng(99).standard_normal((n_pixels, n_pixels)))[0]
     drawn = np.random.default_rng(seed).standard_normal((shape[0], n_pixels)) * np.arange(1, n_pixels + 1) ** (-exponent / 2)
-    return replace(pairs, images=(drawn @ basis.T).reshape(shape).astype(np.float32))
+    return replace(pairs, images=(drawn @ basis_of(n_pixels).T).reshape(shape).astype(np.float32))
 
 
 @pytest.fixture(scope="module")

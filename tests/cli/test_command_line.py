@@ -17,6 +17,7 @@ from dina.checks import DataError
 from dina.cli import main
 from dina.cli.process import Stopped, explain, shown_log
 from dina.recordings.reading import read
+from dina.recordings.recording import Recording
 
 COMMAND = [sys.executable, "-m", "dina.cli"]
 
@@ -159,9 +160,10 @@ def test_where_memory_runs_out_one_sentence_says_what_to_do(n_bytes: int, tmp_pa
     assert said.read_text().count("\n") == 1
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    words = ["study", "demo", "--preset", "scratch", "--set", "dina.fit.n_epochs=500", "--set", "dina.fit.patience=none"]
-    words += ["--out", str(tmp_path / "run"), "--threads", "1"]
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(small_session: Recording, tmp_path: Path) -> None:
+    small_session.write(tmp_path / "session.nc")
+    words = ["study", str(tmp_path / "session.nc"), "--preset", "scratch", "--out", str(tmp_path / "run"), "--threads", "1"]
+    words += ["--set", "dina.fit.n_epochs=5000", "--set", "dina.fit.patience=none"]
     with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as child:
         while not (tmp_path / "run.partial/checkpoints/checkpoint_000001.safetensors").exists():
             assert child.poll() is None, child.stderr.read() if child.stderr else ""

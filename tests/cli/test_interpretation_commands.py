@@ -7,11 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import dina.report
 from dina.cli import main
 from dina.cli.sessions import settle
 from dina.recordings.recording import Recording
 
 SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", "--set", 'decoders=["dina"]', "--threads", "1"]
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no page, which takes longer than all else, where a test reads what is printed."""
+    monkeypatch.setattr(dina.report, "write_report", lambda run: run / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +57,17 @@ def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys:
     assert "cannot tell" in out
     summary = json.loads((run / "summary.json").read_text())
     assert list(summary["interpretation"]) == ["contributions"]
+    assert (run / "figures" / "contributions.svg").is_file()
     assert {verdict["verdict"] for verdict in summary["verdicts"].values()} <= {"supported", "not supported", "cannot tell"}
 
 
+@pytest.mark.usefixtures("no_page")
 def test_findings_are_printed_when_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends_well("interpret", str(run), "contributions", "--findings", "--threads", "1")
     assert "helpful_fraction" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_page")
 def test_verdicts_of_several_runs_stand_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends_well("interpret", str(run), "contributions", "--threads", "1")
     main_ends_well("verdict", str(run))
@@ -66,6 +76,7 @@ def test_verdicts_of_several_runs_stand_side_by_side(run: Path, capsys: pytest.C
     assert "docs/verdicts.md" in out
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "source.json").rename(tmp_path / "source.json")
     try:
@@ -78,6 +89,7 @@ def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, cap
         (tmp_path / "source.json").rename(run / "source.json")
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_run_that_is_named_as_its_session_does_not_stand_for_the_recording(
     small_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +107,7 @@ def test_a_run_that_is_named_as_its_session_does_not_stand_for_the_recording(
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("no_page")
 def test_recordings_decoded_alike_are_judged_together(
     run: Path, small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ N_TRAIN, N_VALIDATION, N_TEST, N_NEURONS = 160, 40, 100, 40
 TRAIN = np.arange(N_TRAIN)
 VALIDATION = N_TRAIN + np.arange(N_VALIDATION)
 TEST = N_TRAIN + N_VALIDATION + np.arange(N_TEST)
+pytestmark = pytest.mark.usefixtures("two_window_widths")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ class Watched(KeptParts):
         return super().get(name, watched)
 
 
+@cache
 def decode_session(height: int) -> Decoded:
     session = {**SMALL, "height": height, "n_spontaneous": 30, "signal_to_noise": 2.0}
     natural, white = (
@@ -43,20 +45,12 @@ def decode_session(height: int) -> Decoded:
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 
-@pytest.fixture(scope="module")
-def subjects() -> dict[str, Decoded]:
-    """Give each analysis a session that it can be asked of: a network trained on photographs needs 32 pixels."""
-    return dict.fromkeys(SLOW, decode_session(24)) | {"layer_depth": decode_session(32)}
-
-
-QUICKEST = ("conditions", "most_exciting_images")  # of these the way of stopping and going on is tested every time
+QUICKEST = ("most_exciting_images",)  # of which the way of stopping and going on is tested every time
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name not in QUICKEST)) for name in SLOW])
-def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(
-    name: str, subjects: dict[str, Decoded], tmp_path: Path
-) -> None:
-    subject = subjects[name]
+def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, tmp_path: Path) -> None:
+    subject = decode_session(32 if name == "layer_depth" else 24)  # a network trained on photographs needs 32 pixels
     stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         ANALYSES[name].run(replace(subject, parts=stopped))

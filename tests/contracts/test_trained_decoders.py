@@ -36,6 +36,7 @@ SMALL = {
     "pathway_width": 8,
     "rank": 32,
     "encoder": "gabor",
+    "spaces": ("pixels",),
     "widths": (1.1,),
     "n_orientations": 2,
     "map_height": 4,

@@ -52,8 +52,12 @@ def texts() -> dict[str, str]:
 @cache
 def sources(folder: str = "") -> tuple[Source, ...]:
     """Parse the Python files below a folder ("src/dina"); all of them without one."""
-    names = [name for name in texts() if name.endswith(".py") and name.startswith(folder)]
-    return tuple(Source(name, texts()[name], ast.parse(texts()[name])) for name in names)
+    return tuple(_parsed(name) for name in texts() if name.endswith(".py") and name.startswith(folder))
+
+
+@cache
+def _parsed(name: str) -> Source:
+    return Source(name, texts()[name], ast.parse(texts()[name]))
 
 
 def is_public(name: str) -> bool:

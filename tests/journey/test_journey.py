@@ -13,6 +13,7 @@ from dina.signed_folder import verify_checksums
 from stringer_files import write_images, write_session
 
 QUICK = ["--preset", "scratch", "--set", "dina.fit.n_epochs=2", "--set", "evaluation.n_resamples=200", "--threads", "1"]
+pytestmark = pytest.mark.usefixtures("two_window_widths")
 
 
 class Tags(HTMLParser):

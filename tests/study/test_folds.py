@@ -166,7 +166,7 @@ def test_runs_in_the_same_folds_are_compared_query_by_query(
     finished: Path, session: Recording, settings: StudySettings, tmp_path: Path
 ) -> None:
     shutil.copytree(finished, tmp_path / "same")
-    other = settings.model_copy(update={"decoders": ("ridge",), "folds": 5})
+    other = settings.model_copy(update={"decoders": ("ridge",), "folds": 2})
     run_study(session, other, tmp_path / "other")
     compared = compare_runs([finished, tmp_path / "same"], n_resamples=200)
     assert compared["label"].to_numpy().tolist().count("ridge") == 1

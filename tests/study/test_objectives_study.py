@@ -74,9 +74,11 @@ def test_forced_fits_are_made_and_measured_again(
 
 
 def test_what_cannot_be_trained_is_said_once_and_not_for_every_seed(
-    labelled_session: Recording, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    labelled_session: Recording, kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    study_objectives(labelled_session, tmp_path / "out", ["contrastive", "privileged_regression"], (0, 1), 1, overrides=FEW)
+    out = tmp_path / "out"
+    shutil.copytree(kept, out)
+    study_objectives(labelled_session, out, ["contrastive", "privileged_regression"], (0, 1), 1, overrides=FEW)
 
     assert sum("needs features of the images" in record.getMessage() for record in caplog.records) == 1
 

@@ -19,7 +19,8 @@ from dina.recordings.recording import Recording
 from dina.signed_folder import verify_checksums
 from dina.study import StudySettings, read_settings, run_study
 
-WORDS = ["preset=scratch", "dina.fit.n_epochs=6", "evaluation.n_resamples=200"]
+DECODERS = ["dina", "ridge", "encoding_global", "nearest_repeat_zscored", "nearest_repeat_raw", "ideal_observer"]
+WORDS = ["preset=scratch", "dina.fit.n_epochs=6", "evaluation.n_resamples=200", f"decoders={json.dumps(DECODERS)}"]
 MAY_DIFFER = {"timings.json", "log.txt", "SHA256SUMS"}
 
 

@@ -117,6 +117,7 @@ def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordi
     assert (values > 0.3).all()  # but of one architecture
 
 
+@pytest.mark.long
 def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
     run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -103,7 +104,10 @@ def svg_of(figure: Figure, name: str) -> str:
     with mpl.rc_context({**RC, "svg.hashsalt": name}), warnings.catch_warnings():
         # text stays text, so a letter that matplotlib's own font lacks is drawn by the reader's
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        # `Figure.savefig` would draw everything twice, the first time only to lay it out, which drawing does by itself
+        dpi = figure.dpi
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+        figure.set_dpi(dpi)  # it was set to that of an SVG
     text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
