@@ -78,6 +78,7 @@ def test_what_cannot_be_trained_is_said_once_and_not_for_every_seed(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(kept, out)
+    shutil.rmtree(out / "runs" / "privileged_regression-seed0")  # what is there is not tried again
     study_objectives(labelled_session, out, ["contrastive", "privileged_regression"], (0, 1), 1, overrides=FEW)
 
     assert sum("needs features of the images" in record.getMessage() for record in caplog.records) == 1
