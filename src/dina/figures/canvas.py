@@ -106,7 +106,7 @@ def svg_of(figure: Figure, name: str) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # `Figure.savefig` would draw everything twice, the first time only to lay it out, which drawing does by itself
         dpi = figure.dpi
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
         figure.set_dpi(dpi)  # it was set to that of an SVG
     text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
