@@ -121,6 +121,7 @@ def test_a_run_is_read_without_the_code_of_its_parts(
     page = (study.path / "report.html").read_text(encoding="utf-8")
     assert all(words in page for words in ("luminance", "scratch with OneFilter", "How many?", "n images", "Images were kept."))
     assert "own decoder crooked" in page
+    assert "of which dina knows nothing: Images were kept." in page
     assert f"{__name__}.Crooked, SHA-256" in page
     printed = capsys.readouterr().out
     assert "Images were kept." in printed

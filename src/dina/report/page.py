@@ -200,6 +200,9 @@ def verdicts_sections(run: Run) -> list[Section]:
         " below the smallest effect that matters. Three claims (regions, pathways, fine detail) ask how an effect is distributed. They"
         " are supported by their intervals alone, without a test against a null."
     )
+    own = [str(one["claim"]) for found in run.interpretation.values() for one in found.own.get("verdicts", {}).values()]
+    if own:
+        words += f" These claims are the user's own, and so are their rules, of which dina knows nothing: {' '.join(own)}"
     brackets = "Numbers in brackets are 95\u202f% intervals."
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
 
