@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ def _is_same(value: Any, default: Any) -> bool:
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, Path):
+        value = str(value)
     if isinstance(value, np.generic):
         value = value.item()
     if hasattr(value, "shape") and hasattr(value, "dtype"):

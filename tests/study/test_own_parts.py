@@ -19,7 +19,7 @@ from dina.models.spaces.pursued_gabors import PursuedGabors
 from dina.models.towers.tower import ImageTower
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
-from dina.study import StudyResult, StudySettings, TogetherSettings, run_study
+from dina.study import StudyResult, StudySettings, TogetherSettings, read_settings, run_study
 from dina.study.code_identity import describe_code
 from dina.study.interpret import interpret_run, judge_run
 from dina.study.judged_decoders import compare_runs
@@ -110,9 +110,21 @@ def test_a_study_of_the_same_code_is_finished_and_of_another_is_refused(study: S
         run_study(small_session, QUICK, study.path, preset=Scratch(), decoders=given)
 
 
-def test_a_run_is_read_without_the_code_of_its_parts(
-    study: StudyResult, small_session: Recording, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_is_read_without_the_code_of_its_parts(study: StudyResult, small_session: Recording) -> None:
+    assert "luminance" in compare_runs([study.path])["decoder"]
+    assert {one.decoder for one in verify_run(study.path, small_session).from_scores} == {"dina", "luminance", "dark"}
+    assert judge_run(study.path)["kept"].reason == "There are some."
+
+
+def test_its_settings_are_read_with_the_preset(study: StudyResult) -> None:
+    settings = read_settings(study.path / "study.toml", preset=Scratch(image_tower=OneFilter))
+    assert settings.preset == "scratch with OneFilter"
+    with pytest.raises(DataError, match="Unknown preset 'scratch with OneFilter'"):
+        read_settings(study.path / "study.toml")
+
+
+@pytest.mark.long
+def test_commands_read_a_run_without_the_code_of_its_parts(study: StudyResult, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(study.path)
     for words in (["report", run], ["verdict", run], ["compare", run]):
         with pytest.raises(SystemExit) as left:
@@ -126,9 +138,6 @@ def test_a_run_is_read_without_the_code_of_its_parts(
     printed = capsys.readouterr().out
     assert "Images were kept." in printed
     assert "luminance" in printed
-    assert "luminance" in compare_runs([study.path])["decoder"]
-    assert {one.decoder for one in verify_run(study.path, small_session).from_scores} == {"dina", "luminance", "dark"}
-    assert judge_run(study.path)["kept"].reason == "There are some."
 
 
 def test_what_needs_the_towers_needs_their_preset(study: StudyResult, small_session: Recording) -> None:

@@ -300,8 +300,10 @@ def _choice_words(key: str, value: str) -> str:
 
 def _commands(run: Run) -> tuple[str, ...]:
     """Return the command lines that repeat the study and redraw the page."""
-    if "own" in run.identity:
-        return ('dina.run_study(recording, dina.read_settings("study.toml"), preset=…, decoders=…)', "dina report RUN")
+    if own := run.identity.get("own"):
+        settings = f'dina.read_settings("study.toml"{", preset=PRESET" if "preset" in own else ""})'
+        given = ", preset=PRESET" * ("preset" in own) + ", decoders=DECODERS" * ("decoders" in own)
+        return (f"dina.run_study(recording, {settings}, out=NEW_RUN{given})  # in Python", "dina report RUN")
     command = run.summary.get("command")
     seed = run.summary.get("split", {}).get("seed")
     again = "dina study RECORDING --study study.toml --out NEW_RUN" + (f" --seed {seed}" if isinstance(seed, int) else "")

@@ -158,7 +158,9 @@ class TogetherSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
 Settings = TypeVar("Settings", StudySettings, TogetherSettings)
 
 
-def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> StudySettings:
+def read_settings(
+    path: Path | str | None = None, overrides: Sequence[str] = (), preset: AnyPreset | None = None
+) -> StudySettings:
     """Read the settings of a study of one recording from a TOML file, if any, and set single values in them.
 
     Parameters
@@ -167,6 +169,8 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
         A file such as the ``study.toml`` of a run; None for the defaults.
     overrides
         Words such as ``split.test_fraction=0.2``; they win over the file.
+    preset
+        The preset as an object, if it is one of your own; None for the one that the file names.
 
     Raises
     ------
@@ -182,7 +186,7 @@ def read_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> St
     ...
     dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: in_blocks, near_identical, test_fraction, validation_fraction.
     """
-    return _read(StudySettings, path, overrides)
+    return _read(StudySettings, path, overrides, preset)
 
 
 def settings_from_text(text: str) -> StudySettings:
@@ -213,9 +217,9 @@ def read_together_settings(path: Path | None = None, overrides: Sequence[str] = 
     return _read(TogetherSettings, path, overrides)
 
 
-def _read(kind: type[Settings], path: Path | None, overrides: Sequence[str]) -> Settings:
-    content = {} if path is None else read_toml(path)
-    return resolve(check_settings(kind, apply_overrides(content, overrides)))
+def _read(kind: type[Settings], path: Path | str | None, overrides: Sequence[str], preset: AnyPreset | None = None) -> Settings:
+    content = {} if path is None else read_toml(Path(path))
+    return resolve(check_settings(kind, apply_overrides(content, overrides)), preset)
 
 
 def resolve(settings: Settings, preset: AnyPreset | None = None) -> Settings:
