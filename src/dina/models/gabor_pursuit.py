@@ -24,7 +24,7 @@ ENVELOPE = 0.3  # standard deviation in wavelengths: fields of mouse V1 have few
 AROUND = 4  # places on each side whose mean energy divides a response
 TERMS = 3  # of one Gabor: even phase, odd phase, energy; together they make simple and complex cells
 SINGULAR = 1e-3  # of the variance of a term, below which it adds nothing to the other two
-CHUNK = 64
+CHUNK = 16  # images at once: what is made of them stays in the processor's cache
 GABORS_AT_ONCE = 256  # whose terms are multiplied with each other
 MOST_COMPONENTS = 4
 NONLINEAR = 4  # row, column, wavelength and orientation of a Gabor
@@ -124,13 +124,15 @@ class GaborWindow:
         gram.diagonal(dim1=1, dim2=2).mul_(1 + SINGULAR).add_(1e-9)
         lower = torch.linalg.cholesky(gram)
         self.whiten = torch.linalg.solve_triangular(lower, torch.eye(TERMS).expand_as(lower), upper=False).permute(1, 2, 0)
-        _whiten(self.terms, self.whiten)
+        for some in torch.split(self.terms, CHUNK, dim=1):
+            _whiten(some, self.whiten)
 
     def _terms(self, grid: GaborGrid) -> tuple[Float[Tensor, "term image gabor"], tuple[int, ...]]:
         phases = grid.maps[..., self.rows, self.columns].movedim(2, 0)
         terms = torch.empty(TERMS, *phases.shape[1:])
-        terms[:2] = phases
-        torch.hypot(terms[0], terms[1], out=terms[2])
+        for some, part in zip(torch.split(terms, CHUNK, dim=1), torch.split(phases, CHUNK, dim=1), strict=True):
+            some[:2] = part.contiguous()  # put in order, then made longer: that is quicker than both at once
+            torch.hypot(some[0], some[1], out=some[2])
         return terms.flatten(2), tuple(phases.shape[2:])
 
     def of_images(self, images: Int[Tensor, "some"]) -> "GaborWindow":

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 Pathway = Literal["local", "global"]
 
+SAMPLES_AT_ONCE = 16  # that are filtered together: they need few pixels
+PIXELS_AT_ONCE = 192  # over which products are summed; sums over more are those of parts of one length, as in the whole product
+
 
 @dataclass(frozen=True)
 class GaborChannel:
@@ -55,19 +58,43 @@ class SeparableGabors(nn.Module):
             even.append(torch.cat([rows[0], -rows[1], -mean * rows[2]], dim=1) / wave.norm())
             odd.append(torch.cat([rows[1], rows[0]], dim=1) / quadrature.norm())
         self.register_buffer("columns", torch.cat(columns).float(), persistent=False)
+        self._tiles = _list_tiles(self.columns.view(1 + 2 * n_orientations, -1, size[1]))
         self.register_buffer("even_rows", torch.stack(even).float(), persistent=False)
         self.register_buffer("odd_rows", torch.stack(odd).float(), persistent=False)
 
     def forward(self, plane: Float[Tensor, "batch height width"]) -> tuple[Tensor, Tensor]:
         """Return even and odd responses, each of shape (batch, orientation, sampled rows, sampled columns)."""
         n_orientations = len(self.even_rows)
-        along = (plane @ self.columns.T).reshape(*plane.shape[:2], 1 + 2 * n_orientations, -1).transpose(1, 2)
+        along = self._filter_rows(plane)
         even, odd = [], []
         for number in range(n_orientations):
             pair = along[:, 1 + 2 * number : 3 + 2 * number].flatten(1, 2)
             even.append(self.even_rows[number] @ torch.cat([pair, along[:, 0]], dim=1))
             odd.append(self.odd_rows[number] @ pair)
         return torch.stack(even, dim=1), torch.stack(odd, dim=1)
+
+    def _filter_rows(self, plane: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch filter height sample"]:
+        """Filter and sample along each row of pixels. Samples next to each other need pixels near them alone."""
+        filters = self.columns.view(1 + 2 * len(self.even_rows), -1, plane.shape[2])
+        found = plane.new_empty(len(plane), len(filters), plane.shape[1], filters.shape[1])
+        for samples, pixels in self._tiles:
+            parts = (plane[:, :, some] @ filters[:, samples, some].flatten(0, 1).T for some in pixels)
+            found[..., samples] = sum(parts, start=next(parts)).view(*plane.shape[:2], len(filters), -1).transpose(1, 2)
+        return found
+
+
+def _list_tiles(filters: Float[Tensor, "filter sample pixel"]) -> list[tuple[slice, list[slice]]]:
+    """Return groups of samples, each with the pixels that its filters reach."""
+    n_pixels = filters.shape[2]
+    length = math.ceil(n_pixels / math.ceil(n_pixels / PIXELS_AT_ONCE))
+    tiles = []
+    for first in range(0, filters.shape[1], SAMPLES_AT_ONCE):
+        samples = slice(first, min(first + SAMPLES_AT_ONCE, filters.shape[1]))
+        reached = torch.where((filters[:, samples] != 0).any(0).any(0))[0]
+        low, high = int(reached[0]), int(reached[-1]) + 1
+        parts = [slice(max(low, part), min(high, part + length)) for part in range(0, n_pixels, length)]
+        tiles.append((samples, [part for part in parts if part.start < part.stop]))
+    return tiles
 
 
 def sample_places(n_pixels: int, step: int) -> Int[Tensor, "place"]:
