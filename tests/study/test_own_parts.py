@@ -61,7 +61,8 @@ class OneFilter(ImageTower):
 def count_images(decoded: Decoded) -> PlainResult:
     """How many images were kept for the test?"""
     n = decoded.test.n_stimuli
-    return PlainResult(xr.Dataset({"n": ((), n)}), (Finding("n_images", float(n), "1", n, 7.0, 9.0, 0.0, 1.0, "no images"),))
+    finding = Finding("n_images", np.float64(n), "1", n, 7.0, 9.0, 0.0, 1.0, "no images")  # as numpy gives it
+    return PlainResult(xr.Dataset({"n": ((), n)}), (finding,))
 
 
 def occlusion(decoded: Decoded) -> PlainResult:

@@ -150,11 +150,11 @@ class Finding:
     @property
     def beats_null(self) -> bool:
         """Whether the statistic lies outside the central 95 % of its null; False where either is unknown."""
-        return self.value < self.null_low or self.value > self.null_high
+        return bool(self.value < self.null_low or self.value > self.null_high)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields for JSON: NaN becomes None."""
-        content = dict(vars(self))
+        """Return the fields for JSON: NaN becomes None, numbers of numpy become those of Python."""
+        content = {name: value.item() if isinstance(value, np.generic) else value for name, value in vars(self).items()}
         return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in content.items()}
 
     @classmethod
