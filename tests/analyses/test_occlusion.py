@@ -92,6 +92,21 @@ def test_the_change_falls_with_distance_as_the_square_of_the_window(one_pixel: P
     np.testing.assert_allclose(ratio[:, near], expected[:, near], rtol=1e-3)
 
 
+def test_windows_are_in_pixels_of_the_images_given(decoded_scratch: Decoded) -> None:
+    towers = AlignedTowers(
+        OnePixel(decoded_scratch.towers.image_tower.image_shape), NoResponse(80, (1, 1, 1)), FurthestFromGrey()
+    )
+    plain = replace(decoded_scratch, fitted=towers.eval())
+    reduced = replace(plain, recording=replace(plain.recording, block_px=4, deg_per_pixel=8.0))
+    before, after = (
+        analyse_occlusion(each, OcclusionSettings(n_images=2, spacing=0.5)).to_dataset() for each in (plain, reduced)
+    )
+    np.testing.assert_allclose(after["row"], 4 * before["row"] + 1.5)
+    np.testing.assert_allclose(after["deviation_px"], 4 * before["deviation_px"])
+    assert [after.attrs[name] for name in ("height", "width", "deg_per_pixel")] == [96, 192, 2.0]
+    np.testing.assert_array_equal(after["score_loss"], before["score_loss"])
+
+
 def test_losing_score_lets_other_images_pass(one_pixel: PlainResult) -> None:
     # the score is the square of the pixel: hiding it can only lower the score and raise the rank
     dataset = one_pixel.to_dataset().sel(sweep=["small", "medium", "large"])

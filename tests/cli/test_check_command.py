@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from array_folders import write_folder
-from dina.checks import DataError
 from dina.cli import main
 
 
@@ -60,18 +59,14 @@ def test_what_cannot_be_read_is_refused_as_by_a_study(tmp_path: Path, capsys: py
     assert "12 entries along trial, but there are 5 stimulus ids" in err
 
 
-def test_a_study_says_first_that_memory_is_short(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_study_for_which_memory_is_short_is_refused_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise DataError("Nothing is fitted here.")
-
     write_folder(tmp_path / "vole3")
-    monkeypatch.setattr("dina.study.needs.memory_gb", lambda: (8.0, 0.1))
-    monkeypatch.setattr("dina.study.run_study", refuse)
-    with pytest.raises(SystemExit):
-        main(["study", str(tmp_path / "vole3"), "--out", str(tmp_path / "run"), "--threads", "1"])
-    first, last = capsys.readouterr().err.strip().splitlines()
-    assert "needs about 0.8 GB of memory and" in first
-    assert "but only 0.1 GB are free here. Use fewer neurons" in first
-    assert last == "dina: Nothing is fitted here."
+    with pytest.raises(SystemExit) as ended:
+        main(["study", str(tmp_path / "vole3"), "--out", str(tmp_path / "run"), "--threads", "1", "--max-memory", "0.1"])
+    assert ended.value.code == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith("dina: A study of this recording needs about 0.")
+    assert "0.1 GB are allowed. Use fewer neurons" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["vole3"]

@@ -165,3 +165,17 @@ def test_blocks_are_runs_of_images_in_the_order_of_presentation(seed):
 def test_a_chain_of_images_names_what_can_be_changed(recording):
     with pytest.raises(DataError, match=r"The largest group holds 200, .*split.near_identical \(0.999\).*split.in_blocks=true"):
         split_by_stimulus([recording], np.zeros(200, dtype=int), 0)
+
+
+def test_of_very_many_images_fractions_count_only_some(recording, monkeypatch):
+    monkeypatch.setattr("dina.data.splits.MOST_COUNTED", 40)
+    split = split_by_stimulus([recording], group_near_identical(recording.images), 0)
+    assert (len(split.validation), len(split.test)) == (4, 4)
+    assert len(split.train) == len(np.unique(recording.stimulus_id)) - 8
+
+
+def test_pairs_of_images_are_the_same_however_many_are_compared_at_a_time(recording, monkeypatch):
+    images = np.concatenate([recording.images, recording.images[::3]])
+    whole = group_near_identical(images)
+    monkeypatch.setattr("dina.data.splits.MOST_DISTANCES", 7 * len(images))
+    np.testing.assert_array_equal(group_near_identical(images), whole)

@@ -1,8 +1,13 @@
 """Needs of a study grow with its data, and are said in words for the machine at hand."""
 
+import resource
+
 import pytest
 
-from dina.study.needs import Needs, estimate_needs, measure_gigaflops
+from dina.checks import DataError
+from dina.recordings.recording import Recording
+from dina.study.needs import Needs, estimate_needs, refuse_shortage
+from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
 
 @pytest.mark.parametrize(
@@ -26,3 +31,18 @@ def test_times_are_those_of_the_machine() -> None:
     assert needs.words(1, 98.0) == "about 2.2 GB of memory and 20 min on 1 thread"
     assert needs.words(4, 49.0) == "about 2.2 GB of memory and between 10 min and 40 min on 4 threads"
     assert measure_gigaflops() > 0.1
+
+
+def test_a_study_for_which_memory_is_short_is_refused(small_session: Recording) -> None:
+    refuse_shortage(small_session, 2.0)
+    with pytest.raises(DataError, match=r"needs about 0\.\d GB of memory; 0\.1 GB are allowed\. Use fewer neurons"):
+        refuse_shortage(small_session, 0.1)
+
+
+def test_limits_of_the_process_count(small_session: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = free_memory_gb()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**7, 10**7))
+    assert before is not None
+    assert (free_memory_gb() or 0.0) < before
+    with pytest.raises(DataError, match=r"GB are there for it\. Use fewer neurons.* --max-memory allows more"):
+        refuse_shortage(small_session)

@@ -31,6 +31,9 @@ Features = Annotated[
 ]
 Images = Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")]
 Folds = Annotated[int | None, typer.Option(min=2, metavar="K", help="Test every image once, in K folds; K times the work.")]
+MaxMemory = Annotated[
+    float | None, typer.Option("--max-memory", min=0.1, metavar="GB", help="Memory it may need; by default what is free.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at the place of the output.")]
 
 
@@ -53,6 +56,7 @@ def study(
     images: Images = None,
     features: Features = None,
     folds: Folds = None,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Decode a recording beside all rivals, and write a report; of several recordings, do as dina joint does.
 
@@ -75,15 +79,14 @@ def study(
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
     if not together and settings.preset == "default" and not run.exists():
-        needs, is_enough = say_needs(opened[0], n_threads)
-        log.log(logging.INFO if is_enough else logging.WARNING, "%s", needs)
+        log.info("%s", say_needs(opened[0], n_threads)[0])
 
     def finish(folder: Path) -> None:
         if not together:
             _note_source(folder, words[0], images, settings.seed)
         _draw_report(folder)
 
-    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish)
+    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish, max_memory_gb=max_memory)
     del opened
     if not (run / "report.html").is_file():
         finish(run)

@@ -21,7 +21,8 @@ from dina.figures.style import MARKS, QUERIES, REMARKS
 from dina.recordings.download import data_folder
 from dina.safe_words import printable, say
 from dina.study.environment import describe_environment
-from dina.study.needs import estimate_needs, measure_gigaflops, memory_gb
+from dina.study.needs import estimate_needs
+from dina.study.this_machine import measure_gigaflops, memory_gb
 
 if TYPE_CHECKING:
     from dina.analyses.verdict import Verdict

@@ -13,6 +13,8 @@ from torch import Tensor
 from dina.data.pairs import Pairs
 from dina.models.global_ridge import eigenvectors_of
 
+NEURONS_AT_ONCE = 4096  # whose whitened responses are held
+
 
 @dataclass(frozen=True, eq=False)
 class LowRankNoise:
@@ -93,8 +95,19 @@ class LowRankNoise:
         -----
         :math:`r^T \Sigma^{-1} \mu - \tfrac12 \mu^T \Sigma^{-1} \mu`.
         """
-        whitened = self.divide(expected)
-        return responses @ whitened.T - 0.5 * (whitened * expected).sum(1)
+        n_neurons = len(self.private)
+        if n_neurons <= NEURONS_AT_ONCE:
+            whitened = self.divide(expected)
+            return responses @ whitened.T - 0.5 * (whitened * expected).sum(1)
+        weighted, factor = self._woodbury
+        blocks = [slice(first, first + NEURONS_AT_ONCE) for first in range(0, n_neurons, NEURONS_AT_ONCE)]
+        shared = torch.stack([expected[:, some] @ weighted[some] for some in blocks]).sum(0)
+        shared = torch.cholesky_solve(shared.T, factor).T
+        total = responses.new_zeros(len(responses), len(expected))
+        for some in blocks:
+            whitened = expected[:, some] / self.private[some] - shared @ weighted[some].T
+            total += responses[:, some] @ whitened.T - 0.5 * (whitened * expected[:, some]).sum(1)
+        return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +159,7 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
     """Find all components of the correlation matrix of standardised residuals, by the smaller of its two Gram matrices."""
     n_rows, n_neurons = residuals.shape
     variance = _positive_variance(residuals)
-    scaled = residuals / variance.sqrt() / n_rows**0.5
+    scaled = (residuals / variance.sqrt()).div_(n_rows**0.5)
     if n_rows > n_neurons:
         values, vectors = eigenvectors_of(scaled.T @ scaled)
         return ResidualComponents(variance, vectors, values.clamp_min(0))

@@ -10,7 +10,8 @@ _OUTLIER_FACTOR = 1e3  # standard deviation against the median neuron's; log-nor
 _LEAST_VARIATION = 1e-4  # of the mean: float32 keeps seven digits, so below this a neuron's variation has three
 _MISSING_WORDS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, -32768.0)
 _MISSING_ABOVE = 1e15  # NetCDF and others write 1e20 or 1e36 where a value is missing
-_AXES_SAMPLE = 64  # images
+_AXES_SAMPLE = 64  # images, fewer if they are large
+_PIXELS_SAMPLED = 2**24
 
 
 def find_oddities(recording: Recording) -> tuple[str, ...]:
@@ -128,7 +129,8 @@ def _odd_pixels(recording: Recording) -> list[str]:
             f"All pixels lie {side} mid grey ({low:g} to {high:g}; mid_grey is {grey:g}): state mid_grey and contrast_scale if their"
             " range is another."
         )
-    sample = images[: min(len(images), _AXES_SAMPLE)].astype(np.float32)
+    most = max(2, min(_AXES_SAMPLE, _PIXELS_SAMPLED // int(np.prod(images.shape[1:]))))
+    sample = images[:most].astype(np.float32)
     alike = [_neighbours_alike(sample, axis) for axis in (0, 2, 3)]
     if alike[0] > 0.7 and min(alike[1:]) < 0.3:
         sentences.append(

@@ -46,6 +46,7 @@ _FACTS = {
     "mid_grey": float,
     "contrast_scale": float,
     "deg_per_pixel": float,
+    "block_px": int,
 }
 KIND_FACTS = ("species", "area", "indicator")  # recordings that state different ones are of different kinds
 _CONTRAST_RANGE = (0.05, 50.0)  # widest and narrowest span of contrast that can be a stimulus in stated units
@@ -84,6 +85,8 @@ class Recording:
         Contrast is ``(pixel - mid_grey) / contrast_scale``; 128 and 64 for 8-bit images (Stringer et al. 2019).
     deg_per_pixel
         Degrees of visual angle per pixel, or None if unknown.
+    block_px
+        Side of the blocks of pixels that each pixel averages, where images were too large (`dina.recordings.large_images`); or None.
     neuron_position_um
         Cortical position in micrometres (x, y, depth); NaN where unknown; or None.
     is_red
@@ -121,6 +124,7 @@ class Recording:
     mid_grey: float = 128.0
     contrast_scale: float = 64.0
     deg_per_pixel: float | None = None
+    block_px: int | None = None
     neuron_position_um: Float[np.ndarray, "neuron 3"] | None = None
     is_red: Bool[np.ndarray, "neuron"] | None = None
     spontaneous: Float[np.ndarray, "time neuron"] | None = None

@@ -57,7 +57,9 @@ def judge_noises(
     ranks = _left_out_ranks(predictions, most, None if residuals is None else components) if is_left_out else nobody
     measured, expected = predictions.other_responses, predictions.other_expected
     for number, (noise, setting) in enumerate(_noises(components, most)):
-        yield Candidate(noise, setting, noise.log_likelihood(measured, expected).cpu().numpy(), ranks[number])
+        scores = noise.log_likelihood(measured, expected).cpu().numpy()
+        # without what it has computed: the best one is kept beside others, for many neurons in hundreds of megabytes
+        yield Candidate(LowRankNoise(noise.private, noise.loadings), setting, scores, ranks[number])
 
 
 def _noises(components: ResidualComponents, most: int | None) -> Iterator[tuple[LowRankNoise, Setting]]:

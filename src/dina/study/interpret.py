@@ -21,6 +21,7 @@ from dina.analyses.verdict import Rule, Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY
+from dina.recordings.large_images import reduce_images
 from dina.recordings.recording import KIND_FACTS, Recording
 from dina.short_words import brief
 from dina.study.code_identity import describe_code
@@ -113,6 +114,7 @@ def interpret_run(
     if settings and len(chosen) != 1:
         raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
     changes = {name: _changed(_settings_of(name, row, settings or {})) for name, row in chosen.items()}
+    others = tuple(reduce_images(other) for other in others)
     fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
         missing = [name for name in chosen if _is_missing(run, name, chosen[name], fingerprints, changes[name], force=force)]
@@ -241,6 +243,7 @@ def read_decoded(
         If the run is not finished, the recording is another one, or so is the preset.
     """
     content = read_finished(run)
+    recording, others = reduce_images(recording), tuple(reduce_images(other) for other in others)
     identity = content.identity
     found = {"recording": recording.fingerprint()}
     if identity.get("recording") != found["recording"]:

@@ -1,17 +1,23 @@
 """How much memory and time a study with the default settings needs, judged from the shape of a recording."""
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import numpy as np
-
+from dina.checks import DataError
+from dina.recordings.large_images import block_side
 from dina.recordings.recording import Recording
+from dina.study.this_machine import free_memory_gb, measure_gigaflops, memory_gb
 
-# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side: memory and time within 20 %.
-# All else is extrapolation.
-_GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8}
-_SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}  # of one processor of this speed:
+_REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
+
+# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side, memory and time within 20 %, and
+# to four extreme shapes with the preset alone. All else is extrapolation. Neurons and images beyond the first ones need less each:
+# of so many, some are enough for the steps that need most.
+_MOST_NEURONS, _MOST_IMAGES, _MOST_MAPS, _USUAL_PIXELS = 4000, 4096, 20_000, 1024
+_GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron and trial": 4e-9}
+_GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
+# of one processor of this speed:
+_SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}
+_SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.02}
 _GIGAFLOPS = 98.0  # float32 matrix products, in each second of a processor
 
 
@@ -22,9 +28,13 @@ class Needs:
     memory_gb: float
     processor_seconds: float
 
+    def seconds_at(self, gigaflops: float) -> float:
+        """Return the time of one processor of another speed."""
+        return self.processor_seconds * _GIGAFLOPS / gigaflops
+
     def words(self, n_threads: int, gigaflops: float) -> str:
         """Say both in words for a machine whose processors reach so many GFLOP/s each."""
-        longest = self.processor_seconds * _GIGAFLOPS / gigaflops
+        longest = self.seconds_at(gigaflops)
         shortest = _duration(longest / n_threads)
         times = shortest if n_threads == 1 else f"between {shortest} and {_duration(longest)}"
         threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
@@ -40,18 +50,37 @@ def estimate_needs(n_neurons: int, n_images: int, n_pixels: int, n_trials: int) 
     >>> round(needs.memory_gb, 1), round(needs.processor_seconds / 60)
     (6.7, 31)
     """
-    pixels = n_images * n_pixels
+    neurons, images = min(n_neurons, _MOST_NEURONS), min(n_images, _MOST_IMAGES)
+    neurons_beyond, images_beyond = n_neurons - neurons, n_images - images
     memory = (
-        _GB["always"] + _GB["neuron"] * n_neurons + _GB["image"] * n_images + _GB["pixel"] * pixels + 4e-9 * n_neurons * n_trials
+        _GB["always"]
+        + _GB["neuron"] * neurons
+        + _GB["image"] * images * min(1.0, n_pixels / _USUAL_PIXELS)
+        + _GB["pixel"] * images * n_pixels
+        + _GB["neuron and trial"] * n_neurons * n_trials
+        + (_GB_BEYOND["neuron"] + _GB_BEYOND["neuron and image"] * n_images) * neurons_beyond
+        + _GB_BEYOND["image"] * min(images_beyond, _MOST_MAPS)
+        + _GB_BEYOND["pixel"] * images_beyond * n_pixels
     )
-    times = (1, n_neurons * n_images, n_images, pixels)
-    return Needs(memory, sum(seconds * n for seconds, n in zip(_SECONDS.values(), times, strict=True)))
+    seconds = (
+        _SECONDS["always"]
+        + _SECONDS["neuron and image"] * neurons * images
+        + _SECONDS_BEYOND["neuron and image"] * (n_neurons * n_images - neurons * images)
+        + _SECONDS["image"] * images
+        + _SECONDS_BEYOND["image"] * images_beyond
+        + _SECONDS["pixel"] * n_images * n_pixels
+    )
+    return Needs(memory, seconds)
 
 
 def needs_of(recording: Recording) -> Needs:
     """Return what a study of the recording needs."""
     n_shown = int((recording.repeats_per_stimulus() > 0).sum())
-    return estimate_needs(recording.n_neurons, n_shown, int(np.prod(recording.images.shape[1:])), recording.n_trials)
+    _, n_channels, height, width = recording.images.shape
+    side = block_side(height, width)
+    n_pixels = n_channels * -(-height // side) * -(-width // side)
+    needs = estimate_needs(recording.n_neurons, n_shown, n_pixels, recording.n_trials)
+    return needs if side == 1 else replace(needs, memory_gb=needs.memory_gb + recording.images.nbytes / 1e9)
 
 
 def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
@@ -61,30 +90,32 @@ def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
     if free is None:
         return f"{words}.", True
     if needs.memory_gb > free:
-        remedy = "Use fewer neurons, fewer or smaller images, or a larger machine."
-        return f"{words}, but only {free:.1f} GB are free here. {remedy}", False
+        return f"{words}, but only {free:.1f} GB are free here. {_REMEDY}", False
     return f"{words}; {free:.1f} GB are free here.", True
 
 
-def memory_gb() -> tuple[float | None, float | None]:
-    """Return total and available memory; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines}
-        return kilobytes["MemTotal"] / 1e6, kilobytes["MemAvailable"] / 1e6
-    except (OSError, KeyError, ValueError, IndexError):
-        return None, None
+def refuse_shortage(recording: Recording, max_memory_gb: float | None = None) -> None:
+    """Refuse a study for which there is not enough memory here, or within ``max_memory_gb``.
 
+    Without that limit, what is free counts, within the limits of the process and of its control group.
 
-def measure_gigaflops() -> float:
-    """Multiply matrices for a quarter of a second of processor time, so that other programs do not count; in each second of a processor."""
-    a = np.ones((1024, 1024), dtype=np.float32)
-    b = a @ a
-    n, began = 0, time.process_time()
-    while time.process_time() - began < 0.25:
-        np.matmul(a, a, out=b)
-        n += 1
-    return n * 2 * 1024**3 / (time.process_time() - began) / 1e9
+    Raises
+    ------
+    DataError
+        If the study needs more.
+    """
+    needed = needs_of(recording).memory_gb
+    if max_memory_gb is None:
+        free = free_memory_gb()
+        if free is not None and needed > free:
+            raise DataError(
+                f"A study of this recording needs about {needed:.1f} GB of memory; only {free:.1f} GB are there for it. {_REMEDY}"
+                " --max-memory allows more."
+            )
+    elif needed > max_memory_gb:
+        raise DataError(
+            f"A study of this recording needs about {needed:.1f} GB of memory; {max_memory_gb:g} GB are allowed. {_REMEDY}"
+        )
 
 
 def _duration(seconds: float) -> str:

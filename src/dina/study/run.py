@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +18,14 @@ from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
+from dina.recordings.large_images import reduce_images
 from dina.recordings.recording import KIND_FACTS, Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_folds
+from dina.study.needs import refuse_shortage
 from dina.study.own_parts import OwnParts
 from dina.study.prepared_recordings import (
     Quality,
@@ -57,6 +60,7 @@ def run_study(
     decoders: Mapping[str, Any] = MappingProxyType({}),
     force: bool = False,
     finish: Callable[[Path], object] | None = None,
+    max_memory_gb: float | None = None,
 ) -> StudyResult:
     """Decode one recording, or several together, with dina and all rivals; each is tested once on the same held-out images.
 
@@ -92,6 +96,9 @@ def run_study(
     finish
         Called with the folder when all is computed and before it appears at ``out``: what it writes there, such as the page of
         `dina.report.write_report`, belongs to the run.
+    max_memory_gb
+        A study of one recording with the preset default that needs more memory is refused before anything is fitted; None for
+        as much as is free.
 
     Returns
     -------
@@ -102,11 +109,13 @@ def run_study(
     ------
     DataError
         If the settings are not for this number of recordings, the recordings cannot be split, features of images do not fit,
-        ``out`` is taken, or a file in it was changed or lost; if a decoder or preset of your own cannot be one.
+        ``out`` is taken, or a file in it was changed or lost; if a decoder or preset of your own cannot be one; if there is not
+        enough memory.
     """
     members = [recordings] if isinstance(recordings, Recording) else list(recordings)
     own = OwnParts(decoders, preset)
     checked = _check(members, settings, own)
+    members = [reduce_images(each) for each in members]
     out = None if out is None else Path(out)
     n_threads = torch.get_num_threads() if n_threads is None else n_threads
     if out is not None and not out.name:
@@ -114,7 +123,9 @@ def run_study(
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dina-") as temporary:
             place = Path(temporary) / "run"
-            result = run_study(members, checked, place, device, n_threads, preset=preset, decoders=decoders)
+            result = run_study(
+                members, checked, place, device, n_threads, preset=preset, decoders=decoders, max_memory_gb=max_memory_gb
+            )
         return StudyResult(None, result.summary, result.results, result.comparisons)
     identity = _identify(members, checked, device, n_threads, own)
     rows: tuple[DecodingRow, ...] = ()
@@ -126,6 +137,8 @@ def run_study(
             with fixed_threads(n_threads):
                 rows = _judge(_read_folds(out, checked), checked).rows
     else:
+        if isinstance(checked, StudySettings) and checked.preset == "default":
+            refuse_shortage(members[0], max_memory_gb)
         with open_run(out, identity, force=force) as folder, kept_log(folder), fixed_threads(n_threads):
             write_text(folder / SETTINGS, settings_to_toml(checked))
             write_json(folder / ENVIRONMENT, identity["environment"])
@@ -250,7 +263,7 @@ def _study_folds(
         with timings.of(f"fold {fold}"):
             one = settings.model_copy(update={"fold": fold})
             place, n_threads = Run(folder).fold(fold).path, torch.get_num_threads()
-            run_study(recording, one, place, device, n_threads, preset=own.preset, decoders=own.decoders)
+            run_study(recording, one, place, device, n_threads, preset=own.preset, decoders=own.decoders, max_memory_gb=math.inf)
     with timings.of("analysis"):
         scores = _read_folds(folder, settings)
         judged = _judge(scores, settings)

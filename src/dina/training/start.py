@@ -105,7 +105,7 @@ def start_at_encoding_models(
     prior = NeuronPrior(width, learn_prior(_pooled(flat)))
     winners = []
     for one, tower, recording in zip(data, neural_towers, recordings, strict=True):
-        steady = _Steady(image_tower, tower, recording, one.responses, knots.shape[1])
+        steady = _Steady(image_tower, tower, recording.validation, one.responses, knots.shape[1])
         # one model after the other: those of many neurons take hundreds of megabytes, and losers are forgotten
         winner = steady.choose(flat.pop(0), FLAT)
         learnt = steady.choose(
@@ -117,7 +117,7 @@ def start_at_encoding_models(
     following = [
         _contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
     ]
-    winners = _choose_together(image_tower, neural_towers, recordings, winners, following, expected)
+    winners = _choose_together(image_tower, neural_towers, recordings, data, winners, following, expected)
     del following
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
         winner.install(tower, recording.train)
@@ -154,7 +154,7 @@ def start_new_recording(
         candidates.append(_steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
     if not is_free:
         candidates.append(_contrast_candidate(maps, responses, knots, windows, prior.weights))
-    choices = [_choose_noise(image_tower, neural_tower, candidate, train, validation) for candidate in candidates]
+    choices = [_choose_noise(image_tower, neural_tower, candidate, responses, validation) for candidate in candidates]
     best = min(choices, key=lambda each: each.loss)  # the first of equals
     best.install(neural_tower, train)
     steady = best.candidate.at_knot.std(0, correction=0).max() == 0
@@ -188,13 +188,13 @@ class _Steady:
 
     image_tower: GaborEnergy
     neural_tower: ProjectiveFields
-    recording: RecordingPairs
+    validation: Pairs
     responses: Float[Tensor, "stimulus neuron"]
     n_knots: int
 
     def choose(self, weights: LocalWeights, prior: str) -> "_Choice":
         candidate = _steady_candidate(weights, self.responses, self.n_knots, prior)
-        return _choose_noise(self.image_tower, self.neural_tower, candidate, self.recording.train, self.recording.validation)
+        return _choose_noise(self.image_tower, self.neural_tower, candidate, self.responses, self.validation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +244,8 @@ def _at(maps: Tensor, rows: Tensor) -> Tensor:
 
 def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:
     """Join the weights of all recordings for `learn_prior`, which reads weights and fit alone."""
+    if len(found) == 1:  # no copy of hundreds of megabytes
+        return found[0]
     names = ("centre", "weights", "intercept", "explained", "penalty")
     together: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in found]) for name in names}
     # recordings may have seen different images: their predictions cannot stand side by side
@@ -254,6 +256,7 @@ def _choose_together(
     image_tower: GaborEnergy,
     neural_towers: Sequence[ProjectiveFields],
     recordings: Sequence[RecordingPairs],
+    data: Sequence[_TrainingResponses],
     steady: list[_Choice],
     following: Sequence[_Candidate],
     expected: Tensor,
@@ -265,8 +268,8 @@ def _choose_together(
     contrast.expected.copy_(expected)
     contrast.gain.copy_((gains * (sizes / sizes.sum())[:, None]).sum(0))
     moving = [
-        _choose_noise(image_tower, tower, candidate, recording.train, recording.validation)
-        for tower, recording, candidate in zip(neural_towers, recordings, following, strict=True)
+        _choose_noise(image_tower, tower, candidate, one.responses, recording.validation)
+        for tower, recording, one, candidate in zip(neural_towers, recordings, data, following, strict=True)
     ]
     if sum(each.loss for each in moving) < sum(each.loss for each in steady):
         return moving
@@ -314,24 +317,24 @@ def _contrast_candidate(
 
 
 def _choose_noise(
-    image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, train: Pairs, validation: Pairs
+    image_tower: GaborEnergy, neural_tower: ProjectiveFields, candidate: _Candidate, responses: Tensor, validation: Pairs
 ) -> _Choice:
     """Choose size and shrinkage of the noise model, with the candidate's weights in the neural tower.
 
     The image tower must already follow contrast, or not, as the candidate does.
     """
     _install_weights(neural_tower, candidate.weights, candidate.at_knot)
-    noise, loss, setting = _judge(image_tower, neural_tower, candidate.predicted, train, validation)
+    noise, loss, setting = _judge(image_tower, neural_tower, candidate.predicted, responses, validation)
     return _Choice(candidate, noise, loss, setting)
 
 
 def _judge(
-    image_tower: GaborEnergy, neural_tower: ProjectiveFields, predicted: Tensor, train: Pairs, validation: Pairs
+    image_tower: GaborEnergy, neural_tower: ProjectiveFields, predicted: Tensor, responses: Tensor, validation: Pairs
 ) -> tuple[LowRankNoise, float, Chosen]:
     """Return the best noise model for the towers as they are, its mean log rank, and its settings."""
     evoked = _predict(image_tower, neural_tower, validation)
-    known, others = (torch.from_numpy(pairs.averaged()).to(evoked.device) for pairs in (train, validation))
-    predictions = Predictions(known, predicted, others, evoked)
+    others = torch.from_numpy(validation.averaged()).to(evoked.device)
+    predictions = Predictions(responses, predicted, others, evoked)
     best = choose_by_rank(judge_noises(predictions, most=neural_tower.n_components))
     return best.model, best.loss, best.setting
 
@@ -379,8 +382,7 @@ def _stack_spaces(
         own = size * shares[:, 0]
         beside = [(weights, size * share) for weights, share in used]
         neural_tower.read_beside(_join(neural_tower.n_neurons, beside, image_tower.position))
-        scaled = replace(candidate.weights, weights=candidate.weights.weights * own[:, None, None])
-        _install_weights(neural_tower, scaled, mean + own * (candidate.at_knot - mean))
+        _install_weights(neural_tower, candidate.weights, mean + own * (candidate.at_knot - mean), own)
 
     install(1.0)
     others = torch.from_numpy(validation.averaged()).to(maps.device)
@@ -388,7 +390,7 @@ def _stack_spaces(
     install(size)
     together = add_predictions(predicted, shares)
     # predictions of left-out training images need no factor: the shares were learnt from them
-    noise, _, setting = _judge(image_tower, neural_tower, mean + together, train, validation)
+    noise, _, setting = _judge(image_tower, neural_tower, mean + together, responses, validation)
     _install_noise(neural_tower, noise, mean + size * together, train)
     names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
     used_shares = shares[:, [True, *helps]].mean(0).tolist()
@@ -438,12 +440,20 @@ def _install_noise(tower: ProjectiveFields, noise: LowRankNoise, predicted: Tens
     tower.keep_typical(choose_typical(predicted), float(train.total_presentations().mean()))
 
 
-def _install_weights(tower: ProjectiveFields, weights: LocalWeights, at_knot: Float[Tensor, "knot neuron"]) -> None:
+def _install_weights(
+    tower: ProjectiveFields,
+    weights: LocalWeights,
+    at_knot: Float[Tensor, "knot neuron"],
+    factor: Float[Tensor, "neuron"] | None = None,
+) -> None:
+    """Set the fields of a tower to weights, each neuron's times its factor, and its mean responses to those at each knot."""
     n_channels = weights.weights.shape[2]
     tower.centre.copy_(weights.centre)
     tower.width.fill_(weights.width)
     tower.weights.zero_()
     tower.weights[:, :, :n_channels] = weights.weights
+    if factor is not None:
+        tower.weights[:, :, :n_channels] *= factor[:, None, None]
     # the channels of contrast are constant planes: read by the Gaussian alone, divided by its sum inside the map
     _, height, width = tower.map_shape
     centres, number = torch.unique(weights.centre, dim=0, return_inverse=True)

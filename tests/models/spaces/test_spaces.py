@@ -150,3 +150,21 @@ def test_a_neuron_that_is_one_gabor_is_pursued(known):
 
 def test_images_too_small_for_gabors_say_so():
     assert "16 pixels" in SPACES["pursued_gabors"].explain_absence((1, 12, 40))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_of_many_images_some_are_enough(name, known, monkeypatch):
+    shown, maps, _ = known
+    responses = responses_to(shown)
+    _, whole = fitted(name, known, responses)
+    monkeypatch.setattr("dina.models.spaces.components.MANY_IMAGES", len(shown) - 20)
+    monkeypatch.setattr("dina.models.spaces.pursued_gabors.MOST_IMAGES", len(shown) - 20)
+    space, some = fitted(name, known, responses)
+    assert len(some.predicted) == len(some.features) == len(shown)
+    with torch.no_grad():
+        torch.testing.assert_close(space(shown, maps), some.features, atol=2e-3, rtol=1e-3)
+    if isinstance(some.weights, torch.Tensor):
+        assert float(some.features.mean(0).abs().max()) < 1e-4
+    deviation = responses - responses.mean(0)
+    errors = [float((deviation - each.predicted).square().mean()) for each in (whole, some)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.15)

@@ -96,8 +96,9 @@ def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = Featu
         "measure": ["correlation_matched", "correlation_mismatched", "ssim_matched", "ssim_mismatched"],
         "shown": ["mean over channels", *(reader.channels[channel] for channel in best)],
     }
-    degrees = decoded.recording.deg_per_pixel
+    degrees, block = decoded.recording.deg_per_pixel, decoded.recording.block_px
     attributes = {"form": reader.form} | ({} if degrees is None else {"deg_per_pixel": degrees})
+    attributes |= {} if block is None else {"block_px": block}
     tables = {"map_correlation": correlation, "map_ssim": similarity, "map_two_way": how_often_beaten(correlation)}
     findings = tuple(matched_finding(name, pairs, NULL, decoded) for name, pairs in tables.items())
     return PlainResult(xr.Dataset(variables, coordinates, attributes), findings)

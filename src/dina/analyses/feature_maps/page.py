@@ -112,7 +112,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[tall, 52]).flat
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
-    degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
+    degrees = float(dataset.attrs.get("deg_per_pixel", dataset.attrs.get("block_px", 1.0)))
     extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
     for axes in panels.flat:
         finish_axes(axes, None)

@@ -16,6 +16,7 @@ from dina.analyses.query_trials import mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.models.receptive_fields import WELL_FITTED, FieldProfiles, fit_field_profiles
 from dina.randomness import generator_for
+from dina.recordings.large_images import length_given, position_given
 from dina.shapes import stimulus_coordinates
 from dina.short_words import brief
 from dina.statistics.finding import Finding
@@ -109,11 +110,11 @@ def analyse_neuron_profiles(decoded: Decoded) -> NeuronProfilesResult:
         reasons |= dict.fromkeys(("reliability", "signal_to_noise"), strength.reason)
     columns |= _compare_with_planted(columns, decoded)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
-    height, width = (int(extent) for extent in decoded.recording.images.shape[2:])
+    height, width = (length_given(decoded.recording, float(extent)) for extent in decoded.recording.images.shape[2:])
     statistics = describe_profiles(columns, reasons, decoded)
     units = "1" if decoded.fitted is None else margin_units(decoded.towers)
     return NeuronProfilesResult(
-        columns, reasons, population, decoded.train.stimulus_id, (height, width), units, statistics=statistics
+        columns, reasons, population, decoded.train.stimulus_id, (int(height), int(width)), units, statistics=statistics
     )
 
 
@@ -147,15 +148,15 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
     height, width = decoded.recording.images.shape[2:]
     degrees = np.nan if scale is None else scale
     return {
-        "field_row": found.row,
-        "field_column": found.column,
-        "field_size": found.size,
+        "field_row": position_given(decoded.recording, found.row),
+        "field_column": position_given(decoded.recording, found.column),
+        "field_size": length_given(decoded.recording, found.size),
         "field_azimuth_deg": (found.column - (width - 1) / 2) * degrees,
         "field_elevation_deg": ((height - 1) / 2 - found.row) * degrees,
         "field_size_deg": found.size * degrees,
         "orientation_deg": found.orientation_deg,
         "orientation_selectivity": found.orientation_selectivity,
-        "frequency": found.frequency,
+        "frequency": found.frequency / length_given(decoded.recording, 1.0),
         "frequency_cpd": found.frequency / degrees,
         "is_at_bound": found.is_at_bound,
         "n_gabors": found.n_gabors,
@@ -232,9 +233,15 @@ def _left_out(design: Float[np.ndarray, "neuron term"], values: Float[np.ndarray
     return predicted
 
 
+def _degrees_given(decoded: Decoded) -> float | None:
+    """Return the degrees of a pixel of the images given; None where unknown."""
+    degrees = decoded.recording.deg_per_pixel
+    return None if degrees is None else degrees / length_given(decoded.recording, 1.0)
+
+
 def _compare_with_planted(columns: Columns, decoded: Decoded) -> dict[str, Float[np.ndarray, "neuron"]]:
     """Return the distance (degrees) of every field's centre from the planted one, and the planted ratio, where they are known."""
-    truth, scale = decoded.recording.truth, decoded.recording.deg_per_pixel
+    truth, scale = decoded.recording.truth, _degrees_given(decoded)
     if truth is None or scale is None or "field_row" not in truth.planted:
         return {}
     rows, places = (columns[f"field_{axis}"] - truth.planted[f"field_{axis}"] for axis in ("row", "column"))
@@ -246,7 +253,7 @@ def _compare_with_planted(columns: Columns, decoded: Decoded) -> dict[str, Float
 
 def _against_truth(columns: Columns, decoded: Decoded) -> tuple[Finding, ...]:
     """Median distance between estimated and planted centres of strongly tuned neurons, where a simulation knows them."""
-    name, truth, scale = "planted_centre_error_deg", decoded.recording.truth, decoded.recording.deg_per_pixel
+    name, truth, scale = "planted_centre_error_deg", decoded.recording.truth, _degrees_given(decoded)
     if truth is None or scale is None or name not in columns:
         return ()
     error, strong = columns[name], truth.planted["signal_to_noise"] >= STRONG

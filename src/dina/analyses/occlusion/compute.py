@@ -27,6 +27,7 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.randomness import generator_for
+from dina.recordings.large_images import length_given, position_given
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 from dina.statistics.sparseness import (
@@ -355,7 +356,7 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
     DataError
         If there are fewer than two test images or no fitted towers.
     """
-    test, towers = decoded.test, decoded.towers
+    test, towers, recording = decoded.test, decoded.towers, decoded.recording
     if test.n_stimuli < 2:
         raise DataError(f"Occlusion needs at least two test images; there are {test.n_stimuli}. Record more images.")
     task = make_task(test, "averaged")
@@ -387,7 +388,11 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
         "coverage": (("row", "column"), coverage.value, {"units": coverage.units, "long_name": coverage.words}),
         "score_loss_by_coverage": (("row", "column"), spread.divided(losses[MAIN].score_loss.mean(axis=0)), of_quotient),
         "stimulus_id": (("image",), test.stimulus_id[chosen], {"units": "1"}),
-        "deviation_px": (("sweep",), np.array([sweep.deviation_px for sweep in sweeps]), {"units": "pixel"}),
+        "deviation_px": (
+            ("sweep",),
+            length_given(recording, np.array([each.deviation_px for each in sweeps])),
+            {"units": "pixel"},
+        ),
         "fill": (("sweep",), np.array([sweep.fill for sweep in sweeps], dtype=object), {}),
     }
     places = {"row": centres[0], "column": centres[1]}
@@ -396,10 +401,13 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
         variables |= {f"untrained_{name}": (where, values, {"units": units[name]}) for name, values in controls.items()}
         places |= {"coarse_row": wide.rows, "coarse_column": wide.columns}
     coordinates: dict[str, Any] = {"sweep": list(losses)}
-    coordinates |= {name: (name, np.array(along), {"units": "pixel"}) for name, along in places.items()}
-    degrees = decoded.recording.deg_per_pixel
-    scale = {} if degrees is None else {"deg_per_pixel": degrees}
-    return PlainResult(xr.Dataset(variables, coordinates, {"height": size[0], "width": size[1], **scale}), findings)
+    coordinates |= {
+        name: (name, position_given(recording, np.array(along)), {"units": "pixel"}) for name, along in places.items()
+    }
+    height, width = (length_given(recording, float(extent)) for extent in size)
+    degrees = recording.deg_per_pixel
+    scale = {} if degrees is None else {"deg_per_pixel": degrees / length_given(recording, 1.0)}
+    return PlainResult(xr.Dataset(variables, coordinates, {"height": int(height), "width": int(width), **scale}), findings)
 
 
 def _describe(

@@ -120,7 +120,10 @@ def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list
     if isinstance(tower, GaborEnergy):
         channels = MapChannels(*given, np.zeros(tower.map_shape, dtype=np.float32))
         # random groups are drawn among channels with places: none is as large as a space
-        return [_Family(name, channels, groups, name != "space") for name, groups in _gabor_groups(tower).items()]
+        return [
+            _Family(name, channels, groups, name != "space")
+            for name, groups in _gabor_groups(tower, decoded.recording.block_px or 1).items()
+        ]
     channels = MapChannels(*given, reader.mean_map)
     single = {f"channel_{number + 1}": row for number, row in enumerate(np.eye(channels.n_parts, dtype=bool))}
     families = [_Family("channel", channels, single, channels.n_parts > 1)]
@@ -135,8 +138,11 @@ def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list
     return families
 
 
-def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
-    """Return the groups of channels by pathway, scale, orientation and kind; contrast belongs to the global pathway."""
+def _gabor_groups(tower: GaborEnergy, block_px: int) -> dict[str, Groups]:
+    """Return the groups of channels by pathway, scale (in pixels of the images given), orientation and kind.
+
+    Contrast belongs to the global pathway; ``block_px`` is the side of the blocks that a pixel of the tower's images averages.
+    """
     rest = [False] * (tower.map_shape[0] - len(tower.channels))
     names: dict[str, list[str]] = {"pathway": [], "scale": [], "orientation": [], "kind": []}
     for channel in tower.channels:
@@ -144,7 +150,7 @@ def _gabor_groups(tower: GaborEnergy) -> dict[str, Groups]:
         plane = "" if channel.plane == "luminance" else f"_{channel.plane}"
         kind = "energy_normalised" if channel.kind == "energy" and channel.is_normalised else channel.kind
         names["pathway"].append(channel.pathway)
-        names["scale"].append("pooled" if is_pooled else f"scale_{channel.wavelength_px}px")
+        names["scale"].append("pooled" if is_pooled else f"scale_{block_px * channel.wavelength_px}px")
         names["orientation"].append("" if is_pooled else f"orientation_{channel.orientation_deg:g}deg")
         names["kind"].append("" if is_pooled else f"kind_{kind}{plane}")
     groups: dict[str, dict[str, np.ndarray]] = {

@@ -29,6 +29,7 @@ from dina.analyses.spatial_frequency.frequency_curves import (
     where_read,
 )
 from dina.randomness import generator_for
+from dina.recordings.large_images import length_given
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages
 from dina.short_words import brief
@@ -243,7 +244,7 @@ def frequency_units(recording: Recording) -> str:
 
 
 def _scale(recording: Recording) -> float:
-    return 1.0 if recording.deg_per_pixel is None else 1 / recording.deg_per_pixel
+    return 1 / length_given(recording, 1.0) if recording.deg_per_pixel is None else 1 / recording.deg_per_pixel
 
 
 def _foreign_above(grid: FrequencyGrid, donors: ContrastImages) -> dict[str, Alter]:

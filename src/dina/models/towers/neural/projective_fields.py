@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -112,11 +113,11 @@ class ProjectiveFields(NeuralTower):
         self.n_components, self.most_typical = n_components, n_typical
         self.dropout = NeuronDropout(dropout)
         self.log_gain = nn.Parameter(torch.zeros(n_neurons))
-        self.register_buffer("weights", torch.zeros(n_neurons, count_fields(order), map_shape[0]))
+        self.register_buffer("weights", _zeros(n_neurons, count_fields(order), map_shape[0]))
         self.register_buffer("centre", torch.zeros(n_neurons, 2))
         self.register_buffer("width", torch.tensor(1.0))
         self.register_buffer("private", torch.ones(n_neurons))
-        self.register_buffer("loadings", torch.zeros(n_neurons, n_components))
+        self.register_buffer("loadings", _zeros(n_neurons, n_components))
         self.register_buffer("typical", torch.zeros(0, n_neurons, dtype=torch.float16))
         self.register_buffer("n_typical", torch.tensor(0))
         self.register_buffer("typical_presentations", torch.tensor(1.0))
@@ -184,6 +185,11 @@ class ProjectiveFields(NeuralTower):
 
     def _fields(self) -> "_Fields":
         return _Fields.of(self.centre, self.weights, self.map_shape, float(self.width), self.order)
+
+
+def _zeros(*shape: int) -> Tensor:
+    """Return zeros that take memory only where other numbers are written: of those of 100,000 neurons most are replaced soon."""
+    return torch.from_numpy(np.zeros(shape, dtype=np.float32))
 
 
 def _fit_map(tower: ProjectiveFields, _: object) -> None:
