@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,15 +22,13 @@ from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
 from dina.retrieval.decoder import choose_by_rank
 from dina.retrieval.noise_choice import Predictions, judge_noises
-from dina.shapes import ContrastImages
 from dina.training.aligned_towers import IMAGES_AT_ONCE
 from dina.training.batches import RecordingPairs
+from dina.training.images_of_start import union_of, with_enough_images
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
-MANY_IMAGES = 4096  # of more training images, as many as there is room for their maps
-MAP_BYTES = 2**29
 NETWORK = "trained_network"  # the feature space that has a control with permuted weights
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
@@ -83,12 +80,8 @@ def start_at_encoding_models(
         If the image tower has no channels of contrast.
     """
     contrast = _contrast_of(image_tower)
-    most = max(MANY_IMAGES, MAP_BYTES // (2 * image_tower.mean.numel()))
-    limited: Chosen = {}
-    if any(each.train.n_stimuli > most for each in recordings):
-        limited["training_images_read"] = f"{most:,} of {max(each.train.n_stimuli for each in recordings):,}"
-        recordings = [replace(each, train=each.train.at_most(most)) for each in recordings]
-    images, rows = _union([each.train for each in recordings])
+    recordings, limited = with_enough_images(recordings, image_tower.mean.numel())
+    images, rows = union_of([each.train for each in recordings])
     maps = image_tower.learn_statistics(torch.from_numpy(images))
     knots = contrast.knot_weights(torch.from_numpy(images).to(maps.device))
     expected = contrast.expected.clone()
@@ -97,11 +90,11 @@ def start_at_encoding_models(
     data = []
     for of_recording, recording in zip(rows, recordings, strict=True):
         responses = torch.from_numpy(recording.train.averaged()).to(maps.device)
-        windows = Windows.find(_at(maps, of_recording), responses, widths, neural_towers[0].order)
+        windows = Windows.find(maps_at(maps, of_recording), responses, widths, neural_towers[0].order)
         data.append(_TrainingResponses(of_recording, responses, windows))
     width = sorted(one.windows.width for one in data)[(len(data) - 1) // 2]
     data = [replace(one, windows=replace(one.windows, width=width)) for one in data]
-    flat = [EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows).weights for one in data]
+    flat = [EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows).weights for one in data]
     prior = NeuronPrior(width, learn_prior(_pooled(flat)))
     winners = []
     for one, tower, recording in zip(data, neural_towers, recordings, strict=True):
@@ -109,13 +102,14 @@ def start_at_encoding_models(
         # one model after the other: those of many neurons take hundreds of megabytes, and losers are forgotten
         winner = steady.choose(flat.pop(0), FLAT)
         learnt = steady.choose(
-            EncodingModel.fit(_at(maps, one.rows), one.responses, one.windows, prior.weights).weights, "learnt"
+            EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows, prior.weights).weights, "learnt"
         )
         winners.append(learnt if learnt.loss < winner.loss else winner)
         del steady, winner, learnt
     shift_by_contrast(maps, knots, -expected)
     following = [
-        _contrast_candidate(_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
+        _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights)
+        for one in data
     ]
     winners = _choose_together(image_tower, neural_towers, recordings, data, winners, following, expected)
     del following
@@ -215,31 +209,6 @@ def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
     if image_tower.contrast is None:
         raise ValueError("The closed-form start needs an image tower with n_contrasts of at least 2.")
     return image_tower.contrast
-
-
-def _union(parts: Sequence[Pairs]) -> tuple[ContrastImages, list[Tensor]]:
-    """Return the training images of all recordings, each once, and the rows of each recording's images among them."""
-    position: dict[tuple[int, bytes], int] = {}
-    images: list[np.ndarray] = []
-    rows = []
-    for part in parts:
-        of_part = []
-        for identity, image in zip(part.stimulus_id, part.images, strict=True):
-            # under another condition the same identity has other pixels
-            key = (int(identity), image[:, ::4, ::4].tobytes())
-            if key not in position:
-                position[key] = len(images)
-                images.append(image)
-            of_part.append(position[key])
-        rows.append(torch.tensor(of_part))
-    return np.stack(images), rows
-
-
-def _at(maps: Tensor, rows: Tensor) -> Tensor:
-    """Return some maps; no copy is made of all in order, which take hundreds of megabytes."""
-    if len(rows) == len(maps) and bool((rows == torch.arange(len(maps))).all()):
-        return maps
-    return maps[rows.to(maps.device)]
 
 
 def _pooled(found: Sequence[LocalWeights]) -> LocalWeights:

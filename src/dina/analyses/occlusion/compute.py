@@ -28,6 +28,7 @@ from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.recordings.large_images import length_given, position_given
+from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
 from dina.statistics.sparseness import (
@@ -400,14 +401,21 @@ def analyse_occlusion(decoded: Decoded, settings: OcclusionSettings = OcclusionS
         where = ("draw", "image", "coarse_row", "coarse_column")
         variables |= {f"untrained_{name}": (where, values, {"units": units[name]}) for name, values in controls.items()}
         places |= {"coarse_row": wide.rows, "coarse_column": wide.columns}
-    coordinates: dict[str, Any] = {"sweep": list(losses)}
+    return PlainResult(xr.Dataset(variables, *_in_pixels_given(recording, list(losses), places, size)), findings)
+
+
+def _in_pixels_given(
+    recording: Recording, sweeps: list[str], places: dict[str, tuple[float, ...]], size: tuple[int, int]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return coordinates and attributes of the dataset, in pixels of the images given."""
+    coordinates: dict[str, Any] = {"sweep": sweeps}
     coordinates |= {
         name: (name, position_given(recording, np.array(along)), {"units": "pixel"}) for name, along in places.items()
     }
     height, width = (length_given(recording, float(extent)) for extent in size)
     degrees = recording.deg_per_pixel
     scale = {} if degrees is None else {"deg_per_pixel": degrees / length_given(recording, 1.0)}
-    return PlainResult(xr.Dataset(variables, coordinates, {"height": int(height), "width": int(width), **scale}), findings)
+    return coordinates, {"height": int(height), "width": int(width), **scale}
 
 
 def _describe(
