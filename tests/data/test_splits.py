@@ -7,7 +7,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.data.pairs import learn_standardiser
-from dina.data.splits import split_by_stimulus, split_into_folds
+from dina.data.splits import group_near_identical, split_by_stimulus, split_into_folds
 from dina.recordings.recording import Recording
 
 
