@@ -48,7 +48,7 @@ def estimate_needs(n_neurons: int, n_images: int, n_pixels: int, n_trials: int) 
     --------
     >>> needs = estimate_needs(10_000, 2_800, 68 * 270, 5_600)
     >>> round(needs.memory_gb, 1), round(needs.processor_seconds / 60)
-    (6.7, 31)
+    (6.8, 21)
     """
     neurons, images = min(n_neurons, _MOST_NEURONS), min(n_images, _MOST_IMAGES)
     neurons_beyond, images_beyond = n_neurons - neurons, n_images - images

@@ -24,7 +24,7 @@ from dina.retrieval.decoder import choose_by_rank
 from dina.retrieval.noise_choice import Predictions, judge_noises
 from dina.training.aligned_towers import IMAGES_AT_ONCE
 from dina.training.batches import RecordingPairs
-from dina.training.images_of_start import union_of, with_enough_images
+from dina.training.images_of_start import maps_at, union_of, with_enough_images
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
