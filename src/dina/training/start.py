@@ -108,8 +108,7 @@ def start_at_encoding_models(
         del steady, winner, learnt
     shift_by_contrast(maps, knots, -expected)
     following = [
-        _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights)
-        for one in data
+        _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
     ]
     winners = _choose_together(image_tower, neural_towers, recordings, data, winners, following, expected)
     del following
