@@ -47,6 +47,11 @@ def test_a_damaged_part_is_computed_again(tmp_path: Path, damage: bytes) -> None
     assert kept.get("a", fail)["top1"].tolist() == compute()["top1"].tolist()
 
 
+def test_a_small_archive_that_unpacks_to_much_is_never_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", top1=np.zeros(10**6))
+    assert KeptParts(tmp_path).get("a", compute)["top1"].tolist() == compute()["top1"].tolist()
+
+
 def test_an_array_of_objects_is_never_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", top1=np.array([{"code": 1}], dtype=object))
     assert KeptParts(tmp_path).get("a", compute)["top1"].tolist() == compute()["top1"].tolist()

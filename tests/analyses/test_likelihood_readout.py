@@ -63,6 +63,19 @@ def test_removing_a_neuron_is_inverting_the_covariance_of_the_others() -> None:
     torch.testing.assert_close(readout.margins_lost(responses, target, "removed"), changes.margin_lost, atol=0, rtol=0)
 
 
+def test_a_neuron_that_never_responds_is_missed_by_nothing() -> None:
+    readout, (responses, target) = _readout(), draw_queries()
+    responses[:, 4] = 0
+    readout.evoked[:, 4] = 0
+    readout.noise.loadings[4] = 0
+    for treatment in ("removed", "silenced"):
+        changes = readout.changes(responses, target, treatment)
+        assert not changes.margin_lost[:, 4].any()
+        assert not changes.score_lost[:, 4].any()
+        assert not changes.rank_lost[:, 4].any()
+        assert changes.margin_lost[:, 3].all()
+
+
 def test_silencing_a_neuron_is_asking_with_its_mean() -> None:
     readout, (responses, target) = _readout(), draw_queries()
     changes = readout.changes(responses, target, "silenced")

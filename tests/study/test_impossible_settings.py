@@ -41,7 +41,14 @@ def test_no_number_of_things_is_negative_or_beyond_counting(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["dina.widths=[0.5, -1.0]", "seed=" + "9" * 5000, "seed=" + "[" * 3000, "dina.fit.image.learning_rate=nan"]
+    "word",
+    [
+        "dina.widths=[0.5, -1.0]",
+        "dina.fit.batch_size=1",
+        "seed=" + "9" * 5000,
+        "seed=" + "[" * 3000,
+        "dina.fit.image.learning_rate=nan",
+    ],
 )
 def test_other_values_that_cannot_be_are_refused(word: str) -> None:
     with pytest.raises(DataError):

@@ -53,6 +53,8 @@ def test_a_learnt_temperature_cannot_run_away():
     with torch.no_grad():
         comparison.log_temperature.fill_(-50.0)
     assert float(comparison.temperature.detach()) == pytest.approx(0.001, rel=1e-5)
+    assert "held at 0.001; it would have become 1.93e-22" in comparison.bound_reached()
+    assert CosineComparison(0.001, is_learnt=True).bound_reached() == CosineComparison(0.05).bound_reached() == ""
 
 
 def test_scores_are_single_precision_under_autocast_and_do_not_overflow():

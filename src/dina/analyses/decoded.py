@@ -65,6 +65,8 @@ def _read(path: Path) -> Arrays | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
+            if sum(each.file_size for each in stored.zip.infolist()) > path.stat().st_size:
+                return None  # nothing is packed here: a small file that claims more is not ours
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, BadZipFile):
         return None

@@ -83,8 +83,11 @@ class Quality:
     numbers: Mapping[str, Any]
     warnings: tuple[str, ...]
 
-    def with_drift(self, recording: Recording, train: _Ids, seed: int) -> "Quality":
-        """Add slow drift of the trials of training images, or why it was not measured; warn where there is some."""
+    def with_drift(self, recording: Recording, train: _Ids, seed: int, *, in_blocks: bool = False) -> "Quality":
+        """Add slow drift of the trials of training images, or why it was not measured; warn where there is some.
+
+        ``in_blocks`` says that test images are a run of images shown one after the other already.
+        """
         try:
             drift = find_drift(recording, make_pairs(recording, train, learn_standardiser(recording, train)), seed)
         except DataError as error:
@@ -92,8 +95,13 @@ class Quality:
         found = {"share": drift.share, "null_high": drift.null_high, "p_value": drift.p_value}
         warning = (
             f"Responses drift slowly over the recording: drift explains {100 * drift.share:.0f} % of the variance of training trials"
-            " about the means of images. It is removed before noise correlations are spoken of; but test images may share it with"
-            " training images shown close by: where images were shown in blocks, split.in_blocks=true keeps them apart."
+            " about the means of images. It is removed before noise correlations are spoken of"
+        )
+        warning += (
+            "."
+            if in_blocks
+            else "; but test images may share it with training images shown close by: where images were shown in blocks,"
+            " split.in_blocks=true keeps them apart."
         )
         return replace(
             self,

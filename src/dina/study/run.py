@@ -220,7 +220,8 @@ def _study_one(
     with timings.of("split"):
         split = _draw_split(recording, settings)
         write_json(folder / SPLIT, split_to_json(split))
-        quality = quality.with_drift(recording, split.train, settings.seed).with_likeness(recording, split)
+        quality = quality.with_drift(recording, split.train, settings.seed, in_blocks=settings.split.in_blocks)
+        quality = quality.with_likeness(recording, split)
         write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
     # Noise grows with the response: which power of it lets training images be told apart best?

@@ -53,6 +53,10 @@ class Comparison(nn.Module):
     def set_temperature_learnt(self, is_learnt: bool) -> None:
         """Choose whether training adjusts the temperature, or scale, of the scores; no effect without one."""
 
+    def bound_reached(self) -> str:
+        """Return a warning where training drove the temperature to an end of its range; else ""."""
+        return ""
+
 
 class CosineComparison(Comparison):
     """Cosine of the flattened maps, divided by a temperature.
@@ -97,6 +101,16 @@ class CosineComparison(Comparison):
     def set_temperature_learnt(self, is_learnt: bool) -> None:
         """Choose whether training adjusts the temperature."""
         self.log_temperature.requires_grad_(is_learnt)
+
+    def bound_reached(self) -> str:
+        """Return a warning where training drove the temperature to an end of its range; else ""."""
+        learnt, used = float(self.log_temperature.detach()), float(self.temperature.detach().log())
+        if not self.log_temperature.requires_grad or abs(learnt - used) < 1e-6:
+            return ""
+        return (
+            f"The learnt temperature reached an end of its range and was held at {math.exp(used):.3g}; it would have become"
+            f" {math.exp(learnt):.3g}. Training may have memorised the training images: try fewer epochs or a fixed temperature."
+        )
 
     @property
     def temperature(self) -> Float[Tensor, ""]:

@@ -145,6 +145,8 @@ def fit_towers(
         state.note_epoch(_validate(0, None, members, state), settings.select_by)
     stop_reason = _train(members, state, settings, plan, seed, folder)
     state.restore_best()
+    for words in sorted({each.comparison.bound_reached() for each in towers} - {""}):
+        warnings.warn(words, stacklevel=2)
     n_updates = updates_per_epoch([each.train.n_stimuli for each in recordings], settings.batch_size)
     return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason, n_updates)
 

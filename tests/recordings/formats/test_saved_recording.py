@@ -147,6 +147,13 @@ def test_data_in_another_file_and_sizes_without_data_are_refused(tmp_path: Path)
         read(tmp_path / "hollow.nc")
 
 
+def test_data_compressed_by_a_plug_in_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "packed.nc", "w") as file:
+        file.create_dataset("responses", data=np.zeros((4, 4)), compression="lzf")  # its plug-in comes with h5py
+    with pytest.raises(DataError, match=r"/responses is compressed by a plug-in \(filter 32000\)"):
+        read(tmp_path / "packed.nc")
+
+
 def test_one_array_under_many_names_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "many.nc"
     with h5py.File(path, "w") as file:
