@@ -81,6 +81,7 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
         known = _keys_at(model, places[:-1])
         return f"Unknown setting {name!r}{of}.{_hint(places[-1], known)} Known here: {', '.join(known) or 'nothing'}."
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    says = says.removeprefix("Tuple ").replace(" after validation", "")
     return f"The setting {name}{of} {says}; got {fault['input']!r}."
 
 

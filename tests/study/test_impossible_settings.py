@@ -45,6 +45,7 @@ def test_no_number_of_things_is_negative_or_beyond_counting(name: str) -> None:
     [
         "dina.widths=[0.5, -1.0]",
         "dina.fit.batch_size=1",
+        "decoders=[]",
         "seed=" + "9" * 5000,
         "seed=" + "[" * 3000,
         "dina.fit.image.learning_rate=nan",
@@ -53,3 +54,19 @@ def test_no_number_of_things_is_negative_or_beyond_counting(name: str) -> None:
 def test_other_values_that_cannot_be_are_refused(word: str) -> None:
     with pytest.raises(DataError):
         read_settings(None, [word])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["split.validation_fraction=0.6", "split.test_fraction=0.4"], r"must be together below 1; got 0\.6 and 0\.4"),
+        (["folds=5", "split.in_blocks=true"], "Folds are drawn image by image"),
+        (["fold=2"], "fold must be one of at least two folds"),
+        (["decoders=[]"], r"decoders should have at least 1 item, not 0; got \[\]"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(words: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_settings(None, words)
+    # of folds, the fraction for testing does not count
+    assert read_settings(None, ["folds=5", "split.validation_fraction=0.5", "split.test_fraction=0.5"]).folds == 5

@@ -54,12 +54,14 @@ def interpret(
     from dina.cli.sessions import open_condition, open_settled
     from dina.cli.tables import print_findings, print_verdicts
     from dina.report import write_report
-    from dina.study.interpret import interpret_run, judge_run
+    from dina.study.interpret import changes_of, interpret_run, judge_run
+    from dina.study.own_analyses import choose_analyses
     from dina.study.run_directory import read_finished
     from dina.study.settings_file import apply_overrides
 
     read_finished(run)
     settings = apply_overrides({}, overrides or [])
+    changes_of(choose_analyses(names or []), settings)  # refused now, before the recording is read
     word, kept_images, seed = _read_source(run, recording, images)
     opened = open_settled(word, kept_images, seed)
     further = tuple(open_condition(other, word, seed) for other in others or [])

@@ -111,9 +111,7 @@ def interpret_run(
         raise DataError(
             f"None of {', '.join(chosen)} reads other recordings. Ask for {readers}, or leave the other recordings out."
         )
-    if settings and len(chosen) != 1:
-        raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
-    changes = {name: _changed(_settings_of(name, row, settings or {})) for name, row in chosen.items()}
+    changes = changes_of(chosen, settings or {})
     others = tuple(reduce_images(other) for other in others)
     fingerprints = tuple(sorted(other.fingerprint() for other in others))
     with locked(run), fixed_threads(n_threads):
@@ -127,6 +125,19 @@ def interpret_run(
         found = read_all(run)
         _update_summary(run, found)
     return found
+
+
+def changes_of(chosen: Mapping[str, Analysis], settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return for each analysis the settings that are not the defaults; nothing is read for it.
+
+    Raises
+    ------
+    DataError
+        If there are settings for none or several analyses, or one is not allowed.
+    """
+    if settings and len(chosen) != 1:
+        raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
+    return {name: _changed(_settings_of(name, row, settings)) for name, row in chosen.items()}
 
 
 def read_all(run: Path) -> dict[str, AnalysisRecord]:

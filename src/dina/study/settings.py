@@ -234,9 +234,21 @@ def resolve(settings: Settings, preset: AnyPreset | None = None) -> Settings:
         check_choice("preset for several recordings", settings.preset, SHARED_PRESETS)
     elif settings.fold is not None and not settings.fold <= settings.folds > 1:
         raise DataError(f"fold must be one of at least two folds; got fold {settings.fold} of {settings.folds}. Set folds, too.")
+    _check_split(settings.split, settings.folds if isinstance(settings, StudySettings) else 1)
     chosen = settings.preset if preset is None else preset
     prescribed = dina_settings(chosen, settings.dina).model_dump(mode="json")
     return settings.model_copy(update={"preset": name_of(chosen), "dina": prescribed})
+
+
+def _check_split(split: SplitSettings, n_folds: int) -> None:
+    """Refuse settings of a split that do not go together; what depends on the recording is found by the split itself."""
+    if n_folds > 1 and split.in_blocks:
+        raise DataError("Folds are drawn image by image; got split.in_blocks = true with folds. Leave one of them out.")
+    if n_folds == 1 and split.validation_fraction + split.test_fraction >= 1:
+        raise DataError(
+            "split.validation_fraction and split.test_fraction must be together below 1;"
+            f" got {split.validation_fraction} and {split.test_fraction}. Leave images to learn from."
+        )
 
 
 def dina_settings(preset: AnyPreset, changes: Mapping[str, Any]) -> PresetSettings:
