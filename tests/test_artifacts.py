@@ -57,6 +57,13 @@ def test_an_error_of_the_disk_at_any_step_names_the_file_and_keeps_the_old_one(
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
 
+def test_a_full_disk_in_the_words_of_hdf5_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.nc'"), atomic_path(tmp_path / "a.nc") as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError("Disable slist on flush dest failure failed (errno = 28, error message = 'No space left on device')")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_process_killed_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
     target = tmp_path / "scores.json"
     code = (

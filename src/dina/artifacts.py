@@ -3,6 +3,7 @@
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -45,10 +46,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
         flush_folder(path.parent)
-    except OSError as error:
-        is_full = error.errno == errno.ENOSPC or "No space left on device" in str(error)  # HDF5 says it in words alone
-        if is_full or error.filename in (None, name):
-            number = errno.ENOSPC if is_full else error.errno or errno.EIO
+    except (OSError, RuntimeError) as error:  # HDF5 raises both
+        is_full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(
+            error
+        )  # HDF5 says it in words alone
+        if is_full or (isinstance(error, OSError) and error.filename in (None, name)):
+            number = errno.ENOSPC if is_full else getattr(error, "errno", None) or errno.EIO
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
@@ -98,9 +101,12 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> None:
     numbers = [
         str(name) for name, values in dataset.variables.items() if values.dtype.kind in "iuf" and values.ndim and values.size
     ]
+    encoding = {name: _compression(dataset[name]) | {"fletcher32": True} for name in numbers}
+    # in memory first: where a disk is full, HDF5 brings the process down when it closes the file
+    content = io.BytesIO()
+    dataset.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     with atomic_path(path) as temporary:
-        encoding = {name: _compression(dataset[name]) | {"fletcher32": True} for name in numbers}
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
 
 
 def _compression(values: xr.DataArray) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The package's own file: named arrays in one NetCDF-4 file or Zarr folder, checked by a checksum of the content."""
 
+import errno
 import hashlib
 import json
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +44,9 @@ def write_groups(path: Path, groups: dict[str, xr.Dataset]) -> None:
     coded = {group: _encode_words(dataset) for group, dataset in groups.items()}
     coded[""] = coded[""].assign_attrs({_CHECKSUM: _content_sha256(coded)})
     if path.suffix == ".nc":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < sum(dataset.nbytes for dataset in coded.values()):  # before HDF5 comes to grief
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         with atomic_path(path) as temporary:
             for number, (group, dataset) in enumerate(coded.items()):
                 encoding = {str(n): {"fletcher32": True} for n, v in dataset.items() if v.size}

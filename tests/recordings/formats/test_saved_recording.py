@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -99,6 +101,13 @@ def test_a_zarr_folder_is_never_overwritten(tmp_path: Path) -> None:
     full_recording().write(tmp_path / "mouse7.zarr")
     with pytest.raises(DataError, match="exists already"):
         full_recording().write(tmp_path / "mouse7.zarr")
+
+
+def test_a_disk_too_small_is_named_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    with pytest.raises(OSError, match=r"No space left on device: '.*mouse7\.nc'"):
+        full_recording().write(tmp_path / "mouse7.nc")
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
