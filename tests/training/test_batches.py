@@ -24,6 +24,7 @@ def test_an_epoch_visits_every_image_once_in_nearly_equal_batches(make_toy_pairs
 def test_no_batch_ever_holds_a_single_image(make_toy_pairs):
     train, _ = make_toy_pairs(n_train=9, n_validation=2)
     assert sorted(len(batch.group) for batch in make_batches(train, batch_size=2).epoch(1)) == [2, 2, 2, 3]
+    assert [len(batch.group) for batch in make_batches(train, batch_size=1000).epoch(1)] == [9]
 
 
 def test_epochs_differ_and_repeat_with_the_seed(make_toy_pairs):
