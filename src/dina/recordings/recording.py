@@ -35,20 +35,9 @@ _STORED_AS = {
     "labels": object,
     "image_names": object,
 }  # neither file format holds truth values or text of a fixed width
-_FACTS = {
-    "name": str,
-    "condition": str,
-    "image_set": str,
-    "animal": str,
-    "species": str,
-    "area": str,
-    "indicator": str,
-    "mid_grey": float,
-    "contrast_scale": float,
-    "deg_per_pixel": float,
-    "block_px": int,
-}
 KIND_FACTS = ("species", "area", "indicator")  # recordings that state different ones are of different kinds
+_WORDS = ("name", "condition", "image_set", "animal", *KIND_FACTS)
+_FACTS = dict.fromkeys(_WORDS, str) | dict.fromkeys(("mid_grey", "contrast_scale", "deg_per_pixel"), float) | {"block_px": int}
 _CONTRAST_RANGE = (0.05, 50.0)  # widest and narrowest span of contrast that can be a stimulus in stated units
 
 
