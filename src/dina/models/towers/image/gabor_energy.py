@@ -14,6 +14,7 @@ from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapSha
 SMALLEST_IMAGE = 16
 BASE_WAVELENGTH = 8  # pixels; longer waves are filtered in a reduced image, so that every filter costs the same
 SEMI_SATURATION = 0.3  # energy around at which normalisation halves a response, in contrast times filter norm
+IMAGES_AT_ONCE = 16  # whose maps stay in the processor's cache
 CHANNELS_AT_ONCE = 8  # that are put in order
 PLACES_ALONG = 17  # of the map along the shorter side of the image, where no stride is given
 
@@ -99,7 +100,8 @@ class GaborEnergy(ImageTower):
 
     def standard_maps(self, images: ImageBatch) -> Float[Tensor, "batch gabor_channel map_height map_width"]:
         """Return the channels standardised place by place over the training images, before any gain."""
-        return (self.raw_maps(images) - self.mean) / self.deviation
+        parts = torch.split(images, IMAGES_AT_ONCE)
+        return torch.cat([(self.raw_maps(part) - self.mean) / self.deviation for part in parts])
 
     def weigh(
         self,
