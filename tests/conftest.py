@@ -3,17 +3,16 @@
 import gc
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from dina.recordings.recording import Recording
+if TYPE_CHECKING:  # not at run time: the process that hands out files to workers reads this file too, and needs nothing of it
+    from dina.recordings.recording import Recording
 
 LONGEST = ("journey", "study", "contracts", "cli", "report", "analyses", "training", "rivals", "models")
 """Folders whose files take long."""
 
-# workers of pytest-xdist share the cores; and sums over threads differ in their last bit
-torch.set_num_threads(1)
 # tests leave nothing in the user's cache, and find nothing there
 os.environ["DINA_FEATURES"] = "off"
 # while tests are imported nothing becomes garbage
@@ -27,7 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of every later search for garbage: it stays to the end, and half a second goes by each time."""
+    """Put torch on one thread, and leave what was imported out of every later search for garbage: it stays to the end."""
+    import torch
+
+    # workers of pytest-xdist share the cores; and sums over threads differ in their last bit
+    torch.set_num_threads(1)
     gc.freeze()
     gc.enable()
 
@@ -47,7 +50,7 @@ def two_window_widths() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_session() -> Recording:
+def small_session() -> "Recording":
     """Give a simulated session of 60 neurons and 80 images of 24 x 48 pixels, two repeats, truth known."""
     from dina.recordings.simulator import simulate  # imported here: most tests need no session
 

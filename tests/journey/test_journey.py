@@ -80,7 +80,8 @@ def test_a_session_in_the_stringer_schema_is_studied_and_its_name_cannot_harm(
     screen[:, 20:44, 100:148] = small_session.images[:, 0]
     write_images(folder / "images.mat", screen)
 
-    code = dina("study", str(session), "--images", str(folder / "images.mat"), "--out", str(tmp_path / "run"), *QUICK)
+    few = ("--set", 'decoders=["dina", "ridge", "ideal_observer"]')
+    code = dina("study", str(session), "--images", str(folder / "images.mat"), "--out", str(tmp_path / "run"), *QUICK, *few)
 
     assert code == 0, capsys.readouterr().err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
