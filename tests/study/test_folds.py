@@ -96,6 +96,7 @@ def test_each_fold_is_an_ordinary_run_and_repeats_by_itself_to_the_byte(
     assert verify_checksums(finished) == verify_checksums(finished / "fold2") == {}
 
 
+@pytest.mark.long
 def test_a_study_in_folds_goes_on_after_a_stop_with_the_folds_that_are_finished(
     finished: Path, session: Recording, settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
