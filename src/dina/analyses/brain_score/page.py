@@ -36,7 +36,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     if not reason:
         divided = ", divided by the ceiling that each neuron's repeats set"
         against_ceiling = (
-            f" b, the layer with the best median, neuron by neuron (at most 500 of {n_neurons:,}); dashed: the noise ceiling."
+            f" b, the layer with the best median, neuron by neuron{f' ({MOST_POINTS} of {n_neurons:,})' if n_neurons > MOST_POINTS else ''};"
+            " dashed: the noise ceiling."
             " Points above it are possible, since ceilings are estimates."
         )
     part = FigurePart(

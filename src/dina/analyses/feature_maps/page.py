@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table
@@ -133,7 +134,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
             _add_bar(row, drawn, name)
     for panel in panels[-1, 1:]:
         panel.tick_params(axis="x", bottom=True, labelbottom=True, labelsize=6.5, length=2)
-        panel.set_xticks(np.linspace(0.0, extent[1], 4).round(-1 if extent[1] > 60 else 0))
+        panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.set_xlim(0.0, extent[1])
         panel.set_xlabel("degrees" if "deg_per_pixel" in dataset.attrs else "pixels", fontsize=7, labelpad=1)
     for panel, heading in zip(panels[0], HEADINGS, strict=True):

@@ -109,7 +109,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     axes[0, 0].set_xlabel("share of the explained variance (%)")
     axes[0, 0].set_title("What explains the responses")
     _draw_rows(axes[0, 1], [(found[name], label, colour, marker) for name, label, colour, marker in BITS], 1.0)
-    axes[0, 1].set_xlabel("information about the image shown (bits)")
+    axes[0, 1].set_xlabel("information (bits)")
     axes[0, 1].set_title("Information about the image")
     _draw_rows(axes[1, 0], [(found[name], label, colour, marker) for name, label, colour, marker in SOURCES], 100.0)
     axes[1, 0].set_xlabel("balanced accuracy (% of images)")

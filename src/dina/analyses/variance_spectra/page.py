@@ -53,9 +53,9 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     part = FigurePart(
         "variance_spectra",
         _draw_variance_spectra(dataset),
-        f"a, variance along principal components, as a share of the whole, on {dataset.attrs['n_images']} images of validation and"
+        f"a, variance along principal components, in per cent of the whole, on {dataset.attrs['n_images']} images of validation and"
         " test; responses and their maps are cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line"
-        " ends where variance is no longer positive. b, exponents: dots, least squares over the shaded ranks; open squares, from"
+        " ends where variance falls below 0.001\u202f% of the whole. b, exponents with 95\u202f% intervals: dots, least squares over the shaded ranks; open squares, from"
         " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1. Colours as in b; dotted: towers with"
         " random weights.",
         answer,
@@ -80,19 +80,20 @@ def _draw_variance_spectra(dataset: xr.Dataset) -> Figure:
     rank = dataset["rank"].to_numpy()
     for source in sources:
         variance = dataset["variance"].sel(source=source).to_numpy()
-        # the first rank without positive variance ends the line: beyond it there is only noise about 0
-        end = int(np.argmax(~(variance > 0))) if (~(variance > 0)).any() else len(variance)
+        # the first rank of hardly any variance ends the line: beyond it there is only noise about 0
+        is_noise = ~(variance > LOWEST)
+        end = int(np.argmax(is_noise)) if is_noise.any() else len(variance)
         colour, line = LINES[source]
-        left.plot(rank[:end], variance[:end], color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
+        left.plot(rank[:end], 100 * variance[:end], color=COLOURS[colour][0], linestyle=line, linewidth=1.2)
     fitted = dataset["fitted_ranks"].to_numpy()
     if fitted.any():
         left.axvspan(fitted[fitted > 0].min(), fitted.max(), color=COLOURS["band"][0], linewidth=0, zorder=0)
     left.set_xscale("log")
     left.set_yscale("log")
-    left.set_ylim(bottom=max(LOWEST, left.get_ylim()[0]))
+    left.set_ylim(bottom=max(100 * LOWEST, left.get_ylim()[0]))
     write_plain_numbers(left.xaxis, left.yaxis)
     left.set_xlabel("rank of component (logarithmic)")
-    left.set_ylabel("share of signal variance (logarithmic)")
+    left.set_ylabel("signal variance (% of all, logarithmic)")
     left.set_title("a")
     finish_axes(left, "both")
     _draw_exponents(right, dataset, sources)
@@ -115,6 +116,6 @@ def _draw_exponents(axes: Axes, dataset: xr.Dataset, sources: list[str]) -> None
     axes.axvline(1.0, color=COLOURS["muted"][0], linewidth=0.8, linestyle=(0.0, (2.0, 1.5)))
     axes.set_yticks(range(len(sources)), [SOURCES[source] for source in sources])
     axes.set_ylim(len(sources) - 0.4, -0.6)
-    axes.set_xlabel("power-law exponent α (95\u202f% interval)")
+    axes.set_xlabel("power-law exponent α")
     axes.set_title("b")
     finish_axes(axes, "x", has_named_rows=True)
