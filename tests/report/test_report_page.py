@@ -198,11 +198,10 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_run: Path, tmp_path: Path) -> None:
-    shutil.copytree(simulated_run, tmp_path / "run")
-    (tmp_path / "run" / "model.safetensors").write_bytes(b"towers")
-    write_json(tmp_path / "run/results/interpretation/couplings.json", {"findings": [], "reason": "There are no repeats."})
-    write_checksums(tmp_path / "run")
-    (said,) = analyses_not_asked(read_run(tmp_path / "run"))
+    asked = {"couplings": {"findings": [], "reason": "There are no repeats."}}
+    write_json(tmp_path / "summary.json", {"interpretation": asked})
+    (tmp_path / "model.safetensors").write_bytes(b"towers")
+    (said,) = analyses_not_asked(read_run(tmp_path))
     assert said.startswith("Further analyses, on request – dina interpret RUN NAME, with NAME one of: feature_maps,")
     assert "couplings" not in said
     assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
