@@ -85,6 +85,8 @@ def check(section: Section) -> None:
     """Draw every figure, and find its words and table complete."""
     for part in section.figures:
         assert svg_of(part.figure, part.name).startswith("<?xml")
+        for axes in part.figure.axes:  # no label is longer than its axis
+            assert axes.xaxis.label.get_window_extent().width <= 1.02 * axes.get_window_extent().width, axes.get_xlabel()
         assert part.caption.endswith(".")
         assert part.alternative
         assert all(len(row) == len(part.table.columns) for row in part.table.rows)

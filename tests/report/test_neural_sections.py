@@ -123,6 +123,9 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     assert ("is not known" in section.paragraphs[1]) == (not has_repeats)
     assert section.missing == (() if has_repeats else ("The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+    names = [text for axes in section.figures[0].figure.axes[:2] for text in axes.texts]
+    assert {text.get_text() for text in names} == {"chance", "50\u202f% of all", "90\u202f% of all"}
+    assert all(text.xyann[0] > 1 for text in names)  # beside the axes, where no curve is
 
 
 def test_a_reason_for_several_findings_is_given_once_and_fractions_can_be_points() -> None:
