@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from dina.artifacts import atomic_path
+from dina.artifacts import atomic_path, sweep
 from dina.checks import DataError
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
@@ -182,6 +182,7 @@ def _atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() or path.is_symlink():
         raise DataError(f"{path} exists already, and a Zarr folder is never overwritten. Remove it, or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     try:
         yield temporary

@@ -110,6 +110,14 @@ def test_a_disk_too_small_is_named_before_anything_is_written(tmp_path: Path, mo
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_process_left_of_a_zarr_folder_is_swept(tmp_path: Path) -> None:
+    for name in ("12345678", "87654321"):
+        (tmp_path / f".mouse7.zarr.{name}.tmp/responses").mkdir(parents=True)
+    os.utime(tmp_path / ".mouse7.zarr.12345678.tmp", (0, 0))
+    full_recording().write(tmp_path / "mouse7.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mouse7.zarr.87654321.tmp", "mouse7.zarr"]
+
+
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a .nc file .* or a .zarr folder; got 'mouse7.h5'"):
         full_recording().write(tmp_path / "mouse7.h5")
