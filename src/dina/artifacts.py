@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise DataError(f"{path} must be a regular file to be replaced; it is a folder, link or device. Choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path, path.suffix)
+    _sweep(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -59,14 +58,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(path: Path, ending: str = "") -> None:
-    """Remove what killed processes left of the same file or folder; one that is being written now is younger."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp{glob.escape(ending)}"):
-        if time.time() - left.lstat().st_mtime <= _LEFT_AFTER_S:
-            continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left of the same file; one that is being written now is younger."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp{glob.escape(path.suffix)}"):
+        if time.time() - left.lstat().st_mtime > _LEFT_AFTER_S:
             left.unlink(missing_ok=True)
 
 

@@ -18,7 +18,7 @@ SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no page, which takes longer than all else, where a test reads what is printed."""
-    monkeypatch.setattr(dina.report, "write_report", lambda run: run / "report.html")
+    monkeypatch.setattr(dina.report, "write_report", lambda run, export=None: run / "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,8 @@ def interpret(
     from dina.cli.sessions import open_condition, open_settled
     from dina.cli.tables import print_findings, print_verdicts
     from dina.report import write_report
-    from dina.study.interpret import changes_of, interpret_run, judge_run
-    from dina.study.own_analyses import choose_analyses
+    from dina.study.interpret import interpret_run, judge_run
+    from dina.study.own_analyses import changes_of, choose_analyses
     from dina.study.run_directory import read_finished
     from dina.study.settings_file import apply_overrides
 

@@ -1,12 +1,14 @@
 """The package's own file: named arrays in one NetCDF-4 file or Zarr folder, checked by a checksum of the content."""
 
 import errno
+import glob
 import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +18,12 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from dina.artifacts import atomic_path, sweep
+from dina.artifacts import atomic_path
 from dina.checks import DataError
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
 _CHECKSUM = "content_sha256"
+_LEFT_AFTER_S = 3600.0
 _MOST_DESCRIBED = 2**24  # bytes of a zarr.json, which holds all words of a text variable
 _FREE_BYTES, _MOST_PACKED = 2**28, 10_000  # an array of one value is stored in next to nothing
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
@@ -182,7 +185,9 @@ def _atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() or path.is_symlink():
         raise DataError(f"{path} exists already, and a Zarr folder is never overwritten. Remove it, or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):  # of killed processes; one at work now is younger
+        if time.time() - left.lstat().st_mtime > _LEFT_AFTER_S and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     try:
         yield temporary

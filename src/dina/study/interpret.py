@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from dina.analyses import ANALYSES, RULES, Analysis, AnalysisResult, Decoded
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, explain_guesses, mouse_of
-from dina.analyses.analysis import AnalysisSettings
 from dina.analyses.decoded import KeptParts
 from dina.analyses.verdict import Rule, Verdict, judge
 from dina.artifacts import sha256_of
@@ -27,7 +26,7 @@ from dina.short_words import brief
 from dina.study.code_identity import describe_code
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
-from dina.study.own_analyses import choose_analyses, describe_own
+from dina.study.own_analyses import changes_of, choose_analyses, describe_own, settings_of
 from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import (
     INTERPRETATION,
@@ -39,7 +38,6 @@ from dina.study.run_directory import (
     read_several_finished,
 )
 from dina.study.settings import dina_settings, settings_from_text
-from dina.study.settings_file import check_settings
 from dina.study.study_result import StudyResult, place_of
 from dina.study.unfinished_run import PARTS, differences, locked
 from dina.training.aligned_towers import AlignedTowers
@@ -127,19 +125,6 @@ def interpret_run(
     return found
 
 
-def changes_of(chosen: Mapping[str, Analysis], settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return for each analysis the settings that are not the defaults; nothing is read for it.
-
-    Raises
-    ------
-    DataError
-        If there are settings for none or several analyses, or one is not allowed.
-    """
-    if settings and len(chosen) != 1:
-        raise DataError(f"Settings are those of one analysis; {len(chosen)} were chosen. Name one, or leave out --set.")
-    return {name: _changed(_settings_of(name, row, settings)) for name, row in chosen.items()}
-
-
 def read_all(run: Path) -> dict[str, AnalysisRecord]:
     """Return the findings of every analysis that the run holds, in the order of the table of analyses, a user's own last."""
     content = Run(run)
@@ -166,20 +151,6 @@ def _judge(rules: Mapping[str, Rule], found: Mapping[str, AnalysisRecord]) -> di
     return dict(zip(rules, judge(tuple(rules.values()), findings, missing), strict=True))
 
 
-def _settings_of(name: str, row: Analysis, values: Mapping[str, Any]) -> AnalysisSettings | None:
-    """Return the settings of an analysis with some values changed; None where nothing can be set."""
-    if row.settings_type is None:
-        if values:
-            raise DataError(f"The analysis {name} has no settings; got {', '.join(values)}. Leave out --set.")
-        return None
-    return check_settings(row.settings_type, values, name)
-
-
-def _changed(settings: AnalysisSettings | None) -> dict[str, Any]:
-    """Return the settings of an analysis that are not the defaults, as JSON holds them."""
-    return {} if settings is None else settings.model_dump(mode="json", exclude_defaults=True)
-
-
 def _is_missing(run: Path, name: str, row: Analysis, others: tuple[str, ...], settings: dict[str, Any], *, force: bool) -> bool:
     """Say whether an analysis must be carried out: it is absent, to be repeated, or rests on other settings, recordings or code."""
     known = AnalysisRecord.read(Run(run), name)
@@ -204,7 +175,7 @@ def _carry_out(
         shutil.rmtree(parts, ignore_errors=True)
     try:
         kept = KeptParts(parts / _digest(decoded, settings))
-        result = row.run(replace(decoded, parts=kept), _settings_of(name, row, settings))
+        result = row.run(replace(decoded, parts=kept), settings_of(name, row, settings))
         record = AnalysisRecord(result.findings(), None, others, settings, own=own)
         _with_verdicts(record, name, row, run).write(Run(run), name, result)
     except DataError as error:
