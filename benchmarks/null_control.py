@@ -45,9 +45,7 @@ ABOUT_PAIRS = (
 )
 """How the words of nulls begin that hold where responses are shuffled over images."""
 NOT_ABOUT_PAIRS = (
-    "reconstructions from images' own maps",
     "95 % interval of untrained towers",
-    "as many parts of the tower",
     "coverage ",
     "neurons permuted",
     "neurons of one of the two permuted",
@@ -64,7 +62,6 @@ NOT_ABOUT_PAIRS = (
     "subsets matched",
     "all contributions equal",
     "contributions in proportion",
-    "chance level",
 )
 """How the words of all others begin: they ask about images, neurons or towers, and need not hold there."""
 OF_IMAGES_ALONE = ("category_accuracy_low_level", "category_accuracy_luminance")

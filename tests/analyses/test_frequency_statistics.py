@@ -65,9 +65,9 @@ def test_an_interval_needs_nearly_all_resamples(n_defined: int, has_interval: bo
 
 
 def test_a_null_holds_where_the_statistic_is_defined() -> None:
-    chance = np.where(np.arange(2000) < 50, 0.1, np.nan)
+    chance = np.where(np.arange(2000) < 39, np.arange(2000) / 100, np.nan)
     finding = Finding.from_rows("edge", np.concatenate([[0.5], np.full(2000, 0.5), chance]), "1", 40, "where defined")
-    assert (finding.null_low, finding.null_high) == (0.1, 0.1)
+    assert (finding.null_low, finding.null_high) == (0.0, 0.38)
 
 
 def test_a_gallery_that_keeps_half_of_what_is_above_chance_keeps_half() -> None:
@@ -75,6 +75,13 @@ def test_a_gallery_that_keeps_half_of_what_is_above_chance_keeps_half() -> None:
     # rounding of a few sums
     np.testing.assert_allclose(kept(half, full, 10)[:, 0], [0.5, 0.5, 0.0], atol=1e-12)
     assert np.isnan(kept(half, np.full(3, 0.05), 10)).all()
+
+
+def test_an_accuracy_above_chance_by_luck_has_no_shares() -> None:
+    chance = np.linspace(0.05, 0.15, 39)
+    for found, is_read in ((0.14, False), (0.16, True)):
+        full = np.concatenate([[found], np.full(39, found), chance])
+        assert np.isfinite(kept(full[:, None], full, 10)[0, 0]) == is_read
 
 
 def fabricated(foreign: np.ndarray, kept: np.ndarray, full: np.ndarray) -> FrequencyCurves:

@@ -81,6 +81,13 @@ def test_of_a_decoder_at_chance_nothing_is_said() -> None:
     assert "not certain that all neurons together decode better than chance" in verdict.reason
 
 
+def test_of_an_accuracy_without_null_nothing_is_said() -> None:
+    unknown = found("accuracy_full", 0.6).without_null("It is the same in every draw of its null, so that it has no null.")
+    verdict = verdict_of("sparse_code", change(sparse_and_strong(), "sparse_subsets", unknown))
+    assert verdict.verdict == "cannot tell"
+    assert "same in every draw" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("claim", "analysis", "name"),
     [

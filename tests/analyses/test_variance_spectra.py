@@ -71,13 +71,14 @@ def test_every_source_has_both_exponents_or_a_reason(decoded: Decoded) -> None:
     # the map of a Gabor tower is the same before training but for gains: no control
     assert np.isnan(found["exponent_image_maps"].null_low)
     assert "changes only the gains" in found["exponent_image_maps"].reason
-    maps, bare = found["exponent_neural_maps"], found["exponent_untrained_neural_maps"]
-    assert (maps.null_low, maps.null_high) == (bare.low, bare.high)
+    # fitting to unrelated responses changes it, too
+    assert np.isnan(found["exponent_neural_maps"].null_low)
+    assert "has no null" in found["exponent_neural_maps"].reason
     # shares of the whole variance; the last component of centred rows is rounding
     np.testing.assert_allclose(np.nansum(result.to_dataset()["variance"], axis=1), 1.0, rtol=1e-6)
 
 
-def test_the_null_of_learnt_towers_holds_several_draws_of_their_weights(decoded_scratch: Decoded) -> None:
+def test_the_range_of_untrained_towers_holds_several_draws_of_their_weights(decoded_scratch: Decoded) -> None:
     one, several = (
         {
             finding.name: finding
@@ -85,10 +86,9 @@ def test_the_null_of_learnt_towers_holds_several_draws_of_their_weights(decoded_
         }
         for n in (1, 4)
     )
-    for name in ("exponent_image_maps", "moment_exponent_image_maps"):
-        assert several[name].null.startswith("95 % interval of untrained towers")
+    for name in ("exponent_untrained_image_maps", "moment_exponent_untrained_image_maps"):
         # another draw of weights changes the exponent, by more than the error of each
-        assert several[name].null_high - several[name].null_low > one[name].null_high - one[name].null_low
+        assert several[name].high - several[name].low > one[name].high - one[name].low
 
 
 def test_without_repeats_images_have_a_spectrum_and_responses_say_why_not(without_repeats: Decoded) -> None:

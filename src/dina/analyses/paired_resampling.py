@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from dina.randomness import generator_for
 from dina.shapes import Scores
+from dina.statistics.intervals import null_range
 from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
 
 NULL = "queries assigned to other images at random"
@@ -72,7 +73,7 @@ def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], 
     """
     resamples, null_draws = np.split(rows[1:], 2)
     interval = np.array([central_range(column, WELL_DEFINED) for column in resamples.T])
-    null = np.array([central_range(column, 0.0) for column in null_draws.T])
+    null = np.array([null_range(column) for column in null_draws.T])
     parts = {"": rows[0], "_low": interval[:, 0], "_high": interval[:, 1], "_null_low": null[:, 0], "_null_high": null[:, 1]}
     return {name + end: (axis, values, {"units": "1", "long_name": meaning}) for end, values in parts.items()}
 
@@ -97,9 +98,12 @@ def share_of(above: Float[np.ndarray, "row place"], whole: Float[np.ndarray, "ro
     """Divide what galleries find beyond some floor by what the unaltered gallery (``whole``) finds beyond it.
 
     Rows under the null are divided by the value of the whole: only the numerator has a null. The share is NaN in rows in
-    which the unaltered gallery finds nothing beyond the floor.
+    which the unaltered gallery finds nothing beyond the floor. It is NaN everywhere if the whole does not lie above its own null:
+    shares of an accuracy that is above chance by luck lie above chance too, since they are of the same queries.
     """
     first_of_null = 1 + (len(whole) - 1) // 2
+    if not whole[0] > null_range(whole[first_of_null:], fewest=1)[1]:
+        return np.full(above.shape, np.nan)
     whole = np.where(np.arange(len(whole)) < first_of_null, whole, whole[0])
     shares: np.ndarray = above / np.where(whole > 1e-12, whole, np.nan)[:, None]
     return shares

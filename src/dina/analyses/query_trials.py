@@ -12,6 +12,7 @@ from dina.analyses.neuron_readout import readout_of, treatments_of
 from dina.data.pairs import Pairs, QueryKind, make_task
 from dina.randomness import generator_for
 from dina.shapes import ContrastImages
+from dina.statistics.p_values import permuted_totals
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,14 @@ class QueryTrials:
         total = torch.zeros(self.n_images, values.shape[1], dtype=values.dtype).index_add_(0, self.target, values)
         number = torch.bincount(self.target, minlength=self.n_images)
         return (total / number[:, None]).numpy()
+
+    def accuracy_elsewhere(
+        self, scores: Float[Tensor, "query gallery"], n_draws: int, generator: np.random.Generator
+    ) -> Float[np.ndarray, "draw"]:
+        """Return the mean over images of `accuracy` if the queries of each image are assigned to another image, drawn anew each time."""
+        is_best = scores == scores.amax(1, keepdim=True)
+        table = self.by_image(is_best.double() / is_best.sum(1, keepdim=True))
+        return permuted_totals(table, generator, n_draws) / self.n_images
 
     def accuracy(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery"]:
         """Return by image the fraction of its queries that have it in the first place; of ties each takes a fair share."""

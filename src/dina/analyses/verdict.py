@@ -164,7 +164,7 @@ def place_of(finding: Finding, bound: float) -> Place:
 
 def rises_above(finding: Finding) -> bool:
     """Say whether a statistic lies above its null, and its 95 % interval above 0."""
-    return finding.value > finding.null_high and finding.low > 0
+    return finding.beats_null and finding.value > finding.null_high and finding.low > 0
 
 
 def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
@@ -199,6 +199,8 @@ def reads_nothing(accuracy: Finding, who: str) -> str:
     """Say why a decoder may be at chance; "" if its interval lies above chance."""
     if math.isnan(accuracy.low):
         return f"It is not known whether {who} better than chance: {accuracy.reason or 'The accuracy has no interval.'}"
+    if math.isnan(accuracy.null_high):
+        return f"It is not known whether {who} better than chance: {accuracy.reason or 'The accuracy has no null.'}"
     if place_of(accuracy, accuracy.null_high) == "above":
         return ""
     return f"It is not certain that {who} better than chance: accuracy {says(accuracy, '%')}, chance up to {100 * accuracy.null_high:.2g}\u202f%."

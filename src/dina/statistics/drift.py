@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dina.checks import DataError
+from dina.statistics.intervals import null_range
 
 NEURONS_AT_ONCE = 4096
 MOST_COSINES = 40  # half periods over the recording
@@ -110,7 +111,7 @@ def measure_drift(
         null[number] = explained(exchanged)
     p_value = (1 + int((null >= observed).sum())) / (n_exchanges + 1)
     by_chance = float(null.mean())
-    share, low, high = (float((each - by_chance) / (1 - by_chance)) for each in (observed, *np.quantile(null, [0.025, 0.975])))
+    share, low, high = (float((each - by_chance) / (1 - by_chance)) for each in (observed, *null_range(null, fewest=1)))
     weights, *_ = np.linalg.lstsq(_within(cosines, group, counts), residuals, rcond=None)
     return SlowDrift(share, low, high, p_value, weights, n_trials)
 

@@ -1,14 +1,19 @@
 """A finding: one number with its interval and its null, the range of the same number if there is no effect."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from dina.short_words import brief
+from dina.statistics.intervals import null_range as range_of_draws
 from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_range
+
+# Relative difference between numbers that may be one number, summed in another order.
+ROUNDING = 1e-9
+NO_WIDTH = "It is the same in every draw of its null, so that it has no null."
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Finding:
     low, high
         Ends of its 95 % interval; NaN where there is none.
     null_low, null_high
-        Central 95 % of the same statistic if there is no effect; NaN where there is no null.
+        Central 95 % of the same statistic if there is no effect; NaN where there is no null. A null of zero width is none.
     null
         The null in words, for example "pairs shuffled across images"; "" where there is none.
     reason
@@ -54,6 +59,12 @@ class Finding:
     null: str = ""
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        slack = ROUNDING * max(abs(self.null_low), abs(self.null_high))
+        if self.null_high - self.null_low <= slack:
+            for name, value in vars(self.without_null(NO_WIDTH)).items():
+                object.__setattr__(self, name, value)
+
     @classmethod
     def from_draws(
         cls,
@@ -75,8 +86,8 @@ class Finding:
     ) -> Self:
         """Make a finding from its bootstrap resamples and from draws under the null.
 
-        The interval and the null are the central 95 % of the defined draws. With fewer than twenty defined draws, neither is
-        given. Nor is an interval given if too few resamples define the statistic, because the resamples that do define it are
+        The interval is the central 95 % of the defined resamples, the null the range of `dina.statistics.intervals.null_range`.
+        With fewer than twenty defined draws, neither is given. Nor is an interval given if too few resamples define the statistic, because the resamples that do define it are
         those in which more was found. An undefined value has no interval.
 
         Parameters
@@ -94,8 +105,8 @@ class Finding:
         interval
             Ends of an interval that is not made of resamples, for example by the jackknife.
         null_range
-            Both ends of a null that is not made of draws. For a known chance level both ends are that level; with few draws
-            they come from `dina.statistics.intervals.prediction_range`.
+            Both ends of a null that is not made of draws; with few draws they come from
+            `dina.statistics.intervals.prediction_range`.
         fewest_null
             Number of draws of the null that must define the statistic: twenty, or fewer if no more are possible.
         no_null
@@ -106,14 +117,14 @@ class Finding:
         >>> resamples, chance = np.linspace(0.4, 0.6, 41), np.linspace(0.0, 0.1, 41)
         >>> finding = Finding.from_draws("top1", 0.5, "1", 40, resamples, chance, "shuffled pairs")
         >>> round(finding.low, 3), round(finding.null_high, 4), finding.beats_null
-        (0.405, 0.0975, True)
+        (0.405, 0.1, True)
         """
         none = (math.nan, math.nan)
         is_known = math.isfinite(value)
         low, high = interval or (none if resamples is None or not is_known else central_range(resamples, least_defined))
         null_low, null_high = null_range or none
         if null_draws is not None:
-            null_low, null_high = central_range(null_draws, least_null_defined, fewest_null)
+            null_low, null_high = range_of_draws(null_draws, least_null_defined, fewest_null)
         why = [] if is_known or not reason else [reason]
         if resamples is not None and is_known and not math.isfinite(low):
             share = 100 * np.isfinite(resamples).mean()
@@ -147,10 +158,21 @@ class Finding:
         resamples, null_draws = np.split(rows[1:], 2)
         return cls.from_draws(name, float(rows[0]), units, n, resamples, null_draws, null, reason)
 
+    def without_null(self, reason: str) -> Self:
+        """Return the finding without its null, and say why.
+
+        Examples
+        --------
+        >>> Finding("limit", 0.9, "1", 40, null_low=0.0, null_high=0.1, null="pairs permuted").without_null("Nothing is read.").reason
+        'Nothing is read.'
+        """
+        return replace(self, null_low=math.nan, null_high=math.nan, null="", reason=f"{self.reason} {reason}".strip())
+
     @property
     def beats_null(self) -> bool:
-        """Whether the statistic lies outside the central 95 % of its null; False where either is unknown."""
-        return bool(self.value < self.null_low or self.value > self.null_high)
+        """Whether the statistic lies outside the central 95 % of its null, by more than rounding; False where either is unknown."""
+        slack = ROUNDING * max(abs(self.null_low), abs(self.null_high))
+        return bool(self.value < self.null_low - slack or self.value > self.null_high + slack)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for JSON: NaN becomes None, numbers of numpy become those of Python."""

@@ -8,8 +8,7 @@ from torch import Tensor
 from dina.checks import DataError
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
-from dina.statistics.intervals import jackknife_interval
-from dina.statistics.resampling import percentile_interval
+from dina.statistics.intervals import jackknife_interval, null_range
 
 # K₁ and K₂ of Wang et al. (2004).
 STABILISERS = (0.01, 0.03)
@@ -213,7 +212,7 @@ def compare_by_cka(
         return Finding(name, value, "1", n, reason="One of the two descriptions is the same for all images.")
     generator = generator_for(seed, f"kernel alignment {name}")
     orders = (generator.permutation(n) for _ in range(n_permutations))
-    null = percentile_interval(np.array([_cosine(one, other[np.ix_(order, order)]) for order in orders]))
+    null = null_range(np.array([_cosine(one, other[np.ix_(order, order)]) for order in orders]))
     groups = np.array_split(generator.permutation(n), min(n, MOST_GROUPS))
     left_out = [np.delete(np.arange(n), group) for group in groups]
     values = np.array([_cosine(*(_centred(gram[np.ix_(kept, kept)]) for gram in (first, second))) for kept in left_out])

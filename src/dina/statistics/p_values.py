@@ -77,16 +77,23 @@ def permuted_targets_p_value(
     >>> round(permuted_targets_p_value([cost], np.random.default_rng(0)), 1)
     0.3
     """
-    totals = np.sum([_permuted_totals(cost, generator, n_permutations) for cost in costs], axis=0)
+    totals = np.sum([permuted_totals(cost, generator, n_permutations) for cost in costs], axis=0)
     if len(costs) > 1:
         mean = sum(float(cost.sum()) / len(cost) for cost in costs)
         totals = mean + math.sqrt(2) * (totals - mean)
     return permutation_p_value(sum(float(cost.diagonal().sum()) for cost in costs), totals, "small")
 
 
-def _permuted_totals(
+def permuted_totals(
     cost: Float[np.ndarray, "image same_image"], generator: np.random.Generator, n_permutations: int
 ) -> Float[np.ndarray, "permutation"]:
+    """Return the sum over images i of the entries (i, j) of a table, for random permutations j of the images.
+
+    Examples
+    --------
+    >>> permuted_totals(np.ones((3, 3)), np.random.default_rng(0), 2).tolist()
+    [3.0, 3.0]
+    """
     itself = np.arange(len(cost))
     totals = np.empty(n_permutations)
     step = max(1, _CHUNK // len(cost))

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import FEWEST_IMAGES, compare_by_cka
 from dina.statistics.p_values import control_false_discoveries, paired_exchange_p_value, permutation_p_value
 from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
@@ -155,7 +156,7 @@ def _gain(name: str, first: Queries, second: Queries, seed: int, n_resamples: in
     exchanged = signs @ by_image / len(difference)
     p_value = permutation_p_value(abs(float(difference.mean())), np.abs(exchanged), "large")
     words = "joint and alone exchanged at random, image by image"
-    return _mean(name, (difference, image), percentile_interval(exchanged), words, seed, n_resamples), p_value
+    return _mean(name, (difference, image), null_range(exchanged), words, seed, n_resamples), p_value
 
 
 def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "seed fold recording"]:

@@ -22,8 +22,8 @@ from dina.randomness import generator_for, seed_for
 from dina.recordings.recording import Recording
 from dina.retrieval.ranks import retrieve
 from dina.shapes import Scores
+from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import gram_of
-from dina.statistics.resampling import percentile_interval
 from dina.study.decoder_scores import collapse_of
 from dina.study.environment import Timings
 from dina.study.gains import RecordingRounds, compare_together_and_alone, count_updates
@@ -321,4 +321,4 @@ def _null(scores: Scores, seed: int) -> tuple[float, float]:
     generator = generator_for(seed, "assignments")
     best = scores.argmax(axis=1)
     permuted = generator.permuted(np.broadcast_to(np.arange(len(best)), (N_PERMUTATIONS, len(best))), axis=1)
-    return percentile_interval((permuted == best).mean(axis=1))
+    return null_range((permuted == best).mean(axis=1))

@@ -31,6 +31,7 @@ Z = 1.96  # a contribution counts as seen where it is more standard errors above
 TENTH = 0.1
 FEWEST_EXACT = 3  # neurons needed to estimate the error of the first order
 RANKS = "neurons permuted"
+SAME_TRIALS = "Two measures of the same trials agree also where nothing is decoded, so that it has no null."
 UNRELIABLE = (
     "Contributions to two halves of the test images do not agree beyond doubt, so that their errors cannot be allowed for."
 )
@@ -226,14 +227,14 @@ def describe_contributions(
         halves,
         _correlation("agreement_with_training", contribution, training, resamples),
         # two measures of the same images and trials: neurons alone are a sample
-        rank_correlation("agreement_with_shapley", contribution, dataset["shapley"].to_numpy()),
+        rank_correlation("agreement_with_shapley", contribution, dataset["shapley"].to_numpy()).without_null(SAME_TRIALS),
     ]
     if "margin_lost_removed" in dataset:
         silenced = dataset["margin_lost_silenced"].to_numpy()
-        found.append(rank_correlation("agreement_with_silencing", contribution, silenced))
+        found.append(rank_correlation("agreement_with_silencing", contribution, silenced).without_null(SAME_TRIALS))
     if "margin_lost_first_order" in dataset:
         first_order, exact = (dataset[f"margin_lost_{name}"].to_numpy() for name in ("first_order", "silenced"))
-        found.append(rank_correlation("agreement_with_exact", first_order, exact))
+        found.append(rank_correlation("agreement_with_exact", first_order, exact).without_null(SAME_TRIALS))
         found.append(_first_order_error(first_order, exact, decoded))
     ratio = strength.signal_to_noise
     found.append(_correlation("correlation_with_signal_to_noise", contribution, ratio, resamples, strength.reason))

@@ -257,11 +257,11 @@ def _describe(observed: Measured, nulls: Sequence[Measured] = ()) -> tuple[Findi
             continue
         ends = jackknife_interval(value, values[1:])
         draws = np.array([one[name][0] for one in nulls if np.isfinite(one[name]).all()])
-        if len(draws) < 2:
-            findings.append(Finding.from_draws(name, value, "1", n_queries, interval=ends))
+        if len(draws) < 2 or np.ptp(draws) <= ROUNDING:
+            no_null = NO_WIDTH if len(draws) else ""
+            findings.append(Finding.from_draws(name, value, "1", n_queries, interval=ends, no_null=no_null))
             continue
-        low, high = prediction_range(draws)
-        null = (low - ROUNDING, high + ROUNDING)
+        null = prediction_range(draws)
         findings.append(Finding.from_draws(name, value, "1", n_queries, interval=ends, null_range=null, null=NULL))
     return tuple(findings)
 

@@ -232,7 +232,7 @@ def _draw_refitted_subsets(dataset: xr.Dataset, found: Mapping[str, Finding]) ->
     before = [100 * float(dataset["taken_out"].sel(sequence=sequence, fraction=fraction)) for sequence, fraction, _ in names]
     accuracy.plot(before, range(len(names)), "D", color=COLOURS["rival"][0], markersize=4.5, markerfacecolor="none",
                   label="others taken out")  # fmt: skip
-    accuracy.axvline(100 * again[0][1].null_low, label="chance", **CHANCE_LINE)
+    accuracy.axvline(100 / again[0][1].n, label="chance", **CHANCE_LINE)
     accuracy.set_xlim(0, None)
     draw_dots(difference, change, "fitted anew − others taken out (points)", 100)
     figure.legend(loc="outside upper left", ncols=2)

@@ -14,6 +14,7 @@ from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
 from dina.analyses.neuron_subsets.subset_curves import draw_orders
+from dina.analyses.paired_resampling import EXCHANGED, NULL
 from dina.analyses.query_trials import QueryTrials, mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
@@ -50,6 +51,7 @@ class RefittedSubsetsResult(DescribedResult):
 
     fractions: tuple[float, ...]  # of the neurons
     refitted: Float[np.ndarray, "sequence fraction image"]  # fitted anew
+    elsewhere: Float[np.ndarray, "sequence fraction draw"]  # the mean over images if queries are assigned to other images
     taken_out: Float[np.ndarray, "sequence fraction image"]  # others removed or silenced in the towers at hand
     other_seed: Float[np.ndarray, "neuron"]  # contributions of towers fitted with another seed
     folds: Float[np.ndarray, "fold neuron"]  # of towers fitted on either half of the training images; NaN where too few
@@ -85,18 +87,19 @@ def analyse_refitted_subsets(
     readout, treatment = readout_of(decoded.towers, trials.images), treatments_of(decoded.towers)[0]
     sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in settings.fractions)
     shape = (len(SEQUENCES), len(sizes), trials.n_images)
-    refitted, taken_out = np.empty(shape), np.empty(shape)
+    refitted, taken_out, elsewhere = np.empty(shape), np.empty(shape), np.empty((*shape[:2], decoded.n_resamples))
     jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
     for row, column in track(jobs, "Fitting towers on subsets of neurons"):
         kept = orders[SEQUENCES[row]][0][: sizes[column]]
         again = partial(_refit, decoded, trials, np.sort(kept))
-        refitted[row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}", again)["accuracy"]
+        anew = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]} with null", again)
+        refitted[row, column], elsewhere[row, column] = anew["accuracy"], anew["elsewhere"]
         (scores,) = readout.subset_scores(trials.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
         taken_out[row, column] = trials.accuracy(scores)
     other = decoded.parts.get("other seed", partial(_refit_on, decoded, decoded.train, decoded.seed + 1))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
-    result = RefittedSubsetsResult(settings.fractions, refitted, taken_out, other, folds, reason, units)
+    result = RefittedSubsetsResult(settings.fractions, refitted, elsewhere, taken_out, other, folds, reason, units)
     return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
 
 
@@ -124,14 +127,18 @@ def _refit_on(decoded: Decoded, train: Pairs, seed: int) -> dict[str, np.ndarray
 
 
 def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str, np.ndarray]:
-    """Return top-1 accuracy by image of towers fitted on some neurons."""
+    """Return top-1 accuracy by image of towers fitted on some neurons, and its mean if queries are assigned to other images."""
     decoder = _decoder(decoded, decoded.seed)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
     responses = trials.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
     presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(trials.images, decoded.test.stimulus_id)
-    scores = decoder.score(Queries(responses, presentations.astype(np.float64)), gallery)
-    return {"accuracy": trials.accuracy(torch.from_numpy(scores))}
+    scores = torch.from_numpy(decoder.score(Queries(responses, presentations.astype(np.float64)), gallery))
+    generator = generator_for(decoded.seed, f"queries assigned elsewhere {len(kept)}")
+    return {
+        "accuracy": trials.accuracy(scores),
+        "elsewhere": trials.accuracy_elsewhere(scores, decoded.n_resamples, generator),
+    }
 
 
 def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
@@ -151,14 +158,14 @@ def _describe(result: RefittedSubsetsResult, contribution: np.ndarray, decoded: 
     for row, sequence in enumerate(SEQUENCES):
         for column, fraction in enumerate(result.fractions):
             again, before = result.refitted[row, column], result.taken_out[row, column]
-            name, chance = f"{sequence}_{100 * fraction:g}_percent", (1 / n, 1 / n)
-            title, value, words = f"refitted_{name}", float(again.mean()), "chance level"
-            found.append(Finding.from_draws(title, value, "1", n, counts @ again, null_range=chance, null=words))
+            name, elsewhere = f"{sequence}_{100 * fraction:g}_percent", result.elsewhere[row, column]
+            title, value = f"refitted_{name}", float(again.mean())
+            found.append(Finding.from_draws(title, value, "1", n, counts @ again, elsewhere, NULL))
             difference, title = again - before, f"refitted_minus_taken_out_{name}"
             # under the null the two are exchangeable image by image
             signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n))
-            null, words = signs @ difference / n, "the two exchanged at random, image by image"
-            found.append(Finding.from_draws(title, float(difference.mean()), "1", n, counts @ difference, null, words))
+            null, value = signs @ difference / n, float(difference.mean())
+            found.append(Finding.from_draws(title, value, "1", n, counts @ difference, null, EXCHANGED))
     found.append(rank_correlation("agreement_across_seeds", contribution, result.other_seed))
     if result.reason:
         found.append(Finding("agreement_across_folds", np.nan, "1", len(contribution), reason=result.reason))

@@ -14,6 +14,7 @@ from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, compare_with_surrogates, measure_strength, shrink_ratios
 from dina.analyses.neuron_subsets.subset_curves import SubsetCurves, draw_orders, kept_sizes, subset_sizes, trace_curves
+from dina.analyses.paired_resampling import NULL
 from dina.analyses.query_trials import QueryTrials, rank_on_training
 from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
@@ -120,7 +121,9 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     strengths = {"equal": np.ones(readout.n_neurons), "rates": strength.mean_response, "signal_to_noise": ratios}
     generator = generator_for(decoded.seed, "surrogates")
     unmatched = {f"{name}_matched": why for name, why in reasons.items()}
-    found = describe_curves(curves, decoded.n_resamples, decoded.seed, unmatched)
+    elsewhere = generator_for(decoded.seed, "queries assigned elsewhere")
+    null = trials.accuracy_elsewhere(readout.scores(trials.responses), decoded.n_resamples, elsewhere)
+    found = describe_curves(curves, decoded.n_resamples, decoded.seed, unmatched, null)
     found += compare_with_surrogates(by_image, strengths, decoded.n_resamples, generator, unknown)
     units = margin_units(towers)
     return SparseSubsetsResult(curves, ranking, units, strength, trials.kind, trials.n_images, statistics=found)
@@ -134,19 +137,25 @@ def _accuracies(drawn: Float[np.ndarray, "draw size"]) -> Float[np.ndarray, "3 s
 
 
 def describe_curves(
-    curves: Mapping[Treatment, SubsetCurves], n_resamples: int, seed: int, reasons: Mapping[str, str]
+    curves: Mapping[Treatment, SubsetCurves],
+    n_resamples: int,
+    seed: int,
+    reasons: Mapping[str, str],
+    elsewhere: Float[np.ndarray, "draw"] | None = None,
 ) -> tuple[Finding, ...]:
     """Return findings on the curves of the first treatment, and the areas of addition curves for the second.
 
-    ``reasons`` says of matched sequences why there are none ("" where there are).
+    ``reasons`` says of matched sequences why there are none ("" where there are); ``elsewhere`` holds accuracies of all neurons if
+    queries are assigned to other images.
     """
     main, *further = curves
     first = curves[main]
     n_images = first.by_image["top"].shape[1]
     counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    whole, chance = first.by_image["top"][-1], (1 / n_images, 1 / n_images)
-    value, resampled, null = float(whole.mean()), counts @ whole / n_images, "chance level"
-    found = [Finding.from_draws("accuracy_full", value, "1", n_images, resampled, null_range=chance, null=null)]
+    whole = first.by_image["top"][-1]
+    value, resampled = float(whole.mean()), counts @ whole / n_images
+    words = "" if elsewhere is None else NULL
+    found = [Finding.from_draws("accuracy_full", value, "1", n_images, resampled, elsewhere, words)]
     found += _fractions(first, counts)
     for way in ("addition", "removal"):
         found += _comparisons(first, counts, way, "", reasons)

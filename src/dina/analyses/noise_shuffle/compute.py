@@ -11,10 +11,12 @@ import xarray as xr
 from jaxtyping import Float, Int
 from pydantic import Field
 
+from dina.analyses.altered_gallery import first_places
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
+from dina.analyses.paired_resampling import NULL
 from dina.analyses.slow_drift import without_drift
 from dina.checks import DataError
 from dina.data.pairs import Pairs
@@ -26,6 +28,7 @@ from dina.retrieval.ranks import count_better_and_tied
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
+from dina.statistics.p_values import permuted_totals
 from dina.statistics.repeats import shuffle_repeats
 from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
@@ -108,9 +111,12 @@ def analyse_noise_shuffle(decoded: Decoded, settings: NoiseShuffleSettings = Noi
     means = {
         name: np.array([np.broadcast_to(by_query[name, one].mean(1), n_shuffles) for one in conditions]) for name in MEASURES
     }
+    elsewhere = _top1_elsewhere(readouts["intact"][0], test, decoded)
     n_gallery = decoded.test.n_stimuli
     chance = {"top1": 1 / n_gallery, "log_rank": -float(np.log(np.arange(1, n_gallery + 1)).mean())}
-    return NoiseShuffleResult(conditions, means, chance, statistics=(*_describe(by_query, test, decoded, why_not), drift))
+    return NoiseShuffleResult(
+        conditions, means, chance, statistics=(*_describe(by_query, elsewhere, test, decoded, why_not), drift)
+    )
 
 
 def _why_not_learnt(decoded: Decoded) -> str:
@@ -193,16 +199,28 @@ def _measure(model: NeuronReadout, responses: np.ndarray, target: Int[np.ndarray
     return {"top1": (n_better == 0) / (n_tied + 1.0), "log_rank": -np.log(1 + n_better + n_tied / 2)}
 
 
+def _top1_elsewhere(model: NeuronReadout, test: Pairs, decoded: Decoded) -> Float[np.ndarray, "draw"]:
+    """Return the accuracy on intact trials if the trials of each image are assigned to another image, drawn anew each time."""
+    first = first_places(model.scores(torch.from_numpy(test.responses).double()).numpy())
+    by_image = np.zeros((first.shape[1], first.shape[1]))
+    np.add.at(by_image, test.stimulus_index, first / len(first))
+    return permuted_totals(by_image, generator_for(decoded.seed, "trials assigned elsewhere"), decoded.n_resamples)
+
+
 def _describe(
-    by_query: Mapping[tuple[str, Condition], Float[np.ndarray, "shuffle query"]], test: Pairs, decoded: Decoded, why_not: str
+    by_query: Mapping[tuple[str, Condition], Float[np.ndarray, "shuffle query"]],
+    elsewhere: Float[np.ndarray, "draw"],
+    test: Pairs,
+    decoded: Decoded,
+    why_not: str,
 ) -> tuple[Finding, ...]:
     """Return the accuracy on intact trials, the correlations left, and paired differences with intervals and nulls."""
     images, image = np.unique(test.stimulus_index, return_inverse=True)
-    n_images, chance = len(images), 1 / decoded.test.n_stimuli
+    n_images = len(images)
     counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "noise shuffle"))
     top1 = by_query["top1", ("intact", "intact")][0]
-    value, resampled, limits = float(top1.mean()), clustered_means(top1, image, counts), (chance, chance)
-    found = [Finding.from_draws("intact_top1", value, "1", n_images, resampled, null_range=limits, null="chance level")]
+    value, resampled = float(top1.mean()), clustered_means(top1, image, counts)
+    found = [Finding.from_draws("intact_top1", value, "1", n_images, resampled, elsewhere, NULL)]
     found += [_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, "")]
     for (measure, unit), (what, (one, other, null)) in product(MEASURES.items(), DIFFERENCES.items()):
         name, rows = f"{what}_{measure}", {key[1]: values for key, values in by_query.items() if key[0] == measure}

@@ -134,8 +134,8 @@ def _retrieval(runs: Sequence[xr.Dataset], seed: int) -> list[Finding]:
             continue
         chance = float(np.mean([1 / len(row) for row in rows]))
         mean = _average(name, rows, [np.full(len(row), 1 / len(row)) for row in rows], seed)
-        interval, null = mean.accuracy_interval, (chance, chance)
-        found.append(Finding.from_draws(name, mean.value, "1", mean.n, null="chance", interval=interval, null_range=null))
+        no_null = f"Chance is {chance:.3g}, one over the number of candidates; a null was not drawn."
+        found.append(Finding.from_draws(name, mean.value, "1", mean.n, interval=mean.accuracy_interval, no_null=no_null))
     return found
 
 

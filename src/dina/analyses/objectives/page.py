@@ -149,8 +149,6 @@ def _dot(axes: Axes, y: float, finding: Finding, scale: float, colour: str) -> N
     low, high = finding.null_low, finding.null_high
     if high > low:
         axes.plot([scale * low, scale * high], [y, y], color=COLOURS["grid"][0], linewidth=7, solid_capstyle="butt", zorder=0)
-    elif low == low:
-        axes.plot(scale * low, y, "|", color=COLOURS["chance"][0], markersize=8, markeredgewidth=1.2, zorder=1)
     axes.plot([scale * finding.low, scale * finding.high], [y, y], color=colour, linewidth=1.3, zorder=2)
     axes.plot(scale * finding.value, y, "o", color=colour, markersize=4.4, zorder=3)
 

@@ -34,11 +34,14 @@ from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
 from dina.progress import track
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import null_range
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.fit import fit_towers
 from dina.training.presets import RecordingShape, build_towers, find_preset, name_of
 from dina.training.presets.default import DefaultSettings
+
+RANDOM_GROUPS = "95 % range if as many parts of the tower are chosen at random"
 
 
 class PathwayMaskingSettings(AnalysisSettings):
@@ -49,7 +52,7 @@ class PathwayMaskingSettings(AnalysisSettings):
     n_similarity
         Test images whose maps are compared; retrieval uses all.
     n_random
-        Random groups drawn for the null of each size.
+        Random groups drawn of each size.
     """
 
     n_similarity: int = Field(50, ge=3)
@@ -64,7 +67,8 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
 
     Of every part the dataset says its ``family`` ("pathway", "scale", "orientation", "kind" or "channel"), how many channels or
     features it has, and the measures in `UNITS`; of every pathway the top-1 accuracy with it alone, and its share (``shapley``) in
-    the top-1 accuracy above that with all masked. Findings are ``top1_full``; four similarities, ``top1_loss_…`` and
+    the top-1 accuracy above that with all masked, each beside the range of random groups of as many parts (``null_low`` and
+    ``null_high``). Findings, whose nulls assign queries to other images, are ``top1_full``; four similarities, ``top1_loss_…`` and
     ``log_rank_loss_…`` of each part; ``shapley_…``.
     """
     towers, task = decoded.towers, make_task(decoded.test, "averaged")
@@ -73,15 +77,21 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
     families = _families(decoded, reader, n_compared)
     losses = MaskingLosses(task.target, n_compared, settings.n_random, decoded.n_resamples, decoded.seed)
     rows = [
-        (name, family.name, int(members.sum()), losses.measure(name, family.parts, members, has_null=family.has_null))
+        (name, family, members, losses.measure(name, family.parts, members))
         for family in families
         for name, members in track(family.groups.items(), f"Masking by {family.name}")
     ]
-    names, family_names, n_parts, effects = zip(*rows, strict=True)
+    names, of, masked, effects = zip(*rows, strict=True)
     parts, pathways = families[0].parts, families[0].groups
-    top1 = losses.mean("top1_full", losses.top1(parts, np.ones(parts.n_parts, dtype=bool)), "1")
-    alone = [float(losses.top1(parts, members).mean()) for members in pathways.values()]
-    shares = losses.split(parts, pathways, has_null=families[0].has_null)
+    top1 = losses.top1(parts, np.ones(parts.n_parts, dtype=bool))
+    alone = [losses.top1(parts, members).value for members in pathways.values()]
+    shares = losses.split(parts, pathways)
+    unknown = np.full((len(UNITS), 2), np.nan)
+    random = [
+        losses.random_groups(family.parts, members) if family.is_divisible else unknown
+        for family, members in zip(of, masked, strict=True)
+    ]
+    of_shares = losses.random_split(parts, pathways) if families[0].is_divisible else np.full((len(shares), 2), np.nan)
     ends = ("value", "low", "high", "null_low", "null_high")
     variables: dict[str, Any] = {
         end.replace("value", "values"): (
@@ -89,12 +99,17 @@ def analyse_pathway_masking(decoded: Decoded, settings: PathwayMaskingSettings =
             [[getattr(one, end) for one in row] for row in effects],
             {"units": "1"},
         )
-        for end in ends
+        for end in ends[:3]
     }
     variables |= {
-        "family": (("masked",), np.array(family_names, dtype=object), {}),
-        "n_parts": (("masked",), np.array(n_parts), {"units": "1"}),
-        "shapley": (("pathway", "statistic"), [[getattr(one, end) for end in ends] for one in shares], {"units": "1"}),
+        end: (("masked", "measure"), [ranges[:, place] for ranges in random], {"units": "1", "long_name": RANDOM_GROUPS})
+        for place, end in enumerate(ends[3:])
+    }
+    by_pathway = [[one.value, one.low, one.high, *limits] for one, limits in zip(shares, of_shares, strict=True)]
+    variables |= {
+        "family": (("masked",), np.array([family.name for family in of], dtype=object), {}),
+        "n_parts": (("masked",), np.array([int(members.sum()) for members in masked]), {"units": "1"}),
+        "shapley": (("pathway", "statistic"), by_pathway, {"units": "1"}),
         "top1_alone": (("pathway",), alone, {"units": "1"}),
     }
     coordinates = {"masked": list(names), "measure": list(UNITS), "pathway": list(pathways), "statistic": list(ends)}
@@ -110,7 +125,7 @@ class _Family:
     name: str
     parts: MaskableParts
     groups: Groups
-    has_null: bool
+    is_divisible: bool
 
 
 def _families(decoded: Decoded, reader: ComparableMaps, n_compared: int) -> list[_Family]:
@@ -212,7 +227,7 @@ def describe_refits(
     losses, null = resampling.over_differences(top1[:1] - top1), rows[1 + resampling.n_resamples :]
     variables: dict[str, Any] = {
         "top1": (("pathways", "query"), top1, {"units": "1"}),
-        "null": (("pathways", "end"), np.quantile(null, [0.025, 0.975], axis=0).T, {"units": "1"}),
+        "null": (("pathways", "end"), np.array([null_range(column) for column in null.T]), {"units": "1"}),
     }
     found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
     for place, name in enumerate(pathways, 1):

@@ -4,14 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import combinations
 from math import comb
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.stats import rankdata
 from torch import Tensor
 
+from dina.analyses.altered_gallery import first_places
 from dina.analyses.comparable_maps import ComparableMaps
+from dina.analyses.paired_resampling import NULL
 from dina.analyses.separable_fields import SeparableFields
 from dina.data.pairs import RetrievalTask
 from dina.models.towers.image.two_pathway import TwoPathway
@@ -21,6 +23,7 @@ from dina.retrieval.ranks import count_better_and_tied
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_rows
 from dina.statistics.finding import Finding
+from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import structural_similarity
 from dina.statistics.resampling import resample_counts
 from dina.training.aligned_towers import AlignedTowers
@@ -29,15 +32,16 @@ from dina.training.comparison import LikelihoodComparison
 RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM, in deviations of a channel
 AT_ONCE = 16  # images whose expected responses are held for every channel at a time
 
-NULL = "as many parts of the tower chosen at random"
-NO_NULL = "The pathways of this tower cannot be divided into parts that random groups could be drawn from."
+NO_NULL = "It compares maps of images and reads no response, so that it has no null; random groups of parts stand beside it."
 SIMILARITIES = ("ssim", "correlation", "ssim_mean_map", "correlation_mean_map")
 # Measure → unit: four similarities of masked with whole maps, then what retrieval loses.
-UNITS = dict.fromkeys((*SIMILARITIES, "top1_loss"), "1") | {"log_rank_loss": "nats"}
+LOSSES = ("top1_loss", "log_rank_loss")
+UNITS = dict.fromkeys((*SIMILARITIES, LOSSES[0]), "1") | {LOSSES[1]: "nats"}
 
 Groups = Mapping[str, Bool[np.ndarray, "part"]]
 
 Values = Float[np.ndarray, "image"]
+Table = Float[np.ndarray, "query candidate"]
 # Structural similarity (mean over channels) and correlation of maps, then both of their means over channels.
 Similarity = tuple[Values, Values, Values, Values]
 
@@ -206,90 +210,115 @@ class MaskingLosses:
     """Measures what is left of one decoding when parts of its image tower are masked.
 
     Each query has its own image, at the position ``target`` in the gallery; maps of the first ``n_compared`` images are compared.
+    What retrieval loses has a null, queries assigned to other images: losses of a part that changes many scores vary more than those
+    of other parts, also where nothing is decoded. Random groups of parts stand beside it: they say what masking costs whatever is
+    masked.
     """
 
     def __init__(self, target: Int[np.ndarray, "query"], n_compared: int, n_random: int, n_resamples: int, seed: int) -> None:
         self._target, self._n_random, self._seed = target, n_random, seed
         self._counts = resample_counts(len(target), n_resamples, generator_for(seed, "bootstrap of masking"))
         self._counts_compared = resample_counts(n_compared, n_resamples, generator_for(seed, "bootstrap of masked maps"))
-        self._nulls: dict[tuple[int, int, int], Float[np.ndarray, "draw measure"]] = {}
+        rows = np.broadcast_to(target, (n_resamples, len(target)))
+        self._elsewhere = generator_for(seed, "queries assigned elsewhere").permuted(rows, axis=1)
+        self._random: dict[tuple[int, int, int], Float[np.ndarray, "measure 2"]] = {}
+        self._whole: dict[int, Scores] = {}
 
-    def top1(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "query"]:
-        """Return for each query the probability that its target is first, ties broken at random."""
-        return self._top1_and_log_rank(parts.scores(keep))[0]
+    def top1(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> Finding:
+        """Return the probability that the image of a query comes first, ties broken at random; mean over queries."""
+        return self._over_queries("top1_full", first_places(parts.scores(keep)), "1")
 
-    def mean(
-        self, name: str, values: Float[np.ndarray, "image"], units: str, null: np.ndarray | None = None, no_null: str = ""
-    ) -> Finding:
-        """Return the mean over images with its bootstrap interval, beside draws of ``null``."""
-        n = len(values)
-        counts = self._counts if n == self._counts.shape[1] else self._counts_compared
-        words = "" if null is None else NULL
-        return Finding.from_draws(name, float(values.mean()), units, n, counts @ values / n, null, words, no_null=no_null)
-
-    def measure(
-        self, name: str, parts: MaskableParts, members: Bool[np.ndarray, "part"], *, has_null: bool
-    ) -> tuple[Finding, ...]:
+    def measure(self, name: str, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> tuple[Finding, ...]:
         """Return the four similarities, top-1 accuracy lost and log rank gained with ``members`` masked."""
-        columns = zip(UNITS.items(), self._per_image(parts, ~members), strict=True)
-        null = self._draw_groups(parts, members).T if has_null else [None] * len(UNITS)
-        return tuple(
-            self.mean(f"{measure}_{name}", values, units, draws, "" if has_null else NO_NULL)
-            for ((measure, units), values), draws in zip(columns, null, strict=True)
-        )
+        similar = zip(SIMILARITIES, parts.similarity(~members), strict=True)
+        n, counts = self._counts_compared.shape[1], self._counts_compared
+        found = [
+            Finding.from_draws(f"{measure}_{name}", float(one.mean()), "1", n, counts @ one / n, no_null=NO_NULL)
+            for measure, one in similar
+        ]
+        lost = zip(LOSSES, self._lost(parts, ~members), strict=True)
+        return (*found, *(self._over_queries(f"{measure}_{name}", table, UNITS[measure]) for measure, table in lost))
 
-    def split(self, parts: MaskableParts, groups: Groups, *, has_null: bool) -> tuple[Finding, ...]:
-        r"""Divide the top-1 accuracy among groups by their Shapley values, beside those of random groups.
+    def split(self, parts: MaskableParts, groups: Groups) -> tuple[Finding, ...]:
+        r"""Divide the top-1 accuracy among groups by their Shapley values.
 
         Exact, from all :math:`2^n` coalitions: the gain by group :math:`i`, averaged over all orders in which groups can
         join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image
         (Shapley 1953, https://doi.org/10.1515/9781400881970-018).
         """
         shares = self._shapley(parts, list(groups.values()))
-        null: Any = [None] * len(shares)
-        if has_null:
-            generator = generator_for(self._seed, "random pathways")
-            members = np.stack(list(groups.values()))
-            drawn = [self._shapley(parts, list(_shuffled(members, parts.n_structured, generator))) for _ in range(self._n_random)]
-            null = np.stack(drawn).mean(axis=2).T
-        why = "" if has_null else NO_NULL
-        rows = zip(groups, shares, null, strict=True)
-        return tuple(self.mean(f"shapley_{name}", values, "1", draws, why) for name, values, draws in rows)
+        return tuple(self._over_queries(f"shapley_{name}", table, "1") for name, table in zip(groups, shares, strict=True))
 
-    def _top1_and_log_rank(self, scores: Scores) -> tuple[Float[np.ndarray, "query"], Float[np.ndarray, "query"]]:
-        better, tied = count_better_and_tied(scores, self._target)
-        return np.where(better == 0, 1 / (tied + 1), 0.0), np.log(1 + better + tied / 2)
-
-    def _per_image(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> list[Float[np.ndarray, "image"]]:
-        whole = self._top1_and_log_rank(parts.scores(np.ones(parts.n_parts, dtype=bool)))
-        top1, log_rank = self._top1_and_log_rank(parts.scores(keep))
-        return [*parts.similarity(keep), whole[0] - top1, log_rank - whole[1]]
-
-    def _draw_groups(self, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "draw measure"]:
-        """Return the measures with random groups masked: as many parts of structure, and the same others."""
+    def random_groups(self, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "measure 2"]:
+        """Return the 95 % range of every measure with random groups masked: as many parts of structure, and the same others."""
         key = (id(parts), int(members[: parts.n_structured].sum()), int(members[parts.n_structured :].sum()))
-        if key not in self._nulls:
+        if key not in self._random:
             generator = generator_for(self._seed, f"random groups of {key[1:]}")
             drawn = []
             for _ in range(self._n_random):
                 keep = ~_shuffled(members[None], parts.n_structured, generator)[0]
-                drawn.append([values.mean() for values in self._per_image(parts, keep)])
-            self._nulls[key] = np.array(drawn)
-        return self._nulls[key]
+                drawn.append([float(values.mean()) for values in (*parts.similarity(keep), *self._lost_at_target(parts, keep))])
+            self._random[key] = np.array([null_range(column) for column in np.array(drawn).T])
+        return self._random[key]
 
-    def _shapley(self, parts: MaskableParts, groups: list[Bool[np.ndarray, "part"]]) -> Float[np.ndarray, "group query"]:
+    def random_split(self, parts: MaskableParts, groups: Groups) -> Float[np.ndarray, "group 2"]:
+        """Return the 95 % range of the Shapley value of every group if parts are assigned to the groups at random."""
+        generator = generator_for(self._seed, "random pathways")
+        members = np.stack(list(groups.values()))
+        drawn = [
+            [float(self._at_target(table).mean()) for table in self._shapley(parts, list(shuffled))]
+            for shuffled in (_shuffled(members, parts.n_structured, generator) for _ in range(self._n_random))
+        ]
+        return np.array([null_range(column) for column in np.array(drawn).T])
+
+    def _at_target(self, table: Float[np.ndarray, "query candidate"]) -> Float[np.ndarray, "query"]:
+        found: np.ndarray = table[np.arange(len(self._target)), self._target]
+        return found
+
+    def _over_queries(self, name: str, table: Float[np.ndarray, "query candidate"], units: str) -> Finding:
+        """Return the mean over queries with its bootstrap interval, beside that of queries assigned to other images."""
+        values, n = self._at_target(table), len(self._target)
+        null = table[np.arange(n), self._elsewhere].mean(axis=1)
+        return Finding.from_draws(name, float(values.mean()), units, n, self._counts @ values / n, null, NULL)
+
+    def _scores_of_whole(self, parts: MaskableParts) -> Scores:
+        if id(parts) not in self._whole:
+            self._whole[id(parts)] = parts.scores(np.ones(parts.n_parts, dtype=bool))
+        return self._whole[id(parts)]
+
+    def _lost(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> tuple[Table, Table]:
+        """Return accuracy lost and log rank gained of every query, if each candidate were its image."""
+        whole, masked = self._scores_of_whole(parts), parts.scores(keep)
+        return first_places(whole) - first_places(masked), _log_ranks(masked) - _log_ranks(whole)
+
+    def _lost_at_target(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> tuple[Values, Values]:
+        """Return the same for the images of the queries alone, which is much quicker."""
+        counts = (count_better_and_tied(scores, self._target) for scores in (self._scores_of_whole(parts), parts.scores(keep)))
+        (first, log_rank), (masked_first, masked_log_rank) = (
+            (np.where(better == 0, 1 / (tied + 1), 0.0), np.log(1 + better + tied / 2)) for better, tied in counts
+        )
+        return first - masked_first, masked_log_rank - log_rank
+
+    def _shapley(
+        self, parts: MaskableParts, groups: list[Bool[np.ndarray, "part"]]
+    ) -> Float[np.ndarray, "group query candidate"]:
         n = len(groups)
         in_none = ~np.any(groups, axis=0)
         value = {
-            kept: self.top1(parts, np.any([in_none, *(groups[i] for i in kept)], axis=0))
+            kept: first_places(parts.scores(np.any([in_none, *(groups[i] for i in kept)], axis=0)))
             for size in range(n + 1)
             for kept in combinations(range(n), size)
         }
-        shares = np.zeros((n, len(self._target)))
+        shares = np.zeros((n, *value[()].shape))
         for kept, without in value.items():
             for i in set(range(n)) - set(kept):
                 shares[i] += (value[tuple(sorted((*kept, i)))] - without) / (n * comb(n - 1, len(kept)))
         return shares
+
+
+def _log_ranks(scores: Scores) -> Table:
+    """Return the logarithm of the mean rank of every candidate; of ties each takes the mean of their ranks."""
+    return np.asarray(np.log(rankdata(-scores.astype(np.float64), axis=1)))
 
 
 def _shuffled(

@@ -1,6 +1,5 @@
 """The pages of the pathways: what masking parts of the image tower costs, and how well each pathway decodes alone."""
 
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -49,8 +48,9 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         " test."
     )
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
-    has_null = any(math.isfinite(finding.null_low) for finding in findings)
-    band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_null else ""
+    has_random = bool(np.isfinite(dataset["null_low"].to_numpy()).any())
+    band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_random else ""
+    band += " The table gives the range of losses if queries are assigned to other images."
     kinds = (KINDS if "pooled" in words else "") + (STACKED if any(part.startswith("space_") for part in words) else "")
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [

@@ -165,7 +165,7 @@ def _partition_responses(
     shares = (rows @ parts.T) / (rows @ whole.T)
     shares[:, 4] *= (rows @ in_all) / (rows @ left_open)
     scale = gains[best].sum()
-    elsewhere = _shuffled_gains(models, predicted[best], total, generator) / total.sum()
+    elsewhere = _shuffled_gains(models, list(predicted.values()), total, generator) / total.sum()
     others = [exchange_within(test.category, generator) for _ in range(len(models.test_draws))]
     by_drawn = (test.low_level + added for added in models.drawn_effects(residuals))
     by_others = (test.category_only + test.category_then_low_level[other] for other in others)
@@ -199,14 +199,14 @@ def _squared_residuals(models: CategoryModels) -> tuple[Float[np.ndarray, "image
 
 
 def _shuffled_gains(
-    models: CategoryModels, predicted: Tensor, total: np.ndarray, generator: np.random.Generator
+    models: CategoryModels, predicted: list[Tensor], total: np.ndarray, generator: np.random.Generator
 ) -> Float[np.ndarray, "draw"]:
-    """Return the gains by predictions for other images."""
-    agreement = (models.test.responses @ predicted.T).double().numpy()
-    squares = float(predicted.square().sum()) + float(models.test.responses.square().sum())
-    queries = np.arange(len(agreement))
-    orders = [generator.permutation(len(agreement)) for _ in range(len(models.test_draws))]
-    return np.array([total.sum() - squares + 2 * agreement[queries, order].sum() for order in orders])
+    """Return the gains by predictions for other images, of whichever description then gains most."""
+    agreement = np.stack([(models.test.responses @ one.T).double().numpy() for one in predicted])
+    squares = np.array([float(one.square().sum()) for one in predicted]) + float(models.test.responses.square().sum())
+    queries = np.arange(len(total))
+    orders = [generator.permutation(len(queries)) for _ in range(len(models.test_draws))]
+    return np.array([(total.sum() - squares + 2 * agreement[:, queries, order].sum(axis=1)).max() for order in orders])
 
 
 @torch.no_grad()

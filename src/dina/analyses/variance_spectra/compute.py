@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.untrained import NOT_LEARNT, NULL, draw_untrained, is_image_map_learnt
+from dina.analyses.untrained import NOT_LEARNT, draw_untrained, is_image_map_learnt
 from dina.checks import DataError
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
@@ -25,7 +25,8 @@ from dina.statistics.resampling import LEVEL, percentile_interval
 from dina.statistics.spectrum import cross_validated_spectrum, fit_moments, fit_power_law
 
 SOURCES = ("images", "responses", "image_maps", "neural_maps", "untrained_image_maps", "untrained_neural_maps", "random_filters")
-NULLS = {"image_maps": "untrained_image_maps", "neural_maps": "untrained_neural_maps"}
+OF_TOWERS = ("image_maps", "neural_maps")
+NO_NULL = "Fitting changes it whatever the responses are, so that it has no null; towers with random weights stand beside it."
 ESTIMATORS = ("rank", "moment")
 N_RANDOM_FILTERS = 16
 ROUNDING = 1e-6  # shares of the variance below this are rounding errors of single precision
@@ -123,11 +124,8 @@ def _exponent_findings(found: dict[str, "_Spectrum"], n_images: int) -> tuple[Fi
     for source in SOURCES:
         for column, (estimator, prefix) in enumerate(zip(ESTIMATORS, ("", "moment_"), strict=True)):
             value, low, high = map(float, found[source].exponent[column])
-            reason = found[source].reasons.get(estimator, "")
-            null = NULLS.get(source) if reason != NOT_LEARNT else None
-            null_low, null_high = found[null].exponent[column, 1:] if null else (np.nan, np.nan)
-            ends, words = (low, high, float(null_low), float(null_high)), NULL if null else ""
-            findings.append(Finding(f"{prefix}exponent_{source}", value, "1", n_images, *ends, words, reason))
+            reason = found[source].reasons.get(estimator, NO_NULL if source in OF_TOWERS else "")
+            findings.append(Finding(f"{prefix}exponent_{source}", value, "1", n_images, low, high, reason=reason))
     return tuple(findings)
 
 

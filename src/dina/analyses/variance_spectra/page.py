@@ -59,7 +59,7 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1. Colours as in b; dotted: towers with"
         " random weights.",
         answer,
-        finding_table("Power-law exponents; the null of maps is the interval of untrained towers.", WORDS, found),
+        finding_table("Power-law exponents.", WORDS, found),
     )
     paragraphs = (
         answer
