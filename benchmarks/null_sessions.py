@@ -30,7 +30,7 @@ from dina.training.presets.default import DefaultSettings
 
 SHARE = 0.05
 SESSION: dict[str, object] = {
-    "n_neurons": 30,
+    "n_neurons": 24,
     "n_stimuli": 200,
     "height": 16,
     "width": 24,
@@ -46,10 +46,10 @@ FEWER: dict[str, dict[str, object]] = {
     "image_reconstruction": {"n_epochs": 4},
     "occlusion": {"n_images": 12, "spacing": 0.25},
     "pathway_masking": {"n_random": 20},
-    "semantics": {"n_draws": 79},
-    "sparse_subsets": {"n_random": 40, "n_matched": 20},
-    "variance_spectra": {"n_untrained": 1},
+    "semantics": {"n_draws": 40},
+    "sparse_subsets": {"n_random": 30, "n_matched": 15},
 }
+WITHOUT_NULLS = ("variance_spectra",)
 
 
 def make_session(seed: int) -> tuple[str, Recording]:
@@ -87,7 +87,7 @@ def run_session(seed: int, *, slow: bool) -> list[dict[str, Any]]:
     seconds["decode"] = round(time.process_time() - began, 2)
     lines = []
     for name, row in ANALYSES.items():
-        if row.is_slow != slow:
+        if row.is_slow != slow or name in WITHOUT_NULLS:
             continue
         began = time.process_time()
         for one in _findings(name, decoded):
