@@ -51,6 +51,17 @@ def test_two_equally_good_fits_lie_inside_the_null_of_their_difference() -> None
     assert 180 <= inside <= 199
 
 
+def test_a_fit_that_scores_all_candidates_alike_and_one_that_guesses_lie_inside_the_null_of_their_difference() -> None:
+    generator, n, n_sessions = np.random.default_rng(0), 50, 200
+    draw, outside = PairedResampling.draw(n, 199, seed=0), 0
+    for _ in range(n_sessions):
+        guess = np.eye(n)[generator.integers(n, size=n)]
+        result = describe_refits(("local",), np.stack([guess, np.full((n, n), 1 / n)]), np.arange(n), draw)
+        outside += {finding.name: finding for finding in result.findings()}["top1_loss_local_alone"].beats_null
+    # exchanged image by image, each image moves the mean by 1/n², and a guess without any hit (36 % of them) lies outside
+    assert outside <= 19  # of 200, 10 with a standard deviation of 3
+
+
 def test_towers_that_came_from_no_preset_are_refused(decoded_scratch: Decoded) -> None:
     class OneOfMyOwn(ImageTower):
         pass

@@ -13,6 +13,7 @@ from dina.statistics.resampling import WELL_DEFINED, central_range, resample_cou
 
 NULL = "queries assigned to other images at random"
 EXCHANGED = "the two exchanged at random, image by image"
+WIDER = "the two exchanged at random, image by image, or queries assigned to other images, whichever is wider"
 NOTHING_READ = "The unaltered gallery is searched no better than chance, so that no share of its accuracy can be given."
 
 Variables = dict[str, tuple[str, np.ndarray, dict[str, str]]]
@@ -60,6 +61,18 @@ class PairedResampling:
         """Return the mean paired difference in the same rows; in the last ones members of pairs are exchanged."""
         exchanged = self.signs @ differences.T / self.signs.shape[1]
         return np.concatenate([differences.mean(axis=1)[None], self._bootstrap(differences), exchanged])
+
+    def over_difference_tables(self, tables: Float[np.ndarray, "place image candidate"]) -> Float[np.ndarray, "row place"]:
+        """Return the mean of the diagonal of tables of differences in the same rows; the last ones are the wider of two nulls.
+
+        Two decoders that are equally good can be exchanged image by image. Two that find nothing cannot: one that gives all
+        candidates the same score has one n-th on every image, another is mostly wrong and seldom right. There queries are assigned
+        to other images.
+        """
+        elsewhere, exchanged = self.over_tables(tables), self.over_differences(np.diagonal(tables, axis1=1, axis2=2))
+        first_of_null = 1 + self.n_resamples
+        is_wider = elsewhere[first_of_null:].std(axis=0) > exchanged[first_of_null:].std(axis=0)
+        return np.where(is_wider, elsewhere, exchanged)
 
     def _bootstrap(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(self.counts @ values.T / self.counts.shape[1])

@@ -12,7 +12,8 @@ from dina.analyses.neuron_readout import readout_of, treatments_of
 from dina.data.pairs import Pairs, QueryKind, make_task
 from dina.randomness import generator_for
 from dina.shapes import ContrastImages
-from dina.statistics.p_values import permuted_totals
+
+SAME_TRIALS = "Two measures of the same trials agree also where nothing is decoded, so that it has no null."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +70,10 @@ class QueryTrials:
         number = torch.bincount(self.target, minlength=self.n_images)
         return (total / number[:, None]).numpy()
 
-    def accuracy_elsewhere(
-        self, scores: Float[Tensor, "query gallery"], n_draws: int, generator: np.random.Generator
-    ) -> Float[np.ndarray, "draw"]:
-        """Return the mean over images of `accuracy` if the queries of each image are assigned to another image, drawn anew each time."""
+    def first_places(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery candidate"]:
+        """Return by image the fraction of its queries that have each candidate in the first place, ties shared."""
         is_best = scores == scores.amax(1, keepdim=True)
-        table = self.by_image(is_best.double() / is_best.sum(1, keepdim=True))
-        return permuted_totals(table, generator, n_draws) / self.n_images
+        return self.by_image(is_best.double() / is_best.sum(1, keepdim=True))
 
     def accuracy(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery"]:
         """Return by image the fraction of its queries that have it in the first place; of ties each takes a fair share."""

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from dina.analyses.altered_gallery import EncodedQueries, first_places
 from dina.analyses.decoded import Decoded
-from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling, curve_variables
+from dina.analyses.paired_resampling import NULL, WIDER, PairedResampling, curve_variables
 from dina.checks import DataError
 from dina.data.pairs import Pairs, learn_standardiser, make_pairs, make_task
 from dina.data.response_transform import IDENTITY
@@ -88,8 +88,7 @@ class ConditionsResult:
     def findings(self) -> tuple[Finding, ...]:
         """Return accuracies within and between conditions and their paired differences; see `docs/image-side.md`."""
         over, n, first = self.resampling.over_tables, self.within.shape[1], self.conditions[0]
-        within, moved = (np.diagonal(tables, axis1=1, axis2=2) for tables in (self.within, self.transferred))
-        differences = self.resampling.over_differences
+        within, moved, differences = self.within, self.transferred, self.resampling.over_difference_tables
         rows = {"within": over(self.within), "moved": over(self.transferred)}
         if self.ideal is not None:
             rows["ideal"] = over(self.ideal)
@@ -101,13 +100,13 @@ class ConditionsResult:
             if place == 0:
                 continue
             loss, change = differences(np.stack([within[place] - moved[place], within[place] - within[0]])).T
-            moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, EXCHANGED)
+            moves = (f"top1_{first}_to_{name}", rows["moved"][:, place], NULL), (f"transfer_loss_{name}", loss, WIDER)
             for finding, values, null in moves:
                 if self.matched.has_same_neurons[place]:
                     found.append(Finding.from_rows(finding, values, "1", n, null))
                 else:
                     found.append(Finding(finding, math.nan, "1", n, reason=OTHER_NEURONS))
-            found.append(Finding.from_rows(f"within_minus_{first}_{name}", change, "1", n, EXCHANGED))
+            found.append(Finding.from_rows(f"within_minus_{first}_{name}", change, "1", n, WIDER))
         return tuple(found)
 
 

@@ -14,7 +14,7 @@ from dina.analyses.closed_readouts import ScoreChanges, Treatment
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import NeuronReadout, TowerReadout, is_closed_form, margin_units, readout_of, treatments_of
 from dina.analyses.neuron_strength import NeuronStrength, measure_strength
-from dina.analyses.query_trials import QueryTrials, rank_on_training
+from dina.analyses.query_trials import SAME_TRIALS, QueryTrials, rank_on_training
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.shapes import stimulus_coordinates
@@ -31,7 +31,6 @@ Z = 1.96  # a contribution counts as seen where it is more standard errors above
 TENTH = 0.1
 FEWEST_EXACT = 3  # neurons needed to estimate the error of the first order
 RANKS = "neurons permuted"
-SAME_TRIALS = "Two measures of the same trials agree also where nothing is decoded, so that it has no null."
 UNRELIABLE = (
     "Contributions to two halves of the test images do not agree beyond doubt, so that their errors cannot be allowed for."
 )

@@ -14,8 +14,8 @@ from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.neuron_readout import margin_units, readout_of, treatments_of
 from dina.analyses.neuron_subsets.subset_curves import draw_orders
-from dina.analyses.paired_resampling import EXCHANGED, NULL
-from dina.analyses.query_trials import QueryTrials, mean_contributions, rank_on_training
+from dina.analyses.paired_resampling import NULL, WIDER, PairedResampling
+from dina.analyses.query_trials import SAME_TRIALS, QueryTrials, mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
 from dina.data.standardise import Standardiser
@@ -24,7 +24,6 @@ from dina.randomness import generator_for
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.rank_association import rank_correlation
-from dina.statistics.resampling import resample_counts
 from dina.training.dina_decoder import DinaDecoder
 
 SEQUENCES = ("top", "random", "bottom")
@@ -51,7 +50,6 @@ class RefittedSubsetsResult(DescribedResult):
 
     fractions: tuple[float, ...]  # of the neurons
     refitted: Float[np.ndarray, "sequence fraction image"]  # fitted anew
-    elsewhere: Float[np.ndarray, "sequence fraction draw"]  # the mean over images if queries are assigned to other images
     taken_out: Float[np.ndarray, "sequence fraction image"]  # others removed or silenced in the towers at hand
     other_seed: Float[np.ndarray, "neuron"]  # contributions of towers fitted with another seed
     folds: Float[np.ndarray, "fold neuron"]  # of towers fitted on either half of the training images; NaN where too few
@@ -87,20 +85,20 @@ def analyse_refitted_subsets(
     readout, treatment = readout_of(decoded.towers, trials.images), treatments_of(decoded.towers)[0]
     sizes = tuple(max(2, round(fraction * decoded.train.n_neurons)) for fraction in settings.fractions)
     shape = (len(SEQUENCES), len(sizes), trials.n_images)
-    refitted, taken_out, elsewhere = np.empty(shape), np.empty(shape), np.empty((*shape[:2], decoded.n_resamples))
+    first = np.empty((2, *shape, trials.n_images))  # how often each candidate comes first: fitted anew, and taken out
     jobs = [(row, column) for row in range(shape[0]) for column in range(shape[1])]
     for row, column in track(jobs, "Fitting towers on subsets of neurons"):
         kept = orders[SEQUENCES[row]][0][: sizes[column]]
         again = partial(_refit, decoded, trials, np.sort(kept))
-        anew = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]} with null", again)
-        refitted[row, column], elsewhere[row, column] = anew["accuracy"], anew["elsewhere"]
+        first[0, row, column] = decoded.parts.get(f"{SEQUENCES[row]} {sizes[column]}, first places", again)["first"]
         (scores,) = readout.subset_scores(trials.responses, torch.from_numpy(kept.copy()), (len(kept),), treatment)
-        taken_out[row, column] = trials.accuracy(scores)
+        first[1, row, column] = trials.first_places(scores)
     other = decoded.parts.get("other seed", partial(_refit_on, decoded, decoded.train, decoded.seed + 1))["contributions"]
     folds, reason = _fit_folds(decoded)
     units = margin_units(decoded.towers)
-    result = RefittedSubsetsResult(settings.fractions, refitted, elsewhere, taken_out, other, folds, reason, units)
-    return replace(result, statistics=_describe(result, mean_contributions(decoded), decoded))
+    refitted, taken_out = np.diagonal(first, axis1=3, axis2=4)
+    result = RefittedSubsetsResult(settings.fractions, refitted, taken_out, other, folds, reason, units)
+    return replace(result, statistics=_describe(result, first, mean_contributions(decoded), decoded))
 
 
 def _fit_folds(decoded: Decoded) -> tuple[Float[np.ndarray, "fold neuron"], str]:
@@ -127,18 +125,14 @@ def _refit_on(decoded: Decoded, train: Pairs, seed: int) -> dict[str, np.ndarray
 
 
 def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str, np.ndarray]:
-    """Return top-1 accuracy by image of towers fitted on some neurons, and its mean if queries are assigned to other images."""
+    """Return how often each candidate comes first, by image, for towers fitted on some neurons."""
     decoder = _decoder(decoded, decoded.seed)
     decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
     responses = trials.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
     presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(trials.images, decoded.test.stimulus_id)
     scores = torch.from_numpy(decoder.score(Queries(responses, presentations.astype(np.float64)), gallery))
-    generator = generator_for(decoded.seed, f"queries assigned elsewhere {len(kept)}")
-    return {
-        "accuracy": trials.accuracy(scores),
-        "elsewhere": trials.accuracy_elsewhere(scores, decoded.n_resamples, generator),
-    }
+    return {"first": trials.first_places(scores)}
 
 
 def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
@@ -151,22 +145,22 @@ def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
     return replace(pairs, responses=np.ascontiguousarray(pairs.responses[:, kept]), standardiser=standardiser)
 
 
-def _describe(result: RefittedSubsetsResult, contribution: np.ndarray, decoded: Decoded) -> tuple[Finding, ...]:
-    n = result.refitted.shape[2]
-    counts = resample_counts(n, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n
+def _describe(
+    result: RefittedSubsetsResult,
+    first: Float[np.ndarray, "way sequence fraction image candidate"],
+    contribution: np.ndarray,
+    decoded: Decoded,
+) -> tuple[Finding, ...]:
+    n, resampling = first.shape[-1], PairedResampling.draw(first.shape[-1], decoded.n_resamples, decoded.seed)
     found = []
     for row, sequence in enumerate(SEQUENCES):
+        tables = first[:, row]
+        accuracy, change = resampling.over_tables(tables[0]), resampling.over_difference_tables(tables[0] - tables[1])
         for column, fraction in enumerate(result.fractions):
-            again, before = result.refitted[row, column], result.taken_out[row, column]
-            name, elsewhere = f"{sequence}_{100 * fraction:g}_percent", result.elsewhere[row, column]
-            title, value = f"refitted_{name}", float(again.mean())
-            found.append(Finding.from_draws(title, value, "1", n, counts @ again, elsewhere, NULL))
-            difference, title = again - before, f"refitted_minus_taken_out_{name}"
-            # under the null the two are exchangeable image by image
-            signs = generator_for(decoded.seed, f"exchange {name}").choice([-1.0, 1.0], size=(len(counts), n))
-            null, value = signs @ difference / n, float(difference.mean())
-            found.append(Finding.from_draws(title, value, "1", n, counts @ difference, null, EXCHANGED))
-    found.append(rank_correlation("agreement_across_seeds", contribution, result.other_seed))
+            name = f"{sequence}_{100 * fraction:g}_percent"
+            found.append(Finding.from_rows(f"refitted_{name}", accuracy[:, column], "1", n, NULL))
+            found.append(Finding.from_rows(f"refitted_minus_taken_out_{name}", change[:, column], "1", n, WIDER))
+    found.append(rank_correlation("agreement_across_seeds", contribution, result.other_seed).without_null(SAME_TRIALS))
     if result.reason:
         found.append(Finding("agreement_across_folds", np.nan, "1", len(contribution), reason=result.reason))
     else:

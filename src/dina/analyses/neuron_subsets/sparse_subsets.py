@@ -21,6 +21,7 @@ from dina.randomness import generator_for
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range, prediction_reach
+from dina.statistics.p_values import permuted_totals
 from dina.statistics.resampling import percentile_interval, resample_counts
 
 FEWEST_DRAWS = 4
@@ -122,7 +123,8 @@ def analyse_sparse_subsets(decoded: Decoded, settings: SparseSubsetSettings = Sp
     generator = generator_for(decoded.seed, "surrogates")
     unmatched = {f"{name}_matched": why for name, why in reasons.items()}
     elsewhere = generator_for(decoded.seed, "queries assigned elsewhere")
-    null = trials.accuracy_elsewhere(readout.scores(trials.responses), decoded.n_resamples, elsewhere)
+    first = trials.first_places(readout.scores(trials.responses))
+    null = permuted_totals(first, elsewhere, decoded.n_resamples) / trials.n_images
     found = describe_curves(curves, decoded.n_resamples, decoded.seed, unmatched, null)
     found += compare_with_surrogates(by_image, strengths, decoded.n_resamples, generator, unknown)
     units = margin_units(towers)

@@ -15,7 +15,7 @@ from dina.analyses.altered_gallery import first_places
 from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
-from dina.analyses.paired_resampling import EXCHANGED, NULL, PairedResampling
+from dina.analyses.paired_resampling import NULL, WIDER, PairedResampling
 from dina.analyses.pathways.maskable_parts import (
     UNITS,
     Groups,
@@ -224,7 +224,7 @@ def describe_refits(
     ``first`` is the probability of each candidate to come first: for all pathways together, then for each alone.
     """
     n, top1, rows = len(stimulus_id), np.diagonal(first, axis1=1, axis2=2), resampling.over_tables(first)
-    losses, null = resampling.over_differences(top1[:1] - top1), rows[1 + resampling.n_resamples :]
+    losses, null = resampling.over_difference_tables(first[:1] - first), rows[1 + resampling.n_resamples :]
     variables: dict[str, Any] = {
         "top1": (("pathways", "query"), top1, {"units": "1"}),
         "null": (("pathways", "end"), np.array([null_range(column) for column in null.T]), {"units": "1"}),
@@ -232,7 +232,7 @@ def describe_refits(
     found = [Finding.from_rows("top1_all", rows[:, 0], "1", n, NULL)]
     for place, name in enumerate(pathways, 1):
         found.append(Finding.from_rows(f"top1_{name}_alone", rows[:, place], "1", n, NULL))
-        found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, EXCHANGED))
+        found.append(Finding.from_rows(f"top1_loss_{name}_alone", losses[:, place], "1", n, WIDER))
     shown = ("query", stimulus_id, {"units": "1"})
     coordinates = {"pathways": ["all", *pathways], "end": ["low", "high"], "stimulus_id": shown}
     return PlainResult(xr.Dataset(variables, coordinates), tuple(found))
