@@ -37,10 +37,12 @@ def _by_name(result: ContributionsResult) -> dict[str, Finding]:
 
 def test_contributions_agree_between_images_and_with_shapley_values(result: ContributionsResult) -> None:
     found = _by_name(result)
-    names = ("agreement_between_halves", "agreement_with_training", "agreement_with_shapley", "agreement_with_silencing")
-    for name in names:
+    for name in ("agreement_between_halves", "agreement_with_training"):
         assert found[name].beats_null, name
         assert found[name].low > 0, name
+    for name in ("agreement_with_shapley", "agreement_with_silencing"):
+        assert found[name].low > 0.5, name
+        assert np.isnan(found[name].null_low), name
     assert found["helpful_fraction"].beats_null
 
 
