@@ -82,8 +82,8 @@ def counts_here(kind: str, finding: Finding) -> bool:
     return kind == "independent" or (finding.null.startswith(ABOUT_PAIRS) and not of_images)
 
 
-def run_session(seed: int, *, slow: bool) -> list[dict[str, Any]]:
-    """Decode one session, run its analyses, and return a line for every finding and a last one for the session."""
+def run_session(seed: int, *, slow: bool, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Decode one session, run its analyses (those named, if any are), and return a line for every finding and a last one for the session."""
     began, seconds = time.process_time(), {}
     kind, recording = make_session(seed)
     decoded = decode(recording, "default", TOWERS, seed, test_fraction=0.25, n_resamples=399)
@@ -91,6 +91,8 @@ def run_session(seed: int, *, slow: bool) -> list[dict[str, Any]]:
     lines, is_above = [], False
     for name, row in ANALYSES.items():
         if row.is_slow != slow or name in WITHOUT_NULLS or (name in OF_ACCURACY and not is_above):
+            continue
+        if only and name not in only:
             continue
         began = time.process_time()
         for one in _findings(name, decoded):
@@ -174,6 +176,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--slow", action="store_true", help="slow analyses instead of the quick ones")
     parser.add_argument("--quick", action="store_true", help="two sessions")
+    parser.add_argument(
+        "--analyses", nargs="+", choices=list(ANALYSES), default=[], help="some alone; give a ledger of their own"
+    )
     parser.add_argument("--ledger", type=Path, default=Path("runs") / "null_sessions.jsonl")
     words = parser.parse_args()
     torch.set_num_threads(1)
@@ -182,7 +187,7 @@ def main() -> int:
     words.ledger.parent.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         if seed not in done:
-            lines = run_session(seed, slow=words.slow)
+            lines = run_session(seed, slow=words.slow, only=words.analyses)
             with words.ledger.open("a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(line) + "\n" for line in lines))
             done[seed] = lines[:-1]

@@ -229,10 +229,13 @@ def _describe(
             continue
         difference = rows[one].mean(0) - rows[other].mean(0)
         value, resampled = float(difference.mean()), clustered_means(difference, image, counts)
-        # how far one shuffle strays from the mean of the others: the condition that varies, or that of shuffled models
-        drawn = [rows[c].mean(1) for c in (one, other, ("shuffled", "intact")) if len(rows.get(c, ())) > 1]
-        if drawn:
-            limits = prediction_range(drawn[0], 0.0)
+        # how far one shuffle strays from the mean of the others: the condition that varies
+        drawn = [rows[c].mean(1) for c in (one, other) if len(rows[c]) > 1]
+        limits = prediction_range(drawn[0], 0.0) if drawn else None
+        if not drawn and len(rows.get(("shuffled", "intact"), ())) > 1:
+            # nothing varies: a model of shuffled trials takes the place of the first; it learns shared noise by chance, too
+            limits = prediction_range(rows["shuffled", "intact"].mean(1) - float(rows[other].mean()))
+        if limits:
             found.append(Finding.from_draws(name, value, unit, n_images, resampled, null_range=limits, null=null))
         else:
             found.append(replace(Finding.from_draws(name, value, unit, n_images, resampled), reason=why_not))
