@@ -29,6 +29,7 @@ from dina.statistics.finding import Finding
 from dina.training.presets.default import DefaultSettings
 
 SHARE = 0.05
+OFTEN = 20
 SESSION: dict[str, object] = {
     "n_neurons": 24,
     "n_stimuli": 200,
@@ -166,8 +167,10 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         interval = f"{100 * row.low:.1f} to {100 * row.high:.1f}"
         yield f"| {row.name} | {row.n_outside} | {row.n} | {100 * row.n_outside / row.n:.1f} | {interval} | {row.p_value:.2g} |"
-    mean = np.mean([row.n_outside / row.n for row in rows]) if rows else math.nan
-    yield f"| mean of {len(rows)} findings | {sum(row.n_outside for row in rows)} | {sum(row.n for row in rows)} | {100 * mean:.1f} | | |"
+    for words, some in (("all", rows), (f"those in {OFTEN} sessions or more", [row for row in rows if row.n >= OFTEN])):
+        mean = np.mean([row.n_outside / row.n for row in some]) if some else math.nan
+        n_outside, n = (sum(getattr(row, name) for row in some) for name in ("n_outside", "n"))
+        yield f"| mean of {len(some)} findings, {words} | {n_outside} | {n} | {100 * mean:.1f} | | |"
 
 
 def main() -> int:

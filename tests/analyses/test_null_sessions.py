@@ -38,7 +38,7 @@ def test_a_null_that_is_too_narrow_is_found_and_one_that_holds_is_not(null_sessi
     # Clopper and Pearson, by scipy.stats.binomtest(40, 200).proportion_ci("exact")
     assert (narrow.low, narrow.high) == pytest.approx((0.1469, 0.2622), abs=1e-4)
     assert narrow.p_value < 0.025 < right.p_value
-    assert "mean of 2 findings | 50 | 400 | 12.5" in list(null_sessions.table([narrow, right]))[-1]
+    assert "mean of 2 findings, those in 20 sessions or more | 50 | 400 | 12.5" in list(null_sessions.table([narrow, right]))[-1]
 
 
 def test_what_neurons_share_counts_only_where_they_share_nothing(null_sessions: ModuleType) -> None:
