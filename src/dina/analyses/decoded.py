@@ -18,7 +18,7 @@ from dina.data.pairs import Pairs
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import Recording
+from dina.recordings.recording import Recording, check_recording
 from dina.shapes import ContrastImages, Responses
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
@@ -229,8 +229,7 @@ def decode(
     DataError
         If it is no recording, or has too few images.
     """
-    if not isinstance(recording, Recording):
-        raise DataError(f"decode takes a Recording; got {type(recording).__name__}. Make one with dina.read or dina.Recording.")
+    check_recording(recording)
     recording = reduce_images(recording)
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
     parts = (split.train, split.validation, split.test)

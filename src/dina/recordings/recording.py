@@ -128,6 +128,8 @@ class Recording:
 
         for name, (axes, _) in _STORED.items():
             values = getattr(self, name)
+            if values is None and name in ("images", "stimulus_id", "responses"):
+                raise DataError(f"A recording must have {name}; got None. Give an array of ({', '.join(axes)}).")
             if values is not None and values is not _SINGLE_TRIALS:
                 put(name, _to_array(name, values, axes))
         if self.responses.dtype.kind in "iu":
@@ -283,6 +285,22 @@ class Recording:
         The file appears whole or not at all, and carries a checksum of its content, which is verified when it is read.
         """
         write_groups(Path(path), {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()}))
+
+
+def check_recording(recording: Any) -> Recording:
+    """Return a recording, and refuse anything else: arrays become one with `Recording`.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    if not isinstance(recording, Recording):
+        raise DataError(
+            f"A Recording is needed; got {type(recording).__name__}. Make one with dina.read, or from arrays with"
+            " dina.Recording(name, images, stimulus_id, responses)."
+        )
+    return recording
 
 
 def _to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarray, "..."]:

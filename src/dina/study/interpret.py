@@ -21,7 +21,7 @@ from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import KIND_FACTS, Recording
+from dina.recordings.recording import KIND_FACTS, Recording, check_recording
 from dina.short_words import brief
 from dina.study.code_identity import describe_code
 from dina.study.decoders import read_image_features
@@ -100,6 +100,7 @@ def interpret_run(
         reads ``others``, or ``settings`` are given for none or several analyses or are not allowed.
     """
     run = place_of(run)
+    check_recording(recording)
     read_finished(run)
     chosen = choose_analyses(analyses) or {
         name: row for name, row in ANALYSES.items() if is_slow_wanted or not row.is_slow or (others and row.reads_others)

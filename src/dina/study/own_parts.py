@@ -79,6 +79,11 @@ class OwnParts:
     def _make(self, name: str) -> Any:
         given = self.decoders[name]
         is_made = not isinstance(given, type) and hasattr(given, "fit")
+        if not is_made and not callable(given):
+            raise DataError(
+                f"The decoder {name} must be a class, an object with fit and score, or a function that makes one; got"
+                f" {type(given).__name__}. Give one of them."
+            )
         return deepcopy(given) if is_made else cast(Callable[[], Any], given)()
 
 

@@ -19,7 +19,7 @@ from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import KIND_FACTS, Recording
+from dina.recordings.recording import KIND_FACTS, Recording, check_recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
@@ -112,7 +112,8 @@ def run_study(
         ``out`` is taken, or a file in it was changed or lost; if a decoder or preset of your own cannot be one; if there is not
         enough memory.
     """
-    members = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    several = recordings if isinstance(recordings, list | tuple) else [recordings]
+    members = [check_recording(each) for each in several]
     own = OwnParts(decoders, preset)
     checked = _check(members, settings, own)
     members = [reduce_images(each) for each in members]

@@ -230,12 +230,12 @@ def resolve(settings: Settings, preset: AnyPreset | None = None) -> Settings:
     DataError
         If the preset or one of its settings is unknown, or a value does not fit.
     """
+    chosen = settings.preset if preset is None else preset
     if isinstance(settings, TogetherSettings):
-        check_choice("preset for several recordings", settings.preset, SHARED_PRESETS)
+        check_choice("preset for several recordings", name_of(chosen), SHARED_PRESETS)
     elif settings.fold is not None and not settings.fold <= settings.folds > 1:
         raise DataError(f"fold must be one of at least two folds; got fold {settings.fold} of {settings.folds}. Set folds, too.")
     _check_split(settings.split, settings.folds if isinstance(settings, StudySettings) else 1)
-    chosen = settings.preset if preset is None else preset
     prescribed = dina_settings(chosen, settings.dina).model_dump(mode="json")
     return settings.model_copy(update={"preset": name_of(chosen), "dina": prescribed})
 

@@ -11,7 +11,7 @@ from dina.data.pairs import Gallery, Pairs, Queries, QueryKind, learn_standardis
 from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName, choose_transform
-from dina.recordings.recording import Recording
+from dina.recordings.recording import Recording, check_recording
 from dina.retrieval.evaluate import DecodingRow, evaluate
 from dina.retrieval.ranks import retrieve
 from dina.short_words import brief
@@ -28,12 +28,13 @@ def train_test_split(recording: Recording, test_fraction: float = 0.1, seed: int
     Raises
     ------
     DataError
-        If there are too few images, or the fraction is out of range.
+        If it is no recording, there are too few images, or the fraction is out of range.
 
     Examples
     --------
     >>> train, test = train_test_split(recording)  # doctest: +SKIP
     """
+    check_recording(recording)
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
     is_test = np.isin(recording.stimulus_id, split.test)
     kept = (("to learn from", ~is_test), ("to test", is_test))
@@ -97,7 +98,7 @@ class ImageDecoder:
         DataError
             If it is no recording, or holds too few images.
         """
-        _check(recording)
+        check_recording(recording)
         split = split_by_stimulus([recording], group_near_identical(recording.images), self.seed)
         parts = (np.union1d(split.train, split.test), split.validation)  # nothing is held out here: `score` takes other images
         train, validation = learn_pairs(recording, parts, self.preset)
@@ -162,7 +163,7 @@ class ImageDecoder:
 
     def _scores(self, recording: Recording, queries: QueryKind) -> tuple[np.ndarray, np.ndarray]:
         fitted, train, decoder = self._known()
-        _check(recording)
+        check_recording(recording)
         fitted.check_responses(recording.responses[:1])
         shown = np.unique(recording.stimulus_id)
         learnt_from = {fitted.images[one].tobytes() for one in np.unique(fitted.stimulus_id)}
@@ -174,11 +175,3 @@ class ImageDecoder:
             )
         task = make_task(make_pairs(recording, shown, train.standardiser), queries)
         return decoder.score(task.queries, task.gallery), task.target
-
-
-def _check(recording: Recording) -> None:
-    if not isinstance(recording, Recording):
-        raise DataError(
-            f"A decoder takes a Recording; got {type(recording).__name__}. Make one with dina.read, or from arrays with"
-            " dina.Recording(name, images, stimulus_id, responses)."
-        )

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
+from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.response_transform import Units
 from dina.models.towers.tower import initialise
@@ -76,7 +78,15 @@ class Preset(Generic[Settings, Image, Neural]):
     is_shared: ClassVar[bool] = False  # several recordings can share its image tower
 
     def __init__(self, objective: Callable[[], Objective] | None = None) -> None:
-        self.objective = objective
+        self.objective = self._check_maker("objective", objective)
+
+    def _check_maker(self, name: str, maker: Any) -> Any:
+        if maker is not None and (not callable(maker) or isinstance(maker, nn.Module)):
+            raise DataError(
+                f"{name} must be a class or a function that makes what it names; got {type(maker).__name__}. Give the class, not an"
+                " object of it."
+            )
+        return maker
 
     def __repr__(self) -> str:
         """Name the class and the parts that were given."""
@@ -84,7 +94,7 @@ class Preset(Generic[Settings, Image, Neural]):
 
     def own_parts(self) -> dict[str, str]:
         """Return the names of the parts that a user gave, by argument; empty for a preset as it is."""
-        given = {name: value for name, value in vars(self).items() if value}
+        given = {name: value for name, value in vars(self).items() if value is not None and value != {}}
         return {
             name: ", ".join(value) if isinstance(value, Mapping) else getattr(value, "__name__", type(value).__name__)
             for name, value in given.items()

@@ -85,8 +85,8 @@ class Scratch(Preset[ScratchSettings, ImageTower, NeuralTower]):
         neural_tower: Callable[[int, MapShape], NeuralTower] | None = None,
     ) -> None:
         super().__init__(objective)
-        self.image_tower = image_tower
-        self.neural_tower = neural_tower
+        self.image_tower = self._check_maker("image_tower", image_tower)
+        self.neural_tower = self._check_maker("neural_tower", neural_tower)
 
     def build(self, settings: ScratchSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
