@@ -17,8 +17,9 @@ from dina.checks import DataError
 from dina.data.pairs import Pairs
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName
+from dina.recordings.given_numbers import check_recording, check_responses, contrast_of
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import Recording, check_recording
+from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
@@ -181,12 +182,12 @@ class Decoded:
         return self.maps.of_responses(self._standardised(responses))
 
     def _contrast(self, images: Any) -> ContrastImages:
-        return self.test.images if images is None else self.recording.contrast_of(images)
+        return self.test.images if images is None else contrast_of(self.recording, images)
 
     def _standardised(self, responses: Any) -> Responses:
         if responses is None:
             return self.test.averaged()
-        return self.test.standardiser.apply(self.recording.check_responses(responses))
+        return self.test.standardiser.apply(check_responses(self.recording, responses))
 
     def refit(self) -> Self:
         """Return this decoding with towers fitted anew on its training pairs; `DataError` where none can be fitted."""

@@ -131,7 +131,7 @@ class Recording:
             if values is None and name in ("images", "stimulus_id", "responses"):
                 raise DataError(f"A recording must have {name}; got None. Give an array of ({', '.join(axes)}).")
             if values is not None and values is not _SINGLE_TRIALS:
-                put(name, _to_array(name, values, axes))
+                put(name, to_array(name, values, axes))
         if self.responses.dtype.kind in "iu":
             put("notes", (*self.notes, f"Responses are stored as whole numbers ({self.responses.dtype})."))
         for name in ("responses", "images", "neuron_position_um", "spontaneous"):
@@ -175,41 +175,10 @@ class Recording:
 
     def contrast(self, stimulus_id: Int[np.ndarray, "stimulus"]) -> ContrastImages:
         """Return images in units of contrast, ``(pixel - mid_grey) / contrast_scale``, as float32."""
-        return self._in_contrast(self.images[stimulus_id])
+        return self.in_contrast(self.images[stimulus_id])
 
-    def contrast_of(self, images: Any) -> ContrastImages:
-        """Return other images, pixels like those of the recording, in units of contrast; arrays and lists of any library.
-
-        Raises
-        ------
-        DataError
-            If they are no finite numbers of shape (image, channel, height, width), or of another size than the recording's.
-        """
-        axes = ("image", "channel", "height", "width")
-        pixels = to_float32("images", _to_array("images", images, axes), axes)
-        if pixels.ndim != 4 or pixels.shape[1:] != self.images.shape[1:]:
-            expected = ", ".join(map(str, self.images.shape[1:]))
-            raise DataError(f"images must be (n_images, {expected}), as in the recording; got shape {pixels.shape}. Resize them.")
-        return self._in_contrast(check_finite("images", pixels, axes, "Replace these values."))
-
-    def check_responses(self, responses: Any) -> Responses:
-        """Return other responses of the same neurons, in the units of the recording; arrays, tables and lists of any library.
-
-        Raises
-        ------
-        DataError
-            If they are no finite numbers of shape (trial, neuron), or of another number of neurons.
-        """
-        axes = ("trial", "neuron")
-        values = to_float32("responses", _to_array("responses", responses, axes), axes)
-        if values.ndim != 2 or values.shape[1] != self.n_neurons:
-            raise DataError(
-                f"responses must be (n_trials, {self.n_neurons}), the neurons of the recording in their order; got shape"
-                f" {values.shape}. Give one row for each trial."
-            )
-        return check_finite("responses", values, axes, "Drop these trials.")
-
-    def _in_contrast(self, pixels: Images) -> ContrastImages:
+    def in_contrast(self, pixels: Images) -> ContrastImages:
+        """Return pixels like those of ``images`` in units of contrast, as float32."""
         return (pixels.astype(np.float32) - np.float32(self.mid_grey)) / np.float32(self.contrast_scale)
 
     def select_trials(self, keep: Bool[np.ndarray, "trial"], note: str) -> Self:
@@ -287,26 +256,15 @@ class Recording:
         write_groups(Path(path), {"": self.to_dataset()} | ({} if self.truth is None else {"truth": self.truth.to_dataset()}))
 
 
-def check_recording(recording: Any) -> Recording:
-    """Return a recording, and refuse anything else: arrays become one with `Recording`.
+def to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarray, "..."]:
+    """Return lists, tables, matrices, tensors and labelled or sparse arrays as a plain array, if nothing is lost by that.
+
+    A labelled array whose dimensions are ``axes`` in another order is transposed.
 
     Raises
     ------
     DataError
-        If it is none.
-    """
-    if not isinstance(recording, Recording):
-        raise DataError(
-            f"A Recording is needed; got {type(recording).__name__}. Make one with dina.read, or from arrays with"
-            " dina.Recording(name, images, stimulus_id, responses)."
-        )
-    return recording
-
-
-def _to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarray, "..."]:
-    """Return lists, tables, matrices, tensors and labelled or sparse arrays as a plain array, if nothing is lost by that.
-
-    A labelled array whose dimensions are ``axes`` in another order is transposed.
+        If entries are masked, or the values are no array.
     """
     if isinstance(values, np.ma.MaskedArray):
         n_masked = int(np.ma.getmaskarray(values).sum())

@@ -20,8 +20,9 @@ from dina.analyses.verdict import Rule, Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY
+from dina.recordings.given_numbers import check_recording
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import KIND_FACTS, Recording, check_recording
+from dina.recordings.recording import KIND_FACTS, Recording
 from dina.short_words import brief
 from dina.study.code_identity import describe_code
 from dina.study.decoders import read_image_features

@@ -18,8 +18,9 @@ from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
+from dina.recordings.given_numbers import check_recording
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import KIND_FACTS, Recording, check_recording
+from dina.recordings.recording import KIND_FACTS, Recording
 from dina.retrieval.evaluate import TRAINING, DecodingRow
 from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of

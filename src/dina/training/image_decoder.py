@@ -11,7 +11,8 @@ from dina.data.pairs import Gallery, Pairs, Queries, QueryKind, learn_standardis
 from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName, choose_transform
-from dina.recordings.recording import Recording, check_recording
+from dina.recordings.given_numbers import check_recording, check_responses, contrast_of
+from dina.recordings.recording import Recording
 from dina.retrieval.evaluate import DecodingRow, evaluate
 from dina.retrieval.ranks import retrieve
 from dina.short_words import brief
@@ -151,8 +152,8 @@ class ImageDecoder:
             Before `fit`; if neurons or size of images differ.
         """
         recording, train, decoder = self._known()
-        standard = train.standardiser.apply(recording.check_responses(responses))
-        gallery = recording.contrast_of(images)
+        standard = train.standardiser.apply(check_responses(recording, responses))
+        gallery = contrast_of(recording, images)
         queries = Queries(standard, np.ones(len(standard)))
         return decoder.score(queries, Gallery(gallery, np.arange(len(gallery)))).argmax(axis=1)
 
@@ -164,7 +165,7 @@ class ImageDecoder:
     def _scores(self, recording: Recording, queries: QueryKind) -> tuple[np.ndarray, np.ndarray]:
         fitted, train, decoder = self._known()
         check_recording(recording)
-        fitted.check_responses(recording.responses[:1])
+        check_responses(fitted, recording.responses[:1])
         shown = np.unique(recording.stimulus_id)
         learnt_from = {fitted.images[one].tobytes() for one in np.unique(fitted.stimulus_id)}
         known = [int(one) for one in shown if recording.images[one].tobytes() in learnt_from]
