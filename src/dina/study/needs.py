@@ -12,7 +12,7 @@ _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
 # Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side, memory and time within 20 %, and
 # to four extreme shapes with the preset alone. All else is extrapolation. Neurons and images beyond the first ones need less each:
 # of so many, some are enough for the steps that need most.
-_MOST_NEURONS, _MOST_IMAGES, _MOST_MAPS, _USUAL_PIXELS = 4000, 4096, 20_000, 1024
+_MOST_NEURONS, _MOST_IMAGES, _MOST_MAPS, _USUAL_PIXELS = 4000, 4096, 6_600, 1024
 _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron and trial": 4e-9}
 _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
 # of one processor of this speed:

@@ -12,11 +12,11 @@ from dina.shapes import ContrastImages
 from dina.training.batches import RecordingPairs
 
 MANY_IMAGES = 4096  # of more training images, as many as there is room for their maps
-MAP_BYTES = 2**29
+MAP_BYTES = 2**28
 
 
 def with_enough_images(recordings: Sequence[RecordingPairs], map_size: int) -> tuple[Sequence[RecordingPairs], dict[str, str]]:
-    """Return recordings with as many training images as have maps of half a gigabyte, at least 4,096, and what was left out in words.
+    """Return recordings with as many training images as have maps of a quarter of a gigabyte, at least 4,096, and what was left out in words.
 
     ``map_size`` is the number of values in a map, which is held in half precision.
     """

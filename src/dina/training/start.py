@@ -61,7 +61,7 @@ def start_at_encoding_models(
     each with noise of several sizes and shrinkages. Last, the feature spaces of a `FeatureStack` are fitted to a single recording
     and stacked with the local channels.
 
-    Of more than 4,096 training images, evenly spaced ones are read, as many as have maps of half a gigabyte together.
+    Of more than 4,096 training images, evenly spaced ones are read, as many as have maps of a quarter of a gigabyte together.
 
     Recordings share the statistics of the maps over all training images, the width (the median of those that single
     recordings would choose), the learnt prior, whether anything follows contrast, and the gain at each contrast. All else
