@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dina.models.field_centres import estimate_centres
 from dina.models.local_ridge import LocalWeights, learn_prior
-from dina.models.noise import LowRankNoise
+from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.models.stacking import add_predictions, stack_predictions
 from dina.statistics.drift import measure_drift
 from dina.statistics.mean_variance import fit_mean_variance
@@ -42,6 +42,10 @@ def likelihood() -> Tensor:
     return noise.log_likelihood(drawn(6, N_NEURONS, seed=2), drawn(8, N_NEURONS, seed=3))
 
 
+def noise() -> Tensor:
+    return decompose_residuals(drawn(6, N_NEURONS)).noise(20, 0.5).loadings[:, :6]
+
+
 def drift() -> np.ndarray:
     generator = np.random.default_rng(0)
     image = generator.permutation(np.repeat(np.arange(30), 4))
@@ -64,6 +68,7 @@ def law() -> np.ndarray:
         (prior, "dina.models.local_ridge.NEURONS_AT_ONCE"),
         (stack, "dina.models.stacking.NEURONS_AT_ONCE"),
         (likelihood, "dina.models.noise.NEURONS_AT_ONCE"),
+        (noise, "dina.models.noise.NEURONS_AT_ONCE"),
         (drift, "dina.statistics.drift.NEURONS_AT_ONCE"),
         (law, "dina.statistics.mean_variance.MOST_COUNTS"),
     ],
@@ -74,3 +79,10 @@ def test_blocks_of_neurons_change_no_number(
     whole = np.asarray(compute())
     monkeypatch.setattr(limit, 7)
     np.testing.assert_allclose(np.asarray(compute()), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_the_noise_of_many_neurons_has_no_components_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    components = decompose_residuals(drawn(6, N_NEURONS))
+    assert components.noise(20, 0.5).loadings.shape == (N_NEURONS, 20)
+    monkeypatch.setattr("dina.models.noise.NEURONS_AT_ONCE", 7)
+    assert components.noise(20, 0.5).loadings.shape == (N_NEURONS, 6)

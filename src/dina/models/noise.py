@@ -130,15 +130,16 @@ class ResidualComponents:
     def noise(self, n_components: int, shrinkage: float) -> LowRankNoise:
         """Return the largest components as shared noise, and the rest of each neuron's variance, which is kept, as private.
 
-        Components beyond those that the residuals hold are 0. ``shrinkage`` of the correlations is 0 for none, 1 for no
-        correlation left.
+        Components beyond those that the residuals hold are 0, and left out for more than 4,096 neurons. ``shrinkage`` of the
+        correlations is 0 for none, 1 for no correlation left.
 
         References
         ----------
         Ledoit & Wolf (2004), J. Multivar. Anal. 88:365. https://doi.org/10.1016/S0047-259X(03)00096-4
         """
         kept = min(n_components, len(self.strength))
-        loadings = self.directions.new_zeros(len(self.variance), n_components)
+        n_columns = n_components if len(self.variance) <= NEURONS_AT_ONCE else kept  # zeros of many neurons take much memory
+        loadings = self.directions.new_zeros(len(self.variance), n_columns)
         if kept:
             scale = (self.strength[-kept:] * (1 - shrinkage)).sqrt()
             loadings[:, :kept] = self.directions[:, -kept:] * scale * self.variance.sqrt()[:, None]
