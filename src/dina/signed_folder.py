@@ -89,9 +89,9 @@ class SignedFolder:
             new = {name: sha256_of(path) for name, path in places.items()}
             listing = self._settled()
             if listing:
-                _write_listing(self.path / COMING, {name: digest for name, digest in new.items() if name in listing})
+                write_listing(self.path / COMING, {name: digest for name, digest in new.items() if name in listing})
         if listing:
-            _write_listing(self.path / CHECKSUMS, listing | new)
+            write_listing(self.path / CHECKSUMS, listing | new)
             (self.path / COMING).unlink()
         vars(self).pop("_listing", None)
 
@@ -100,7 +100,7 @@ class SignedFolder:
         gone = list(names)
         listing = self._settled()
         if listing:  # first: a file that is not listed is as good as gone
-            _write_listing(self.path / CHECKSUMS, {name: digest for name, digest in listing.items() if name not in gone})
+            write_listing(self.path / CHECKSUMS, {name: digest for name, digest in listing.items() if name not in gone})
         for name in gone:
             self._inside(name).unlink(missing_ok=True)
         vars(self).pop("_listing", None)
@@ -164,7 +164,7 @@ def write_checksums(folder: Path) -> None:
     is finished; later changes go through `SignedFolder.writing`.
     """
     folder = Path(folder)
-    _write_listing(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): sha256_of(path) for path in _checked_files(folder)})
+    write_listing(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): sha256_of(path) for path in _checked_files(folder)})
 
 
 def verify_checksums(folder: Path) -> dict[str, str]:
@@ -188,18 +188,24 @@ def verify_checksums(folder: Path) -> dict[str, str]:
 
 def _read_listing(folder: Path) -> dict[str, list[str]]:
     """Return the checksum of each file, and the coming one of a file that is being replaced; empty where nothing is listed."""
-    if not (folder / CHECKSUMS).is_file():
-        return {}
-    listing = {name: [digest] for name, digest in _read_lines(folder / CHECKSUMS).items()}
-    if not listing:
+    listing = {name: [digest] for name, digest in read_listing(folder / CHECKSUMS).items()}
+    if not listing and (folder / CHECKSUMS).is_file():
         raise DataError(f"{folder / CHECKSUMS} is damaged: it lists no file. Repeat the study.")
-    if (folder / COMING).is_file():
-        for name, digest in _read_lines(folder / COMING).items():
-            listing.setdefault(name, []).append(digest)
+    for name, digest in read_listing(folder / COMING).items() if listing else ():
+        listing.setdefault(name, []).append(digest)
     return listing
 
 
-def _read_lines(path: Path) -> dict[str, str]:
+def read_listing(path: Path) -> dict[str, str]:
+    """Return the checksum of each file that a listing names; empty where there is no listing.
+
+    Raises
+    ------
+    DataError
+        If a line of it cannot be read.
+    """
+    if not path.is_file():
+        return {}
     listing: dict[str, str] = {}
     *lines, rest = path.read_bytes().decode("utf-8", errors="backslashreplace").split("\n")
     for line in [*lines, *([rest] if rest else [])]:
@@ -212,7 +218,8 @@ def _read_lines(path: Path) -> dict[str, str]:
     return listing
 
 
-def _write_listing(path: Path, listing: Mapping[str, str]) -> None:
+def write_listing(path: Path, listing: Mapping[str, str]) -> None:
+    """Write checksums by the names of files, in the format that ``sha256sum --check`` reads."""
     write_text(path, "".join(f"{listing[name]}  {name}\n" for name in sorted(listing)))
 
 

@@ -1,6 +1,7 @@
 """The folder of a study appears whole, survives a crash, and is never taken from another process or study."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.signed_folder import verify_checksums
-from dina.study.unfinished_run import differences, is_finished, open_run, safe_name
+from dina.study.unfinished_run import differences, is_finished, open_run, safe_name, sign_finished_parts
 
 IDENTITY = {"recording": "abc", "settings": {"seed": 0}}
 OTHER = {"recording": "abc", "settings": {"seed": 1}}
@@ -168,3 +169,56 @@ def test_differences_are_named_by_key_and_long_values_are_cut() -> None:
         said
         == "recording: aaaaaaaaaaaa… there, bbbbbbbbbbbb… now; settings.preset: default there, paper now; threads: 1 there, nothing now"
     )
+
+
+def broken_off(run: Path, *names: str) -> Path:
+    """Begin a study, finish some parts, and stop; return its folder."""
+    with pytest.raises(RuntimeError), open_run(run, IDENTITY, force=False) as folder:
+        for name in names:
+            write_text(folder / name, f"content of {name}")
+        sign_finished_parts(folder)
+        raise RuntimeError
+    return run.with_name(run.name + ".partial")
+
+
+@pytest.mark.parametrize("name", ["results/retrieval_ridge.nc", "history.csv", "model.json", "models/m1.safetensors"])
+def test_a_finished_part_that_changed_is_refused_by_name_or_made_again(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    partial = broken_off(run, name, "results/retrieval_dina.nc")
+    (partial / name).write_text("Content")
+    said = rf"run\.partial/{name} must be as it was written; .*--force"
+    with pytest.raises(DataError, match=said), open_run(run, IDENTITY, force=False):
+        pass
+    with open_run(run, IDENTITY, force=True) as folder:
+        assert not (folder / name).exists()
+    assert verify_checksums(run) == {}
+
+
+def test_a_part_that_changes_while_the_study_goes_on_is_not_signed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"history\.csv must be as"), open_run(tmp_path / "run", IDENTITY, force=False) as folder:
+        write_text(folder / "history.csv", "1")
+        sign_finished_parts(folder)
+        (folder / "history.csv").write_text("2")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_part_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (broken_off(run, "results/retrieval_ridge.nc") / "results" / "retrieval_ridge.nc").unlink()
+    with open_run(run, IDENTITY, force=False) as folder:
+        write_text(folder / "results" / "retrieval_ridge.nc", "content of results/retrieval_ridge.nc")
+        sign_finished_parts(folder)
+    assert is_finished(run, IDENTITY)
+    assert sorted(path.name for path in run.iterdir()) == ["SHA256SUMS", "identity.json", "results"]
+
+
+@pytest.mark.parametrize("name", ["identity.json", ".SHA256SUMS.begun"])
+def test_a_damaged_identity_or_listing_is_refused_and_force_starts_afresh(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    partial = broken_off(run, "history.csv")
+    (partial / name).write_text("{")
+    with pytest.raises(DataError, match=rf"{re.escape(name)} .*--force"), open_run(run, IDENTITY, force=False):
+        pass
+    with open_run(run, IDENTITY, force=True) as folder:
+        assert not (folder / "history.csv").exists()
+    assert is_finished(run, IDENTITY)

@@ -40,7 +40,7 @@ from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMM
 from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
 from dina.study.study_result import StudyResult
 from dina.study.together_and_alone import study_together
-from dina.study.unfinished_run import is_finished, open_run, safe_name
+from dina.study.unfinished_run import is_finished, open_run, safe_name, sign_finished_parts
 from dina.training.presets import AnyPreset
 from dina.version import __version__
 
@@ -241,6 +241,7 @@ def _study_one(
             if pairs is None or transform is not made_for:  # the pairs of one transform at a time: they are large
                 pairs, made_for = SplitPairs.of(recording, split.train, split.validation, split.test, transform), transform
             carry_out_decoder(name, recording, settings, pairs, device, folder, own)
+            sign_finished_parts(folder)
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):

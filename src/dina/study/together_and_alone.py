@@ -30,7 +30,7 @@ from dina.study.gains import RecordingRounds, compare_together_and_alone, count_
 from dina.study.prepared_recordings import SplitPairs, describe_recording, draw_splits
 from dina.study.run_directory import CHECKPOINTS, RESULTS, SUMMARY, Run, split_to_json
 from dina.study.settings import TogetherSettings, dina_settings
-from dina.study.unfinished_run import safe_name
+from dina.study.unfinished_run import safe_name, sign_finished_parts
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs, updates_per_epoch
 from dina.training.dina_decoder import FittedRecordings, build_untrained, fit_recordings, join_recording
@@ -96,6 +96,7 @@ class TogetherFits:
         detail: dict[str, str] = {}
         for of in track(rounds, "Folds and seeds"):
             self.fit_together(of)
+            sign_finished_parts(self.folder)
             for recording in track(self.recordings, "Recordings alone and joining", detail=detail):
                 detail["recording"] = recording.name
                 # recordings of one animal may hold the same neurons: none of them may teach about a new one
@@ -103,6 +104,7 @@ class TogetherFits:
                 others = [other for other in self.recordings if mouse_of(other.name, other.animal) != mouse]
                 self.fit_alone(recording, of)
                 self.fit_joining(recording, others, of)
+                sign_finished_parts(self.folder)
 
     def fit_together(self, of: Round) -> None:
         """Fit all recordings together, and write how each decodes; it is done when the files of all are there."""

@@ -11,24 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dina.artifacts import flush_folder, write_json
+from dina.artifacts import flush_folder, sha256_of, write_json
 from dina.checks import DataError
-from dina.signed_folder import CHECKSUMS, refuse_links, write_checksums
+from dina.signed_folder import CHECKSUMS, read_listing, refuse_links, write_checksums, write_listing
 from dina.study.run_directory import IDENTITY, PROCESSOR, Run
 
 LOCK = ".lock"
 PARTS = ".parts"  # of analyses under way; gone when they are finished
 _REPLACED = ".replaced"
+_BEGUN = ".SHA256SUMS.begun"  # of the parts that are finished; gone when all is
 # What commands write into the folder of a study.
 _OURS = re.compile(
     r"(fold\d+(\.partial)?/)?("
     r"(identity|summary|split|split_fold\d+|environment|timings|source|model)\.json|SHA256SUMS|study\.toml|history\.csv"
     r"|model\.safetensors|log\.txt|report\.html|results/(interpretation/)?[^/]+\.(nc|csv|json)|figures/[^/]+\.svg"
-    r"|models/[^/]+\.(safetensors|json)|checkpoints/.*|\.parts/.*|(.*/)?\.[^/]*\.tmp[^/]*|\.SHA256SUMS\.next|\.lock|\.DS_Store)"
+    r"|models/[^/]+\.(safetensors|json)|checkpoints/.*|\.parts/.*|(.*/)?\.[^/]*\.tmp[^/]*|\.SHA256SUMS\.(next|begun)|\.lock|\.DS_Store)"
 )
 # Where an unfinished study keeps what took time.
 _FITS = ("results/*", "checkpoints/**/*", "fold*/**/*.nc")
 _QUICK = ("quality.nc", "gallery.nc")  # made in a moment
+# What a study that goes on keeps as it is; all else is made again, and a checkpoint has a checksum of its own.
+_KEPT = ("history.csv", "model.*", "models/*", *(f"results/{kind}_*.nc" for kind in ("retrieval", "joint", "alone", "joining")))
 MOST_LISTED = 6  # entries of a list that are named
 
 
@@ -63,12 +66,13 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
     """Give the folder to work in, ``RUN.partial``; on success rename it to ``RUN``, checksums written last.
 
     If an unfinished study of the same identity (recording, settings, versions, device, processor, threads) is there, its folder is given
-    as it was left. ``force`` allows to replace an existing run, or an unfinished one of another identity.
+    as it was left. ``force`` allows to replace an existing run, or an unfinished one that is damaged or of another identity.
 
     Raises
     ------
     DataError
-        If the place is taken, is not ours to replace, or another process is working in it.
+        If the place is taken, is not ours to replace, or another process is working in it; or a finished part of an unfinished study
+        is not as it was written.
     """
     partial = run.with_name(run.name + ".partial")
     for folder in (run, partial):
@@ -84,7 +88,7 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
         raise DataError(f"{partial} cannot be made: {error.strerror}. Choose another place with --out.") from error
     with locked(partial):
         _remove_halves(partial)
-        found = Run(partial).identity
+        found = _found_identity(partial, force=force)
         if found and found != identity:
             if not force and _holds_fits(partial):
                 if _beside_processor(found) == _beside_processor(identity):
@@ -98,10 +102,51 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
                 )
             _refuse_own_files(partial)
             _empty(partial)
+        elif not _is_as_signed(partial, force=force):
+            _refuse_own_files(partial)
+            _empty(partial)
         write_json(partial / IDENTITY, identity)
         yield partial
+        _is_as_signed(partial, force=False)  # nothing is signed that changed since it was written
+        (partial / _BEGUN).unlink(missing_ok=True)
         write_checksums(partial)
         _put_in_place(partial, run)
+
+
+def sign_finished_parts(folder: Path) -> None:
+    """Write down the checksums of the finished parts of an unfinished study that have none yet."""
+    listing = read_listing(folder / _BEGUN)
+    new = {name: sha256_of(folder / name) for name in _finished_parts(folder) if name not in listing}
+    if new:
+        write_listing(folder / _BEGUN, listing | new)
+
+
+def _is_as_signed(folder: Path, *, force: bool) -> bool:
+    """Say whether the finished parts of a study are as they were written; they are refused if not, unless ``force``."""
+    try:
+        listing = read_listing(folder / _BEGUN)
+        for name in _finished_parts(folder):
+            if name in listing and sha256_of(folder / name) != listing[name]:
+                raise DataError(f"{folder / name} must be as it was written; it was changed or damaged since.")
+    except DataError as error:
+        if force:
+            return False
+        raise DataError(f"{error} Choose another --out, or start afresh with --force.") from error
+    return True
+
+
+def _finished_parts(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for pattern in _KEPT for path in folder.glob(pattern) if path.name[0] != "."]
+
+
+def _found_identity(folder: Path, *, force: bool) -> dict[str, Any]:
+    """Return the identity of an unfinished study; with ``force`` a damaged one counts as another."""
+    try:
+        return Run(folder).identity
+    except DataError as error:
+        if force:
+            return {"damaged": str(error)}
+        raise DataError(f"{error} Or choose another --out, or start afresh with --force.") from error
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
