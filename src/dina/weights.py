@@ -66,7 +66,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise _changed(path) from error
     if header.get("sha256") != _digest(tensors, str(header.get("content"))):
         raise _changed(path)
-    content: dict[str, Any] = json.loads(header["content"])
+    content = json.loads(header["content"])
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} must hold a description of a dina model; it holds {type(content).__name__}.")
     return tensors, content
 
 

@@ -151,3 +151,40 @@ def test_a_sparse_matrix_that_claims_more_than_memory_is_refused(tmp_path: Path)
     scipy.io.savemat(tmp_path / "a.mat", {"resp": csc_matrix(([1.0], ([0], [0])), shape=(10**6, 10**6))})
     with pytest.raises(DataError, match="resp is sparse and 1000000 x 1000000, more than 64 GiB when full"):
         read_mat(tmp_path / "a.mat", ["resp"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "place", "value", "said"),
+    [
+        (np.ones((3, 4)), 144, 99, "x is of the unknown kind 99"),
+        (np.ones((3, 4)), 164, 2**20, "x has 96 bytes for 3145728 numbers"),
+        (np.ones((3, 4)), 176, 200, "an element of type 200 and 96 bytes is out of place"),
+        (np.ones((3, 4)), 180, 2**32 - 1, "a variable was cut off"),
+        (cells("a", 1.0), 164, 2**28, r"x claims 268435456 entries of 1 fields in \d+ bytes"),
+        (cells("a", 1.0), 184, 9, "does not say what it is|out of place"),
+        (csc_matrix(np.eye(3)), 212, 2**31 - 1, "indptr must be a non-decreasing sequence|indices and data"),
+        (csc_matrix(np.eye(3)), 188, 77, "indices must be < 3"),
+        (csc_matrix(np.eye(3)), 160, 2**27, "x is sparse and 134217728 x 3, but holds 3 numbers"),
+    ],
+)
+def test_an_array_that_contradicts_itself_is_refused(variable: Any, place: int, value: int, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"x": variable})
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = value.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        read_mat(path, ["x"])
+
+
+def test_words_of_varying_length_without_end_are_refused(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.ones((2, 2))}, "7.3")
+    with h5py.File(path, "a") as file:
+        file["x"].attrs.create("names", ["a", "bc"], dtype=h5py.string_dtype())
+    assert "x" in read_mat(path, ["x"])
+    content = bytearray(path.read_bytes())
+    first = content.index(b"GCOL") + 16
+    content[first : first + 16] = bytes(16)  # what is left, and it is nothing
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged where it keeps words of varying length"):
+        read_mat(path, ["x"])

@@ -201,3 +201,15 @@ def test_what_was_passed_over_or_converted_is_counted(tmp_path: Path) -> None:
         "1 of 2 pictures were converted: transparency was dropped.",
         "1 of 2 pictures were converted: colour became grey.",
     )
+
+
+@pytest.mark.parametrize(("place", "value"), [(b"PK\x01\x02", 6), (b"PK\x01\x02", 10), (b"PK\x01\x02", 8), (b"PK\x03\x04", 10)])
+def test_a_damaged_zip_is_refused_whatever_zipfile_makes_of_it(place: bytes, value: int, tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("é.png", b"a picture")
+    content = bytearray(path.read_bytes())
+    content[content.index(place) + value] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"images\.zip"):
+        read_pictures(path)

@@ -1,7 +1,5 @@
 """Read MATLAB files, version 5 and 7.3 alike, as nested dictionaries, lists, arrays and words."""
 
-import struct
-import zlib
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
@@ -14,11 +12,11 @@ from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
 from scipy.sparse import csc_array, issparse
 
 from dina.checks import DataError
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
+from dina.recordings.matlab_5 import check_matlab_5
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry, check_hdf5_heaps
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_COMPRESSED = 15
-_MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
+_FREE_BYTES, _MOST_SPREAD = 2**28, 10_000  # a sparse matrix becomes so much larger than its numbers at most
 _MOST_ENTRIES = 2**22  # of all structs and cells together
 _SMALL = 4096  # bytes: MATLAB stores the empty array once, whatever names it
 
@@ -62,15 +60,15 @@ def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
                 return _read_version_7_3(path, variables)
             if not head.startswith(b"MATLAB 5.0"):
                 _refuse_unknown(path, head)
-            _check_elements(path, stream)
-        wanted = _fields_by_variable(variables)
+            wanted = _fields_by_variable(variables)
+            check_matlab_5(path, stream, wanted)
         content = scipy.io.loadmat(path, variable_names=list(wanted), struct_as_record=False, chars_as_strings=True)
+        return {name: _from_version_5(content[name], name, path, fields) for name, fields in wanted.items() if name in content}
     except (DataError, FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes scipy, zlib and h5py raise nearly anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(f"{path.name} cannot be read: {reason}. It is damaged or was cut off; copy or fetch it again.") from error
-    return {name: _from_version_5(content[name], name, path, fields) for name, fields in wanted.items() if name in content}
 
 
 def field(content: Any, where: str, path: Path) -> Any:
@@ -115,29 +113,6 @@ def _refuse_object(where: str, path: Path) -> NoReturn:
     raise DataError(f"{path.name}: {where} holds a MATLAB function or object. Save numbers, text, structs and cells only.")
 
 
-def _check_elements(path: Path, stream: Any) -> None:
-    """Walk the elements of a version 5 file: each must lie within the file and claim no impossible size."""
-    size, position = path.stat().st_size, 128
-    stream.seek(126)
-    order = "<" if stream.read(2) == b"IM" else ">"
-    while position < size:
-        stream.seek(position)
-        tag = stream.read(8)
-        if len(tag) < 8:
-            raise DataError(f"{path.name} was cut off at byte {position} of an unfinished element. Copy or fetch it again.")
-        kind, n_bytes = struct.unpack(order + "II", tag)
-        if position + 8 + n_bytes > size:
-            found = f"an element claims {n_bytes} bytes, {size - position - 8} are left"
-            raise DataError(f"{path.name} was cut off: {found}. Copy or fetch it again.")
-        if kind == _COMPRESSED:
-            inner = zlib.decompressobj().decompress(stream.read(min(n_bytes, 4096)), 8)
-            claimed = struct.unpack(order + "II", inner)[1] if len(inner) == 8 else 0
-            if claimed > _MAX_DEFLATE_RATIO * n_bytes + 4096:
-                claim = f"claims {claimed} bytes out of {n_bytes} compressed ones"
-                raise DataError(f"{path.name}: a variable {claim}. The file is damaged; copy or fetch it again.")
-        position += 8 + n_bytes
-
-
 def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None = None) -> Any:
     if isinstance(value, MatlabFunction | MatlabOpaque):
         _refuse_object(where, path)
@@ -158,18 +133,25 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
     return items[0] if is_struct and len(items) == 1 else items
 
 
-def _fill(matrix: Any, where: str, path: Path) -> np.ndarray:
-    """Return a sparse matrix as an array; a few bytes can claim a size without end."""
-    if prod(matrix.shape) * matrix.dtype.itemsize > MAX_BYTES:
-        size = " x ".join(map(str, matrix.shape))
+def _fill(stored: Any, where: str, path: Path) -> np.ndarray:
+    """Return a sparse matrix as an array; a few bytes can claim a size without end, and places beyond it."""
+    indices, begins = stored.indices.astype(np.int64), stored.indptr.astype(np.int64)  # narrow ones wrap around in the checks
+    matrix = csc_array((stored.data, indices, begins), shape=stored.shape)
+    matrix.check_format()
+    claimed, held = prod(matrix.shape) * matrix.dtype.itemsize, matrix.nnz * matrix.dtype.itemsize
+    size = " x ".join(map(str, matrix.shape))
+    if claimed > MAX_BYTES:
         raise DataError(
             f"{path.name}: {where} is sparse and {size}, more than {MAX_BYTES // 2**30} GiB when full. Save a part of it."
         )
+    if claimed > _FREE_BYTES + _MOST_SPREAD * held:
+        raise DataError(f"{path.name}: {where} is sparse and {size}, but holds {matrix.nnz} numbers. Save a full matrix.")
     return np.asarray(matrix.toarray())
 
 
 def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     content, source = {}, _Source(path)
+    check_hdf5_heaps(path)
     with h5py.File(path, "r") as file:
         for name, fields in _fields_by_variable(variables).items():
             if name in file:
@@ -227,8 +209,6 @@ def _sparse_from_7_3(entry: h5py.Group, where: str, path: Path) -> np.ndarray:
             parts[name] = np.asarray(entry[name][()])
     values, rows, begins = parts.get("data", np.zeros(0)), parts.get("ir", np.zeros(0, np.int64)), parts.get("jc", np.zeros(1))
     shape = (int(entry.attrs["MATLAB_sparse"]), len(begins) - 1)
-    matrix = csc_array((values, rows.astype(np.int64), begins.astype(np.int64)), shape=shape)
-    matrix.check_format()
-    full = _fill(matrix, where, path)
+    full = _fill(csc_array((values, rows, begins), shape=shape), where, path)
     kind = entry.attrs.get("MATLAB_class", b"")
     return full.astype(bool) if kind in (b"logical", "logical") else full

@@ -20,7 +20,7 @@ import xarray as xr
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents, check_hdf5_heaps
 
 _CHECKSUM = "content_sha256"
 _LEFT_AFTER_S = 3600.0
@@ -91,6 +91,7 @@ def _refuse_foreign(path: Path) -> NoReturn:
 
 
 def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
+    check_hdf5_heaps(path)
     with h5py.File(path, "r") as file:
         check_hdf5_contents(file, path)
         if _CHECKSUM not in file.attrs:  # asked before other people's arrays are loaded

@@ -69,7 +69,9 @@ def read_pictures(
                 raise DataError(f"{path.name}: {encrypted[0]} is encrypted. Store the pictures without a password.")
             pixels, notes = _stack(names, archive.open, path, colour)
             return pixels, (*_passed_over(listed, path), *notes), _without_folders(names)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # zipfile answers a damaged archive with errors of many kinds
         raise DataError(f"{path.name} cannot be read as a zip of pictures: {error}. Copy it again.") from error
 
 

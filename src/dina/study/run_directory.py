@@ -18,7 +18,7 @@ from dina.analyses import AnalysisResult
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.splits import Split
-from dina.recordings.stored_numbers import check_hdf5_contents
+from dina.recordings.stored_numbers import check_hdf5_contents, check_hdf5_heaps
 from dina.retrieval.evaluate import DecodingRow
 from dina.safe_words import table_text
 from dina.short_words import brief
@@ -44,6 +44,9 @@ RESULTS = "results"
 CHECKPOINTS = "checkpoints"
 
 INTERPRETATION = Path(RESULTS) / "interpretation"
+# What entries of a summary are, where they are there.
+_SHAPES: dict[str, type] = dict.fromkeys(("recording", "split", "quality", "interpretation", "fits", "training"), dict)
+_SHAPES |= dict.fromkeys(("decoding", "recordings", "folds", "warnings"), list)
 MAX_TEXT_BYTES = 64 * 2**20  # summary, split and settings of the largest study stay far below
 
 
@@ -146,13 +149,20 @@ class Run:
         Raises
         ------
         DataError
-            If there is none.
+            If there is none, or an entry is not of the kind that studies write.
         """
         if SUMMARY not in self.files:
             raise DataError(
                 f"{self.path} must hold {SUMMARY}; it does not. Give the directory that `dina study` wrote (its --out)."
             )
-        return self.read_json(SUMMARY)
+        content = self.read_json(SUMMARY)
+        wrong = [name for name, kind in _SHAPES.items() if not isinstance(content.get(name, kind()), kind)]
+        if wrong:
+            raise DataError(
+                f"{wrong[0]} in {self.path / SUMMARY} must be a {_SHAPES[wrong[0]].__name__}; it is a"
+                f" {type(content[wrong[0]]).__name__}. Run the study again."
+            )
+        return content
 
     # contents of these files; empty where absent
     identity = _json_file(IDENTITY)
@@ -195,7 +205,9 @@ class Run:
                 str(name): AnalysisRecord.from_json(one, self.read_dataset(_file(Path(name).name, "nc")))
                 for name, one in summarised.items()
             }
-        except (AttributeError, KeyError, TypeError) as error:
+        except DataError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"interpretation in {SUMMARY} is damaged ({error}). Interpret the run again.") from error
 
     @cached_property
@@ -204,8 +216,8 @@ class Run:
         text = self._read_text(HISTORY) if HISTORY in self.files else ""
         if not text.strip():
             return {}
-        table = pd.read_csv(io.StringIO(text), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
-        return {str(name): column.to_numpy(float) for name, column in table.items() if np.isfinite(column).any()}
+        table = pd.read_csv(io.StringIO(text), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce").astype(float)
+        return {str(name): column.to_numpy() for name, column in table.items() if np.isfinite(column).any()}
 
     # arrays of ``results/<name>.nc``; None where absent
     quality = _dataset_file("quality")
@@ -284,6 +296,7 @@ class Run:
     def _load(self, name: str) -> xr.Dataset:
         content = self.files.read(name)
         try:
+            check_hdf5_heaps(self.path / name, content)
             with h5py.File(io.BytesIO(content), "r") as file:
                 check_hdf5_contents(file, self.path / name)
             return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")

@@ -1,6 +1,7 @@
 """Saving aligned towers to a file, and loading them from it."""
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
+from dina.recordings.pictures import MAX_PIXELS
 from dina.training.aligned_towers import AlignedTowers, neuron_hash
 from dina.training.presets import PRESETS, Preset, RecordingShape, build_towers, find_preset, name_of
 from dina.weights import read_weights, write_weights
@@ -60,7 +62,8 @@ def load_towers(
     source = Path(path)
     tensors, content = read_weights(source)
     recipe = content.get("recipe")
-    built = towers if recipe is None or towers is not None else _build_from_recipe(recipe, preset)
+    n_stored = sum(map(torch.numel, tensors.values()))
+    built = towers if recipe is None or towers is not None else _build_from_recipe(recipe, n_stored, preset)
     if built is None:
         raise DataError(f"{source.name} holds towers of no preset; pass towers= built as they were when saved.")
     n_neurons = built.neural_tower.n_neurons
@@ -81,12 +84,16 @@ def _read_transform(tensors: Mapping[str, torch.Tensor], content: Mapping[str, A
     """Return the transform of responses; files of older versions hold none, and their towers read responses as they are."""
     if "standardiser.power" not in tensors:
         return IDENTITY
-    known = content.get("response_transform", {})
+    known = content.get("response_transform")
+    known = known if isinstance(known, dict) else {}
     power, offset = (tensors[f"standardiser.{name}"].numpy() for name in ("power", "offset"))
     return ResponseTransform(str(known.get("name")), power, offset, known.get("mean_root"))
 
 
-def _build_from_recipe(recipe: dict[str, Any], own: Preset[Any, Any, Any] | None) -> AlignedTowers:
+def _build_from_recipe(recipe: Any, n_stored: int, own: Preset[Any, Any, Any] | None) -> AlignedTowers:
+    """Build towers as they were when saved; a file of ``n_stored`` numbers cannot hold those of more neurons."""
+    if not isinstance(recipe, dict):
+        raise DataError(f"The recipe of towers must be an object; this file holds {type(recipe).__name__}. Fit again.")
     name = str(recipe.get("preset"))
     if name not in PRESETS and own is None:
         raise DataError(f"These towers were built by {name!r}, which is no preset of dina. Give it as an object with preset=.")
@@ -95,10 +102,14 @@ def _build_from_recipe(recipe: dict[str, Any], own: Preset[Any, Any, Any] | None
         raise DataError(f"These towers were built by the preset {name!r}; got {name_of(preset)!r}. Give the one that built them.")
     try:
         settings = find_preset(preset).settings_type.model_validate(recipe.get("settings"))
-        shape = RecordingShape(**recipe["shape"])
-    except (ValidationError, KeyError, TypeError) as error:
+        shape = RecordingShape(**{axis: int(size) for axis, size in recipe["shape"].items()})
+    except (ValidationError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
             f"The settings of preset {name!r} in this file are not those of this version of dina. Use the version that"
             " wrote it, or fit again."
         ) from error
+    if not 0 < shape.n_neurons <= n_stored or min(shape.image) < 1 or prod(shape.image) > MAX_PIXELS:
+        raise DataError(
+            f"Towers of {shape.n_neurons} neurons for images of {shape.image} cannot lie in a file of {n_stored} numbers. Fit again."
+        )
     return build_towers(preset, settings, shape, seed=0)
