@@ -136,6 +136,13 @@ def test_every_end_has_its_exit_code(error: BaseException, code: int, said: str,
     assert said in capsys.readouterr().err
 
 
+def test_a_traceback_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    explain(DataError("M1\x1b[31m\u202e.mat cannot be read"), debug=True)
+    shown = capsys.readouterr().err
+    assert shown.count("M1.mat cannot be read") == 2
+    assert "\x1b" not in shown
+
+
 @pytest.mark.parametrize("n_bytes", [2**28, 2**30 + 2**28])  # too little to map the file; to convert its numbers
 def test_where_memory_runs_out_one_sentence_says_what_to_do(n_bytes: int, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 9)).astype(np.uint8)

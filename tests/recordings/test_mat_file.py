@@ -186,5 +186,14 @@ def test_words_of_varying_length_without_end_are_refused(tmp_path: Path) -> None
     first = content.index(b"GCOL") + 16
     content[first : first + 16] = bytes(16)  # what is left, and it is nothing
     path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged where it keeps words of varying length"):
+    with pytest.raises(DataError, match="damaged or unfinished where it keeps words of varying length"):
         read_mat(path, ["x"])
+
+
+def test_cells_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", {"x": np.ones((2, 2))}, "7.3")
+    with h5py.File(path, "a") as file:
+        file.create_dataset("loop", (1,), dtype=h5py.ref_dtype)[0] = file["x"].ref
+        file["loop"][0] = file["loop"].ref
+    with pytest.raises(DataError, match=r"loop.* is nested more than 20 deep"):
+        read_mat(path, ["loop"])

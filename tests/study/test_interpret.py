@@ -291,3 +291,17 @@ def test_recordings_of_different_kinds_are_judged_together_only_on_request(
         with pytest.raises(DataError, match=said):
             judge_runs(paths)
     assert judge_runs(paths, any_recordings=bool(said)).verdicts.keys() == {"first", "second"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"test": None}, "is damaged"), ({"test": [-1]}, "each once; it does not"), ({"test": [0, 0]}, "each once; it does not")],
+)
+def test_a_split_that_no_study_writes_is_refused(
+    run: Path, small_session: Recording, table: dict[str, Analysis], change: dict[str, object], said: str
+) -> None:
+    split = json.loads((run / "split.json").read_text())
+    with Run(run).files.writing() as place:
+        write_json(place("split.json"), split | change)
+    with pytest.raises(DataError, match=rf"split\.json .*{said}"):
+        interpret_run(run, small_session, ["count"])

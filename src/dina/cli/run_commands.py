@@ -199,10 +199,11 @@ def _read_source(run: Path, recording: str | None, images: Path | None) -> tuple
     # a fold lies in the run of all folds, where the source is noted
     note = next((each for each in (run, run.resolve().parent) if (each / SOURCE).is_file()), None)
     noted = {} if note is None else Run(note).read_json(SOURCE)
-    seed = int(noted.get("seed", 0))
+    seed, kept = noted.get("seed", 0), noted.get("images")
+    if not isinstance(seed, int):
+        raise DataError(f"{SOURCE} of {run} must hold a whole number as seed; it holds {seed!r}. Put back what the study wrote.")
     if recording is not None:
         return settle(recording), images, seed
-    if not noted:
+    if not isinstance(noted.get("recording"), str) or not isinstance(kept, str | None):
         raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
-    kept = noted.get("images")
     return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed

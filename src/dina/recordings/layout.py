@@ -147,7 +147,7 @@ def read_image_files(
     names = None
     if path.suffix == ".npy":
         pixels = _arrange(read_npy(path), table, path, _count_named(folder, layout))
-    elif path.is_dir() or path.suffix == ".zip":
+    elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):  # a pipe of that name would be waited for
         pixels, conversions, names = read_pictures(path, table.colour, table.order)
         notes += conversions
     else:

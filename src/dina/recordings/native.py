@@ -26,6 +26,7 @@ _CHECKSUM = "content_sha256"
 _LEFT_AFTER_S = 3600.0
 _MOST_DESCRIBED = 2**24  # bytes of a zarr.json, which holds all words of a text variable
 _FREE_BYTES, _MOST_PACKED = 2**28, 10_000  # an array of one value is stored in next to nothing
+_CODECS = {"bytes", "zstd", "gzip", "blosc", "crc32c", "transpose"}  # those of zarr itself that hold numbers
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
 
 
@@ -106,7 +107,7 @@ def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
             raise DataError(f"{path.name}: {entry.name} is a link, and links are not followed. Store the data in the folder.")
     _check_zarr_sizes(path)
     names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and _is_group(p / "zarr.json"))]
-    return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None).load() for name in names}
+    return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None, zarr_format=3).load() for name in names}
 
 
 def _check_zarr_sizes(path: Path) -> None:
@@ -120,10 +121,16 @@ def _check_zarr_sizes(path: Path) -> None:
         content = json.loads(described.read_text(encoding="utf-8"))
         if content["node_type"] != "array":
             continue
+        foreign = {str(codec["name"]) for codec in content["codecs"]} - _CODECS
+        if foreign:
+            raise DataError(
+                f"{path.name}: {described.parent.name} is stored with {min(foreign)}. Use one of {', '.join(sorted(_CODECS))}."
+            )
         stored = sum(file.stat().st_size for file in described.parent.rglob("*") if file.is_file())
-        claimed = math.prod(content["shape"]) * 8  # no type of numbers is wider
+        chunk = content["chunk_grid"]["configuration"]["chunk_shape"]  # it is filled as a whole
+        claimed = max(math.prod(content["shape"]), math.prod(chunk)) * 8  # no type of numbers is wider
         total += claimed
-        if min(content["shape"], default=1) < 0 or total > MAX_BYTES or claimed > _FREE_BYTES + _MOST_PACKED * stored:
+        if min(*content["shape"], *chunk, 1) < 0 or total > MAX_BYTES or claimed > _FREE_BYTES + _MOST_PACKED * stored:
             raise DataError(
                 f"{path.name}: {described.parent.name} claims {claimed / 2**30:.1f} GiB, but its folder holds {stored} bytes."
                 " Copy the recording again."

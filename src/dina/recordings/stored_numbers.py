@@ -141,7 +141,9 @@ def check_hdf5_heaps(path: Path, content: bytes | mmap.mmap | None = None) -> No
                 size = int.from_bytes(content[place + 8 : place + 16], "little")
                 place += size if number == 0 else 16 + size + -size % 8  # number 0 is what is left
                 if (number == 0 and size < 16) or place > min(end, len(content)):
-                    raise DataError(f"{path.name} is damaged where it keeps words of varying length. Copy it again.")
+                    raise DataError(
+                        f"{path.name} is damaged or unfinished where it keeps words of varying length. Copy it again."
+                    )
             begin = content.find(_HEAP, begin + 8)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dina.analyses import ANALYSES, RULES, Analysis, AnalysisResult, Decoded
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, explain_guesses, mouse_of
@@ -31,6 +31,7 @@ from dina.study.own_analyses import changes_of, choose_analyses, describe_own, s
 from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import (
     INTERPRETATION,
+    SPLIT,
     TOWERS,
     TOWERS_DESCRIBED,
     AnalysisRecord,
@@ -234,7 +235,7 @@ def read_decoded(
         changes = differences({"recording": identity.get("recording")}, found)
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
     settings = settings_from_text(content.settings)
-    ids = {name: np.array(content.split[name], dtype=np.int64) for name in ("train", "validation", "test")}
+    ids = _ids_of(content, recording.n_stimuli)
     _check_preset(content, settings.preset, preset)
     towers = _load_towers(content, device, preset)
     standardiser = None if towers is None else towers.standardiser
@@ -269,6 +270,22 @@ def _check_preset(run: Run, name: str, preset: Preset[Any, Any, Any] | None) -> 
     if preset is not None and describe_code(preset) != (built_by or describe_code(preset)):
         changes = differences({"preset": built_by}, {"preset": describe_code(preset)})
         raise DataError(f"{run.path} was made with another preset ({changes}). Give the one of the study, or repeat the study.")
+
+
+def _ids_of(run: Run, n_stimuli: int) -> dict[str, Int[np.ndarray, "_"]]:
+    """Return the ids of the images of each part of the split."""
+    try:
+        ids = {
+            name: np.array([int(each) for each in run.split[name]], dtype=np.int64) for name in ("train", "validation", "test")
+        }
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{run.path / SPLIT} is damaged ({error}). Run the study again.") from error
+    every = np.concatenate(list(ids.values()))
+    if not every.size or every.min() < 0 or every.max() >= n_stimuli or len(np.unique(every)) < every.size:
+        raise DataError(
+            f"{run.path / SPLIT} must name images from 0 to {n_stimuli - 1}, each once; it does not. Run the study again."
+        )
+    return ids
 
 
 def _load_towers(run: Run, device: str, preset: Preset[Any, Any, Any] | None) -> AlignedTowers | None:

@@ -1,5 +1,6 @@
 """What is wrong with a laboratory's arrays is said in one sentence that names file and remedy."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,17 @@ def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
 def test_an_option_that_means_nothing_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="screens cannot be chosen for"):
         read(write_folder(tmp_path), options={"screens": "left"})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["images.npy", "images.zip", "responses.npy", "stimulus_id.npy", "labels.csv"])
+def test_a_pipe_is_never_waited_for(name: str, tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / name).unlink(missing_ok=True)
+    if name == "images.zip":
+        (tmp_path / "images.npy").unlink()
+    os.mkfifo(tmp_path / name)
+    if name == "labels.csv":
+        (tmp_path / "recording.toml").write_text('[labels]\nfile = "labels.csv"\n')
+    with pytest.raises(DataError):
+        read(tmp_path)

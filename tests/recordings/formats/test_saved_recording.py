@@ -241,3 +241,33 @@ def test_a_file_of_a_newer_version_or_of_others_is_refused(tmp_path: Path) -> No
     description.write_text(json.dumps(content))
     with pytest.raises(DataError, match="SHA-256"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("codecs", [{"name": "numcodecs.lz4", "configuration": {}}], "responses is stored with numcodecs.lz4"),
+        ("chunk_grid", {"name": "regular", "configuration": {"chunk_shape": [10**6, 10**6]}}, "responses claims .* GiB"),
+        ("chunk_grid", {"name": "regular", "configuration": {"chunk_shape": [-1, 2]}}, r"mouse7\.zarr"),
+    ],
+)
+def test_a_zarr_array_of_foreign_codecs_or_boundless_chunks_is_refused(
+    key: str, value: object, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mouse7.zarr"
+    full_recording().write(path)
+    described = path / "responses" / "zarr.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {key: value}))
+    with pytest.raises(DataError, match=said):
+        read(path)
+
+
+def test_an_array_of_another_version_of_zarr_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "mouse7.zarr"
+    full_recording().write(path)
+    (path / "responses" / "zarr.json").unlink()
+    pickled = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "filters": [{"id": "pickle"}], "order": "C"}
+    (path / "responses" / ".zarray").write_text(json.dumps(pickled | {"compressor": None, "fill_value": 0}))
+    (path / "responses" / "0").write_bytes(b"cos\nabort\n(tR.")  # would end this process
+    with pytest.raises(DataError, match=r"mouse7\.zarr"):
+        read(path)
