@@ -49,7 +49,7 @@ TOGETHER = ["preset=scratch", "sizes=[]", "fewest_updates=0", "dina.fit.n_epochs
 THREADS = ["--threads", "1"]
 ENDS = ("refused", "the same", "not opened", "changed", "a bug")
 TIMES = ("timings.json", "log.txt", CHECKSUMS)  # differ between any two runs
-MOST_SECONDS = 120
+MOST_SECONDS = 120  # of processor time
 
 WRONG = ("changed", "a bug")
 
@@ -165,7 +165,7 @@ def apart(action: Action, begun: Path, run: Path, whole: Path, tries: Sequence[F
         sys.addaudithook(lambda event, words: opened.add(str(words[0])) if event == "open" else None)
         with os.fdopen(sender, "w") as stream:
             for flips in tries:
-                signal.alarm(MOST_SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
                 flipped = _copy_with(flips, begun, run, whole)
                 opened.clear()
                 code, said = end_of(action)

@@ -158,6 +158,7 @@ def test_a_sparse_matrix_that_claims_more_than_memory_is_refused(tmp_path: Path)
     [
         (np.ones((3, 4)), 144, 99, "x is of the unknown kind 99"),
         (np.ones((3, 4)), 164, 2**20, "x has 96 bytes for 3145728 numbers"),
+        (np.ones((3, 4)), 152, 0x10005, "an array states its axes in 1 bytes"),
         (np.ones((3, 4)), 176, 200, "an element of type 200 and 96 bytes is out of place"),
         (np.ones((3, 4)), 180, 2**32 - 1, "a variable was cut off"),
         (cells("a", 1.0), 164, 2**28, r"x claims 268435456 entries of 1 fields in \d+ bytes"),

@@ -12,8 +12,9 @@ from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
 from scipy.sparse import csc_array, issparse
 
 from dina.checks import DataError
+from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.matlab_5 import check_matlab_5
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry, check_hdf5_heaps
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FREE_BYTES, _MOST_SPREAD = 2**28, 10_000  # a sparse matrix becomes so much larger than its numbers at most

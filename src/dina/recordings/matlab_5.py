@@ -18,7 +18,7 @@ _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
 _MOST_AXES, _DEEPEST, _MOST_SPACES = 32, 20, 4096
 
 
-def check_matlab_5(path: Path, stream: BinaryIO, wanted: Collection[str]) -> None:
+def check_matlab_5(path: Path, file: BinaryIO, wanted: Collection[str]) -> None:
     """Refuse a file of which an element does not lie within the file, or a wanted variable is not built as MATLAB builds it.
 
     Raises
@@ -27,18 +27,18 @@ def check_matlab_5(path: Path, stream: BinaryIO, wanted: Collection[str]) -> Non
         At the first such element; or if a wanted variable holds a function or an object.
     """
     size, position = path.stat().st_size, 128
-    stream.seek(126)
-    order = "<" if stream.read(2) == b"IM" else ">"
+    file.seek(126)
+    order = "<" if file.read(2) == b"IM" else ">"
     while position < size:
-        stream.seek(position)
-        tag = stream.read(8)
+        file.seek(position)
+        tag = file.read(8)
         if len(tag) < 8:
             raise DataError(f"{path.name} was cut off at byte {position} of an unfinished element. Copy or fetch it again.")
         kind, n_bytes = struct.unpack(order + "II", tag)
         if position + 8 + n_bytes > size:
             found = f"an element claims {n_bytes} bytes, {size - position - 8} are left"
             raise DataError(f"{path.name} was cut off: {found}. Copy or fetch it again.")
-        variable = _Variable(path, stream, n_bytes, order, is_compressed=kind == _COMPRESSED)
+        variable = _Variable(path, file, n_bytes, order, is_compressed=kind == _COMPRESSED)
         if kind == _COMPRESSED:
             kind, claimed = struct.unpack(order + "II", variable.take(8))
             if claimed > _MAX_DEFLATE_RATIO * n_bytes + 4096:
@@ -128,7 +128,9 @@ class _Variable:
             self._refuse_object(where)
         _, n_bytes, content = self._element((1, 5, 6, 16), most=4 * _MOST_AXES if kind != _OPAQUE else 2**10)
         if kind != _OPAQUE:
-            count = prod(self._numbers(n_bytes, content[: n_bytes // 4 * 4]))
+            if n_bytes < 8 or n_bytes % 4:
+                self.refuse(f"an array states its axes in {n_bytes} bytes")
+            count = prod(self._numbers(n_bytes, content))
             _, _, content = self._element((1, 16), most=2**10)
         name = content.decode("latin1")
         if wanted is not None and name not in wanted:

@@ -20,7 +20,8 @@ import xarray as xr
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents, check_hdf5_heaps
+from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
 _CHECKSUM = "content_sha256"
 _LEFT_AFTER_S = 3600.0

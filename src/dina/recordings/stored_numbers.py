@@ -1,7 +1,5 @@
 """Read numbers as stored: what a .npy or HDF5 file may hold, and how its values become the types of every later step."""
 
-import mmap
-from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +14,6 @@ _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no long
 # Largest array accepted, far above any recording and far below what exhausts a disk.
 MAX_BYTES = 64 * 2**30
 
-_HEAP = b"GCOL\x01\0\0\0"
 _BUILT_IN_FILTERS = {1, 2, 3, 5, 6}  # deflate, shuffle, fletcher32, nbit, scale-offset: no plug-in is loaded for these
 _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
 _MOST_TEXT = 2**26  # bytes of all words of one array; thousands of words of a small file can be one and the same long word
@@ -116,35 +113,6 @@ def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtyp
     if any(n < 0 for n in shape):
         raise DataError(f"{path.name} is no .npy file: its header states the shape {shape}. Save the array again with np.save.")
     return tuple(int(n) for n in shape), dtype
-
-
-def check_hdf5_heaps(path: Path, content: bytes | mmap.mmap | None = None) -> None:
-    """Refuse a file whose heaps, in which words of varying length lie, are damaged: HDF5 would look in them without end.
-
-    ``content`` is that of the file, where it was read already.
-
-    Raises
-    ------
-    DataError
-        If an entry of a heap does not end within it.
-    """
-    with ExitStack() as stack:
-        if content is None:
-            stream = stack.enter_context(path.open("rb"))
-            content = stack.enter_context(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        begin = content.find(_HEAP)
-        while begin >= 0:
-            end = begin + int.from_bytes(content[begin + 8 : begin + 16], "little")
-            place = begin + 16
-            while place + 16 <= end:
-                number = int.from_bytes(content[place : place + 2], "little")
-                size = int.from_bytes(content[place + 8 : place + 16], "little")
-                place += size if number == 0 else 16 + size + -size % 8  # number 0 is what is left
-                if (number == 0 and size < 16) or place > min(end, len(content)):
-                    raise DataError(
-                        f"{path.name} is damaged or unfinished where it keeps words of varying length. Copy it again."
-                    )
-            begin = content.find(_HEAP, begin + 8)
 
 
 def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
