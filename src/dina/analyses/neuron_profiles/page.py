@@ -17,7 +17,7 @@ from dina.models.receptive_fields import WELL_FITTED
 from dina.statistics.finding import Finding
 
 # Maps have the same colours on light and on dark paper: they keep paper of their own, and no colour of theirs is one of the page.
-MAP_PAPER, PALE, DEEP = "#f7f8f9", "#d5dbe1", "#11202e"
+MAP_PAPER, MAP_GRID, PALE, DEEP = "#f7f8f9", "#e6e9ed", "#d5dbe1", "#11202e"
 WORDS = {
     "median_reliability": "median reliability (correlation of two halves of the repeats)",
     "median_signal_to_noise": "median signal-to-noise ratio of single trials",
@@ -221,6 +221,7 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label
         bar = figure.colorbar(mappable, ax=axes, location="bottom", label=label, shrink=0.9, aspect=28, pad=0.02, extend="both")
         bar.ax.locator_params(nbins=5)
     finish_axes(axes, "both")
+    axes.grid(color=MAP_GRID)
 
 
 def _histogram(axes: Axes, values: np.ndarray, label: str, limits: tuple[float, float] | None = None) -> None:
