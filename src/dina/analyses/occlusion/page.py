@@ -31,7 +31,8 @@ WORDS = {
     "log_rank_loss": "mean gain of the log rank (nats)",
 }
 SWEEPS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows contrast"}
-LOSS = "loss of score (nats)"
+LOSS, BY_COVERAGE, LOG_RANK = "loss of score (nats)", "loss / coverage", "log rank (nats)"
+SIGNED = (LOSS, BY_COVERAGE, LOG_RANK)  # red and blue have a meaning in these maps, whatever their values
 N_SINGLE = 3
 PANEL_MM = 52
 
@@ -126,9 +127,9 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
     covered = f"coverage ({dataset['coverage'].attrs.get('units', 'arbitrary')})"
     others = [
         ("coverage by fields", dataset["coverage"].to_numpy(), covered),
-        ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), "loss / coverage"),
+        ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), BY_COVERAGE),
         ("change of the map", dataset["map_change"].to_numpy()[main].mean(0), "relative change"),
-        ("gain of log rank of the image", dataset["log_rank_loss"].to_numpy()[main].mean(0), "log rank (nats)"),
+        ("gain of log rank of the image", dataset["log_rank_loss"].to_numpy()[main].mean(0), LOG_RANK),
     ]
     if "untrained_score_loss" in dataset:
         others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS))
@@ -154,7 +155,7 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, title: str, values: np.ndarray,
     degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
     extent = (0.0, degrees * float(dataset.attrs["width"]), degrees * float(dataset.attrs["height"]), 0.0)
     seen = scale[np.isfinite(scale)]
-    is_signed = bool(len(seen)) and float(seen.min()) < 0
+    is_signed = label in SIGNED
     limit = max(float(np.abs(seen).max()) if len(seen) else 0.0, 1e-12)
     image = axes.imshow(
         values,
