@@ -50,7 +50,13 @@ def changes_of(chosen: Mapping[str, Analysis], settings: Mapping[str, Any]) -> d
 
 
 def settings_of(name: str, row: Analysis, values: Mapping[str, Any]) -> AnalysisSettings | None:
-    """Return the settings of an analysis with some values changed; None where nothing can be set."""
+    """Return the settings of an analysis with some values changed; None where nothing can be set.
+
+    Raises
+    ------
+    DataError
+        If the analysis has no settings, or one is not allowed.
+    """
     if row.settings_type is None:
         if values:
             raise DataError(f"The analysis {name} has no settings; got {', '.join(values)}. Leave out --set.")
