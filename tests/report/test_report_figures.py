@@ -163,3 +163,15 @@ def test_differences_are_dina_minus_other_for_every_measure(simulated_run: Path)
         assert float(row[2].replace("−", "-")) == pytest.approx(scale * stored, abs=0.05)
         assert any(words.startswith(right) and words.endswith("→") for words in texts(part.figure))
         assert part.figure.axes[0].get_xlabel().startswith("dina − other")
+
+
+def test_last_digits_of_coordinates_do_not_change_a_drawing():
+    """Layout may end one digit elsewhere: names of clip paths must not tell."""
+    texts = []
+    for shift in (0.0, 1e-14):
+        figure = Figure(figsize=(3, 2))
+        axes = figure.add_axes((0.1 + shift, 0.1, 0.8, 0.8))
+        axes.plot([0, 1], [0, 1])
+        texts.append(svg_of(figure, "clips"))
+    assert 'clipPath id="clip0"' in texts[0]
+    assert texts[0] == texts[1]

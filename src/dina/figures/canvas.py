@@ -109,6 +109,9 @@ def svg_of(figure: Figure, name: str) -> str:
         FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
         figure.set_dpi(dpi)  # it was set to that of an SVG
     text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
+    # names of clip paths are made from coordinates in all their digits, of which the last can differ between drawings
+    for number, clip in enumerate(re.findall(r'<clipPath id="(\w+)"', text)):
+        text = text.replace(clip, f"clip{number}")
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 
