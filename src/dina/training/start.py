@@ -345,6 +345,15 @@ def _stack_spaces(
             images, torch.cat([fit.features for fit, is_used in zip(fits, helps, strict=True) if is_used], dim=1)
         )
     candidate = local.candidate
+    together = add_predictions(predicted, shares)
+    names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
+    features = {
+        name: fit.features
+        for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
+    }
+    in_use = [each for each, is_used in zip(predicted, (True, *helps), strict=True) if is_used]
+    contributions = _contributions(names, in_use, features, images, maps, responses)
+    del predicted, in_use, features, fits  # before the noise of many neurons needs as much
 
     def install(size: float) -> None:
         own = size * shares[:, 0]
@@ -356,20 +365,13 @@ def _stack_spaces(
     others = torch.from_numpy(validation.averaged()).to(maps.device)
     size = size_of_predictions(_predict(image_tower, neural_tower, validation) - mean, others - mean)
     install(size)
-    together = add_predictions(predicted, shares)
     # predictions of left-out training images need no factor: the shares were learnt from them
     noise, _, setting = _judge(image_tower, neural_tower, mean + together, responses, validation)
     _install_noise(neural_tower, noise, mean + size * together, train)
-    names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
     used_shares = shares[:, [True, *helps]].mean(0).tolist()
     setting["feature_spaces"] = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))
     setting["size_of_predictions"] = round(size, 3)
-    features = {
-        name: fit.features
-        for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
-    }
-    in_use = [each for each, is_used in zip(predicted, (True, *helps), strict=True) if is_used]
-    return setting | _contributions(names, in_use, features, images, maps, responses)
+    return setting | contributions
 
 
 def _contributions(
