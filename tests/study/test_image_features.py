@@ -99,7 +99,7 @@ def test_the_commands_hand_features_on(
     small_session: Recording, features: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(features.parent)
-    monkeypatch.setattr(dina.report, "write_report", lambda run: run / "report.html")  # the page takes longer than all else
+    monkeypatch.setattr(dina.report, "write_report", lambda run, *_: run / "report.html")  # the page takes longer than all else
     small_session.write(features.parent / "session.nc")
     words = [part for word in [*TOLD, *FEW] for part in ("--set", word)]
     with pytest.raises(SystemExit) as ended:

@@ -159,6 +159,7 @@ def test_repeats_as_right_answers_visit_every_image_once_an_epoch(told, monkeypa
         return forward(self, batch)
 
     monkeypatch.setattr(MultiPositive, "forward", note)
+    monkeypatch.setattr(MultiPositive, "reads_maps", True)  # it reads scores alone, but the test looks at maps
     history = fit_towers([towers], [RecordingPairs(train, rest)], asking("multi_positive", 1), seed=0)
     assert torch.bincount(torch.cat(seen)).tolist() == [2] * 80
     # the mean over images, however many rows a batch has: with two right answers near log(2 × 40) before much is learnt

@@ -216,9 +216,9 @@ def _local_features(maps: Tensor, fields: Tensor) -> Tensor:
     patterns = fields[:, top:bottom, left:right].flatten(1).T
     # place by place, as `GaborEnergy.learn_statistics` stores them: what a place holds of many images lies side by side
     by_place = maps.permute(2, 3, 0, 1)[top:bottom, left:right]
-    features = patterns.new_empty(len(maps), patterns.shape[1], maps.shape[1])
+    features = []
     # maps may be stored in half precision; few at a time stay in the processor's cache
-    for some, part in zip(torch.split(features, MAPS_AT_ONCE), torch.split(by_place, MAPS_AT_ONCE, dim=2), strict=True):
+    for part in torch.split(by_place, MAPS_AT_ONCE, dim=2):
         values = torch.empty(part.shape, device=maps.device).copy_(part).flatten(2).flatten(0, 1)
-        some.copy_((values.T.contiguous() @ patterns).view(len(some), -1, patterns.shape[1]).transpose(1, 2))
-    return features.flatten(1)
+        features.append((values.T.contiguous() @ patterns).view(part.shape[2], -1, patterns.shape[1]).transpose(1, 2))
+    return torch.cat(features).flatten(1)

@@ -67,8 +67,9 @@ def position_given(recording: Recording, position: Positions) -> Positions:
     --------
     The middle of a block of four pixels lies between its second and its third:
 
-    >>> from types import SimpleNamespace
-    >>> position_given(SimpleNamespace(block_px=4), 0.0)
+    >>> images, responses = np.zeros((2, 1, 8, 8), np.float32), np.zeros((2, 2), np.float32)
+    >>> recording = Recording("blocks", images, np.arange(2), responses, block_px=4)
+    >>> position_given(recording, 0.0)
     1.5
     """
     return position if recording.block_px is None else (position + 0.5) * recording.block_px - 0.5

@@ -294,10 +294,16 @@ class Run:
                 f"{self.path / name} must be text in UTF-8; byte {error.start} is not. Run the study again."
             ) from error
 
+    _AGAIN = "Remove this file, and run the study again."
+
     def _load(self, name: str) -> xr.Dataset:
         content = self.files.read(name)
         try:
             check_hdf5_heaps(self.path / name, content)
+        except DataError as error:
+            reason = "it is damaged where it keeps words of varying length"
+            raise DataError(f"{self.path / name} cannot be read ({reason}). {self._AGAIN}") from error
+        try:
             with h5py.File(io.BytesIO(content), "r") as file:
                 check_hdf5_contents(file, self.path / name)
             return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
@@ -306,9 +312,7 @@ class Run:
         except Exception as error:  # whatever a damaged file makes the libraries raise; the cause stays attached
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             # what a finished run holds is compared with its checksum before; this is a part of an unfinished one, which is kept
-            raise DataError(
-                f"{self.path / name} cannot be read ({reason}). Remove this file, and run the study again."
-            ) from error
+            raise DataError(f"{self.path / name} cannot be read ({reason}). {self._AGAIN}") from error
 
     @property
     def folds(self) -> "tuple[Run, ...]":

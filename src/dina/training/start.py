@@ -114,15 +114,17 @@ def start_at_encoding_models(
     del following
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
         winner.install(tower, recording.train)
-    spaces: Chosen = {}
-    if len(recordings) == 1 and isinstance(image_tower, FeatureStack) and len(image_tower.spaces):
-        shift_by_contrast(maps, knots, expected)  # the standardised maps again
-        spaces = _stack_spaces(image_tower, neural_towers[0], recordings[0], winners[0], maps)
-    follows = "no" if winners[0].candidate.is_contrast_free else "yes"
+    first = winners[0].candidate
+    follows = "no" if first.is_contrast_free else "yes"
     if len(winners) > 1:
         return prior, {"window_width": width, "follows_contrast": follows, **limited}
-    of_neurons: Chosen = {"window_width": width, "prior": winners[0].candidate.prior, **winners[0].candidate.weights.notes}
-    return prior, {**winners[0].noise_settings, **of_neurons, "follows_contrast": follows, **spaces, **limited}
+    chosen: Chosen = {**winners[0].noise_settings, "window_width": width, "prior": first.prior, **first.weights.notes}
+    chosen["follows_contrast"] = follows
+    del first, winner  # of many neurons it takes hundreds of megabytes
+    if isinstance(image_tower, FeatureStack) and len(image_tower.spaces):
+        shift_by_contrast(maps, knots, expected)  # the standardised maps again
+        chosen |= _stack_spaces(image_tower, neural_towers[0], recordings[0], winners.pop(), maps)
+    return prior, {**chosen, **limited}
 
 
 @torch.no_grad()
@@ -340,20 +342,16 @@ def _stack_spaces(
     helps = [bool(share.any()) for share in shares.T[1:]]
     image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
     used = [(fit.weights, share) for fit, share, is_used in zip(fits, shares.T[1:], helps, strict=True) if is_used]
-    if used:
-        image_tower.remember(
-            images, torch.cat([fit.features for fit, is_used in zip(fits, helps, strict=True) if is_used], dim=1)
-        )
+    kept = [fit for fit, is_used in zip(fits, helps, strict=True) if is_used]
+    if kept:
+        image_tower.remember(images, torch.cat([fit.features for fit in kept], dim=1))
     candidate = local.candidate
     together = add_predictions(predicted, shares)
     names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
-    features = {
-        name: fit.features
-        for name, fit in zip(names[1:], (fit for fit, is_used in zip(fits, helps, strict=True) if is_used), strict=True)
-    }
+    features = {name: fit.features for name, fit in zip(names[1:], kept, strict=True)}
     in_use = [each for each, is_used in zip(predicted, (True, *helps), strict=True) if is_used]
     contributions = _contributions(names, in_use, features, images, maps, responses)
-    del predicted, in_use, features, fits  # before the noise of many neurons needs as much
+    del predicted, in_use, features, fits, kept  # before the noise of many neurons needs as much
 
     def install(size: float) -> None:
         own = size * shares[:, 0]
@@ -365,6 +363,7 @@ def _stack_spaces(
     others = torch.from_numpy(validation.averaged()).to(maps.device)
     size = size_of_predictions(_predict(image_tower, neural_tower, validation) - mean, others - mean)
     install(size)
+    del local, candidate, used  # the towers hold what is needed of them
     # predictions of left-out training images need no factor: the shares were learnt from them
     noise, _, setting = _judge(image_tower, neural_tower, mean + together, responses, validation)
     _install_noise(neural_tower, noise, mean + size * together, train)
