@@ -67,7 +67,8 @@ def position_given(recording: Recording, position: Positions) -> Positions:
     --------
     The middle of a block of four pixels lies between its second and its third:
 
-    >>> images, responses = np.zeros((2, 1, 8, 8), np.float32), np.zeros((2, 2), np.float32)
+    >>> draw = np.random.default_rng(0).random
+    >>> images, responses = draw((2, 1, 8, 8), dtype=np.float32), draw((2, 2), dtype=np.float32)
     >>> recording = Recording("blocks", images, np.arange(2), responses, block_px=4)
     >>> position_given(recording, 0.0)
     1.5
