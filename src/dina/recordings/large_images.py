@@ -67,10 +67,9 @@ def position_given(recording: Recording, position: Positions) -> Positions:
     --------
     The middle of a block of four pixels lies between its second and its third:
 
-    >>> draw = np.random.default_rng(0).random
-    >>> images, responses = draw((2, 1, 8, 8), dtype=np.float32), draw((2, 2), dtype=np.float32)
-    >>> recording = Recording("blocks", images, np.arange(2), responses, block_px=4)
-    >>> position_given(recording, 0.0)
+    >>> images = np.arange(128, dtype=np.uint8).reshape(2, 1, 8, 8)
+    >>> responses = np.arange(4, dtype=np.float32).reshape(2, 2)
+    >>> position_given(Recording("blocks", images, np.arange(2), responses, block_px=4), 0.0)
     1.5
     """
     return position if recording.block_px is None else (position + 0.5) * recording.block_px - 0.5
