@@ -107,6 +107,7 @@ def test_of_other_neurons_as_many_are_drawn_and_of_the_same_neurons_the_same(ses
     np.testing.assert_array_equal(again.recordings[0].responses, first.responses)
 
 
+@pytest.mark.long
 def test_towers_are_not_asked_about_other_neurons(decoded: Decoded, white: Recording) -> None:
     other = moved_apart(white).select_neurons(np.arange(80) % 4 > 0, "test")
     found = {finding.name: finding for finding in analyse_conditions(replace(decoded, others=(other,))).findings()}

@@ -84,6 +84,7 @@ def test_neurons_of_a_middle_layer_are_found_at_its_depth_beyond_permuted_weight
     assert len(certain) >= 3  # of eight; among neurons of Gabors there is at most one
 
 
+@pytest.mark.long
 def test_neurons_of_gabors_gain_nothing_beyond_permuted_weights(of_gabors: PlainResult) -> None:
     found = found_in(of_gabors)
     assert not any(one.low > one.null_high for one in found.values())
@@ -94,6 +95,7 @@ def test_neurons_of_gabors_gain_nothing_beyond_permuted_weights(of_gabors: Plain
     assert of_gabors.to_dataset().attrs["explained_by_gabors"] > 0.3
 
 
+@pytest.mark.long
 def test_only_neurons_of_a_late_layer_speak_against_low_level_structure_alone(
     of_block_7: PlainResult, of_block_14: PlainResult, of_gabors: PlainResult
 ) -> None:
@@ -116,6 +118,7 @@ def test_only_neurons_of_a_late_layer_speak_against_low_level_structure_alone(
     assert [answer(one) for one in (of_gabors, of_block_7, of_block_14)] == ["supported", "supported", "cannot tell"]
 
 
+@pytest.mark.long
 def test_the_page_says_whether_layers_go_beyond_permuted_weights(of_block_7: PlainResult, of_gabors: PlainResult) -> None:
     said = [ANALYSES["layer_depth"].draw(one.to_dataset(), one.findings()).paragraphs[0] for one in (of_block_7, of_gabors)]
     assert "The best single layer is block 7, at 50" in said[0]

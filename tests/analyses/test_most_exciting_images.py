@@ -96,6 +96,7 @@ def test_blurring_spreads_a_point_by_the_gaussian_and_keeps_its_sum() -> None:
     assert blur(point, 0.0) is point
 
 
+@pytest.mark.long
 def test_two_models_agree_on_neurons_with_signal_and_not_on_shuffled_ones(rich: Decoded) -> None:
     found = {finding.name: finding for finding in analyse_most_exciting_images(rich, QUICK).findings()}
     assert found["mei_agreement"].value > found["mei_agreement"].null_high

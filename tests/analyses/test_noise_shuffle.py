@@ -54,6 +54,7 @@ def test_images_shown_once_stay_as_they_are() -> None:
     assert (shuffled[1:] != responses[1:]).any()
 
 
+@pytest.mark.long
 def test_a_decoder_that_knows_strong_correlations_profits_from_them() -> None:
     found = by_name(analyse_noise_shuffle(decode_repeats(3, broad_noise=0.8)))
     finding = found["knowing_correlations_log_rank"]

@@ -77,6 +77,7 @@ def test_responses_that_know_the_category_are_found_out(decoded: Decoded, surrog
     assert (plain["guess"] == plain["category"]).mean() < 0.7
 
 
+@pytest.mark.long
 def test_neurons_of_gabors_know_no_category_beyond_low_level_structure(decoded: Decoded, surrogates: CategorySurrogates) -> None:
     measured = measure_objective(decoded, surrogates)
 

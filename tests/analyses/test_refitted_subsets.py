@@ -41,6 +41,7 @@ def test_towers_that_share_no_training_image_agree_on_which_neurons_matter() -> 
     assert across.value < found["agreement_across_seeds"].value
 
 
+@pytest.mark.long
 def test_folds_that_cannot_be_fitted_say_why_and_cost_nothing_else(decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise DataError("Too few images.")

@@ -51,7 +51,7 @@ def by_name(result: PlainResult) -> dict[str, Finding]:
     ("fraction", "expected"),
     [
         (0.0, ("supported", "not supported", "supported")),
-        (1.0, ("not supported", "supported", "not supported")),
+        pytest.param(1.0, ("not supported", "supported", "not supported"), marks=pytest.mark.long),
         pytest.param(0.5, ("not supported", "supported", "supported"), marks=pytest.mark.long),
     ],
 )
@@ -85,6 +85,7 @@ def shuffled(recording: Recording, seed: int) -> Recording:
     return replace(recording, images=recording.images[order], labels=recording.labels[order], truth=None)
 
 
+@pytest.mark.long
 def test_responses_to_other_images_show_nothing_and_allow_no_verdict() -> None:
     recording = simulate("demo", 13, settings={**SESSION, "semantic_fraction": 0.5})
 

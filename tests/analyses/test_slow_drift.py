@@ -74,6 +74,7 @@ def test_drift_is_learnt_from_training_trials_alone_and_removed_from_all() -> No
         assert variance[1] < 0.85 * variance[0]
 
 
+@pytest.mark.long
 def test_a_steady_recording_stays_as_it_is() -> None:
     decoded = decode_drifting(1, 0.0)
 

@@ -50,6 +50,7 @@ def test_a_study_says_what_comes_next_and_a_verdict_what_must_come_before(
     assert f"No claim can be judged before a run is interpreted. First: `dina interpret {run}`" in err
 
 
+@pytest.mark.long
 def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends_well("interpret", str(run), "contributions", "--threads", "1")
     out = capsys.readouterr().out
@@ -89,6 +90,7 @@ def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, cap
         (tmp_path / "source.json").rename(run / "source.json")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_page")
 def test_a_run_that_is_named_as_its_session_does_not_stand_for_the_recording(
     small_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -45,10 +45,8 @@ def decode_session(height: int) -> Decoded:
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 
-QUICKEST = ("most_exciting_images",)  # of which the way of stopping and going on is tested every time
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name not in QUICKEST)) for name in SLOW])
+@pytest.mark.long
+@pytest.mark.parametrize("name", SLOW)
 def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, tmp_path: Path) -> None:
     subject = decode_session(32 if name == "layer_depth" else 24)  # a network trained on photographs needs 32 pixels
     stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")

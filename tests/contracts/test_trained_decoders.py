@@ -125,7 +125,9 @@ def test_it_finds_nothing_where_there_is_nothing(row: Row) -> None:
     assert abs(above) < chance
 
 
-@pytest.mark.parametrize("row", ROWS, ids="-".join)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=[pytest.mark.long] * (row.name == "paper")) for row in ROWS], ids="-".join
+)
 def test_the_same_seed_gives_the_same_course_and_another_one_another(row: Row) -> None:
     one, other = (fit(row, seed, 2) for seed in (0, 1))
     again = fit.__wrapped__(row, 0, 2)

@@ -69,6 +69,7 @@ def test_a_simulated_session_goes_from_file_to_report_and_is_never_overwritten(
     assert "already holds a study (settings.seed: 0 there, 1 now)" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_session_in_the_stringer_schema_is_studied_and_its_name_cannot_harm(
     small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ def _fit_to(planted_fields: PlantedFields, fields: list[np.ndarray]) -> FieldPro
     return fit_gabor_fields(images, next(seen), others, next(seen))
 
 
+@pytest.mark.long
 def test_neurons_that_mix_gabors_have_a_size_and_a_selectivity(planted_fields: PlantedFields) -> None:
     pairs = [(30, 0.0), (60, 90.0)]
     found = _fit_to(planted_fields, [gabor(20, at, 0.0, 1 / 8, 0.0) + gabor(20, at + 8, deg, 1 / 8, 0.0) for at, deg in pairs])

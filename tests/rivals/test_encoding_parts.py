@@ -37,7 +37,7 @@ def test_gabor_components_of_new_images_do_not_depend_on_their_company():
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
-@pytest.mark.parametrize("n_colours", [1, 3])
+@pytest.mark.parametrize("n_colours", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_front_ends_give_standardised_maps_and_the_same_ones_again(name, n_colours):
     pairs = some_pairs(n=70, shape=(n_colours, 24, 32))
     front = FRONT_ENDS[name]()
@@ -120,6 +120,7 @@ def test_with_nothing_to_learn_the_network_stops_early_and_says_so():
     assert "did not fall for 4 epochs" in front.chosen["stop_reason"]
 
 
+@pytest.mark.long
 def test_what_the_network_keeps_is_the_epoch_and_not_the_last_weights(monkeypatch):
     train, validation = seen_by_neurons(100), seen_by_neurons(40, seed=1)
     front = NetworkFrontEnd()

@@ -55,6 +55,7 @@ def test_what_is_there_is_not_done_again(labelled_session: Recording, kept: Path
     monkeypatch.undo()
 
 
+@pytest.mark.long
 def test_forced_fits_are_made_and_measured_again(
     labelled_session: Recording, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_forced_fits_are_made_and_measured_again(
     assert list(found.comparison.similarity["first"].to_numpy()) == ["contrastive", "untrained"]
 
 
+@pytest.mark.long
 def test_what_cannot_be_trained_is_said_once_and_not_for_every_seed(
     labelled_session: Recording, kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +86,7 @@ def test_what_cannot_be_trained_is_said_once_and_not_for_every_seed(
     assert sum("needs features of the images" in record.getMessage() for record in caplog.records) == 1
 
 
+@pytest.mark.long
 def test_every_fit_is_told_to_keep_the_epoch_with_the_lowest_loss(
     labelled_session: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

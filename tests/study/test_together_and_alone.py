@@ -37,6 +37,9 @@ WORDS = ["preset=scratch", "sizes=[40, 5000]", "split.test_fraction=0.2", "evalu
 QUICK = ["fewest_updates=0", "dina.fit.n_epochs=2", "dina.pathway_width=8", "dina.rank=16", "dina.fit.batch_size=40"]
 
 
+pytestmark = pytest.mark.long  # `tests/cli/test_several_recordings.py` studies two recordings every time
+
+
 @pytest.fixture(scope="module")
 def recordings() -> list[Recording]:
     return [simulate("demo", settings=SESSION, mouse=mouse) for mouse in range(3)]
@@ -117,7 +120,6 @@ def test_every_recording_alone_begins_with_weights_of_its_own(run: Path, recordi
     assert (values > 0.3).all()  # but of one architecture
 
 
-@pytest.mark.long
 def test_a_study_that_was_stopped_goes_on_and_ends_with_the_same_numbers(
     run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +156,6 @@ def test_a_damaged_part_of_an_unfinished_study_is_named(
         TogetherFits(recordings, settings, "cpu", tmp_path).read([of])
 
 
-@pytest.mark.long
 def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(
     run: Path, recordings: list[Recording], settings: TogetherSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def with_contrast(pairs, seed):
     return replace(pairs, images=images, responses=(4 * pairs.responses * share + means).astype(np.float32))
 
 
+@pytest.mark.long
 def test_mean_responses_and_gain_follow_contrast_where_they_do(make_toy_pairs):
     train, validation = (with_contrast(pairs, number) for number, pairs in enumerate(make_toy_pairs(n_validation=60)))
     towers, chosen = started(train, validation)

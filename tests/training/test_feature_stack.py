@@ -143,6 +143,7 @@ def test_a_space_that_images_cannot_have_is_named_with_the_reason(make_toy_pairs
     assert "absent_spaces" not in without
 
 
+@pytest.mark.long
 def test_beside_the_gain_of_the_trained_encoder_stands_that_of_permuted_weights():
     shape, n_images = (1, 32, 48), 100
     small = {"n_neurons": 12, "n_stimuli": n_images, "height": 32, "width": 48, "n_subunits": 30, "n_broad_factors": 4}

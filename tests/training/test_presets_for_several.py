@@ -102,7 +102,7 @@ def test_a_new_recording_joins_and_leaves_what_is_shared_as_it_is(preset, make_r
     np.testing.assert_array_equal(read.score(task.queries, task.gallery), towers.score(task.queries, task.gallery))
 
 
-@pytest.mark.parametrize("preset", ["scratch", "mindeye2"])
+@pytest.mark.parametrize("preset", ["scratch", pytest.param("mindeye2", marks=pytest.mark.long)])
 def test_the_same_seed_gives_the_same_weights(preset, make_recordings):
     pairs = [pairs for pairs, _ in make_recordings(60).values()]
     states = [fit_recordings(preset, quick(preset, 2), pairs, seed).towers["second"].state_dict() for seed in (3, 3, 4)]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from dina.training.batches import RecordingPairs
@@ -44,6 +45,7 @@ def test_the_prior_rests_on_the_neurons_of_all_recordings(make_toy_pairs):
     assert not torch.allclose(priors[0], priors[2], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.long
 def test_statistics_come_from_the_images_of_all_recordings_once_each(make_toy_pairs):
     first, second = make_toy_pairs(100, 30, 30), make_toy_pairs(100, 30, 40)
     seen = second[0].stimulus_index < 40
