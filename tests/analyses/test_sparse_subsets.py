@@ -249,3 +249,11 @@ def test_candidates_that_tie_share_the_first_place() -> None:
     trials = QueryTrials(images, torch.zeros(4, 1, dtype=torch.float64), target, "single_trial")
     scores = torch.tensor([[2.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     np.testing.assert_array_equal(trials.accuracy(scores), [(1 + 1 / 2) / 2, (0 + 1 / 2) / 2])
+
+
+def test_images_that_no_query_asks_for_are_left_out() -> None:
+    """Trained towers are asked about some images only; the others must not make accuracies unknown."""
+    images, responses = np.zeros((3, 1, 2, 2), np.float32), torch.zeros(4, 2, dtype=torch.float64)
+    trials = QueryTrials(images, responses, torch.tensor([0, 0, 1, 2]), "single_trial").first_images(2)
+    scores = torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
+    assert trials.accuracy(scores).tolist() == [0.5, 1.0]

@@ -64,18 +64,19 @@ class QueryTrials:
         rows = self.target < n_images
         return replace(self, responses=self.responses[rows], target=self.target[rows])
 
-    def by_image(self, values: Float[Tensor, "query other"]) -> Float[np.ndarray, "gallery other"]:
-        """Average values over the queries of each image, so that every image counts the same; NaN where it has none."""
+    def by_image(self, values: Float[Tensor, "query other"]) -> Float[np.ndarray, "image other"]:
+        """Average values over the queries of each image, so that every image counts the same; images without queries are left out."""
         total = torch.zeros(self.n_images, values.shape[1], dtype=values.dtype).index_add_(0, self.target, values)
         number = torch.bincount(self.target, minlength=self.n_images)
-        return (total / number[:, None]).numpy()
+        is_asked = number > 0
+        return (total[is_asked] / number[is_asked, None]).numpy()
 
-    def first_places(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery candidate"]:
+    def first_places(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "image candidate"]:
         """Return by image the fraction of its queries that have each candidate in the first place, ties shared."""
         is_best = scores == scores.amax(1, keepdim=True)
         return self.by_image(is_best.double() / is_best.sum(1, keepdim=True))
 
-    def accuracy(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "gallery"]:
+    def accuracy(self, scores: Float[Tensor, "query gallery"]) -> Float[np.ndarray, "image"]:
         """Return by image the fraction of its queries that have it in the first place; of ties each takes a fair share."""
         right = scores.gather(1, self.target[:, None])
         n_better, n_as_good = (scores > right).sum(1), (scores == right).sum(1)
