@@ -118,6 +118,7 @@ def test_towers_are_not_asked_about_other_neurons(decoded: Decoded, white: Recor
     assert np.isfinite(found["within_minus_natural_white"].low)
 
 
+@pytest.mark.long
 def test_images_that_look_like_training_images_elsewhere_are_left_out(decoded: Decoded, white: Recording) -> None:
     images, (known, asked) = white.images.copy(), (decoded.train.stimulus_id[0], decoded.test.stimulus_id[:2])
     images[asked[0]] = images[known]

@@ -50,6 +50,7 @@ def test_drift_of_independent_neurons_is_no_interaction(seed: int) -> None:
     assert "Slow drift explains" in reason
 
 
+@pytest.mark.long
 def test_a_planted_interaction_under_drift_is_still_found() -> None:
     verdict, reason = verdict_of(
         decode_drifting(0, 1.0, DefaultSettings().spaces, signal_to_noise=0.4, broad_noise=0.95, n_broad_factors=2)

@@ -17,7 +17,8 @@ SESSION = {"n_neurons": 120, "n_stimuli": 360, "height": 34, "width": 72, "n_sub
 TOWERS = DefaultSettings(spaces=(), stride=3, widths=(1.0,), n_orientations=3, fit=FitSettings(n_epochs=0))
 
 
-@pytest.mark.parametrize("limit", [pytest.param(0.05, marks=pytest.mark.long), 0.08])
+@pytest.mark.long
+@pytest.mark.parametrize("limit", [0.05, 0.08])
 def test_the_edge_lies_at_the_frequency_above_which_neurons_see_nothing(limit: float) -> None:
     planted = {**SESSION, "n_spontaneous": 0, "signal_to_noise": 1.5, "frequency_limit_cpd": limit}
     decoded = decode(

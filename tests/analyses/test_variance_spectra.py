@@ -42,6 +42,7 @@ def without_repeats(decoded_scratch: Decoded) -> Decoded:
     return replace(decoded_scratch, validation=first_trials(decoded_scratch.validation), test=first_trials(decoded_scratch.test))
 
 
+@pytest.mark.long
 def test_images_with_a_planted_power_law_show_it_by_moments(decoded_scratch: Decoded) -> None:
     exponents = []
     for seed in range(6):

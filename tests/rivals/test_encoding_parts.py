@@ -36,7 +36,7 @@ def test_gabor_components_of_new_images_do_not_depend_on_their_company():
     np.testing.assert_allclose(learnt.encode(new)[3:4], learnt.encode(new[3:4]), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", FRONT_ENDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "network")) for name in FRONT_ENDS])
 @pytest.mark.parametrize("n_colours", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_front_ends_give_standardised_maps_and_the_same_ones_again(name, n_colours):
     pairs = some_pairs(n=70, shape=(n_colours, 24, 32))

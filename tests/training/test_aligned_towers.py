@@ -73,7 +73,7 @@ def test_scores_that_are_not_finite_are_an_error(make_toy_pairs):
         towers.score(queries, Gallery(validation.images, validation.stimulus_id))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [pytest.param(name, marks=[pytest.mark.long] * (name == "default")) for name in PRESETS])
 def test_saved_towers_come_back_from_the_file_alone(preset, make_toy_pairs, tmp_path):
     train, validation = make_toy_pairs(n_train=8, n_validation=5)
     towers = build_towers(preset, settings_of(preset), SHAPE, 3)

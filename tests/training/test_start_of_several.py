@@ -37,6 +37,7 @@ def test_a_recording_starts_as_it_would_alone_where_the_other_is_the_same(make_t
         torch.testing.assert_close(tensor, twins[0].image_tower.state_dict()[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_prior_rests_on_the_neurons_of_all_recordings(make_toy_pairs):
     parts = [make_toy_pairs(100, 30, n_neurons) for n_neurons in (30, 40)]
     priors = [start_together(chosen)[1].weights for chosen in (parts, parts[::-1], parts[:1])]

@@ -152,7 +152,10 @@ def test_images_too_small_for_gabors_say_so():
     assert "16 pixels" in SPACES["pursued_gabors"].explain_absence((1, 12, 40))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "trained_network")) for name in EVERY])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(*one.values, marks=[*one.marks, *[pytest.mark.long] * (one.values[0] == "trained_network")]) for one in EVERY],
+)
 def test_of_many_images_some_are_enough(name, known, monkeypatch):
     shown, maps, _ = known
     responses = responses_to(shown)
