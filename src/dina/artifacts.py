@@ -47,11 +47,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         flush_folder(path.parent)
     except (OSError, RuntimeError) as error:  # HDF5 raises both
-        is_full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(
-            error
-        )  # HDF5 says it in words alone
+        number = getattr(error, "errno", None)
+        is_full = number == errno.ENOSPC or "No space left on device" in str(error)  # HDF5 says it in words alone
         if is_full or (isinstance(error, OSError) and error.filename in (None, name)):
-            number = errno.ENOSPC if is_full else getattr(error, "errno", None) or errno.EIO
+            number = errno.ENOSPC if is_full else number or errno.EIO
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:

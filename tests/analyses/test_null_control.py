@@ -1,18 +1,16 @@
 """The control of shuffled pairs counts what depends on the pairing, and passes nothing over in silence."""
 
-import importlib
 from types import ModuleType
 
 import pytest
 
+from benchmark_scripts import import_script
 from dina.statistics.finding import Finding
-from house.sources import ROOT
 
 
 @pytest.fixture
-def null_control(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("null_control")
+def null_control() -> ModuleType:
+    return import_script("null_control")
 
 
 def found(name: str, value: float, null: str) -> Finding:

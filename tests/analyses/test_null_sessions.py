@@ -1,6 +1,5 @@
 """The ledger of unrelated sessions goes on where it stopped, and its table finds a null that is too narrow."""
 
-import importlib
 import json
 from pathlib import Path
 from types import ModuleType
@@ -8,14 +7,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from benchmark_scripts import import_script
 from dina.statistics.finding import Finding
-from house.sources import ROOT
 
 
 @pytest.fixture
-def null_sessions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("null_sessions")
+def null_sessions() -> ModuleType:
+    return import_script("null_sessions")
 
 
 def line(session: int, name: str, outside: bool | None) -> dict[str, object]:

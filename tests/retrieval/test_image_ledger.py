@@ -1,19 +1,14 @@
 """The ledger of benchmarks keeps finished fits and compares decoders on the seeds that all of them have."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from benchmark_scripts import import_script
 
 
 @pytest.fixture
-def image_ledger(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import image_ledger
-
-    return image_ledger
+def image_ledger():
+    return import_script("image_ledger")
 
 
 def _entry(image_ledger, seed, decoder, accuracy):

@@ -6,16 +6,12 @@ from types import ModuleType
 import pytest
 
 import dina
-
-ROOT = Path(__file__).parents[2]
+from benchmark_scripts import import_script
 
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import extreme_shapes
-
-    return extreme_shapes
+def benchmark() -> ModuleType:
+    return import_script("extreme_shapes")
 
 
 def test_recordings_have_the_shape_and_the_size_that_is_said(benchmark: ModuleType, tmp_path: Path) -> None:

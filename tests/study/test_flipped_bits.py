@@ -1,22 +1,18 @@
 """After a single flipped bit in a run, every command refuses it by name or shows what it showed before."""
 
 import functools
-import importlib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from benchmark_scripts import import_script
 from dina.cli import main
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def flips() -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        return importlib.import_module("flipped_bits")
+    return import_script("flipped_bits")
 
 
 @pytest.fixture(scope="module")

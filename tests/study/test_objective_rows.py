@@ -1,18 +1,11 @@
 """Objectives in the table of rivals are fitted alike, and each keeps the epoch that its own loss prefers."""
 
-import importlib
-from pathlib import Path
-
-import pytest
-
+from benchmark_scripts import import_script
 from dina.training.objectives import OBJECTIVES
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_every_objective_has_one_budget_and_is_selected_by_its_own_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    rows = importlib.import_module("rivals_rows")
+def test_every_objective_has_one_budget_and_is_selected_by_its_own_loss() -> None:
+    rows = import_script("rivals_rows")
 
     usual = [row for row in rows.all_rows(rows.EPOCHS, []) if row.kind == "objective"]
     told = rows.all_rows(rows.EPOCHS | {"objectives": 2}, ["scratch.fit.select_by=top1"])

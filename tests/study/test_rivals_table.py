@@ -1,6 +1,5 @@
 """The table of rivals holds rows of the data that it names only, and says what the rows themselves know."""
 
-import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from benchmark_scripts import import_script
 from dina.retrieval.hubness import measure_hubness
 from dina.study.decoder_scores import DecoderScores, Scored
-from house.sources import ROOT
 
 NAMES = ("default", "paper", "scratch", "vna")
 LABELS = {"paper": "paper (Gabor)"}
@@ -19,9 +18,8 @@ PLACES = [("preset", name, LABELS.get(name, name), f"preset-{name}", "results/re
 
 
 @pytest.fixture
-def rivals_table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("rivals_table")
+def rivals_table() -> ModuleType:
+    return import_script("rivals_table")
 
 
 @pytest.fixture
@@ -92,9 +90,8 @@ def test_where_one_kind_of_query_is_missing_its_columns_are_named_once(
 
 
 @pytest.fixture
-def rivals(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("rivals")
+def rivals() -> ModuleType:
+    return import_script("rivals")
 
 
 def test_a_row_is_done_by_the_same_source_only_and_never_while_it_is_empty(

@@ -1,19 +1,17 @@
 """The session that withholds category: both categories have the same patches, and only the planted neurons know which is which."""
 
-import importlib
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from benchmark_scripts import import_script
 from dina.recordings.recording import Recording
-from house.sources import ROOT
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("withheld_category")
+def module() -> ModuleType:
+    return import_script("withheld_category")
 
 
 @pytest.fixture

@@ -53,6 +53,11 @@ def test_what_cannot_be_scored_is_refused(decoder: ImageDecoder, parts: tuple[Re
     train, test = parts
     with pytest.raises(DataError, match=r"must be others than those that were learnt from; 64 of 64 are the same"):
         decoder.score(train)
+    brighter = replace(train, images=np.clip(train.images.astype(int) + 1, 0, 255).astype(np.uint8))
+    with pytest.raises(DataError, match=r"64 of 64 are the same or nearly so"):
+        decoder.score(brighter)
+    with pytest.raises(DataError, match=r"images must be \(1, 24, 48\), as those that were learnt from"):
+        decoder.score(replace(test, images=test.images[:, :, :20]))
     with pytest.raises(DataError, match=r"must be fitted first"):
         ImageDecoder("scratch").score(test)
     with pytest.raises(DataError, match=r"responses must be \(n_trials, 60\)"):

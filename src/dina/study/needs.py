@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from dina.checks import DataError
 from dina.recordings.large_images import block_side
 from dina.recordings.recording import Recording
-from dina.study.this_machine import free_memory_gb, measure_gigaflops, memory_gb
+from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
 _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
 
-# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side, memory and time within 20 %, and
-# to four extreme shapes with the preset alone. All else is extrapolation. Neurons and images beyond the first ones need less each:
-# of so many, some are enough for the steps that need most.
+# Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side, memory and time within 20 %.
+# Neurons and images beyond the first ones need less each, since of so many, some are enough for the steps that need most: how much
+# less was reckoned, and compared with two shapes alone (docs/trust.md).
 _MOST_NEURONS, _MOST_IMAGES, _MOST_MAPS, _USUAL_PIXELS = 4000, 4096, 6_600, 1024
 _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron and trial": 4e-9}
 _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
@@ -85,7 +85,7 @@ def needs_of(recording: Recording) -> Needs:
 
 def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
     """Say in a sentence what a study of the recording needs on this machine, and whether its free memory is enough for that."""
-    needs, (_, free) = needs_of(recording), memory_gb()
+    needs, free = needs_of(recording), free_memory_gb()
     words = f"A study with the default settings needs {needs.words(n_threads, measure_gigaflops())}"
     if free is None:
         return f"{words}.", True

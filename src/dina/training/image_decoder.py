@@ -166,13 +166,18 @@ class ImageDecoder:
         fitted, train, decoder = self._known()
         check_recording(recording)
         check_responses(fitted, recording.responses[:1])
-        shown = np.unique(recording.stimulus_id)
-        learnt_from = {fitted.images[one].tobytes() for one in np.unique(fitted.stimulus_id)}
-        known = [int(one) for one in shown if recording.images[one].tobytes() in learnt_from]
+        if recording.images.shape[1:] != fitted.images.shape[1:]:
+            raise DataError(
+                f"images must be {fitted.images.shape[1:]}, as those that were learnt from; got {recording.images.shape[1:]}."
+                " Resize them."
+            )
+        shown, learnt = np.unique(recording.stimulus_id), np.unique(fitted.stimulus_id)
+        group = group_near_identical(np.concatenate([fitted.images[learnt], recording.images[shown]]))
+        known = shown[np.isin(group[len(learnt) :], group[: len(learnt)])].tolist()
         if known:
             raise DataError(
-                f"Images to test must be others than those that were learnt from; {len(known)} of {len(shown)} are the same, the"
-                f" first is image {known[0]}. Divide the recording with train_test_split first."
+                f"Images to test must be others than those that were learnt from; {len(known)} of {len(shown)} are the same or"
+                f" nearly so, the first is image {known[0]}. Divide the recording with train_test_split first."
             )
         task = make_task(make_pairs(recording, shown, train.standardiser), queries)
         return decoder.score(task.queries, task.gallery), task.target

@@ -19,15 +19,15 @@ from dina.statistics.finding import Finding
 SUMMARY = {"summed_contributions": "noise of repeats", "decoder_summed_contributions": "noise of the decoder"}
 DISCOVERY = 0.05
 MEASURES = {
-    "interaction_size": "size of interactions, of contributions",
-    "net_interaction": "sum of interactions, of contributions (negative: synergy)",
-    "summed_contributions": "sum of contributions, of the information of all neurons together (100\u202f%: additive)",
+    "interaction_size": "size of interactions relative to contributions",
+    "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
+    "summed_contributions": "sum of contributions relative to the information of all neurons together (100\u202f%: additive)",
 }
 WORDS = {
     **MEASURES,
     "coupled_pairs_fraction": "pairs whose noise is coupled",
     "interacting_pairs_fraction": "pairs coupled and interacting",
-    "coupled_pairs_interaction": "interaction of coupled pairs, of contributions",
+    "coupled_pairs_interaction": "interaction of coupled pairs relative to contributions",
     **{f"decoder_{name}": f"{words}, noise of the decoder" for name, words in MEASURES.items()},
 }
 

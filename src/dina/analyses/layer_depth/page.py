@@ -40,7 +40,9 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         f" b, how many neurons each layer predicts best, for the {n_certain:,} of {n_neurons:,} neurons that it predicts better"
         " than with permuted weights by more than three standard errors.",
         answer,
-        finding_table("What layers add to Gabor channels, of the variance.", names, {one.name: one for one in findings}, names),
+        finding_table(
+            "Share of the variance that layers explain beyond Gabor channels.", names, {one.name: one for one in findings}, names
+        ),
     )
     title = "What a network trained on photographs adds to Gabor channels"
     return Section("layer-depth", title, (answer,), (part,), missing=reasons(names, {one.name: one for one in findings}))
