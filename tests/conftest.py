@@ -50,6 +50,19 @@ def two_window_widths() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Give Chromium, started once for all tests that look at pages."""
+    from playwright.sync_api import sync_playwright  # imported here: most tests need no browser
+
+    from chromium import ARGUMENTS, CHROMIUM
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
 def small_session() -> "Recording":
     """Give a simulated session of 60 neurons and 80 images of 24 x 48 pixels, two repeats, truth known."""
     from dina.recordings.simulator import simulate  # imported here: most tests need no session
