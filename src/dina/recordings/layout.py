@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError, check_finite, check_settings
 from dina.recordings.pictures import Colour, Order, read_pictures
+from dina.recordings.pixel_values import settle_grey
 from dina.recordings.stored_numbers import read_npy, to_float32, to_index
 from dina.shapes import Images, Responses
 
@@ -80,6 +81,7 @@ class _FileTable(_Table):
 class RecordingLayout(_Table):
     """A whole recording.toml; every key has a default, so an empty file means the plain folder."""
 
+    format: Literal["arrays"] = "arrays"  # others: see `dina.recordings.description`
     name: str | None = None
     data: str | None = None
     condition: str = "natural"
@@ -159,21 +161,8 @@ def read_image_files(
             notes.append(f"Pixels of {path.name} are true or false; they were taken as white (255) and black (0).")
     if table.multiply != 1.0:
         pixels = to_float32("images", pixels * np.float64(table.multiply), _IMAGE_ORDER)
-    low, high = float(pixels.min()), float(pixels.max())
-    if not is_stated and (pixels.dtype != np.uint8 or high <= 1):
-        raise DataError(
-            f"Pixels of {path.name} are {pixels.dtype} from {low:.4g} to {high:.4g}, and only for 8-bit pixels up to 255 is grey known"
-            f" to be 128. State both under [images] in recording.toml, for example {_likely_grey(high)}."
-        )
-    grey = 128.0 if table.mid_grey is None else table.mid_grey
-    scale = 64.0 if table.contrast_scale is None else table.contrast_scale
+    grey, scale = settle_grey(pixels, path.name, table.mid_grey, table.contrast_scale, "[images] in recording.toml")
     return np.array(pixels, order="C"), grey, scale, notes, names  # a copy: no file stays mapped
-
-
-def _likely_grey(high: float) -> str:
-    """Propose grey and scale for pixels up to ``high``: half and a quarter of 1, of 256, or of the next power of two."""
-    top = 1.0 if high <= 1 else max(256.0, 2.0 ** np.ceil(np.log2(high))) if np.isfinite(high) else 256.0
-    return f"mid_grey = {top / 2:g} and contrast_scale = {top / 4:g}"
 
 
 def _find(folder: Path, table: _ImagesTable) -> Path:

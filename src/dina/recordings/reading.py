@@ -3,27 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from dina.checks import DataError
+from dina.checks import DataError, check_choice
+from dina.recordings.description import check_options, find_description
 from dina.recordings.formats import FORMATS
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
 
 
 def read(
-    path: Path | str, images: Path | str | None = None, labels: Path | str | None = None, options: Mapping[str, str] | None = None
+    path: Path | str, images: Path | str | None = None, labels: Path | str | None = None, options: Mapping[str, Any] | None = None
 ) -> Recording:
-    """Read a recording in any format that is known: a published recording, a folder of arrays, or our own file.
+    """Read a recording in any format that is known: a published recording, a laboratory's own files, or our own file.
 
     Parameters
     ----------
     path
-        File or folder; or the name of a fetched recording (``natimg2800_M170714_MP032_2017-09-14``).
+        File or folder; a ``.toml`` that says where one lies, of which format it is and how to read it; or the name of a fetched
+        recording (``natimg2800_M170714_MP032_2017-09-14``).
     images, labels
         Files or folders that take the place of the recording's own images or image categories.
     options
         What else the format lets be chosen, by name, for example ``{"screens": "left"}``; each file of
-        `dina.recordings.formats` states the options of its ``read``.
+        `dina.recordings.formats` states the options of its ``read``. They win over those of a ``.toml``.
 
     Returns
     -------
@@ -36,7 +39,11 @@ def read(
         If the path does not exist or is of no known format, an option means nothing there, or the content cannot be used.
     """
     found = _locate(Path(path).expanduser())
-    known = next((known for known in FORMATS.values() if known.recognises(found)), None)
+    description = find_description(found)
+    if description is None:
+        known = next((known for known in FORMATS.values() if known.recognises(found)), None)
+    else:
+        known, found = FORMATS[check_choice("format", description.format, FORMATS)], description.data
     if known is None:
         accepted = "; ".join(known.accepts for known in FORMATS.values())
         raise DataError(f"{found} is no recording in a known format. Accepted are: {accepted}.")
@@ -46,7 +53,12 @@ def read(
     if surplus:
         choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
         raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {known.accepts}. {choices}")
+    if description is not None:
+        given = {**check_options(known.read, description.options, description.file), **given}
     recording = known.read(found, **given)
+    if description is not None and description.facts:
+        set_of_its_own = {"image_set": ""} if recording.image_set == recording.name else {}  # it follows a new name
+        recording = replace(recording, **{**set_of_its_own, **description.facts})
     news = tuple(sentence for sentence in find_oddities(recording) if sentence not in recording.notes)
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 

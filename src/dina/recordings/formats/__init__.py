@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dina.recordings import native
-from dina.recordings.formats import arrays, stringer2018
+from dina.recordings.formats import arrays, nwb, stringer2018
 from dina.recordings.recording import Recording
 
 
@@ -53,6 +53,12 @@ FORMATS: dict[str, RecordingFormat] = {
         examples=("mouse7.nc", "mouse7.zarr/zarr.json"),
         recognises=native.recognises,
         read=Recording.read,
+    ),
+    "nwb": RecordingFormat(
+        accepts="a .nwb file (Neurodata Without Borders 2)",
+        examples=("sub-1_ses-1_behavior+image+ophys.nwb",),
+        recognises=nwb.recognises,
+        read=nwb.read,
     ),
     "arrays": RecordingFormat(
         accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",

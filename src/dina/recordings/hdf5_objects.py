@@ -1,0 +1,96 @@
+"""Open what lies in an HDF5 file by its links, which may lead about in the file but never out of it."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Shaped
+
+from dina.checks import DataError
+from dina.recordings.stored_numbers import check_hdf5_dataset, check_hdf5_entry
+
+_MOST_LINKS = 10  # one after the other
+_MOST_GROUPS = 20_000
+
+
+def follow(group: h5py.Group, name: str, path: Path, n_links: int = 0) -> h5py.Group | h5py.Dataset | None:
+    """Return the group or dataset that an entry of a group is or leads to; None where there is none.
+
+    Names may have several parts (``data/images``). ``path`` is for messages, and ``n_links`` counts links that led here.
+
+    Raises
+    ------
+    DataError
+        If a link leads out of the file, or links lead in a circle.
+    """
+    place: Any = group.file if name.startswith("/") else group
+    for part in (part for part in name.split("/") if part not in ("", ".")):
+        if not isinstance(place, h5py.Group):
+            return None
+        link = place.get(part, getlink=True)
+        if link is None:
+            return None
+        if isinstance(link, h5py.SoftLink):
+            if n_links >= _MOST_LINKS:
+                raise DataError(f"{path.name}: {place.name}/{part} leads through more than {_MOST_LINKS} links. Repair the file.")
+            place = follow(place, link.path, path, n_links + 1)
+        elif isinstance(link, h5py.HardLink):
+            if place.get(part, getclass=True) is h5py.Group:
+                check_hdf5_entry(place, part, path)
+            place = place[part]
+        else:
+            raise DataError(
+                f"{path.name}: {place.name.rstrip('/')}/{part} lies in another file, and links out of a file are not followed."
+                " Store the data itself in the file."
+            )
+    return place if isinstance(place, h5py.Group | h5py.Dataset) else None
+
+
+def read_array(group: h5py.Group, name: str, path: Path) -> Shaped[np.ndarray, "..."] | None:
+    """Return numbers or words of a dataset; None where there is none. Its size is compared with what the file holds first.
+
+    Raises
+    ------
+    DataError
+        If the dataset lies elsewhere, claims more than the file holds, or needs a plug-in.
+    """
+    dataset = follow(group, name, path)
+    if not isinstance(dataset, h5py.Dataset):
+        return None
+    check_hdf5_dataset(dataset, path)
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.asarray(dataset.asstr(errors="replace")[()], dtype=np.str_)
+    return np.asarray(dataset[()])
+
+
+def word_of(value: Any) -> str:
+    """Return an attribute, or a dataset of one word, as text; "" for anything else."""
+    if isinstance(value, np.ndarray):
+        value = value.ravel()[0] if value.size == 1 else ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) if isinstance(value, str) else ""
+
+
+def groups_below(group: h5py.Group, path: Path) -> list[h5py.Group]:
+    """Return a group and all groups in it, however deep, in the order of their names; links are left out.
+
+    Raises
+    ------
+    DataError
+        If there are more than any recording has.
+    """
+    found, waiting, seen = [], [group], set()
+    while waiting:
+        within = waiting.pop()
+        address = h5py.h5o.get_info(within.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        found.append(within)
+        if len(found) > _MOST_GROUPS:
+            raise DataError(f"{path.name} holds more than {_MOST_GROUPS} groups below {group.name}. This is no recording.")
+        for name in within:
+            if isinstance(within.get(name, getlink=True), h5py.HardLink) and within.get(name, getclass=True) is h5py.Group:
+                check_hdf5_entry(within, name, path)
+                waiting.append(within[name])
+    return sorted(found, key=lambda one: str(one.name))

@@ -1,0 +1,260 @@
+"""Which image an NWB file says was shown when, and the images themselves."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from dina.checks import DataError
+from dina.recordings.hdf5_objects import follow, groups_below, read_array, word_of
+from dina.recordings.pictures import MAX_TOTAL_BYTES
+from dina.recordings.stored_numbers import check_hdf5_dataset, to_float32, to_index
+from dina.shapes import Images
+
+IMAGE_COLUMNS = ("frame", "image_index", "image_name", "image", "stimulus_id")
+_BLANK = ("", "null", "none", "nan", "n/a", "blank", "grey", "gray")
+_SAY = "under [options] of a .toml that describes the recording"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Presentations in the order of their onsets.
+
+    Parameters
+    ----------
+    name
+        Of the series or table that lists them.
+    onset_s
+        In seconds of the session's clock.
+    image
+        Number or name of the image of each presentation.
+    templates
+        Where the images lie, if the series says so.
+    """
+
+    name: str
+    onset_s: Float[np.ndarray, "onset"]
+    image: Shaped[np.ndarray, "onset"]
+    templates: Any = None
+
+    def numbers(self, n_images: int, names: tuple[str, ...] | None, path: Path, notes: list[str]) -> Int[np.ndarray, "onset"]:
+        """Return the 0-based position of each presentation's image; -1 where none was shown, which ``notes`` receives.
+
+        Raises
+        ------
+        DataError
+            If an image is not there.
+        """
+        words = self.image
+        if words.dtype.kind == "U":
+            words = np.char.strip(words)
+            blank = np.isin(np.char.lower(words), _BLANK)
+            if all(_is_number(word) for word in words[~blank]):
+                words = np.where(blank, "nan", words).astype(np.float64)
+        if words.dtype.kind == "U":
+            ids = _by_name(words, blank, names or (), path)
+        else:
+            blank = ~np.isfinite(words) | (words < 0)
+            ids = to_index(f"the image numbers of {self.name}", np.where(blank, -1, words))
+        if blank.all():
+            raise DataError(
+                f"{path.name}: {self.name} must name images; every presentation is blank. Choose others with stimuli."
+            )
+        if ids.max() >= n_images:
+            base = " They look as if they counted from 1; NWB counts from 0." if ids.max() == n_images and 0 not in ids else ""
+            raise DataError(
+                f"{path.name}: {self.name} names image {int(ids.max())}, but there are {n_images}, counted from 0.{base} Give the images"
+                f" that belong to it with images {_SAY}."
+            )
+        if blank.any():
+            notes.append(f"{int(blank.sum())} of {len(ids)} presentations show no image (blank) and were dropped.")
+        return ids
+
+
+def read_presentations(file: h5py.File, wanted: str | None, column: str | None, path: Path, notes: list[str]) -> Shown:
+    """Read when which image was shown: the series or table of that name, or the only one.
+
+    Raises
+    ------
+    DataError
+        If there is none, or several and none is chosen.
+    """
+    series, tables = _index_series(file, path), _tables(file, column, path)
+    known = {**series, **tables}
+    if wanted is None and len(known) == 1:
+        wanted = next(iter(known))
+    if not known:
+        raise DataError(
+            f"{path.name} must say which image was shown when: an IndexSeries in stimulus/presentation, or a table in intervals with"
+            f" start_time and {column or ' or '.join(IMAGE_COLUMNS)}. Name that column with image_column {_SAY}."
+        )
+    if wanted not in known:
+        found = "no choice" if wanted is None else repr(wanted)
+        raise DataError(f"{path.name} lists presentations in {', '.join(known)}; got {found}. Choose one with stimuli {_SAY}.")
+    if wanted in series:
+        shown = _from_series(series[wanted], wanted, path, notes)
+    else:
+        group, name = tables[wanted]
+        shown = Shown(wanted, *_checked(read_array(group, "start_time", path), read_array(group, name, path), wanted, path))
+        notes.append(f"Images and onsets were read from the columns {name} and start_time of intervals/{wanted}.")
+    order = np.argsort(shown.onset_s, kind="stable")
+    order = order[np.isfinite(shown.onset_s[order])]
+    if len(order) < len(shown.onset_s):
+        notes.append(f"{len(shown.onset_s) - len(order)} presentations without an onset were dropped.")
+    if not len(order):
+        raise DataError(f"{path.name}: {wanted} must hold presentations; it has none with an onset. Choose others with stimuli.")
+    return Shown(shown.name, shown.onset_s[order], shown.image[order], shown.templates)
+
+
+def read_templates(file: h5py.File, shown: Shown, path: Path, notes: list[str]) -> tuple[Images, tuple[str, ...] | None]:
+    """Read the images of the presentations, with the names of those that have one.
+
+    Raises
+    ------
+    DataError
+        If they are not in the file, several could be meant, or they differ in size.
+    """
+    place = shown.templates
+    if place is None:
+        templates = follow(file, "stimulus/templates", path)
+        inside = [follow(templates, name, path) for name in templates] if isinstance(templates, h5py.Group) else []
+        known = {str(one.name).rpartition("/")[2]: one for one in inside if isinstance(one, h5py.Group)}
+        stem = shown.name.partition("_presentations")[0]
+        fitting = [name for name in known if name.startswith(stem)] or list(known)
+        if len(fitting) != 1:
+            found = f"it has {', '.join(known)}" if known else "it has none"
+            raise DataError(
+                f"{path.name} must hold the images of {shown.name} in stimulus/templates; {found}. Give a folder of them with images"
+                f" {_SAY}, or with --images."
+            )
+        place = known[fitting[0]]
+        notes.append(f"The images were taken from stimulus/templates/{fitting[0]}.")
+    if "external_file" in place:
+        raise DataError(f"{path.name}: the images of {shown.name} lie in other files. Give their folder with images {_SAY}.")
+    if isinstance(stack := follow(place, "data", path), h5py.Dataset):
+        check_hdf5_dataset(stack, path)
+        if stack.ndim not in (3, 4):
+            raise DataError(f"{path.name}: {stack.name} must be (image, height, width) or with colour last; got {stack.shape}.")
+        return _as_images(np.asarray(stack[()]), path, notes), None
+    datasets = _image_datasets(place, path, notes)
+    if len({one.shape for one in datasets}) != 1:
+        sizes = sorted({one.shape for one in datasets})
+        raise DataError(f"{path.name}: images of {place.name} must agree in size; got {sizes[:4]}. Give them with images {_SAY}.")
+    stacked = np.stack([one[()] for one in datasets])
+    return _as_images(stacked, path, notes), tuple(str(one.name).rpartition("/")[2] for one in datasets)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], path: Path) -> np.ndarray:
+    positions = {PurePath(name).stem: number for number, name in enumerate(names)} | {n: i for i, n in enumerate(names)}
+    unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
+    if unknown:
+        there = ", ".join(names[:3]) or "no names"
+        raise DataError(
+            f"{path.name}: presentations name the image {unknown[0]!r} and {len(unknown) - 1} more that are not among the images ({there}…)."
+            " Give the images that belong to them."
+        )
+    return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)
+
+
+def _index_series(file: h5py.File, path: Path) -> dict[str, h5py.Group]:
+    top = follow(file, "stimulus/presentation", path)
+    groups = groups_below(top, path) if isinstance(top, h5py.Group) else []
+    return {
+        str(group.name).rpartition("/")[2]: group
+        for group in groups
+        if word_of(group.attrs.get("neurodata_type", "")) == "IndexSeries"
+    }
+
+
+def _tables(file: h5py.File, column: str | None, path: Path) -> dict[str, tuple[h5py.Group, str]]:
+    """Return tables of intervals that name an image, with the column that does."""
+    top = follow(file, "intervals", path)
+    found = {}
+    for group in groups_below(top, path) if isinstance(top, h5py.Group) else []:
+        named = next((name for name in ([column] if column else IMAGE_COLUMNS) if name in group), None)
+        if named is not None and "start_time" in group:
+            found[str(group.name).rpartition("/")[2]] = (group, named)
+    return found
+
+
+def _checked(onsets: np.ndarray | None, images: np.ndarray | None, name: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    if onsets is None or images is None or onsets.ndim != 1 or onsets.shape != images.shape or not len(onsets):
+        shapes = [None if each is None else each.shape for each in (onsets, images)]
+        raise DataError(
+            f"{path.name}: {name} must have one onset and one image for each presentation; got {shapes[0]} and {shapes[1]}."
+        )
+    if onsets.dtype.kind not in "fiu" or images.dtype.kind not in "fiuU":
+        raise DataError(
+            f"{path.name}: {name} must hold onsets in seconds and images by number or name. Check how it was written."
+        )
+    return onsets.astype(np.float64), images
+
+
+def _from_series(series: h5py.Group, name: str, path: Path, notes: list[str]) -> Shown:
+    images, onsets = read_array(series, "data", path), read_array(series, "timestamps", path)
+    start = follow(series, "starting_time", path)
+    if onsets is None and images is not None and isinstance(start, h5py.Dataset) and float(start.attrs.get("rate", 0)) > 0:
+        onsets = float(start[()]) + np.arange(len(images)) / float(start.attrs["rate"])
+    onsets, images = _checked(onsets, images, name, path)
+    if len(images) > 1 and float((images[1:] == images[:-1]).mean()) > 0.5:
+        begins = np.flatnonzero(np.concatenate([[True], images[1:] != images[:-1]]))
+        notes.append(
+            f"{name} lists {len(images)} frames of the screen; runs of one image count as one presentation, {len(begins)}."
+        )
+        onsets, images = onsets[begins], images[begins]
+    link = next((name for name in ("indexed_images", "indexed_timeseries") if name in series), None)
+    return Shown(name, onsets, images, follow(series, link, path) if link else None)
+
+
+def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5py.Dataset]:
+    """Return the images of a container in their order: as it states, or by the numbers in their names."""
+    order = follow(place, "order_of_images", path)
+    if isinstance(order, h5py.Dataset) and h5py.check_ref_dtype(order.dtype) and order.ndim == 1:
+        check_hdf5_dataset(order, path)
+        datasets = [place.file[reference] for reference in order[()]]
+    else:
+        names = [name for name in place if name != "order_of_images"]
+        datasets = [follow(place, name, path) for name in sorted(names, key=_numbers_first)]
+        notes.append(f"{place.name} does not state the order of its images; they were ordered by the numbers in their names.")
+    images = [one for one in datasets if isinstance(one, h5py.Dataset) and one.ndim in (2, 3)]
+    if not images:
+        raise DataError(f"{path.name}: {place.name} must hold images; it holds none. Give them with images {_SAY}.")
+    for one in images:
+        check_hdf5_dataset(one, path)
+    if sum(one.nbytes for one in images) > MAX_TOTAL_BYTES:
+        raise DataError(f"{path.name}: the images of {place.name} exceed {MAX_TOTAL_BYTES // 2**30} GiB. Make them smaller.")
+    return images
+
+
+def _numbers_first(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def _as_images(stack: np.ndarray, path: Path, notes: list[str]) -> Images:
+    """Return (image, height, width[, colour]) as (image, channel, height, width)."""
+    if stack.ndim == 4 and stack.shape[3] == 4:
+        stack = stack[..., :3]
+        notes.append("Transparency of the images was dropped.")
+    if stack.ndim == 4 and stack.shape[3] not in (1, 3):
+        raise DataError(f"{path.name}: images must be grey, or have 3 colours as the last axis; got shape {stack.shape[1:]}.")
+    pixels = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack, -1, 1)
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    pixels = to_float32("images", pixels, ("image", "channel", "height", "width"))
+    low, high = float(pixels.min()), float(pixels.max())
+    if low >= 0 and 1 < high <= 255 and bool((pixels == np.round(pixels)).all()):
+        notes.append("Pixels are whole numbers from 0 to 255 and were taken as 8-bit.")
+        return pixels.astype(np.uint8)
+    return np.ascontiguousarray(pixels)

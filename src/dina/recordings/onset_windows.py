@@ -1,0 +1,181 @@
+"""From activity over time to one number per neuron and trial: the mean, or the rate of spikes, in a window after each onset."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from dina.checks import DataError
+
+Window = tuple[float, float]  # begin and end in seconds after the onset
+
+_BLOCK = 2**24  # numbers read at once
+
+
+@dataclass(frozen=True, eq=False)
+class Windowed:
+    """Activity in a window after each onset.
+
+    Parameters
+    ----------
+    responses
+        Mean activity in its own units, or spikes per second, of the trials that are kept.
+    kept
+        Which onsets are in ``responses``; the window of the others lies outside of the recording.
+    notes
+        What was left out or is doubtful, one sentence each.
+    """
+
+    responses: Float32[np.ndarray, "trial neuron"]
+    kept: Bool[np.ndarray, "onset"]
+    notes: tuple[str, ...]
+
+
+def check_window(window: Window) -> Window:
+    """Return a window that begins before it ends.
+
+    Raises
+    ------
+    DataError
+        If it does not, or lasts longer than a minute.
+    """
+    begin, end = window
+    if not (np.isfinite(begin) and np.isfinite(end) and begin < end and begin >= -60 and end <= 60):
+        raise DataError(f"window_s must be its begin and end in seconds after the onset; got {begin} and {end}. Correct it.")
+    return window
+
+
+def average_in_windows(
+    read_rows: Callable[[int, int], Float[np.ndarray, "time neuron"]],
+    n_neurons: int,
+    time_s: Float[np.ndarray, "time"],
+    onset_s: Float[np.ndarray, "onset"],
+    window: Window,
+) -> Windowed:
+    """Average activity over the frames in a window after each onset; no more than some frames are in memory at once.
+
+    Parameters
+    ----------
+    read_rows
+        Returns the activity of frames from the first number up to, but without, the second.
+    n_neurons
+        How many neurons it returns.
+    time_s
+        Time of each frame in seconds, ascending.
+    onset_s
+        Onset of each trial in seconds of the same clock.
+    window
+        Begin and end in seconds after the onset.
+
+    Raises
+    ------
+    DataError
+        If a window is shorter than a frame, times do not ascend, or no window lies in the recording.
+    """
+    begin_s, end_s = check_window(window)
+    if len(time_s) < 2 or not (np.diff(time_s) > 0).all():
+        raise DataError("Times of the frames of responses must be finite and ascend; they do not. Correct the timestamps.")
+    interval = float(np.median(np.diff(time_s)))
+    slack = 1e-6 * interval  # times are sums of rounded numbers
+    first = np.searchsorted(time_s, onset_s + begin_s - slack)
+    last = np.searchsorted(time_s, onset_s + end_s - slack)
+    inside = (onset_s + begin_s >= time_s[0] - interval) & (onset_s + end_s <= time_s[-1] + interval + slack)
+    kept = inside & (last > first)
+    notes = _left_out(~inside)
+    if (inside & (last == first)).any():
+        raise DataError(
+            f"A window must hold a frame; that from {begin_s:g} to {end_s:g} s holds none after {int((inside & (last == first)).sum())} of"
+            f" {len(onset_s)} onsets, frames being {interval:.3g} s apart. Lengthen window_s."
+        )
+    if not kept.any():
+        raise DataError(_no_window(onset_s, float(time_s[0]), float(time_s[-1])))
+    sums = _sums(read_rows, n_neurons, first[kept], last[kept])
+    responses = (sums / (last - first)[kept, None]).astype(np.float32)
+    return Windowed(responses, kept, (*notes, *_overlaps(onset_s[kept], window)))
+
+
+def count_in_windows(
+    spike_time_s: Sequence[Float[np.ndarray, "_"]], onset_s: Float[np.ndarray, "onset"], window: Window
+) -> Windowed:
+    """Count the spikes of each neuron in a window after each onset, as spikes per second.
+
+    Onsets whose window lies before the first spike of all neurons or after the last one are left out: nothing was recorded then.
+
+    Raises
+    ------
+    DataError
+        If there are no spikes, or none while images were shown.
+    """
+    begin_s, end_s = check_window(window)
+    times = [np.sort(np.asarray(each, dtype=np.float64)) for each in spike_time_s]
+    if not any(len(each) for each in times) or not all(np.isfinite(each).all() for each in times):
+        raise DataError("Spike times must be finite seconds, at least one; there are none, or some are not. Check the file.")
+    first, last = min(each[0] for each in times if len(each)), max(each[-1] for each in times if len(each))
+    kept = (onset_s + end_s > first) & (onset_s + begin_s < last)
+    if not kept.any():
+        raise DataError(_no_window(onset_s, float(first), float(last)))
+    onsets = onset_s[kept]
+    rates = np.empty((len(onsets), len(times)), dtype=np.float32)
+    for neuron, each in enumerate(times):
+        counts = np.searchsorted(each, onsets + end_s) - np.searchsorted(each, onsets + begin_s)
+        rates[:, neuron] = counts / (end_s - begin_s)
+    return Windowed(rates, kept, (*_left_out(~kept), *_overlaps(onsets, window)))
+
+
+def drop_gaps(
+    responses: Float32[np.ndarray, "trial neuron"],
+) -> tuple[Bool[np.ndarray, "trial"], Bool[np.ndarray, "neuron"], tuple[str, ...]]:
+    """Return which trials and which neurons are left if first neurons without any number, then trials with gaps are dropped.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+    """
+    gap = ~np.isfinite(responses)
+    neurons = ~gap.all(axis=0)
+    trials = ~gap[:, neurons].any(axis=1)
+    notes = []
+    if not neurons.all():
+        notes.append(f"{int((~neurons).sum())} of {len(neurons)} neurons have no finite response and were dropped.")
+    if not trials.all():
+        notes.append(f"{int((~trials).sum())} of {len(trials)} trials have gaps (NaN) in some neuron and were dropped.")
+    if not trials.any():
+        raise DataError("Every trial has NaN in some neuron, so none would be left. Leave these neurons out of the file.")
+    return trials, neurons, tuple(notes)
+
+
+def _sums(
+    read_rows: Callable[[int, int], np.ndarray], n_neurons: int, first: Int[np.ndarray, "trial"], last: Int[np.ndarray, "trial"]
+) -> Float[np.ndarray, "trial neuron"]:
+    """Sum the frames of each window, some frames at a time."""
+    sums = np.zeros((len(first), n_neurons))
+    at_once = max(1, _BLOCK // n_neurons)
+    for begin in range(int(first.min()), int(last.max()), at_once):
+        end = min(begin + at_once, int(last.max()))
+        touched = np.flatnonzero((first < end) & (last > begin))
+        if not len(touched):
+            continue
+        rows = np.asarray(read_rows(begin, end), dtype=np.float64)
+        for trial in touched:
+            sums[trial] += rows[max(first[trial] - begin, 0) : last[trial] - begin].sum(axis=0)
+    return sums
+
+
+def _left_out(outside: np.ndarray) -> list[str]:
+    n = int(outside.sum())
+    return [f"{n} of {len(outside)} presentations were dropped: their window lies outside of the recording."] if n else []
+
+
+def _overlaps(onset_s: np.ndarray, window: Window) -> list[str]:
+    gaps = np.diff(np.sort(onset_s))
+    n = int((gaps < window[1] - 1e-9).sum())
+    return [f"The windows of {n} of {len(onset_s)} trials reach beyond the next onset."] if n else []
+
+
+def _no_window(onset_s: np.ndarray, first: float, last: float) -> str:
+    return (
+        f"Onsets must lie in the recording; those from {onset_s.min():g} to {onset_s.max():g} s do not lie between {first:g} and"
+        f" {last:g} s. Bring onsets and responses to one clock, in seconds."
+    )
