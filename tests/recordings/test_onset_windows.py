@@ -21,7 +21,7 @@ def test_a_window_is_the_mean_of_its_frames_however_few_are_read_at_once(monkeyp
     expected = [TRACES[40:45].mean(axis=0), TRACES[10:15].mean(axis=0), TRACES[12:17].mean(axis=0)]
     np.testing.assert_allclose(whole.responses, expected, rtol=1e-6)  # float32
     assert whole.notes == ("The windows of 1 of 3 trials reach beyond the next onset.",)
-    monkeypatch.setattr(onset_windows, "_BLOCK", 3 * 7)
+    monkeypatch.setattr(onset_windows, "_BLOCK", 3 * 4)
     np.testing.assert_array_equal(average_in_windows(rows, 3, TIMES, onsets, (0.0, 0.5)).responses, whole.responses)
 
 

@@ -29,11 +29,14 @@ _STORED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {  # axes and attri
     "spontaneous": (("time", "neuron"), {"units": "arbitrary"}),
     "labels": (("stimulus",), {}),
     "image_names": (("stimulus",), {}),
+    "covariates": (("trial", "covariate"), {"units": "as recorded"}),
+    "covariate_names": (("covariate",), {}),
 }
 _STORED_AS = {
     "is_red": np.uint8,
     "labels": object,
     "image_names": object,
+    "covariate_names": object,
 }  # neither file format holds truth values or text of a fixed width
 KIND_FACTS = ("species", "area", "indicator")  # recordings that state different ones are of different kinds
 _WORDS = ("name", "condition", "image_set", "animal", *KIND_FACTS)
@@ -86,6 +89,11 @@ class Recording:
         Semantic category of each image, "" where unknown; or None.
     image_names
         Name of each image, for example of its file, "" where unknown; or None. Pages and tables call images by it.
+    covariates
+        What the animal did in each trial, as recorded: running speed, pupil; NaN where unknown; or None. Nothing reads it unless it is
+        asked to.
+    covariate_names
+        One word for each; None without covariates.
     notes
         What a reader dropped or converted, one sentence each.
     truth
@@ -119,6 +127,8 @@ class Recording:
     spontaneous: Float[np.ndarray, "time neuron"] | None = None
     labels: Shaped[np.ndarray, "stimulus"] | None = None
     image_names: Shaped[np.ndarray, "stimulus"] | None = None
+    covariates: Float[np.ndarray, "trial covariate"] | None = None
+    covariate_names: Shaped[np.ndarray, "covariate"] | None = None
     notes: tuple[str, ...] = field(default=())
     truth: Truth | None = None
 
@@ -134,7 +144,7 @@ class Recording:
                 put(name, to_array(name, values, axes))
         if self.responses.dtype.kind in "iu":
             put("notes", (*self.notes, f"Responses are stored as whole numbers ({self.responses.dtype})."))
-        for name in ("responses", "images", "neuron_position_um", "spontaneous"):
+        for name in ("responses", "images", "neuron_position_um", "spontaneous", "covariates"):
             values = getattr(self, name)
             if values is not None and (name != "images" or values.dtype != np.uint8):
                 put(name, to_float32(name, values, _STORED[name][0]))
@@ -142,7 +152,7 @@ class Recording:
         single = self.n_presentations is _SINGLE_TRIALS
         counts = np.ones(len(self.stimulus_id), dtype=np.int64) if single else self.n_presentations
         put("n_presentations", to_index("n_presentations", counts))
-        for name in ("labels", "image_names"):
+        for name in ("labels", "image_names", "covariate_names"):
             if getattr(self, name) is not None:
                 put(name, _to_words(name, getattr(self, name)))
         put("image_set", self.image_set or self.name)
@@ -183,7 +193,8 @@ class Recording:
 
     def select_trials(self, keep: Bool[np.ndarray, "trial"], note: str) -> Self:
         """Return the recording with only the marked trials; ``note`` says why."""
-        kept: dict[str, Any] = {name: getattr(self, name)[keep] for name in ("stimulus_id", "responses", "n_presentations")}
+        names = ("stimulus_id", "responses", "n_presentations", *(() if self.covariates is None else ("covariates",)))
+        kept: dict[str, Any] = {name: getattr(self, name)[keep] for name in names}
         return replace(self, **kept, notes=(*self.notes, note))
 
     def select_neurons(self, keep: Bool[np.ndarray, "neuron"], note: str) -> Self:
@@ -203,6 +214,8 @@ class Recording:
         digest = hashlib.sha256()
         for array in (self.images, self.stimulus_id, self.responses, self.n_presentations):
             digest.update(np.ascontiguousarray(array).data)
+        if self.covariates is not None:
+            digest.update(np.ascontiguousarray(self.covariates).data)
         digest.update(repr((self.condition, self.image_set, self.mid_grey, self.contrast_scale)).encode())
         return digest.hexdigest()
 
@@ -400,6 +413,8 @@ def _check_companions(recording: Recording) -> None:
         "spontaneous": ((None, n_neurons), "n_times, n_neurons"),
         "labels": ((len(recording.images),), "n_stimuli"),
         "image_names": ((len(recording.images),), "n_stimuli"),
+        "covariates": ((n_trials, None), "n_trials, n_covariates"),
+        "covariate_names": ((0 if recording.covariates is None else recording.covariates.shape[-1],), "n_covariates"),
     }
     for name, (shape, words) in expected.items():
         values = getattr(recording, name)
@@ -410,6 +425,10 @@ def _check_companions(recording: Recording) -> None:
     least, trial = int(recording.n_presentations.min()), int(recording.n_presentations.argmin())
     if least < 1:
         raise DataError(f"n_presentations must be at least 1; got {least} at trial {trial}. Drop trials never shown.")
+    if recording.covariates is not None and recording.covariate_names is None:
+        raise DataError("covariates must have covariate_names, one word for each column; got none. Name them.")
+    if recording.covariates is not None and np.isinf(recording.covariates).any():
+        raise DataError("covariates must be finite, or NaN where unknown; got an infinite value. Write NaN there.")
     spontaneous, position = recording.spontaneous, recording.neuron_position_um
     red, degrees = recording.is_red, recording.deg_per_pixel
     if spontaneous is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dina.recordings import native
-from dina.recordings.formats import arrays, nwb, stringer2018
+from dina.recordings.formats import arrays, nwb, sensorium, stringer2018
 from dina.recordings.recording import Recording
 
 
@@ -59,6 +59,12 @@ FORMATS: dict[str, RecordingFormat] = {
         examples=("sub-1_ses-1_behavior+image+ophys.nwb",),
         recognises=nwb.recognises,
         read=nwb.read,
+    ),
+    "sensorium": RecordingFormat(
+        accepts="a folder of the Sensorium competition (data/images, data/responses, meta)",
+        examples=("static21067-10-18-GrayImageNet/meta/trials/tiers.npy",),
+        recognises=sensorium.recognises,
+        read=sensorium.read,
     ),
     "arrays": RecordingFormat(
         accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",
