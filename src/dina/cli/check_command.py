@@ -60,6 +60,7 @@ def _facts(recording: "Recording") -> "Table":
         "red neurons": recording.is_red is not None,
         "labels": recording.labels is not None,
         "spontaneous activity": recording.spontaneous is not None,
+        "what the animal did": recording.covariates is not None,
     }
     rows = (
         ("name", recording.name),

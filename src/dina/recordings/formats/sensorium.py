@@ -19,8 +19,8 @@ from dina.recordings.pixel_values import settle_grey
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy, to_float32
 
-BEHAVIOUR = ("pupil_size", "pupil_size_change", "running_speed")  # columns of data/behavior
-GAZE = ("pupil_x", "pupil_y")  # columns of data/pupil_center
+BEHAVIOUR = ("pupil_size", "pupil_size_change", "running_speed")  # columns of `data/behavior`
+GAZE = ("pupil_x", "pupil_y")  # columns of `data/pupil_center`
 _IMAGE_IDS = ("frame_image_id", "colorframeprojector_image_id")
 _ORDER_UNKNOWN = "Trials are in the order of their files, which is not that of presentation."
 
