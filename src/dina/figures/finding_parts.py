@@ -14,6 +14,8 @@ from dina.figures.style import COLOURS
 from dina.figures.words import DASH
 from dina.statistics.finding import Finding
 
+MOST_NAMES = 3  # of numbers that lack something for one reason
+
 # Said where a number has no null and no reason is known why.
 NO_NULL = "none: it describes and tests nothing"
 
@@ -60,17 +62,24 @@ def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding
 
 
 def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
-    """Say of the findings in ``words`` that lack a value, an interval or a null why they do, each reason once."""
+    """Say of findings that lack a value, an interval or a null why they do, each reason once, with at most three of their names.
+
+    Examples
+    --------
+    >>> lacking = {name: Finding(name, 0.5, "1", 40, reason="No null.") for name in ("kept", "lost", "a", "b", "c")}
+    >>> reasons({"kept": "share kept"}, lacking)
+    ('share kept; lost; a; and 2 further numbers: No null.',)
+    """
     known: dict[str, list[str]] = {}
     for name, one in found.items():
-        if name in words and one.reason:
-            known.setdefault(one.reason, []).append(words[name])
-    return tuple(f"{'; '.join(named)}: {reason}" for reason, named in known.items())
+        if one.reason:
+            known.setdefault(one.reason, []).append(words.get(name, statistic_words(name)))
+    return tuple(f"{'; '.join(_at_most_three(named))}: {reason}" for reason, named in known.items())
 
 
-def distinct_reasons(findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    """Return every reason why something is missing once, without the names of findings."""
-    return tuple(dict.fromkeys(finding.reason for finding in findings if finding.reason))
+def _at_most_three(named: list[str]) -> list[str]:
+    n_further = len(named) - MOST_NAMES
+    return named if n_further < 2 else [*named[:MOST_NAMES], f"and {n_further} further numbers"]
 
 
 def finding_table(

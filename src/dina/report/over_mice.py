@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons
+from dina.figures.finding_parts import reasons
 from dina.figures.finding_words import statistic_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -56,7 +56,7 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         paragraphs=(words, "Recordings of one mouse are not independent, so the mouse is the unit."),
         figures=figures,
         tables=() if figures else (table,),
-        missing=distinct_reasons(findings),
+        missing=reasons({}, {finding.name: finding for finding in findings}),
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from dina.analyses.attention_interactions.compute import MEANING
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, finding_table
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -71,7 +71,7 @@ def attention_interactions_section(dataset: xr.Dataset, findings: tuple[Finding,
         "These are weights of the tower. They show what it computes from pairs of neurons; only an intervention can show whether"
         f" decoding needs this. {words}" + (f" Asymmetries: {typical}." if typical else "")
     )
-    title, missing = "How neurons gate and read one another", distinct_reasons(findings)
+    title, missing = "How neurons gate and read one another", reasons(WORDS, found)
     return Section("attention-interactions", title, (paragraph,), (part,), missing=missing)
 
 
@@ -118,7 +118,7 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
         f" with contributions is {in_a_sentence(agreement, '')}."
     )
-    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=distinct_reasons(findings))
+    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=reasons(ATTENTION_WORDS, found))
 
 
 @in_style

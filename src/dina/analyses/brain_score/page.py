@@ -32,6 +32,9 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         f"“{best}” has the highest median score over {n_neurons:,} neurons: {in_a_sentence(of_layer[best], '')}"
         f" {unit}{others}. Differences between layers were not tested."
     )
+    untrained = " Training changes only gains of these towers, so untrained maps are no control and are left out."
+    if any("untrained" in layer for layer in layers):
+        untrained = " An untrained map is the mean over several draws of its weights."
     divided = against_ceiling = ""
     if not reason:
         divided = ", divided by the ceiling that each neuron's repeats set"
@@ -44,10 +47,9 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         "brain_score",
         _draw_brain_score(dataset, of_layer),
         f"a, correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
-        " neurons with 95\u202f% interval over images; grey lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
+        " neurons with 95\u202f% interval over images; pale lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
-        f"{against_ceiling} An untrained map is the mean over several draws of its weights; it is left out where training changes"
-        " only gains.",
+        f"{against_ceiling}{untrained}",
         answer,
         finding_table("Score of each layer, median over neurons.", names, {one.name: one for one in findings}),
     )
@@ -67,7 +69,7 @@ def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figu
     for place, row in enumerate(values):
         for low, high, width in SPREADS:
             ends = np.quantile(row, [low, high])
-            left.plot(ends, [place + 0.26] * 2, color=COLOURS["muted"][0], alpha=0.5, linewidth=width, solid_capstyle="butt")
+            left.plot(ends, [place + 0.26] * 2, color=COLOURS["dina"][0], alpha=0.35, linewidth=width, solid_capstyle="butt")
     left.set_title("a")
     best = max(found, key=lambda layer: found[layer].value)
     if is_corrected:

@@ -7,13 +7,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
+UNITS = {"1": "units of the score", "nat": "nats"}
 AGREEMENTS = {
     "agreement_between_halves": "halves of test images",
     "agreement_with_training": "training images",
@@ -61,14 +62,14 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     )
     if tenth.value == tenth.value:
         words += f" The best tenth of the neurons (ranked on training images) makes {in_a_sentence(tenth)} of all contributions."
-    return Section("contributions", "What each neuron contributes", (words,), (part,), missing=distinct_reasons(findings))
+    return Section("contributions", "What each neuron contributes", (words,), (part,), missing=reasons(WORDS, found))
 
 
 @in_style
 def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw contributions in falling order, against those to training images, and their rank correlations."""
     mean, error, training = (dataset[name].to_numpy() for name in ("contribution", "contribution_error", "training_contribution"))
-    unit = str(dataset.attrs["units"]).replace("1", "units of the score")
+    unit = UNITS[str(dataset.attrs["units"])]
     figure = new_figure(180, 62)
     ranked, compared, agreement = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 0.95])
     order = np.argsort(-mean, kind="stable")

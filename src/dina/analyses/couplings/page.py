@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -63,7 +63,7 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         summary,
         finding_table("Correlations of pairs of neurons.", WORDS, found, [name for name in WORDS if name.endswith("fraction")]),
     )
-    return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=distinct_reasons(findings))
+    return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=reasons(WORDS, found))
 
 
 @in_style

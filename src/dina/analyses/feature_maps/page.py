@@ -57,8 +57,9 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         "feature_maps",
         draw_feature_maps(dataset),
         "Test images, their maps and the maps of the averaged responses to them. Maps are shown as differences from the mean training"
-        " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale (arrows: values beyond"
-        " it), red above and blue below the mean. Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
+        " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale, red above and blue"
+        " below the mean."
+        " Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
         " the correlation; the single channels are the two in which maps of validation images agree best. Maps of responses:"
         f" {dataset.attrs['form']}. a and b, all pairs of test responses and images; vertical lines: means.",
         answer,
@@ -126,7 +127,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
                 _name_row(row[0], LIMITS[example], names[example])
             else:
                 row[0].axis("off")
-            limit = max(float(np.abs(maps[:, example, place]).max()) * 0.8, 1e-6)
+            limit = max(float(np.abs(maps[:, example, place]).max()), 1e-6)
             for side in range(2):
                 drawn = row[1 + side].imshow(
                     maps[side, example, place], cmap="RdBu_r", norm=Normalize(-limit, limit), extent=extent, aspect="equal"
@@ -202,7 +203,7 @@ def _name_row(axes: Axes, percentage: str, name: str) -> None:
 
 def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     """Put the scale that both maps of a row share beside them, named by the channel."""
-    bar = row[2].figure.colorbar(drawn, ax=list(row[1:]), fraction=0.03, pad=0.01, aspect=8, extend="both")
+    bar = row[2].figure.colorbar(drawn, ax=list(row[1:]), fraction=0.03, pad=0.01, aspect=8)
     bar.ax.tick_params(labelsize=6, length=1.5)
     bar.ax.locator_params(nbins=3)
     bar.outline.set_visible(False)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -55,7 +55,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         "Noise estimated from repeats shows interactions between neurons. The noise that the decoder fitted also contains errors of its"
         " image model. Many neurons share these errors, so neurons can look redundant without sharing noise."
     )
-    title, missing = "Interactions between neurons", distinct_reasons(findings)
+    title, missing = "Interactions between neurons", reasons(WORDS, found)
     return Section("functional-interactions", title, (summary, words), (part,), missing=missing)
 
 

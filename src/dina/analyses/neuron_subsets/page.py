@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
@@ -91,7 +91,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         ),
     )
     words = (_summary(found), _control(found))
-    return Section("sparse-subsets", "How few neurons suffice", words, (part,), missing=distinct_reasons(findings))
+    return Section("sparse-subsets", "How few neurons suffice", words, (part,), missing=reasons(SPARSE_WORDS, found))
 
 
 def _summary(found: dict[str, Finding]) -> str:
@@ -196,7 +196,7 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         " can be trusted if towers fitted on these neurons alone do as well."
     )
     return Section(
-        "refitted-subsets", "Fitted anew on part of the neurons", (words,), (part,), missing=distinct_reasons(findings)
+        "refitted-subsets", "Fitted anew on part of the neurons", (words,), (part,), missing=reasons(_refitted_words(found), found)
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons, draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -50,7 +50,7 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "Decoding with and without noise correlations.", WORDS, found, SHARES, [f"{what}_top1" for what in DIFFERENCES]
         ),
     )
-    return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=distinct_reasons(findings))
+    return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=reasons(WORDS, found))
 
 
 def _summary(found: dict[str, Finding]) -> str:

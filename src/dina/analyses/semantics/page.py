@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import distinct_reasons
+from dina.figures.finding_parts import reasons
 from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -84,7 +84,6 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" from responses, {percent(found['category_accuracy_partialled'].value)} after their low-level part is removed.",
         _table(found),
     )
-    reasons = distinct_reasons(findings)
     return Section(
         "semantics",
         "Low-level structure or semantic category",
@@ -95,7 +94,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
             " structure that no Gabor channel describes would count as category if it correlated with category.",
         ),
         figures=(part,),
-        missing=reasons,
+        missing=reasons(_words(), found),
     )
 
 
@@ -165,14 +164,14 @@ def _draw_distractors(axes: Axes, dataset: xr.Dataset) -> None:
     finish_axes(axes, "y")
 
 
+def _words() -> dict[str, str]:
+    """Return what each finding is called."""
+    by_decoder = {f"{name}_{key}": f"{words}, {who}" for key, who in DECODERS.items() for name, words in BY_DECODER.items()}
+    return NAMES | by_decoder
+
+
 def _table(found: dict[str, Finding]) -> Table:
-    rows = [_row(words, found[name]) for name, words in NAMES.items()]
-    for decoder, who in DECODERS.items():
-        rows += [
-            _row(f"{words}, {who}", found[f"{name}_{decoder}"])
-            for name, words in BY_DECODER.items()
-            if f"{name}_{decoder}" in found
-        ]
+    rows = [_row(words, found[name]) for name, words in _words().items() if name in found]
     return Table(
         "Statistics of category and low-level structure.", ("statistic", "value", "95\u202f% interval", "null"), tuple(rows)
     )
