@@ -32,7 +32,7 @@ def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path
     run = read_run(simulated_run)
     own = next(row for row in run.select("averaged") if row.decoder == "dina")
     first = headline(run)[0].replace("\u202f", " ")
-    assert f"400 neurons, dina names the right image out of 60 in {100 * own.top1:.1f} % of cases" in first
+    assert f"400 neurons, the decoder dina names the right image out of 60 in {100 * own.top1:.1f} % of cases" in first
     assert f"interval {100 * own.top1_low:.1f} to {100 * own.top1_high:.1f} %" in first
     assert first.endswith("guessing would give 1.7 %.")
 
@@ -40,12 +40,13 @@ def test_headline_names_accuracy_gallery_interval_and_chance(simulated_run: Path
 @pytest.mark.parametrize(
     ("difference", "says"),
     [
-        ((0.05, 0.01, 0.09), "dina differs by +5.0\u202fpoints, query by query"),
+        ((0.05, 0.01, 0.09), "Query by query, dina is right more often, by 5.0\u202fpoints (95"),
         ((0.05, 0.01, 0.09), "so dina is better."),
         ((-0.05, -0.09, -0.01), "so the rival is better."),
         ((0.01, -0.02, 0.04), "so these data do not show which is better."),
         ((0.01, 0.0, 0.04), "so these data do not show which is better."),
-        ((0.0, 0.0, 0.0), "dina is right as often, query by query"),
+        ((-0.05, -0.09, -0.01), "Query by query, dina is right less often, by 5.0\u202fpoints (95"),
+        ((0.0, 0.0, 0.0), "Query by query, dina is right as often (95"),
     ],
 )
 def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(

@@ -153,7 +153,7 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))
     check(section)
-    assert "Without them in test trials" in section.paragraphs[0]
+    assert "of the test trials. This makes the log rank" in section.paragraphs[0]
 
 
 @pytest.mark.parametrize("n_clear", [0, 14])
@@ -176,4 +176,4 @@ def test_several_recordings_show_what_is_clear_and_list_everything(n_clear: int)
     table = section.figures[0].table if n_clear else section.tables[0]
     assert len(table.rows) == len(told)
     assert "3 recordings of 2 mice" in section.paragraphs[0]
-    assert section.missing == ("Two mice.",)
+    assert section.missing == ("unclear: Two mice.",)

@@ -50,7 +50,7 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
     assert n_panels == (2 if missing else 5)
     bars = [axes.get_xlabel() for axes in maps.axes if not axes.get_ylabel()]
     if not missing:
-        assert bars.count("contribution (nat)") == 2
+        assert bars.count("contribution (nats)") == 2
         assert "elevation of field (degrees)" in bars
     assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
     maps.savefig(BytesIO(), format="svg")
@@ -121,7 +121,8 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     found += tuple(_finding(name, is_known=has_repeats) for name in ("snr_explained_share", "top_minus_snr_matched_area"))
     section = sparse_subsets_section(dataset, found)
     assert ("is not known" in section.paragraphs[1]) == (not has_repeats)
-    assert section.missing == (() if has_repeats else ("The recording has no repeats.",))
+    lacking = "share of the advantage explained by signal-to-noise; area, best minus matched in signal-to-noise"
+    assert section.missing == (() if has_repeats else (f"{lacking}: The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
     names = [text for axes in section.figures[0].figure.axes[:2] for text in axes.texts]
     assert {text.get_text() for text in names} == {"chance", "50\u202f% of all", "90\u202f% of all"}

@@ -63,7 +63,9 @@ def test_what_could_not_be_computed_says_why() -> None:
 
     section = semantics_section(dataset, lacking)
 
-    assert section.missing == ("Nothing is explained.",)
+    (missing,) = section.missing
+    assert missing.startswith("share of it: category in total")
+    assert missing.endswith(": Nothing is explained.")
     assert next(row for row in section.figures[0].table.rows if "category in total" in row[0])[1] == "–"
 
 

@@ -35,7 +35,7 @@ def headline(run: Run) -> list[str]:
     n_neurons = run.summary.get("recording", {}).get("n_neurons")
     neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "the population"
     sentences = [
-        f"From the averaged responses of {neurons}, dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
+        f"From the averaged responses of {neurons}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
     against = [text for text in (_against_rival(run, rows, dina), _against_observer(run, rows, dina)) if text]
@@ -75,23 +75,46 @@ def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
         return ""
     ends = interval(rival.top1_low, rival.top1_high)
     sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)} ({ends})"
-    if run.comparisons is None or rival.decoder not in run.comparisons["rival"].to_numpy():
-        return sentence + "."
-    one = run.comparisons.sel(rival=rival.decoder, queries="averaged")  # dina minus rival
-    value, low, high = (float(one[f"top1_{name}"]) for name in ("difference", "low", "high"))
+    value, low, high = _difference(run, rival.decoder)
     if not math.isfinite(value):
         return sentence + "."
     verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
-    differs = "dina is right as often" if round(100 * value, 1) == 0 else f"dina differs by {points(value)}"
     between = points_interval(low, high)
-    return f"{sentence}: {differs}, query by query (95\u202f% interval of dina − rival: {between}), so {verdict}."
+    return f"{sentence}. Query by query, {_how_often(value)} (95\u202f% interval of dina − rival: {between}), so {verdict}."
+
+
+def _difference(run: Run, other: str) -> tuple[float, float, float]:
+    """Return how much more often dina is right than another decoder, averaged responses, with the ends of the interval; or NaN."""
+    if run.comparisons is None or other not in run.comparisons["rival"].to_numpy():
+        return (math.nan,) * 3
+    one = run.comparisons.sel(rival=other, queries="averaged")
+    return float(one["top1_difference"]), float(one["top1_low"]), float(one["top1_high"])
+
+
+def _how_often(value: float) -> str:
+    r"""Say how much more or less often dina is right.
+
+    Examples
+    --------
+    >>> _how_often(-0.0521), _how_often(0.0001)
+    ('dina is right less often, by 5.2\u202fpoints', 'dina is right as often')
+    """
+    if round(100 * value, 1) == 0:
+        return "dina is right as often"
+    return f"dina is right {'more' if value > 0 else 'less'} often, by {points(abs(value)).removeprefix('+')}"
 
 
 def _against_observer(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
     observer = _observer(rows)
     if observer is None or not observer.top1 or dina.top1 is None:
         return ""
-    return f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)} ({interval(observer.top1_low, observer.top1_high)}); dina gets {percent(dina.top1 / observer.top1)} of that."
+    ends = interval(observer.top1_low, observer.top1_high)
+    sentence = f"The ideal observer, which knows the simulation's truth, reaches {percent(observer.top1)} ({ends})"
+    value, low, high = _difference(run, observer.decoder)
+    if not math.isfinite(value):
+        return f"{sentence}."
+    between = points_interval(low, high)
+    return f"{sentence}; {_how_often(value)} (95\u202f% interval of dina − observer: {between})."
 
 
 def _single_trials(run: Run) -> str:

@@ -118,7 +118,9 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
         f" with contributions is {in_a_sentence(agreement, '')}."
     )
-    return Section("attention-subsets", "Neurons selected by attention", (words,), (part,), missing=reasons(ATTENTION_WORDS, found))
+    return Section(
+        "attention-subsets", "Neurons selected by attention", (words,), (part,), missing=reasons(ATTENTION_WORDS, found)
+    )
 
 
 @in_style

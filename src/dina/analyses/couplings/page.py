@@ -39,20 +39,15 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     mean, coupled, agreement = (
         found[name] for name in ("noise_correlation_mean", "coupled_pairs_fraction", "signal_noise_agreement")
     )
-    summary = (
-        f"The mean noise correlation is {in_a_sentence(mean, '')}. The noise of"
-        f" {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons (at most 5\u202f% of these are expected to be false)."
-    )
+    summary = f"The mean noise correlation is {in_a_sentence(mean, '')}. {coupled_in_words(coupled)}"
     if agreement.value == agreement.value:
         summary += f" Over pairs, noise and signal correlations correlate by {in_a_sentence(agreement, '')}."
     where = ""
     if dataset.sizes["bin"]:
-        nearest = float(dataset["distance_edges"][1])
         where = (
-            f" a: means over pairs by distance. Grey, at the left (hollow marks): pairs less than {nearest:g} µm apart. They share neuropil"
-            " and may be one neuron found twice, so everything else leaves them out. Arrowheads: the interval continues. b: each dot"
-            " is a pair: noise correlation from one half of the images, signal correlation from the other. c: nearest quarter minus"
-            " farthest quarter of the remaining pairs; grey: positions permuted over neurons."
+            f" a: means over pairs by distance. {_nearest_in_words(dataset)} b: each dot is a pair: noise correlation from one half of the"
+            " images, signal correlation from the other; line: the mean noise correlation. c: nearest quarter minus farthest quarter of the"
+            " remaining pairs; grey: positions permuted over neurons."
         )
     part = FigurePart(
         "couplings",
@@ -64,6 +59,38 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         finding_table("Correlations of pairs of neurons.", WORDS, found, [name for name in WORDS if name.endswith("fraction")]),
     )
     return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=reasons(WORDS, found))
+
+
+def coupled_in_words(coupled: Finding) -> str:
+    r"""Say how many pairs have coupled noise.
+
+    Examples
+    --------
+    >>> coupled_in_words(Finding("coupled_pairs_fraction", 0.0, "1", 80))
+    'No pair has significantly coupled noise, given all other neurons.'
+    """
+    if coupled.value == 0:
+        return "No pair has significantly coupled noise, given all other neurons."
+    if coupled.value != coupled.value:
+        return f"It is not known how many pairs have coupled noise: {coupled.reason}"
+    return (
+        f"The noise of {percent(coupled.value)} of the pairs is significantly coupled, given all other neurons (at most 5\u202f% of"
+        " these are expected to be false)."
+    )
+
+
+def _nearest_in_words(dataset: xr.Dataset) -> str:
+    """Say what became of the nearest pairs, which may be one neuron found twice."""
+    nearest = float(dataset["distance_edges"][1])
+    found = dataset["by_distance"].sel(measure=list(MEASURES)).to_numpy()
+    if not np.isfinite(found[:, 0]).any():
+        return f"No pair is less than {nearest:g} µm apart."
+    bottom, top = _reach(found)
+    is_cut = (found[:, 0, 1] < bottom).any() or (found[:, 0, 2] > top).any()
+    return (
+        f"Grey, at the left (hollow marks): pairs less than {nearest:g} µm apart. They share neuropil and may be one neuron found twice,"
+        f" so everything else leaves them out.{' Arrowheads: the interval continues.' if is_cut else ''}"
+    )
 
 
 @in_style

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from dina.analyses.couplings.page import coupled_in_words
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
@@ -39,14 +40,18 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     how = "removed from the decoder" if removed else "silenced at their mean response"
     summed = found["summed_contributions"] if removed else found["interaction_size"]
     summary = _summary(found, removed)
+    is_sure = bool((dataset["coupling_p"].to_numpy() <= DISCOVERY).any())
+    marks = "none significantly"
+    if is_sure:
+        marks = "orange: significant, with an expected share of false findings of at most 5\u202f%, and 95\u202f% intervals over test images"
     part = FigurePart(
         "functional_interactions",
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
         " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
-        " each neuron by itself. b: the surest couplings; orange: significant, with an expected share of false findings of at most 5\u202f%; with 95\u202f%"
-        " intervals over test images. Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
+        f" each neuron by itself. b: the pairs whose noise is most surely coupled; {marks}."
+        " Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
         " contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS),
@@ -71,8 +76,19 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
         f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons (chance: permuted noise); over all pairs"
-        f" {kind}. The noise of {percent(coupled.value)} of the pairs is significantly coupled (at most 5\u202f% of these are expected to"
-        f" be false); {percent(found['interacting_pairs_fraction'].value)} of the pairs also interact in decoding."
+        f" {kind}. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
+    )
+
+
+def _interacting_in_words(found: dict[str, Finding]) -> str:
+    """Say how many pairs of coupled noise interact in decoding, too, where there are some."""
+    coupled, interacting = (found[name].value for name in ("coupled_pairs_fraction", "interacting_pairs_fraction"))
+    if not coupled > 0:
+        return ""
+    return (
+        f" {percent(interacting)} of all pairs interact in decoding, too."
+        if interacting > 0
+        else " None of them interacts in decoding."
     )
 
 

@@ -29,6 +29,7 @@ WORDS = {
     "retinotopy_elevation": "elevation of field, correlation with prediction from cortical position",
     "planted_centre_error_deg": "error of planted field centres, signal-to-noise ratio 1 and more (degrees, median)",
 }
+UNITS = {"1": "units of the score", "nat": "nats"}  # of contributions
 COLUMNS = {
     "mean_response": "mean response",
     "signal_to_noise": "signal-to-noise ratio",
@@ -77,7 +78,10 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         )
         figures = [maps, distributions]
     reasons = dict.fromkeys(str(one.attrs["reason"]) for one in dataset.data_vars.values() if one.attrs.get("reason"))
-    words = "The whole table, one row per neuron, is in the run's folder. The field of a neuron that no model predicts has no meaning."
+    words = (
+        "The receptive field of a neuron has a meaning only where the field predicts responses to images that its fit left out. All neurons"
+        " are in results/interpretation/neuron_profiles.csv of the run, one to a row."
+    )
     return Section("neuron-profiles", "What single neurons respond to", (words,), figures, missing=tuple(reasons))
 
 
@@ -102,7 +106,7 @@ def _quantiles(dataset: xr.Dataset) -> Table:
         values = dataset[name].to_numpy() if name in dataset else np.full(1, np.nan)
         known = values[np.isfinite(values)]
         if len(known):
-            units = str(dataset[name].attrs.get("units", "1")).replace("1", "units of the score")
+            units = UNITS[str(dataset[name].attrs.get("units", "1"))] if "{units}" in words else ""
             rows.append((words.format(units=units), *(number(float(np.percentile(known, step))) for step in QUANTILES)))
     return Table("Distribution over neurons.", ("property", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows))
 
@@ -117,8 +121,7 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
     has_cortex = bool(np.isfinite(dataset["position_x_um"].to_numpy()).any())
     in_degrees = bool(np.isfinite(dataset["field_azimuth_deg"].to_numpy()).any())
     contribution = dataset["contribution"].to_numpy()
-    unit = str(dataset["contribution"].attrs.get("units", "1")).replace("1", "units of the score")
-    contributed = f"contribution ({unit})"
+    contributed = f"contribution ({UNITS[str(dataset['contribution'].attrs.get('units', '1'))]})"
     figure = new_figure(180, 140 if has_cortex else 62)
     rows = figure.subfigures(2 if has_cortex else 1, 1, squeeze=False, height_ratios=[1.4, 1] if has_cortex else None)[:, 0]
     across, down, words = _on_screen(dataset, in_degrees)
@@ -158,7 +161,7 @@ def _draw_distributions(dataset: xr.Dataset) -> Figure:
         _errors(panels[-1], dataset)
     if np.isfinite(ratio).any():
         _against_ratio(quality, ratio, fit)
-        quality.set(xlabel="signal-to-noise ratio", ylabel="field predicts other images (r)")
+        quality.set(xlabel="signal-to-noise ratio (logarithmic)", ylabel="field predicts other images (r)")
     else:
         _histogram(quality, fit, "field predicts other images (r)")
     if has_sizes:
@@ -187,7 +190,7 @@ def _errors(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(*zip(*middle, strict=True), "o-", color=COLOURS["ink"][0], markersize=3, linewidth=1)
     axes.set_yscale("log")
     write_plain_numbers(axes.yaxis)
-    axes.set(xlabel="planted s/n ratio (log)", ylabel="error of centre (degrees)")
+    axes.set(xlabel="planted signal-to-noise (logarithmic)", ylabel="error of centre (degrees, log.)")
 
 
 def _on_screen(dataset: xr.Dataset, in_degrees: bool) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:

@@ -196,7 +196,11 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         " can be trusted if towers fitted on these neurons alone do as well."
     )
     return Section(
-        "refitted-subsets", "Fitted anew on part of the neurons", (words,), (part,), missing=reasons(_refitted_words(found), found)
+        "refitted-subsets",
+        "Fitted anew on part of the neurons",
+        (words,),
+        (part,),
+        missing=reasons(_refitted_words(found), found),
     )
 
 

@@ -1,6 +1,7 @@
 """Whether noise correlations help decoding, on the page."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -42,7 +43,7 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         _draw(dataset, found),
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
-        " mark is one shuffle; dashed: chance. b, c: paired differences; positive is better. Knowing: learning from intact minus"
+        " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better. Knowing: learning from intact minus"
         " learning from shuffled trials (or from variances alone); both are tested on intact trials. Removing: learning and testing on"
         " shuffled trials minus both on intact trials. Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
         summary,
@@ -58,13 +59,32 @@ def _summary(found: dict[str, Finding]) -> str:
     if knowing.value != knowing.value:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
         return (
-            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. Without them in"
-            f" test trials, the log rank changes by {in_a_sentence(change, '')} nats (positive: better)."
+            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. This makes the log rank of the"
+            f" right image {_better(change)}."
         )
     return (
-        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. Learning noise"
-        f" correlations changes the log rank by {in_a_sentence(knowing, '')} nats (positive: better)."
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. A decoder that has learnt them has"
+        f" a log rank of the right image that is {_better(knowing)}."
     )
+
+
+def _better(change: Finding) -> str:
+    """Say by how many nats a log rank is better or worse, and whether that is more than chance.
+
+    Examples
+    --------
+    >>> _better(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
+    'worse by 0.05 nats (0.01 to 0.1; chance: −0.2 to 0.2), which is not beyond chance'
+    """
+    if change.value < 0:
+        low, high = -change.high, -change.low
+        change = replace(change, value=-change.value, low=low, high=high, null_low=-change.null_high, null_high=-change.null_low)
+        way = "worse"
+    else:
+        way = "better"
+    beyond = ", which is not beyond chance" if change.null and not change.beats_null else ""
+    value, rest = in_a_sentence(change, "").split(" ", 1)
+    return f"{way} by {value} nats {rest}{beyond}"
 
 
 @in_style
@@ -75,7 +95,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     _draw_conditions(first, dataset)
     for axes, name, label, title in (
         (second, "top1", "difference (points)", "b  top-1 accuracy"),
-        (third, "log_rank", "difference (nats)", "c  log rank"),
+        (third, "log_rank", "improvement (nats)", "c  log rank"),
     ):
         rows = [(words, found[f"{what}_{name}"]) for what, words in DIFFERENCES.items() if f"{what}_{name}" in found]
         known = [(words, finding) for words, finding in rows if finding.value == finding.value]

@@ -28,10 +28,10 @@ WORDS = {
     "participation_normalised": "part of the covered area over which the loss divided by coverage is spread",
     "coverage_correlation": "rank correlation of loss and coverage over places",
     "score_loss": "mean loss of score (nats)",
-    "log_rank_loss": "mean gain of the log rank (nats)",
+    "log_rank_loss": "mean log rank added (nats; positive is worse)",
 }
 SWEEPS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows contrast"}
-LOSS, BY_COVERAGE, LOG_RANK = "loss of score (nats)", "loss / coverage", "log rank (nats)"
+LOSS, BY_COVERAGE, LOG_RANK = "loss of score (nats)", "loss / coverage", "log rank added (nats)"
 SIGNED = (LOSS, BY_COVERAGE, LOG_RANK)  # red and blue have a meaning in these maps, whatever their values
 N_SINGLE = 3
 PANEL_MM = 52
@@ -129,7 +129,7 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
         ("coverage by fields", dataset["coverage"].to_numpy(), covered),
         ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), BY_COVERAGE),
         ("change of the map", dataset["map_change"].to_numpy()[main].mean(0), "relative change"),
-        ("gain of log rank of the image", dataset["log_rank_loss"].to_numpy()[main].mean(0), LOG_RANK),
+        ("log rank added", dataset["log_rank_loss"].to_numpy()[main].mean(0), LOG_RANK),
     ]
     if "untrained_score_loss" in dataset:
         others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS))

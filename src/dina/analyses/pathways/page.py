@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table
-from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
+from dina.figures.finding_words import LOCAL_CHANNELS, finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.models.spaces import SPACES
@@ -21,7 +21,7 @@ PANELS = (
     ("ssim", "similarity of\nmaps (SSIM)", 1.0),
     ("correlation", "correlation\nof maps", 1.0),
     ("top1_loss", "top-1 accuracy\nlost (points)", 100.0),
-    ("log_rank_loss", "log rank\ngained (nats)", 1.0),
+    ("log_rank_loss", "log rank added\n(nats; + is worse)", 1.0),
 )
 # What the parts of a Gabor tower are.
 KINDS = (
@@ -41,11 +41,10 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    shares = "; ".join(f"{name} {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
-    answer = (
-        f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}. The pathways contribute: {shares}."
-        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone (pathway_refits) are a stronger"
-        " test."
+    shares = "; ".join(f"the {name} pathway {_contribution(found[f'shapley_{name}'])}" for name in pathways)
+    answer = f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}." + (f" To it contribute {shares}." if shares else "")
+    answer += (
+        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
     )
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_random = bool(np.isfinite(dataset["null_low"].to_numpy()).any())
@@ -58,7 +57,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             "pathway_masking",
             _draw_pathway_masking(dataset, words),
             f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), then"
-            f" the top-1 accuracy lost and the mean log rank gained (right of 0: worse), paired over {n} test images; averaged responses as"
+            f" the top-1 accuracy lost and the mean log rank added (right of 0: the right image stands further behind), paired over {n} test images; averaged responses as"
             f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
             finding_table("Top-1 accuracy lost.", masked, found, points=masked),
@@ -80,14 +79,20 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
 
 
+def _contribution(one: Finding) -> str:
+    """Write the contribution of a pathway beside that of as many channels at random."""
+    value, between, null = finding_columns(one, "points")
+    return f"{value} ({between}; as many channels at random: {null})"
+
+
 def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show the accuracy of towers with all pathways and with each alone."""
     found = {finding.name: finding for finding in findings}
     names = [str(name) for name in dataset["pathways"].to_numpy()]
     words = {"top1_all": "all pathways"} | {f"top1_{name}_alone": f"{name} alone" for name in names[1:]}
     losses = {f"top1_loss_{name}_alone": f"lost with {name} alone" for name in names[1:]}
-    accuracies = "; ".join(f"{words[name]}: {in_a_sentence(found[name])}" for name in words if name in found)
-    answer = f"Top-1 accuracy of towers by the pathways that they were fitted with: {accuracies}."
+    accuracies = "; ".join(f"{words[name]} {in_a_sentence(found[name])}" for name in words if name in found)
+    answer = f"Top-1 accuracy of towers that were fitted with {accuracies}."
     part = FigurePart(
         "pathway_refits",
         _draw_refits([(text, found[name]) for name, text in (words | losses).items()]),

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import finding_columns
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
@@ -43,12 +43,15 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     """Show spectra and exponents by both estimators."""
     found = {finding.name: finding for finding in findings}
     known = [
-        f"{words} {in_a_sentence(found[f'exponent_{source}'], '')}"
+        "{} {} ({})".format(words, *finding_columns(found[f"exponent_{source}"])[:2])
         for source, words in SOURCES.items()
         if math.isfinite(found[f"exponent_{source}"].value)
     ]
+    controls = " Untrained towers and random filters are there to compare with. None is a null: a fit to unrelated responses changes α, too."
     answer = (
-        f"Variance falls as a power of rank, with exponents: {'; '.join(known)}." if known else "No power law could be fitted."
+        f"Variance falls as rank to the power −α, with these α (95\u202f% intervals): {'; '.join(known)}.{controls}"
+        if known
+        else "No power law could be fitted."
     )
     part = FigurePart(
         "variance_spectra",
