@@ -6,7 +6,9 @@ import logging
 import pandas as pd
 import pytest
 
-from dina.safe_words import PrintableFormatter, printable, table_text
+from dina.cli.tables import print_report_table
+from dina.figures.parts import Table
+from dina.safe_words import PrintableFormatter, one_line, printable, say, table_text
 
 
 @pytest.mark.parametrize(
@@ -28,12 +30,26 @@ def test_what_steers_a_terminal_is_left_out(words: str, shown: str) -> None:
     assert printable(words) == shown
 
 
+@pytest.mark.parametrize("sign", ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_break_within_a_name_begins_no_line(sign: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert one_line(f"M1.mat{sign}All is well.") == r"M1.mat\nAll is well."
+    say("first", f"M1.mat{sign}All is well.")
+    assert capsys.readouterr().out.splitlines() == ["first", r"M1.mat\nAll is well."]
+
+
+def test_a_table_in_the_terminal_has_a_row_for_each_of_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "[red]m1[/] \nAll is well."
+    print_report_table(Table(name, ("fact", name), (("name", name),), n_words=2), [name])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.count(r"[red]m1[/] \nAll is well.") for line in lines] == [1, 0, 1, 0, 1, 0, 1]
+
+
 def test_log_lines_go_through_the_same_door() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PrintableFormatter("%(message)s"))
-    handler.handle(logging.LogRecord("dina", logging.INFO, "", 0, "Reading %s", ("\x1b[2J\u202ename",), None))
-    assert stream.getvalue() == "Reading name\n"
+    handler.handle(logging.LogRecord("dina", logging.INFO, "", 0, "Reading %s", ("\x1b[2J\u202ename\nDone.",), None))
+    assert stream.getvalue() == "Reading name\\nDone.\n"
 
 
 @pytest.mark.parametrize("cell", ["=1+2", "+1", "-cmd|' /C calc'!A0", "@sum(1)", "\t=1", "\r=1"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
-from dina.safe_words import printable
+from dina.safe_words import one_line
 
 Item = TypeVar("Item")
 
@@ -42,7 +42,7 @@ def track(
     words = TextColumn("{task.description}", markup=False)
     columns = (words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=Console(stderr=True), transient=True)
-    task = bar.add_task(printable(description), total=count, note="")
+    task = bar.add_task(one_line(description), total=count, note="")
     # a timer, because the first item alone may take minutes
     timer = threading.Timer(DELAY_S, bar.start)
     timer.daemon = True
@@ -50,7 +50,7 @@ def track(
     try:
         for item in items:
             yield item
-            bar.update(task, advance=1, note=printable(" ".join(f"{k} {v}" for k, v in (detail or {}).items())))
+            bar.update(task, advance=1, note=one_line(" ".join(f"{k} {v}" for k, v in (detail or {}).items())))
     finally:
         timer.cancel()
         timer.join()

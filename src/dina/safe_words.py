@@ -14,13 +14,14 @@ _DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x9c|\x1b\\)"
 )
+_BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _FORMULA = tuple("=+-@\t\r")  # how a cell begins that a spreadsheet would carry out
 
 
 def printable(text: object) -> str:
     r"""Return text without what steers a terminal: control sequences, and marks that turn the direction of writing.
 
-    New lines and tabs stay. Everything that is printed or logged goes through here.
+    New lines and tabs stay; `one_line` is for words that hold none of their own.
 
     Examples
     --------
@@ -31,20 +32,38 @@ def printable(text: object) -> str:
     return "".join(sign for sign in text if sign in "\n\t" or not (sign in _DIRECTION or _steers(sign)))
 
 
+def one_line(text: object) -> str:
+    r"""Return text as `printable` does and on one line: a break within it, as file names may hold, is shown as ``\n``.
+
+    Everything that is printed or logged goes through here, line by line, so that no name can pass for a line of dina.
+
+    Examples
+    --------
+    >>> print(one_line("M1.mat\ndina: All is well."))
+    M1.mat\ndina: All is well.
+    """
+    return printable(_BREAK.sub(r"\\n", str(text)))
+
+
 def _steers(sign: str) -> bool:
     return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
 
 
-def say(words: object, *, is_error: bool = False) -> None:
-    """Print words, as `printable` gives them, to standard output or standard error."""
-    print(printable(words), file=sys.stderr if is_error else sys.stdout)
+def say(*lines: object, is_error: bool = False) -> None:
+    """Print lines, as `one_line` gives them, to standard output or standard error."""
+    for line in lines:
+        print(one_line(line), file=sys.stderr if is_error else sys.stdout)
 
 
 class PrintableFormatter(logging.Formatter):
-    """Words log lines as `printable` does."""
+    """Words log lines as `one_line` does; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return one_line(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
+        """Return the line of a record, and its traceback."""
         return printable(super().format(record))
 
 

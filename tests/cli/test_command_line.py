@@ -122,6 +122,7 @@ def test_a_misspelt_command_or_option_gets_a_proposal(capsys: pytest.CaptureFixt
     [
         (DataError("Give images."), 2, "dina: Give images.\n"),
         (DataError("\x1b[31mred\x1b]0;title\x07 \u202eevil"), 2, "dina: red evil\n"),
+        (DataError("M1\ndina: All is well."), 2, "dina: M1\\ndina: All is well.\n"),
         (KeyError("x"), 1, "bug in dina (KeyError: 'x'). Run the command again with --debug"),
         (MemoryError(), 2, "Memory ran out"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "Memory ran out"),
@@ -137,10 +138,27 @@ def test_every_end_has_its_exit_code(error: BaseException, code: int, said: str,
 
 
 def test_a_traceback_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    explain(DataError("M1\x1b[31m\u202e.mat cannot be read"), debug=True)
+    explain(DataError("M1\x1b[31m\u202e.mat cannot be read\ndina: All is well."), debug=True)
     shown = capsys.readouterr().err
     assert shown.count("M1.mat cannot be read") == 2
     assert "\x1b" not in shown
+    assert [line for line in shown.splitlines() if line.startswith("dina")] == [
+        r"dina: M1.mat cannot be read\ndina: All is well."
+    ]
+
+
+def test_names_with_breaks_are_one_line_of_each_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "m1\nError: All is well.\x1b[31m"
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 9)).astype(np.uint8)
+    write_folder(Path(name), {"images": images, "stimulus_id": np.tile(np.arange(60), 2), "responses": np.ones((120, 5))})
+    for words in ((name,), (f"--{name}",), ("study", f"--{name}"), ("report", "a", name), ("check", name), ("report", name)):
+        code, out, err = run(capsys, *words)
+        assert code == 2
+        assert [line for line in (out + err).splitlines() if "All is well." in line and "m1" not in line] == []
+        assert "\x1b" not in err
 
 
 @pytest.mark.parametrize("n_bytes", [2**28, 2**30 + 2**28])  # too little to map the file; to convert its numbers

@@ -1,5 +1,6 @@
 """What a recording refuses, and in which words."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,11 @@ def test_integers_and_double_precision_become_float32_without_wrapping_around() 
     assert recording.notes == ("Responses are stored as whole numbers (int8).",)
     assert recording.stimulus_id.dtype == np.int64
     assert recording.stimulus_id.tolist() == [3, 1]
+
+
+def test_a_note_is_one_line_in_memory_and_in_a_file(tmp_path: Path) -> None:
+    Recording(**parts(notes=("Columns of a\nAll is well.csv were passed over.",))).write(tmp_path / "m1.nc")
+    assert Recording.read(tmp_path / "m1.nc").notes == (r"Columns of a\nAll is well.csv were passed over.",)
 
 
 @pytest.mark.usefixtures("unchecked")

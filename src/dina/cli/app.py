@@ -1,5 +1,6 @@
 """The command `dina`: its commands in one table, its general options, and its end."""
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, si
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, interpret, verdict, verify
 from dina.cli.streams import open_streams
-from dina.safe_words import say
+from dina.safe_words import one_line, say
 from dina.version import __version__
 
 GROUPS = {
@@ -71,6 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     open_streams()
     try:
         with listening_for_stop(), shown_log(debug):
-            app(words, prog_name="dina")
+            sys.exit(app(words, prog_name="dina", standalone_mode=False))
     except (Exception, Stopped) as error:
-        sys.exit(explain(error, debug))
+        sys.exit(_explain_usage(error) if hasattr(error, "format_message") else explain(error, debug))
+
+
+def _explain_usage(error: Any) -> int:
+    """Print how a command is used, with each word that was given on one line, and return the exit code."""
+    stream = io.StringIO()
+    error.show(file=stream)
+    shown, message = stream.getvalue(), error.format_message()
+    if not shown.startswith(message):  # else it is the help, where no word was given
+        shown = shown.replace(message, one_line(message))
+    say(*shown.splitlines(), is_error=True)
+    return int(error.exit_code)

@@ -222,10 +222,10 @@ def fetch(
 
     deposits = {name: known.deposit for name, known in FORMATS.items() if known.deposit is not None}
     if source is None:
-        say("\n".join(deposits))
+        say(*deposits)
         return
     deposit = deposits[check_choice("source", source, deposits)]
-    say("\n".join(map(str, deposit.fetch(names) if names else deposit.list_recordings())))
+    say(*(deposit.fetch(names) if names else deposit.list_recordings()))
 
 
 def doctor(threads: Threads = None) -> None:

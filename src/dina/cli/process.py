@@ -114,7 +114,8 @@ def listening_for_stop() -> Iterator[None]:
 def explain(error: BaseException, debug: bool) -> int:
     """Print what went wrong to standard error, after the traceback if ``debug``, and return the exit code."""
     if debug:
-        say("".join(traceback.format_exception(error)), is_error=True)
+        # indented: what an error says on a second line of its own is no line of dina
+        say(*(f"  {line}" for line in "".join(traceback.format_exception(error)).splitlines()), is_error=True)
     message, code = _message_of(error)
     say(f"dina: {message}", is_error=True)
     return code

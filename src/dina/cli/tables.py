@@ -19,7 +19,7 @@ from rich.text import Text
 from dina.cli.process import choose_device
 from dina.figures.style import MARKS, QUERIES, REMARKS
 from dina.recordings.download import data_folder
-from dina.safe_words import printable, say
+from dina.safe_words import one_line, printable, say
 from dina.study.environment import describe_environment
 from dina.study.needs import estimate_needs
 from dina.study.this_machine import measure_gigaflops, memory_gb
@@ -53,21 +53,21 @@ def print_run(run: "Run") -> None:
         f"{recording['name']}{simulated}: {recording['n_neurons']} neurons, {recording['n_stimuli']} images;"
         f" {split['n_train']} to learn from, {split['n_validation']} to choose by{folds or ','} {split['n_test']} to test."
     )
-    console.print(Text(headline))
+    console.print(_text(headline), soft_wrap=True)
     console.print(_decoders(rows))
     _print_remarks(console, _remarks(rows))
     for warning in run.summary.get("warnings", []):
-        console.print(Text(f"Attention: {warning}", style="bold"), soft_wrap=True)
+        console.print(_text(f"Attention: {warning}", style="bold"), soft_wrap=True)
 
 
 def print_report_table(table: "ReportTable", remarks: Iterable[str], style: str = "dim") -> None:
     """Print a table that the report shows, too, with remarks below it."""
     console = _console(160)
-    shown = Table(title=table.caption, title_justify="left")
+    shown = Table(title=_text(table.caption), title_justify="left")
     for number, heading in enumerate(table.columns):
-        shown.add_column(heading.replace(", ", "\n"), justify="left" if number < table.n_words else "right")
+        shown.add_column(Text(one_line(heading).replace(", ", "\n")), justify="left" if number < table.n_words else "right")
     for row in table.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*map(_text, row))
     console.print(shown)
     _print_remarks(console, remarks, style)
 
@@ -85,7 +85,7 @@ def print_findings(found: "Mapping[str, AnalysisRecord]") -> None:
         table.add_column(words, justify="right")
     for analysis, one in found.items():
         for number, finding in enumerate(one.findings):
-            table.add_row(Text(analysis if number == 0 else ""), *_finding_cells(finding))
+            table.add_row(_text(analysis if number == 0 else ""), *_finding_cells(finding))
         table.add_section()
     console.print(table)
     for analysis, one in found.items():
@@ -98,11 +98,11 @@ def print_verdicts(judged: "Mapping[str, Mapping[str, Verdict]]") -> None:
     console = _console(120)
     table = Table("claim", title="Which claims do the findings support?", title_justify="left")
     for run in judged:
-        table.add_column(Text(run))
+        table.add_column(_text(run))
     claims = {name: verdict.claim for verdicts in judged.values() for name, verdict in verdicts.items()}
     for name, claim in claims.items():  # claims of a user's own are in some runs only
         answers = [verdicts[name].verdict if name in verdicts else "" for verdicts in judged.values()]
-        table.add_row(Text(claim), *(Text(answer or "–", style=STYLES.get(answer, "")) for answer in answers))
+        table.add_row(_text(claim), *(_text(answer or "–", style=STYLES.get(answer, "")) for answer in answers))
     console.print(table)
     reasons = [
         f"{run}: {one.claim} {one.verdict.capitalize()}: {one.reason}"
@@ -124,9 +124,14 @@ def _console(width: int) -> Console:
     return _PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else width, highlight=False)
 
 
+def _text(words: str, style: str = "") -> Text:
+    """Return words on one line, in which nothing is markup."""
+    return Text(one_line(words), style=style)
+
+
 def _print_remarks(console: Console, lines: Iterable[str], style: str = "dim") -> None:
     for line in lines:
-        console.print(Text(line, style=style), soft_wrap=True)
+        console.print(_text(line, style=style), soft_wrap=True)
 
 
 def _decoders(rows: "Sequence[DecodingRow]") -> Table:
@@ -140,7 +145,7 @@ def _decoders(rows: "Sequence[DecodingRow]") -> Table:
         known = {row.queries: row for row in rows if row.decoder == decoder}
         cells = [cell for queries in QUERIES for cell in _accuracies(known.get(queries))]
         galleries = dict.fromkeys(str(row.n_gallery) for row in known.values() if row.n_gallery)
-        table.add_row(Text(_name(next(iter(known.values())))), *cells, " / ".join(galleries) or "–")
+        table.add_row(_text(_name(next(iter(known.values())))), *cells, " / ".join(galleries) or "–")
     table.add_section()
     chance = [next((row for row in rows if row.queries == queries and row.chance_top1 is not None), None) for queries in QUERIES]
     levels = [level for row in chance for level in ((None, None) if row is None else (row.chance_top1, row.chance_top5))]
@@ -179,7 +184,8 @@ def _remarks(rows: "Sequence[DecodingRow]") -> list[str]:
 
 def _print_together(summary: Mapping[str, Any]) -> None:
     """Print what every recording gains, and the mean over mice."""
-    table = Table(title=f"{len(summary['recordings'])} recordings, preset {summary['preset']}, top-1 from averaged responses")
+    title = f"{len(summary['recordings'])} recordings, preset {summary['preset']}, top-1 from averaged responses"
+    table = Table(title=_text(title))
     for number, heading in enumerate(("recording", "together", "alone", "gain", "95 % interval")):
         table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
     rows = [(each["name"], each["findings"]) for each in summary["recordings"]]
@@ -198,7 +204,7 @@ def _finding_cells(finding: "Finding") -> tuple[Text, str, str, str, str]:
     units = "" if finding.units == "1" else f" ({finding.units})"
     mark = " *" if finding.beats_null else ""
     ranges = (_range(finding.low, finding.high), _range(finding.null_low, finding.null_high))
-    return Text(f"{finding.name}{units}"), f"{_words(finding.value)}{mark}", *ranges, f"{finding.n:,}"
+    return _text(f"{finding.name}{units}"), f"{_words(finding.value)}{mark}", *ranges, f"{finding.n:,}"
 
 
 def _range(low: float, high: float) -> str:
@@ -222,7 +228,7 @@ def print_verified(run: Path, verified: "Verified") -> None:
             name = one.decoder if one.run == run else f"{one.run.name}: {one.decoder}"
             mark = "" if one.is_same else " differs"
             cells = (_percent(one.stated, 2), _percent(one.computed, 2) + mark)
-            table.add_row(Text(name), QUERIES[one.queries], source, *cells)
+            table.add_row(_text(name), QUERIES[one.queries], source, *cells)
     _console(110).print(table)
 
 
@@ -244,7 +250,7 @@ def print_doctor(n_threads: int) -> None:
         advice.append(f"A study of a large recording needs {needs.memory_gb:.0f} GB of free memory; {free:.1f} GB are free.")
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
-        table.add_row(name, Text(value))
+        table.add_row(name, _text(value))
     console = _console(110)
     console.print(table)
     _print_remarks(console, advice or ["All is well."], style="")

@@ -14,6 +14,7 @@ from dina.checks import DataError, check_finite
 from dina.recordings.native import read_groups, write_groups
 from dina.recordings.stored_numbers import to_float32, to_index
 from dina.recordings.truth import Truth
+from dina.safe_words import one_line
 from dina.shapes import ContrastImages, Images, Responses
 from dina.short_words import brief
 
@@ -156,6 +157,7 @@ class Recording:
             if getattr(self, name) is not None:
                 put(name, _to_words(name, getattr(self, name)))
         put("image_set", self.image_set or self.name)
+        put("notes", tuple(map(one_line, self.notes)))  # files keep one note a line
         for check in (_check_names, _check_shapes, _check_responses, _check_stimulus_id, _check_images, _check_companions):
             check(self)
 

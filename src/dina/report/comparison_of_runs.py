@@ -19,7 +19,7 @@ from dina.figures.parts import Table
 from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
 from dina.figures.words import DASH, number, percent, signed
 from dina.report.accuracy import OFFSET, draw_mark
-from dina.safe_words import table_text
+from dina.safe_words import one_line, table_text
 
 SHORT = {"averaged": "averaged", "single_trial": "single trial"}
 GAP = 0.7  # between recordings or splits, in rows
@@ -167,7 +167,8 @@ def comparison_markdown(comparison: xr.Dataset) -> str:
     table = comparison_table(comparison)
     rule = ["---"] * table.n_words + ["---:"] * (len(table.columns) - table.n_words)
     rows = [_line(cells) for cells in (table.columns, rule, *table.rows)]
-    return "\n".join([table.caption, "", *rows, "", *(f"- {line}" for line in comparison_remarks(comparison))]) + "\n"
+    lines = [table.caption, "", *rows, "", *(f"- {line}" for line in comparison_remarks(comparison))]
+    return "".join(f"{one_line(line)}\n" for line in lines)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from dina.artifacts import atomic_path, write_text
 from dina.figures.canvas import RC, svg_of
 from dina.figures.parts import Section, Table
-from dina.safe_words import table_text
+from dina.safe_words import one_line, table_text
 
 # Columns of a journal → width in mm, and size of the usual letters in points.
 WIDTHS = {"single": (88.0, 6.0), "double": (180.0, 7.0)}
@@ -62,11 +62,12 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
                 paths = [folder / "figures" / f"{part.name}-{column}.{ending}" for ending in ("svg", "pdf")]
                 sizes.append(f"{column} column: letters of {_write_figure(part.figure, part.name, column, *paths):.1f} pt")
                 written += paths
-            captions.append(f"{part.name} ({'; '.join(sizes)})\n{part.caption}\n")
+            captions.append(f"{part.name} ({'; '.join(sizes)})\n{one_line(part.caption)}\n")
     if captions:
         written.append(folder / "figures" / "README.txt")
         write_text(written[-1], "\n".join(captions))
     if methods:
+        methods = [one_line(line) for line in methods]
         written.append(folder / "methods.txt")
         write_text(written[-1], "\n\n".join([methods[0], "\n".join(methods[1:])]).rstrip() + "\n")
     return tuple(written)

@@ -17,6 +17,7 @@ from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.parts import Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH
+from dina.safe_words import one_line
 from dina.statistics.finding import Finding
 
 Found = Mapping[str, Mapping[str, Finding]]
@@ -84,7 +85,7 @@ def write_objectives(study: ObjectivesStudy, folder: Path) -> tuple[Path, ...]:
     seeds = ", ".join(map(str, study.comparison.seeds))
     text = [f"# Objectives on {study.recording}", "", f"{table.caption} Seeds {seeds}.", "", *lines, ""]
     texts = {
-        "objectives.md": "\n".join([*text, *(f"- {line}" for line in objectives_remarks(study))]) + "\n",
+        "objectives.md": "".join(f"{one_line(line)}\n" for line in (*text, *(f"- {line}" for line in objectives_remarks(study)))),
         "objectives.csv": _csv(findings),
         "objectives.svg": svg_of(_draw_objectives(findings), "objectives"),
         "objectives_maps.svg": svg_of(_draw_similarity(similarity), "objectives_maps"),
