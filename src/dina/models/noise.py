@@ -142,8 +142,10 @@ class ResidualComponents:
         loadings = self.directions.new_zeros(len(self.variance), n_columns)
         if kept:
             scale = (self.strength[-kept:] * (1 - shrinkage)).sqrt()
-            loadings[:, :kept] = self.directions[:, -kept:] * scale * self.variance.sqrt()[:, None]
-        private = self.variance - loadings.square().sum(1)
+            loadings[:, :kept] = self.directions[:, -kept:]
+            loadings[:, :kept].mul_(scale).mul_(self.variance.sqrt()[:, None])  # in place: of many neurons hundreds of megabytes
+        shared = torch.cat([part.square().sum(1) for part in loadings.split(NEURONS_AT_ONCE)])
+        private = self.variance - shared
         return LowRankNoise(torch.maximum(private, 0.02 * self.variance), loadings)
 
     def noises(
@@ -152,8 +154,9 @@ class ResidualComponents:
         """Yield the noise of every number of components (at most ``most``) with every shrinkage, and both by name."""
         for n_components in counts:
             for shrinkage in shrinkages:
-                noise = self.noise(n_components if most is None else min(n_components, most), shrinkage)
-                yield noise, {"noise_components": n_components, "noise_shrinkage": shrinkage}
+                kept = n_components if most is None else min(n_components, most)
+                # under no name here: whoever forgets it before asking for the next holds one alone
+                yield self.noise(kept, shrinkage), {"noise_components": n_components, "noise_shrinkage": shrinkage}
 
 
 def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
@@ -166,7 +169,7 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
         return ResidualComponents(variance, vectors, values.clamp_min(0))
     values, rows = eigenvectors_of(scaled @ scaled.T)
     values = values.clamp_min(1e-12)
-    return ResidualComponents(variance, scaled.T @ rows / values.sqrt(), values)
+    return ResidualComponents(variance, (scaled.T @ rows).div_(values.sqrt()), values)
 
 
 def _positive_variance(residuals: Tensor) -> Tensor:

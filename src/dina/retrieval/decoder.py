@@ -70,7 +70,7 @@ class Choice(Generic[Model]):
 def choose_by_rank(candidates: Iterable[Candidate[Model]]) -> Choice[Model]:
     """Choose the candidate with the lowest mean log rank over validation and left-out training images; the first of equals.
 
-    Candidates are judged one by one, so that a generator holds two of them in memory at most.
+    Candidates are judged one by one, so that besides the next of a generator only the best one is held in memory.
 
     Examples
     --------
@@ -78,8 +78,11 @@ def choose_by_rank(candidates: Iterable[Candidate[Model]]) -> Choice[Model]:
     >>> choose_by_rank([Candidate("a", {"penalty": 1.0}, wrong), Candidate("b", {"penalty": 3.0}, right)]).setting
     {'penalty': 3.0}
     """
-    judged = (Choice(each.model, each.setting, _loss(each)) for each in candidates)
-    return min(judged, key=lambda choice: choice.loss)
+    return min(map(_judge, candidates), key=lambda choice: choice.loss)
+
+
+def _judge(candidate: Candidate[Model]) -> Choice[Model]:
+    return Choice(candidate.model, candidate.setting, _loss(candidate))
 
 
 def _loss(candidate: Candidate[Any]) -> float:

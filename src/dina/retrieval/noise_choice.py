@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
@@ -38,6 +38,11 @@ class Predictions:
         """What left-out predictions leave unexplained."""
         return self.responses - self.expected
 
+    def without(self, left_out: Bool[Tensor, "stimulus"]) -> Float[Tensor, "kept neuron"]:
+        """Return `residuals` of the other images."""
+        kept = self.responses[~left_out]
+        return kept.sub_(self.expected[~left_out])
+
 
 def judge_noises(
     predictions: Predictions,
@@ -52,14 +57,19 @@ def judge_noises(
     kept. ``residuals`` are taken in place of those of the predictions; differences between repeats need no folds, since they
     are independent of the averages. Training images take no part where they were not left out of what predicts them.
     """
-    components = decompose_residuals(predictions.residuals if residuals is None else residuals)
+    given = None if residuals is None else decompose_residuals(residuals)
     nobody = np.empty((len(COMPONENT_COUNTS) * len(SHRINKAGES), 0))
-    ranks = _left_out_ranks(predictions, most, None if residuals is None else components) if is_left_out else nobody
+    ranks = _left_out_ranks(predictions, most, given) if is_left_out else nobody
+    components = decompose_residuals(predictions.residuals) if given is None else given
     measured, expected = predictions.other_responses, predictions.other_expected
-    for number, (noise, setting) in enumerate(_noises(components, most)):
+    left_out = iter(ranks)
+    for noise, setting in _noises(components, most):  # neither enumerate nor zip: both hold on to the last one
         scores = noise.log_likelihood(measured, expected).cpu().numpy()
         # without what it has computed: the best one is kept beside others, for many neurons in hundreds of megabytes
-        yield Candidate(LowRankNoise(noise.private, noise.loadings), setting, scores, ranks[number])
+        kept = LowRankNoise(noise.private, noise.loadings)
+        del noise
+        yield Candidate(kept, setting, scores, next(left_out))
+        del kept
 
 
 def _noises(components: ResidualComponents, most: int | None) -> Iterator[tuple[LowRankNoise, Setting]]:
@@ -78,8 +88,13 @@ def _left_out_ranks(
     found: list[list[np.ndarray]] = []
     for number in range(n_folds):
         target = torch.where(fold[queried] == number)[0]
-        components = decompose_residuals(predictions.residuals[fold != number]) if given is None else given
+        components = decompose_residuals(predictions.without(fold == number)) if given is None else given
         responses = predictions.responses[queried[target]]
-        scores = (noise.log_likelihood(responses, gallery) for noise, _ in _noises(components, most))
-        found.append([np.log(target_ranks(each.cpu().numpy(), target.cpu().numpy())) for each in scores])
+        ranks: list[np.ndarray] = []
+        for noise, _ in _noises(components, most):
+            scores = noise.log_likelihood(responses, gallery)
+            del noise  # before the next is made
+            ranks.append(np.log(target_ranks(scores.cpu().numpy(), target.cpu().numpy())))
+        found.append(ranks)
+        del components
     return np.concatenate([np.stack(each) for each in found], axis=1)
