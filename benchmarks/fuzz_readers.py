@@ -1,6 +1,7 @@
 """Feed damaged and invented files to every reader, and count what comes out: content, a refusal in words, or a fault.
 
-Run ``python benchmarks/fuzz_readers.py --seconds 60``. Each reader starts from small valid files, which are mutated at random (bits,
+Run ``python benchmarks/fuzz_readers.py --seconds 60``; with ``--ledger FILE`` the same command goes on where it stopped, until there
+are ``--runs`` mutants of each reader. Each reader starts from small valid files, which are mutated at random (bits,
 bytes, whole numbers, pieces cut out, doubled or moved, words of the format) and read in a process that may take 2 GB of memory more
 than it began with, and 5 s of processor time for one file. Checksums inside of PNG files are mended in half of the mutants, so that
 what lies behind them is reached too. A fault is any exception but `DataError`, a process that ends, or one that takes too long.
@@ -21,6 +22,7 @@ import h5py
 import numpy as np
 import scipy.io
 import torch
+from mutant_ledger import MutantLedger
 from mutants import Reader, fuzz
 from PIL import Image
 
@@ -38,6 +40,7 @@ from dina.study.settings import read_settings
 from dina.training.saved import load_towers
 from dina.weights import read_weights, write_weights
 
+BATCH_S = 20.0  # what is lost where the command is stopped
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (6, 8, 9)).astype(np.uint8)
 IDS = np.tile(np.arange(6), 2)
@@ -132,7 +135,8 @@ def matlab_5() -> list[bytes]:
     stat = np.array([[(np.array([[True]]),)] * 5], dtype=[("redcell", object)])
     content = {"stim": stim, "med": np.eye(5, 3), "stat": stat, "word": "cat", "sparse": scipy.sparse.csc_array(np.eye(3))}
     content["cells"] = np.array([["a", 1.0]], dtype=object)
-    return [saved(lambda stream, c=c: scipy.io.savemat(stream, content, do_compression=c)) for c in (False, True)]
+    made = [saved(lambda stream, c=c: scipy.io.savemat(stream, content, do_compression=c)) for c in (False, True)]
+    return [b"MATLAB 5.0 MAT-file".ljust(116) + each[116:] for each in made]  # without the time
 
 
 MATLAB = ("stim", "med", "stat.redcell", "word", "sparse", "cells", "none")
@@ -223,7 +227,7 @@ def zipped() -> bytes:
     def write(stream: io.BytesIO) -> None:
         with zipfile.ZipFile(stream, "w") as archive:
             for number, picture in enumerate(pictures("BMP")[:1] * 2):
-                archive.writestr(f"{number}.bmp", picture)
+                archive.writestr(zipfile.ZipInfo(f"{number}.bmp"), picture)  # without the time
 
     return saved(write)
 
@@ -288,14 +292,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readers", nargs="*", help="by default all")
     parser.add_argument("--seconds", type=float, default=60, help="of processor time, for each reader")
-    parser.add_argument("--runs", type=int, default=10**6, help="at most, for each reader")
+    parser.add_argument("--runs", type=int, default=10**6, help="at most, for each reader, those in the ledger counted")
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="where what came of them is kept")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where files that caused a fault go")
     words = parser.parse_args()
-    known = readers()
+    known, ledger = readers(), MutantLedger(words.ledger)
     print("reader", "files", "read", "refused", "faults", "seconds", "most MiB", sep="\t", flush=True)
     for name in words.readers or known:
-        found = fuzz(known[name], words.seconds, words.runs, words.seed, words.keep)
+        reader, left = known[name], words.seconds
+        found = ledger.total(name, reader, words.seed)
+        while found.runs < words.runs and left > 0:
+            batch = fuzz(reader, min(left, BATCH_S), words.runs - found.runs, words.seed, words.keep, found.runs)
+            ledger.add(name, reader, words.seed, found.runs, batch)
+            left -= batch.seconds
+            found = ledger.total(name, reader, words.seed)
         ends = [found.ends[end] for end in ("read", "refused", "fault")]
         print(name, found.runs, *ends, round(found.seconds), found.memory, sep="\t", flush=True)
         for fault, number in found.faults.items():

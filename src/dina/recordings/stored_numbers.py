@@ -135,8 +135,7 @@ def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
         if within.name.count("/") > 20:
             raise DataError(f"{path.name}: groups are nested more than 20 deep at {within.name}. This is no recording.")
         for name in within:
-            check_hdf5_entry(within, name, path)
-            entry = within[name]
+            entry = check_hdf5_entry(within, name, path)
             known = names.setdefault(_address(entry), entry.name)
             if known != entry.name:
                 raise DataError(f"{path.name}: {entry.name} is {known} under another name. Store every array once.")
@@ -152,8 +151,8 @@ def _address(entry: h5py.HLObject) -> object:
     return h5py.h5o.get_info(entry.id).addr
 
 
-def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
-    """Refuse one entry of a group if it is a link, or a dataset that `check_hdf5_dataset` refuses.
+def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> h5py.HLObject:
+    """Return one entry of a group; refuse it if it is a link, or a dataset that `check_hdf5_dataset` refuses.
 
     Raises
     ------
@@ -163,10 +162,12 @@ def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> None:
     where = f"{group.name.rstrip('/')}/{name}"
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise DataError(f"{path.name}: {where} is a link, and links are not followed. Store the data itself in the file.")
-    if isinstance(group[name], h5py.Dataset):
-        check_hdf5_dataset(group[name], path)
+    entry = group[name]  # opened once: that is what takes time
+    if isinstance(entry, h5py.Dataset):
+        check_hdf5_dataset(entry, path)
     else:
-        _check_attributes(group[name], path)
+        _check_attributes(entry, path)
+    return entry
 
 
 def check_hdf5_dataset(dataset: h5py.Dataset, path: Path) -> None:
