@@ -144,7 +144,7 @@ class ResidualComponents:
             scale = (self.strength[-kept:] * (1 - shrinkage)).sqrt()
             loadings[:, :kept] = self.directions[:, -kept:]
             loadings[:, :kept].mul_(scale).mul_(self.variance.sqrt()[:, None])  # in place: of many neurons hundreds of megabytes
-        shared = torch.cat([part.square().sum(1) for part in loadings.split(NEURONS_AT_ONCE)])
+        shared = torch.cat([part.square().sum(1) for part in torch.split(loadings, NEURONS_AT_ONCE)])
         private = self.variance - shared
         return LowRankNoise(torch.maximum(private, 0.02 * self.variance), loadings)
 
