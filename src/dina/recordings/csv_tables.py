@@ -74,6 +74,18 @@ def read_labels(path: Path, n_stimuli: int, notes: list[str], index_base: int = 
     return np.array(words)
 
 
+def read_columns(path: Path, known: tuple[str, ...], notes: list[str]) -> dict[str, list[str]]:
+    """Read the columns of a table that have known names, as they are written; ``notes`` is as in `read_neurons`.
+
+    Raises
+    ------
+    DataError
+        If there is no such table, it is no CSV, or a column has nearly a known name.
+    """
+    rows = _read_rows(path, known, notes)
+    return {name: [row[name] for row in rows] for name in known if name in rows[0]}
+
+
 def _by_stimulus(rows: list[dict[str, str]], n_stimuli: int, path: Path, index_base: int) -> dict[int, str]:
     labels: dict[int, str] = {}
     for i, row in enumerate(rows):

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -12,11 +12,11 @@ from jaxtyping import Float, Int, Shaped
 from dina.checks import DataError
 from dina.recordings.hdf5_objects import follow, groups_below, read_array, word_of
 from dina.recordings.pictures import MAX_TOTAL_BYTES
-from dina.recordings.stored_numbers import check_hdf5_dataset, to_float32, to_index
+from dina.recordings.presentations import image_numbers
+from dina.recordings.stored_numbers import check_hdf5_dataset, to_float32
 from dina.shapes import Images
 
 IMAGE_COLUMNS = ("frame", "image_index", "image_name", "image", "stimulus_id")
-_BLANK = ("", "null", "none", "nan", "n/a", "blank", "grey", "gray")
 _SAY = "under [options] of a .toml that describes the recording"
 
 
@@ -49,30 +49,7 @@ class Shown:
         DataError
             If an image is not there.
         """
-        words = self.image
-        if words.dtype.kind == "U":
-            words = np.char.strip(words)
-            blank = np.isin(np.char.lower(words), _BLANK)
-            if all(_is_number(word) for word in words[~blank]):
-                words = np.where(blank, "nan", words).astype(np.float64)
-        if words.dtype.kind == "U":
-            ids = _by_name(words, blank, names or (), path)
-        else:
-            blank = ~np.isfinite(words) | (words < 0)
-            ids = to_index(f"the image numbers of {self.name}", np.where(blank, -1, words))
-        if blank.all():
-            raise DataError(
-                f"{path.name}: {self.name} must name images; every presentation is blank. Choose others with stimuli."
-            )
-        if ids.max() >= n_images:
-            base = " They look as if they counted from 1; NWB counts from 0." if ids.max() == n_images and 0 not in ids else ""
-            raise DataError(
-                f"{path.name}: {self.name} names image {int(ids.max())}, but there are {n_images}, counted from 0.{base} Give the images"
-                f" that belong to it with images {_SAY}."
-            )
-        if blank.any():
-            notes.append(f"{int(blank.sum())} of {len(ids)} presentations show no image (blank) and were dropped.")
-        return ids
+        return image_numbers(self.image, n_images, names, f"{path.name}: {self.name}", notes)
 
 
 def read_presentations(file: h5py.File, wanted: str | None, column: str | None, path: Path, notes: list[str]) -> Shown:
@@ -146,26 +123,6 @@ def read_templates(file: h5py.File, shown: Shown, path: Path, notes: list[str]) 
         raise DataError(f"{path.name}: images of {place.name} must agree in size; got {sizes[:4]}. Give them with images {_SAY}.")
     stacked = np.stack([one[()] for one in datasets])
     return _as_images(stacked, path, notes), tuple(str(one.name).rpartition("/")[2] for one in datasets)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], path: Path) -> np.ndarray:
-    positions = {PurePath(name).stem: number for number, name in enumerate(names)} | {n: i for i, n in enumerate(names)}
-    unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
-    if unknown:
-        there = ", ".join(names[:3]) or "no names"
-        raise DataError(
-            f"{path.name}: presentations name the image {unknown[0]!r} and {len(unknown) - 1} more that are not among the images ({there}…)."
-            " Give the images that belong to them."
-        )
-    return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)
 
 
 def _index_series(file: h5py.File, path: Path) -> dict[str, h5py.Group]:

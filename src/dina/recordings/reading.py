@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dina.checks import DataError, check_choice
-from dina.recordings.description import check_options, find_description
+from dina.recordings.description import DESCRIPTION, check_options, find_description
 from dina.recordings.formats import FORMATS
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
@@ -44,6 +44,11 @@ def read(
         known = next((known for known in FORMATS.values() if known.recognises(found)), None)
     else:
         known, found = FORMATS[check_choice("format", description.format, FORMATS)], description.data
+    if description is None and known is not FORMATS["arrays"] and (found / DESCRIPTION).is_file():
+        name = next((name for name, each in FORMATS.items() if each is known), "nwb")
+        raise DataError(
+            f"{found / DESCRIPTION} must say which format it describes, since {found.name} is no folder of arrays: format = {name!r}."
+        )
     if known is None:
         accepted = "; ".join(known.accepts for known in FORMATS.values())
         raise DataError(f"{found} is no recording in a known format. Accepted are: {accepted}.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dina.recordings import native
-from dina.recordings.formats import arrays, nwb, sensorium, stringer2018
+from dina.recordings.formats import arrays, nwb, sensorium, spike_times, stringer2018, suite2p
 from dina.recordings.recording import Recording
 
 
@@ -65,6 +65,18 @@ FORMATS: dict[str, RecordingFormat] = {
         examples=("static21067-10-18-GrayImageNet/meta/trials/tiers.npy",),
         recognises=sensorium.recognises,
         read=sensorium.read,
+    ),
+    "suite2p": RecordingFormat(
+        accepts="an output folder of Suite2p with presentations.csv",
+        examples=("mouse7/F.npy", "mouse7/spks.npy", "mouse7/plane0/F.npy"),
+        recognises=suite2p.recognises,
+        read=suite2p.read,
+    ),
+    "spike_times": RecordingFormat(
+        accepts="a folder with spike_times.npy, spike_clusters.npy and presentations.csv",
+        examples=("mouse7/spike_times.npy",),
+        recognises=spike_times.recognises,
+        read=spike_times.read,
     ),
     "arrays": RecordingFormat(
         accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",

@@ -22,6 +22,7 @@ from dina.recordings.stored_numbers import check_hdf5_dataset
 TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stated
 SPIKE_WINDOW: Window = (0.0, 0.25)
 _SPECIES = {"mus musculus": "mouse", "macaca mulatta": "macaque", "rattus norvegicus": "rat", "homo sapiens": "human"}
+_MOST_TIMES = 2**26  # a day and more at 500 per second
 _DECONVOLVED = ("deconv", "event", "spike", "spks")
 
 
@@ -176,6 +177,10 @@ def _traces(
     if not isinstance(data, h5py.Dataset) or data.ndim not in (1, 2) or data.dtype.kind not in "fiu":
         raise DataError(f"{path.name}: {series.name}/data must be numbers of (time, neuron). Check how it was written.")
     check_hdf5_dataset(data, path)
+    if max(data.shape) > _MOST_TIMES:
+        raise DataError(
+            f"{path.name}: {series.name} must have at most {_MOST_TIMES} time points; it claims {max(data.shape)}. Cut it."
+        )
     rois = read_array(series, "rois", path)
     is_turned = data.ndim == 2 and rois is not None and data.shape[1] != len(rois) and data.shape[0] == len(rois)
     if is_turned:

@@ -1,0 +1,188 @@
+"""The output folder of Suite2p with a table of presentations: deconvolved or relative fluorescence in a window after each onset."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
+
+from dina.checks import DataError
+from dina.recordings.csv_tables import read_neurons
+from dina.recordings.file_places import file_inside
+from dina.recordings.onset_windows import Window, Windowed, average_in_windows
+from dina.recordings.presentations import read_presentations_table
+from dina.recordings.recording import Recording
+from dina.recordings.stored_numbers import read_npy, to_float32
+
+Signal = Literal["deconvolved", "dff"]
+
+_AT_ONCE = 256  # neurons
+_SMOOTH_FRAMES, _BASELINE_S = 10.0, 60.0  # of the running baseline, as Suite2p's own
+_PLANE = re.compile(r"plane\d+")
+_FILES: dict[Signal, tuple[str, ...]] = {"deconvolved": ("spks.npy",), "dff": ("F.npy", "Fneu.npy")}
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, or one whose planes are such folders."""
+    return any((path / place / name).is_file() for place in ("", "plane0") for name in ("F.npy", "spks.npy"))
+
+
+def read(
+    path: Path,
+    frame_rate_hz: float | None = None,
+    window_s: Window = (0.0, 0.5),
+    signal: Signal = "deconvolved",
+    presentations: Path | None = None,
+    images: Path | None = None,
+    neuropil: float = 0.7,
+    mid_grey: float | None = None,
+    contrast_scale: float | None = None,
+    *,
+    only_cells: bool = True,
+) -> Recording:
+    """Read ``spks.npy``, or ``F.npy`` and ``Fneu.npy``, with ``iscell.npy`` and a table of presentations.
+
+    ``ops.npy`` and ``stat.npy`` are Python objects, which are never loaded: what a study needs of them is stated here.
+
+    Parameters
+    ----------
+    path
+        The folder of a plane, of all planes combined, or the folder of the planes, whose neurons are then joined.
+    frame_rate_hz
+        Frames of one plane per second, ``fs`` of the run.
+    window_s
+        Begin and end, in seconds after the onset, of the window whose frames are averaged.
+    signal
+        "deconvolved" for ``spks.npy``; "dff" for fluorescence without neuropil, relative to its running baseline.
+    presentations, images
+        The table and the images, where they are not ``presentations.csv`` and ``images/`` in the folder.
+    neuropil
+        Share of the neuropil that "dff" subtracts.
+    mid_grey, contrast_scale
+        Of pixels that are not 8-bit.
+    only_cells
+        Whether regions that Suite2p does not call cells are left out.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, arrays disagree, or the frame rate is not stated.
+
+    References
+    ----------
+    Pachitariu et al. (2017), bioRxiv 061507. https://doi.org/10.1101/061507
+    """
+    if frame_rate_hz is None or not 0 < frame_rate_hz < 10_000:
+        found = "it is not stated" if frame_rate_hz is None else f"got {frame_rate_hz:g}"
+        raise DataError(
+            f"frame_rate_hz must be the frames of a plane per second; {found}. ops.npy, which knows it as fs, is a Python object and is never"
+            " loaded: write frame_rate_hz under [options] of a recording.toml with format = 'suite2p'."
+        )
+    shown = read_presentations_table(path, presentations, images, mid_grey, contrast_scale)
+    onset_s = shown.onset / frame_rate_hz if shown.is_number_of_time else shown.onset
+    places = [""] if _has_traces(path) else sorted((p.name for p in path.iterdir() if _PLANE.fullmatch(p.name)), key=_number)
+    notes = [f"Neurons of {len(places)} planes were joined: {', '.join(places)}."] if len(places) > 1 else []
+    planes = [_read_plane(file_inside(path, place), signal, only_cells, notes) for place in places]
+    parts = [
+        _average(traces, frame_rate_hz, onset_s, window_s)
+        for plane in planes
+        for traces in plane.blocks(signal, neuropil, frame_rate_hz)
+    ]
+    kept = np.logical_and.reduce([part.kept for part in parts])  # planes may differ by a frame at their end
+    responses = np.concatenate([part.responses[kept[part.kept]] for part in parts], axis=1)
+    what = "deconvolved fluorescence" if signal == "deconvolved" else f"dF/F, {neuropil:g} of the neuropil subtracted,"
+    notes.append(
+        f"Responses are means of {what} from {window_s[0]:g} to {window_s[1]:g} s after the onset, at {frame_rate_hz:g} Hz."
+    )
+    cells = np.concatenate([plane.is_cell for plane in planes])
+    position, red = read_neurons(path / "neurons.csv", len(cells), notes) if (path / "neurons.csv").is_file() else (None, None)
+    reds = [plane.is_red for plane in planes if plane.is_red is not None]
+    if red is None and len(reds) == len(planes):
+        red = np.concatenate(reds)
+    windowed = Windowed(responses, kept, tuple(dict.fromkeys(note for part in parts for note in part.notes)))
+    return shown.with_responses(
+        _name(path),
+        windowed,
+        tuple(notes),
+        position_um=None if position is None else position[cells],
+        is_red=None if red is None else red[cells],
+    )
+
+
+def _average(traces: np.ndarray, frame_rate_hz: float, onset_s: np.ndarray, window_s: Window) -> Windowed:
+    def read_rows(begin: int, end: int) -> np.ndarray:
+        return traces[:, begin:end].T
+
+    return average_in_windows(read_rows, len(traces), np.arange(traces.shape[1]) / frame_rate_hz, onset_s, window_s)
+
+
+def _has_traces(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("F.npy", "spks.npy"))
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("plane"))
+
+
+def _name(path: Path) -> str:
+    """Return the name of the session: that of the nearest folder that Suite2p did not name."""
+    names = [name for name in (path.name, *path.resolve().parts[::-1]) if name and name != ".."]
+    return next((name for name in names if name not in ("suite2p", "combined") and not _PLANE.fullmatch(name)), names[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    folder: Path
+    is_cell: np.ndarray  # of all regions: which are read
+    is_red: np.ndarray | None
+
+    def blocks(self, signal: Signal, neuropil: float, frame_rate_hz: float) -> Iterator[np.ndarray]:
+        """Yield traces (neuron, time), some neurons at a time."""
+        chosen = np.flatnonzero(self.is_cell)
+        stored = {name: _traces(self.folder, name, len(self.is_cell)) for name in _FILES[signal]}
+        for start in range(0, len(chosen), _AT_ONCE):
+            rows = chosen[start : start + _AT_ONCE]
+            block = [to_float32(name, values[rows], ("neuron", "time")) for name, values in stored.items()]
+            yield block[0] if signal == "deconvolved" else _relative(block[0] - np.float32(neuropil) * block[1], frame_rate_hz)
+
+
+def _read_plane(folder: Path, signal: Signal, only_cells: bool, notes: list[str]) -> _Plane:
+    n = len(_traces(folder, _FILES[signal][0]))
+    file = file_inside(folder, "iscell.npy")
+    cells = np.ones(n, dtype=bool)
+    if only_cells and file.is_file():
+        stored = read_npy(file)
+        if stored.ndim not in (1, 2) or len(stored) != n:
+            raise DataError(f"{file} must have a row for each of {n} regions; got shape {stored.shape}. Copy the folder again.")
+        cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
+        if not cells.any():
+            raise DataError(f"{file} calls none of {n} regions a cell. Say only_cells = false under [options] to read all.")
+        notes.append(f"{int(cells.sum())} of {n} regions are cells in the eyes of Suite2p; the others were left out.")
+    elif only_cells:
+        notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
+    file = file_inside(folder, "redcell.npy")
+    red = read_npy(file) if file.is_file() else None
+    return _Plane(folder, cells, red[:, 0] > 0 if red is not None and red.ndim == 2 and len(red) == n else None)
+
+
+def _traces(folder: Path, name: str, n: int | None = None) -> np.ndarray:
+    file = file_inside(folder, name)
+    if not file.is_file():
+        other = "dff" if name == "spks.npy" else "deconvolved"
+        raise DataError(f"{file} not found. Copy it there, or say signal = {other!r} under [options].")
+    stored = read_npy(file)
+    if stored.ndim != 2 or (n is not None and len(stored) != n):
+        wanted = f"({n or 'n_regions'}, n_frames)"
+        raise DataError(f"{file} must be {wanted}; got shape {stored.shape}. Copy the folder of the same run.")
+    return stored
+
+
+def _relative(traces: np.ndarray, frame_rate_hz: float) -> np.ndarray:
+    """Return fluorescence relative to its baseline, the largest of the smallest smoothed values of a minute."""
+    n = max(1, round(_BASELINE_S * frame_rate_hz))
+    baseline = maximum_filter1d(minimum_filter1d(gaussian_filter1d(traces, _SMOOTH_FRAMES, axis=1), n, axis=1), n, axis=1)
+    floor = np.maximum(np.median(np.abs(traces), axis=1, keepdims=True) * 0.01, 1e-6)  # a baseline near 0 makes nothing huge
+    return (traces - baseline) / np.maximum(baseline, floor)

@@ -1,0 +1,200 @@
+"""A table of presentations beside activity over time: when which image was shown, and what the animal did meanwhile."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from dina.checks import DataError
+from dina.recordings.csv_tables import read_columns
+from dina.recordings.layout import RecordingLayout, read_image_files
+from dina.recordings.onset_windows import Windowed, drop_gaps
+from dina.recordings.recording import Recording
+from dina.recordings.stored_numbers import to_index
+from dina.shapes import Images
+
+PRESENTATIONS = "presentations.csv"
+COVARIATES = ("running_speed", "pupil_size", "pupil_size_change", "pupil_x", "pupil_y")
+_BLANK = ("", "null", "none", "nan", "n/a", "blank", "grey", "gray")
+
+
+@dataclass(frozen=True, eq=False)
+class Presentations:
+    """What a table of presentations says, in the order of onsets, and the images that it names.
+
+    Parameters
+    ----------
+    onset
+        In seconds, or the number of a frame of the responses, counted from 0.
+    is_number_of_time
+        Whether onsets are such numbers.
+    stimulus_id
+        Position of each presentation's image; -1 where none was shown.
+    images, mid_grey, contrast_scale, image_names
+        As in a recording.
+    covariates, covariate_names
+        What the animal did, as recorded; NaN where unknown; None without.
+    notes
+        What was dropped or converted.
+    """
+
+    onset: Float[np.ndarray, "onset"]
+    is_number_of_time: bool
+    stimulus_id: Int[np.ndarray, "onset"]
+    images: Images
+    mid_grey: float
+    contrast_scale: float
+    image_names: tuple[str, ...] | None
+    covariates: Float[np.ndarray, "onset covariate"] | None
+    covariate_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def with_responses(
+        self,
+        name: str,
+        windowed: Windowed,
+        notes: tuple[str, ...] = (),
+        position_um: Float[np.ndarray, "neuron 3"] | None = None,
+        is_red: Bool[np.ndarray, "neuron"] | None = None,
+    ) -> Recording:
+        """Return the recording of the presentations that have responses and show an image."""
+        shown = self.stimulus_id[windowed.kept] >= 0
+        trials, neurons, gaps = drop_gaps(windowed.responses[shown])
+        covariates = None if self.covariates is None else self.covariates[windowed.kept][shown][trials]
+        return Recording(
+            name=name,
+            images=self.images,
+            stimulus_id=self.stimulus_id[windowed.kept][shown][trials],
+            responses=windowed.responses[shown][trials][:, neurons],
+            mid_grey=self.mid_grey,
+            contrast_scale=self.contrast_scale,
+            image_names=None if self.image_names is None else np.array(self.image_names),
+            neuron_position_um=None if position_um is None else position_um[neurons],
+            is_red=None if is_red is None else is_red[neurons],
+            covariates=covariates,
+            covariate_names=None if covariates is None else np.array(self.covariate_names),
+            notes=(*self.notes, *notes, *windowed.notes, *gaps),
+        )
+
+
+def read_presentations_table(
+    folder: Path,
+    table: Path | None = None,
+    images: Path | None = None,
+    mid_grey: float | None = None,
+    contrast_scale: float | None = None,
+) -> Presentations:
+    """Read ``presentations.csv`` of a folder, and the images that it names.
+
+    It has a column ``onset_s`` (seconds) or ``onset_frame``, a column ``image`` (the file name of a picture, with or without its
+    ending, or the number of an image, counted from 0; empty where none was shown), and perhaps columns named in `COVARIATES`.
+
+    Parameters
+    ----------
+    folder
+        Where the table and the images (``images/``, ``images.zip`` or ``images.npy``) lie.
+    table, images
+        Files that take their place.
+    mid_grey, contrast_scale
+        Of pixels that are not 8-bit.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, a cell cannot be read, or an image is not there.
+    """
+    path, notes = table or folder / PRESENTATIONS, list[str]()
+    if not path.is_file():
+        raise DataError(
+            f"{path} not found: it must say when which image was shown, in columns onset_s and image, one row for each presentation."
+            " Write it there, or name it with presentations under [options]."
+        )
+    columns = read_columns(path, ("onset_s", "onset_frame", "image", *COVARIATES), notes)
+    onsets = [name for name in ("onset_s", "onset_frame") if name in columns]
+    if len(onsets) != 1 or "image" not in columns:
+        raise DataError(
+            f"{path.name} must have a column image and one of onset_s and onset_frame; it has {', '.join(columns)}. Add it."
+        )
+    onset = _numbers(columns[onsets[0]], onsets[0], path)
+    if not np.isfinite(onset).all():
+        raise DataError(
+            f"{path.name}: every row must have {onsets[0]}; that of row {int(np.argmin(np.isfinite(onset))) + 1} is unknown."
+        )
+    stated = {"mid_grey": mid_grey, "contrast_scale": contrast_scale}
+    pixels, grey, scale, more, names = read_image_files(folder, RecordingLayout.model_validate({"images": stated}), images)
+    ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name, notes)
+    order = np.argsort(onset, kind="stable")
+    known = tuple(name for name in COVARIATES if name in columns)
+    behaviour = np.array([_numbers(columns[name], name, path) for name in known]).T[order] if known else None
+    return Presentations(
+        onset[order], onsets[0] == "onset_frame", ids[order], pixels, grey, scale, names, behaviour, known, (*notes, *more)
+    )
+
+
+def image_numbers(
+    words: Shaped[np.ndarray, "onset"], n_images: int, names: tuple[str, ...] | None, source: str, notes: list[str]
+) -> Int[np.ndarray, "onset"]:
+    """Return the 0-based position of the image that each presentation names by number or name; -1 where none was shown.
+
+    ``names`` are those of the images, ``source`` is for messages; ``notes`` receives how many presentations showed none.
+
+    Raises
+    ------
+    DataError
+        If an image is not there, or all presentations are blank.
+    """
+    blank = np.zeros(len(words), dtype=bool)
+    if words.dtype.kind == "U":
+        words = np.char.strip(words)
+        blank = np.isin(np.char.lower(words), _BLANK)
+        if all(_is_number(word) for word in words[~blank].tolist()) and not set(words[~blank].tolist()) & set(names or ()):
+            words = np.where(blank, "nan", words).astype(np.float64)
+    if words.dtype.kind == "U":
+        ids = _by_name(words, blank, names or (), source)
+    else:
+        blank = ~np.isfinite(words) | (words < 0)
+        ids = to_index(f"the image numbers of {source}", np.where(blank, -1, words))
+    if blank.all():
+        raise DataError(f"{source} must name images; every presentation is blank. Choose others, or correct it.")
+    if ids.max() >= n_images:
+        base = " They look as if they counted from 1: subtract 1." if ids.max() == n_images and 0 not in ids else ""
+        raise DataError(
+            f"{source} names image {int(ids.max())}, but there are {n_images}, counted from 0.{base} Give the images that belong to it"
+            " with images under [options] of a .toml, or with --images."
+        )
+    if blank.any():
+        notes.append(f"{int(blank.sum())} of {len(ids)} presentations show no image (blank) and were dropped.")
+    return ids
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], source: str) -> np.ndarray:
+    positions = {PurePath(name).stem: number for number, name in enumerate(names)} | {n: i for i, n in enumerate(names)}
+    unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
+    if unknown:
+        there = f"which are {', '.join(names[:3])}, …" if names else "which have no names"
+        raise DataError(
+            f"{source} names the image {unknown[0]!r} and {len(unknown) - 1} more that are not among the images ({there}). Give the images"
+            " that belong to it."
+        )
+    return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)
+
+
+def _numbers(cells: list[str], column: str, path: Path) -> np.ndarray:
+    values = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = float(cell) if cell.lower() not in _BLANK else np.nan
+        except ValueError as error:
+            raise DataError(
+                f"{path.name}: {column} must be a number; got {cell!r} in row {row + 1}. Leave it empty if unknown."
+            ) from error
+    return values

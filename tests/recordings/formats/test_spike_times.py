@@ -1,0 +1,61 @@
+"""Spike times as Phy saves them become spikes per second after each onset."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dina.checks import DataError
+from dina.recordings import read
+from onset_folders import IMAGES, ONSET_S, SHOWN, write_presentations, write_spikes
+
+
+def rates(spikes: dict[int, np.ndarray], neurons: list[int]) -> np.ndarray:
+    """Count the spikes of a quarter of a second one by one."""
+    return np.array([[4.0 * sum(o <= t < o + 0.25 for t in spikes[n]) for n in neurons] for o in ONSET_S])
+
+
+def test_spikes_in_seconds_become_rates_and_noise_is_left_out(tmp_path: Path) -> None:
+    spikes = write_spikes(write_presentations(tmp_path / "probe"))
+    recording = read(tmp_path / "probe")
+    np.testing.assert_array_equal(recording.responses, rates(spikes, [2, 5, 9]).astype(np.float32))
+    np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
+    assert "3 of 4 sorted neurons were read (1 good, 1 mua, 1 noise, 1 unsorted)." in recording.notes
+
+
+def test_samples_need_their_rate_and_groups_are_chosen(tmp_path: Path) -> None:
+    spikes = write_spikes(write_presentations(tmp_path / "probe"), rate_hz=30_000.0)
+    with pytest.raises(
+        DataError, match=r"sample_rate_hz must be stated, since spike_times\.npy of probe counts samples \(uint64\)"
+    ):
+        read(tmp_path / "probe")
+    (tmp_path / "p.toml").write_text(
+        'format = "spike_times"\ndata = "probe"\n[options]\nsample_rate_hz = 30000\ngroups = ["good", "mua"]\n'
+    )
+    recording = read(tmp_path / "p.toml")
+    np.testing.assert_array_equal(recording.responses, rates(spikes, [2, 5]).astype(np.float32))
+    with pytest.raises(DataError, match=r"no neuron is left; cluster_group\.tsv says 1 good, 1 mua, 1 noise, 1 unsorted"):
+        read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0, "groups": ("best",)})
+
+
+def test_spikes_and_neurons_must_agree(tmp_path: Path) -> None:
+    write_spikes(write_presentations(tmp_path / "probe"))
+    np.save(tmp_path / "probe" / "spike_clusters.npy", np.zeros(7, np.int32))
+    with pytest.raises(DataError, match="must hold a neuron for each spike; got 1200 spikes and 7 neurons"):
+        read(tmp_path / "probe")
+
+
+def test_the_columns_of_presentations_are_checked(tmp_path: Path) -> None:
+    write_spikes(write_presentations(tmp_path / "probe"))
+    table = tmp_path / "probe" / "presentations.csv"
+    text = table.read_text()
+    for wrong, says in (
+        (text.replace("onset_s", "onset_frame"), "presentations must have a column onset_s"),
+        (text.replace("onset_s", "onsets"), "unknown column 'onsets'. Did you mean 'onset_s'"),
+        (text.replace("onset_s", "time"), "must have a column image and one of onset_s and onset_frame; it has image"),
+        (text.replace("1.5,", "1.5 s,", 1), "onset_s must be a number; got '1.5 s' in row 2"),
+        (text.replace("1.5,", ",", 1), "every row must have onset_s; that of row 2 is unknown"),
+    ):
+        table.write_text(wrong)
+        with pytest.raises(DataError, match=says.replace(".", r"\.")):
+            read(tmp_path / "probe")

@@ -1,0 +1,99 @@
+"""Output of Suite2p comes in with a table of presentations, and its pickled files are never opened."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dina.checks import DataError
+from dina.recordings import read
+from onset_folders import IMAGES, ONSET_S, SHOWN, SPEED, write_plane, write_presentations
+
+OPTIONS = {"frame_rate_hz": 30.0, "window_s": (0.0, 0.4)}
+
+
+def means(traces: np.ndarray) -> np.ndarray:
+    """Average the twelve frames after each onset, one by one."""
+    return np.array([traces[:, int(30 * onset) : int(30 * onset) + 12].mean(axis=1) for onset in ONSET_S])
+
+
+def test_deconvolved_traces_of_cells_come_in_with_images_and_speed(tmp_path: Path) -> None:
+    arrays = write_plane(write_presentations(tmp_path / "mouse7"))
+    recording = read(tmp_path / "mouse7", options=OPTIONS)
+    np.testing.assert_allclose(recording.responses, means(arrays["spks"][[1, 2, 4, 5]]), rtol=1e-5)
+    np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
+    assert recording.image_names is not None
+    assert recording.image_names[1] == "cat1.png"
+    np.testing.assert_allclose(recording.covariates, SPEED[:, None], rtol=1e-6)
+    assert recording.is_red is not None
+    assert recording.is_red.tolist() == [True, False, False, False]
+    notes = " ".join(recording.notes)
+    assert "4 of 6 regions are cells in the eyes of Suite2p" in notes
+    assert "1 of 19 presentations show no image (blank) and were dropped." in notes
+
+
+def test_the_description_in_the_folder_gives_the_frame_rate_and_facts(tmp_path: Path) -> None:
+    arrays = write_plane(write_presentations(tmp_path / "mouse7" / "plane0", "onset_frame", 30 * ONSET_S))
+    (tmp_path / "mouse7" / "plane0" / "recording.toml").write_text(
+        'format = "suite2p"\nanimal = "m7"\n[options]\nframe_rate_hz = 30\nwindow_s = [0.0, 0.4]\nonly_cells = false\n'
+    )
+    recording = read(tmp_path / "mouse7" / "plane0")
+    assert (recording.name, recording.animal) == ("mouse7", "m7")
+    np.testing.assert_allclose(recording.responses, means(arrays["spks"]), rtol=1e-5)
+
+
+def test_fluorescence_is_relative_to_a_running_baseline_without_neuropil(tmp_path: Path) -> None:
+    write_plane(write_presentations(tmp_path / "m"))
+    step = np.where(np.arange(330) < 100, 200.0, 300.0)  # 2 s of the recording; a transient of half the baseline
+    np.save(tmp_path / "m" / "F.npy", np.tile(step, (6, 1)) + 0.001 * np.arange(6)[:, None])
+    np.save(tmp_path / "m" / "Fneu.npy", np.zeros((6, 330)))
+    recording = read(tmp_path / "m", options={**OPTIONS, "signal": "dff", "neuropil": 0.0})
+    np.testing.assert_allclose(recording.responses[[0, -1], 0], [0.0, 0.5], atol=1e-4)  # the smoothing reaches 40 frames
+    assert "dF/F, 0 of the neuropil subtracted" in " ".join(recording.notes)
+
+
+def test_planes_are_joined(tmp_path: Path) -> None:
+    first = write_plane(write_presentations(tmp_path / "suite2p") / "plane0")
+    second = write_plane(tmp_path / "suite2p" / "plane1", n_times=329, seed=2)
+    recording = read(tmp_path / "suite2p", options=OPTIONS)
+    kept = [1, 2, 4, 5]
+    np.testing.assert_allclose(recording.responses, np.c_[means(first["spks"][kept]), means(second["spks"][kept])], rtol=1e-5)
+    assert "Neurons of 2 planes were joined: plane0, plane1." in recording.notes
+
+
+def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
+    write_plane(tmp_path / "m")
+    with pytest.raises(
+        DataError, match=r"ops\.npy, which knows it as fs, is a Python object and is never loaded: write frame_rate_hz"
+    ):
+        read(tmp_path / "m")
+    with pytest.raises(DataError, match=r"presentations\.csv not found: it must say when which image was shown"):
+        read(tmp_path / "m", options=OPTIONS)
+    write_presentations(tmp_path / "m")
+    (tmp_path / "m" / "spks.npy").unlink()
+    with pytest.raises(DataError, match=r"spks\.npy not found.*signal = 'dff'"):
+        read(tmp_path / "m", options=OPTIONS)
+    (tmp_path / "m" / "recording.toml").write_text('animal = "m7"\n')
+    with pytest.raises(DataError, match=r"must say which format it describes.*format = 'suite2p'"):
+        read(tmp_path / "m", options=OPTIONS)
+
+
+def test_a_wrong_option_of_a_description_is_named(tmp_path: Path) -> None:
+    write_plane(write_presentations(tmp_path / "m"))
+    (tmp_path / "m" / "recording.toml").write_text('format = "suite2p"\n[options]\nframe_rate = 30\n')
+    with pytest.raises(
+        DataError, match=r"Unknown setting 'options\.frame_rate' of recording\.toml\. Did you mean 'frame_rate_hz'"
+    ):
+        read(tmp_path / "m")
+    (tmp_path / "m" / "recording.toml").write_text('format = "suite2q"\n')
+    with pytest.raises(DataError, match=r"Unknown format 'suite2q'\. Did you mean 'suite2p'"):
+        read(tmp_path / "m")
+
+
+def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_plane(write_presentations(tmp_path / "m"))
+    (tmp_path / "m" / "images" / "cat3.png").unlink()
+    with pytest.raises(
+        DataError, match=r"presentations\.csv names the image 'cat3\.png' and 0 more that are not among the images"
+    ):
+        read(tmp_path / "m", options=OPTIONS)
