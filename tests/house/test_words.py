@@ -33,6 +33,7 @@ FIELD_WORDS = {
     "encoder_identity": "which pretrained network a run could use",
     "encoder": "the setting that names such a network, which is only part of a tower",
     "to_frame": "the table of pandas and xarray",
+    "frame_rate_hz": "how often a microscope scans its plane",
     "read_pictures": "PNG and JPEG files are pictures until they are read",
 }
 

@@ -41,7 +41,7 @@ def read(
     mid_grey: float | None = None,
     contrast_scale: float | None = None,
     *,
-    only_cells: bool = True,
+    all_regions: bool = False,
 ) -> Recording:
     """Read ``spks.npy``, or ``F.npy`` and ``Fneu.npy``, with ``iscell.npy`` and a table of presentations.
 
@@ -63,8 +63,8 @@ def read(
         Share of the neuropil that "dff" subtracts.
     mid_grey, contrast_scale
         Of pixels that are not 8-bit.
-    only_cells
-        Whether regions that Suite2p does not call cells are left out.
+    all_regions
+        Whether regions that Suite2p does not call cells are read, too.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read(
     onset_s = shown.onset / frame_rate_hz if shown.is_number_of_time else shown.onset
     places = [""] if _has_traces(path) else sorted((p.name for p in path.iterdir() if _PLANE.fullmatch(p.name)), key=_number)
     notes = [f"Neurons of {len(places)} planes were joined: {', '.join(places)}."] if len(places) > 1 else []
-    planes = [_read_plane(file_inside(path, place), signal, only_cells, notes) for place in places]
+    planes = [_read_plane(file_inside(path, place), signal, all_regions, notes) for place in places]
     parts = [
         _average(traces, frame_rate_hz, onset_s, window_s)
         for plane in planes
@@ -149,19 +149,19 @@ class _Plane:
             yield block[0] if signal == "deconvolved" else _relative(block[0] - np.float32(neuropil) * block[1], frame_rate_hz)
 
 
-def _read_plane(folder: Path, signal: Signal, only_cells: bool, notes: list[str]) -> _Plane:
+def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str]) -> _Plane:
     n = len(_traces(folder, _FILES[signal][0]))
     file = file_inside(folder, "iscell.npy")
     cells = np.ones(n, dtype=bool)
-    if only_cells and file.is_file():
+    if not all_regions and file.is_file():
         stored = read_npy(file)
         if stored.ndim not in (1, 2) or len(stored) != n:
             raise DataError(f"{file} must have a row for each of {n} regions; got shape {stored.shape}. Copy the folder again.")
         cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
         if not cells.any():
-            raise DataError(f"{file} calls none of {n} regions a cell. Say only_cells = false under [options] to read all.")
+            raise DataError(f"{file} calls none of {n} regions a cell. Say all_regions = true under [options] to read all.")
         notes.append(f"{int(cells.sum())} of {n} regions are cells in the eyes of Suite2p; the others were left out.")
-    elif only_cells:
+    elif not all_regions:
         notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
     file = file_inside(folder, "redcell.npy")
     red = read_npy(file) if file.is_file() else None
