@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError, check_finite, check_settings
+from dina.recordings.own_files import ENDINGS, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
 from dina.recordings.pixel_values import settle_grey
 from dina.recordings.stored_numbers import read_npy, to_float32, to_index
@@ -32,9 +33,10 @@ class _Table(BaseModel):
 
 
 class _ImagesTable(_Table):
-    """``[images]``: pixels as a .npy file, or a folder or zip of pictures."""
+    """``[images]``: pixels as an array, or a folder or zip of pictures."""
 
     file: str | None = None  # by default the first of images.npy, images.zip, images/ that is there
+    variable: str | None = None  # the name of the array in a .mat, .h5 or .npz; here and in the tables below
     # by default stimulus, height, width and, if there is a fourth, channel; "pixel" means height x width, row by row
     axes: tuple[_ImageAxis, ...] | None = None
     height: int | None = Field(default=None, gt=0)  # in pixels, as width; needed for an axis "pixel" only
@@ -48,9 +50,10 @@ class _ImagesTable(_Table):
 
 
 class _ResponsesTable(_Table):
-    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat, as a .npy file."""
+    """``[responses]``: one number per neuron and trial, or per neuron, stimulus and repeat, as an array."""
 
     file: str = "responses.npy"
+    variable: str | None = None
     # trial and neuron (the default), stimulus and neuron, or stimulus, repeat and neuron, in any order
     axes: tuple[_ResponseAxis, ...] | None = None
     n_presentations: int | str = 1  # averaged by each entry, or a .npy file with one number per row
@@ -60,7 +63,8 @@ class _ResponsesTable(_Table):
 class _StimulusTable(_Table):
     """``[stimulus_id]``: which image each trial (or each entry along the stimulus axis) showed."""
 
-    file: str | None = None  # .npy; by default stimulus_id.npy if it is there
+    file: str | None = None  # by default stimulus_id.npy if it is there
+    variable: str | None = None
     index_base: Literal[0, 1] = 0  # 0 where the first image is number 0 (Python), 1 where it is number 1 (MATLAB)
     drop: tuple[int, ...] = ()  # ids, as stored, that are no image: the grey screen
 
@@ -69,6 +73,7 @@ class SpontaneousTable(_Table):
     """``[spontaneous]``: responses without stimulus."""
 
     file: str = "spontaneous.npy"
+    variable: str | None = None
     axes: tuple[Literal["time", "neuron"], Literal["time", "neuron"]] | None = None  # by default time, neuron
 
 
@@ -84,6 +89,7 @@ class RecordingLayout(_Table):
     format: Literal["arrays"] = "arrays"  # others: see `dina.recordings.description`
     name: str | None = None
     data: str | None = None
+    file: str | None = None  # of every table that names a variable and no file
     condition: str = "natural"
     image_set: str = ""
     animal: str | None = None
@@ -111,6 +117,9 @@ def read_layout(path: Path) -> RecordingLayout:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
+    for table in content.values():
+        if isinstance(table, dict) and "variable" in table and isinstance(content.get("file"), str):
+            table.setdefault("file", content["file"])
     return check_settings(RecordingLayout, content, of=path.name)
 
 
@@ -118,13 +127,13 @@ def _count_named(folder: Path, layout: RecordingLayout) -> int | None:
     """Count the images that trials name, shown or not: the largest id, or the stimulus axis of the responses; None if unknown."""
     ids, axes = folder / (layout.stimulus_id.file or "stimulus_id.npy"), layout.responses.axes
     if ids.is_file() and (axes is None or "trial" in axes or layout.stimulus_id.file):
-        known = to_index("stimulus_id", read_npy(ids))
+        known = to_index("stimulus_id", read_variable(ids, layout.stimulus_id.variable))
         known = known[~np.isin(known, layout.stimulus_id.drop)]
         return int(known.max()) + 1 - layout.stimulus_id.index_base if known.size else None
     responses = folder / layout.responses.file
     if axes is None or "stimulus" not in axes or not responses.is_file():
         return None
-    shape = read_npy(responses).shape
+    shape = read_variable(responses, layout.responses.variable).shape
     return int(shape[axes.index("stimulus")]) if len(shape) == len(axes) else None
 
 
@@ -147,13 +156,20 @@ def read_image_files(
         raise DataError(f"Images not found at {path}. Check [images] file in recording.toml, or give images=… (--images).")
     notes: list[str] = []
     names = None
-    if path.suffix == ".npy":
-        pixels = _arrange(read_npy(path), table, path, _count_named(folder, layout))
+    if path.suffix in ENDINGS:
+        pixels = _arrange(
+            read_variable(path, None if chosen and path.suffix == ".npy" else table.variable),
+            table,
+            path,
+            _count_named(folder, layout),
+        )
     elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):  # a pipe of that name would be waited for
         pixels, conversions, names = read_pictures(path, table.colour, table.order)
         notes += conversions
     else:
-        raise DataError(f"Images must be a .npy file, a folder or a .zip of pictures; got {path.name}. Save them as such.")
+        raise DataError(
+            f"Images must be a .npy, .npz, .mat or .h5 file, a folder or a .zip of pictures; got {path.name}. Save them as such."
+        )
     is_stated = table.mid_grey is not None and table.contrast_scale is not None
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.float32) if is_stated or table.multiply != 1.0 else pixels * np.uint8(255)
@@ -262,7 +278,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         If axes, lengths or ids contradict each other, the orientation is in doubt, or NaN are in part of a
         trial's neurons and ``missing`` does not say what to do.
     """
-    stored = read_npy(folder / table.file)
+    stored = read_variable(folder / table.file, table.variable)
     axes = _response_axes(stored, table)
     layout = next(known for known in _ARRANGEMENTS if set(known) == set(axes))
     arranged = np.transpose(stored, [axes.index(axis) for axis in layout])
@@ -333,7 +349,7 @@ def _ids(folder: Path, stimulus: _StimulusTable, layout: tuple[_ResponseAxis, ..
             f"{folder / name} not found: each trial needs the id of its image. If responses are stored by stimulus, in the order"
             ' of the images, say so in recording.toml under [responses], axes = ["stimulus", "neuron"].'
         )
-    ids = to_index("stimulus_id", read_npy(folder / name))
+    ids = to_index("stimulus_id", read_variable(folder / name, stimulus.variable))
     if ids.ndim == 2 and 1 in ids.shape:
         ids = ids.ravel()
     if ids.ndim != 1:

@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "images float 0-255": ({"images": example_images().astype(float)}, {}, "mid_grey = 128"),
     "images missing": ({"images": None}, {}, "must hold one of images.npy, images.zip, images; it holds none of them"),
     "objects": ({"responses": np.array([[1, "a"]], dtype=object)}, {}, "contains Python objects; they are refused"),
-    "archive": ({}, {**toml('[responses]\nfile = "all.npz"'), "all.npz": "PK"}, "all.npz is a .npz archive; one array per .npy"),
+    "archive": ({}, {**toml('[responses]\nfile = "all.npz"'), "all.npz": "PK"}, "all.npz cannot be read: File is not a zip file"),
     "text": ({"responses": np.full((12, 5), "1")}, {}, "must hold real numbers; got dtype <U1"),
     "records": ({"responses": np.zeros(3, dtype=[("a", float)])}, {}, "plain numbers are expected"),
     "empty": ({"responses": np.zeros((0, 5))}, {}, "responses.npy is empty"),

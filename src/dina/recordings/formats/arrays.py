@@ -1,4 +1,4 @@
-"""A laboratory's own arrays: a folder of .npy files and pictures, described by a recording.toml where needed."""
+"""A laboratory's own arrays: .npy, .npz, .mat or .h5 files and pictures, described by a recording.toml where needed."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import numpy as np
 from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
+from dina.recordings.own_files import read_variable
 from dina.recordings.recording import Recording
-from dina.recordings.stored_numbers import read_npy, to_float32
+from dina.recordings.stored_numbers import to_float32
 
 LAYOUT_NAME = "recording.toml"
 
@@ -88,7 +89,7 @@ def _spontaneous(folder: Path, table: SpontaneousTable | None, n_neurons: int) -
         if not (folder / "spontaneous.npy").is_file():
             return None
         table = SpontaneousTable()
-    stored = read_npy(folder / table.file)
+    stored = read_variable(folder / table.file, table.variable)
     if stored.ndim != 2 or set(table.axes or ("time", "neuron")) != {"time", "neuron"}:
         wanted = f"(n_times, n_neurons), axes time and neuron; got shape {stored.shape}"
         raise DataError(f"{table.file} must be {wanted}. Correct [spontaneous] axes.")

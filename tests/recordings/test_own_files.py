@@ -1,0 +1,109 @@
+"""A laboratory's own .npz, .mat and .h5 files come in by the names of their variables, and none can run code or fill the memory."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from array_folders import N_IMAGES, example_images, example_responses
+from dina.checks import DataError
+from dina.recordings import read
+from dina.recordings.own_files import read_variable
+from stringer_files import write_mat
+
+STIMULI = np.moveaxis(example_images(), 0, -1)  # height, width, stimulus, as MATLAB users have them
+RESPONSES = example_responses().T  # neuron, trial
+IDS = np.tile(np.arange(N_IMAGES), 2) + 1
+SPONTANEOUS = np.random.default_rng(2).random((RESPONSES.shape[0], 7))
+
+
+def write_h5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["session/stimuli"], file["session/resp"], file["session/ids"], file["session/grey"] = (
+            STIMULI,
+            RESPONSES,
+            IDS,
+            SPONTANEOUS,
+        )
+        file["name"] = "mouse7"
+
+
+def write_npz(path: Path) -> None:
+    np.savez_compressed(path, stimuli=STIMULI, resp=RESPONSES, ids=IDS, grey=SPONTANEOUS)
+
+
+def mat_writer(version: str) -> Callable[[Path], object]:
+    arrays = {"stimuli": STIMULI, "resp": RESPONSES, "ids": IDS[:, None].astype(float), "grey": SPONTANEOUS}
+    return lambda path: write_mat(path, {"session": arrays}, version)  # type: ignore[arg-type]
+
+
+WRITERS = {
+    "m.npz": (write_npz, ""),
+    "m.mat": (mat_writer("5"), "session."),
+    "m73.mat": (mat_writer("7.3"), "session."),
+    "m.h5": (write_h5, "session/"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_variables_are_named_in_a_description(name: str, tmp_path: Path) -> None:
+    write, prefix = WRITERS[name]
+    write(tmp_path / name)
+    (tmp_path / "mouse7.toml").write_text(
+        f'name = "mouse7"\nfile = "{name}"\n[images]\nvariable = "{prefix}stimuli"\naxes = ["height", "width", "stimulus"]\n'
+        f'[responses]\nvariable = "{prefix}resp"\naxes = ["neuron", "trial"]\n[stimulus_id]\nvariable = "{prefix}ids"\nindex_base = 1\n'
+        f'[spontaneous]\nvariable = "{prefix}grey"\naxes = ["neuron", "time"]\n'
+    )
+    recording = read(tmp_path / "mouse7.toml")
+    np.testing.assert_array_equal(recording.images[:, 0], example_images())
+    np.testing.assert_array_equal(recording.responses, example_responses().astype(np.float32))
+    np.testing.assert_array_equal(recording.stimulus_id, IDS - 1)
+    np.testing.assert_array_equal(recording.spontaneous, SPONTANEOUS.T.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("m.npz", "stimuli, resp, ids"), ("m.mat", "session"), ("m73.mat", "session"), ("m.h5", "name, session/grey")],
+)
+def test_an_unknown_variable_is_told_what_is_there(name: str, there: str, tmp_path: Path) -> None:
+    WRITERS[name][0](tmp_path / name)
+    with pytest.raises(DataError, match=f"needs variable 'imgs'; it holds {there}"):
+        read_variable(tmp_path / name, "imgs")
+    with pytest.raises(DataError, match="needs the name of one with variable"):
+        read_variable(tmp_path / name)
+
+
+def test_what_is_no_array_of_numbers_is_refused(tmp_path: Path) -> None:
+    write_h5(tmp_path / "m.h5")
+    with pytest.raises(DataError, match="name must be an array of numbers"):
+        read_variable(tmp_path / "m.h5", "name")
+    np.savez(tmp_path / "m.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(DataError, match="a contains Python objects, which are never loaded"):
+        read_variable(tmp_path / "m.npz", "a")
+    np.save(tmp_path / "m.npy", IDS)
+    with pytest.raises(DataError, match=r"m\.npy holds one array without a name; got variable = 'ids'"):
+        read_variable(tmp_path / "m.npy", "ids")
+
+
+def test_claims_beyond_the_content_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**4)})
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue())
+    with pytest.raises(DataError, match=r"a claims shape \(1000000, 10000\), more than the file holds"):
+        read_variable(tmp_path / "m.npz", "a")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("a", shape=(10**6, 10**4), dtype="f8", chunks=(1000, 1000))
+        file["out"] = h5py.ExternalLink("other.h5", "/a")
+    with pytest.raises(DataError, match="a claims 74.5 GiB, but the file holds 0 bytes".replace(".", r"\.")):
+        read_variable(tmp_path / "m.h5", "a")
+    with pytest.raises(DataError, match="links out of a file are not followed"):
+        read_variable(tmp_path / "m.h5", "out")
+    for name in ("n.npz", "n.h5"):
+        (tmp_path / name).write_bytes(b"<html>")
+        with pytest.raises(DataError, match=f"{name} cannot be read"):
+            read_variable(tmp_path / name, "a")
