@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dina.recordings import native
-from dina.recordings.formats import arrays, nwb, sensorium, spike_times, stringer2018, suite2p
+from dina.recordings.formats import arrays, nwb, sensorium, spike_times, stringer2018, suite2p, things
 from dina.recordings.recording import Recording
 
 
@@ -77,6 +77,12 @@ FORMATS: dict[str, RecordingFormat] = {
         examples=("mouse7/spike_times.npy",),
         recognises=spike_times.recognises,
         read=spike_times.read,
+    ),
+    "things": RecordingFormat(
+        accepts="a folder with trials.csv and pictures in folders of categories (THINGS)",
+        examples=("monkeyF/trials.csv",),
+        recognises=things.recognises,
+        read=things.read,
     ),
     "arrays": RecordingFormat(
         accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",
