@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dina.analyses.verdict import Rule
     from dina.checks import DataError
     from dina.data.splits import Split, split_by_stimulus
+    from dina.explorer import write_explorer
     from dina.models.spaces import FeatureSpace
     from dina.models.spaces.components import ComponentSpace
     from dina.models.towers.tower import ImageTower, NeuralTower
@@ -65,6 +66,7 @@ _PLACES = {
     "simulate": "dina.recordings.simulator",
     "split_by_stimulus": "dina.data.splits",
     "train_test_split": "dina.training.image_decoder",
+    "write_explorer": "dina.explorer",
     "write_report": "dina.report",
 }
 
@@ -101,6 +103,7 @@ __all__ = [
     "simulate",
     "split_by_stimulus",
     "train_test_split",
+    "write_explorer",
     "write_report",
 ]
 

@@ -1,5 +1,7 @@
 """A decoding gives the maps of both towers, takes numbers of any library, and answers questions without files."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ import xarray as xr
 
 from dina.analyses import Decoded, PlainResult, analyse, decode
 from dina.checks import DataError
+from dina.explorer.kept_maps import STEP, keep_maps
 from dina.recordings.recording import Recording
+from dina.study.run_directory import Run
 from dina.training.presets.default import DefaultSettings
 from dina.training.presets.scratch import ScratchSettings
 
@@ -78,3 +82,19 @@ def test_an_analysis_is_named_or_given_as_a_function(decoded: Decoded) -> None:
         DataError, match=r"must return a result with to_dataset\(\) and findings\(\), such as a PlainResult; got int"
     ):
         analyse(decoded, lambda decoded: 3)
+
+
+def test_maps_kept_for_the_explorer_are_those_that_analyses_compare(decoded: Decoded, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    kept = keep_maps(run, decoded)
+    height, width = kept.attrs["block_rows"], kept.attrs["block_columns"]
+    for name, maps in (("image_maps", decoded.image_maps()), ("neural_maps", decoded.posterior_mean())):
+        blocks = xr.DataArray(maps, dims=("image", "channel", "y", "x")).coarsen(y=height, x=width, boundary="trim").mean()
+        # rounded to steps, cut off at 127 of them
+        np.testing.assert_allclose(kept[name] * STEP, blocks.to_numpy().clip(-127 * STEP, 127 * STEP), atol=0.5001 * STEP)
+    np.testing.assert_array_equal(kept["stimulus_id"], decoded.test.stimulus_id)
+    # averages in the units of the recording: those of its own trials
+    recording, image = decoded.recording, int(decoded.test.stimulus_id[4])
+    mean = recording.responses[recording.stimulus_id == image].mean(axis=0)
+    np.testing.assert_allclose(kept["response"][4], mean, rtol=1e-4, atol=1e-4)  # single precision, through a transform and back
+    assert tuple(kept["channel"].to_numpy()) == decoded.channel_names

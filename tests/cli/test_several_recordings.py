@@ -64,7 +64,10 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     for command in ("interpret", "verdict", "compare"):
         capsys.readouterr()
         assert end_of(command, str(tmp_path / "run")) == 2
-        assert "must be a run of one recording to be interpreted, judged or compared; it holds 2" in capsys.readouterr().err
+        assert (
+            "must be a run of one recording to be explored, interpreted, judged or compared; it holds 2"
+            in capsys.readouterr().err
+        )
     assert end_of(*words, *settings, "--features", "features.npy") == 2
     assert "Features of images are for a study of one recording" in capsys.readouterr().err
 

@@ -153,7 +153,7 @@ def test_the_page_says_what_folds_share_and_a_fold_has_a_page_too(finished: Path
 
 def test_analyses_and_verdicts_take_one_fold_and_refuse_all_of_them(finished: Path, session: Recording, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
-    said = r"must be a run of one split to be interpreted or judged; it holds 4 folds .* Give one of them, such as .*run/fold1"
+    said = r"must be a run of one split to be explored, interpreted or judged; it holds 4 folds .* Give one of them, such as .*run/fold1"
     with pytest.raises(DataError, match=said):
         interpret_run(tmp_path / "run", session)
     with pytest.raises(DataError, match=said):

@@ -1,7 +1,9 @@
-"""The commands that take finished runs: interpret, verdict, compare, verify."""
+"""The commands that take finished runs: interpret, verdict, compare, verify, explore."""
 
 import logging
 import shlex
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import SOURCE, Device, Images, Threads, unanswered
-from dina.cli.process import choose_device, set_threads
+from dina.cli.process import Stopped, choose_device, set_threads
 from dina.safe_words import say
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def interpret(
     n_threads = set_threads(threads)
     from dina.cli.sessions import open_condition, open_settled
     from dina.cli.tables import print_findings, print_verdicts
+    from dina.explorer.page import renew_explorer
     from dina.report import write_report
     from dina.study.interpret import interpret_run, judge_run
     from dina.study.own_analyses import changes_of, choose_analyses
@@ -69,6 +72,7 @@ def interpret(
         run, opened, names or [], choose_device(device), n_threads, further, settings, is_slow_wanted=slow, force=force
     )
     del opened, further
+    renew_explorer(run)
     write_report(run)
     if findings:
         print_findings(found)
@@ -160,6 +164,59 @@ def verify(
     wrong = [number for number in (*verified.from_scores, *verified.from_model) if not number.is_same]
     if wrong:
         raise unanswered(f"{len(wrong)} accuracies of {run} do not follow from what it holds, first that of {wrong[0].decoder}.")
+
+
+def explore(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote, or one of its folds.")],
+    recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
+    images: Images = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the server on 127.0.0.1; 0 for a free one.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open no browser.")] = False,
+    file_only: Annotated[bool, typer.Option("--file-only", help="Write explorer.html and end; serve nothing.")] = False,
+) -> None:
+    """Look at single images and single neurons of a run: write explorer.html, and serve all of the run on this machine.
+
+    The server answers this machine alone, and ends with Ctrl-C.
+    """
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_settled
+    from dina.explorer.page import PAGE, needs_recording, write_explorer
+    from dina.report import write_report
+    from dina.study.environment import fixed_threads
+    from dina.study.run_directory import read_finished
+
+    content = read_finished(run)
+    is_new = PAGE not in content.files
+    opened = open_settled(*_read_source(run, recording, images)) if needs_recording(content) else None
+    with fixed_threads(n_threads):
+        write_explorer(run, opened, choose_device(device))
+    del opened
+    if is_new:
+        write_report(run)  # whose page now leads to the explorer
+    say(f"Explorer: {run / PAGE}")
+    if not file_only:
+        _serve_explorer(run, port, is_opened=not no_browser)
+
+
+def _serve_explorer(run: Path, port: int, *, is_opened: bool) -> None:
+    """Serve a run until the user stops it."""
+    import webbrowser
+
+    from dina.explorer.loopback import serve_run
+
+    with serve_run(run, port) as server:
+        say(f"All of it: {server.address}   (this machine alone; Ctrl-C ends)")
+        sys.stdout.flush()  # the address is of use before the command ends
+        try:
+            if is_opened:
+                webbrowser.open(server.address)
+            server.serve_forever()
+        except Stopped as stopped:
+            if stopped.exit_code != 128 + signal.SIGINT:
+                raise
+            say("Ended.")
 
 
 def _write_across(across: "AcrossRecordings | None", out: Path) -> None:

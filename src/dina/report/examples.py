@@ -97,7 +97,7 @@ def _thumbnails(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int])
     pixels = gallery["thumbnail"].to_numpy()[list(needed)].astype(np.uint8)
     uris = [_data_uri(image) for image in pixels]
     while sum(len(uri) * n for uri, n in zip(uris, uses, strict=True)) > MAX_THUMBNAIL_BYTES and min(pixels.shape[1:3]) > 8:
-        pixels = _halved(pixels)
+        pixels = halve_images(pixels)
         uris = [_data_uri(image) for image in pixels]
     names = gallery["stimulus_id"].to_numpy() if "stimulus_id" in gallery else np.arange(gallery.sizes["gallery"])
     labels = gallery["label"].to_numpy() if "label" in gallery else np.full(gallery.sizes["gallery"], "")
@@ -107,8 +107,8 @@ def _thumbnails(gallery: xr.Dataset, needed: Sequence[int], uses: Sequence[int])
     return [_Thumbnail(uri, int(width), int(height), word) for uri, word in zip(uris, words, strict=True)]
 
 
-def _halved(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
-    """Average blocks of two by two pixels; an odd last row or column is dropped."""
+def halve_images(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    """Average blocks of two by two pixels of images (image, height, width, …); an odd last row or column is dropped."""
     height, width = (size // 2 * 2 for size in pixels.shape[1:3])
     even = pixels[:, :height, :width].astype(np.float32)
     quarter = (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4

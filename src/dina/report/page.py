@@ -85,6 +85,7 @@ class _Page:
     example_queries: str = ""
     rule: str = ""
     paper: tuple[str, ...] = ()
+    has_explorer: bool = False
 
 
 def write_report(run: Path | str | StudyResult, export: Path | str | None = None) -> Path:
@@ -134,6 +135,7 @@ def _one_recording(run: Run) -> _Page:
         example_queries=queries,
         rule=RULE,
         paper=methods_paragraph(run),
+        has_explorer="explorer.html" in run.files,
     )
 
 

@@ -382,12 +382,12 @@ def read_finished(path: Path, *, may_have_folds: bool = False) -> Run:
     missing = [name for name in (SUMMARY, CHECKSUMS, SETTINGS, IDENTITY) if not (run.path / name).is_file()]
     if not missing and run.has_several_recordings:
         raise DataError(
-            f"{path} must be a run of one recording to be interpreted, judged or compared; it holds {len(run.summary['recordings'])}"
+            f"{path} must be a run of one recording to be explored, interpreted, judged or compared; it holds {len(run.summary['recordings'])}"
             " recordings together, whose report compares them. Study each recording by itself with `dina study` and give those runs."
         )
     if not missing and run.folds and not may_have_folds:
         raise DataError(
-            f"{path} must be a run of one split to be interpreted or judged; it holds {len(run.folds)} folds with towers of their own."
+            f"{path} must be a run of one split to be explored, interpreted or judged; it holds {len(run.folds)} folds with towers of their own."
             f" Give one of them, such as {run.fold(1).path}."
         )
     missing += [] if (run.path / SPLIT).is_file() else [SPLIT]
