@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError, check_finite, check_settings
+from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images
 from dina.recordings.own_files import ENDINGS, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
 from dina.recordings.pixel_values import settle_grey
@@ -18,9 +19,7 @@ from dina.shapes import Images, Responses
 
 _Missing = Literal["refuse", "drop_trial", "drop_neuron", "zero"]
 _ResponseAxis = Literal["trial", "stimulus", "repeat", "neuron"]
-_ImageAxis = Literal["stimulus", "height", "width", "channel", "pixel"]
 _DEFAULT_NAMES = ("images.npy", "images.zip", "images")
-_IMAGE_ORDER: tuple[_ImageAxis, ...] = ("stimulus", "channel", "height", "width")
 _ARRANGEMENTS: tuple[tuple[_ResponseAxis, ...], ...] = (
     ("trial", "neuron"),
     ("stimulus", "neuron"),
@@ -38,7 +37,7 @@ class _ImagesTable(_Table):
     file: str | None = None  # by default the first of images.npy, images.zip, images/ that is there
     variable: str | None = None  # the name of the array in a .mat, .h5 or .npz; here and in the tables below
     # by default stimulus, height, width and, if there is a fourth, channel; "pixel" means height x width, row by row
-    axes: tuple[_ImageAxis, ...] | None = None
+    axes: tuple[ImageAxis, ...] | None = None
     height: int | None = Field(default=None, gt=0)  # in pixels, as width; needed for an axis "pixel" only
     width: int | None = Field(default=None, gt=0)
     multiply: float = 1.0  # factor on the stored numbers, before mid_grey and contrast_scale apply
@@ -78,7 +77,7 @@ class SpontaneousTable(_Table):
 
 
 class _FileTable(_Table):
-    """``[neurons]`` and ``[labels]``: a table as a .csv file."""
+    """``[neurons]``, ``[labels]`` and ``[covariates]``: a table as a .csv file."""
 
     file: str
 
@@ -103,6 +102,7 @@ class RecordingLayout(_Table):
     neurons: _FileTable | None = None
     spontaneous: SpontaneousTable | None = None
     labels: _FileTable | None = None
+    covariates: _FileTable | None = None
 
 
 def read_layout(path: Path) -> RecordingLayout:
@@ -157,9 +157,10 @@ def read_image_files(
     notes: list[str] = []
     names = None
     if path.suffix in ENDINGS:
-        pixels = _arrange(
+        pixels = arrange_images(
             read_variable(path, None if chosen and path.suffix == ".npy" else table.variable),
-            table,
+            table.axes,
+            (table.height, table.width),
             path,
             _count_named(folder, layout),
         )
@@ -176,7 +177,7 @@ def read_image_files(
         if pixels.dtype == np.uint8:
             notes.append(f"Pixels of {path.name} are true or false; they were taken as white (255) and black (0).")
     if table.multiply != 1.0:
-        pixels = to_float32("images", pixels * np.float64(table.multiply), _IMAGE_ORDER)
+        pixels = to_float32("images", pixels * np.float64(table.multiply), IMAGE_ORDER)
     grey, scale = settle_grey(pixels, path.name, table.mid_grey, table.contrast_scale, "[images] in recording.toml")
     return np.array(pixels, order="C"), grey, scale, notes, names  # a copy: no file stays mapped
 
@@ -191,69 +192,6 @@ def _find(folder: Path, table: _ImagesTable) -> Path:
     return found[0]
 
 
-def _arrange(stored: np.ndarray, table: _ImagesTable, path: Path, named: int | None) -> np.ndarray:
-    axes = _image_axes(stored, table, path, named)
-    if "pixel" in axes:
-        at = axes.index("pixel")
-        if table.height is None or table.width is None or table.height * table.width != stored.shape[at]:
-            raise DataError(
-                f"{path.name} has {stored.shape[at]} pixels per image, so [images] needs height and width with that product;"
-                f" got {table.height} and {table.width}. Correct them."
-            )
-        stored = stored.reshape(*stored.shape[:at], table.height, table.width, *stored.shape[at + 1 :])  # row by row
-        axes = (*axes[:at], "height", "width", *axes[at + 1 :])
-    if "channel" not in axes:
-        stored, axes = stored[..., None], (*axes, "channel")
-    arranged = np.transpose(stored, [axes.index(axis) for axis in _IMAGE_ORDER])
-    if arranged.shape[1] not in (1, 3):
-        raise DataError(
-            f"{path.name} must have 1 (grey) or 3 (colour) channels; axes {', '.join(axes)} of shape {stored.shape} give"
-            f" {arranged.shape[1]}. Drop an alpha channel, or correct [images] axes."
-        )
-    return arranged
-
-
-def _image_axes(stored: np.ndarray, table: _ImagesTable, path: Path, named: int | None) -> tuple[_ImageAxis, ...]:
-    if table.axes is not None:
-        known = ({"stimulus", "height", "width"}, {"stimulus", "height", "width", "channel"}, {"stimulus", "pixel"})
-        if set(table.axes) not in known or not len(set(table.axes)) == len(table.axes) == stored.ndim:
-            raise DataError(
-                "images.axes must be stimulus, height, width and perhaps channel, or stimulus and pixel, one for each axis of the"
-                f" array; got {', '.join(table.axes)} for {path.name} of shape {stored.shape}. Correct it."
-            )
-        return table.axes
-    if stored.ndim == 2 and table.height is not None:
-        return _unless_doubtful(stored, ("stimulus", "pixel"), path, named)
-    if stored.ndim == 4:
-        return _unless_doubtful(stored, ("stimulus", "height", "width", "channel"), path, named)
-    if stored.ndim == 3:
-        return _unless_doubtful(stored, ("stimulus", "height", "width"), path, named)
-    raise DataError(
-        f"{path.name} must be (n_stimuli, height, width) or (n_stimuli, height, width, 3); got shape {stored.shape}."
-        " Name its axes in recording.toml under [images]; flat images also need height and width."
-    )
-
-
-def _unless_doubtful(stored: np.ndarray, usual: tuple[_ImageAxis, ...], path: Path, named: int | None) -> tuple[_ImageAxis, ...]:
-    """Return the usual axes, unless a later axis has as many entries as there are images, or looks as if it had."""
-    others = [at for at, n in enumerate(stored.shape) if at and n == named and not (usual[at] == "channel" and n in (1, 3))]
-    if not others and not (stored.ndim == 3 and stored.shape[2] > 4 * max(stored.shape[:2])):
-        return usual
-    at = others[-1] if others else 2
-    rest = [axis for axis in usual if axis != "stimulus"]
-    proposal = ", ".join(f'"{axis}"' for axis in (*rest[:at], "stimulus", *rest[at:]))
-    why = (
-        f"and trials name {named} images, as many as axis {at + 1} has"
-        if others
-        else "which looks like height x width x number of images"
-    )
-    default = ", ".join(f'"{axis}"' for axis in usual)
-    raise DataError(
-        f"{path.name} has shape {stored.shape}, {why}. Say which axis is which in recording.toml under [images], axes = [{proposal}],"
-        f" or [{default}] if images come first."
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Trials:
     """Responses with one row per trial."""
@@ -261,6 +199,7 @@ class Trials:
     responses: Responses  # shape (n_trials, n_kept_neurons), free of NaN
     stimulus_id: Int[np.ndarray, "trial"]  # 0-based position of each trial's image
     n_presentations: Int[np.ndarray, "trial"]  # how many presentations each row averages
+    kept_trials: Bool[np.ndarray, "stored_trial"]  # which of the stored trials are in responses; empty where stored by stimulus
     kept_neurons: Bool[np.ndarray, "stored_neuron"]  # which of the stored neurons are in responses
     notes: tuple[str, ...]  # what was dropped or assumed, one sentence each
 
@@ -312,7 +251,11 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
     if table.missing == "zero":
         responses = np.nan_to_num(responses, nan=0.0, posinf=np.inf, neginf=-np.inf)
     responses = np.array(responses[np.ix_(kept_trials, kept_neurons)], dtype=np.float32)  # a copy: no file stays mapped
-    return Trials(responses, _to_base_0(ids[kept_trials], stimulus), presentations[kept_trials], kept_neurons, tuple(notes))
+    if layout[0] == "trial":
+        keep[keep] = kept_trials
+    stored_trials = keep if layout[0] == "trial" else keep[:0]
+    stimulus_id = _to_base_0(ids[kept_trials], stimulus)
+    return Trials(responses, stimulus_id, presentations[kept_trials], stored_trials, kept_neurons, tuple(notes))
 
 
 def _response_axes(stored: np.ndarray, table: _ResponsesTable) -> tuple[_ResponseAxis, ...]:

@@ -132,6 +132,20 @@ def read_presentations_table(
     )
 
 
+def read_covariates(path: Path, notes: list[str]) -> tuple[Float[np.ndarray, "trial covariate"], tuple[str, ...]]:
+    """Read ``covariates.csv``: columns named in `COVARIATES`, one row for each trial, empty where unknown.
+
+    Raises
+    ------
+    DataError
+        If there is no such table or column, or a cell is no number.
+    """
+    columns = read_columns(path, COVARIATES, notes)
+    if not columns:
+        raise DataError(f"{path.name} must have columns named {', '.join(COVARIATES)}; it has none of them. Rename those it has.")
+    return np.array([_numbers(cells, name, path) for name, cells in columns.items()]).T, tuple(columns)
+
+
 def image_numbers(
     words: Shaped[np.ndarray, "onset"], n_images: int, names: tuple[str, ...] | None, source: str, notes: list[str]
 ) -> Int[np.ndarray, "onset"]:

@@ -231,7 +231,9 @@ def data_quality(run: Run) -> Section:
     if isinstance(numbers, dict) and "reason_slow_drift" in numbers:
         missing.append(f"Slow drift: {numbers['reason_slow_drift']}")
     words = "No decoder can recover information that the responses lack. These are properties of the recording alone, without a decoder."
-    return Section("quality", title, (words,), figures, tables, missing)
+    covariates = run.summary.get("covariates")
+    removed = str(covariates.get("in_words", "")) if isinstance(covariates, dict) else ""
+    return Section("quality", title, (words, *([removed] if removed else [])), figures, tables, missing)
 
 
 def _joined(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dina.analyses.decoded import KeptParts
 from dina.analyses.verdict import Rule, Verdict, judge
 from dina.artifacts import sha256_of
 from dina.checks import DataError
+from dina.data.covariates import regress_out
 from dina.data.response_transform import IDENTITY
 from dina.recordings.given_numbers import check_recording
 from dina.recordings.large_images import reduce_images
@@ -236,6 +237,9 @@ def read_decoded(
         raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
     settings = settings_from_text(content.settings)
     ids = _ids_of(content, recording.n_stimuli)
+    if settings.regress_out:
+        recording, *rest = (regress_out(one, settings.regress_out, ids["train"])[0] for one in (recording, *others))
+        others = tuple(rest)
     _check_preset(content, settings.preset, preset)
     towers = _load_towers(content, device, preset)
     standardiser = None if towers is None else towers.standardiser

@@ -14,6 +14,7 @@ import torch
 
 from dina.artifacts import sha256_of, write_dataset, write_json, write_text
 from dina.checks import DataError
+from dina.data.covariates import CovariateEffect, regress_out
 from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
 from dina.models.transform_choice import TransformChoice, choose_transform
@@ -192,8 +193,11 @@ def _identify(
     members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int, own: OwnParts
 ) -> dict[str, Any]:
     """Return what decides the results; features of images count by what their file holds, not by where it lies."""
+    unsaid = {"image_features"} | (
+        set() if getattr(settings, "regress_out", ()) else {"regress_out"}
+    )  # runs made before it was there
     identity: dict[str, Any] = {
-        "settings": settings.model_dump(mode="json", exclude={"image_features"}),
+        "settings": settings.model_dump(mode="json", exclude=unsaid),
         "environment": describe_environment(device, n_threads),
     }
     if parts := own.describe():
@@ -226,6 +230,11 @@ def _study_one(
         quality = quality.with_likeness(recording, split)
         write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
 
+    # What the animal did is taken out of the responses only where it was asked for.
+    recorded, effect = recording, None
+    if settings.regress_out:
+        recording, effect = regress_out(recording, settings.regress_out, split.train)
+
     # Noise grows with the response: which power of it lets training images be told apart best?
     with timings.of("transform"):
         choice = choose_transform(recording, split.train, settings.response_transform)
@@ -248,7 +257,7 @@ def _study_one(
         scores = read_scores(folder, settings)
         judged = _judge([scores], settings)
         _write_judged(judged, results)
-        write_json(folder / SUMMARY, _summarise(recording, split, quality, choice, scores, judged))
+        write_json(folder / SUMMARY, _summarise(recorded, split, quality, choice, scores, judged, effect))
     return judged.rows
 
 
@@ -275,6 +284,8 @@ def _study_folds(
         transforms = [Run(folder).fold(fold).summary["response_transform"] for fold in range(1, settings.folds + 1)]
         summary = _summarise(recording, splits[0], quality, None, scores[0], judged)
         summary["warnings"] += [each for fold in scores[1:] for each in _collapsed(fold) if each not in summary["warnings"]]
+        if effect := Run(folder).fold(1).summary.get("covariates"):
+            summary["covariates"] = {**effect, "in_words": f"In the first fold: {effect['in_words']}"}
         write_json(folder / SUMMARY, summary | _summarise_folds(splits, transforms, judged))
     return judged.rows
 
@@ -338,6 +349,7 @@ def _summarise(
     choice: TransformChoice | None,
     scores: Sequence[DecoderScores],
     judged: JudgedDecoders,
+    effect: CovariateEffect | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``, the same for the same study: times are kept elsewhere."""
     fitted = next((one.chosen for one in scores if one.decoder == "dina"), {})
@@ -355,6 +367,7 @@ def _summarise(
         },
         "quality": quality.numbers,
         **({} if choice is None else {"response_transform": choice.to_json()}),
+        **({} if effect is None else {"covariates": effect.to_json()}),
         "decoding": [row.to_json() for row in judged.rows],
         "training": training if training else {"reason": "Nothing was trained in this study."},
         "fits": {one.decoder: dict(one.chosen) for one in scores if one.chosen},

@@ -93,6 +93,9 @@ class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     response_transform
         What is done to single trials first: a name in `dina.models.transform_choice.TransformName`, by default "chosen" from
         the training images. Reference levels and the preset `paper` read responses as they were recorded.
+    regress_out
+        Covariates of the recording, such as "running_speed", that are regressed out of the responses by training trials before
+        anything is decoded (`dina.data.covariates.regress_out`); by default none.
     image_features
         A .npy file of features of the images, see `dina.study.decoders.read_image_features`; for objectives that
         need more than pairs. Its content identifies a run, its place does not.
@@ -108,6 +111,7 @@ class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     fold: int | None = Field(None, ge=1)
     evaluation: EvaluationSettings = EvaluationSettings()
     response_transform: TransformName = "chosen"
+    regress_out: tuple[str, ...] = ()
     image_features: Path | None = None
     dina: dict[str, Any] = Field(default_factory=dict)
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from array_folders import N_IMAGES, N_NEURONS, example_images, example_responses, write_folder
+from dina.checks import DataError
 from dina.recordings import read
 
 
@@ -168,3 +170,21 @@ def test_whole_numbers_are_taken_and_named(tmp_path: Path) -> None:
     recording = read(write_folder(tmp_path, {"responses": counts}))
     np.testing.assert_array_equal(recording.responses, counts.astype(np.float32))
     assert "Responses are stored as whole numbers (uint8)." in recording.notes
+
+
+def test_what_the_animal_did_comes_from_a_table_and_follows_the_trials(tmp_path: Path) -> None:
+    responses = example_responses()
+    responses[3, 1] = np.nan
+    rows = [f"{i}.5,{'' if i == 2 else i}" for i in range(2 * N_IMAGES)]
+    files = {
+        "covariates.csv": "\n".join(["running_speed,pupil_size", *rows]),
+        "recording.toml": '[responses]\nmissing = "drop_trial"\n',
+    }
+    recording = read(write_folder(tmp_path, {"responses": responses}, files))
+    assert recording.covariate_names is not None
+    assert recording.covariate_names.tolist() == ["running_speed", "pupil_size"]
+    kept = np.r_[0:3, 4 : 2 * N_IMAGES]
+    np.testing.assert_array_equal(recording.covariates, np.c_[kept + 0.5, np.where(kept == 2, np.nan, kept)].astype(np.float32))
+    (tmp_path / "covariates.csv").write_text("running_speed\n1\n2\n")
+    with pytest.raises(DataError, match=r"covariates\.csv must have one row per trial, 12; it has 2"):
+        read(tmp_path)

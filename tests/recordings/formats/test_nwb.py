@@ -17,6 +17,7 @@ IMAGES = RANDOM.integers(0, 256, (12, 8, 9)).astype(np.uint8)
 SHOWN = np.tile(np.arange(12), 2)
 ONSET_S = 1 + 0.5 * np.arange(24)
 TRACES = RANDOM.random((30 * 16, 5))
+SPEED = RANDOM.random(150)
 SPIKES = [np.sort(RANDOM.uniform(0, 14, 400)) for _ in range(4)]
 
 
@@ -37,7 +38,7 @@ def spiking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nwb_files.add_stack(nwb, IMAGES)
     nwb_files.add_table(nwb, "frame", [-1.0, *SHOWN.astype(float)], np.r_[0.5, ONSET_S])
     nwb_files.add_spikes(nwb, SPIKES, ["VISp", "VISp", "VISl", "VISp"], ["good", "noise", "good", "good"])
-    nwb_files.add_running(nwb, RANDOM.random(150), 10.0)
+    nwb_files.add_running(nwb, SPEED, 10.0)
     return nwb_files.write(nwb, tmp_path_factory.mktemp("nwb") / "spiking.nwb")
 
 
@@ -73,6 +74,10 @@ def test_spikes_become_rates_of_the_neurons_that_were_chosen(spiking: Path) -> N
     np.testing.assert_allclose(recording.responses, rates([SPIKES[0], SPIKES[3]], 0.05, 0.2), rtol=1e-6)
     np.testing.assert_array_equal(recording.stimulus_id, SHOWN)
     assert (recording.species, recording.area) == ("macaque", "VISp")
+    assert recording.covariate_names is not None
+    assert recording.covariate_names.tolist() == ["running_speed"]
+    expected = [SPEED[int(10 * onset) + 1 : int(10 * onset) + 2].mean() for onset in ONSET_S]  # the sample in 0.05 to 0.2 s
+    np.testing.assert_allclose(recording.covariates, np.array(expected)[:, None], rtol=1e-6)
     notes = " ".join(recording.notes)
     assert "2 of 4 neurons were kept, those whose location is VISp and quality is good." in notes
     assert "1 of 25 presentations show no image (blank) and were dropped." in notes

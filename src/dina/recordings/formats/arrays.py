@@ -8,6 +8,7 @@ from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
 from dina.recordings.own_files import read_variable
+from dina.recordings.presentations import read_covariates
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32
 
@@ -24,7 +25,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
 
     Without a recording.toml a folder holds ``images.npy`` (n_stimuli, height, width[, 3]; uint8) or pictures in ``images/`` or
     ``images.zip``, ``responses.npy`` (n_trials, n_neurons) and 0-based ``stimulus_id.npy`` (n_trials,); and, if there are any,
-    ``spontaneous.npy`` (n_times, n_neurons), ``neurons.csv`` and ``labels.csv``.
+    ``spontaneous.npy`` (n_times, n_neurons), ``neurons.csv``, ``labels.csv`` and ``covariates.csv``.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     labels_file = labels or _companion(folder, layout.labels.file if layout.labels else None, "labels.csv")
     base = layout.stimulus_id.index_base
     words = None if labels_file is None else read_labels(labels_file, len(pixels), notes, base)
+    behaviour, behaviour_names = _covariates(folder, layout, trials.kept_trials, notes)
     spontaneous = _spontaneous(folder, layout.spontaneous, n_stored)
     return Recording(
         name=layout.name or (folder.name if folder.name not in ("", "..") else folder.resolve().name),  # a link keeps its name
@@ -73,6 +75,8 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
         spontaneous=None if spontaneous is None else spontaneous[:, keep],
         labels=words,
         image_names=None if names is None else np.array(names),
+        covariates=behaviour,
+        covariate_names=behaviour_names,
         notes=tuple(notes),
     )
 
@@ -82,6 +86,25 @@ def _companion(folder: Path, stated: str | None, usual: str) -> Path | None:
     if stated is not None:
         return folder / stated
     return folder / usual if (folder / usual).is_file() else None
+
+
+def _covariates(
+    folder: Path, layout: RecordingLayout, kept_trials: np.ndarray, notes: list[str]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Read what the animal did in each trial, one row for each as stored."""
+    path = _companion(folder, layout.covariates.file if layout.covariates else None, "covariates.csv")
+    if path is None:
+        return None, None
+    if len(kept_trials) == 0:
+        raise DataError(
+            f"{path.name} needs responses stored by trial; these are by stimulus, in no order of trials. Leave it out."
+        )
+    values, names = read_covariates(path, notes)
+    if len(values) != len(kept_trials):
+        raise DataError(
+            f"{path.name} must have one row per trial, {len(kept_trials)}; it has {len(values)}. Write them in the order of responses."
+        )
+    return values[kept_trials], np.array(names)
 
 
 def _spontaneous(folder: Path, table: SpontaneousTable | None, n_neurons: int) -> np.ndarray | None:

@@ -23,6 +23,8 @@ TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stat
 SPIKE_WINDOW: Window = (0.0, 0.25)
 _SPECIES = {"mus musculus": "mouse", "macaca mulatta": "macaque", "rattus norvegicus": "rat", "homo sapiens": "human"}
 _MOST_TIMES = 2**26  # a day and more at 500 per second
+# name of a series → covariate
+_BEHAVIOUR = {"running_speed": "running_speed", "speed": "running_speed", "pupil_size": "pupil_size", "pupil_area": "pupil_size"}
 _DECONVOLVED = ("deconv", "event", "spike", "spks")
 
 
@@ -83,6 +85,7 @@ def read(
             if source is None
             else _traces(source, shown, window_s, where, path, notes)
         )
+        covariates, covariate_names = _read_behaviour(file, shown.onset_s, window_s or TRACE_WINDOW, path, notes)
         pixels, names = (None, None) if images is not None else read_templates(file, shown, path, notes)
         facts = {**_subject(file, path), **facts}
     if pixels is None:
@@ -93,6 +96,7 @@ def read(
     stimulus_id = shown.numbers(len(pixels), names, path, notes)[windowed.kept]
     is_image = stimulus_id >= 0
     trials, neurons, gaps = drop_gaps(windowed.responses[is_image])
+    behaviour = None if covariates is None else covariates[windowed.kept][is_image][trials]
     return Recording(
         name=path.stem,
         images=pixels,
@@ -101,6 +105,8 @@ def read(
         mid_grey=grey,
         contrast_scale=scale,
         image_names=None if names is None else np.array(names),
+        covariates=behaviour,
+        covariate_names=None if behaviour is None else np.array(covariate_names),
         notes=(*notes, *windowed.notes, *gaps, f"Responses are {unit}."),
         animal=facts.get("animal"),
         species=facts.get("species"),
@@ -313,6 +319,38 @@ def _where(columns: Mapping[str, np.ndarray], where: Mapping[str, str], n: int, 
     chosen = " and ".join(f"{name} is {word}" for name, word in where.items())
     notes.append(f"{int(keep.sum())} of {n} neurons were kept, those whose {chosen}.")
     return keep
+
+
+def _read_behaviour(
+    file: h5py.File, onset_s: np.ndarray, window: Window, path: Path, notes: list[str]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return running speed and pupil size in the window after each onset, where one series of that name holds them."""
+    columns, names = [], []
+    places = [follow(file, place, path) for place in ("processing", "acquisition")]
+    series = {
+        _name(g).rpartition("/")[2]: g for place in places if isinstance(place, h5py.Group) for g in groups_below(place, path)
+    }
+    for name, covariate in _BEHAVIOUR.items():
+        data = follow(series[name], "data", path) if name in series and covariate not in names else None
+        if not isinstance(data, h5py.Dataset) or data.ndim != 1 or data.dtype.kind not in "fiu" or len(data) > _MOST_TIMES:
+            continue
+        values = np.asarray(read_array(series[name], "data", path), dtype=np.float64)[:, None]
+        try:
+            found = _average_one(values, _times(series[name], len(values), path), onset_s, window)
+        except DataError as error:
+            notes.append(f"{_name(series[name])} was passed over: {error}")
+            continue
+        columns.append(np.full(len(onset_s), np.nan))
+        columns[-1][found.kept] = found.responses[:, 0]
+        names.append(covariate)
+    return (np.stack(columns, axis=1), tuple(names)) if columns else (None, ())
+
+
+def _average_one(values: np.ndarray, time_s: np.ndarray, onset_s: np.ndarray, window: Window) -> Windowed:
+    def read_rows(begin: int, end: int) -> np.ndarray:
+        return values[begin:end]
+
+    return average_in_windows(read_rows, 1, time_s, onset_s, window)
 
 
 def _subject(file: h5py.File, path: Path) -> dict[str, str]:
