@@ -25,6 +25,11 @@ REFERENCES = (
     "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
     " decoder of new images may use, and the ideal observer knows the truth of the simulation."
 )
+MARKS_IN_WORDS: dict[bool | str, str] = {
+    True: "filled marks: averaged responses; hollow: single trials",
+    "averaged": "averaged responses",
+    "single_trial": "single trials",
+}
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}
 
 
@@ -51,6 +56,8 @@ def all_decoders(run: Run) -> Section:
 def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widened: bool) -> FigurePart:
     counts = sorted({row.n_gallery for row in rows if row.n_gallery is not None})
     gallery = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images (see the table)"
+    kinds = {row.queries for row in rows if row.top1 is not None}
+    rows = [row for row in rows if row.queries in kinds]  # what no decoder could do is said in words alone
     shown = [row for row in rows if reads[row.decoder] != "queries"]  # corrections stand in the table only
     spoken = "; ".join(
         f"{style_of(row.decoder, reads[row.decoder]).label}, {QUERIES.get(row.queries, row.queries)} {percent(row.top1)}"
@@ -59,7 +66,7 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widen
     )
     below = any(style_of(row.decoder, reads[row.decoder]).kind == "reference" for row in shown)
     caption = (
-        f"Top-1 accuracy of naming the image shown among {gallery}. Filled marks: averaged responses; hollow: single trials; bars: 95\u202f% intervals"
+        f"Top-1 accuracy of naming the image shown among {gallery}, {MARKS_IN_WORDS[len(kinds) > 1 or min(kinds)]}; bars: 95\u202f% intervals"
         f" over queries and candidates{', widened for folds' if is_widened else ''}; dashed: chance."
         f"{' Decoders above, reference levels in the shaded part below.' if below else ''}"
     )
@@ -103,11 +110,15 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
 
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:
     """Say why rows have no number, or how to read them; equal reasons are given once."""
+    everybody = {kind: {row.decoder for row in rows if row.queries == kind} for kind in QUERIES}
     known: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:
             known.setdefault((row.queries, row.reason), []).append(style_of(row.decoder).label)
-    return tuple(f"{' and '.join(names)}, {QUERIES.get(kind, kind)}: {reason}" for (kind, reason), names in known.items())
+    return tuple(
+        f"{'all decoders' if 1 < len(names) == len(everybody.get(kind, ())) else ', '.join(names)}, {QUERIES.get(kind, kind)}: {reason}"
+        for (kind, reason), names in known.items()
+    )
 
 
 @in_style
@@ -135,7 +146,8 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
     _name_rows(axes, rows, place, order)
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_fontweight("bold" if style.kind == "dina" else "normal")
-    for queries, heading in HEADING.items():
+    for queries in [kind for kind in HEADING if any(row.queries == kind for row in rows)]:
+        heading = HEADING[queries]
         _write_right(axes, heading, -0.5, COLUMNS[queries], 8.0, COLOURS["ink"][0])
     return figure
 

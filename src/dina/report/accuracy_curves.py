@@ -61,6 +61,8 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
     axes.plot(k, 100 * chance, label="chance", **CHANCE_LINE)
     axes.set(xscale="log", xlim=(1, largest), ylim=(0, 101), xlabel="k (number of best images, logarithmic)")
     axes.set_ylabel("right image among the best k (% of queries)")
+    axes.set_xticks([step for step in STEPS if step <= largest])
+    axes.xaxis.set_minor_locator(NullLocator())
     write_plain_numbers(axes.xaxis, axes.yaxis)
     figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
     finish_axes(axes, "both")

@@ -1,5 +1,6 @@
 """One self-contained page per study: it has no script, loads nothing, and has the same bytes every time."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from dina.report.several_recordings import several_recordings_headline, several_
 from dina.report.training_curves import TOO_HIGH, training
 from dina.study.run_directory import TOWERS, Run, read_run
 from dina.study.study_result import StudyResult, place_of
+from dina.training.start import FLAT
 
 ORDER = {"image": 0, "neural": 1}  # of claims, by side
 QUESTIONS = {
@@ -41,14 +43,18 @@ QUESTIONS = {
 }
 ABOUT = ("training", "quality", "missing", "reading", "methods", "updates", "spread")
 
+# Said where a transform was chosen.
+TRANSFORMED = (
+    "Responses may be transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
+    " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
+    " one standard error; the section on data quality names it. Reference levels read responses as they were recorded."
+)
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
     " A score says how well the two fit, and the image with the best score is the answer.",
     "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
     " images; test images were used once.",
-    "Single trials are transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
-    " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
-    " one standard error; the section on data quality names it. Reference levels and the preset paper read responses as they were recorded.",
+    TRANSFORMED,
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
     " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."
@@ -57,6 +63,7 @@ METHODS = (
     " doi:10.2202/1544-6115.1585).",
 )
 
+ADVICE = re.compile(r" Record [^.;]*repeats[^.;]*\.")
 READING = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
     "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
@@ -64,6 +71,13 @@ READING = {
     "Paired difference": "Comparing two decoders query by query. If its interval excludes zero, the two decoders differ.",
     "Nearest repeat": "Which other response to the same images is most similar? It has seen responses to each test image, which no decoder of new images has. But it compares two noisy responses, so it is no upper bound.",
     "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. It is the best, up to sampling error, of the decoders that treat responses as Gaussian with one covariance, in the units of the recording. Decoders that first transform responses, or model noise in another way, can be better. The transformed ideal observer is the same for the fourth roots of responses, where noise is nearly alike at weak and strong responses. Both are bounds for this kind of simulation only.",
+    "Mean log rank": "The natural logarithm of the rank of the right image, in nats, averaged over queries: 0 if it always comes first, and lower is better. It counts near misses, which top-1 accuracy does not.",
+    "Chance and grey bands": "Where the number would lie, in 95 of 100 cases, if there were no effect. What that means for each number stands in the last column of its table, or in the caption.",
+    "Maps": "What a tower makes of an image or of a response: one picture for each channel, for example the strength of edges of one orientation and size at every place. Even and odd channels keep the phase, energies do not.",
+    "Structural similarity (SSIM)": "How alike two pictures are in their local patterns: 1 for the same picture, about 0 for unrelated ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861).",
+    "Nyquist limit": "The finest detail that pixels can show: one cycle in two pixels.",
+    "Shapley value": "What one part contributes, averaged over all orders in which the parts can join.",
+    "Noise ceiling": "The highest correlation that a model could reach with a neuron's averaged responses, given their noise; estimated from repeats.",
     "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
     "Power-law exponent": "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
 }
@@ -170,9 +184,26 @@ def _sections(run: Run) -> list[Section]:
         made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
     words = () if gathered else ("Everything was computed.",)
+    gathered = _advice_once(gathered)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, _how_to_read(run), _methods(run)]
+
+
+def _advice_once(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Gather the advice to record repeats, which many reasons end with, in one line at the end.
+
+    Examples
+    --------
+    >>> _advice_once(("Reliability: No image has two trials. Record repeats.", "Noise: There are none. Record more repeats.", "Maps: No."))[1:]
+    ('Noise: There are none.', 'Maps: No.', 'What would help – Show images twice or more, and store each presentation as a trial.')
+    """
+    if sum(bool(ADVICE.search(reason)) for reason in reasons) < 2:
+        return reasons
+    return (
+        *(ADVICE.sub("", reason) for reason in reasons),
+        "What would help – Show images twice or more, and store each presentation as a trial.",
+    )
 
 
 def analyses_not_asked(run: Run) -> tuple[str, ...]:
@@ -236,12 +267,22 @@ def interpretation_sections(run: Run) -> list[Section]:
 def _how_to_read(run: Run) -> Section:
     """Explain the words of the page to a biologist: only those that it uses."""
     decoders = " ".join(row.decoder for row in run.rows)
+    shown = {name for name, one in run.interpretation.items() if one.dataset is not None}
     used = {
         "Paired difference": run.comparisons is not None,
         "Nearest repeat": "nearest_repeat" in decoders,
         "Ideal observer": "ideal_observer" in decoders,
-        "Reliability": run.quality is not None,
-        "Power-law exponent": run.quality is not None,
+        "Mean log rank": run.comparisons is not None,
+        "Chance and grey bands": bool(shown),
+        "Maps": bool(shown & {"feature_maps", "image_reconstruction", "pathway_masking"}),
+        "Structural similarity (SSIM)": bool(
+            shown & {"feature_maps", "image_reconstruction", "pathway_masking", "attention_subsets"}
+        ),
+        "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
+        "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
+        "Noise ceiling": "brain_score" in shown,
+        "Reliability": run.quality is not None and "reliability" in run.quality,
+        "Power-law exponent": "variance_spectra" in shown or (run.quality is not None and "variance_spectrum" in run.quality),
     }
     rows = tuple((word, meaning) for word, meaning in READING.items() if used.get(word, True))
     table = Table("Words on this page.", ("word", "meaning"), rows, n_words=2)
@@ -255,6 +296,27 @@ SPACES_SHOWN = (
     " spaces if these images and neurons alone are used to fit it. The control is the same network with permuted weights; only a"
     " gain beyond the control comes from what the network has learnt from photographs."
 )
+
+
+# What fits report → words.
+FITS = {
+    "chosen epoch": "epoch kept",
+    "epochs budget": "epochs allowed",
+    "epochs done": "epochs trained",
+    "feature spaces": "feature spaces, with mean weight over neurons",
+    "follows contrast": "mean response follows the contrast of the image",
+    "mean follows contrast": "mean response follows the contrast of the image",
+    "image components": "principal components of images",
+    "lost without": "variance lost without each space",
+    "noise components": "components of the noise covariance",
+    "noise from": "noise estimated from",
+    "noise shrinkage": "shrinkage of the noise towards independence, 0 to 1",
+    "prior": "prior of a neuron's weights",
+    "size of predictions": "factor on all predictions",
+    "stop reason": "why training ended",
+    "weighting": "weight of each component in comparisons",
+    "window width": "width of receptive-field windows (places of the map)",
+}
 
 
 def _methods(run: Run) -> Section:
@@ -273,14 +335,17 @@ def _methods(run: Run) -> Section:
     fits = run.summary.get("fits")
     known = fits.items() if isinstance(fits, dict) else ()
     chosen = tuple(
-        (f"{style_of(name).label}: {key}", _choice_words(key, value)) for name, fit in known for key, value in _flat(fit)
+        (f"{style_of(name).label}: {FITS.get(key, key)}", _choice_words(key, value))
+        for name, fit in known
+        for key, value in _flat(fit)
     )
     if chosen:
         title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"
         if any("feature_spaces" in fit for _, fit in known if isinstance(fit, dict)):
             title += SPACES_SHOWN
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
-    return Section("methods", "Methods, settings and versions", paragraphs=METHODS, tables=tables)
+    said = METHODS if run.summary.get("response_transform") else tuple(words for words in METHODS if words != TRANSFORMED)
+    return Section("methods", "Methods, settings and versions", paragraphs=said, tables=tables)
 
 
 def _choice_words(key: str, value: str) -> str:
@@ -293,6 +358,9 @@ def _choice_words(key: str, value: str) -> str:
     >>> _choice_words("lost without", "local 8.6 % (7.0 to 10.1), pixels 0.5 % (0.1 to 0.9)")
     'local channels 8.6 % (7.0 to 10.1); pixels, whole image 0.5 % (0.1 to 0.9)'
     """
+    value = re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", value)
+    if key == "prior":
+        return "flat" if value == FLAT else value
     if key not in ("feature spaces", "lost without"):
         return value.replace("_", " ")
     parts = [(part.split(" ")[0], part.split(" ")[1:]) for part in value.split(", ")]

@@ -170,6 +170,8 @@ def what_was_decoded(run: Run) -> Section:
     facts = {key: value for key, value in recording.items() if key not in ("notes", "is_simulated")}
     # trials per image: one number where all have the same, else the fewest and the most
     facts.pop("n_repeats" if facts.get("n_repeats") is None else "n_repeats_range", None)
+    if facts.get("n_presentations") == facts.get("n_trials"):  # as a rule: each trial is one
+        facts.pop("n_presentations", None)
     tables = [
         Table("The recording.", ("fact", "value"), _facts(facts, FACTS), n_words=2),
         Table("The split of the images.", ("fact", "value"), _facts(split, SPLIT_FACTS), n_words=2),
@@ -178,8 +180,11 @@ def what_was_decoded(run: Run) -> Section:
     notes = recording.get("notes")
     words = [_split_words(*sizes)] if all(isinstance(size, int) for size in sizes) and not run.folds else []
     is_decoded = any(row.queries == "single_trial" and row.top1 is not None for row in run.rows)
-    averages = presentations_in_trials(run) if is_decoded else ""
-    words += [f"Wherever this page says single trials, it means trials {averages}."] if averages else []
+    averages = presentations_in_trials(run)
+    if averages and is_decoded:
+        words.append(f"Wherever this page says single trials, it means trials {averages}.")
+    elif averages:
+        words.append(f"Wherever this page says trials, it means responses {averages}; there are no single presentations.")
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)
 
