@@ -1,9 +1,10 @@
-"""Chromium shows the page without an error, a request, or anything wider than the window."""
+"""Chromium shows the page without an error, a request, or anything wider than the window; everybody can use all of it."""
 
 from pathlib import Path
 
 import pytest
 
+from axe_check import axe_findings
 from chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -15,7 +16,8 @@ def test_page_opens_offline_without_error_or_request(
     browser, which: str, scheme: str, width: int, request: pytest.FixtureRequest
 ) -> None:
     run: Path = request.getfixturevalue(which)
-    context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": width, "height": 900})
+    # without the policy of the page, which axe needs, nothing but the page itself keeps requests and scripts away
+    context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
     page = context.new_page()
     errors, requests, dialogs = [], [], []
     page.on("console", lambda message: errors.append(message.text))
@@ -31,6 +33,30 @@ def test_page_opens_offline_without_error_or_request(
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     paper = page.evaluate("getComputedStyle(document.querySelector('section')).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 27)"}[scheme]
+    if (which, scheme) in {("simulated_run", "dark"), ("bare_run", "light")}:  # axe takes seconds on a page
+        page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")
+        assert axe_findings(page) == []
+    context.close()
+
+
+def test_every_fold_opens_and_every_link_leads_somewhere(browser, simulated_run: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 800, "height": 900})
+    page = context.new_page()
+    page.goto((simulated_run / "report.html").as_uri())
+    folds, links = page.locator("summary").all(), page.locator("a[href]").all()
+    assert len(folds) > 8
+    assert len(links) > 8
+    for fold in folds:
+        is_open = fold.evaluate("fold => fold.parentElement.open")
+        fold.click() if is_open else fold.press("Enter")
+        assert fold.evaluate("fold => fold.parentElement.open") != is_open
+    for link in links:
+        link.focus()
+        link.press("Enter")
+        place = page.evaluate("document.querySelector(location.hash).getBoundingClientRect().top")
+        assert -1 <= place < 900, link.get_attribute("href")
+    outside = page.evaluate("[...document.querySelectorAll('button, input, select, textarea, video, audio, iframe')].length")
+    assert outside == 0  # there is no other control
     context.close()
 
 

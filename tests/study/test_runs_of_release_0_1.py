@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from axe_check import axe_findings
+from chromium import needs_chromium
 from dina.analyses import RULES
 from dina.cli import main
 
@@ -46,7 +48,9 @@ def test_the_kept_run_is_of_that_release() -> None:
     assert _summary(KEPT)["dina_version"] == VERSION
 
 
-def test_its_report_is_drawn_again_with_its_numbers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.browser
+@needs_chromium
+def test_its_report_is_drawn_again_with_its_numbers_for_everybody(browser, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not _is_read(capsys, "report", str(run)):
         return
     page = (run / "report.html").read_text(encoding="utf-8")
@@ -60,6 +64,11 @@ def test_its_report_is_drawn_again_with_its_numbers(run: Path, capsys: pytest.Ca
     assert "noise correlations" in text
     assert "as in the preset" in text
     assert list((run / "figures").glob("*.svg"))
+    with browser.new_context(offline=True, viewport={"width": 400, "height": 900}, bypass_csp=True) as context:
+        shown = context.new_page()
+        shown.goto((run / "report.html").as_uri())
+        shown.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")
+        assert axe_findings(shown) == []
 
 
 def test_it_is_compared_with_itself(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
