@@ -137,7 +137,7 @@ def _stack(
             content = stream.read(MAX_FILE_BYTES + 1)  # the size in a zip's list is only a claim
         if len(content) > MAX_FILE_BYTES:
             raise DataError(f"{path.name}: {name} is larger than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller.")
-        picture, done = decode_picture(content, name, path, colour)
+        picture, done = decode_image_file(content, name, path, colour)
         conversions.update(done)
         if i == 0:
             if len(names) * picture.size > MAX_TOTAL_BYTES:
@@ -166,7 +166,7 @@ def _size(picture: np.ndarray) -> str:
     return f"{height} x {width} {'grey' if channels == 1 else 'colour'}"
 
 
-def decode_picture(content: bytes, name: str, path: Path, colour: Colour) -> tuple[UInt8[np.ndarray, "c h w"], list[str]]:
+def decode_image_file(content: bytes, name: str, path: Path, colour: Colour) -> tuple[UInt8[np.ndarray, "c h w"], list[str]]:
     """Return the pixels of one picture file, and what was done to them in words; ``name`` and ``path`` are for messages.
 
     Raises

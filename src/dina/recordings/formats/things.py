@@ -16,7 +16,7 @@ from dina.recordings.file_places import file_inside
 from dina.recordings.large_images import MOST_PIXELS
 from dina.recordings.onset_windows import drop_gaps
 from dina.recordings.own_files import read_variable
-from dina.recordings.pictures import FORMATS, MAX_FILE_BYTES, MAX_TOTAL_BYTES, SUFFIXES, Colour, decode_picture
+from dina.recordings.pictures import FORMATS, MAX_FILE_BYTES, MAX_TOTAL_BYTES, SUFFIXES, Colour, decode_image_file
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32
 
@@ -204,7 +204,7 @@ def _read_pictures(folder: Path, names: list[str], size_px: int | None, colour: 
             content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise DataError(f"{folder.name}/{name} is larger than {MAX_FILE_BYTES // 2**20} MiB. Make the pictures smaller.")
-        picture, done = decode_picture(content, name, folder, colour)
+        picture, done = decode_image_file(content, name, folder, colour)
         conversions.update(done)
         images.append(picture if size_px is None else _bring_to(picture, size_px))
         if images[-1].nbytes * len(images) > MAX_TOTAL_BYTES or images[-1].shape != images[0].shape:
