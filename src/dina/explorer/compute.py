@@ -308,7 +308,7 @@ def _occlusion(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.nda
     places = shown.places(losses["stimulus_id"].to_numpy())
     is_shown = places >= 0
     sweeps = [
-        f"{name} window, {'fades to grey' if fill == 'mean' else 'blurs the image'}, deviation {float(size):.3g} px"
+        f"{name} window, {'to grey' if fill == 'mean' else 'blurred'}, {float(size):.3g} px"
         for name, fill, size in zip(*(losses[each].to_numpy() for each in ("sweep", "fill", "deviation_px")), strict=True)
     ]
     facts = {"sweeps": [_words(sweep) for sweep in sweeps], "main_sweep": max(0, _place(losses["sweep"].to_numpy(), "medium"))}

@@ -217,7 +217,6 @@
         ` score ${number(scores[n], 4)}`, make("br"), bdi(nameOf(one)),
       ));
     }
-    at("best").style.setProperty("--tile", facts.width < 2 * facts.height ? "9rem" : "15rem");
     return items;
   }
 
@@ -359,7 +358,7 @@
         ? `Margin (score of the right image minus the mean score of all others) that is lost without each neuron, mean over the trials of this image. The ${found.length} neurons with the largest loss${data.neurons.values.length < facts.n_neurons ? ` among the ${data.neurons.values.length} in this file` : ""}.`
         : "No contribution of single neurons is known for this image.");
     const margins = data.margin_lost ? data.margin_lost.row(stimulus) : [];
-    const more = ["signal_to_noise", "reliability"].map(column).filter((one) => one !== null);
+    const more = [column("signal_to_noise") ?? column("reliability")].filter((one) => one !== null);
     const rows = found.map((one, n) => make(
       "tr", one === neuron ? { class: "chosen" } : {}, make("td", {}, String(n + 1)), make("th", { scope: "row", class: "word" }, neuronButton(one)),
       make("td", {}, withUnits(margins[n], facts.contribution_units)), ...more.map((each) => make("td", {}, number(each.values[one], 2))),
@@ -498,7 +497,6 @@
 
   async function bestOfNeuron() {
     const best = data.best_images.row(neuron), responses = data.best_responses.row(neuron);
-    at("neuron-best").style.setProperty("--tile", facts.width < 2 * facts.height ? "9rem" : "15rem");
     const items = [];
     for (const [n, one] of best.entries()) {
       if (one < 0) continue;
@@ -514,7 +512,7 @@
     const rank = 1 + sorted.filter((one) => one > mine).length;
     const value = low + (mine / N_STEPS) * (high - low);
     const said = Number.isFinite(mine) ? `response to the chosen image about ${number(value, 2)}, place ${rank} of ${sorted.length}` : "no average response to the chosen image";
-    const width = 900, height = 170, left = 46, bottom = 24;
+    const width = Math.min(900, Math.max(280, at("responses").clientWidth)), height = 170, left = 46, bottom = 24;
     const { canvas, pen } = drawing(width, height, `Average responses to ${sorted.length} test images from the strongest to the weakest, ${number(high)} to ${number(low)}; ${said}`);
     const [top, bar] = [8, (width - left - 8) / sorted.length];
     const y = (one) => top + (height - bottom - top) * (1 - one);
@@ -529,7 +527,7 @@
     pen.fillText(number(high), left - 6, y(1) + 8);
     pen.fillText(number(low), left - 6, y(0));
     pen.textAlign = "left";
-    pen.fillText(`${sorted.length} test images, from the strongest response to the weakest`, left, height - 6);
+    pen.fillText(`${sorted.length} test images, strongest response first`, left, height - 6);
     fill("responses", canvas, make("figcaption", {}, `Average responses in the units of the recording. Orange: ${said}.`));
   }
 
@@ -581,6 +579,11 @@
         event.preventDefault();
         step(event.key === "ArrowRight" ? 1 : -1);
       }
+    });
+    let waiting = 0;
+    window.addEventListener("resize", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(showResponses, 200);
     });
     // canvases have the colours of the moment in them
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (listed.length) showImage(); else showNeuron(); });

@@ -12,7 +12,7 @@ N_CONTRIBUTING = 20  # neurons listed for an image
 N_BEST = 5  # images listed for a neuron
 # Column → words; units stand in the tables that they come from.
 COLUMNS = {
-    "contribution": "contribution to decoding (margin lost without it)",
+    "contribution": "contribution to decoding",
     "contribution_error": "its standard error over images",
     "training_contribution": "contribution on training images",
     "shapley": "Shapley value",
@@ -23,19 +23,28 @@ COLUMNS = {
     "orientation_deg": "orientation of the preferred bars",
     "orientation_selectivity": "orientation selectivity",
     "frequency_cpd": "preferred spatial frequency",
-    "frequency": "preferred spatial frequency",
+    "frequency": "preferred spatial frequency, by pixels",
     "field_azimuth_deg": "azimuth of the field",
     "field_elevation_deg": "elevation of the field",
     "field_size_deg": "size of the field (standard deviation)",
     "field_row": "row of the field",
     "field_column": "column of the field",
-    "field_size": "size of the field (standard deviation)",
-    "fit_correlation": "correlation of the fitted field's prediction, images left out",
+    "field_size": "size of the field (standard deviation), in pixels",
+    "fit_correlation": "correlation of the fitted field with other images",
     "position_x_um": "place in cortex, x",
     "position_y_um": "place in cortex, y",
     "position_depth_um": "depth in cortex",
 }
-SHOWN_UNITS = {"1": "", "arbitrary": "", "um": "µm", "degree": "°", "nat": "nat", "pixel": "px", "cycles/degree": "cycles/°"}
+SHOWN_UNITS = {
+    "1": "",
+    "arbitrary": "",
+    "um": "µm",
+    "degree": "°",
+    "nat": "nat",
+    "pixel": "px",
+    "cycles/degree": "cycles/°",
+    "cycles/pixel": "cycles/px",
+}
 NEXT = {
     "no_profiles": "Fields and tuning were not computed yet. Next: dina interpret RUN neuron_profiles",
     "no_contributions": "Contributions were not computed yet. Next: dina interpret RUN contributions",
@@ -118,9 +127,7 @@ def _table(
         for axis, name in enumerate(("position_x_um", "position_y_um", "position_depth_um")):
             table.setdefault(name, kept["position_um"].to_numpy()[:, axis])
             units[name] = "um"
-    of_degrees = {"frequency": "frequency_cpd", "field_size": "field_size_deg"}
-    unwanted = {pixels for pixels, degrees in of_degrees.items() if degrees in table} - {"field_size"}
-    return {name: table[name] for name in COLUMNS if name in table and name not in unwanted}, units
+    return {name: table[name] for name in COLUMNS if name in table}, units
 
 
 def _choose(table: dict[str, np.ndarray], n_neurons: int, n_most: int | None) -> Int[np.ndarray, "neuron"]:

@@ -1,0 +1,214 @@
+"""In Chromium every control of the explorer does what it says, by mouse and by keyboard, without an error or a request."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from axe_check import axe_findings
+from chromium import needs_chromium
+from dina.explorer.loopback import serve_run
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+
+@dataclass
+class Opened:
+    """An open page, and what went wrong on it."""
+
+    page: Any
+    faults: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def status(self) -> str:
+        return str(self.page.inner_text("#status"))
+
+    def shows(self, words: str) -> None:
+        """Wait until the status says so: images are drawn when they have been unpacked."""
+        self.page.wait_for_function("words => document.getElementById('status').textContent.includes(words)", arg=words)
+
+    def choose(self, control: str, option: str) -> None:
+        self.page.select_option(control, label=option)
+
+
+@pytest.fixture(scope="module")
+def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
+    contexts = []
+
+    def opened(address: str | Path, scheme: str = "light", width: int = 1280, **others: Any) -> Opened:
+        is_file = isinstance(address, Path)
+        viewport = {"width": width, "height": 900}
+        context = browser.new_context(offline=is_file, color_scheme=scheme, viewport=viewport, **others)
+        contexts.append(context)
+        one = Opened(context.new_page())
+        one.page.on("console", lambda message: one.faults.append(message.text))
+        one.page.on("pageerror", lambda error: one.faults.append(str(error)))
+        one.page.on("dialog", lambda dialog: (one.faults.append(dialog.message), dialog.dismiss()))
+        one.page.on("request", lambda asked: one.requests.append(asked.url))
+        one.page.goto((address / "explorer.html").as_uri() if isinstance(address, Path) else address)
+        one.shows("right image at rank")
+        return one
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def shown(open_page: Callable[..., Opened], explorable: Path) -> Opened:
+    return open_page(explorable)
+
+
+def test_image_is_chosen_by_buttons_list_and_arrow_keys(shown: Opened) -> None:
+    page = shown.page
+    shown.shows("Image 1 of 60: image 0; average over trials;")
+    page.click("#next-image")
+    shown.shows("Image 2 of 60: image 3, birds;")
+    page.keyboard.press("ArrowRight")  # the button has the focus; its arrows do nothing else
+    shown.shows("Image 3 of 60: image 6;")
+    page.keyboard.press("ArrowLeft")
+    page.click("#previous-image")
+    page.click("#previous-image")
+    shown.shows("Image 60 of 60: image 177, birds;")
+    page.select_option("#image", index=10)
+    shown.shows("Image 11 of 60: image 30;")
+    page.focus("#name-filter")
+    page.keyboard.press("ArrowRight")  # belongs to the text
+    page.click("h1")
+    page.keyboard.press("ArrowRight")
+    shown.shows("Image 12 of 60: image 33, birds;")
+    assert page.get_attribute("#status", "aria-live") == "polite"
+    assert page.locator("#best li").count() == 6
+    assert page.locator("#best li.right canvas[aria-label*='right: image 33']").count() == 1
+
+
+def test_images_are_filtered_by_rank_name_response_and_occlusion(shown: Opened) -> None:
+    page = shown.page
+    shown.choose("#query", "single trial 2")
+    shown.shows("single trial 2;")
+    shown.choose("#rank-filter", "2 to 5")
+    listed = page.locator("#image option").all_inner_texts()
+    assert listed
+    ranks = [float(re.search(r"rank ([\d.]+)", words)[1]) for words in listed]  # type: ignore[index]
+    assert all(1 < rank <= 5 for rank in ranks)
+    assert (
+        page.inner_text("#decoders tbody tr:first-child td")
+        == f"{ranks[listed.index(page.inner_text('#image option:checked'))]:g}"
+    )
+    shown.choose("#rank-filter", "any")
+    page.fill("#name-filter", "IMAGE 17")
+    assert [words.split(",")[0].split(" (")[0] for words in page.locator("#image option").all_inner_texts()] == [
+        "image 171",
+        "image 174",
+        "image 177",
+    ]
+    page.fill("#name-filter", "no such name")
+    assert shown.status() == "No image fits this choice."
+    assert page.is_visible("#nothing")
+    assert page.is_disabled("#next-image")
+    page.fill("#name-filter", "")
+    page.check("#occluded-filter")
+    shown.shows("of 6:")
+    assert page.is_visible("#occlusion canvas")
+    page.uncheck("#occluded-filter")
+    shown.choose("#query", "average over trials")
+    shown.shows("of 60:")
+
+
+def test_maps_and_occlusion_follow_their_lists(shown: Opened) -> None:
+    page = shown.page
+    page.select_option("#image", index=0)
+    shown.shows("Image 1 of 60")
+    shown.choose("#group", "luminance (1)")
+    page.wait_for_function("document.querySelectorAll('#maps figure').length === 1")
+    assert "correlation of both maps" in page.get_attribute("#maps canvas >> nth=0", "aria-label")
+    assert "pixels, whole image" in page.inner_text("#maps-beside")
+    shown.choose("#group", "energy 8 px (2)")
+    page.wait_for_function("document.querySelectorAll('#maps canvas').length === 4")
+    before = page.get_attribute("#occlusion canvas", "aria-label")
+    shown.choose("#sweep", "small window, to grey, 2 px")
+    page.wait_for_function(
+        "words => document.querySelector('#occlusion canvas').getAttribute('aria-label') !== words", arg=before
+    )
+    page.click("#next-image")
+    shown.shows("Image 2 of 60")
+    assert "not among the 6 that were occluded" in page.inner_text("#occlusion-words")
+
+
+def test_neuron_is_chosen_by_table_cortex_list_buttons_and_order(shown: Opened) -> None:
+    page = shown.page
+    first = page.inner_text("#contributing tbody tr:nth-child(3) button")
+    page.click("#contributing tbody tr:nth-child(3) button")
+    page.wait_for_function(
+        "words => document.getElementById('neuron-words').textContent.toLowerCase().startsWith(words)", arg=first
+    )
+    assert page.inner_text("#contributing tr.chosen button") == first
+    page.locator("#cortex canvas").click(position={"x": 40, "y": 40})
+    page.wait_for_function(
+        "words => !document.getElementById('neuron-words').textContent.toLowerCase().startsWith(words)", arg=first
+    )
+    shown.choose("#neuron-order", "number")
+    page.select_option("#neuron", value="7")
+    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 7.')")
+    page.click("#next-neuron")
+    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 8.')")
+    assert page.locator("#layers tbody tr").count() == 3
+    page.click("#previous-neuron")
+    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 7.')")
+    assert "not among those whose layers" in page.inner_text("#layers-words")
+    assert page.locator("#neuron-best li").count() == 5
+    assert "Receptive field over" in page.get_attribute("#field canvas", "aria-label")
+    assert "from the strongest to the weakest" in page.get_attribute("#responses canvas", "aria-label")
+
+
+def test_nothing_went_wrong_and_nothing_was_asked_for(shown: Opened, explorable: Path) -> None:
+    assert shown.faults == []
+    assert shown.requests[0] == (explorable / "explorer.html").as_uri()
+    assert [url for url in shown.requests[1:] if not url.startswith("data:")] == []
+    unnamed = "[...document.querySelectorAll('canvas')].filter(one => !one.getAttribute('aria-label') && !one.ariaHidden).length"
+    assert shown.page.evaluate(unnamed) == 0
+
+
+def test_hostile_words_open_harmlessly(open_page: Callable[..., Opened], hostile: Path) -> None:
+    one = open_page(hostile, "dark", 400)
+    one.page.click("#next-image")
+    one.shows("Image 2 of 20")
+    assert one.faults == []
+    assert [url for url in one.requests[1:] if not url.startswith("data:")] == []
+    assert "<script>alert(1)</script>" in one.page.inner_text("#best")
+    assert one.page.evaluate("document.images.length") == 0
+    assert "dina interpret RUN occlusion" in one.page.inner_text("#occlusion-words")
+    assert "dina interpret RUN contributions" in one.page.inner_text("#contributing-words")
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_served_explorer_shows_everything_and_asks_its_server_alone(open_page: Callable[..., Opened], explorable: Path) -> None:
+    with serve_run(explorable) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            one = open_page(server.address)
+            one.page.keyboard.press("ArrowRight")
+            one.shows("Image 2 of 60")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert one.faults == []
+    own = f"http://127.0.0.1:{server.port}/"
+    assert {url.split("?")[0].removeprefix(own) for url in one.requests if not url.startswith("data:")} >= {"", "packet/overview"}
+    assert [url for url in one.requests if not url.startswith((own, "data:"))] == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("light", 1280), ("dark", 400)]
+    + [pytest.param(*one, marks=pytest.mark.long) for one in (("light", 800), ("light", 400), ("dark", 1280), ("dark", 800))],
+)
+def test_everybody_can_use_it(open_page: Callable[..., Opened], explorable: Path, scheme: str, width: int) -> None:
+    one = open_page(explorable, scheme, width, bypass_csp=True)
+    assert axe_findings(one.page) == []
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
