@@ -1,6 +1,8 @@
 """From a study to verdicts on the command line: the recording is found again, the answers are printed."""
 
 import json
+import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import pytest
 
 import dina.report
 from dina.cli import main
+from dina.cli.process import Stopped
 from dina.cli.sessions import settle
+from dina.explorer.loopback import ExplorerServer
 from dina.recordings.recording import Recording
+from dina.signed_folder import verify_checksums
 
 SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", "--set", 'decoders=["dina"]', "--threads", "1"]
 
@@ -66,6 +71,37 @@ def test_the_recording_of_a_run_is_found_again_from_elsewhere(run: Path, capsys:
 def test_findings_are_printed_when_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends_well("interpret", str(run), "contributions", "--findings", "--threads", "1")
     assert "helpful_fraction" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("no_page")
+def test_explore_writes_a_page_serves_until_it_is_stopped_and_interpret_renews_the_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, opened = Path(shutil.copytree(run, tmp_path / "mine")), list[str]()
+
+    def serve(server: ExplorerServer, poll_interval: float = 0.5) -> None:
+        raise Stopped(signal.SIGINT)
+
+    monkeypatch.setattr(ExplorerServer, "serve_forever", serve)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    main_ends_well("explore", str(mine), "--threads", "1")
+    out = capsys.readouterr().out
+    assert out.startswith(f"Explorer: {mine / 'explorer.html'}\n")
+    assert out.endswith("Ended.\n")
+    assert opened[0] in out
+    assert verify_checksums(mine) == {}
+    page = (mine / "explorer.html").read_bytes()
+    # interpreted: what was found since belongs on the page
+    monkeypatch.setattr("dina.study.interpret.interpret_run", lambda *given, **more: {})
+    (mine / "explorer.html").write_bytes(b"")
+    main_ends_well("interpret", str(mine), "--threads", "1")
+    assert (mine / "explorer.html").read_bytes() == page
+    # again without the recording, as what is needed of it is kept; without a browser, and without a server
+    monkeypatch.setattr("dina.cli.run_commands._read_source", None)
+    main_ends_well("explore", str(mine), "--threads", "1", "--no-browser")
+    main_ends_well("explore", str(mine), "--threads", "1", "--file-only")
+    assert len(opened) == 1
+    assert (mine / "explorer.html").read_bytes() == page
 
 
 @pytest.mark.usefixtures("no_page")

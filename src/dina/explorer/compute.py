@@ -14,7 +14,7 @@ from dina.explorer.packets import pack
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
-from dina.safe_words import printable
+from dina.safe_words import one_line
 from dina.statistics.repeats import count_within_group
 from dina.study.decoder_scores import DecoderScores
 from dina.study.run_directory import Run
@@ -129,7 +129,7 @@ def _choose(run: Run, limits: Limits) -> Shown:
 
 def _words(text: object) -> str:
     """Return words of other people as they are shown: in one line, nothing that steers, and not endlessly long."""
-    words = "".join(letter if letter.isprintable() else " " for letter in printable(text)).strip()
+    words = "".join(letter if letter.isprintable() else " " for letter in one_line(text)).strip()
     return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "…"
 
 

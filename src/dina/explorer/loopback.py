@@ -44,15 +44,15 @@ class ExplorerServer(ThreadingHTTPServer):
     is_simulated
         Whether the page says so.
 
-    Raises
-    ------
-    DataError
-        If the port is taken.
-
     Attributes
     ----------
     address
         What to open in a browser, token included.
+
+    Raises
+    ------
+    DataError
+        If the port is taken.
     """
 
     daemon_threads = True
