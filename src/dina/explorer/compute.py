@@ -9,8 +9,8 @@ import xarray as xr
 from jaxtyping import Int
 
 from dina.checks import DataError
-from dina.explorer.neurons import describe_neurons
 from dina.explorer.packets import pack
+from dina.explorer.single_neurons import describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
@@ -47,7 +47,7 @@ class Limits:
     image_bytes: int | None = None
 
 
-IN_ONE_FILE = Limits(n_stimuli=500, n_neurons=1000, map_bytes=3_000_000, image_bytes=2_000_000)
+IN_ONE_FILE = Limits(n_stimuli=500, n_neurons=1000, map_bytes=3_000_000, image_bytes=3_500_000)
 EVERYTHING = Limits()
 
 

@@ -1,6 +1,6 @@
 "use strict";
 // The script of the explorer: it reads packets of numbers and words, and shows what belongs to the chosen image and neuron.
-// Every word is put in as text, never as markup. Names of packets and arrays are those of compute.py and neurons.py.
+// Every word is put in as text, never as markup. Names of packets and arrays are those of compute.py and single_neurons.py.
 
 (async () => {
   const N_STEPS = 255; // of responses, from the least to the most of a neuron
@@ -206,7 +206,7 @@
     const right = data.true_score.values[query], rank = data.rank.row(0)[query];
     at("retrieval-words").textContent =
       `dina's scores of ${facts.names.length} images for this response${facts.units ? `, in ${facts.units}s of log likelihood` : ""}. The right image`
-      + ` has rank ${rankWords(rank)} and score ${number(right)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
+      + ` has rank ${rankWords(rank)}${rank % 1 ? " (another image has the same score)" : ""} and score ${number(right)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
     const items = [make("li", { class: "shown" }, await picture(place, `Shown: ${nameOf(place)}`), make("b", {}, "shown"), make("br"), bdi(nameOf(place)))];
     for (const [n, one] of best.entries()) {
       if (one < 0) continue;
@@ -515,17 +515,17 @@
     const width = Math.min(900, Math.max(280, at("responses").clientWidth)), height = 170, left = 46, bottom = 24;
     const { canvas, pen } = drawing(width, height, `Average responses to ${sorted.length} test images from the strongest to the weakest, ${number(high)} to ${number(low)}; ${said}`);
     const [top, bar] = [8, (width - left - 8) / sorted.length];
-    const y = (one) => top + (height - bottom - top) * (1 - one);
-    const zero = Math.min(1, Math.max(0, high > low ? (0 - low) / (high - low) : 0));
+    const [least, most] = [Math.min(0, low), Math.max(0, high)]; // bars begin at zero
+    const y = (one) => top + (height - bottom - top) * (1 - (one - least) / (most - least || 1));
     sorted.forEach((one, n) => {
-      const isMine = Number.isFinite(mine) && n === rank - 1, part = one / N_STEPS;
+      const isMine = Number.isFinite(mine) && n === rank - 1, size = low + (one / N_STEPS) * (high - low);
       pen.fillStyle = colour(isMine ? "rival" : "dina");
-      pen.fillRect(left + n * bar, Math.min(y(part), y(zero)), Math.max(isMine ? 3 : 0.5, bar - (bar > 3 ? 1 : 0)), Math.max(1, Math.abs(y(part) - y(zero))));
+      pen.fillRect(left + n * bar, Math.min(y(size), y(0)), Math.max(isMine ? 3 : 0.5, bar - (bar > 3 ? 1 : 0)), Math.max(1, Math.abs(y(size) - y(0))));
     });
     pen.fillStyle = colour("muted");
     pen.textAlign = "right";
-    pen.fillText(number(high), left - 6, y(1) + 8);
-    pen.fillText(number(low), left - 6, y(0));
+    pen.fillText(number(most), left - 6, y(most) + 8);
+    pen.fillText(number(least), left - 6, y(least));
     pen.textAlign = "left";
     pen.fillText(`${sorted.length} test images, strongest response first`, left, height - 6);
     fill("responses", canvas, make("figcaption", {}, `Average responses in the units of the recording. Orange: ${said}.`));

@@ -59,7 +59,7 @@ class ExplorerServer(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(self, name: str, packets: Mapping[str, bytes], port: int = 0, *, is_simulated: bool = False) -> None:
-        page = page_text(name, {}, is_simulated).encode()
+        page = page_text(name, {}, is_simulated=is_simulated).encode()
         self.answers = {"/": ("text/html; charset=utf-8", page)}
         self.answers |= {f"/packet/{key}": ("application/octet-stream", content) for key, content in packets.items()}
         self.token = secrets.token_urlsafe(24)

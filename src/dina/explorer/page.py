@@ -49,7 +49,9 @@ def write_explorer(run: Path | str | StudyResult, recording: Recording | None = 
     assert kept is not None
     packets = gather(content, kept, IN_ONE_FILE)
     with content.files.writing() as place:
-        write_text(place(PAGE), page_text(str(content.summary["recording"].get("name", "")), packets, content.is_simulated))
+        write_text(
+            place(PAGE), page_text(str(content.summary["recording"].get("name", "")), packets, is_simulated=content.is_simulated)
+        )
     return content.path / PAGE
 
 
@@ -90,7 +92,7 @@ def _prepare(run: Path, recording: Recording | None = None, device: str = "cpu")
     return content
 
 
-def page_text(name: str, packets: Mapping[str, bytes], is_simulated: bool = False) -> str:
+def page_text(name: str, packets: Mapping[str, bytes], *, is_simulated: bool = False) -> str:
     """Return the page; ``packets`` lie in it in base64, and without any it asks the server that it came from for them."""
     folder = FileSystemLoader(HERE)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
