@@ -51,7 +51,9 @@ clean: ## remove the environment and all caches
 	$(PIP) -e .
 	@touch $@
 
-.venv/.test: .venv/.run
-	@echo "Adding what tests and checks need"
+# tests need all that a run needs, so that one installation does for both
+.venv/.test: pyproject.toml constraints.txt
+	@echo "Setting up .venv for tests and checks: about two minutes with a fast connection"
+	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[test,lint]'
-	@touch $@
+	@touch .venv/.run $@
