@@ -1,9 +1,9 @@
 """Every format in which a recording can come, one row of `FORMATS` each.
 
 To add a format, write ``formats/<source>.py`` with two functions, ``recognises(path)``, which looks at names only, and
-``read(path, …)``, whose further arguments are the options of the format and have defaults; then add its row here. If recordings
-of the format can be fetched, the file also offers what a `Deposit` needs. `dina.read`, ``dina fetch`` and the tests of
-``tests/contracts/test_formats.py`` take the format from its row.
+``read(path, …)``, whose further arguments are the options of the format and have defaults, and which raises a `DataError` for what
+it cannot use; then add its row here. If recordings of the format can be fetched, the file also offers what a `Deposit` needs.
+`dina.read`, ``dina fetch`` and the tests of ``tests/contracts/test_formats.py`` take the format from its row.
 """
 
 import inspect
