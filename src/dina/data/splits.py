@@ -78,8 +78,8 @@ def split_by_stimulus(
         Fractions of the shown images, each in (0, 1), together below 1; where there are more than 10,000, fractions of 10,000.
     in_blocks
         Draw test and validation images as runs of images shown one after the other, from a random one on, instead of singly:
-        slow drift and likeness of neighbouring frames then join few test images with training images. It helps where images were
-        shown in blocks, not where every image came in every part of the recording.
+        few test images then share slow drift, or neighbouring frames of a film, with training images. This helps if images were
+        shown in blocks, but not if every image was shown in every part of the recording.
 
     Raises
     ------

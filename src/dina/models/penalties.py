@@ -16,7 +16,7 @@ def check_penalties(penalties: Sequence[float] | np.ndarray) -> np.ndarray:
     Raises
     ------
     DataError
-        If there is none, or one would not penalise.
+        If there is none, or one is not finite and above 0.
 
     Examples
     --------

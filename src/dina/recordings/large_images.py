@@ -14,7 +14,7 @@ Positions = TypeVar("Positions", float, Float[np.ndarray, "..."])
 
 
 def reduce_images(recording: Recording) -> Recording:
-    """Return the recording with smaller images, where they have more than 131,072 pixels; itself where they do not.
+    """Average the images of a recording over blocks of pixels if they have more than 131,072; else return the recording itself.
 
     Blocks are the smallest squares that are enough; those at the right and lower border may hold fewer pixels. 8-bit images stay
     8-bit. A note says what was done, and ``block_px`` keeps the side of the blocks.

@@ -272,7 +272,7 @@ class Recording:
 
 
 def to_array(name: str, values: Any, axes: tuple[str, ...]) -> Shaped[np.ndarray, "..."]:
-    """Return lists, tables, matrices, tensors and labelled or sparse arrays as a plain array, if nothing is lost by that.
+    """Turn lists, tables, matrices, tensors, and labelled or sparse arrays into a plain array; refuse where something would be lost.
 
     A labelled array whose dimensions are ``axes`` in another order is transposed.
 

@@ -38,7 +38,7 @@ class Example:
     """One query: whether it was a hit, the rank of the right image, that image, and the best images in order.
 
     ``found`` is the place of the right image among ``best`` counted from 0, or -1; ``n_alike`` of all ``n_queries``
-    queries were hits, or misses, as this one.
+    queries had the same outcome, hit or miss.
     """
 
     is_right: bool

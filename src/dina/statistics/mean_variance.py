@@ -84,8 +84,8 @@ def fit_mean_variance(
     stimulus
         The row of ``predicted`` that holds the image of each trial; images with one trial are left out.
     predicted
-        What is expected of each neuron for each image, in any units that rise with its responses, and made without any trial
-        of that image. It need not be good, but two repeats alone do not determine the law.
+        Predicted response of each neuron to each image, made without any trial of that image, in any units that rise with its
+        responses. It may be a poor prediction, but two repeats alone do not determine the law.
 
     Raises
     ------
@@ -97,9 +97,9 @@ def fit_mean_variance(
     A mean and a variance from the same trials share their errors, which bends the law. So images are put into groups by
     ``predicted``, which knows nothing of these trials. A group with mean :math:`M` and mean variance :math:`V` over repeats
     still holds images of unequal true means :math:`m`; with their mean square :math:`Q` (products of different repeats) and a
-    lognormal spread, :math:`V = a\,E[m^b] = a M^b (Q / M^2)^{b(b-1)/2}`. Groups are halved by image: the mean of one half goes
-    with the variance of the other, and both means take part in the denominator of the slope, which errors of the means and
-    their correlation with errors of the variances can then not bias.
+    lognormal spread, :math:`V = a\,E[m^b] = a M^b (Q / M^2)^{b(b-1)/2}`. Each group is split into two halves of its images, and the
+    mean of one half is used with the variance of the other. The denominator of the slope uses the means of both halves. So
+    the slope is biased neither by errors of the means nor by their correlation with errors of the variances.
     """
     trials, images, index = _repeated(stimulus)
     n_bins = min(N_BINS, len(images) // (2 * LEAST_IN_BIN))

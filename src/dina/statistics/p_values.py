@@ -50,7 +50,7 @@ def permutation_p_value(observed: float, permuted: Float[np.ndarray, "permutatio
 def permuted_targets_p_value(
     costs: Sequence[Float[np.ndarray, "_ _"]], generator: np.random.Generator, n_permutations: int = 10_000
 ) -> float:
-    r"""Return the p-value of a decoder's total cost, which is small where targets score well, from targets assigned at random.
+    r"""Return how often targets assigned at random cost a decoder as little in total as the true ones do: its p-value.
 
     Parameters
     ----------

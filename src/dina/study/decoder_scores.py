@@ -116,8 +116,8 @@ def fit_and_score(
 ) -> tuple[DecoderScores, Decoder | None]:
     """Fit a decoder to training and validation pairs alone, and score every kind of query with it.
 
-    Where ``make`` or the fit refuses the data with a `DataError`, the scores hold the reason and the decoder is None; ``reads``
-    is then what a decoder that is no rival would have read.
+    If ``make`` or the fit refuses the data with a `DataError`, the scores hold the reason and the decoder is None. ``reads`` says
+    what a decoder that is no rival would have read; it is needed only then.
     """
     try:
         decoder = make().fit(parts.train, parts.validation)

@@ -104,7 +104,7 @@ def occlude_image_by_image(
 ) -> OccludedImages:
     """Sweep a window over each image and encode every occluded image anew; this works for any towers.
 
-    Only Gabor towers can hold the gain by contrast.
+    Only for Gabor towers can the gain by contrast be held fixed.
 
     The towers are in evaluation mode; each response, as a neural map, belongs to one image. Only channels of structure count in
     distances.

@@ -42,7 +42,7 @@ def drop_each(
     Parameters
     ----------
     predicted, deviation
-        As `dina.models.stacking.stack_predictions` takes them; those of each space may stand by themselves.
+        As `dina.models.stacking.stack_predictions` takes them. The predictions of each space may also be separate arrays.
 
     Examples
     --------

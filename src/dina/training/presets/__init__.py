@@ -72,8 +72,8 @@ def build_towers(
 ) -> AlignedTowers:
     """Build the towers of a preset with random weights, and the recipe from which `dina.training.saved` builds them again.
 
-    Without settings those of the preset are taken. ``first`` holds the towers of another recording whose image tower these
-    shall share.
+    Without ``settings``, the preset's own are used. ``first`` are the towers of another recording; the new ones share their image
+    tower.
 
     Raises
     ------
