@@ -3,10 +3,6 @@
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ import xarray as xr
 
 from dina.artifacts import atomic_path, sha256_of, write_dataset, write_json, write_text
 from dina.checks import DataError
+from forked import kill_while_repeating
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -66,16 +63,8 @@ def test_a_full_disk_in_the_words_of_hdf5_names_the_file(tmp_path: Path) -> None
 
 def test_a_process_killed_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
     target = tmp_path / "scores.json"
-    code = (
-        "import sys; from pathlib import Path; from dina.artifacts import write_json\n"
-        "for number in range(10**6): write_json(Path(sys.argv[1]), [number] * 200_000); print(number, flush=True)"
-    )
     for delay in (0.0, 0.03, 0.07):
-        with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            child.stdout.readline()
-            time.sleep(delay)
-            child.send_signal(signal.SIGKILL)
+        kill_while_repeating(lambda number: write_json(target, [number] * 200_000), 1, delay)
         values = np.array(json.loads(target.read_text()))
         assert len(values) == 200_000
         assert np.ptp(values) == 0

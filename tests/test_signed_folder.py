@@ -1,8 +1,6 @@
 """A finished folder is read as its checksums list it, and a line changes only with its file."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.signed_folder import SignedFolder, verify_checksums, write_checksums
+from forked import kill_while_repeating
 
 
 @pytest.fixture
@@ -120,18 +119,12 @@ def test_no_flipped_bit_of_the_listing_goes_unseen(folder: Path, bit: int) -> No
 
 
 def test_a_process_killed_while_it_writes_leaves_a_folder_that_can_be_read(folder: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from dina.artifacts import write_text; from dina.signed_folder import SignedFolder\n"
-        "for number in range(10**6):\n"
-        "    with SignedFolder(Path(sys.argv[1])).writing() as place: write_text(place('a.json'), str(number))\n"
-        "    print(number, flush=True)"
-    )
-    for n_lines in (1, 3, 6):
-        with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            for _ in range(n_lines):
-                child.stdout.readline()
-            child.kill()
+    def write(number: int) -> None:
+        with SignedFolder(folder).writing() as place:
+            write_text(place("a.json"), str(number))
+
+    for n_times in (1, 3, 6):
+        kill_while_repeating(write, n_times)
         assert SignedFolder(folder).read("a.json").isdigit()
 
 

@@ -18,6 +18,7 @@ from dina.cli import main
 from dina.cli.process import Stopped, explain, shown_log
 from dina.recordings.reading import read
 from dina.recordings.recording import Recording
+from forked import end_of_copy
 
 COMMAND = [sys.executable, "-m", "dina.cli"]
 
@@ -167,20 +168,17 @@ def test_where_memory_runs_out_one_sentence_says_what_to_do(n_bytes: int, tmp_pa
     write_folder(tmp_path / "a", {"images": images, "stimulus_id": np.tile(np.arange(60), 2)})
     np.lib.format.open_memmap(tmp_path / "a/responses.npy", "w+", np.float64, (120, 2**20))  # a file of holes: 1 GiB
     said = tmp_path / "said"
-    child = os.fork()
-    if not child:  # a copy of this process, so that nothing has to be imported again
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
-        sys.stderr = os.fdopen(2, "w")
+
+    def read_with_little_memory() -> int:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + n_bytes, used + n_bytes))
         try:
             read(tmp_path / "a")
         except BaseException as error:
-            code = explain(error, debug=False)
-            sys.stderr.flush()
-            os._exit(code)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+            return explain(error, debug=False)
+        return 0
+
+    assert end_of_copy(read_with_little_memory, said) == 2
     assert said.read_text().startswith("dina: Memory ran out. Close other programs")
     assert said.read_text().count("\n") == 1
 

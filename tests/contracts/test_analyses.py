@@ -21,14 +21,15 @@ from dina.training.presets.paper import PaperSettings
 
 QUICK = [name for name, row in ANALYSES.items() if not row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
-# fewer images, drawn weights, draws and permutations than users have: they say how sure an answer is, and cost most of the time
+# less than users have of what only says how sure an answer is, and costs most of the time
 FEW = {
     "attention_interactions": {"n_permutations": 20},
     "attention_subsets": {"n_images": 12, "n_random": 2},
     "brain_score": {"n_untrained": 2},
     "contributions": {"n_permutations": 4, "n_shuffles": 4},
     "functional_interactions": {"n_null_models": 3},
-    "occlusion": {"n_images": 6, "n_untrained": 3},
+    "image_reconstruction": {"n_epochs": 3},
+    "occlusion": {"n_images": 6, "n_untrained": 2, "spacing": 0.25},
     "pathway_masking": {"n_random": 20},
     "semantics": {"n_draws": 40},
     "sparse_subsets": {"n_ranking_images": 60, "n_random": 20, "n_matched": 8},

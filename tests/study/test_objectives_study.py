@@ -126,9 +126,10 @@ def test_a_damaged_measurement_is_named(labelled_session: Recording, kept: Path,
 
 
 def test_the_command_prints_the_answer_and_writes_the_files(
-    labelled_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    labelled_session: Recording, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labelled_session.write(tmp_path / "session.nc")
+    shutil.copytree(kept, tmp_path / "o")  # fits that the command finds: `test_image_features` lets it make its own
     words = [part for word in FEW for part in ("--set", word)]
 
     with pytest.raises(SystemExit) as ended:

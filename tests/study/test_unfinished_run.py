@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.signed_folder import verify_checksums
 from dina.study.unfinished_run import differences, is_finished, open_run, safe_name, sign_finished_parts
+from forked import end_of_copy
 
 IDENTITY = {"recording": "abc", "settings": {"seed": 0}}
 OTHER = {"recording": "abc", "settings": {"seed": 1}}
@@ -106,15 +106,17 @@ def test_a_link_or_a_file_at_the_place_of_the_output_is_refused(tmp_path: Path) 
 
 def test_two_processes_do_not_work_in_one_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    code = (
-        "import sys; from pathlib import Path; from dina.study.unfinished_run import open_run\n"
-        "try:\n"
-        "    with open_run(Path(sys.argv[1]), {'recording': 'abc', 'settings': {'seed': 0}}, force=True): pass\n"
-        "except ValueError as error: print(error)\n"
-    )
+
+    def open_it_too() -> int:
+        try:
+            finish(run, IDENTITY, force=True)
+        except DataError as error:
+            print(error, file=sys.stderr)
+        return 0
+
     with open_run(run, IDENTITY, force=False):
-        second = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
-        assert "Another process is working in" in second.stdout
+        assert end_of_copy(open_it_too, tmp_path / "said") == 0
+        assert "Another process is working in" in (tmp_path / "said").read_text()
     assert is_finished(run, IDENTITY)
 
 
