@@ -10,8 +10,23 @@ import pytest
 if TYPE_CHECKING:  # not at run time: the process that hands out files to workers reads this file too, and needs nothing of it
     from dina.recordings.recording import Recording
 
-LONGEST = ("journey", "study", "contracts", "cli", "report", "analyses", "training", "rivals", "models")
+LONGEST = (
+    "study",
+    "contracts",
+    "journey",
+    "cli",
+    "explorer",
+    "report",
+    "analyses",
+    "training",
+    "rivals",
+    "models",
+    "recordings",
+    "house",
+)
 """Folders whose files take long."""
+TOGETHER = ("tests/report", "tests/explorer")
+"""Folders whose files share runs with their pages, and the browser: one worker makes these, and not each."""
 
 # tests leave nothing in the user's cache, and find nothing there
 os.environ["DINA_FEATURES"] = "off"
@@ -23,6 +38,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the folders whose files take long first, so that workers that share the files end at the same time."""
     place = {f"tests/{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get("/".join(item.nodeid.split("/")[:2]), len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Give all files of some folders to one worker, and each file of the others to the next worker that is free."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFolderScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = "/".join(nodeid.split("/")[:2])
+            return folder if folder in TOGETHER else str(super()._split_scope(nodeid))
+
+    return LoadFolderScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:

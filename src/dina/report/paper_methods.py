@@ -66,7 +66,7 @@ def methods_paragraph(run: Run) -> tuple[str, ...]:
     cite = _Cited()
     first = run.folds[0] if run.folds else run
     sentences = [*_data(run), *_responses(run, first, cite), *_towers(first, cite), *_rivals(run, cite), *_statistics(run, cite)]
-    sentences += _software(run, cite)
+    sentences += _software(run)
     return (" ".join(sentences), *(f"{place}. {SOURCES[name]}" for place, name in enumerate(cite.known, 1)))
 
 
@@ -187,7 +187,7 @@ def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
         )
 
 
-def _software(run: Run, cite: _Cited) -> Iterable[str]:
+def _software(run: Run) -> Iterable[str]:
     known = run.environment
     version = known.get("dina", run.summary.get("dina_version", "of an unknown version"))
     packages = [f"{name} {known[name]}" for name in ("python", "numpy", "scipy", "torch", "scikit-learn") if name in known]

@@ -101,7 +101,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     panels = figure.subplots(1, 3 if has_distance else 1, squeeze=False)[0]
     if has_distance:
         _draw_distance(panels[0], dataset)
-    _draw_agreement(panels[1 if has_distance else 0], dataset, found["signal_noise_agreement"])
+    _draw_agreement(panels[1 if has_distance else 0], dataset)
     if has_distance:
         rows = [(words, found[f"{name}_near_minus_far"]) for name, (words, _, _) in MEASURES.items()]
         draw_dots(panels[2], rows, "nearest − farthest\nquarter")
@@ -142,8 +142,8 @@ def _reach(found: np.ndarray) -> tuple[float, float]:
     return max(min([low, *nearest]), low - span / 2), min(max([high, *nearest]), high + span / 2)
 
 
-def _draw_agreement(axes: Axes, dataset: xr.Dataset, agreement: Finding) -> None:
-    """Draw pairs as dots, both correlations from different images, as the agreement has them."""
+def _draw_agreement(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw pairs as dots, both correlations from different images."""
     signal, noise = (dataset[name].to_numpy() for name in ("signal_correlation_of_other_half", "noise_correlation_of_half"))
     known = np.isfinite(signal) & np.isfinite(noise)
     signal, noise = signal[known], noise[known]
