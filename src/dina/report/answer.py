@@ -38,7 +38,7 @@ def headline(run: Run) -> list[str]:
         f"From the averaged responses of {neurons}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
-    against = [text for text in (_against_rival(run, rows, dina), _against_observer(run, rows, dina)) if text]
+    against = [text for text in (_against_rival(run, rows), _against_observer(run, rows, dina)) if text]
     return [*sentences, " ".join([*against, _single_trials(run)]).strip(), LIMITS]
 
 
@@ -69,7 +69,7 @@ def _observer(rows: list[DecodingRow]) -> DecodingRow | None:
     return next((row for row in rows if row.decoder == "ideal_observer"), None)
 
 
-def _against_rival(run: Run, rows: list[DecodingRow], dina: DecodingRow) -> str:
+def _against_rival(run: Run, rows: list[DecodingRow]) -> str:
     rival = _best_rival(run, rows)
     if rival is None:
         return ""
