@@ -18,7 +18,6 @@ from dina.explorer.kept_maps import KEPT, read_kept
 from dina.explorer.packets import pack, unpack
 from dina.explorer.page import renew_explorer
 from dina.figures.style import COLOURS
-from dina.report import write_report
 from dina.retrieval.ranks import target_ranks
 from dina.signed_folder import verify_checksums, write_checksums
 from dina.study.decoder_scores import DecoderScores
@@ -109,6 +108,19 @@ def test_neurons_that_help_and_best_images_of_neurons_are_those_of_the_run(explo
     np.testing.assert_array_equal(arrays["columns"][names.index("contribution")], found["contribution"].to_numpy().astype("f4"))
 
 
+def test_occlusion_and_layer_profiles_are_those_of_the_run(explorable: Path) -> None:
+    facts, arrays = embedded(explorable)
+    folder = explorable / "results" / "interpretation"
+    found = xr.load_dataset(folder / "occlusion.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(arrays["occluded"] * 3, found["stimulus_id"])  # the n-th test image has the id 3 n
+    np.testing.assert_array_equal(arrays["score_loss"], found["score_loss"].to_numpy().astype(np.float32))
+    assert facts["sweeps"] == ["small window, to grey, 2 px", "medium window, blurred, 4 px"]
+    assert facts["main_sweep"] == 1
+    layers = xr.load_dataset(folder / "layer_depth.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(arrays["layer_row"][:5], [0, -1, 1, -1, 2])  # every other neuron was compared
+    np.testing.assert_array_equal(arrays["layer_gain"][1], layers["gain"][:, 1].to_numpy().astype(np.float32))
+
+
 def test_a_small_file_says_what_it_leaves_out_and_keeps_all_candidates(explorable: Path) -> None:
     run, kept = read_run(explorable), read_kept(Run(explorable))
     assert kept is not None
@@ -139,10 +151,8 @@ def test_writing_twice_gives_the_same_bytes_and_is_in_the_checksums(explorable: 
     assert pack({}, {})[4:8] == bytes(4)  # no time
 
 
-def test_report_leads_to_the_explorer_where_there_is_one(hostile: Path, tmp_path: Path) -> None:
+def test_an_explorer_is_renewed_only_where_there_is_one(hostile: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(hostile, tmp_path / "run"))
-    write_report(run)
-    assert "explorer.html" in [link.attributes["href"] for link in Page(run / "report.html").all("a")]
     Run(run).files.remove(["explorer.html"])
     renew_explorer(run)
     assert not (run / "explorer.html").exists()

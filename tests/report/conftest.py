@@ -36,8 +36,9 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bare_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run of averages only, in which dina could not be trained."""
+    """Return a run of averages only, in which dina could not be trained; with an explorer beside its page."""
     like = Fabrication(thumbnail=(31, 31), is_simulated=False, has_averages_only=True, has_dina=False)
     run = fabricate_run(tmp_path_factory.mktemp("bare"), like)
+    (run / "explorer.html").touch()
     write_report(run)
     return run

@@ -48,6 +48,11 @@ def test_hostile_words_stay_words_in_figures_on_disk(hostile_run: Path) -> None:
     assert not [drawing for drawing in drawings if drawing.all("script", "img")]
 
 
+def test_page_leads_to_the_explorer_where_there_is_one(bare_run: Path, simulated_run: Path) -> None:
+    linked = [[link.attributes["href"] for link in page_of(run).all("a")] for run in (bare_run, simulated_run)]
+    assert ["explorer.html" in links for links in linked] == [True, False]
+
+
 def test_page_forbids_scripts_and_loads_nothing(simulated_run: Path) -> None:
     page = page_of(simulated_run)
     policy = next(

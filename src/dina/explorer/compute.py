@@ -83,7 +83,7 @@ def gather(run: Run, kept: xr.Dataset, limits: Limits) -> dict[str, bytes]:
         If the run holds no scores of dina, or no images.
     """
     shown = _choose(run, limits)
-    facts: dict[str, Any] = {"name": _words(run.summary.get("recording", {}).get("name", "")), "is_simulated": run.is_simulated}
+    facts: dict[str, Any] = {"name": name_of(run), "is_simulated": run.is_simulated}
     arrays: dict[str, np.ndarray] = {"stimuli": shown.stimuli.astype(np.int32)}
     packets: dict[str, bytes] = {}
     for part in (_images(run, shown, limits), _maps(kept, shown, limits)):
@@ -127,8 +127,19 @@ def _choose(run: Run, limits: Limits) -> Shown:
     return Shown(chosen, first.stimulus_id, left_out)
 
 
-def _words(text: object) -> str:
-    """Return words of other people as they are shown: in one line, nothing that steers, and not endlessly long."""
+def name_of(run: Run) -> str:
+    """Return the name of the recording of a run, as it is shown."""
+    return shown_words(run.summary.get("recording", {}).get("name", "recording without a name"))
+
+
+def shown_words(text: object) -> str:
+    r"""Return words of other people as they are shown: in one line, nothing that steers, and not endlessly long.
+
+    Examples
+    --------
+    >>> shown_words("a cat\u202e\tof mine")
+    'a cat of mine'
+    """
     words = "".join(letter if letter.isprintable() else " " for letter in one_line(text)).strip()
     return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "…"
 
@@ -172,7 +183,7 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
     labels = [
         style_of(run.retrieval[name].decoder, one).label + MARKS.get(one, "") for name, one in zip(names, reads, strict=True)
     ]
-    facts = {"decoders": [_words(label) for label in labels], "remarks": [REMARKS[one] for one in REMARKS if one in reads]}
+    facts = {"decoders": [shown_words(label) for label in labels], "remarks": [REMARKS[one] for one in REMARKS if one in reads]}
     of_query = list(keys)
     arrays = {
         "query_stimulus": shown.places(np.array([stimulus for _, stimulus, _ in of_query])),
@@ -216,7 +227,7 @@ def _images(run: Run, shown: Shown, limits: Limits) -> _Part:
         size = " × ".join(map(str, pixels.shape[1:3]))
         shown.left_out.append(f"Images are shown with {size} of {' × '.join(map(str, whole))} pixels.")
     names, labels = (
-        [_words(word) for word in gallery[name].to_numpy()] if name in gallery else [""] * len(shown.ids)
+        [shown_words(word) for word in gallery[name].to_numpy()] if name in gallery else [""] * len(shown.ids)
         for name in ("image_name", "label")
     )
     facts = {
@@ -303,7 +314,7 @@ def _occlusion(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.nda
     known = run.interpretation.get("occlusion")
     if known is None or known.dataset is None:
         reason = "It was not computed yet. Next: dina interpret RUN occlusion" if known is None else str(known.reason)
-        return {"no_occlusion": _words(reason)}, {}
+        return {"no_occlusion": shown_words(reason)}, {}
     losses = known.dataset
     places = shown.places(losses["stimulus_id"].to_numpy())
     is_shown = places >= 0
@@ -311,7 +322,10 @@ def _occlusion(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.nda
         f"{name} window, {'to grey' if fill == 'mean' else 'blurred'}, {float(size):.3g} px"
         for name, fill, size in zip(*(losses[each].to_numpy() for each in ("sweep", "fill", "deviation_px")), strict=True)
     ]
-    facts = {"sweeps": [_words(sweep) for sweep in sweeps], "main_sweep": max(0, _place(losses["sweep"].to_numpy(), "medium"))}
+    facts = {
+        "sweeps": [shown_words(sweep) for sweep in sweeps],
+        "main_sweep": max(0, _place(losses["sweep"].to_numpy(), "medium")),
+    }
     arrays = {
         "occluded": places[is_shown],
         "score_loss": losses["score_loss"].to_numpy()[:, is_shown].astype(np.float32),

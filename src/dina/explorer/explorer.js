@@ -442,7 +442,8 @@
       ? ""
       : ` Contribution ${withUnits(contribution.values[neuron], contribution.units)}${error === null ? "" : ` ± ${number(error.values[neuron])} (standard error)`},`
         + ` rank ${1 + contribution.values.filter((one) => one > contribution.values[neuron]).length} of ${contribution.values.length}.`;
-    at("neuron-words").textContent = `${neuronName(neuron)[0].toUpperCase()}${neuronName(neuron).slice(1)}.${words}${facts.no_profiles ? ` ${facts.no_profiles}` : ""}`;
+    const said = `Neuron ${data.neurons.values[neuron]}.${words}${facts.no_profiles ? ` ${facts.no_profiles}` : ""}`;
+    if (at("neuron-words").textContent !== said) at("neuron-words").textContent = said; // read aloud only when it changes
     fill("field", ...field);
     const rows = facts.columns.map((one, n) => make("tr", {}, make("th", { scope: "row", class: "word" }, one.words), make("td", {}, withUnits(data.columns.row(n)[neuron], one.units))));
     fill("facts", headRow(["fact", "value"], [0]), make("tbody", {}, ...rows));
@@ -621,9 +622,10 @@
     listImages();
   }
 
-  try {
-    await begin();
-  } catch (error) {
-    at("status").textContent = `The explorer cannot be shown: ${error.message}`;
-  }
+  const sayWhy = (error) => { at("status").textContent = `The explorer cannot go on: ${error.message}`; };
+  window.addEventListener("unhandledrejection", (event) => { // of a packet that is asked for after the server has ended
+    sayWhy(event.reason);
+    event.preventDefault();
+  });
+  await begin().catch(sayWhy);
 })();

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from dina.checks import DataError
-from dina.explorer.compute import EVERYTHING, gather
+from dina.explorer.compute import EVERYTHING, gather, name_of
 from dina.explorer.kept_maps import KEPT, read_kept
 from dina.explorer.page import page_text, policy_of
 from dina.study.run_directory import read_finished
@@ -88,8 +88,7 @@ def serve_run(run: Path, port: int = 0) -> ExplorerServer:
     kept = read_kept(content)
     if kept is None:
         raise DataError(f"{run} must hold {KEPT} to be served; it does not. Write its explorer first.")
-    name = str(content.summary.get("recording", {}).get("name", ""))
-    return ExplorerServer(name, gather(content, kept, EVERYTHING), port, is_simulated=content.is_simulated)
+    return ExplorerServer(name_of(content), gather(content, kept, EVERYTHING), port, is_simulated=content.is_simulated)
 
 
 class _Handler(BaseHTTPRequestHandler):

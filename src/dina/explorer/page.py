@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dina.artifacts import write_text
 from dina.checks import DataError
-from dina.explorer.compute import IN_ONE_FILE, check_explorable, gather
+from dina.explorer.compute import IN_ONE_FILE, check_explorable, gather, name_of
 from dina.explorer.kept_maps import keep_maps, read_kept
 from dina.recordings.recording import Recording
 from dina.study.interpret import read_decoded
@@ -49,9 +49,7 @@ def write_explorer(run: Path | str | StudyResult, recording: Recording | None = 
     assert kept is not None
     packets = gather(content, kept, IN_ONE_FILE)
     with content.files.writing() as place:
-        write_text(
-            place(PAGE), page_text(str(content.summary["recording"].get("name", "")), packets, is_simulated=content.is_simulated)
-        )
+        write_text(place(PAGE), page_text(name_of(content), packets, is_simulated=content.is_simulated))
     return content.path / PAGE
 
 
