@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 import scipy.io
 import torch
+from door_files import door_readers
 from mutant_ledger import MutantLedger
 from mutants import Reader, fuzz
 from PIL import Image
@@ -278,7 +279,7 @@ def readers() -> dict[str, Reader]:
     for name in ("summary.json", "identity.json", "split.json", "history.csv", "results/retrieval_ridge.nc"):
         made[name] = Reader(name, read_run, [run[name]], words=(b'"folds"', b'"recordings"', b'"findings"'), folder=write_run)
     made["study.toml"] = Reader("study.toml", lambda f: read_settings(f / "study.toml"), [run["study.toml"]], words=WORDS)
-    return made
+    return made | door_readers(files_of)
 
 
 def _write_all(folder: Path, files: dict[str, bytes]) -> None:

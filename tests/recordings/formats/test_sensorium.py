@@ -105,11 +105,13 @@ def test_objects_are_never_loaded_and_hashed_trials_have_no_order(tmp_path: Path
     folder = write(tmp_path / NAME)
     np.save(folder / "meta" / "trials" / "frame_image_id.npy", np.array([{"a": 1}] * 10, dtype=object), allow_pickle=True)
     np.save(folder / "meta" / "trials" / "trial_idx.npy", np.array([f"{i:032x}" for i in range(10)]))
+    np.save(folder / "meta" / "neurons" / "area.npy", np.full((4, 2), 0x110000, dtype=np.uint32).view("<U2")[:, 0])
     recording = read(folder)
     np.testing.assert_array_equal(recording.responses, RESPONSES)
     notes = " ".join(recording.notes)
     assert "frame_image_id.npy was passed over: frame_image_id.npy contains Python objects; they are refused" in notes
     assert "not that of presentation" in notes
+    assert "meta/neurons/area.npy was passed over: its words hold numbers that are no letters" in notes
 
 
 def test_ids_that_contradict_the_pixels_are_doubted(tmp_path: Path) -> None:

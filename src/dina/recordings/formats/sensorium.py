@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from dina.recordings.stored_numbers import read_npy, to_float32
 BEHAVIOUR = ("pupil_size", "pupil_size_change", "running_speed")  # columns of `data/behavior`
 GAZE = ("pupil_x", "pupil_y")  # columns of `data/pupil_center`
 _IMAGE_IDS = ("frame_image_id", "colorframeprojector_image_id")
+_NO_LETTERS = (0xD800, 0xDFFF)  # halves of letters, which alone are none
 _ORDER_UNKNOWN = "Trials are in the order of their files, which is not that of presentation."
 
 
@@ -154,11 +156,22 @@ def _optional(path: Path, kind: str, name: str, notes: list[str]) -> np.ndarray 
     if not file.is_file():
         return None
     try:
-        values = read_npy(file)
+        values = _real_words(read_npy(file))
     except DataError as error:
         notes.append(f"meta/{kind}/{name}.npy was passed over: {error}")
         return None
     return np.array(values) if values.ndim == 1 or name == "cell_motor_coordinates" else None
+
+
+def _real_words(values: np.ndarray) -> np.ndarray:
+    """Return words as text; a damaged file can hold numbers in their place that are no letters."""
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind == "U":
+        codes = np.ascontiguousarray(values).view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+        if codes.size and (codes.max() > sys.maxunicode or ((codes >= _NO_LETTERS[0]) & (codes <= _NO_LETTERS[1])).any()):
+            raise DataError("its words hold numbers that are no letters. Copy the folder again.")
+    return values
 
 
 def _read_rows(path: Path, name: str, trials: np.ndarray) -> np.ndarray:
