@@ -150,3 +150,20 @@ def test_arrays_of_other_kinds_give_the_same_recording(kind: str) -> None:
     assert type(recording.responses) is np.ndarray
     np.testing.assert_array_equal(recording.responses, plain)
     assert min(recording.responses.strides) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"covariates": np.ones((3, 1))}, r"covariates must be \(n_trials, n_covariates\)"),
+        ({"covariate_names": np.array(["a", "b"])}, r"covariate_names must be \(n_covariates\) = \(1\); got shape \(2,\)"),
+        ({"covariate_names": None}, "covariates must have covariate_names, one word for each column; got none"),
+        ({"covariates": np.full((4, 1), np.inf)}, "covariates must be finite, or NaN where unknown"),
+    ],
+)
+def test_covariates_without_order_are_refused(changes: dict, message: str, unchecked: None) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 9)).astype(np.uint8)
+    responses = np.random.default_rng(1).random((4, 3)).astype(np.float32)
+    covariates = {"covariates": np.ones((4, 1)), "covariate_names": np.array(["running_speed"])}
+    with pytest.raises(DataError, match=message):
+        Recording("m", images, np.array([0, 1, 0, 1]), responses, **{**covariates, **changes})

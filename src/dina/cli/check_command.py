@@ -73,7 +73,10 @@ def _facts(recording: "Recording") -> "Table":
         ("presentations averaged by a trial", f"{recording.n_presentations.min()} to {recording.n_presentations.max()}"),
         ("size of images", f"{height} x {width} pixels, {'grey' if channels == 1 else 'colour'}"),
         ("pixels", f"{recording.images.dtype}, {low:g} to {high:g}; mid grey {recording.mid_grey:g}"),
-        ("responses", f"{responses.min():.4g} to {responses.max():.4g}, mean {responses.mean(dtype=float):.4g}"),
+        (
+            "responses",
+            f"{responses.min():.4g} to {responses.max():.4g}, mean {responses.mean(dtype=float):.4g} ({recording.response_units or 'unit not stated'})",
+        ),
         ("also given", ", ".join(name for name, is_there in present.items() if is_there) or "nothing"),
     )
     return Table("What the recording holds.", ("fact", "value"), rows, n_words=2)

@@ -26,6 +26,7 @@ class _Keys(BaseModel):
     species: str | None = None
     area: str | None = None
     indicator: str | None = None
+    response_units: str | None = None
     deg_per_pixel: float | None = Field(default=None, gt=0)
     options: dict[str, Any] = Field(default_factory=dict)
 

@@ -55,6 +55,7 @@ class _ResponsesTable(_Table):
     variable: str | None = None
     # trial and neuron (the default), stimulus and neuron, or stimulus, repeat and neuron, in any order
     axes: tuple[_ResponseAxis, ...] | None = None
+    units: str | None = None  # for example "spikes/s"
     n_presentations: int | str = 1  # averaged by each entry, or a .npy file with one number per row
     missing: _Missing = "refuse"  # what to do with NaN in part of a trial
 

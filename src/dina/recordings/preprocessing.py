@@ -79,7 +79,7 @@ def preprocess_like_original(recording: Recording, n_components: int = N_COMPONE
         responses -= (responses @ components) @ components.T
         spontaneous -= (spontaneous @ components) @ components.T
         notes.append(f"The projection on {n_components} principal components of spontaneous activity was subtracted.")
-    return replace(recording, responses=responses, spontaneous=spontaneous, notes=tuple(notes))
+    return replace(recording, responses=responses, spontaneous=spontaneous, response_units=None, notes=tuple(notes))
 
 
 def _standardised(activity: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:

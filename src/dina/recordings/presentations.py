@@ -57,6 +57,7 @@ class Presentations:
         notes: tuple[str, ...] = (),
         position_um: Float[np.ndarray, "neuron 3"] | None = None,
         is_red: Bool[np.ndarray, "neuron"] | None = None,
+        response_units: str | None = None,
     ) -> Recording:
         """Return the recording of the presentations that have responses and show an image."""
         shown = self.stimulus_id[windowed.kept] >= 0
@@ -67,6 +68,7 @@ class Presentations:
             images=self.images,
             stimulus_id=self.stimulus_id[windowed.kept][shown][trials],
             responses=windowed.responses[shown][trials][:, neurons],
+            response_units=response_units,
             mid_grey=self.mid_grey,
             contrast_scale=self.contrast_scale,
             image_names=None if self.image_names is None else np.array(self.image_names),

@@ -40,7 +40,7 @@ _STORED_AS = {
     "covariate_names": object,
 }  # neither file format holds truth values or text of a fixed width
 KIND_FACTS = ("species", "area", "indicator")  # recordings that state different ones are of different kinds
-_WORDS = ("name", "condition", "image_set", "animal", *KIND_FACTS)
+_WORDS = ("name", "condition", "image_set", "animal", *KIND_FACTS, "response_units")
 _FACTS = dict.fromkeys(_WORDS, str) | dict.fromkeys(("mid_grey", "contrast_scale", "deg_per_pixel"), float) | {"block_px": int}
 _CONTRAST_RANGE = (0.05, 50.0)  # widest and narrowest span of contrast that can be a stimulus in stated units
 
@@ -74,6 +74,8 @@ class Recording:
     species, area, indicator
         Words for what was recorded ("mouse", "V1", "GCaMP6s"); None where unknown. Recordings that differ are not judged together
         unasked.
+    response_units
+        Of responses and spontaneous activity, as a laboratory says it ("spikes/s", "dF/F"); None where unknown.
     mid_grey, contrast_scale
         Contrast is ``(pixel - mid_grey) / contrast_scale``; 128 and 64 for 8-bit images (Stringer et al. 2019).
     deg_per_pixel
@@ -119,6 +121,7 @@ class Recording:
     species: str | None = None
     area: str | None = None
     indicator: str | None = None
+    response_units: str | None = None
     mid_grey: float = 128.0
     contrast_scale: float = 64.0
     deg_per_pixel: float | None = None
@@ -214,10 +217,9 @@ class Recording:
     def fingerprint(self) -> str:
         """Return a SHA-256 over images, trials and responses: equal data, equal fingerprint, whatever name and animal."""
         digest = hashlib.sha256()
-        for array in (self.images, self.stimulus_id, self.responses, self.n_presentations):
+        behaviour = () if self.covariates is None else (self.covariates,)
+        for array in (self.images, self.stimulus_id, self.responses, self.n_presentations, *behaviour):
             digest.update(np.ascontiguousarray(array).data)
-        if self.covariates is not None:
-            digest.update(np.ascontiguousarray(self.covariates).data)
         digest.update(repr((self.condition, self.image_set, self.mid_grey, self.contrast_scale)).encode())
         return digest.hexdigest()
 
@@ -225,11 +227,16 @@ class Recording:
         """Return everything but the truth as an xarray Dataset with named axes and units."""
         arrays = {name: getattr(self, name) for name in _STORED if getattr(self, name) is not None}
         variables = {
-            name: (_STORED[name][0], values.astype(_STORED_AS.get(name, values.dtype), copy=False), _STORED[name][1])
+            name: (_STORED[name][0], values.astype(_STORED_AS.get(name, values.dtype), copy=False), self._attributes(name))
             for name, values in arrays.items()
         }
         facts = {name: getattr(self, name) for name in _FACTS if getattr(self, name) is not None}
         return xr.Dataset(variables, attrs={"dina_format": FORMAT_VERSION, **facts, "notes": "\n".join(self.notes)})
+
+    def _attributes(self, name: str) -> dict[str, str]:
+        attributes = _STORED[name][1]
+        is_said = self.response_units is not None and name in ("responses", "spontaneous")
+        return {**attributes, "units": str(self.response_units)} if is_said else attributes
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset, truth: Truth | None = None) -> Self:
@@ -318,7 +325,7 @@ def _to_words(name: str, labels: Any) -> Shaped[np.ndarray, "stimulus"]:
 def _check_names(recording: Recording) -> None:
     if not isinstance(recording.name, str) or not recording.name.strip():
         raise DataError(f"A recording must have a name; got {recording.name!r}. Give one, for example 'mouse3_2024-05-01'.")
-    for name in ("animal", *KIND_FACTS):
+    for name in ("animal", *KIND_FACTS, "response_units"):
         word = getattr(recording, name)
         if word is not None and (not isinstance(word, str) or not word.strip() or word != word.strip()):
             raise DataError(
@@ -429,16 +436,15 @@ def _check_companions(recording: Recording) -> None:
         raise DataError(f"n_presentations must be at least 1; got {least} at trial {trial}. Drop trials never shown.")
     if recording.covariates is not None and recording.covariate_names is None:
         raise DataError("covariates must have covariate_names, one word for each column; got none. Name them.")
-    if recording.covariates is not None and np.isinf(recording.covariates).any():
-        raise DataError("covariates must be finite, or NaN where unknown; got an infinite value. Write NaN there.")
-    spontaneous, position = recording.spontaneous, recording.neuron_position_um
+    spontaneous = recording.spontaneous
     red, degrees = recording.is_red, recording.deg_per_pixel
     if spontaneous is not None:
         if not spontaneous.size:
             raise DataError("spontaneous must hold at least one time point; got none. Leave it out instead.")
         check_finite("spontaneous", spontaneous, ("time", "neuron"), "Drop these time points.")
-    if position is not None and np.isinf(position).any():
-        raise DataError("neuron_position_um must be finite, or NaN where unknown; got an infinite value. Write NaN there.")
+    for name in ("neuron_position_um", "covariates"):
+        if getattr(recording, name) is not None and np.isinf(getattr(recording, name)).any():
+            raise DataError(f"{name} must be finite, or NaN where unknown; got an infinite value. Write NaN there.")
     if red is not None and red.dtype != np.bool_:
         raise DataError(f"is_red must be true or false for each neuron; got dtype {red.dtype}. Convert with astype(bool).")
     if degrees is not None and not (np.isfinite(degrees) and degrees > 0):

@@ -117,6 +117,7 @@ FACTS = {
     "condition": "condition (stimulus set)",
     "image_set": "image set",
     "area": "brain area",
+    "response_units": "unit of the responses",
     "n_neurons": "neurons",
     "n_stimuli": "images shown",
     "n_repeats": "trials per image",

@@ -127,7 +127,7 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
     return {
         "name": recording.name,
         "animal": recording.animal,
-        **{name: word for name in KIND_FACTS if (word := getattr(recording, name)) is not None},
+        **{name: word for name in (*KIND_FACTS, "response_units") if (word := getattr(recording, name)) is not None},
         "condition": recording.condition,
         "is_simulated": recording.is_simulated,
         "n_neurons": recording.n_neurons,

@@ -42,9 +42,10 @@ def test_labels_by_id_may_leave_images_out(tmp_path: Path) -> None:
 
 
 def test_neurons_by_trials_come_in_when_the_axes_are_named(tmp_path: Path) -> None:
-    toml = '[responses]\naxes = ["neuron", "trial"]\n'
+    toml = '[responses]\naxes = ["neuron", "trial"]\nunits = "spikes/s"\n'
     recording = read(write_folder(tmp_path, {"responses": example_responses().T}, {"recording.toml": toml}))
     np.testing.assert_array_equal(recording.responses, example_responses().astype(np.float32))
+    assert recording.response_units == "spikes/s"
 
 
 def test_averages_by_neuron_and_stimulus_need_no_ids(tmp_path: Path) -> None:

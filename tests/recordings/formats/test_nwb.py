@@ -59,8 +59,8 @@ def test_traces_are_averaged_in_the_window_after_each_onset(imaging: Path) -> No
     np.testing.assert_array_equal(recording.stimulus_id, SHOWN)
     expected = np.stack([TRACES[int(30 * onset) : int(30 * onset) + 15].mean(axis=0) for onset in ONSET_S])
     np.testing.assert_allclose(recording.responses, expected, rtol=1e-6)  # float32
-    facts = (recording.name, recording.animal, recording.species, recording.area, recording.indicator)
-    assert facts == ("imaging", "501021421", "mouse", "VISp", "GCaMP6f")
+    facts = (recording.name, recording.animal, recording.species, recording.area, recording.indicator, recording.response_units)
+    assert facts == ("imaging", "501021421", "mouse", "VISp", "GCaMP6f", "a.u.")
     assert recording.image_names is not None
     assert recording.image_names[10] == "NaturalScene10"
     notes = " ".join(recording.notes)
@@ -73,7 +73,7 @@ def test_spikes_become_rates_of_the_neurons_that_were_chosen(spiking: Path) -> N
     recording = read(spiking, options={"where": choice, "window_s": (0.05, 0.2)})
     np.testing.assert_allclose(recording.responses, rates([SPIKES[0], SPIKES[3]], 0.05, 0.2), rtol=1e-6)
     np.testing.assert_array_equal(recording.stimulus_id, SHOWN)
-    assert (recording.species, recording.area) == ("macaque", "VISp")
+    assert (recording.species, recording.area, recording.response_units) == ("macaque", "VISp", "spikes/s")
     assert recording.covariate_names is not None
     assert recording.covariate_names.tolist() == ["running_speed"]
     expected = [SPEED[int(10 * onset) + 1 : int(10 * onset) + 2].mean() for onset in ONSET_S]  # the sample in 0.05 to 0.2 s

@@ -1,5 +1,6 @@
 """Folders in the schema of the Sensorium competition come in, with what is said of trials and neurons, and nothing is unpickled."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,10 @@ def test_every_part_of_a_folder_arrives_in_order_of_presentation(tmp_path: Path)
 
 
 def test_a_written_recording_keeps_what_the_animal_did(tmp_path: Path) -> None:
-    recording = read(write(tmp_path / NAME))
+    recording = replace(read(write(tmp_path / NAME)), response_units="dF/F")
     recording.write(tmp_path / "m.nc")
     again = read(tmp_path / "m.nc")
+    assert again.response_units == again.to_dataset()["responses"].attrs["units"] == "dF/F"
     np.testing.assert_array_equal(again.covariates, recording.covariates)
     assert again.covariate_names is not None
     assert again.covariate_names.tolist() == recording.covariate_names.tolist()  # type: ignore[union-attr]

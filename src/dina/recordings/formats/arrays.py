@@ -67,6 +67,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
         species=layout.species,
         area=layout.area,
         indicator=layout.indicator,
+        response_units=layout.responses.units,
         mid_grey=mid_grey,
         contrast_scale=contrast_scale,
         deg_per_pixel=layout.deg_per_pixel,

@@ -25,6 +25,7 @@ _SPECIES = {"mus musculus": "mouse", "macaca mulatta": "macaque", "rattus norveg
 _MOST_TIMES = 2**26  # a day and more at 500 per second
 # name of a series → covariate
 _BEHAVIOUR = {"running_speed": "running_speed", "speed": "running_speed", "pupil_size": "pupil_size", "pupil_area": "pupil_size"}
+_NO_UNIT = ("", "n.a.", "n/a", "na", "none", "unknown")
 _DECONVOLVED = ("deconv", "event", "spike", "spks")
 
 
@@ -112,6 +113,7 @@ def read(
         species=facts.get("species"),
         area=facts.get("area"),
         indicator=facts.get("indicator"),
+        response_units=facts.get("response_units"),
     )
 
 
@@ -206,8 +208,9 @@ def _traces(
     chosen = window or TRACE_WINDOW
     times = _times(series, n_times, path)
     windowed = average_in_windows(read_rows, int(keep.sum()), times, shown.onset_s, chosen)
-    unit = word_of(data.attrs.get("unit", "")) or "unit not stated"
-    return windowed, _imaging(series, path), f"means of {_name(series)} ({unit}) {_in_words(chosen, window)}"
+    unit = word_of(data.attrs.get("unit", "")).strip()
+    facts = _imaging(series, path) | ({"response_units": unit} if unit.lower() not in _NO_UNIT else {})
+    return windowed, facts, f"means of {_name(series)} {_in_words(chosen, window)}"
 
 
 def _in_words(chosen: Window, stated: Window | None) -> str:
@@ -257,6 +260,7 @@ def _rates(
     windowed = count_in_windows([times[begins[i] : ends[i]] for i in np.flatnonzero(keep)], shown.onset_s, chosen)
     area = set() if areas is None else set(areas[keep].tolist())
     facts = {"area": area.pop().strip()} if len(area) == 1 and "".join(area).strip() else {}
+    facts["response_units"] = "spikes/s"
     if area:
         notes.append(
             f"Neurons lie in {len(area)} areas ({', '.join(sorted(map(str, area)))[:100]}); choose with where = {{location = …}}."

@@ -66,7 +66,7 @@ def read(
     spikes = [time_s[order[first:last]] for first, last in zip(begin, end)]
     notes.append(f"Responses are spikes per second from {window_s[0]:g} to {window_s[1]:g} s after the onset.")
     name = path.name or path.resolve().name
-    return shown.with_responses(name, count_in_windows(spikes, shown.onset, window_s), tuple(notes))
+    return shown.with_responses(name, count_in_windows(spikes, shown.onset, window_s), tuple(notes), response_units="spikes/s")
 
 
 def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -109,6 +109,7 @@ def read(
         tuple(notes),
         position_um=None if position is None else position[cells],
         is_red=None if red is None else red[cells],
+        response_units="dF/F" if signal == "dff" else "deconvolved fluorescence, arbitrary",
     )
 
 
