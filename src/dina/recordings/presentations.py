@@ -59,7 +59,26 @@ class Presentations:
         is_red: Bool[np.ndarray, "neuron"] | None = None,
         response_units: str | None = None,
     ) -> Recording:
-        """Return the recording of the presentations that have responses and show an image."""
+        """Return the recording of the presentations that have responses and show an image.
+
+        Parameters
+        ----------
+        name
+            Of the recording.
+        windowed
+            Activity in a window after each onset.
+        notes
+            What a reader dropped or converted besides.
+        position_um, is_red
+            Of each neuron, as in a recording; None where unknown.
+        response_units
+            In words; None where unknown.
+
+        Raises
+        ------
+        DataError
+            If nothing is left.
+        """
         shown = self.stimulus_id[windowed.kept] >= 0
         trials, neurons, gaps = drop_gaps(windowed.responses[shown])
         covariates = None if self.covariates is None else self.covariates[windowed.kept][shown][trials]
