@@ -28,8 +28,15 @@ class Opened:
         return str(self.page.inner_text("#status"))
 
     def shows(self, words: str) -> None:
-        """Wait until the status says so: images are drawn when they have been unpacked."""
-        self.page.wait_for_function("words => document.getElementById('status').textContent.includes(words)", arg=words)
+        """Wait until the status says so: images are drawn when they have been unpacked.
+
+        By a selector, as everywhere here: a function to wait for would be evaluated by the page, which forbids it.
+        """
+        self.page.locator("#status", has_text=words).wait_for()
+
+    def shows_neuron(self, number: int) -> None:
+        """Wait until this neuron is shown."""
+        self.page.locator("#neuron-words", has_text=f"Neuron {number}.").wait_for()
 
     def choose(self, control: str, option: str) -> None:
         self.page.select_option(control, label=option)
@@ -124,16 +131,15 @@ def test_maps_and_occlusion_follow_their_lists(shown: Opened) -> None:
     page.select_option("#image", index=0)
     shown.shows("Image 1 of 60")
     shown.choose("#group", "luminance (1)")
-    page.wait_for_function("document.querySelectorAll('#maps figure').length === 1")
+    page.locator("#maps figure:only-child").wait_for()
     assert "correlation of both maps" in page.get_attribute("#maps canvas >> nth=0", "aria-label")
     assert "pixels, whole image" in page.inner_text("#maps-beside")
     shown.choose("#group", "energy 8 px (2)")
-    page.wait_for_function("document.querySelectorAll('#maps canvas').length === 4")
+    page.locator("#maps figure:nth-child(2):last-child").wait_for()
+    assert page.locator("#maps canvas").count() == 4
     before = page.get_attribute("#occlusion canvas", "aria-label")
     shown.choose("#sweep", "small window, to grey, 2 px")
-    page.wait_for_function(
-        "words => document.querySelector('#occlusion canvas').getAttribute('aria-label') !== words", arg=before
-    )
+    page.locator(f'#occlusion canvas:not([aria-label="{before}"])').wait_for()
     page.click("#next-image")
     shown.shows("Image 2 of 60")
     assert "not among the 6 that were occluded" in page.inner_text("#occlusion-words")
@@ -143,22 +149,18 @@ def test_neuron_is_chosen_by_table_cortex_list_buttons_and_order(shown: Opened) 
     page = shown.page
     first = page.inner_text("#contributing tbody tr:nth-child(3) button")
     page.click("#contributing tbody tr:nth-child(3) button")
-    page.wait_for_function(
-        "words => document.getElementById('neuron-words').textContent.toLowerCase().startsWith(words)", arg=first
-    )
+    shown.shows_neuron(int(first.removeprefix("neuron ")))
     assert page.inner_text("#contributing tr.chosen button") == first
     page.locator("#cortex canvas").click(position={"x": 40, "y": 40})
-    page.wait_for_function(
-        "words => !document.getElementById('neuron-words').textContent.toLowerCase().startsWith(words)", arg=first
-    )
+    page.locator(f"#neuron-words:not(:has-text('{first.capitalize()}.'))").wait_for()
     shown.choose("#neuron-order", "number")
     page.select_option("#neuron", value="7")
-    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 7.')")
+    shown.shows_neuron(7)
     page.click("#next-neuron")
-    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 8.')")
+    shown.shows_neuron(8)
     assert page.locator("#layers tbody tr").count() == 3
     page.click("#previous-neuron")
-    page.wait_for_function("document.getElementById('neuron-words').textContent.startsWith('Neuron 7.')")
+    shown.shows_neuron(7)
     assert "not among those whose layers" in page.inner_text("#layers-words")
     assert page.locator("#neuron-best li").count() == 5
     assert "Receptive field over" in page.get_attribute("#field canvas", "aria-label")
