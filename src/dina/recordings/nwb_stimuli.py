@@ -180,14 +180,19 @@ def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5p
     order = follow(place, "order_of_images", path)
     if isinstance(order, h5py.Dataset) and h5py.check_ref_dtype(order.dtype) and order.ndim == 1:
         check_hdf5_dataset(order, path)
-        datasets = [place.file[reference] for reference in order[()]]
+        # opened by name: HDF5 searches the file for the name of each object that is opened by reference
+        named = [follow(place, name, path) for name in place if name != "order_of_images"]
+        known = {h5py.h5o.get_info(one.id).addr: one for one in named if one is not None}
+        datasets = [known.get(h5py.h5o.get_info(place.file[reference].id).addr) for reference in order[()]]
     else:
         names = [name for name in place if name != "order_of_images"]
         datasets = [follow(place, name, path) for name in sorted(names, key=_numbers_first)]
         notes.append(f"{place.name} does not state the order of its images; they were ordered by the numbers in their names.")
     images = [one for one in datasets if isinstance(one, h5py.Dataset) and one.ndim in (2, 3)]
-    if not images:
-        raise DataError(f"{path.name}: {place.name} must hold images; it holds none. Give them with images {_SAY}.")
+    if not images or len(images) < len(datasets):
+        n = len(datasets) - len(images)
+        found = f"{n} of {len(datasets)} entries are none, or lie elsewhere" if datasets else "it holds none"
+        raise DataError(f"{path.name}: {place.name} must hold images alone; {found}. Give the images with images {_SAY}.")
     for one in images:
         check_hdf5_dataset(one, path)
     if sum(one.nbytes for one in images) > MAX_TOTAL_BYTES:

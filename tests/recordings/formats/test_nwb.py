@@ -131,6 +131,11 @@ def test_several_responses_and_stimuli_must_be_chosen_from(tmp_path: Path) -> No
     assert "Responses were taken from processing/ophys/DfOverF/RoiResponseSeries" in " ".join(recording.notes)
     raw = read(path, options={"stimuli": "backwards", "responses": "Fluorescence/RoiResponseSeries"})
     np.testing.assert_allclose(raw.responses, recording.responses + 1, rtol=1e-6)
+    np.testing.assert_array_equal(recording.images[:, 0], IMAGES)  # in the order that the container states
+    with h5py.File(path, "r+") as file:
+        file.move("stimulus/templates/natural_scenes_template/NaturalScene3", "stimulus/NaturalScene3")
+    with pytest.raises(DataError, match="must hold images alone; 1 of 12 entries are none, or lie elsewhere"):
+        read(path, options={"stimuli": "backwards"})
     with pytest.raises(DataError, match="which to read is none of them"):
         read(path, options={"stimuli": "backwards", "responses": "Corrected"})
 
