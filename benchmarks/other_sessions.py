@@ -18,6 +18,7 @@ import torch
 from image_ledger import Entry, Ledger, measure, table
 from made_elsewhere import MAKES, make_session
 
+from dina.checks import DataError
 from dina.models.transform_choice import TransformName, choose_transform
 from dina.rivals import RIVALS
 from dina.study.prepared_recordings import SplitPairs
@@ -36,7 +37,11 @@ def run(session: str, seed: int, rivals: list[str], fixed: list[str], ledger: Le
     recording, parts = make_session(session, seed)
     for decoder_name, transform_name in missing:
         began = time.perf_counter()
-        transform = choose_transform(recording, parts[0], transform_name).transform
+        try:
+            transform = choose_transform(recording, parts[0], transform_name).transform
+        except DataError as error:  # not every transform can be had from every recording, and none is chosen that cannot
+            print(f"{session} seed {seed} {_name(decoder_name, transform_name)}: cannot be had. {error}", flush=True)
+            continue
         pairs = SplitPairs.of(recording, *parts, transform)
         decoder = RIVALS[decoder_name].build(seed, None) if decoder_name in RIVALS else DinaDecoder(decoder_name, None, seed)
         decoder.fit(pairs.train, pairs.validation)
