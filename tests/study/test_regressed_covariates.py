@@ -9,6 +9,7 @@ import pytest
 from dina.checks import DataError
 from dina.data.covariates import regress_out
 from dina.recordings.recording import Recording
+from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality
 from dina.rivals import RIVALS
 from dina.study import read_settings, run_study
@@ -49,6 +50,11 @@ def test_decoders_and_analyses_get_the_cleaned_responses_and_the_page_says_so(ru
     by_hand, _ = fit_and_score("ridge", "", lambda: RIVALS["ridge"].build(0, None), SplitPairs.of(cleaned, *parts))
     np.testing.assert_array_equal(scores_of(tmp_path / "asked"), next(iter(by_hand.scored.values())).scores)
     np.testing.assert_array_equal(read_decoded(tmp_path / "asked", running, "cpu").recording.responses, cleaned.responses)
+    methods = " ".join(methods_paragraph(Run(tmp_path / "asked")))
+    assert (
+        "Running speed was regressed out of every response, with weights from deviations from the mean response to each"
+        in methods
+    )
     assert effect.in_words() in data_quality(Run(tmp_path / "asked")).paragraphs
 
 

@@ -98,11 +98,27 @@ def _data(run: Run) -> Iterable[str]:
 
 
 def _responses(run: Run, first: Run, cite: _Cited) -> Iterable[str]:
+    removed = first.summary.get("covariates")
+    if isinstance(removed, dict) and isinstance(removed.get("names"), list) and removed["names"]:
+        names = [str(name).replace("_", " ") for name in removed["names"]]
+        about = (
+            "deviations from the mean response to each image"
+            if removed.get("is_within_images")
+            else "all deviations from the mean"
+        )
+        yield (
+            f"{_listed(names).capitalize()} {'was' if len(names) == 1 else 'were'} regressed out of every response, with weights from"
+            f" {about} in training trials."
+        )
     name = first.summary.get("response_transform", {}).get("name")
     if name is None:
         return
     where = f" in fold 1 of {len(run.folds)}" if run.folds else ""
-    done = "were decoded as recorded" if name == "identity" else f"were transformed ({name}) before decoding"
+    done = (
+        ("were not transformed" if removed else "were decoded as recorded")
+        if name == "identity"
+        else f"were transformed ({name}) before decoding"
+    )
     yield (
         f"Responses {done}{where}. Among variance-stabilising transforms {cite('anscombe')}, this is the simplest that told training"
         " images apart as well as the best, up to one standard error. Means, deviations and noise were estimated from training images."
