@@ -242,12 +242,13 @@ class _Fields:
         members = torch.split(torch.argsort(number, stable=True), torch.bincount(number).tolist())
         down, across = (axis_patterns(n, centres[:, axis], width, order) for axis, n in enumerate(map_shape[1:]))
         orders = list(zip(*pattern_orders(order), strict=True))
-        by_down = weights.transpose(0, 1)[sorted(range(len(orders)), key=orders.__getitem__)]
+        by_down = torch.tensor(sorted(range(len(orders)), key=orders.__getitem__), device=weights.device)[:, None]
         rows: dict[float, _Row] = {}
         cells = enumerate(zip(centres[:, 0].tolist(), _reached(down), _reached(across), members, strict=True))
         for cell, (at, of_rows, of_columns, some) in cells:
             row = rows.setdefault(at, _Row(of_rows, down[cell, :, of_rows], []))
-            row.cells.append(_Cell(some, by_down[:, some], of_columns, across[cell, :, of_columns]))
+            # from the weights at once: a copy of them all, put in order, would be as large as they are
+            row.cells.append(_Cell(some, weights[some, by_down], of_columns, across[cell, :, of_columns]))
         return cls(len(centre), (weights.shape[2], *map_shape[1:]), order, list(rows.values()))
 
     def predict(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch neuron"]:
