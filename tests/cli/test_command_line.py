@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -60,6 +61,19 @@ def test_where_standard_error_is_redirected_progress_is_shown_and_remarks_are_no
         logging.getLogger("dina.progress").info("Training towers: 3 of 8")
         logging.getLogger("dina.study").info("Drawing the report …")
     assert capsys.readouterr().err == "Training towers: 3 of 8\n"
+
+
+def test_a_study_says_first_what_it_needs(
+    small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise DataError("Not carried out.")
+
+    monkeypatch.setattr("dina.study.run_study", refuse)
+    small_session.write(tmp_path / "session.nc")
+    code, _, err = run(capsys, "study", str(tmp_path / "session.nc"), "--out", str(tmp_path / "run"), "--threads", "1")
+    assert code == 2
+    assert re.match(r"A study with the default settings needs about 0\.\d GB of memory and \d+ s on 1 thread", err)
 
 
 def test_importing_dina_is_quick_and_loads_no_torch() -> None:

@@ -79,7 +79,7 @@ def study(
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
     if not together and settings.preset == "default" and not run.exists():
-        log.info("%s", say_needs(opened[0], n_threads)[0])
+        logging.getLogger("dina.progress").info("%s", say_needs(opened[0], n_threads)[0])  # shown where output is redirected, too
 
     def finish(folder: Path) -> None:
         if not together:
