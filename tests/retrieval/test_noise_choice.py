@@ -1,12 +1,15 @@
 """Noise models are judged by left-out training images and by validation images."""
 
 import math
+import weakref
 
 import numpy as np
+import pytest
 import torch
 
+from dina.models.noise import LowRankNoise, ResidualComponents
 from dina.retrieval.decoder import Candidate, choose_by_rank
-from dina.retrieval.noise_choice import COMPONENT_COUNTS, SHRINKAGES, Predictions, judge_noises
+from dina.retrieval.noise_choice import COMPONENT_COUNTS, N_FOLDS, SHRINKAGES, Predictions, judge_noises
 
 N_SETTINGS = len(COMPONENT_COUNTS) * len(SHRINKAGES)
 
@@ -45,6 +48,21 @@ def test_the_noise_under_which_an_image_is_sought_does_not_know_that_image():
     left_out = judge_noises(given)
     of_image = [[one.log_ranks[3] for one in found] for found in (in_sample, left_out)]
     assert np.mean(of_image[0]) != np.mean(of_image[1])
+
+
+def test_one_noise_model_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    make, made, held = ResidualComponents.noise, [], []
+
+    def noise(self: ResidualComponents, *settings: float) -> LowRankNoise:
+        held.append(sum(each() is not None for each in made))
+        new = make(self, *settings)
+        made.append(weakref.ref(new))
+        return new
+
+    monkeypatch.setattr(ResidualComponents, "noise", noise)
+    choose_by_rank(judge_noises(predictions(n=20)))
+    assert len(held) == (N_FOLDS + 1) * N_SETTINGS
+    assert max(held) == 0  # none of before is left when the next is made
 
 
 def test_images_that_were_not_left_out_take_no_part():

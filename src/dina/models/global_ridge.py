@@ -60,7 +60,8 @@ def leave_each_out(
     tensor([[ 0.5000,  0.0000, -0.5000]])
     """
     hat = (1 / len(centred) + vectors.square() @ shrunk)[:, None].clamp_max(0.999)
-    return (vectors @ (shrunk[:, None] * projected) - hat * centred) / (1 - hat)
+    fitted = vectors @ (shrunk[:, None] * projected)
+    return fitted.sub_(hat * centred).div_(1 - hat)  # in place: of many neurons each takes hundreds of megabytes
 
 
 def multiply_maps(

@@ -123,7 +123,7 @@ def start_at_encoding_models(
     del first, winner  # of many neurons it takes hundreds of megabytes
     if isinstance(image_tower, FeatureStack) and len(image_tower.spaces):
         shift_by_contrast(maps, knots, expected)  # the standardised maps again
-        chosen |= _stack_spaces(image_tower, neural_towers[0], recordings[0], winners.pop(), maps)
+        chosen |= _stack_spaces(image_tower, neural_towers[0], recordings[0], data[0].responses, winners.pop(), maps)
     return prior, {**chosen, **limited}
 
 
@@ -316,17 +316,22 @@ def _predict(image_tower: GaborEnergy, neural_tower: ProjectiveFields, pairs: Pa
 
 
 def _stack_spaces(
-    image_tower: FeatureStack, neural_tower: ProjectiveFields, recording: RecordingPairs, local: _Choice, maps: Tensor
+    image_tower: FeatureStack,
+    neural_tower: ProjectiveFields,
+    recording: RecordingPairs,
+    responses: Float[Tensor, "stimulus neuron"],
+    local: _Choice,
+    maps: Tensor,
 ) -> Chosen:
     """Fit the feature spaces beside the local channels, and set the towers to the stack of all of them.
 
     A space that does not help has a share of 0. The stack is not compared with the local channels alone on left-out training
-    images, since predictions from local channels flatter themselves there. ``maps`` are the standardised local channels of the
-    training images. The towers must already hold ``local``.
+    images, since predictions from local channels flatter themselves there. ``responses`` and ``maps``, the standardised local
+    channels, are those of the training images. The image tower must already follow contrast, or not, as ``local`` does.
     """
+    neural_tower.forget_fields()  # until they are installed with the others: of many neurons hundreds of megabytes
     train, validation = recording.train, recording.validation
     images = torch.from_numpy(train.images).to(maps.device)
-    responses = torch.from_numpy(train.averaged()).to(maps.device)
     mean = responses.mean(0)
     spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
     # last first: sums of Gabors need most memory, and the trained network leaves some of its own behind

@@ -96,6 +96,15 @@ def test_only_the_gain_of_each_neuron_is_trained():
     assert bool((tower.log_gain.grad != 0).all())
 
 
+def test_of_forgotten_fields_nothing_is_expected():
+    tower = drawn_tower(dtype=torch.float64)
+    tower.forget_fields()
+    with torch.no_grad():
+        assert not tower.predict(drawn(2, *MAP_SHAPE, dtype=torch.float64)).any()
+    tower.weights[3, 0, 1] = 1.0  # others can be written
+    assert tower.weights.sum() == 1
+
+
 def test_the_same_generator_draws_the_same_fields():
     assert torch.equal(drawn_tower().weights, drawn_tower().weights)
     assert torch.equal(drawn_tower().centre, drawn_tower().centre)

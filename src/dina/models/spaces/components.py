@@ -71,7 +71,7 @@ class ComponentSpace(FeatureSpace):
         self.directions = raw.T @ (vectors[:, kept] / (values[kept].sqrt() * scale))
         centred = responses - responses.mean(0)
         weights, predicted = _fit_ridge(values[kept], vectors[:, kept], float(values.clamp_min(0).mean()), centred)
-        return SpaceFit((weights * scale).T.contiguous(), predicted, raw @ self.directions)
+        return SpaceFit(weights.mul_(scale).T.contiguous(), predicted, raw @ self.directions)
 
     def _fit_features(self, features: Float[Tensor, "stimulus feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Learn ridge weights on components that were learnt from some of the images, and centre the features on all images."""
@@ -112,10 +112,11 @@ def _fit_ridge(
     for penalty in check_penalties(GLOBAL_PENALTIES).tolist():
         shrunk = values / (values + penalty * typical)
         left_out = leave_each_out(vectors, shrunk, projected, centred)
-        error = (centred - left_out).square().mean(0)
+        error = (centred - left_out).square_().mean(0)
         better = error < lowest
         lowest[better], predicted[:, better] = error[better], left_out[:, better]
         weights[:, better] = (values.sqrt() / (values + penalty * typical))[:, None] * projected[:, better]
+        del left_out  # before the next is made
     return weights, predicted
 
 

@@ -138,6 +138,10 @@ class ProjectiveFields(NeuralTower):
         extent = torch.tensor([height - 1.0, width - 1.0])
         self.centre.copy_((torch.rand(self.n_neurons, 2, generator=generator) * extent).round())
 
+    def forget_fields(self) -> None:
+        """Set the weights of all fields to 0, which take no memory until others are written."""
+        self.weights = _zeros(*self.weights.shape).to(self.weights)
+
     def keep_typical(self, expected: Float[Tensor, "typical neuron"], n_presentations: float) -> None:
         """Keep what training images are expected to evoke, at most ``n_typical`` of them."""
         kept = expected[: self.most_typical]
