@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY, ResponseTransform
+from dina.memory import give_back_memory
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out, multiply_maps
 from dina.models.noise import decompose_residuals
 from dina.models.penalties import check_penalties
@@ -222,6 +223,7 @@ class _Contest:
             for first in range(0, responses.shape[1], NEURONS_AT_ONCE):
                 raw = responses[self.trials, first : first + NEURONS_AT_ONCE]
                 parts.append(self._predict(torch.from_numpy(self._average(raw)), self._find_places(raw)).numpy())
+                give_back_memory()
             predicted = np.concatenate(parts, axis=1)
             return fit_mean_variance(responses[self.trials[single]], self.index[single], predicted), ""
         except DataError as error:
@@ -272,7 +274,10 @@ class _Contest:
         averaged = torch.from_numpy(self._average(roots))
         if not self.places:
             return torch.zeros(averaged.shape[1], dtype=torch.long)
-        return torch.stack([place.leave_out(averaged, (1.0,))[1] for place in self.places]).argmin(0)
+        losses = averaged.new_empty(len(self.places), averaged.shape[1])
+        for of_place, place in zip(losses, self.places, strict=True):  # kept one by one, they would make holes in memory
+            of_place.copy_(place.leave_out(averaged, (1.0,))[1])
+        return losses.argmin(0)
 
     def _predict(self, averaged: Float[Tensor, "image neuron"], place: Int[Tensor, "neuron"]) -> Float[Tensor, "image neuron"]:
         """Predict every image's response from the others, each neuron from the whole image or from its place."""

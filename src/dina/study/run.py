@@ -17,6 +17,7 @@ from dina.checks import DataError
 from dina.data.covariates import CovariateEffect, regress_out
 from dina.data.response_transform import IDENTITY, transform_in
 from dina.data.splits import Split
+from dina.memory import give_back_memory
 from dina.models.transform_choice import TransformChoice, choose_transform
 from dina.progress import track
 from dina.recordings.given_numbers import check_recording
@@ -229,6 +230,7 @@ def _study_one(
         quality = quality.with_drift(recording, split.train, settings.seed, in_blocks=settings.split.in_blocks)
         quality = quality.with_likeness(recording, split)
         write_dataset(results / "gallery.nc", gallery_dataset(recording, split.test))
+    give_back_memory()
 
     # What the animal did is taken out of the responses only where it was asked for.
     recorded, effect = recording, None
@@ -240,6 +242,7 @@ def _study_one(
         choice = choose_transform(recording, split.train, settings.response_transform)
         described = choice.to_dataset()
         write_dataset(results / "quality.nc", quality.dataset.assign(described).assign_attrs(described.attrs))
+    give_back_memory()
 
     # Every decoder learns from the training images, chooses by the validation images, and scores the test images once.
     pairs, made_for = None, IDENTITY
@@ -251,6 +254,7 @@ def _study_one(
                 pairs, made_for = SplitPairs.of(recording, split.train, split.validation, split.test, transform), transform
             carry_out_decoder(name, recording, settings, pairs, device, folder, own)
             sign_finished_parts(folder)
+            give_back_memory()
 
     # The same statistics for all: ranks, accuracies, intervals, gallery sizes, paired differences.
     with timings.of("analysis"):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.data.pairs import Pairs
+from dina.memory import give_back_memory
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
 from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
@@ -110,6 +111,7 @@ def start_at_encoding_models(
     following = [
         _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
     ]
+    give_back_memory()
     winners = _choose_together(image_tower, neural_towers, recordings, data, winners, following, expected)
     del following
     for tower, winner, recording in zip(neural_towers, winners, recordings, strict=True):
@@ -339,6 +341,7 @@ def _stack_spaces(
     predicted = torch.empty(1 + len(spaces), *responses.shape, device=maps.device)
     torch.sub(local.candidate.predicted, mean, out=predicted[0])
     for place, space in reversed(list(enumerate(spaces, 1))):
+        give_back_memory()
         fit = space.fit(images, maps, responses)
         predicted[place] = fit.predicted
         fits.insert(0, replace(fit, predicted=predicted[place]))  # held once
@@ -369,6 +372,7 @@ def _stack_spaces(
     size = size_of_predictions(_predict(image_tower, neural_tower, validation) - mean, others - mean)
     install(size)
     del local, candidate, used  # the towers hold what is needed of them
+    give_back_memory()
     # predictions of left-out training images need no factor: the shares were learnt from them
     noise, _, setting = _judge(image_tower, neural_tower, mean + together, responses, validation)
     _install_noise(neural_tower, noise, mean + size * together, train)
