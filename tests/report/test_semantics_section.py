@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from dina.analyses import ANALYSES
 from dina.analyses.semantics.page import BY_DECODER, NAMES, semantics_section
 from dina.artifacts import write_json
 from dina.report.page import verdicts_sections
@@ -92,7 +93,10 @@ def test_a_reason_that_decides_several_claims_is_given_once(tmp_path: Path) -> N
 
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
-    assert [row[2] for row in section.tables[0].rows] == ["The analysis semantics was not done.", "As for “First”."]
+    assert [row[2] for row in section.tables[0].rows] == [
+        f"This was not asked yet: {ANALYSES['semantics'].question}",
+        "As for “First”.",
+    ]
 
 
 def test_a_run_that_was_never_interpreted_has_no_verdicts(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One self-contained page per study: it has no script, loads nothing, and has the same bytes every time."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ def verdicts_sections(run: Run) -> list[Section]:
     if not isinstance(verdicts, dict) or not verdicts:
         return []
     rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=lambda row: ORDER.get(str(row.get("side")), 2))
-    cells = _each_reason_once([tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows])
+    cells = _each_reason_once([(*(str(row.get(key, "")) for key in ("claim", "verdict")), _reason(row)) for row in rows])
     table = Table("Claims and verdicts.", ("claim", "verdict", "what decided"), cells, n_words=3)
     answers = [verdict for _, verdict, _ in cells]
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
@@ -238,6 +239,21 @@ def verdicts_sections(run: Run) -> list[Section]:
         words += f" These claims are the user's own, and so are their rules, of which dina knows nothing: {' '.join(own)}"
     brackets = "Numbers in brackets are 95\u202f% intervals."
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Return the reason of a verdict; an analysis that was not done is named by its question.
+
+    Examples
+    --------
+    >>> _reason({"reason": "The analysis occlusion was not done."})
+    'This was not asked yet: Which regions of the image does decoding use?'
+    """
+
+    def asked(found: re.Match[str]) -> str:
+        return f"This was not asked yet: {ANALYSES[found[1]].question}" if found[1] in ANALYSES else found[0]
+
+    return re.sub(r"The analysis (\w+) was not done\.", asked, str(row.get("reason", "")))
 
 
 def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:

@@ -57,7 +57,7 @@ def draw_adaptation(sizes: Sequence[int], recordings: Sequence[Found], over_mice
     ):
         for each in recordings:
             values = [100 * each[f"top1_{key}_{n}"].value if f"top1_{key}_{n}" in each else np.nan for n in sizes]
-            left.plot(sizes, values, color=colour, linewidth=0.7, alpha=0.45)
+            left.plot(sizes, values, color=colour, linewidth=0.7, alpha=0.45, marker=marker, markersize=2.5)
         means = [100 * over_mice[f"top1_{key}_{n}"].value for n in sizes]
         left.plot(sizes, means, color=colour, linewidth=2.0, marker=marker, markersize=4, label=label)
     known = [each[f"top1_shared_{n}"].null_high for each in recordings for n in sizes if f"top1_shared_{n}" in each]
@@ -125,9 +125,11 @@ def several_recordings_headline(summary: Mapping[str, Any]) -> list[str]:
     over = _by_name(summary["over_mice"])
     n_mice = len({recording["mouse"] for recording in summary["recordings"]})
     gain = over["gain_joint"]
+    together = over["top1_joint"]
     answer = (
         f"With one image tower for {len(summary['recordings'])} recordings of {n_mice} mice, top-1 accuracy is"
-        f" {percent(over['top1_joint'].value)} on average over mice; each recording alone gives {percent(over['top1_alone'].value)}."
+        f" {percent(together.value)} on average over mice; each recording alone gives {percent(over['top1_alone'].value)}"
+        f" (chance: {interval(together.null_low, together.null_high)})."
     )
     if gain.reason:
         return [answer, gain.reason]
@@ -147,14 +149,17 @@ def several_recordings_sections(summary: Mapping[str, Any], alignment: xr.Datase
     names = [str(recording["name"]) for recording in summary["recordings"]]
     found = [_by_name(recording["findings"]) for recording in summary["recordings"]]
     over = _by_name(summary["over_mice"])
-    return [
+    made = [
         _together(summary, names, found, over),
         _joining(summary, found, over),
         _updates(summary),
         _spread(summary),
         _similarity(summary, names, alignment),
-        Section("methods", "Settings and how to repeat this"),
     ]
+    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
+    shown = [section for section in made if section.figures or section.tables]
+    missing = [Section("missing", "What could not be computed, and why", missing=gathered)] if gathered else []
+    return [*shown, *missing, Section("methods", "Settings and how to repeat this")]
 
 
 def _by_name(findings: Sequence[Mapping[str, Any]]) -> Found:
@@ -220,9 +225,11 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         rows.append((f"{size:,}", str(gain.n), percent(shared.value), percent(alone.value), *_points(gain), *tests))
     columns = ("images", "mice", "joining", "alone", "gain (points)", "95\u202f% interval over mice", "p", "q")
     table = Table("Mean over mice of top-1 accuracy from averaged responses.", columns, tuple(rows))
+    has_interval = any(np.isfinite(over[f"gain_shared_{n}"].low) for n in sizes)
+    with_interval = " with 95\u202f% interval" if has_interval else ""
     caption = (
-        "Left: thin lines, recordings; thick lines, mean over mice. Right: dots, recordings; diamonds, mean over mice with 95\u202f%"
-        " interval where there are three mice."
+        "Left: pale, recordings; strong, mean over mice; grey, chance (queries assigned to other images). Right: dots, recordings;"
+        f" diamonds, mean over mice{with_interval}."
     )
     by_size = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
     spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {by_size}."
@@ -236,7 +243,7 @@ def _updates(summary: Mapping[str, Any]) -> Section:
     for each in summary["updates"]:
         size = "all" if each["size"] is None else f"{each['size']:,}"
         rows.append((fits[each["fit"]], size, str(each["n_fits"]), *(f"{each[part]:,.0f}" for part in ("made", "kept"))))
-    columns = ("fit", "images", "results", "updates made", "updates kept")
+    columns = ("fit", "images", "fits", "updates made", "updates kept")
     table = Table("Updates of the weights, medians over recordings, folds and seeds.", columns, tuple(rows))
     words = (
         "An update is one batch. Where towers are trained from random weights, a recording alone and one with few images may make"
@@ -258,9 +265,10 @@ def _spread(summary: Mapping[str, Any]) -> Section:
     table = Table("Where the variance of top-1 accuracy comes from.", columns, tuple(rows))
     words = (
         "Accuracy varies with the recording, with the images held out (folds) and with the seed of training. The estimates are"
-        " unbiased and can fall below 0 where a source adds nothing. More folds and seeds: --set n_folds=3 --set n_seeds=3."
+        " unbiased and can fall below 0 where a source adds nothing."
     )
-    missing = tuple(dict.fromkeys(each.reason for each in components if each.reason))
+    more = " To have more folds and seeds, repeat the study with --set n_folds=3 --set n_seeds=3."
+    missing = tuple(dict.fromkeys(each.reason + more for each in components if each.reason))
     tables = () if all(each.reason for each in components) else (table,)
     return Section("spread", "Seeds, folds, recordings", paragraphs=(words,), tables=tables, missing=missing)
 
@@ -277,7 +285,10 @@ def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.
         rows.append((KINDS[entry["maps"]], pair, str(each.n), number(each.value), *ranges))
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
-    caption = f"How similar the maps of the same test images are in two recordings. {_numbered(names)}"
+    caption = (
+        "How similar the maps of the same test images are in two recordings; the table has intervals, and the range for permuted"
+        f" images. {_numbered(names)}"
+    )
     spoken = "Linear kernel alignment of every pair of recordings, for five kinds of maps; the numbers are in the table."
     part = FigurePart("likeness", draw_alignment(panels), caption, spoken, table)
     words = (

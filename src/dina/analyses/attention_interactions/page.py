@@ -114,8 +114,8 @@ def attention_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         finding_table("Selection by attention.", ATTENTION_WORDS, found),
     )
     words = (
-        "Neurons are kept or discarded by the attention they receive, as the published tower suggests; how the article selects"
-        " them we do not know. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
+        "Neurons are kept or discarded by the attention they receive, as the published tower suggests; we do not know how the"
+        " article selects them. Attention says how much a neuron is attended to, not what is read from it; its rank correlation"
         f" with contributions is {in_a_sentence(agreement, '')}."
     )
     return Section(
