@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import new_figure
 from dina.figures.parts import FigurePart, Section, Table
-from dina.report.export import export_page, table_csv
+from dina.report.export import export_page
 from dina.report.paper_methods import methods_paragraph
+from dina.report.table_files import table_csv
 from dina.study.run_directory import read_run
 
 TABLE = Table("Accuracies.", ("decoder", "top-1", "difference"), (("=ridge", "68.8\u202f%\n(chance 2\u202f%)", "−1,500.5"),))
@@ -41,7 +42,8 @@ def test_every_table_and_figure_is_written_for_both_widths(exported: Path) -> No
     names = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     figures = {f"figures/{name}-{c}.{e}" for name in ("plain", "crowded") for c in ("single", "double") for e in ("svg", "pdf")}
     tables = {f"tables/{name}.csv" for name in ("plain", "crowded", "some_part")}
-    assert names == figures | tables | {"figures/README.txt", "methods.txt"}
+    assert names == figures | tables | {"figures/README.txt", "tables/README.txt", "methods.txt"}
+    assert "some_part.csv\nSome part. Accuracies." in (exported / "tables/README.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["plain", "crowded"])
@@ -63,7 +65,20 @@ def test_letters_keep_their_size_unless_labels_would_be_cut(exported: Path) -> N
 
 
 def test_numbers_are_numbers_and_no_cell_is_a_formula() -> None:
-    assert table_csv(TABLE) == "decoder,top-1,difference\n'=ridge,68.8 % (chance 2 %),-1500.5\n"
+    assert table_csv(TABLE) == 'decoder,top-1 (%),"top-1, chance (%)",difference\n\'=ridge,68.8,2,-1500.5\n'
+
+
+def test_a_column_of_one_unit_names_it_and_one_of_several_has_a_column_for_it() -> None:
+    rows = (
+        ("kept", "46.0\u202f%", "34.0 to 60.0\u202f%", "1.4\u202f%\n(0.5 to 2\u202f%)", "< 0.001"),
+        ("lost", "+0.1\u202fpoints", "−0.2 to +0.4\u202fpoints", "–", "0.02"),
+    )
+    lines = table_csv(Table("", ("statistic", "value", "interval", "share", "p"), rows)).splitlines()
+    assert lines[0] == (
+        'statistic,value,unit of value,"interval, low","interval, high",unit of interval,'
+        'share (%),"share, low (%)","share, high (%)",p'
+    )
+    assert lines[1:] == ["kept,46.0,%,34.0,60.0,%,1.4,0.5,2.0,< 0.001", "lost,0.1,points,-0.2,0.4,points,,,,0.02"]
 
 
 def test_headings_that_come_twice_are_told_apart() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib.backends import backend_mixed, backend_pdf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,8 +15,9 @@ from matplotlib.text import Text
 
 from dina.artifacts import atomic_path, write_text
 from dina.figures.canvas import RC, svg_of
-from dina.figures.parts import Section, Table
-from dina.safe_words import one_line, table_text
+from dina.figures.parts import Section
+from dina.report.table_files import plain, table_csv
+from dina.safe_words import one_line
 
 # Columns of a journal → width in mm, and size of the usual letters in points.
 WIDTHS = {"single": (88.0, 6.0), "double": (180.0, 7.0)}
@@ -26,7 +26,6 @@ MM_PER_INCH = 25.4
 # their functions have no types
 _PDF: Any = backend_pdf
 _MIXED: Any = backend_mixed
-NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Path) -> tuple[Path, ...]:
@@ -37,7 +36,7 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
     sections, methods
         Of the page. Figures are laid out anew: draw the page first.
     folder
-        Gets ``tables/*.csv`` (numbers as numbers; no cell is a formula), ``figures/*-single.svg``, ``*-double.svg`` and the same as
+        Gets ``tables/*.csv`` (one number to a cell; no cell is a formula), ``tables/README.txt`` with the caption of each, ``figures/*-single.svg``, ``*-double.svg`` and the same as
         ``.pdf`` (88 and 180 mm wide), ``figures/README.txt`` with caption and size of letters of each, and ``methods.txt``.
 
     Returns
@@ -45,7 +44,7 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
     written
         All files, in the order of the page.
     """
-    written, captions = [], []
+    written, captions, titles = [], [], []
     for section in sections:
         named = [(part.name, part.table) for part in section.figures]
         count = len(section.tables)
@@ -56,6 +55,7 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
         for name, table in named:
             written.append(folder / "tables" / f"{name}.csv")
             write_text(written[-1], table_csv(table))
+            titles.append(f"{name}.csv\n{section.title}. {plain(table.caption)}\n")
         for part in section.figures:
             sizes = []
             for column in WIDTHS:
@@ -63,6 +63,9 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
                 sizes.append(f"{column} column: letters of {_write_figure(part.figure, part.name, column, *paths):.1f} pt")
                 written += paths
             captions.append(f"{part.name} ({'; '.join(sizes)})\n{one_line(part.caption)}\n")
+    if titles:
+        written.append(folder / "tables" / "README.txt")
+        write_text(written[-1], "\n".join(titles))
     if captions:
         written.append(folder / "figures" / "README.txt")
         write_text(written[-1], "\n".join(captions))
@@ -71,34 +74,6 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
         written.append(folder / "methods.txt")
         write_text(written[-1], "\n\n".join([methods[0], "\n".join(methods[1:])]).rstrip() + "\n")
     return tuple(written)
-
-
-def table_csv(table: Table) -> str:
-    r"""Return a table of the page as CSV: plain numbers as numbers, everything else as words that are no formula.
-
-    Examples
-    --------
-    >>> table_csv(Table("", ("decoder", "top-1", "95 % interval", "hubs"), (("=dina", "68.8\u202f%", "\u2212", "\u22120.5"),)))
-    "decoder,top-1,95 % interval,hubs\n'=dina,68.8 %,−,-0.5\n"
-    """
-    columns: list[str] = []
-    for name in table.columns:  # a heading that comes twice is told apart by the heading before it
-        columns.append(name if name not in columns else f"{name}, {columns[-1]}")
-    cells = [[_cell(cell) for cell in row] for row in table.rows]
-    return table_text(pd.DataFrame(cells, columns=[_plain(name) for name in columns], dtype=object))
-
-
-def _plain(words: str) -> str:
-    return " ".join(words.replace("\u202f", " ").replace("\N{NO-BREAK SPACE}", " ").split())
-
-
-def _cell(words: str) -> str | int | float:
-    plain = _plain(words)
-    digits = plain.replace("\N{MINUS SIGN}", "-")
-    if not NUMBER.fullmatch(digits):
-        return plain
-    value = float(digits.replace(",", ""))
-    return int(value) if value.is_integer() and "." not in digits and "e" not in digits else value
 
 
 def _write_figure(figure: Figure, name: str, column: str, svg: Path, pdf: Path) -> float:
