@@ -162,6 +162,19 @@ def place_of(finding: Finding, bound: float) -> Place:
     return "undecided"
 
 
+def why_open(finding: Finding, bound: str, place: Place) -> str:
+    """Say why a rule with one bound decides nothing.
+
+    Examples
+    --------
+    >>> why_open(Finding("kept", 0.5, "1", 50, low=0.4, high=0.6), "one half", "undecided")
+    'the interval contains one half'
+    """
+    if math.isnan(finding.low):
+        return f"there is no interval to compare with {bound}"
+    return f"the interval contains {bound}" if place == "undecided" else f"this is {place} {bound}, but not outside its null"
+
+
 def rises_above(finding: Finding) -> bool:
     """Say whether a statistic lies above its null, and its 95 % interval above 0."""
     return finding.beats_null and finding.value > finding.null_high and finding.low > 0

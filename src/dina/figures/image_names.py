@@ -52,6 +52,13 @@ def image_words(dataset: xr.Dataset, axis: str = "") -> list[str]:
     return [image_word(number, name) for number, name in zip(ids, names, strict=True)]
 
 
+def colour_image(dataset: xr.Dataset, place: int, axis: str) -> np.ndarray | None:
+    """Return an image along ``axis`` in its colours, as `name_images` has put it there, or None where it has none."""
+    name = f"{axis}_thumbnail"
+    known = dataset[name].to_numpy() if name in dataset.coords else np.zeros((0, 0, 0))
+    return known[place] if known.ndim == 4 else None
+
+
 def image_word(number: int, name: str = "") -> str:
     """Return the name of one image with printable letters only, the start of a long one left out, or its number.
 

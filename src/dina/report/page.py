@@ -275,7 +275,8 @@ def interpretation_sections(run: Run) -> list[Section]:
         elif found is not None and found.dataset is not None:
             sections.append(findings_section(str(found.own["question"]), found.dataset, found.findings))
         elif found is not None:
-            title, reason = name.replace("_", " ").capitalize(), found.reason or "It was not computed."
+            title = ANALYSES[name].question if name in ANALYSES else name.replace("_", " ").capitalize()
+            reason = found.reason or "It was not computed."
             sections.append(Section(name.replace("_", "-"), title, missing=(reason,)))
     return sections
 

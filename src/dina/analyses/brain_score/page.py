@@ -46,7 +46,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     part = FigurePart(
         "brain_score",
         _draw_brain_score(dataset, of_layer),
-        f"a, correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
+        f"{'' if reason else 'a, '}correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
         " neurons with 95\u202f% interval over images; pale lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
         f"{against_ceiling}{untrained}",
@@ -61,8 +61,8 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
 def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw one line per layer, and correlation against ceiling for the layer with the best median."""
     is_corrected = not dataset.attrs["reason"]
-    figure = new_figure(170, 30 + 8.0 * max(len(found), 5))
-    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    figure = new_figure(170 if is_corrected else 110, 30 + 8.0 * max(len(found), 5))
+    left, *right = figure.subplots(1, 2 if is_corrected else 1, width_ratios=[1.5, 1][: 1 + is_corrected], squeeze=False)[0]
     values = dataset["score" if is_corrected else "correlation"].to_numpy()
     label = "correlation / ceiling" if is_corrected else "correlation, not corrected for noise"
     draw_dots(left, list(found.items()), label)
@@ -70,12 +70,10 @@ def _draw_brain_score(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figu
         for low, high, width in SPREADS:
             ends = np.quantile(row, [low, high])
             left.plot(ends, [place + 0.26] * 2, color=COLOURS["dina"][0], alpha=0.35, linewidth=width, solid_capstyle="butt")
-    left.set_title("a")
     best = max(found, key=lambda layer: found[layer].value)
     if is_corrected:
-        _draw_ceilings(right, dataset["ceiling"].to_numpy(), dataset["correlation"].sel(layer=best).to_numpy(), best)
-    else:
-        right.axis("off")
+        left.set_title("a")
+        _draw_ceilings(right[0], dataset["ceiling"].to_numpy(), dataset["correlation"].sel(layer=best).to_numpy(), best)
     return figure
 
 

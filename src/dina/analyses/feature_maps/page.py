@@ -15,7 +15,7 @@ from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
-from dina.figures.image_names import image_words
+from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
@@ -123,7 +123,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
         for place, name in enumerate(shown):
             row = panels[example * n_shown + place]
             if place == 0:
-                _draw_image(row[0], pixels[example], extent, _photograph(dataset, example))
+                _draw_image(row[0], pixels[example], extent, colour_image(dataset, example, "example"))
                 _name_row(row[0], LIMITS[example], names[example])
             else:
                 row[0].axis("off")
@@ -159,7 +159,7 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     for example, row in enumerate(panels):
         for axes, image in zip(row, [pixels[example], *rebuilt[:, example]], strict=True):
             finish_axes(axes, None)
-            _draw_image(axes, image, photograph=_photograph(dataset, example) if axes is row[0] else None)
+            _draw_image(axes, image, photograph=colour_image(dataset, example, "example") if axes is row[0] else None)
         _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}", names[example])
     for axes, heading in zip(panels[0], REBUILT_HEADINGS, strict=True):
         axes.set_title(heading)
@@ -167,12 +167,6 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     _draw_matched_pairs(left, dataset["correlation"].to_numpy()[0], "a", "correlation of pixels, linear")
     _draw_matched_pairs(right, dataset["similarity"].to_numpy()[0], "b", "structural similarity (SSIM), linear")
     return figure
-
-
-def _photograph(dataset: xr.Dataset, example: int) -> np.ndarray | None:
-    """Return an example in its colours, where it has some."""
-    known = dataset["example_thumbnail"].to_numpy() if "example_thumbnail" in dataset.coords else np.zeros((0, 0, 0))
-    return known[example] if known.ndim == 4 else None
 
 
 def _draw_image(

@@ -57,12 +57,17 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     fit = dataset["fit_correlation"].to_numpy()
     n_fitted, n_neurons = int((fit > WELL_FITTED).sum()), len(fit)
     figures = []
+    has_cortex = bool(np.isfinite(dataset["position_x_um"].to_numpy()).any())
+    where = "Receptive fields on the screen and neurons in cortex" if has_cortex else "Receptive fields on the screen"
+    others = "; the others are pale" if has_cortex else ""
+    has_ratio = bool(np.isfinite(dataset["signal_to_noise"].to_numpy()).any())
+    against = " against the signal-to-noise ratio of the neuron" if has_ratio else ""
     if n_fitted:
         maps = FigurePart(
             "neuron_maps",
             _draw_maps(dataset),
-            f"Receptive fields on the screen and neurons in cortex, for the {n_fitted:,} of {n_neurons:,} neurons whose field"
-            f" predicts responses to images left out of the fit (r above {WELL_FITTED}; the others are pale). Fields are estimated from"
+            f"{where}, for the {n_fitted:,} of {n_neurons:,} neurons whose field"
+            f" predicts responses to images left out of the fit (r above {WELL_FITTED}{others}). Fields are estimated from"
             " training images. Contribution is the margin that decoding loses without the neuron.",
             f"Maps of {n_fitted:,} neurons; the table gives quantiles of the coloured quantities.",
             _quantiles(dataset),
@@ -70,7 +75,7 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         distributions = FigurePart(
             "neuron_distributions",
             _draw_distributions(dataset),
-            "How well fields predict responses to other images against the reliability of the neuron;"
+            f"How well fields predict responses to other images{against};"
             f" {_sizes(dataset, fit > WELL_FITTED)} preferred orientations of bars (0 is horizontal, anticlockwise) of the"
             " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",

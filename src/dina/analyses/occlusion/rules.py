@@ -1,6 +1,6 @@
 """When the decoding draws on many regions of the image."""
 
-from dina.analyses.verdict import HALF, Answer, Found, Rule, place_of, says
+from dina.analyses.verdict import HALF, Answer, Found, Rule, place_of, says, why_open
 
 NORMALISED, COVERAGE = ("occlusion", "participation_normalised"), ("occlusion", "participation_coverage")
 LOST, RANK_LOST = ("occlusion", "score_loss"), ("occlusion", "log_rank_loss")
@@ -22,7 +22,7 @@ def _distributed(found: Found) -> tuple[Answer, str]:
         return "supported", f"{where}: more than half.{limits}"
     if place_of(spread, HALF) == "below":
         return "not supported", f"{where}: less than half.{limits}"
-    return "cannot tell", f"{where}.{limits}"
+    return "cannot tell", f"{where}; {why_open(spread, 'one half', place_of(spread, HALF))}.{limits}"
 
 
 # Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table
-from dina.figures.finding_words import LOCAL_CHANNELS, finding_columns, in_a_sentence
+from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.models.spaces import SPACES
@@ -41,7 +41,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    shares = "; ".join(f"the {name} pathway {_contribution(found[f'shapley_{name}'])}" for name in pathways)
+    shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
     answer = f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}." + (f" To it contribute {shares}." if shares else "")
     answer += (
         " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
@@ -77,12 +77,6 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             )
         )
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
-
-
-def _contribution(one: Finding) -> str:
-    """Write the contribution of a pathway beside that of as many channels at random."""
-    value, between, null = finding_columns(one, "points")
-    return f"{value} ({between}; as many channels at random: {null})"
 
 
 def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

@@ -23,7 +23,8 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     if margin > 0 and "below" in places:
         return "not supported", f"{reason}. One pathway contributes less than a tenth of their sum.{notes}"
     if not margin > 0 or places != ["above", "above"]:
-        return "cannot tell", f"{reason}.{notes}"
+        bound = f"{100 * margin:.2g}\u202fpoints" if margin > 0 else "a share above zero"
+        return "cannot tell", f"{reason}. Each must certainly contribute more than a tenth of their sum, {bound}.{notes}"
     if not all(cost.low > 0 for cost in costs):
         return "cannot tell", f"{reason}. The pathways may replace each other.{notes}"
     return "supported", f"{reason}.{notes}"

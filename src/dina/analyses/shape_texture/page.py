@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_words import finding_columns, in_a_sentence
-from dina.figures.image_names import image_words
+from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import percent
@@ -41,6 +41,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "as query", INTERVAL),
         tuple(rows),
     )
+    in_grey = " Alterations are shown in luminance alone." if colour_image(dataset, 0, "example") is not None else ""
     shares = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
     part = FigurePart(
         "shape_texture",
@@ -48,7 +49,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         f"Share of the accuracy above chance that is left when {n} test images are altered. Filled: altered images as gallery for the"
         " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: central 95\u202f%"
         " if queries are assigned to other images; orange: altered images of other images with the contrast of the right ones;"
-        f" dotted: originals. Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.",
+        f" dotted: originals. Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.{in_grey}",
         f"Share of the accuracy above chance that altered images keep: {shares}.",
         table,
     )
@@ -109,7 +110,9 @@ def _draw(dataset: xr.Dataset) -> Figure:
         middle = float(examples[0, column].mean())
         for row in range(len(names) + 1):
             axes = figure.add_subplot(grid[row, column])
-            axes.imshow(examples[row, column], cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
+            colours = colour_image(dataset, column, "example") if row == 0 else None
+            shown = examples[row, column] if colours is None else colours
+            axes.imshow(shown, cmap="gray", vmin=middle - spread, vmax=middle + spread, aspect="equal")
             if row == 0:
                 axes.set_title("\n".join(textwrap.wrap(names_shown[column], 14)), fontsize=7, fontweight="normal", loc="center")
             finish_axes(axes, None)

@@ -17,7 +17,7 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
         words.append(
             f"{n_carrying} of 3 alterations that keep {kind} keep more than a tenth of the accuracy beyond the part due to contrast"
         )
-    reason = " and ".join(words) + "."
+    reason = " and ".join(words) + ". Two of three are needed of each kind."
     if answers == ["yes", "yes"]:
         return "supported", reason
     return ("not supported" if "no" in answers else "cannot tell"), reason

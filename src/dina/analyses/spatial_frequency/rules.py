@@ -2,10 +2,12 @@
 
 import math
 
-from dina.analyses.verdict import HALF, MARGIN, Answer, Found, Rule, place_of, says
+from dina.analyses.verdict import HALF, MARGIN, Answer, Found, Rule, place_of, says, why_open
 
 # Octaves of the frequency edge per octave of map size. If the map limits the edge, the slope is about one half.
 MARGIN_SLOPE = 0.1
+
+BOUNDS = "The claim needs intervals above 90\u202f% for the first number and below 50\u202f% for the second."
 
 LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
 HIGHEST = ("spatial_frequency", "kept_highest_octave")
@@ -20,7 +22,7 @@ def _coarse(found: Found) -> tuple[Answer, str]:
         return _unless_capacity(found, f"{where}: more than half.")
     if place_of(kept, HALF) == "below":
         return "not supported", f"{where}: less than half."
-    return "cannot tell", f"{where}."
+    return "cannot tell", f"{where}; {why_open(kept, 'one half', place_of(kept, HALF))}."
 
 
 def _not_fine_detail(found: Found) -> tuple[Answer, str]:
@@ -33,8 +35,8 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
     if place_of(kept, 1 - MARGIN) == "above" and place_of(alone, HALF) == "below":
         return _unless_capacity(found, f"{where} Without the highest octave less than a tenth is lost.")
     if place_of(kept, 1 - MARGIN) == "below" or (place_of(alone, HALF) == "above" and alone.beats_null):
-        return "not supported", where
-    return "cannot tell", where
+        return "not supported", f"{where} {BOUNDS}"
+    return "cannot tell", f"{where} {BOUNDS}"
 
 
 def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
