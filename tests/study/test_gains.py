@@ -41,7 +41,7 @@ def fabricate(n_mice, joint, alone, n_folds=2, seed=0):
 
 
 def test_a_planted_gain_is_found_over_images_and_over_mice():
-    found = compare_together_and_alone(fabricate(8, joint=0.8, alone=0.4), seed=0, n_resamples=500)
+    found = compare_together_and_alone(fabricate(8, joint=0.8, alone=0.4), seed=0, n_resamples=200)
     gain = found.across.by_analysis()["joint"]["gain_joint"]
     # eight mice of 240 binary pairs: a standard error of 0.015
     assert gain.value == pytest.approx(0.4, abs=0.05)
