@@ -25,7 +25,10 @@ def session() -> Recording:
     return Recording("s", images, ids, random.random((N_TRIALS, 6)).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", ["nwb", "sensorium", "suite2p", "spike_times", "mat", "things"])
+NWB = pytest.param("nwb", marks=pytest.mark.long)  # pynwb takes two seconds to import; test_nwb.py reads what it writes
+
+
+@pytest.mark.parametrize("name", [NWB, "sensorium", "suite2p", "spike_times", "mat", "things"])
 def test_every_door_gives_the_same_session(name: str, writing: ModuleType, session: Recording, tmp_path: Path) -> None:
     found = read(writing.WRITERS[name](session, tmp_path / name))
     shown = found.images[found.stimulus_id]  # grey pictures of THINGS come as colours that are all the same
