@@ -71,6 +71,16 @@ def test_force_deletes_no_file_of_the_user(tmp_path: Path, name: str) -> None:
     assert (run / name).read_text() == "mine"
 
 
+def test_force_replaces_a_run_that_has_an_explorer(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finish(run, IDENTITY)
+    (run / "explorer.html").touch()
+    (run / "results").mkdir(exist_ok=True)
+    (run / "results" / "explorer.nc").touch()
+    finish(run, OTHER, force=True)
+    assert not (run / "explorer.html").exists()
+
+
 def test_force_deletes_nothing_beside_the_run(tmp_path: Path) -> None:
     finish(tmp_path / "run", IDENTITY)
     finish(tmp_path / "run.replaced", IDENTITY)

@@ -24,7 +24,7 @@ _BEGUN = ".SHA256SUMS.begun"  # of the parts that are finished; gone when all is
 _OURS = re.compile(
     r"(fold\d+(\.partial)?/)?("
     r"(identity|summary|split|split_fold\d+|environment|timings|source|model)\.json|SHA256SUMS|study\.toml|history\.csv"
-    r"|model\.safetensors|log\.txt|report\.html|results/(interpretation/)?[^/]+\.(nc|csv|json)|figures/[^/]+\.svg"
+    r"|model\.safetensors|log\.txt|(report|explorer)\.html|results/(interpretation/)?[^/]+\.(nc|csv|json)|figures/[^/]+\.svg"
     r"|models/[^/]+\.(safetensors|json)|checkpoints/.*|\.parts/.*|(.*/)?\.[^/]*\.tmp[^/]*|\.SHA256SUMS\.(next|begun)|\.lock|\.DS_Store)"
 )
 # Where an unfinished study keeps what took time.
