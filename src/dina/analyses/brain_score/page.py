@@ -46,7 +46,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     part = FigurePart(
         "brain_score",
         _draw_brain_score(dataset, of_layer),
-        f"{'' if reason else 'a, '}correlation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
+        f"{'C' if reason else 'a, c'}orrelation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
         " neurons with 95\u202f% interval over images; pale lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
         f"{against_ceiling}{untrained}",

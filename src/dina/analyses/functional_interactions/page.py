@@ -41,7 +41,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     summed = found["summed_contributions"] if removed else found["interaction_size"]
     summary = _summary(found, removed)
     is_sure = bool((dataset["coupling_p"].to_numpy() <= DISCOVERY).any())
-    marks = "none significantly"
+    marks = "none significantly" if np.isfinite(dataset["coupling"].to_numpy()).any() else "they are not known here"
     if is_sure:
         marks = "orange: significant, with an expected share of false findings of at most 5\u202f%, and 95\u202f% intervals over test images"
     part = FigurePart(
@@ -99,7 +99,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     first, second, third = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.0])
     _draw_sizes(first, dataset)
     _draw_coupled(second, dataset)
-    rows = [(words, found[name]) for name, words in SUMMARY.items() if name in found]
+    rows = [(words, found[name]) for name, words in SUMMARY.items() if name in found and np.isfinite(found[name].value)]
     draw_dots(third, rows, "sum of contributions\n(% of all)", 100)
     third.axvline(100, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     ends = [

@@ -53,11 +53,18 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         if known
         else "No power law could be fitted."
     )
+    has_responses = math.isfinite(found["exponent_responses"].value) or math.isfinite(found["moment_exponent_responses"].value)
+    halves = "; responses and their maps are cross-validated between repeats" if has_responses else ""
+    others = (
+        " The exponent of the responses under data quality is another one: it is fitted to all images of the recording, and these to the"
+        f" {dataset.attrs['n_images']} of validation and test, so that responses and maps of towers are compared on the same images."
+    )
+    others = others if has_responses else ""
     part = FigurePart(
         "variance_spectra",
         _draw_variance_spectra(dataset),
         f"a, variance along principal components, in per cent of the whole, on {dataset.attrs['n_images']} images of validation and"
-        " test; responses and their maps are cross-validated between repeats. Shaded: ranks to which power laws were fitted. A line"
+        f" test{halves}. Shaded: ranks to which power laws were fitted. A line"
         " ends where variance falls below 0.001\u202f% of the whole. b, exponents with 95\u202f% intervals: dots, least squares over the shaded ranks; open squares, from"
         " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1. Colours as in b; dotted: towers with"
         " random weights.",
@@ -67,9 +74,7 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     paragraphs = (
         answer
         + " With few images the fit over ranks underestimates the exponent of slowly falling spectra. If the two estimators"
-        " disagree, believe neither without more images. The exponent of the responses under data quality is another one: it is"
-        f" fitted to all images of the recording, and these to the {dataset.attrs['n_images']} of validation and test, so that responses"
-        " and maps of towers are compared on the same images.",
+        f" disagree, believe neither without more images.{others}",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
 
@@ -99,7 +104,8 @@ def _draw_variance_spectra(dataset: xr.Dataset) -> Figure:
     left.set_ylabel("signal variance (% of all, logarithmic)")
     left.set_title("a")
     finish_axes(left, "both")
-    _draw_exponents(right, dataset, sources)
+    is_known = np.isfinite(dataset["exponent"].sel(estimator=["rank", "moment"]).transpose("source", ...).to_numpy())
+    _draw_exponents(right, dataset, [source for source, row in zip(sources, is_known, strict=True) if row.any()] or sources)
     return figure
 
 
