@@ -172,6 +172,8 @@ def image_numbers(
 ) -> Int[np.ndarray, "onset"]:
     """Return the 0-based position of the image that each presentation names by number or name; -1 where none was shown.
 
+    A word that is the name of a picture, with or without its ending, is that picture, also where it is a number.
+
     ``names`` are those of the images, ``source`` is for messages; ``notes`` receives how many presentations showed none.
 
     Raises
@@ -183,13 +185,16 @@ def image_numbers(
     if words.dtype.kind == "U":
         words = np.char.strip(words)
         blank = np.isin(np.char.lower(words), _BLANK)
-        if all(_is_number(word) for word in words[~blank].tolist()) and not set(words[~blank].tolist()) & set(names or ()):
+        if _are_positions(words[~blank].tolist(), names or ()):
             words = np.where(blank, "nan", words).astype(np.float64)
     if words.dtype.kind == "U":
         ids = _by_name(words, blank, names or (), source)
     else:
         blank = ~np.isfinite(words) | (words < 0)
-        ids = to_index(f"the image numbers of {source}", np.where(blank, -1, words))
+        if words.dtype.kind == "u" and words.dtype.itemsize >= 4:
+            blank |= words == np.iinfo(words.dtype).max  # -1, once it was stored without a sign
+        numbers = to_index(f"the image numbers of {source}", np.where(blank, words.dtype.type(0), words))
+        ids = np.where(blank, np.int64(-1), numbers)
     if blank.all():
         raise DataError(f"{source} must name images; every presentation is blank. Choose others, or correct it.")
     if ids.max() >= n_images:
@@ -201,6 +206,13 @@ def image_numbers(
     if blank.any():
         notes.append(f"{int(blank.sum())} of {len(ids)} presentations show no image (blank) and were dropped.")
     return ids
+
+
+def _are_positions(words: list[str], names: tuple[str, ...]) -> bool:
+    """Say whether words are positions of images: numbers, unless pictures are called by numbers themselves."""
+    stems = [PurePath(name).stem for name in names]
+    is_called_so = bool(names) and (set(words) <= {*names, *stems} or all(map(_is_number, stems)))
+    return not is_called_so and all(map(_is_number, words))
 
 
 def _is_number(word: str) -> bool:
