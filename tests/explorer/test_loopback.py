@@ -2,6 +2,7 @@
 
 import re
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,9 +106,10 @@ def test_it_listens_on_this_machine_alone_with_a_new_token_each_time(server: Exp
 
 
 def test_a_browser_that_stops_reading_does_not_stop_the_server(server: ExplorerServer, capfd: pytest.CaptureFixture[str]) -> None:
-    for _ in range(3):
-        socket.create_connection(("127.0.0.1", server.port)).close()
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(f"GET /packet/maps-0?token={server.token} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            line = f"GET /packet/maps-0?token={server.token} HTTP/1.1"
+            connection.sendall(f"{line}\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # hang up at once
     assert ask(server, f"GET /?token={server.token} HTTP/1.1")[0] == 200
     assert capfd.readouterr() == ("", "")  # nothing is logged: addresses hold the token
