@@ -242,10 +242,12 @@ def verdicts_sections(run: Run) -> list[Section]:
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    """Return the reason of a verdict; an analysis that was not done is named by its question.
+    """Return the reason of a verdict without names of analyses: one that was not done is named by its question.
 
     Examples
     --------
+    >>> _reason({"reason": "The analysis semantics could not be done: There are no labels."})
+    'There are no labels.'
     >>> _reason({"reason": "The analysis occlusion was not done."})
     'This was not asked yet: Which regions of the image does decoding use?'
     """
@@ -253,7 +255,8 @@ def _reason(row: Mapping[str, Any]) -> str:
     def asked(found: re.Match[str]) -> str:
         return f"This was not asked yet: {ANALYSES[found[1]].question}" if found[1] in ANALYSES else found[0]
 
-    return re.sub(r"The analysis (\w+) was not done\.", asked, str(row.get("reason", "")))
+    reason = re.sub(r"The analysis \w+ could not be done: ", "", str(row.get("reason", "")))
+    return re.sub(r"The analysis (\w+) was not done\.", asked, reason)
 
 
 def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
