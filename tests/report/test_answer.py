@@ -68,6 +68,14 @@ def test_averages_that_were_recorded_as_trials_are_called_so(simulated_run: Path
     assert not any("trials as recorded" in text for text in what_was_decoded(read_run(tmp_path)).paragraphs)
 
 
+def test_single_presentations_are_not_called_averages(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    write_json(tmp_path / "summary.json", {**summary, "recording": {**summary["recording"], "n_repeats_range": [1, 1]}})
+    run = read_run(tmp_path)
+    assert headline(run)[0].startswith("From single trials of 400 neurons (each image was shown once), the decoder dina")
+    assert not any("averaged" in tile.title for tile in tiles(run))
+
+
 def test_reference_levels_and_dina_itself_are_no_rivals(simulated_run: Path, tmp_path: Path) -> None:
     run = read_run(simulated_run)
     best = next(tile for tile in tiles(run) if tile.kind == "rival")

@@ -34,18 +34,28 @@ def headline(run: Run) -> list[str]:
         return [f"How well dina reads the images out of this population could not be measured: {reason}", *_reference_only(run)]
     n_neurons = run.summary.get("recording", {}).get("n_neurons")
     neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "the population"
+    once = was_shown_once(run)
+    whose = f"single trials of {neurons} (each image was shown once)" if once else f"the averaged responses of {neurons}"
     sentences = [
-        f"From the averaged responses of {neurons}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
+        f"From {whose}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
     against = [text for text in (_against_rival(run, rows), _against_observer(run, rows, dina)) if text]
-    return [*sentences, " ".join([*against, _single_trials(run)]).strip(), LIMITS]
+    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), LIMITS]
+
+
+def was_shown_once(run: Run) -> bool:
+    """Say whether every image has one single presentation, so that its average is the trial itself."""
+    recording = run.summary.get("recording", {})
+    is_single = recording.get("n_presentations") in (None, recording.get("n_trials"))
+    return is_single and recording.get("n_repeats_range") == [1, 1]
 
 
 def tiles(run: Run) -> list[Tile]:
     """Return the few numbers that a reader looks for first."""
     result = []
-    for queries, words in (("averaged", "averaged responses"), ("single_trial", "single trials")):
+    kinds = (("averaged", "averaged responses"), ("single_trial", "single trials"))
+    for queries, words in kinds[was_shown_once(run) :]:
         row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
         if row is not None and row.top1 is not None:
             beside = f"95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
@@ -55,7 +65,7 @@ def tiles(run: Run) -> list[Tile]:
         if row is not None and row.top1 is not None:
             named = style_of(row.decoder).label if kind == "rival" else "knows the simulation's truth"
             beside = f"{named}; 95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
-            result.append(Tile(percent(row.top1), f"{title}, averaged responses", beside, kind))
+            result.append(Tile(percent(row.top1), f"{title}, {kinds[was_shown_once(run)][1]}", beside, kind))
     return result
 
 
