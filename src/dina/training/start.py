@@ -107,6 +107,9 @@ def start_at_encoding_models(
         )
         winners.append(learnt if learnt.loss < winner.loss else winner)
         del steady, winner, learnt
+    for tower in neural_towers:  # other fields are installed below
+        tower.forget_fields()
+    give_back_memory()
     shift_by_contrast(maps, knots, -expected)
     following = [
         _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
