@@ -365,6 +365,8 @@ def _stack_spaces(
     del predicted, in_use, features, fits, kept  # before the noise of many neurons needs as much
 
     def install(size: float) -> None:
+        neural_tower.forget_fields()
+        neural_tower.read_beside(WeightsBeside(neural_tower.n_neurons))  # those of another size go before these are made
         own = size * shares[:, 0]
         beside = [(weights, size * share) for weights, share in used]
         neural_tower.read_beside(_join(neural_tower.n_neurons, beside, image_tower.position))
@@ -406,9 +408,12 @@ def _join(n_neurons: int, parts: Sequence[tuple[Tensor | SparseWeights, Tensor]]
     """Put the weights on all spaces side by side, each times its share in every neuron; the dense ones come first."""
     beside = WeightsBeside(n_neurons)
     beside.position = position
-    dense = [weights * share[:, None] for weights, share in parts if isinstance(weights, Tensor)]
+    dense = [(weights, share) for weights, share in parts if isinstance(weights, Tensor)]
     if dense:
-        beside.dense = torch.cat(dense, dim=1)
+        widths = [weights.shape[1] for weights, _ in dense]
+        beside.dense = dense[0][0].new_empty(n_neurons, sum(widths))
+        for part, (of_space, own) in zip(torch.split(beside.dense, widths, dim=1), dense, strict=True):
+            torch.mul(of_space, own[:, None], out=part)  # each to its place: no copy of all of them
     for weights, share in parts:
         if isinstance(weights, SparseWeights):  # one space at most
             beside.neuron, beside.feature = weights.neuron, weights.feature
