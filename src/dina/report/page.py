@@ -27,6 +27,7 @@ from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, Example, make_examples
 from dina.report.export import export_page
 from dina.report.folds import folds_section
+from dina.report.glossary import how_to_read
 from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
@@ -65,23 +66,6 @@ METHODS = (
 )
 
 ADVICE = re.compile(r" Record [^.;]*repeats[^.;]*\.")
-READING = {
-    "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
-    "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
-    "Interval": "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would contain the true accuracy. It says nothing about other animals.",
-    "Paired difference": "Comparing two decoders query by query. If its interval excludes zero, the two decoders differ.",
-    "Nearest repeat": "Which other response to the same images is most similar? It has seen responses to each test image, which no decoder of new images has. But it compares two noisy responses, so it is no upper bound.",
-    "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. It is the best, up to sampling error, of the decoders that treat responses as Gaussian with one covariance, in the units of the recording. Decoders that first transform responses, or model noise in another way, can be better. The transformed ideal observer is the same for the fourth roots of responses, where noise is nearly alike at weak and strong responses. Both are bounds for this kind of simulation only.",
-    "Mean log rank": "The natural logarithm of the rank of the right image, in nats, averaged over queries: 0 if it always comes first, and lower is better. It counts near misses, which top-1 accuracy does not.",
-    "Chance and grey bands": "Where the number would lie, in 95 of 100 cases, if there were no effect. What that means for each number stands in the last column of its table, or in the caption.",
-    "Maps": "What a tower makes of an image or of a response: one picture for each channel, for example the strength of edges of one orientation and size at every place. Even and odd channels keep the phase, energies do not.",
-    "Structural similarity (SSIM)": "How alike two pictures are in their local patterns: 1 for the same picture, about 0 for unrelated ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861).",
-    "Nyquist limit": "The finest detail that pixels can show: one cycle in two pixels.",
-    "Shapley value": "What one part contributes, averaged over all orders in which the parts can join.",
-    "Noise ceiling": "The highest correlation that a model could reach with a neuron's averaged responses, given their noise; estimated from repeats.",
-    "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
-    "Power-law exponent": "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
-}
 
 
 @dataclass(frozen=True)
@@ -188,7 +172,7 @@ def _sections(run: Run) -> list[Section]:
     gathered = _advice_once(gathered)
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
-    return [*shown, missing, _how_to_read(run), _methods(run)]
+    return [*shown, missing, how_to_read(run), _methods(run)]
 
 
 def _advice_once(reasons: tuple[str, ...]) -> tuple[str, ...]:
@@ -282,31 +266,6 @@ def interpretation_sections(run: Run) -> list[Section]:
             reason = found.reason or "It was not computed."
             sections.append(Section(name.replace("_", "-"), title, missing=(reason,)))
     return sections
-
-
-def _how_to_read(run: Run) -> Section:
-    """Explain the words of the page to a biologist: only those that it uses."""
-    decoders = " ".join(row.decoder for row in run.rows)
-    shown = {name for name, one in run.interpretation.items() if one.dataset is not None}
-    used = {
-        "Paired difference": run.comparisons is not None,
-        "Nearest repeat": "nearest_repeat" in decoders,
-        "Ideal observer": "ideal_observer" in decoders,
-        "Mean log rank": run.comparisons is not None,
-        "Chance and grey bands": bool(shown),
-        "Maps": bool(shown & {"feature_maps", "image_reconstruction", "pathway_masking"}),
-        "Structural similarity (SSIM)": bool(
-            shown & {"feature_maps", "image_reconstruction", "pathway_masking", "attention_subsets"}
-        ),
-        "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
-        "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
-        "Noise ceiling": "brain_score" in shown,
-        "Reliability": run.quality is not None and "reliability" in run.quality,
-        "Power-law exponent": "variance_spectra" in shown or (run.quality is not None and "variance_spectrum" in run.quality),
-    }
-    rows = tuple((word, meaning) for word, meaning in READING.items() if used.get(word, True))
-    table = Table("Words on this page.", ("word", "meaning"), rows, n_words=2)
-    return Section("reading", "How to read these numbers", tables=(table,))
 
 
 SPACES_SHOWN = (
