@@ -26,6 +26,21 @@ def test_estimates_are_near_what_was_measured(shape: tuple[int, int, int, int], 
     assert needs.processor_seconds == pytest.approx(seconds, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("shape", "gigabytes"),
+    [  # benchmarks/extreme_shapes.py, measured; of the largest images, what is kept beside reduced ones is added
+        ((60, 120, 270 * 480, 120), 1.93 - 0.249),
+        ((60, 50_000, 16 * 16, 50_000), 1.39),
+        ((100_000, 120, 32 * 32, 240), 1.72),
+        ((20_000, 1_000, 32 * 32, 2_000), 1.96),
+    ],
+)
+def test_studies_of_extreme_shapes_stay_near_their_estimates(shape: tuple[int, int, int, int], gigabytes: float) -> None:
+    needs = estimate_needs(*shape)
+    assert gigabytes < 1.3 * needs.memory_gb
+    assert needs.memory_gb < 1.3 * gigabytes
+
+
 def test_times_are_those_of_the_machine() -> None:
     needs = Needs(memory_gb=2.25, processor_seconds=1200)
     assert needs.words(1, 98.0) == "about 2.2 GB of memory and 20 min on 1 thread"

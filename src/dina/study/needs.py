@@ -11,7 +11,7 @@ _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
 
 # Fitted by hand to studies of 100 to 2,000 neurons and 200 to 1,000 images of 32 to 128 pixels a side, memory and time within 20 %.
 # Neurons and images beyond the first ones need less each, since of so many, some are enough for the steps that need most: how much
-# less was reckoned, and compared with two shapes alone (docs/trust.md).
+# less was reckoned; estimates of memory are at most 22 % above the four shapes of docs/trust.md.
 _MOST_NEURONS, _MOST_IMAGES, _MOST_MAPS, _USUAL_PIXELS = 4000, 4096, 6_600, 1024
 _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron and trial": 4e-9}
 _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
