@@ -66,7 +66,8 @@ def test_a_study_for_which_memory_is_short_is_refused_before_it_begins(
     with pytest.raises(SystemExit) as ended:
         main(["study", str(tmp_path / "vole3"), "--out", str(tmp_path / "run"), "--threads", "1", "--max-memory", "0.1"])
     assert ended.value.code == 2
-    (said,) = capsys.readouterr().err.strip().splitlines()
+    estimate, said = capsys.readouterr().err.strip().splitlines()
+    assert "needs about 0." in estimate
     assert said.startswith("dina: A study of this recording needs about 0.")
     assert "0.1 GB are allowed. Use fewer neurons" in said
     assert [path.name for path in tmp_path.iterdir()] == ["vole3"]

@@ -1,6 +1,6 @@
 """The closed-form start: towers begin at encoding models, of one or several recordings, or of one that joins others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,7 @@ from dina.memory import give_back_memory
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
 from dina.models.local_ridge import LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
-from dina.models.spaces import FeatureSpace, SpaceFit, SparseWeights
-from dina.models.spaces.contributions import compare_with_permuted, drop_each, list_contributions
+from dina.models.spaces import FeatureSpace
 from dina.models.stacking import add_predictions, size_of_predictions, stack_predictions
 from dina.models.towers.field_basis import hermite_fields
 from dina.models.towers.image.contrast_gain import ContrastGain, keep_components, solve_knots
@@ -26,11 +25,11 @@ from dina.retrieval.noise_choice import Predictions, judge_noises
 from dina.training.aligned_towers import IMAGES_AT_ONCE
 from dina.training.batches import RecordingPairs
 from dina.training.images_of_start import maps_at, union_of, with_enough_images
+from dina.training.spaces_of_start import fit_spaces, join_weights, list_what_spaces_add
 
 N_CALIBRATIONS = 2  # gain and noise depend on each other; the second round changes little
 N_CALIBRATED_BY = 512  # components of the noise that gains are calibrated by
 N_CONTRAST_COMPONENTS = 2  # ways in which the population's mean response follows contrast
-NETWORK = "trained_network"  # the feature space that has a control with permuted weights
 FLAT = "ignorant"  # the flat prior, as summaries of runs name it
 
 # What validation chose, by name.
@@ -339,16 +338,7 @@ def _stack_spaces(
     images = torch.from_numpy(train.images).to(maps.device)
     mean = responses.mean(0)
     spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
-    # last first: sums of Gabors need most memory, and the trained network leaves some of its own behind
-    fits: list[SpaceFit] = []
-    predicted = torch.empty(1 + len(spaces), *responses.shape, device=maps.device)
-    torch.sub(local.candidate.predicted, mean, out=predicted[0])
-    for place, space in reversed(list(enumerate(spaces, 1))):
-        give_back_memory()
-        fit = space.fit(images, maps, responses)
-        predicted[place] = fit.predicted
-        fits.insert(0, replace(fit, predicted=predicted[place]))  # held once
-        del fit
+    fits, predicted = fit_spaces(spaces, local.candidate.predicted, images, maps, responses)
     shares = stack_predictions(predicted, responses - mean)
     helps = [bool(share.any()) for share in shares.T[1:]]
     image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
@@ -361,7 +351,7 @@ def _stack_spaces(
     names = ("local", *(name for name, is_used in zip(image_tower.spaces, helps, strict=True) if is_used))
     features = {name: fit.features for name, fit in zip(names[1:], kept, strict=True)}
     in_use = [each for each, is_used in zip(predicted, (True, *helps), strict=True) if is_used]
-    contributions = _contributions(names, in_use, features, images, maps, responses)
+    contributions = list_what_spaces_add(names, in_use, features, images, maps, responses)
     del predicted, in_use, features, fits, kept  # before the noise of many neurons needs as much
 
     def install(size: float) -> None:
@@ -369,7 +359,7 @@ def _stack_spaces(
         neural_tower.read_beside(WeightsBeside(neural_tower.n_neurons))  # those of another size go before these are made
         own = size * shares[:, 0]
         beside = [(weights, size * share) for weights, share in used]
-        neural_tower.read_beside(_join(neural_tower.n_neurons, beside, image_tower.position))
+        neural_tower.read_beside(join_weights(neural_tower.n_neurons, beside, image_tower.position))
         _install_weights(neural_tower, candidate.weights, mean + own * (candidate.at_knot - mean), own)
 
     install(1.0)
@@ -385,40 +375,6 @@ def _stack_spaces(
     setting["feature_spaces"] = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))
     setting["size_of_predictions"] = round(size, 3)
     return setting | contributions
-
-
-def _contributions(
-    names: Sequence[str],
-    predicted: Sequence[Tensor],
-    features: Mapping[str, Tensor],
-    images: Tensor,
-    maps: Tensor,
-    responses: Tensor,
-) -> Chosen:
-    """Say what each space in use adds to the others, and what the trained encoder adds with permuted weights."""
-    said: Chosen = {"lost_without": list_contributions(names, drop_each(predicted, responses - responses.mean(0)))}
-    if NETWORK in names:
-        others = [each for each, name in zip(predicted, names, strict=True) if name != NETWORK]
-        trained, permuted = compare_with_permuted(features[NETWORK], images, maps, responses, others)
-        said |= {"gain_of_trained_encoder": str(trained), "the_same_with_permuted_weights": str(permuted)}
-    return said
-
-
-def _join(n_neurons: int, parts: Sequence[tuple[Tensor | SparseWeights, Tensor]], position: Tensor) -> WeightsBeside:
-    """Put the weights on all spaces side by side, each times its share in every neuron; the dense ones come first."""
-    beside = WeightsBeside(n_neurons)
-    beside.position = position
-    dense = [(weights, share) for weights, share in parts if isinstance(weights, Tensor)]
-    if dense:
-        widths = [weights.shape[1] for weights, _ in dense]
-        beside.dense = dense[0][0].new_empty(n_neurons, sum(widths))
-        for part, (of_space, own) in zip(torch.split(beside.dense, widths, dim=1), dense, strict=True):
-            torch.mul(of_space, own[:, None], out=part)  # each to its place: no copy of all of them
-    for weights, share in parts:
-        if isinstance(weights, SparseWeights):  # one space at most
-            beside.neuron, beside.feature = weights.neuron, weights.feature
-            beside.value = weights.value * share[weights.neuron]
-    return beside
 
 
 def _install_noise(tower: ProjectiveFields, noise: LowRankNoise, predicted: Tensor, train: Pairs) -> None:
