@@ -204,7 +204,10 @@ def _shown(recordings: Sequence[Recording], group: Int[np.ndarray, "_"]) -> Int[
     """List the images shown in at least one of the recordings, which must be of one image set."""
     names = {recording.image_set for recording in recordings}
     if len(names) != 1:
-        raise DataError(f"A joint split needs recordings of one image set; got {', '.join(sorted(names)) or 'none'}.")
+        raise DataError(
+            f"A study of several recordings needs recordings of one image set; got {', '.join(sorted(names)) or 'none'}. Study each"
+            " alone and give the runs to dina compare."
+        )
     lengths = {recording.n_stimuli for recording in recordings} | {len(group)}
     if len(lengths) != 1:
         raise DataError(
