@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dina import memory
 from dina.memory import give_back_memory
 
 
@@ -26,6 +25,11 @@ def test_holes_between_arrays_in_use_are_given_back() -> None:
     assert all(each.sum() == 2**13 for each in in_use)
 
 
-def test_without_that_c_library_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_trimmer", lambda: None)
+def test_the_c_library_is_asked_where_it_can_be_and_is_not_missed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("dina.memory._trimmer", lambda: asked.append)
     give_back_memory()
+    assert asked == [0]
+    monkeypatch.setattr("dina.memory._trimmer", lambda: None)
+    give_back_memory()
+    assert asked == [0]
