@@ -194,9 +194,9 @@ def _identify(
     members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int, own: OwnParts
 ) -> dict[str, Any]:
     """Return what decides the results; features of images count by what their file holds, not by where it lies."""
-    unsaid = {"image_features"} | (
-        set() if getattr(settings, "regress_out", ()) else {"regress_out"}
-    )  # runs made before it was there
+    unsaid = {"image_features"}
+    if not getattr(settings, "regress_out", ()):  # a study of several recordings has no such setting
+        unsaid.add("regress_out")  # as in runs made before there was one
     identity: dict[str, Any] = {
         "settings": settings.model_dump(mode="json", exclude=unsaid),
         "environment": describe_environment(device, n_threads),
