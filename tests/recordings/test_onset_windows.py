@@ -29,6 +29,8 @@ def test_presentations_outside_of_the_recording_are_dropped_and_counted() -> Non
     found = average_in_windows(rows, 3, TIMES, np.array([-5.0, 1.0, 9.5, 9.7]), (0.0, 0.5))
     assert found.kept.tolist() == [False, True, True, False]
     assert found.notes[0] == "2 of 4 presentations were dropped: their window lies outside of the recording."
+    eighths = average_in_windows(rows, 3, np.arange(100) / 8, np.array([-0.125, 1.0]), (0.0, 0.5))
+    assert eighths.kept.tolist() == [False, True]  # a frame at -0.125 s would belong to the first
     with pytest.raises(DataError, match=r"those from 500 to 600 s do not lie between 0 and 9\.9 s"):
         average_in_windows(rows, 3, TIMES, np.array([500.0, 600.0]), (0.0, 0.5))
 
@@ -45,6 +47,8 @@ def test_spikes_are_counted_from_the_begin_of_the_window_up_to_its_end() -> None
     found = count_in_windows(spikes, np.array([1.0, 2.75, 9.0]), (0.0, 0.5))
     np.testing.assert_array_equal(found.responses, [[4, 0, 2], [2, 0, 2]])
     assert found.kept.tolist() == [True, True, False]
+    quiet = count_in_windows([np.array([3.0])], np.array([1.0, 2.75]), (0.0, 0.5), recorded_s=(0.5, 8.0))
+    np.testing.assert_array_equal(quiet.responses, [[0], [2]])
     with pytest.raises(DataError, match="Spike times must be finite seconds, at least one"):
         count_in_windows([np.array([])], np.array([1.0]), (0.0, 0.5))
 
@@ -57,3 +61,16 @@ def test_neurons_without_numbers_go_first_and_trials_with_gaps_after_them() -> N
         "1 of 3 neurons have no finite response and were dropped.",
         "1 of 3 trials have gaps (NaN) in some neuron and were dropped.",
     )
+
+
+@pytest.mark.parametrize(
+    ("responses", "message"),
+    [
+        (np.zeros((0, 2)), "No trial is left that shows an image and lies in the recording"),
+        (np.full((3, 2), np.nan), "No neuron has a finite response"),
+        (np.array([[1, np.nan], [np.nan, 1]]), "Every trial has NaN in some neuron"),
+    ],
+)
+def test_when_nothing_is_left_the_cause_is_named(responses: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        drop_gaps(responses.astype(np.float32))

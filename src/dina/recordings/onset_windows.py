@@ -80,7 +80,7 @@ def average_in_windows(
     slack = 1e-6 * interval  # times are sums of rounded numbers
     first = np.searchsorted(time_s, onset_s + begin_s - slack)
     last = np.searchsorted(time_s, onset_s + end_s - slack)
-    inside = (onset_s + begin_s >= time_s[0] - interval) & (onset_s + end_s <= time_s[-1] + interval + slack)
+    inside = (onset_s + begin_s > time_s[0] - interval + slack) & (onset_s + end_s <= time_s[-1] + interval + slack)
     kept = inside & (last > first)
     notes = _left_out(~inside)
     if (inside & (last == first)).any():
@@ -96,11 +96,15 @@ def average_in_windows(
 
 
 def count_in_windows(
-    spike_time_s: Sequence[Float[np.ndarray, "_"]], onset_s: Float[np.ndarray, "onset"], window: Window
+    spike_time_s: Sequence[Float[np.ndarray, "_"]],
+    onset_s: Float[np.ndarray, "onset"],
+    window: Window,
+    recorded_s: Window | None = None,
 ) -> Windowed:
     """Count the spikes of each neuron in a window after each onset, as spikes per second.
 
-    Onsets whose window lies before the first spike of all neurons or after the last one are left out: nothing was recorded then.
+    Onsets whose window lies before or after ``recorded_s`` are left out: nothing was recorded then. By default it reaches from the
+    first spike of these neurons to the last; state it where they were chosen from more, which may have fired before or after.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def count_in_windows(
     times = [np.sort(np.asarray(each, dtype=np.float64)) for each in spike_time_s]
     if not any(len(each) for each in times) or not all(np.isfinite(each).all() for each in times):
         raise DataError("Spike times must be finite seconds, at least one; there are none, or some are not. Check the file.")
-    first, last = min(each[0] for each in times if len(each)), max(each[-1] for each in times if len(each))
+    first, last = recorded_s or (min(each[0] for each in times if len(each)), max(each[-1] for each in times if len(each)))
     kept = (onset_s + end_s > first) & (onset_s + begin_s < last)
     if not kept.any():
         raise DataError(_no_window(onset_s, float(first), float(last)))
@@ -133,6 +137,10 @@ def drop_gaps(
     DataError
         If nothing is left.
     """
+    if not len(responses):
+        raise DataError(
+            "No trial is left that shows an image and lies in the recording. Check which images its presentations name."
+        )
     gap = ~np.isfinite(responses)
     neurons = ~gap.all(axis=0)
     trials = ~gap[:, neurons].any(axis=1)
@@ -141,6 +149,8 @@ def drop_gaps(
         notes.append(f"{int((~neurons).sum())} of {len(neurons)} neurons have no finite response and were dropped.")
     if not trials.all():
         notes.append(f"{int((~trials).sum())} of {len(trials)} trials have gaps (NaN) in some neuron and were dropped.")
+    if not neurons.any():
+        raise DataError("No neuron has a finite response; all are NaN or infinite. Check the array of responses.")
     if not trials.any():
         raise DataError("Every trial has NaN in some neuron, so none would be left. Leave these neurons out of the file.")
     return trials, neurons, tuple(notes)

@@ -83,6 +83,12 @@ def test_spikes_become_rates_of_the_neurons_that_were_chosen(spiking: Path) -> N
     assert "1 of 25 presentations show no image (blank) and were dropped." in notes
 
 
+def test_behaviour_is_averaged_in_the_window_of_the_responses(spiking: Path) -> None:
+    stated, usual = (read(spiking, options=options) for options in ({"window_s": (0.0, 0.25)}, {}))
+    np.testing.assert_array_equal(usual.responses, stated.responses)
+    np.testing.assert_array_equal(usual.covariates, stated.covariates)
+
+
 def test_neurons_of_several_areas_are_told_apart_in_a_note(spiking: Path) -> None:
     recording = read(spiking)
     assert recording.n_neurons == 4

@@ -59,3 +59,15 @@ def test_the_columns_of_presentations_are_checked(tmp_path: Path) -> None:
         table.write_text(wrong)
         with pytest.raises(DataError, match=says.replace(".", r"\.")):
             read(tmp_path / "probe")
+
+
+def test_an_image_before_the_first_spike_of_the_chosen_neurons_stays(tmp_path: Path) -> None:
+    folder = write_presentations(tmp_path / "probe")
+    np.save(folder / "spike_times.npy", np.array([0.1, ONSET_S[3] + 0.1, ONSET_S[4] + 0.1, ONSET_S[-1] + 1.0]))
+    np.save(folder / "spike_clusters.npy", np.array([5, 2, 3, 5]))
+    (folder / "cluster_group.tsv").write_text("cluster_id\tgroup\n2\tgood\n3\tgood\n5\tmua\n")
+    recording = read(folder, options={"groups": ("good",)})
+    np.testing.assert_array_equal(recording.responses, 4.0 * (np.arange(len(SHOWN))[:, None] == [3, 4]))
+    np.save(folder / "spike_times.npy", np.float64(3.0))
+    with pytest.raises(DataError, match=r"spike_times\.npy must be \(n_spikes,\); got shape \(\)"):
+        read(folder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ def read(
             if source is None
             else _traces(source, shown, window_s, where, path, notes)
         )
-        covariates, covariate_names = _read_behaviour(file, shown.onset_s, window_s or TRACE_WINDOW, path, notes)
+        window = window_s or (SPIKE_WINDOW if source is None else TRACE_WINDOW)
+        covariates, covariate_names = _read_behaviour(file, shown.onset_s, window, path, notes)
         pixels, names = (None, None) if images is not None else read_templates(file, shown, path, notes)
         facts = {**_subject(file, path), **facts}
     if pixels is None:
@@ -203,11 +204,12 @@ def _traces(
 
     def read_rows(begin: int, end: int) -> np.ndarray:
         rows = data[:, begin:end].T if is_turned else data[begin:end].reshape(end - begin, n_neurons)
-        return rows[:, keep] * conversion + offset
+        return rows * conversion + offset
 
     chosen = window or TRACE_WINDOW
     times = _times(series, n_times, path)
-    windowed = average_in_windows(read_rows, int(keep.sum()), times, shown.onset_s, chosen)
+    windowed = average_in_windows(read_rows, n_neurons, times, shown.onset_s, chosen)
+    windowed = replace(windowed, responses=windowed.responses[:, keep])
     unit = word_of(data.attrs.get("unit", "")).strip()
     facts = _imaging(series, path) | ({"response_units": unit} if unit.lower() not in _NO_UNIT else {})
     return windowed, facts, f"means of {_name(series)} {_in_words(chosen, window)}"
@@ -257,7 +259,9 @@ def _rates(
             keep = _where(columns, where, len(ends), path, notes)
     begins = np.concatenate([[0], ends[:-1]])
     chosen = window or SPIKE_WINDOW
-    windowed = count_in_windows([times[begins[i] : ends[i]] for i in np.flatnonzero(keep)], shown.onset_s, chosen)
+    spikes = [times[begins[i] : ends[i]] for i in np.flatnonzero(keep)]
+    recorded_s = (float(times.min()), float(times.max())) if len(times) else None  # by all neurons, kept or not
+    windowed = count_in_windows(spikes, shown.onset_s, chosen, recorded_s)
     area = set() if areas is None else set(areas[keep].tolist())
     facts = {"area": area.pop().strip()} if len(area) == 1 and "".join(area).strip() else {}
     facts["response_units"] = "spikes/s"

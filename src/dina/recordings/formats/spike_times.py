@@ -66,7 +66,9 @@ def read(
     spikes = [time_s[order[first:last]] for first, last in zip(begin, end)]
     notes.append(f"Responses are spikes per second from {window_s[0]:g} to {window_s[1]:g} s after the onset.")
     name = path.name or path.resolve().name
-    return shown.with_responses(name, count_in_windows(spikes, shown.onset, window_s), tuple(notes), response_units="spikes/s")
+    recorded_s = (float(time_s.min()), float(time_s.max()))  # by all neurons, read or not
+    windowed = count_in_windows(spikes, shown.onset, window_s, recorded_s)
+    return shown.with_responses(name, windowed, tuple(notes), response_units="spikes/s")
 
 
 def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +76,7 @@ def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, 
     stored = {}
     for name in ("spike_times.npy", "spike_clusters.npy"):
         values = read_npy(file_inside(path, name))
-        if values.size != max(values.shape):
+        if values.size != max(values.shape, default=0):
             raise DataError(f"{path.name}/{name} must be (n_spikes,); got shape {values.shape}. Check the file.")
         stored[name] = np.ravel(values)
     times, neuron = stored["spike_times.npy"], to_index("spike_clusters.npy", stored["spike_clusters.npy"])
