@@ -76,5 +76,8 @@ def test_unknown_values_count_as_the_mean_and_the_rest_is_refused() -> None:
     covariates[:, 1] = 2.0
     with pytest.raises(DataError, match="pupil_size does not"):
         regress_out(replace(known, covariates=covariates), ["running_speed", "pupil_size"], TRAIN)
+    of_image = np.c_[np.random.default_rng(3).normal(size=N_IMAGES)[IDS % 7], PUPIL]
+    with pytest.raises(DataError, match="must vary between trials of one image to be regressed out; running_speed does not"):
+        regress_out(replace(recording(IDS % 7), covariates=of_image), ["running_speed"], np.arange(5))
     with pytest.raises(DataError, match="m has no covariates to regress out"):
         regress_out(replace(known, covariates=None, covariate_names=None), ["running_speed"], TRAIN)

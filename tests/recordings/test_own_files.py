@@ -107,3 +107,34 @@ def test_claims_beyond_the_content_are_refused_before_memory_is_taken(tmp_path: 
         (tmp_path / name).write_bytes(b"<html>")
         with pytest.raises(DataError, match=f"{name} cannot be read"):
             read_variable(tmp_path / name, "a")
+
+
+def test_a_list_of_variables_opens_no_link_out_of_the_file(tmp_path: Path) -> None:
+    write_h5(tmp_path / "secret.h5")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["mine"] = IDS
+        file["theirs"] = h5py.ExternalLink("secret.h5", "/session/ids")
+    with pytest.raises(DataError, match="it holds mine. Write".replace(".", r"\.")):
+        read_variable(tmp_path / "m.h5", "imgs")
+
+
+def test_links_that_name_links_many_times_end_in_words(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["link0"] = h5py.SoftLink(".")
+        for level in range(1, 9):
+            file[f"link{level}"] = h5py.SoftLink("/".join([f"link{level - 1}"] * 4))
+    with pytest.raises(DataError, match="leads through more than 10 links"):
+        read_variable(tmp_path / "m.h5", "link8/a")
+
+
+def test_an_archive_cannot_claim_to_be_larger_than_its_file(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**27,)})
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue())
+    content = bytearray((tmp_path / "m.npz").read_bytes())
+    listed = content.index(b"PK\x01\x02")
+    content[listed + 20 : listed + 28] = (2**31 - 1).to_bytes(4, "little") * 2  # packed and unpacked size
+    (tmp_path / "m.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a claims 2\.0 GiB, more than the file can hold"):
+        read_variable(tmp_path / "m.npz", "a")

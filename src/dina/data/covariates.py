@@ -53,7 +53,7 @@ class CovariateEffect:
             if self.is_within_images
             else "the variance (there are too few repeats to keep images apart)"
         )
-        unknown = f" Of {self.n_unknown} trials one was unknown, and its mean was taken." if self.n_unknown else ""
+        unknown = f" In {self.n_unknown} trials a covariate was unknown, and its mean was taken." if self.n_unknown else ""
         return (
             f"Regressed out of the responses of all trials, with weights from training trials only: {what}. In training trials this takes"
             f" {100 * self.median_share:.1f} % of {of} from the median neuron and {100 * self.largest_share:.1f} % from the one it changes"
@@ -88,7 +88,7 @@ def regress_out(
     Raises
     ------
     DataError
-        If the recording has no such covariate, or it never changes in training trials.
+        If the recording has no such covariate, or it never changes in training trials, or not between trials of one image.
 
     Notes
     -----
@@ -116,6 +116,11 @@ def regress_out(
     is_within = n_train - n_images >= _FEWEST_RESIDUALS * len(names)
     group = image if is_within else np.zeros(n_train, dtype=np.int64)
     residual = centred[is_train] - _group_means(centred[is_train], group)
+    if not (residual.std(axis=0) > _SAME).all():  # what is left is rounding, and weights would be huge
+        constant = names[int(np.argmin(residual.std(axis=0)))]
+        raise DataError(
+            f"A covariate must vary between trials of one image to be regressed out; {constant} does not. Leave it out of regress_out."
+        )
     weights, taken, total = _weights(residual, recording.responses, is_train, group)
     share = np.divide(taken, total, out=np.full(len(total), np.nan), where=total > 0)
     responses = recording.responses - centred.astype(np.float32) @ weights.astype(np.float32)

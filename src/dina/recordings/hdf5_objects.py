@@ -14,27 +14,30 @@ _MOST_LINKS = 10  # one after the other
 _MOST_GROUPS = 20_000
 
 
-def follow(group: h5py.Group, name: str, path: Path, n_links: int = 0) -> h5py.Group | h5py.Dataset | None:
+def follow(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
     """Return the group or dataset that an entry of a group is or leads to; None where there is none.
 
-    Names may have several parts (``data/images``). ``path`` is for messages, and ``n_links`` counts links that led here.
+    Names may have several parts (``data/images``). ``path`` is for messages.
 
     Raises
     ------
     DataError
-        If a link leads out of the file, or links lead in a circle.
+        If a link leads out of the file, or more than ten links lead on one after the other, as in a circle.
     """
     place: Any = group.file if name.startswith("/") else group
-    for part in (part for part in name.split("/") if part not in ("", ".")):
+    parts, n_links = _parts(name), 0
+    while parts:
+        part, *parts = parts
         if not isinstance(place, h5py.Group):
             return None
         link = place.get(part, getlink=True)
         if link is None:
             return None
         if isinstance(link, h5py.SoftLink):
-            if n_links >= _MOST_LINKS:
+            n_links += 1  # of the whole way: a link that names another one many times would multiply them
+            if n_links > _MOST_LINKS:
                 raise DataError(f"{path.name}: {place.name}/{part} leads through more than {_MOST_LINKS} links. Repair the file.")
-            place = follow(place, link.path, path, n_links + 1)
+            place, parts = group.file if link.path.startswith("/") else place, [*_parts(link.path), *parts]
         elif isinstance(link, h5py.HardLink):
             if place.get(part, getclass=True) is h5py.Group:
                 check_hdf5_entry(place, part, path)
@@ -45,6 +48,16 @@ def follow(group: h5py.Group, name: str, path: Path, n_links: int = 0) -> h5py.G
                 " Store the data itself in the file."
             )
     return place if isinstance(place, h5py.Group | h5py.Dataset) else None
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+def follow_reference(entry: h5py.HLObject, attribute: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what an attribute refers to; None unless it is a reference, which cannot lead out of the file as a name can."""
+    reference = entry.attrs.get(attribute)
+    return entry.file[reference] if isinstance(reference, h5py.Reference) and reference else None
 
 
 def read_array(group: h5py.Group, name: str, path: Path) -> Shaped[np.ndarray, "..."] | None:

@@ -110,7 +110,7 @@ def read_templates(file: h5py.File, shown: Shown, path: Path, notes: list[str]) 
             )
         place = known[fitting[0]]
         notes.append(f"The images were taken from stimulus/templates/{fitting[0]}.")
-    if "external_file" in place:
+    if follow(place, "external_file", path) is not None:
         raise DataError(f"{path.name}: the images of {shown.name} lie in other files. Give their folder with images {_SAY}.")
     if isinstance(stack := follow(place, "data", path), h5py.Dataset):
         check_hdf5_dataset(stack, path)
@@ -140,8 +140,8 @@ def _tables(file: h5py.File, column: str | None, path: Path) -> dict[str, tuple[
     top = follow(file, "intervals", path)
     found = {}
     for group in groups_below(top, path) if isinstance(top, h5py.Group) else []:
-        named = next((name for name in ([column] if column else IMAGE_COLUMNS) if name in group), None)
-        if named is not None and "start_time" in group:
+        named = next((name for name in ([column] if column else IMAGE_COLUMNS) if follow(group, name, path)), None)
+        if named is not None and follow(group, "start_time", path):
             found[str(group.name).rpartition("/")[2]] = (group, named)
     return found
 
@@ -171,8 +171,8 @@ def _from_series(series: h5py.Group, name: str, path: Path, notes: list[str]) ->
             f"{name} lists {len(images)} frames of the screen; runs of one image count as one presentation, {len(begins)}."
         )
         onsets, images = onsets[begins], images[begins]
-    link = next((name for name in ("indexed_images", "indexed_timeseries") if name in series), None)
-    return Shown(name, onsets, images, follow(series, link, path) if link else None)
+    templates = follow(series, "indexed_images", path) or follow(series, "indexed_timeseries", path)
+    return Shown(name, onsets, images, templates)
 
 
 def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5py.Dataset]:

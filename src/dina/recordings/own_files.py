@@ -67,7 +67,10 @@ def _named(path: Path, variable: str | None) -> object:
         if variable is None or not isinstance(follow(file, variable, path), h5py.Dataset):
             groups = groups_below(file["/"], path)
             names = [
-                f"{g.name.rstrip('/')}/{n}".lstrip("/") for g in groups for n in g if g.get(n, getclass=True) is h5py.Dataset
+                f"{g.name.rstrip('/')}/{n}".lstrip("/")
+                for g in groups
+                for n in g
+                if isinstance(g.get(n, getlink=True), h5py.HardLink) and g.get(n, getclass=True) is h5py.Dataset
             ]
             raise _unknown(path, variable, names)
         return read_array(file, variable, path)
@@ -96,7 +99,8 @@ def _from_npz(path: Path, variable: str | None) -> np.ndarray:
         if variable is None or variable not in names:
             raise _unknown(path, variable, names)
         member = archive.getinfo(f"{variable}.npy")
-        if member.file_size > MAX_BYTES or member.file_size > _FREE_BYTES + _MOST_PACKED * member.compress_size:
+        packed = min(member.compress_size, path.stat().st_size)  # the size in the archive's list is only a claim
+        if member.file_size > MAX_BYTES or member.file_size > _FREE_BYTES + _MOST_PACKED * packed:
             raise DataError(f"{path.name}: {variable} claims {member.file_size / 2**30:.1f} GiB, more than the file can hold.")
         with archive.open(member) as stream:
             version = np.lib.format.read_magic(stream)

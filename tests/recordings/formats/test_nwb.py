@@ -154,6 +154,13 @@ def test_a_link_out_of_the_file_is_not_followed(broken: Path, spiking: Path) -> 
         read(broken)
 
 
+def test_a_name_in_place_of_a_reference_leads_nowhere(broken: Path, imaging: Path) -> None:
+    with h5py.File(broken, "r+") as file:
+        file["elsewhere"] = h5py.ExternalLink(str(imaging), "/processing/ophys/ImageSegmentation/regions")
+        file["processing/ophys/DfOverF/RoiResponseSeries/rois"].attrs["table"] = "elsewhere"
+    assert read(broken).area is None
+
+
 def test_links_in_a_circle_end_in_words(broken: Path) -> None:
     with h5py.File(broken, "r+") as file:
         del file["stimulus/presentation"]

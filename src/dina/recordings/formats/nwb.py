@@ -11,7 +11,7 @@ import numpy as np
 
 from dina.checks import DataError
 from dina.recordings.hdf5_heaps import check_hdf5_heaps
-from dina.recordings.hdf5_objects import follow, groups_below, read_array, word_of
+from dina.recordings.hdf5_objects import follow, follow_reference, groups_below, read_array, word_of
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.nwb_stimuli import Shown, read_presentations, read_templates
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps
@@ -198,7 +198,7 @@ def _traces(
     keep = np.ones(n_neurons, dtype=bool)
     if where:
         table = follow(series, "rois", path)
-        segmentation = table.file[table.attrs["table"]] if table is not None and "table" in table.attrs else None
+        segmentation = None if table is None else follow_reference(table, "table")
         keep = _where(_columns(segmentation, rois, where, path), where, n_neurons, path, notes)
     conversion, offset = float(data.attrs.get("conversion", 1.0)), float(data.attrs.get("offset", 0.0))
 
@@ -374,9 +374,8 @@ def _subject(file: h5py.File, path: Path) -> dict[str, str]:
 def _imaging(series: h5py.Group, path: Path) -> dict[str, str]:
     """Return area and indicator, where the regions of interest lie in one imaging plane that says so."""
     rois = follow(series, "rois", path)
-    if rois is None or "table" not in rois.attrs:
-        return {}
-    plane = follow(rois.file[rois.attrs["table"]], "imaging_plane", path)
+    regions = None if rois is None else follow_reference(rois, "table")
+    plane = follow(regions, "imaging_plane", path) if isinstance(regions, h5py.Group) else None
     facts = {}
     for fact, name in (("area", "location"), ("indicator", "indicator")):
         entry = follow(plane, name, path) if isinstance(plane, h5py.Group) else None
