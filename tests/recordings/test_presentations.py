@@ -26,6 +26,13 @@ def test_pictures_called_by_numbers_are_meant_by_their_names() -> None:
         numbers(np.array(["0", "1"]), names)
 
 
+def test_a_name_of_several_pictures_must_be_written_whole() -> None:
+    names = ("cat.jpg", "cat.png", "dog.png")
+    assert numbers(np.array(["cat.jpg", "dog"]), names) == [0, 2]
+    with pytest.raises(DataError, match=r"names the image 'cat', which can be cat\.jpg, cat\.png\. Write the whole name"):
+        numbers(np.array(["cat", "dog"]), names)
+
+
 def test_minus_one_stored_without_a_sign_is_no_image() -> None:
     assert numbers(np.array([1, 2**32 - 1, 0], dtype=np.uint32), None) == [1, -1, 0]
 

@@ -35,7 +35,7 @@ def read_neurons(
     position = red = None
     if columns != ["is_red"]:
         _note_unknown([row[name] for row in rows for name in columns if name != "is_red"], "positions", path, notes)
-        values = [[_number(row.get(name, ""), name, i, path) for name in _POSITION] for i, row in enumerate(rows)]
+        values = [[read_number(row.get(name, ""), name, i, path) for name in _POSITION] for i, row in enumerate(rows)]
         position = np.array(values, dtype=np.float32)
     if "is_red" in columns:
         unknown = sum(_is_unknown(row["is_red"]) for row in rows)
@@ -86,10 +86,36 @@ def read_columns(path: Path, known: tuple[str, ...], notes: list[str]) -> dict[s
     return {name: [row[name] for row in rows] for name in known if name in rows[0]}
 
 
+def read_number(text: str, column: str, row: int, path: Path) -> float:
+    """Return the number in a cell; NaN where it is empty or a word for unknown.
+
+    Raises
+    ------
+    DataError
+        If it is another word; the message counts rows from 1.
+    """
+    if _is_unknown(text):
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError as error:
+        found = f"a number; got {text!r} in row {row + 1}"
+        raise DataError(f"{path.name}: {column} must be {found}. Leave it empty if unknown.") from error
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a word is a number; an empty one is not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _by_stimulus(rows: list[dict[str, str]], n_stimuli: int, path: Path, index_base: int) -> dict[int, str]:
     labels: dict[int, str] = {}
     for i, row in enumerate(rows):
-        number = _number(row["stimulus_id"], "stimulus_id", i, path) - index_base
+        number = read_number(row["stimulus_id"], "stimulus_id", i, path) - index_base
         if not (number.is_integer() and 0 <= number < n_stimuli) or int(number) in labels:
             counted = ", counted from 1 as index_base = 1 says" if index_base else ""
             found = f"{index_base} to {n_stimuli - 1 + index_base}, each once{counted}; got {row['stimulus_id']!r} in row {i + 1}"
@@ -159,16 +185,6 @@ def _note_unknown(cells: list[str], what: str, path: Path, notes: list[str]) -> 
     words = [cell for cell in cells if cell and _is_unknown(cell)]
     if words:
         notes.append(f"{len(words)} {what} of {path.name} were taken as unknown: they say {', '.join(sorted(set(words)))}.")
-
-
-def _number(text: str, column: str, row: int, path: Path) -> float:
-    if _is_unknown(text):
-        return float("nan")
-    try:
-        return float(text)
-    except ValueError as error:
-        found = f"a number; got {text!r} in row {row + 1}"
-        raise DataError(f"{path.name}: {column} must be {found}. Leave it empty if unknown.") from error
 
 
 def _flag(text: str, row: int, path: Path) -> bool:

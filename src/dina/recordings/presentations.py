@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dina.checks import DataError
-from dina.recordings.csv_tables import read_columns
+from dina.recordings.csv_tables import is_number, read_columns, read_number
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.onset_windows import Windowed, drop_gaps
 from dina.recordings.recording import Recording
@@ -211,20 +211,17 @@ def image_numbers(
 def _are_positions(words: list[str], names: tuple[str, ...]) -> bool:
     """Say whether words are positions of images: numbers, unless pictures are called by numbers themselves."""
     stems = [PurePath(name).stem for name in names]
-    is_called_so = bool(names) and (set(words) <= {*names, *stems} or all(map(_is_number, stems)))
-    return not is_called_so and all(map(_is_number, words))
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    is_called_so = bool(names) and (set(words) <= {*names, *stems} or all(map(is_number, stems)))
+    return not is_called_so and all(map(is_number, words))
 
 
 def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], source: str) -> np.ndarray:
-    positions = {PurePath(name).stem: number for number, name in enumerate(names)} | {n: i for i, n in enumerate(names)}
+    stems = [PurePath(name).stem for name in names]
+    positions = {stem: number for number, stem in enumerate(stems)} | {n: i for i, n in enumerate(names)}
+    doubtful = sorted(word for word in set(words[~blank].tolist()) - set(names) if stems.count(word) > 1)
+    if doubtful:
+        several = ", ".join(name for name, stem in zip(names, stems) if stem == doubtful[0])
+        raise DataError(f"{source} names the image {doubtful[0]!r}, which can be {several}. Write the whole name.")
     unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
     if unknown:
         there = f"which are {', '.join(names[:3])}, …" if names else "which have no names"
@@ -236,12 +233,4 @@ def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], sourc
 
 
 def _numbers(cells: list[str], column: str, path: Path) -> np.ndarray:
-    values = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        try:
-            values[row] = float(cell) if cell.lower() not in _BLANK else np.nan
-        except ValueError as error:
-            raise DataError(
-                f"{path.name}: {column} must be a number; got {cell!r} in row {row + 1}. Leave it empty if unknown."
-            ) from error
-    return values
+    return np.array([read_number(cell, column, row, path) for row, cell in enumerate(cells)])

@@ -78,6 +78,15 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
         read(tmp_path / "m", options=OPTIONS)
 
 
+def test_cells_are_numbers_or_truth_values_and_words_are_refused(tmp_path: Path) -> None:
+    write_plane(write_presentations(tmp_path / "m"))
+    np.save(tmp_path / "m" / "iscell.npy", np.array(["cell"] * 6))
+    with pytest.raises(DataError, match=r"iscell\.npy must hold real numbers"):
+        read(tmp_path / "m", options=OPTIONS)
+    np.save(tmp_path / "m" / "iscell.npy", np.arange(6) < 3)
+    assert read(tmp_path / "m", options=OPTIONS).n_neurons == 3
+
+
 def test_a_wrong_option_of_a_description_is_named(tmp_path: Path) -> None:
     write_plane(write_presentations(tmp_path / "m"))
     (tmp_path / "m" / "recording.toml").write_text('format = "suite2p"\n[options]\nframe_rate = 30\n')

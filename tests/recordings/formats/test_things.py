@@ -1,5 +1,6 @@
 """Pictures in folders of categories come in with a table of trials and an array or table of responses."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -102,3 +103,23 @@ def test_a_picture_that_is_a_link_out_of_the_folder_is_not_read(tmp_path: Path) 
     picture.symlink_to(tmp_path / "secret.png")
     with pytest.raises(DataError, match="links out of a recording are not followed"):
         read(folder)
+
+
+def test_a_picture_of_two_categories_is_named_with_its_folder(tmp_path: Path) -> None:
+    folder = write(tmp_path / "monkeyF")
+    (folder / "images" / "yak" / "yak_01b.png").rename(folder / "images" / "yak" / f"{NAMES[0]}.png")
+    with pytest.raises(DataError, match="which is there more than once"):
+        read(folder)
+    table = (folder / "trials.csv").read_text(encoding="utf-8")
+    (folder / "trials.csv").write_text(table.replace(f"{NAMES[0]}.png", f"aardvark/{NAMES[0]}"), encoding="utf-8")
+    np.testing.assert_array_equal(read(folder).stimulus_id, SHOWN)
+
+
+def test_a_pipe_is_no_picture_and_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "monkeyF")
+    (folder / "images" / "zebra" / "zebra_01b.png").unlink()
+    os.mkfifo(folder / "images" / "zebra" / "zebra_01b.png")
+    with pytest.raises(DataError, match=r"names 'zebra_01b\.png' and 0 more that are not among"):
+        read(folder)
+    with pytest.raises(DataError, match=r"none\.csv not found\. Correct responses under"):
+        read(folder, options={"responses": tmp_path / "none.csv"})

@@ -155,7 +155,7 @@ def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str
     file = file_inside(folder, "iscell.npy")
     cells = np.ones(n, dtype=bool)
     if not all_regions and file.is_file():
-        stored = read_npy(file)
+        stored = _read_marks(file)
         if stored.ndim not in (1, 2) or len(stored) != n:
             raise DataError(f"{file} must have a row for each of {n} regions; got shape {stored.shape}. Copy the folder again.")
         cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
@@ -165,8 +165,14 @@ def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str
     elif not all_regions:
         notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
     file = file_inside(folder, "redcell.npy")
-    red = read_npy(file) if file.is_file() else None
+    red = _read_marks(file) if file.is_file() else None
     return _Plane(folder, cells, red[:, 0] > 0 if red is not None and red.ndim == 2 and len(red) == n else None)
+
+
+def _read_marks(file: Path) -> np.ndarray:
+    """Return what is said of regions, above 0 where it holds; truth values pass as they are."""
+    stored = read_npy(file)
+    return stored if stored.dtype == np.bool_ else to_float32(file.name, stored, ("region", "column"))
 
 
 def _traces(folder: Path, name: str, n: int | None = None) -> np.ndarray:
@@ -182,7 +188,7 @@ def _traces(folder: Path, name: str, n: int | None = None) -> np.ndarray:
 
 
 def _relative(traces: np.ndarray, frame_rate_hz: float) -> np.ndarray:
-    """Return fluorescence relative to its baseline, the largest of the smallest smoothed values of a minute."""
+    """Return fluorescence relative to its baseline: smoothed, then its running minimum, then the maximum of that, over a minute."""
     n = max(1, round(_BASELINE_S * frame_rate_hz))
     baseline = maximum_filter1d(minimum_filter1d(gaussian_filter1d(traces, _SMOOTH_FRAMES, axis=1), n, axis=1), n, axis=1)
     floor = np.maximum(np.median(np.abs(traces), axis=1, keepdims=True) * 0.01, 1e-6)  # a baseline near 0 makes nothing huge

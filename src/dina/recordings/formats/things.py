@@ -11,7 +11,7 @@ from PIL import Image
 
 from dina.checks import DataError
 from dina.progress import track
-from dina.recordings.csv_tables import MAX_BYTES, read_columns
+from dina.recordings.csv_tables import MAX_BYTES, is_number, read_columns
 from dina.recordings.file_places import file_inside
 from dina.recordings.large_images import MOST_PIXELS
 from dina.recordings.onset_windows import drop_gaps
@@ -131,6 +131,8 @@ def _read_responses(path: Path, file: Path | None, variable: str | None, axes: t
 
 def _read_csv(file: Path) -> np.ndarray:
     """Read a table of numbers, with or without a line of names; an empty cell is unknown."""
+    if not file.is_file():
+        raise DataError(f"{file} not found. Correct responses under [options].")
     if file.stat().st_size > 16 * MAX_BYTES:
         raise DataError(f"{file.name} is larger than {16 * MAX_BYTES // 2**20} MiB. Save it as .npy.")
     try:
@@ -138,24 +140,16 @@ def _read_csv(file: Path) -> np.ndarray:
             lines = [line for line in csv.reader(stream, strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file.name} cannot be read as a table: {error}. Save it as CSV, comma separated, in UTF-8.") from error
-    body = lines[1:] if lines and not all(_is_number(cell) for cell in lines[0]) else lines
+    body = lines[1:] if lines and not all(is_number(cell or "nan") for cell in lines[0]) else lines
     widths = {len(line) for line in body}
     if len(widths) != 1:
         raise DataError(
             f"{file.name} must have as many numbers in each row; rows have {sorted(widths)[:4] or 'none'}. Correct it."
         )
-    bad = next((cell for line in body for cell in line if not _is_number(cell)), None)
+    bad = next((cell for line in body for cell in line if not is_number(cell or "nan")), None)
     if bad is not None:
         raise DataError(f"{file.name} must hold numbers; got {bad!r}. Remove columns of words; leave cells empty where unknown.")
     return np.array([[float(cell or "nan") for cell in line] for line in body])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell or "nan")
-    except ValueError:
-        return False
-    return True
 
 
 def _find_pictures(folder: Path, words: list[str], table: str) -> list[str]:
@@ -166,13 +160,14 @@ def _find_pictures(folder: Path, words: list[str], table: str) -> list[str]:
         )
     present: list[str] = []
     for place, _, files in os.walk(folder):  # links to folders are not followed
-        present += [Path(place, file).relative_to(folder).as_posix() for file in files if file.lower().endswith(SUFFIXES)]
+        pictures = [Path(place, file) for file in files if file.lower().endswith(SUFFIXES)]
+        present += [file.relative_to(folder).as_posix() for file in pictures if file.is_file()]  # a pipe would be waited for
         if len(present) > _MOST_PICTURES:
             raise DataError(f"{folder.name} holds more than {_MOST_PICTURES} pictures. Give the folder of those that were shown.")
     known: dict[str, str] = {}
     twice = Counter[str]()
     for name in sorted(present):
-        for short in {Path(name).name, Path(name).stem, name}:
+        for short in {Path(name).name, Path(name).stem, name, Path(name).with_suffix("").as_posix()}:
             twice[short] += 1
             known[short] = name
     unknown = [word for word in dict.fromkeys(words) if known.get(word) is None]
