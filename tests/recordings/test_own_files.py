@@ -138,3 +138,10 @@ def test_an_archive_cannot_claim_to_be_larger_than_its_file(tmp_path: Path) -> N
     (tmp_path / "m.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"a claims 2\.0 GiB, more than the file can hold"):
         read_variable(tmp_path / "m.npz", "a")
+
+
+def test_one_long_word_among_many_does_not_fill_the_memory(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["words"] = ["a" * 2**20, *["b"] * 2**9]
+    with pytest.raises(DataError, match="513 words of /words must fit into 1024 MiB; the longest has 1048576 letters"):
+        read_variable(tmp_path / "m.h5", "words")

@@ -93,6 +93,12 @@ def check_options(read: Callable[..., Any], options: Mapping[str, Any], of: Path
     kinds: dict[str, Any] = {each.name: (each.annotation, each.default) for each in parameters}
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     checked = check_settings(create_model("Options", __config__=config, **kinds), options, "options", of.name)
-    files = {each.name for each in parameters if Path in (each.annotation, *get_args(each.annotation))}
+    files = options_for_files(read)
     values = {name: getattr(checked, name) for name in options}
     return {name: of.parent / value.expanduser() if name in files and value else value for name, value in values.items()}
+
+
+def options_for_files(read: Callable[..., Any]) -> set[str]:
+    """Return the names of those options of a format that are files or folders."""
+    _, *parameters = inspect.signature(read).parameters.values()
+    return {each.name for each in parameters if Path in (each.annotation, *get_args(each.annotation))}

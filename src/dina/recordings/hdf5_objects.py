@@ -12,6 +12,7 @@ from dina.recordings.stored_numbers import check_hdf5_dataset, check_hdf5_entry
 
 _MOST_LINKS = 10  # one after the other
 _MOST_GROUPS = 20_000
+_MOST_LETTERS = 2**30  # bytes
 
 
 def follow(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
@@ -73,7 +74,14 @@ def read_array(group: h5py.Group, name: str, path: Path) -> Shaped[np.ndarray, "
         return None
     check_hdf5_dataset(dataset, path)
     if h5py.check_string_dtype(dataset.dtype) is not None:
-        return np.asarray(dataset.asstr(errors="replace")[()], dtype=np.str_)
+        words = np.asarray(dataset.asstr(errors="replace")[()], dtype=object)
+        longest = max(map(len, words.flat), default=0)
+        if words.size * longest * 4 > _MOST_LETTERS:  # as an array each takes the room of the longest
+            raise DataError(
+                f"{path.name}: {words.size} words of {dataset.name} must fit into {_MOST_LETTERS // 2**20} MiB; the longest has {longest}"
+                " letters. Shorten it."
+            )
+        return words.astype(np.str_)
     return np.asarray(dataset[()])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dina.checks import DataError, check_choice
-from dina.recordings.description import DESCRIPTION, check_options, find_description
+from dina.recordings.description import DESCRIPTION, check_options, find_description, options_for_files
 from dina.recordings.formats import FORMATS
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
@@ -58,6 +58,8 @@ def read(
     if surplus:
         choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
         raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {known.accepts}. {choices}")
+    files = options_for_files(known.read)
+    given = {name: Path(file).expanduser() if name in files and isinstance(file, str) else file for name, file in given.items()}
     if description is not None:
         given = {**check_options(known.read, description.options, description.file), **given}
     recording = known.read(found, **given)

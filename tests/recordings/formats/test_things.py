@@ -122,4 +122,4 @@ def test_a_pipe_is_no_picture_and_a_table_that_is_not_there_is_named(tmp_path: P
     with pytest.raises(DataError, match=r"names 'zebra_01b\.png' and 0 more that are not among"):
         read(folder)
     with pytest.raises(DataError, match=r"none\.csv not found\. Correct responses under"):
-        read(folder, options={"responses": tmp_path / "none.csv"})
+        read(folder, options={"responses": str(tmp_path / "none.csv")})
