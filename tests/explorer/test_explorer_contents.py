@@ -55,6 +55,7 @@ def test_embedded_ranks_best_images_and_scores_are_those_of_the_run(explorable: 
             np.testing.assert_array_equal(arrays["query_stimulus"][is_of_kind], target)
             expected = target_ranks(scores, target).astype(np.float32)
             np.testing.assert_array_equal(arrays["rank"][number][is_of_kind], expected)
+            np.testing.assert_array_equal(arrays["n_candidates"][number][is_of_kind], scores.shape[1])
             order = np.argsort(-scores, axis=1, kind="stable")
             np.testing.assert_array_equal(arrays["first"][number][is_of_kind], order[:, 0])
             if name == "dina":

@@ -1,17 +1,26 @@
 """In Chromium every control of the explorer does what it says, by mouse and by keyboard, without an error or a request."""
 
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from axe_check import axe_findings
 from chromium import needs_chromium
-from dina.explorer.loopback import serve_run
+from dina.artifacts import write_dataset
+from dina.explorer import write_explorer
+from dina.explorer.compute import Limits, gather
+from dina.explorer.kept_maps import KEPT, read_kept
+from dina.explorer.loopback import ExplorerServer, serve_run
+from dina.signed_folder import write_checksums
+from dina.study.run_directory import Run, read_run
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -104,7 +113,7 @@ def test_images_are_filtered_by_rank_name_response_and_occlusion(shown: Opened) 
     assert all(1 < rank <= 5 for rank in ranks)
     assert (
         page.inner_text("#decoders tbody tr:first-child td")
-        == f"{ranks[listed.index(page.inner_text('#image option:checked'))]:g}"
+        == f"{ranks[listed.index(page.inner_text('#image option:checked'))]:g} of 60"
     )
     shown.choose("#rank-filter", "any")
     page.fill("#name-filter", "IMAGE 17")
@@ -173,6 +182,44 @@ def test_nothing_went_wrong_and_nothing_was_asked_for(shown: Opened, explorable:
     assert [url for url in shown.requests[1:] if not url.startswith("data:")] == []
     unnamed = "[...document.querySelectorAll('canvas')].filter(one => !one.getAttribute('aria-label') && !one.ariaHidden).length"
     assert shown.page.evaluate(unnamed) == 0
+
+
+def test_a_choice_that_is_gone_and_an_unknown_place_in_cortex_leave_the_page_right(
+    open_page: Callable[..., Opened], explorable: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(explorable, tmp_path / "run"))
+    kept = xr.load_dataset(run / KEPT, engine="h5netcdf")
+    kept["position_um"][3] = np.nan
+    write_dataset(run / KEPT, kept)
+    write_checksums(run)
+    write_explorer(run)
+    one = open_page(run)
+    edge = "document.querySelector('#cortex canvas').height"
+    assert one.page.evaluate(edge) > 60
+    assert "NaN" not in one.page.inner_text("#cortex")
+    # the next image is still being drawn when no image is left
+    one.page.evaluate(
+        "document.getElementById('next-image').click();"
+        "const part = document.getElementById('name-filter');"
+        "part.value = 'no such name'; part.dispatchEvent(new Event('input'))"
+    )
+    one.page.wait_for_timeout(300)
+    assert one.status() == "No image fits this choice."
+    assert one.faults == []
+
+
+def test_the_rank_of_a_neuron_is_among_all_of_the_recording(open_page: Callable[..., Opened], explorable: Path) -> None:
+    content, kept = read_run(explorable), read_kept(Run(explorable))
+    assert kept is not None
+    with ExplorerServer("few", gather(content, kept, Limits(n_neurons=30))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            one = open_page(server.address)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "rank 1 of 400." in one.page.inner_text("#neuron-words")
 
 
 def test_hostile_words_open_harmlessly(open_page: Callable[..., Opened], hostile: Path) -> None:

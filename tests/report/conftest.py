@@ -8,6 +8,15 @@ from dina.report import write_report
 from report.fabricated_run import Fabrication, fabricate_run
 
 PAYLOAD = "<script>alert(1)</script>\"><img src=x onerror=alert(2)>' {{7*7}} $x$ ]]> --> \u202e\nend"
+HOSTILE = Fabrication(
+    name=PAYLOAD + "x" * 10_000,
+    thumbnail=(200, 200, 3),
+    is_simulated=False,
+    label=PAYLOAD,
+    note=PAYLOAD,
+    words=PAYLOAD,
+    file_name=PAYLOAD,
+)
 
 
 @pytest.fixture(scope="session")
@@ -20,16 +29,7 @@ def simulated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real recording in colour whose every word tries to leave its place."""
-    like = Fabrication(
-        name=PAYLOAD + "x" * 10_000,
-        thumbnail=(200, 200, 3),
-        is_simulated=False,
-        label=PAYLOAD,
-        note=PAYLOAD,
-        words=PAYLOAD,
-        file_name=PAYLOAD,
-    )
-    run = fabricate_run(tmp_path_factory.mktemp("hostile"), like)
+    run = fabricate_run(tmp_path_factory.mktemp("hostile"), HOSTILE)
     write_report(run)
     return run
 

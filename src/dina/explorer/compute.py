@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from dina.checks import DataError
 from dina.explorer.packets import pack
-from dina.explorer.single_neurons import describe_neurons
+from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
@@ -24,7 +24,6 @@ PACKET_BYTES = 1_000_000  # of images or maps in one packet, before compression
 SMALLEST_SIDE = 16  # of an image in pixels; below it, nothing is halved
 LONGEST_WORDS = 200
 MAIN = "dina"
-UNITS_OF_SCORES = {"nat": "nat", "1": ""}
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def gather(run: Run, kept: xr.Dataset, limits: Limits) -> dict[str, bytes]:
     ):
         facts |= made
         arrays |= found
-    facts |= {"units": UNITS_OF_SCORES.get(str(kept.attrs["score_units"]), ""), "left_out": shown.left_out}
+    facts |= {"units": SHOWN_UNITS.get(str(kept.attrs["score_units"]), ""), "left_out": shown.left_out}
     return {"overview": pack(facts, arrays), **packets}
 
 
@@ -165,6 +164,7 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
     names = [MAIN, *(name for name in run.retrieval if name != MAIN)]
     rank = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
     first = np.full((len(names), len(keys)), -1, dtype=np.int32)
+    candidates = np.zeros((len(names), len(keys)), dtype=np.int32)
     score = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
     for number, name in enumerate(names):
         decoder = run.retrieval[name]
@@ -177,25 +177,31 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
                     continue
                 choice = place.get(int(choices[row]), -1)
                 rank[number, at], first[number, at] = ranks[row], choice
+                candidates[number, at] = len(scored.stimulus_id)
                 of_kind, query = row_of[at]
                 score[number, at] = dina.scored[of_kind].scores[query, choice] if choice >= 0 else np.nan
-    reads = [run.reads(run.retrieval[name].decoder) for name in names]
-    labels = [
-        style_of(run.retrieval[name].decoder, one).label + MARKS.get(one, "") for name, one in zip(names, reads, strict=True)
-    ]
-    facts = {"decoders": [shown_words(label) for label in labels], "remarks": [REMARKS[one] for one in REMARKS if one in reads]}
     of_query = list(keys)
     arrays = {
         "query_stimulus": shown.places(np.array([stimulus for _, stimulus, _ in of_query])),
         "query_trial": np.array([trial if kind == "single_trial" else -1 for kind, _, trial in of_query], dtype=np.int32),
         "rank": rank,
+        "n_candidates": candidates,  # fewer for decoders that need other trials of each image
         "first": first,
         "first_score": score,
         "best": np.array(best, dtype=np.int32),
         "best_score": np.array(best_score, dtype=np.float32),
         "true_score": np.array(true_score, dtype=np.float32),
     }
-    return facts, arrays
+    return _decoder_words(run, names), arrays
+
+
+def _decoder_words(run: Run, names: Sequence[str]) -> dict[str, Any]:
+    """Return what decoders are called, with their marks, and what the marks mean."""
+    reads = [run.reads(run.retrieval[name].decoder) for name in names]
+    labels = [
+        style_of(run.retrieval[name].decoder, one).label + MARKS.get(one, "") for name, one in zip(names, reads, strict=True)
+    ]
+    return {"decoders": [shown_words(label) for label in labels], "remarks": [REMARKS[one] for one in REMARKS if one in reads]}
 
 
 def _queries(decoder: DecoderScores, kind: Any) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@
 
   const withUnits = (value, units) => number(value) + (units && Number.isFinite(value) ? (units === "°" ? "°" : NARROW + units) : "");
   const rankWords = (value) => (Number.isFinite(value) ? String(value) : "–");
+  const rankAmong = (value, many) => (Number.isFinite(value) ? `${value} of ${many}` : "–");
 
   // ---- packets -------------------------------------------------------------------------------------------------------------
   const packets = new Map();
@@ -167,6 +168,7 @@
     at("nothing").hidden = isAny;
     at("of-image").hidden = !isAny;
     if (!isAny) {
+      turn += 1; // an image that is still being drawn does not come back
       at("status").textContent = "No image fits this choice.";
       return;
     }
@@ -195,6 +197,7 @@
     showOcclusion(parts[3]);
     showContributing();
     await showNeuron();
+    if (mine !== turn) return;
     at("status").textContent =
       `Image ${listed.indexOf(stimulus) + 1} of ${listed.length}: ${nameOf(place)}; ${at("query").selectedOptions[0].text};`
       + ` right image at rank ${rankWords(rank)} of ${facts.names.length}.`;
@@ -206,7 +209,7 @@
     const right = data.true_score.values[query], rank = data.rank.row(0)[query];
     at("retrieval-words").textContent =
       `dina's scores of ${facts.names.length} images for this response${facts.units ? `, in ${facts.units}s of log likelihood` : ""}. The right image`
-      + ` has rank ${rankWords(rank)}${rank % 1 ? " (another image has the same score)" : ""} and score ${number(right)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
+      + ` has rank ${rankWords(rank)}${rank % 1 ? " (another image has the same score)" : ""} and score ${number(right, 4)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
     const items = [make("li", { class: "shown" }, await picture(place, `Shown: ${nameOf(place)}`), make("b", {}, "shown"), make("br"), bdi(nameOf(place)))];
     for (const [n, one] of best.entries()) {
       if (one < 0) continue;
@@ -230,7 +233,7 @@
       else choice.append("no answer to this response");
       if (first >= 0) hide(choice.querySelector("canvas"));
       rows.push(make(
-        "tr", {}, make("th", { scope: "row", class: "word" }, bdi(label)), make("td", {}, rankWords(data.rank.row(n)[query])),
+        "tr", {}, make("th", { scope: "row", class: "word" }, bdi(label)), make("td", {}, rankAmong(data.rank.row(n)[query], data.n_candidates.row(n)[query])),
         choice, make("td", {}, number(data.first_score.row(n)[query], 4)),
       ));
     }
@@ -374,6 +377,12 @@
     return button;
   }
 
+  function endsOf(values) { // of the numbers that are known
+    let [low, high] = [Infinity, -Infinity];
+    for (const one of values) if (Number.isFinite(one)) [low, high] = [Math.min(low, one), Math.max(high, one)];
+    return high < low ? [0, 0] : [low, high];
+  }
+
   function showCortex(found) {
     const x = column("position_x_um"), y = column("position_y_um");
     if (x === null || y === null) {
@@ -382,7 +391,7 @@
     }
     const side = 420, edge = 14;
     const words = `Cortex from above: ${x.values.length} neurons; ${found.length ? `the ${found.length} that help most are filled in orange, larger for more` : "none is marked"}; chosen: ${neuronName(neuron)}`;
-    const [low, high] = [[Math.min(...x.values), Math.min(...y.values)], [Math.max(...x.values), Math.max(...y.values)]];
+    const ends = [x, y].map((each) => endsOf(each.values)), [low, high] = [0, 1].map((end) => ends.map((each) => each[end]));
     const span = Math.max(high[0] - low[0], high[1] - low[1]) || 1;
     const place = (n) => [edge + ((side - 2 * edge) * (x.values[n] - low[0])) / span, edge + ((side - 2 * edge) * (y.values[n] - low[1])) / span];
     const height = 2 * edge + ((side - 2 * edge) * (high[1] - low[1])) / span;
@@ -393,8 +402,9 @@
       pen[isFilled ? "fillStyle" : "strokeStyle"] = tone;
       if (isFilled) pen.fill(); else pen.stroke();
     };
-    pen.globalAlpha = x.values.length > 2000 ? 0.35 : 0.6;
-    for (let n = 0; n < x.values.length; n += 1) dot(n, x.values.length > 2000 ? 1.2 : 2.4, true, colour("muted"));
+    const isMany = x.values.length > 2000, muted = colour("muted");
+    pen.globalAlpha = isMany ? 0.35 : 0.6;
+    for (let n = 0; n < x.values.length; n += 1) dot(n, isMany ? 1.2 : 2.4, true, muted);
     pen.globalAlpha = 1;
     found.forEach((one, n) => dot(one, 8 - (4 * n) / found.length, true, colour("rival")));
     pen.lineWidth = 2.5;
@@ -441,7 +451,7 @@
     const words = contribution === null || !Number.isFinite(contribution.values[neuron])
       ? ""
       : ` Contribution ${withUnits(contribution.values[neuron], contribution.units)}${error === null ? "" : ` ± ${number(error.values[neuron])} (standard error)`},`
-        + ` rank ${1 + contribution.values.filter((one) => one > contribution.values[neuron]).length} of ${contribution.values.length}.`;
+        + ` rank ${1 + contribution.values.filter((one) => one > contribution.values[neuron]).length} of ${facts.n_neurons}.`;
     const said = `Neuron ${data.neurons.values[neuron]}.${words}${facts.no_profiles ? ` ${facts.no_profiles}` : ""}`;
     if (at("neuron-words").textContent !== said) at("neuron-words").textContent = said; // read aloud only when it changes
     fill("field", ...field);
