@@ -44,10 +44,10 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "Simulated data." in page
     assert "Animals taken from names: simulated-demo" in page
-    assert "Two mice say nothing about how mice differ" in page
+    assert "Two animals say nothing about how animals differ" in page
     assert page.count("<svg ") == 3
     assert re.search(
-        r'aria-label="Mean over mice of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
+        r'aria-label="Mean over animals of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
     )
     assert "updates kept" in page
     assert "Seeds, folds, recordings – Fewer than two sources have two levels each" in page

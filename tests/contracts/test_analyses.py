@@ -13,12 +13,14 @@ from dina.analyses import ANALYSES, AnalysisResult, Decoded, decode
 from dina.artifacts import write_dataset
 from dina.checks import DataError
 from dina.figures.canvas import svg_of
+from dina.figures.finding_parts import NO_NULL
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 from dina.training.presets.paper import PaperSettings
 
+WITHOUT_NULL = ("variance_spectra",)  # a fit to unrelated responses changes exponents, too: other towers stand beside them
 QUICK = [name for name, row in ANALYSES.items() if not row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
 # less than users have of what only says how sure an answer is, and costs most of the time
@@ -90,7 +92,7 @@ def test_findings_have_names_of_their_own_and_a_null_or_the_reason_for_none(
     told = json.loads(json.dumps([finding.to_json() for finding in findings], allow_nan=False))
     assert [Finding.from_json(one).name for one in told] == names
     has_null = any(finding.null and np.isfinite(finding.null_high) for finding in findings)
-    assert has_null or any(np.isfinite(finding.value) and finding.reason for finding in findings)
+    assert has_null or (name in WITHOUT_NULL and any(np.isfinite(finding.value) and finding.reason for finding in findings))
     assert all(np.isfinite(finding.value) or finding.reason for finding in findings)
 
 
@@ -108,6 +110,8 @@ def test_the_section_is_drawn_from_arrays_and_findings_alone(name: str, results:
     section = ANALYSES[name].draw(results[name].to_dataset(), results[name].findings())
     assert section.title
     assert section.figures
+    cells = {cell for part in section.figures for row in part.table.rows for cell in row}
+    assert section.missing or NO_NULL[True] not in cells  # where a reader is sent to look for the reason
     for part in section.figures:
         assert svg_of(part.figure, part.name).lstrip().startswith("<")
         assert part.caption

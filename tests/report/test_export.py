@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from dina.artifacts import write_json
 from dina.figures.canvas import new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.report.export import export_page
@@ -100,6 +101,16 @@ def test_methods_say_what_was_done_and_list_each_source_once(simulated_run: Path
     cited = {int(number) for group in re.findall(r"\[([\d, ]+)\]", text) for number in group.split(", ")}
     assert cited == set(range(1, len(sources) + 1))
     assert "not recorded" not in text.replace("shrinkage not recorded", "")
+
+
+def test_a_transform_that_the_study_named_is_not_called_the_best(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    for tried in ({"identity": 1.5}, {}):
+        named = {"name": "identity", "mean_log_rank": tried}
+        write_json(tmp_path / "summary.json", {**summary, "response_transform": named})
+        text = methods_paragraph(read_run(tmp_path))[0]
+        assert "Responses were decoded as recorded" in text
+        assert ("told training images apart as well as the best" in text) == bool(tried)
 
 
 def test_a_run_without_dina_has_methods_of_the_others(bare_run: Path) -> None:

@@ -175,5 +175,5 @@ def test_several_recordings_show_what_is_clear_and_list_everything(n_clear: int)
     check(section)
     table = section.figures[0].table if n_clear else section.tables[0]
     assert len(table.rows) == len(told)
-    assert "3 recordings of 2 mice" in section.paragraphs[0]
+    assert "3 recordings of 2 animals" in section.paragraphs[0]
     assert section.missing == ("unclear: Two mice.",)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import inline_svg, new_figure, svg_of
+from dina.figures.finding_parts import finding_table
 from dina.figures.line_names import spread
 from dina.figures.style import COLOURS, LABELS, style_of
 from dina.report.accuracy import draw_accuracy, draw_directions
@@ -18,6 +20,7 @@ from dina.report.comparisons import differences
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
+from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
 
 
@@ -163,6 +166,22 @@ def test_differences_are_dina_minus_other_for_every_measure(simulated_run: Path)
         assert float(row[2].replace("−", "-")) == pytest.approx(scale * stored, abs=0.05)
         assert any(words.startswith(right) and words.endswith("→") for words in texts(part.figure))
         assert part.figure.axes[0].get_xlabel().startswith("dina − other")
+
+
+def test_captions_of_differences_explain_only_the_marks_that_are_there(simulated_run: Path, bare_run: Path) -> None:
+    run = read_run(simulated_run)
+    both = {part.caption for part in differences(run).figures}
+    assert all("filled marks: averaged responses; hollow: single trials" in caption for caption in both)
+    alone = SimpleNamespace(comparisons=run.comparisons.sel(queries=["single_trial"]), reads=run.reads)
+    captions = [part.caption for part in differences(alone).figures]
+    assert len(captions) == 2
+    assert all("single trials; bars" in caption and "hollow" not in caption for caption in captions)
+
+
+def test_a_table_sends_to_the_reason_why_a_number_has_no_null() -> None:
+    found = {"a": Finding("a", 0.5, "1", 9, reason="No null."), "b": Finding("b", 0.5, "1", 9)}
+    said = [row[-1] for row in finding_table("", {"a": "one", "b": "other"}, found).rows]
+    assert said == ["none: see what is missing", "none: it describes and tests nothing"]
 
 
 def test_last_digits_of_coordinates_do_not_change_a_drawing():

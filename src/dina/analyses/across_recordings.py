@@ -94,7 +94,7 @@ def combine_recordings(recordings: Sequence[RecordingFindings], seed: int = 0, n
     ...     return RecordingFindings(name, mouse_of(name), {"occlusion": {"area": Finding("area", value, "1", 50)}})
     >>> across = combine_recordings([of("MP031_a", 0.1), of("MP031_b", 0.3), of("MP032_a", 0.4)])
     >>> round(across.combined[0].value, 3), across.combined[0].reason
-    (0.3, 'Two mice say nothing about how mice differ; an interval needs three.')
+    (0.3, 'Two animals say nothing about how animals differ; an interval needs three.')
     """
     names = [recording.name for recording in recordings]
     if len(names) < 2 or len(set(names)) < len(names):
@@ -167,8 +167,8 @@ def _combine(row: Sequence[Finding | None], mice: Sequence[str], generator: np.r
     null_low, null_high = _null([finding for finding, _ in known], weight)
     value = float(weight @ values)
     if len(counts) < FEWEST_MICE:
-        number = {1: "One mouse says", 2: "Two mice say"}[len(counts)]
-        reason = f"{number} nothing about how mice differ; an interval needs three."
+        number = {1: "One animal says", 2: "Two animals say"}[len(counts)]
+        reason = f"{number} nothing about how animals differ; an interval needs three."
         return Finding(named.name, value, named.units, len(counts), math.nan, math.nan, null_low, null_high, named.null, reason)
     errors = np.array([(finding.high - finding.low) / (2 * Z) for finding, _ in known])
     low, high = percentile_interval(_draw_means(values, np.nan_to_num(errors), animal, generator, n_resamples))

@@ -16,8 +16,8 @@ from dina.statistics.finding import Finding
 
 MOST_NAMES = 3  # of numbers that lack something for one reason
 
-# Said where a number has no null and no reason is known why.
-NO_NULL = "none: it describes and tests nothing"
+# Said where a number has no null, by whether a reason is known.
+NO_NULL = {False: "none: it describes and tests nothing", True: "none: see what is missing"}
 
 
 def draw_dots(
@@ -96,7 +96,11 @@ def finding_table(
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
         scale: Scale = "%" if name in percent else "points" if name in points else ""
-        return (words[name], *finding_columns(one, scale), one.null or (NO_NULL if math.isfinite(one.value) else DASH))
+        return (
+            words[name],
+            *finding_columns(one, scale),
+            one.null or (NO_NULL[bool(one.reason)] if math.isfinite(one.value) else DASH),
+        )
 
     rows = tuple(cells(name, found[name]) for name in words if name in found)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

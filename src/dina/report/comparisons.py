@@ -13,7 +13,7 @@ from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import p_words, percent, signed
-from dina.report.accuracy import accuracy_table, draw_directions, draw_mark, reasons
+from dina.report.accuracy import MARKS_IN_WORDS, accuracy_table, draw_directions, draw_mark, reasons
 from dina.study.run_directory import Run
 
 DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
@@ -95,10 +95,10 @@ def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) ->
         " number of rivals tested."
     )
     table = Table(words, ("compared with", "queries", "difference", "95\u202f% interval", "p", "q"), rows, n_words=2)
+    kinds = {d.queries for d in found}
     caption = (
-        f"Paired differences of {measure.words}, dina minus each other decoder, on the same queries. Filled marks: averaged"
-        " responses; hollow: single trials; bars: 95\u202f% intervals over queries and candidates. If an interval excludes zero,"
-        " the two decoders differ."
+        f"Paired differences of {measure.words}, dina minus each other decoder, on the same queries, {MARKS_IN_WORDS[len(kinds) > 1 or min(kinds)]};"
+        " bars: 95\u202f% intervals over queries and candidates. If an interval excludes zero, the two decoders differ."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
     spoken = (

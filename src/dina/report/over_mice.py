@@ -25,16 +25,16 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     clear = [i for i, finding in enumerate(findings) if finding.low > finding.null_high or finding.high < finding.null_low]
     shown = clear[:MOST_PANELS]
     words = (
-        f"{dataset.sizes['recording']} recordings of {n_mice} mice. The intervals of {len(clear)} of {len(findings)} findings lie"
+        f"{dataset.sizes['recording']} recordings of {n_mice} {'animal' if n_mice == 1 else 'animals'}. The intervals of {len(clear)} of {len(findings)} findings lie"
         " outside their nulls; by chance, one in forty lies above and one in forty below."
     )
     rows = []
     for analysis, one in zip(analyses, findings, strict=True):
         ranges = (from_to(number(low), number(high)) for low, high in ((one.low, one.high), (one.null_low, one.null_high)))
         rows.append((analysis.replace("_", " "), statistic_words(one.name), str(one.n), number(one.value), *ranges))
-    columns = ("analysis", "statistic", "mice", "mean over mice", "95\u202f% interval", "null")
+    columns = ("analysis", "statistic", "animals", "mean over animals", "95\u202f% interval", "null")
     table = Table(
-        "All findings over mice. Accuracies, shares and their differences are fractions of 1 here.",
+        "All findings over animals. Accuracies, shares and their differences are fractions of 1 here.",
         columns,
         tuple(rows),
         n_words=2,
@@ -44,8 +44,8 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         titles = [statistic_words(findings[i].name) for i in shown]
         caption = (
             "Findings whose interval lies outside the null, in the order of the table, at most"
-            f" {MOST_PANELS}. Dots: recordings, those of one mouse side by side; diamond: mean over mice, each mouse counting the"
-            " same; bar: 95\u202f% interval by drawing mice, recordings within mice, and each recording's own error; grey: central 95\u202f%"
+            f" {MOST_PANELS}. Dots: recordings, those of one animal side by side; diamond: mean over animals, each animal counting the"
+            " same; bar: 95\u202f% interval by drawing animals, recordings within animals, and each recording's own error; grey: central 95\u202f%"
             " of the mean if there is no effect."
         )
         part = FigurePart("across_recordings", draw_across_recordings(dataset, shown, titles), caption, words, table)
@@ -53,7 +53,7 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     return Section(
         "across-recordings",
         "Several recordings",
-        paragraphs=(words, "Recordings of one mouse are not independent, so the mouse is the unit."),
+        paragraphs=(words, "Recordings of one animal are not independent, so the animal is the unit."),
         figures=figures,
         tables=() if figures else (table,),
         missing=reasons({}, {finding.name: finding for finding in findings}),
@@ -91,7 +91,7 @@ def _draw_one(axes: Axes, one: xr.Dataset) -> None:
     if np.isfinite(low):
         axes.plot([end, end], [low, high], color=COLOURS["dina"][0], linewidth=1.6, zorder=3)
     axes.plot(end, float(one["combined"]), "D", color=COLOURS["dina"][0], markersize=4.5, zorder=4)
-    axes.set_xticks([float(x.mean()), end], ["recordings", "mice"])
+    axes.set_xticks([float(x.mean()), end], ["recordings", "animals"])
     axes.set_xlim(-0.5, end + 0.6)
     axes.tick_params(axis="x", length=0)
     units = str(one["units"].item())

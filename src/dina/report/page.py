@@ -49,7 +49,7 @@ ABOUT = ("training", "quality", "missing", "reading", "methods", "updates", "spr
 TRANSFORMED = (
     "Responses may be transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
     " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
-    " one standard error; the section on data quality names it. Reference levels read responses as they were recorded."
+    " one standard error; the section on data quality names it. Reference levels read responses without a transform."
 )
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
@@ -169,7 +169,7 @@ def _sections(run: Run) -> list[Section]:
         made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
     words = () if gathered else ("Everything was computed.",)
-    gathered = _advice_once(gathered)
+    gathered = _one_line_for_each(_advice_once(gathered))
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, how_to_read(run), _methods(run)]
@@ -188,6 +188,25 @@ def _advice_once(reasons: tuple[str, ...]) -> tuple[str, ...]:
     return (
         *(ADVICE.sub("", reason) for reason in reasons),
         "What would help – Show images twice or more, and store each presentation as a trial.",
+    )
+
+
+def _one_line_for_each(gathered: tuple[str, ...]) -> tuple[str, ...]:
+    """Put all that lacks something for one reason into one line, at the place of the first.
+
+    Examples
+    --------
+    >>> _one_line_for_each(("Quality – Drift: No repeats.", "Fields – No repeats.", "Maps – a; b: Too few."))
+    ('Quality – Drift; Fields: No repeats.', 'Maps – a; b: Too few.')
+    """
+    known: dict[str, list[tuple[str, str]]] = {}
+    for line in gathered:
+        title, _, words = line.partition(" – ")
+        named, has_names, reason = words.partition(": ")
+        known.setdefault(reason or words, []).append((line, f"{title} – {named}" if has_names else title))
+    return tuple(
+        places[0][0] if len(places) == 1 else f"{'; '.join(place for _, place in places)}: {reason}"
+        for reason, places in known.items()
     )
 
 
@@ -323,7 +342,8 @@ def _methods(run: Run) -> Section:
         if any("feature_spaces" in fit for _, fit in known if isinstance(fit, dict)):
             title += SPACES_SHOWN
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
-    said = METHODS if run.summary.get("response_transform") else tuple(words for words in METHODS if words != TRANSFORMED)
+    is_chosen = bool(run.summary.get("response_transform", {}).get("mean_log_rank"))
+    said = METHODS if is_chosen else tuple(words for words in METHODS if words != TRANSFORMED)
     return Section("methods", "Methods, settings and versions", paragraphs=said, tables=tables)
 
 

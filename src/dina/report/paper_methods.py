@@ -119,10 +119,13 @@ def _responses(run: Run, first: Run, cite: _Cited) -> Iterable[str]:
         if name == "identity"
         else f"were transformed ({name}) before decoding"
     )
-    yield (
-        f"Responses {done}{where}. Among variance-stabilising transforms {cite('anscombe')}, this is the simplest that told training"
-        " images apart as well as the best, up to one standard error. Means, deviations and noise were estimated from training images."
-    )
+    chosen = ""
+    if first.summary["response_transform"].get("mean_log_rank"):  # else the study named it
+        chosen = (
+            f" Among variance-stabilising transforms {cite('anscombe')}, this is the simplest that told training images apart as well as"
+            " the best, up to one standard error."
+        )
+    yield (f"Responses {done}{where}.{chosen} Means, deviations and noise were estimated from training images.")
 
 
 def _towers(first: Run, cite: _Cited) -> Iterable[str]:

@@ -127,15 +127,15 @@ def several_recordings_headline(summary: Mapping[str, Any]) -> list[str]:
     gain = over["gain_joint"]
     together = over["top1_joint"]
     answer = (
-        f"With one image tower for {len(summary['recordings'])} recordings of {n_mice} mice, top-1 accuracy is"
-        f" {percent(together.value)} on average over mice; each recording alone gives {percent(over['top1_alone'].value)}"
+        f"With one image tower for {len(summary['recordings'])} recordings of {n_mice} {'animal' if n_mice == 1 else 'animals'}, top-1 accuracy is"
+        f" {percent(together.value)} on average over animals; each recording alone gives {percent(over['top1_alone'].value)}"
         f" (chance: {interval(together.null_low, together.null_high)})."
     )
     if gain.reason:
         return [answer, gain.reason]
     side = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "neither clearly gains nor loses"
     value, between = _points(gain)
-    return [answer, f"The population of mice {side} by sharing: {value} percentage points, 95\u202f% interval {between}."]
+    return [answer, f"The population of animals {side} by sharing: {value} percentage points, 95\u202f% interval {between}."]
 
 
 def _points(gain: Finding) -> tuple[str, str]:
@@ -172,7 +172,7 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
         _row(f"{place}: {name}", each, p_values["p_over_images"][name], p_values["q_over_images"][name])
         for place, (name, each) in enumerate(zip(names, found, strict=True), 1)
     ]
-    rows.append(_row("mean over mice", over, p_values["p_over_mice"], p_values["q_over_mice"]))
+    rows.append(_row("mean over animals", over, p_values["p_over_mice"], p_values["q_over_mice"]))
     bounds = "95\u202f% interval"
     columns = ("recording", "together", bounds, "alone", bounds, "gain (points)", bounds, "p", "q")
     table = Table("Top-1 accuracy from averaged responses.", columns, tuple(rows))
@@ -184,13 +184,13 @@ def _together(summary: Mapping[str, Any], names: Sequence[str], found: Sequence[
     spoken = "Top-1 accuracy together and alone: " + "; ".join(f"{row[0]}, {row[1]} and {row[3]}" for row in rows) + "."
     part = FigurePart("together", draw_together_and_alone(found), caption, spoken, table)
     tests = (
-        "p: two-sided; together and alone are exchanged at random, image by image within a recording, mouse by mouse over mice. With"
-        " n mice p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg): it"
+        "p: two-sided; together and alone are exchanged at random, image by image within a recording, animal by animal over animals. With"
+        " n animals p cannot be below 2/2\u207f. q: p adjusted for the number of gains tested (Benjamini–Hochberg): it"
         " bounds the expected share of false findings, not the share in one study."
     )
     shared = (
         "All recordings have the same test images, and an image that is easy for one may be easy for all. Intervals and p over"
-        " mice hold for other mice and these images; the null ranges of means over mice treat the recordings as independent, so they"
+        " animals hold for other animals and these images; the null ranges of means over animals treat the recordings as independent, so they"
         " are too narrow if the recordings share test images."
     )
     return Section("together", "Together and alone", paragraphs=(tests, shared), figures=(part,))
@@ -215,7 +215,7 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         " five) and for validation."
     )
     if not sizes:
-        missing = ("There is one mouse only, or no recording has enough images for the sizes of the settings.",)
+        missing = ("There is one animal only, or no recording has enough images for the sizes of the settings.",)
         return Section("joining", "Joining with few images", paragraphs=(words,), missing=missing)
     p_values = {str(gain["name"]): gain for gain in summary["gains"]}
     rows = []
@@ -223,16 +223,16 @@ def _joining(summary: Mapping[str, Any], found: Sequence[Found], over: Found) ->
         shared, alone, gain = (over[f"{key}_{size}"] for key in ("top1_shared", "top1_alone", "gain_shared"))
         tests = (number(p_values[gain.name][key], 2) for key in ("p_over_mice", "q_over_mice"))
         rows.append((f"{size:,}", str(gain.n), percent(shared.value), percent(alone.value), *_points(gain), *tests))
-    columns = ("images", "mice", "joining", "alone", "gain (points)", "95\u202f% interval over mice", "p", "q")
-    table = Table("Mean over mice of top-1 accuracy from averaged responses.", columns, tuple(rows))
+    columns = ("images", "animals", "joining", "alone", "gain (points)", "95\u202f% interval over animals", "p", "q")
+    table = Table("Mean over animals of top-1 accuracy from averaged responses.", columns, tuple(rows))
     has_interval = any(np.isfinite(over[f"gain_shared_{n}"].low) for n in sizes)
     with_interval = " with 95\u202f% interval" if has_interval else ""
     caption = (
-        "Left: pale, recordings; strong, mean over mice; grey, chance (queries assigned to other images). Right: dots, recordings;"
-        f" diamonds, mean over mice{with_interval}."
+        "Left: pale, recordings; strong, mean over animals; grey, chance (queries assigned to other images). Right: dots, recordings;"
+        f" diamonds, mean over animals{with_interval}."
     )
     by_size = "; ".join(f"{row[0]} images, {row[2]} and {row[3]}" for row in rows)
-    spoken = f"Mean over mice of top-1 accuracy, joining the others and alone: {by_size}."
+    spoken = f"Mean over animals of top-1 accuracy, joining the others and alone: {by_size}."
     part = FigurePart("joining", draw_adaptation(sizes, found, over), caption, spoken, table)
     return Section("joining", "Joining with few images", paragraphs=(words,), figures=(part,))
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.finding_parts import draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -24,6 +24,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     of_layer = dict(zip(layers, findings, strict=True))
     names = {one.name: layer for layer, one in of_layer.items()}
     best = max(of_layer, key=lambda layer: of_layer[layer].value)
+    found = {one.name: one for one in findings}
     reason = str(dataset.attrs["reason"])
     n_neurons = dataset.sizes["neuron"]
     unit = "of the noise ceiling" if not reason else "(correlation, not corrected for noise)"
@@ -51,10 +52,11 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
         f"{against_ceiling}{untrained}",
         answer,
-        finding_table("Score of each layer, median over neurons.", names, {one.name: one for one in findings}),
+        finding_table("Score of each layer, median over neurons.", names, found),
     )
+    missing = ((reason,) if reason else ()) + reasons(names, found)
     title = "Neurons predicted from the layers of the image tower"
-    return Section("brain-score", title, (answer,), (part,), missing=(reason,) if reason else ())
+    return Section("brain-score", title, (answer,), (part,), missing=missing)
 
 
 @in_style

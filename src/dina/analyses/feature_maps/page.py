@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
 from dina.figures.image_names import colour_image, image_words
@@ -65,7 +65,8 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         answer,
         finding_table("How similar the maps of responses and images are.", WORDS, found, ("map_two_way",)),
     )
-    return Section("feature-maps", "Feature maps of images and of responses", paragraphs=(answer,), figures=(part,))
+    title = "Feature maps of images and of responses"
+    return Section("feature-maps", title, paragraphs=(answer,), figures=(part,), missing=reasons(WORDS, found))
 
 
 def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -99,7 +100,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
             "How similar reconstructions and test images are.", REBUILT_WORDS, found, [f"two_way_{method}" for method in METHODS]
         ),
     )
-    missing = (str(dataset.attrs["reason"]),) if dataset.attrs["reason"] else ()
+    missing = ((str(dataset.attrs["reason"]),) if dataset.attrs["reason"] else ()) + reasons(REBUILT_WORDS, found)
     return Section("image-reconstruction", "Images rebuilt from maps", paragraphs=(answer,), figures=(part,), missing=missing)
 
 

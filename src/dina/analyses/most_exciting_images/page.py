@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -42,7 +42,8 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
         words,
         finding_table("How far the two models agree.", WORDS, found, ("mei_beats_images",)),
     )
-    return Section("most-exciting-images", "Most exciting images", paragraphs=(words,), figures=(part,))
+    title, missing = "Most exciting images", reasons(WORDS, found)
+    return Section("most-exciting-images", title, paragraphs=(words,), figures=(part,), missing=missing)
 
 
 @in_style

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import finding_table
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -82,12 +82,13 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             finding_table("Neurons, in medians.", WORDS, found),
         )
         figures = [maps, distributions]
-    reasons = dict.fromkeys(str(one.attrs["reason"]) for one in dataset.data_vars.values() if one.attrs.get("reason"))
+    missing = dict.fromkeys(str(one.attrs["reason"]) for one in dataset.data_vars.values() if one.attrs.get("reason"))
+    missing |= dict.fromkeys(reasons(WORDS, {name: one for name, one in found.items() if one.reason not in missing}))
     words = (
         "The receptive field of a neuron has a meaning only where the field predicts responses to images that its fit left out. All neurons"
         " are in results/interpretation/neuron_profiles.csv of the run, one to a row."
     )
-    return Section("neuron-profiles", "What single neurons respond to", (words,), figures, missing=tuple(reasons))
+    return Section("neuron-profiles", "What single neurons respond to", (words,), figures, missing=tuple(missing))
 
 
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
@@ -135,7 +136,8 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
     pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, contributed))
     for axes, (values, label) in zip(screen, pairs, strict=True):
         _scatter(axes, across[fitted], down[fitted], values[fitted], label)
-        axes.set(xlabel=words[0], ylabel=words[1], aspect="equal")
+        axes.set(xlabel=words[0], ylabel=words[1])
+        axes.set_aspect("equal", adjustable="datalim")
     screen[0].set_title("Fields on the screen")
     if has_cortex:
         x, y = dataset["position_x_um"].to_numpy(), dataset["position_y_um"].to_numpy()
@@ -144,7 +146,8 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
             shown = fitted if place < 2 else np.isfinite(values)
             axes.plot(x[~shown], y[~shown], ".", color=PALE, markersize=2, markeredgewidth=0, rasterized=len(x) > 1000)
             _scatter(axes, x[shown], y[shown], values[shown], label)
-            axes.set(xlabel="cortex, x (µm)", ylabel="cortex, y (µm)", aspect="equal")
+            axes.set(xlabel="cortex, x (µm)", ylabel="cortex, y (µm)")
+            axes.set_aspect("equal", adjustable="datalim")  # a square map would be narrower than its bar
             if place == 0:
                 axes.set_title("Neurons in cortex")
     return figure
@@ -224,7 +227,7 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label
     )  # fmt: skip
     figure = axes.get_figure()
     if figure is not None:
-        # below the map: beside it a bar would be longer than axes of equal scales
+        # below the map: beside it there is no room
         mappable = ScalarMappable(norm, colours)
         bar = figure.colorbar(mappable, ax=axes, location="bottom", label=label, shrink=0.9, aspect=28, pad=0.02, extend="both")
         bar.ax.locator_params(nbins=5)

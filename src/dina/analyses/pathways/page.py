@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import draw_dots, finding_table
+from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -76,7 +76,9 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
             )
         )
-    return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures)
+    shown = {name: found[name] for name in (*masked, *(f"shapley_{name}" for name in pathways))}
+    missing = reasons(masked | {f"shapley_{name}": f"contribution of the {name} pathway" for name in pathways}, shown)
+    return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures, missing=missing)
 
 
 def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -96,7 +98,8 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         answer,
         finding_table("Towers fitted with one pathway alone.", words | losses, found, words, losses),
     )
-    return Section("pathway-refits", "Each pathway fitted alone", paragraphs=(answer,), figures=(part,))
+    missing = reasons(words | losses, found)
+    return Section("pathway-refits", "Each pathway fitted alone", paragraphs=(answer,), figures=(part,), missing=missing)
 
 
 def _words(part: str) -> str:
