@@ -174,7 +174,7 @@ def _draw_distributions(dataset: xr.Dataset) -> Figure:
         _histogram(quality, fit, "field predicts other images (r)")
     if has_sizes:
         _histogram(panels[1], sizes, f"size of field ({'degrees' if in_degrees else 'pixels'})")
-    _histogram(orientation, dataset["orientation_deg"].to_numpy()[fitted], "preferred orientation (degrees)", (0.0, 180.0))
+    _histogram(orientation, dataset["orientation_deg"].to_numpy()[fitted], "preferred orientation\n(degrees)", (0.0, 180.0))
     orientation.set_xticks([0, 45, 90, 135, 180])
     return figure
 
@@ -198,7 +198,7 @@ def _errors(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(*zip(*middle, strict=True), "o-", color=COLOURS["ink"][0], markersize=3, linewidth=1)
     axes.set_yscale("log")
     write_plain_numbers(axes.yaxis)
-    axes.set(xlabel="planted signal-to-noise (logarithmic)", ylabel="error of centre (degrees, log.)")
+    axes.set(xlabel="planted signal-to-noise\n(logarithmic)", ylabel="error of centre (degrees, log.)")
 
 
 def _on_screen(dataset: xr.Dataset, in_degrees: bool) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
