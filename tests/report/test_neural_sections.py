@@ -74,7 +74,10 @@ def test_a_handful_of_sizes_is_no_distribution() -> None:
     dataset["field_size_deg"][3:] = np.nan
     dataset["n_gabors"][:] = np.where(np.arange(NEURONS) < 3, 2.0, 1.0)
     part = neuron_profiles_section(dataset, ()).figures[1]
-    assert [axes.get_xlabel().split("(")[0].strip() for axes in part.figure.axes] == ["signal-to-noise ratio", "preferred orientation"]
+    assert [axes.get_xlabel().split("(")[0].strip() for axes in part.figure.axes] == [
+        "signal-to-noise ratio",
+        "preferred orientation",
+    ]
     assert "sizes of fields" not in part.caption
 
 
