@@ -93,7 +93,7 @@ def test_recordings_of_one_mouse_count_once():
     found = compare_together_and_alone(same, seed=0, n_resamples=200)
     gain = found.across.by_analysis()["joint"]["gain_joint"]
     assert gain.n == 1
-    assert "One mouse says nothing" in gain.reason
+    assert "One animal says nothing" in gain.reason
     assert float(found.p_values["p_over_mice"].sel(name="gain_joint")) == 1.0
 
 
