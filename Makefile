@@ -3,9 +3,9 @@ PYTHON ?= python3
 ARGS ?=
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES = src tests benchmarks
+SOURCES = src tests benchmarks docs examples
 
-.PHONY: help demo test long lint format types layers doctest check clean
+.PHONY: help demo test long lint format types layers doctest docs matrix check clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -23,7 +23,7 @@ long: .venv/.test ## the tests that take longest, which `make test` leaves out
 lint: .venv/.test ## formatting, lint, spelling, docstring form
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/codespell $(SOURCES) docs *.md pyproject.toml Makefile
+	$(BIN)/codespell $(SOURCES) *.md pyproject.toml Makefile
 	$(BIN)/numpydoc lint $$(git ls-files 'src/dina/*.py')
 
 format: .venv/.test ## put the code into the project's format
@@ -39,10 +39,15 @@ layers: .venv/.test ## imports go one way, along the data flow
 doctest: .venv/.test ## the examples in the docstrings
 	$(BIN)/python -m pytest -q --doctest-modules src/dina
 
-check: lint types layers doctest test ## everything that a change must pass
+# every script of examples/gallery is carried out once, here; a warning fails, and nothing comes from the network
+docs: .venv/.test ## the documentation site, in docs/_build/html, with the examples carried out
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+check: lint types layers doctest test docs ## everything that a change must pass
 
 clean: ## remove the environment and all caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps say which extras the environment holds; a changed requirement installs again.
 .venv/.run: pyproject.toml constraints.txt
@@ -55,5 +60,5 @@ clean: ## remove the environment and all caches
 .venv/.test: pyproject.toml constraints.txt
 	@echo "Setting up .venv for tests and checks: about two minutes with a fast connection"
 	$(PYTHON) -m venv .venv
-	$(PIP) -e '.[test,lint]'
+	$(PIP) -e '.[test,lint,docs]'
 	@touch .venv/.run $@

@@ -46,8 +46,9 @@ def test_the_first_line_of_every_file_says_what_it_is_for() -> None:
         if source.path.startswith("tests/") and not source.text.strip():
             continue
         first = (ast.get_docstring(source.tree) or "").split("\n")[0]
+        ends = (".", "?") if source.path.startswith("examples/") else "."  # an example has its question as title
         opens_the_file = source.text.startswith(('"""', 'r"""'))
-        is_a_sentence = (first[:1].isupper() or first.startswith("dina ")) and first.endswith(".") and len(first.split()) >= 4
+        is_a_sentence = (first[:1].isupper() or first.startswith("dina ")) and first.endswith(ends) and len(first.split()) >= 4
         if not (opens_the_file and is_a_sentence):
             silent.append(f"{source.path}: {first!r}")
     assert not silent, listing(silent)
