@@ -45,6 +45,17 @@ def one_line(text: object) -> str:
     return printable(_BREAK.sub(r"\\n", str(text)))
 
 
+def shown_letters(text: object) -> str:
+    r"""Return text as figures and pages show it: on one line, with a space for each letter that cannot be seen, none at the ends.
+
+    Examples
+    --------
+    >>> shown_letters("a cat\u202e\tof mine\n")
+    'a cat  of mine'
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in str(text)).strip()
+
+
 def _steers(sign: str) -> bool:
     return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
+from matplotlib.axes import Axes
 
 from dina.analyses.decoded import Decoded, decode
 from dina.analyses.most_exciting_images.compute import (
@@ -15,11 +17,13 @@ from dina.analyses.most_exciting_images.compute import (
     blur,
     excite,
 )
+from dina.analyses.most_exciting_images.page import WORDS, most_exciting_images_section
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.recordings.simulator import simulate
 from dina.report.page import interpretation_sections
 from dina.statistics.correlation import correlate_rows
+from dina.statistics.finding import Finding
 from dina.study.run_directory import AnalysisRecord, Run
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
@@ -117,8 +121,6 @@ def test_towers_from_scratch_have_most_exciting_images_too_and_the_seed_decides_
 
 
 def test_what_is_shown_is_written_with_units_and_drawn(decoded: Decoded) -> None:
-    from dina.analyses.most_exciting_images.page import most_exciting_images_section
-
     result = analyse_most_exciting_images(decoded, QUICK)
     dataset = result.to_dataset()
     assert dataset["exciting"].attrs["units"] == "contrast"
@@ -149,3 +151,19 @@ def test_a_run_that_holds_the_images_under_the_former_name_shows_them(decoded: D
     record.write(Run(tmp_path), "inception_loop", result)
     write_json(tmp_path / "summary.json", {"interpretation": {"inception_loop": record.to_json()}})
     assert [section.anchor for section in interpretation_sections(Run(tmp_path))] == ["most-exciting-images"]
+
+
+def test_a_model_that_predicts_one_response_for_all_images_has_no_most_exciting_one() -> None:
+    where, pairs = ("neuron", "height", "width"), ("neuron", "other_neuron")
+    variables = {
+        "exciting": (("model", *where), np.ones((2, 3, 4, 6))),
+        "best_natural": (where, np.ones((3, 4, 6))),
+        "predicted_deviation": (("model", "neuron"), np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]])),
+        **{name: (pairs, np.eye(3)) for name in ("agreement", "beaten")},
+        **{name: ("neuron", np.arange(3)) for name in ("test_correlation", "neuron_index")},
+    }
+    told = [Finding(name, 0.5, "1", 3, low=0.4, high=0.6, null_low=0, null_high=0.1, null="") for name in WORDS]
+    section = most_exciting_images_section(xr.Dataset(variables, attrs={"contrast": 0.3, "n_colours": 3}), tuple(told))
+    said = [text.get_text() for axes in section.figures[0].figure.findobj(Axes) for text in axes.texts]
+    assert said == ["predicts the same\nfor all images"]
+    assert "Colours are averaged" in section.figures[0].caption

@@ -158,7 +158,7 @@ def test_recordings_decoded_alike_are_judged_together(
     capsys.readouterr()
     main_ends_well("verdict", str(run), second, "--any-recordings", "--out", str(tmp_path / "both"))
     out = capsys.readouterr().out
-    assert "all, 2 mice" in out
+    assert "all, 2 animals" in out
     assert "Animals taken from names: another. " in out
     table = pd.read_csv(tmp_path / "both" / "across_recordings.csv")
     assert set(table["recording"]) == {small_session.name, "another"}
@@ -168,5 +168,5 @@ def test_recordings_decoded_alike_are_judged_together(
     capsys.readouterr()
     main_ends_well("verdict", str(run), second, "--any-recordings")
     out = capsys.readouterr().out
-    assert "all, 1 mouse" in out
+    assert "all, 1 animal" in out
     assert "Animals taken from names" not in out

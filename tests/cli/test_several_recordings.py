@@ -39,7 +39,7 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     settings = [word for setting in QUICK for word in ("--set", setting)]
     assert end_of(*words, *settings) == 0
     out = capsys.readouterr().out
-    assert "mean over mice" in out
+    assert "mean over animals" in out
     assert "Animals taken from names: simulated-demo" in out
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "Simulated data." in page
@@ -60,7 +60,7 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
 
     # the other word for the same study finds it finished
     assert end_of("joint", *words[1:], *settings) == 0
-    assert "mean over mice" in capsys.readouterr().out
+    assert "mean over animals" in capsys.readouterr().out
     assert end_of("report", str(tmp_path / "run")) == 0
     for command in ("interpret", "verdict", "compare"):
         capsys.readouterr()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from PIL import Image
 from dina.artifacts import write_dataset, write_json
 from dina.figures.style import style_of
 from dina.report import examples
+from dina.report.accuracy import all_decoders
+from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import headline, tiles
 from dina.report.examples import choose_queries, make_examples
 from dina.report.recording_quality import what_was_decoded
 from dina.study.decoder_scores import Scored
 from dina.study.run_directory import Run, read_run
+from dina.study.shown_once import as_shown
 
 
 def with_difference(run: Run, folder: Path, value: float, low: float, high: float) -> Run:
@@ -55,6 +59,20 @@ def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(
     assert says in headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
 
 
+def test_a_run_whose_images_were_shown_once_is_shown_without_averages(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    write_json(tmp_path / "summary.json", {**summary, "recording": {**summary["recording"], "n_repeats_range": [1, 1]}})
+    shutil.copytree(simulated_run / "results", tmp_path / "results")
+    shown = as_shown(read_run(tmp_path))
+    assert {row.queries for row in shown.rows} == {"single_trial"} == {shown.main_queries}
+    assert "dina, single trials" in [tile.title for tile in tiles(shown)]
+    parts = [part for section in (all_decoders(shown), gallery_sizes(shown)) for part in section.figures]
+    assert [part.name for part in parts] == ["accuracy", "ranks", "gallery_size_single_trial"]
+    said = " ".join(word for part in parts for word in (part.caption, part.table.caption, *sum(part.table.rows, ())))
+    assert "single trials" in said
+    assert "averaged" not in said.lower()
+
+
 def test_averages_that_were_recorded_as_trials_are_called_so(simulated_run: Path, tmp_path: Path) -> None:
     summary = read_run(simulated_run).summary
     for n_presentations, is_said in ((10, False), (200, True)):
@@ -71,7 +89,7 @@ def test_averages_that_were_recorded_as_trials_are_called_so(simulated_run: Path
 def test_single_presentations_are_not_called_averages(simulated_run: Path, tmp_path: Path) -> None:
     summary = read_run(simulated_run).summary
     write_json(tmp_path / "summary.json", {**summary, "recording": {**summary["recording"], "n_repeats_range": [1, 1]}})
-    run = read_run(tmp_path)
+    run = as_shown(read_run(tmp_path))
     assert headline(run)[0].startswith("From single trials of 400 neurons (each image was shown once), the decoder dina")
     assert not any("averaged" in tile.title for tile in tiles(run))
 

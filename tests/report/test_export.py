@@ -3,15 +3,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.artifacts import write_json
+from dina.artifacts import write_dataset, write_json
 from dina.figures.canvas import new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.report.export import export_page
 from dina.report.paper_methods import methods_paragraph
 from dina.report.table_files import table_csv
+from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
 
 TABLE = Table("Accuracies.", ("decoder", "top-1", "difference"), (("=ridge", "68.8\u202f%\n(chance 2\u202f%)", "−1,500.5"),))
@@ -85,6 +88,32 @@ def test_a_column_of_one_unit_names_it_and_one_of_several_has_a_column_for_it() 
 def test_headings_that_come_twice_are_told_apart() -> None:
     table = Table("", ("kept", "share", "95\u202f% interval", "as query", "95\u202f% interval"), (("a", "1", "2", "3", "4"),))
     assert table_csv(table).splitlines()[0] == 'kept,share,95 % interval,as query,"95 % interval, as query"'
+
+
+def test_a_heading_keeps_its_name_beside_one_that_begins_alike() -> None:
+    table = Table("", ("fit", "gain, lower half", "gain"), (("a", "0.1", "0.2"),))
+    assert table_csv(table).splitlines()[0] == 'fit,"gain, lower half",gain'
+
+
+def test_value_interval_and_chance_of_one_cell_get_a_column_each() -> None:
+    cell = "+16.7\u202fpoints\n(+9.1 to +26.7\u202fpoints)\n(chance −10.0 to +10.0\u202fpoints)"
+    heading, row = table_csv(Table("", ("condition", "loss"), (("8D", cell),))).splitlines()
+    assert heading.replace('"', "") == ",".join(
+        ["condition", *(f"loss{part} (points)" for part in ("", ", low", ", high", ", chance, low", ", chance, high"))]
+    )
+    assert row == "8D,16.7,9.1,26.7,-10.0,10.0"
+
+
+def test_methods_name_the_analyses_that_have_no_null(simulated_run: Path, tmp_path: Path) -> None:
+    def found(low: float) -> dict:
+        return {"findings": [Finding("size", 0.5, "1", 9, null_low=low, null_high=low + 0.1).to_json()], "reason": None}
+
+    interpreted = {"occlusion": found(0.1), "variance_spectra": found(np.nan)}
+    write_json(tmp_path / "summary.json", {**read_run(simulated_run).summary, "interpretation": interpreted})
+    for name in interpreted:
+        write_dataset(tmp_path / f"results/interpretation/{name}.nc", xr.Dataset())
+    text = methods_paragraph(read_run(tmp_path))[0]
+    assert "with a null of their own, by occlusion; without a null, which describe and test nothing, by variance spectra." in text
 
 
 def test_methods_say_what_was_done_and_list_each_source_once(simulated_run: Path) -> None:

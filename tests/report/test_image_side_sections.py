@@ -110,8 +110,17 @@ def test_the_nyquist_limit_is_drawn(name: str, small_session: Recording, tmp_pat
 
 
 def test_neurally_derived_images_are_shown_with_their_caveat(small_session: Recording, tmp_path: object) -> None:
-    (part,) = section_of("conditions", of_everything(4.0, small_session)["conditions"], tmp_path).figures
-    assert "put in by neurons" in part.caption
+    result = of_everything(4.0, small_session)["conditions"]
+    section = section_of("conditions", result, tmp_path)
+    (said,) = [text for text in section.paragraphs if "put in by neurons" in text]
+    assert said.startswith(" and ".join(name for name in result.conditions if name in ("8D", "4D")) + " images are projections")
+
+
+def test_nothing_is_shown_as_transferred_within_the_first_condition(small_session: Recording, tmp_path: object) -> None:
+    section = section_of("conditions", of_everything(4.0, small_session)["conditions"], tmp_path)
+    (hollow,) = [line for line in section.figures[0].figure.axes[0].lines if line.get_label() == "trained on natural"]
+    assert np.isfinite(hollow.get_ydata()).tolist() == [False, True]
+    assert "Minus that of natural" in section.paragraphs[0]
 
 
 def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: Recording) -> None:
@@ -121,6 +130,7 @@ def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: R
     section = ANALYSES["conditions"].draw(result.to_dataset(), result.findings())
     assert any("do not say that their neurons are the same" in text for text in section.paragraphs)
     assert "nan" not in str(section.figures[0].table.rows).lower()
+    assert not any(line.get_label() == "trained on natural" for line in section.figures[0].figure.axes[0].lines)
 
 
 def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path: object) -> None:

@@ -31,7 +31,7 @@ SECTIONS = {
 @pytest.mark.parametrize("name", SECTIONS)
 def test_what_lies_below_its_null_is_no_similarity(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, make, words, denial = SECTIONS[name]
-    monkeypatch.setattr(module, f"draw_{name}", lambda dataset: Figure())
+    monkeypatch.setattr(module, f"draw_{name}", lambda *given: Figure())
     dataset = xr.Dataset(attrs={"form": "", "reason": ""})
     for finding, is_denied in ((ABOVE, False), (replace(ABOVE, value=0.1), True)):
         section = make(dataset, tuple(replace(finding, name=word) for word in words))
@@ -39,7 +39,7 @@ def test_what_lies_below_its_null_is_no_similarity(name: str, monkeypatch: pytes
 
 
 def test_numbers_in_sentences_stand_beside_interval_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_maps, "draw_feature_maps", lambda dataset: Figure())
+    monkeypatch.setattr(feature_maps, "draw_feature_maps", lambda *given: Figure())
     section = feature_maps.feature_maps_section(
         xr.Dataset(attrs={"form": "", "reason": ""}), tuple(replace(ABOVE, name=word) for word in feature_maps.WORDS)
     )

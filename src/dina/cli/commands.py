@@ -107,7 +107,7 @@ def joint(
         list[str],
         typer.Argument(
             metavar="RECORDING...",
-            help="Two or more that show the same images; demo:1, demo:2 … are mice that see the images of demo.",
+            help="Two or more that show the same images; demo:1, demo:2 … are animals that see the images of demo.",
         ),
     ],
     study_file: StudyFile = None,

@@ -97,7 +97,7 @@ def verdict(
 ) -> None:
     """Say which claims the findings of runs support, by rules that were written down beforehand.
 
-    Runs of several recordings are judged together, too, with the mouse as the unit.
+    Runs of several recordings are judged together, too, with the animal as the unit.
     """
     from dina.cli.tables import print_verdicts
     from dina.study.interpret import judge_runs

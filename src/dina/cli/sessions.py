@@ -53,7 +53,7 @@ def open_settled(word: str, images: Path | None, seed: int) -> Recording:
     if session in NAMED_SESSIONS and (mouse.isdigit() or word == session):
         if images is not None:
             raise DataError(f"The simulated session {session} has images of its own. Leave --images out.")
-        log.info("Simulating the session %s%s …", session, f", mouse {mouse}" if mouse else "")
+        log.info("Simulating the session %s%s …", session, f", animal {mouse}" if mouse else "")
         return simulate(session, seed=seed, mouse=int(mouse)) if mouse else simulate(session, seed=seed)
     path = Path(word)
     log.info("Reading %s …", path)

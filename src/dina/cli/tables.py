@@ -22,6 +22,7 @@ from dina.recordings.download import data_folder
 from dina.safe_words import one_line, printable, say
 from dina.study.environment import describe_environment
 from dina.study.needs import estimate_needs
+from dina.study.shown_once import as_shown
 from dina.study.this_machine import measure_gigaflops, memory_gb
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def print_run(run: "Run") -> None:
     if run.has_several_recordings:
         _print_together(run.summary)
         return
-    rows = [row for row in run.rows if row.direction == "image_from_response"]
+    rows = [row for row in as_shown(run).rows if row.direction == "image_from_response"]
     console = _console(110)
     recording, split = run.summary["recording"], run.summary["split"]
     simulated = ", simulated" if recording.get("is_simulated") else ""
@@ -137,17 +138,18 @@ def _print_remarks(console: Console, lines: Iterable[str], style: str = "dim") -
 def _decoders(rows: "Sequence[DecodingRow]") -> Table:
     table = Table(title="Which image was shown? Accuracy in %, with 95 % interval", title_justify="left", caption_justify="left")
     table.add_column("decoder")
-    for words in QUERIES.values():
+    kinds = [kind for kind in QUERIES if any(row.queries == kind and row.top1 is not None for row in rows)] or list(QUERIES)[:1]
+    for words in (QUERIES[kind] for kind in kinds):
         table.add_column(f"{words}\ntop-1", justify="right")
         table.add_column("\ntop-5", justify="right")
     table.add_column("\ngallery", justify="right")
     for decoder in dict.fromkeys(row.decoder for row in rows):
         known = {row.queries: row for row in rows if row.decoder == decoder}
-        cells = [cell for queries in QUERIES for cell in _accuracies(known.get(queries))]
+        cells = [cell for kind in kinds for cell in _accuracies(known.get(kind))]
         galleries = dict.fromkeys(str(row.n_gallery) for row in known.values() if row.n_gallery)
         table.add_row(_text(_name(next(iter(known.values())))), *cells, " / ".join(galleries) or "–")
     table.add_section()
-    chance = [next((row for row in rows if row.queries == queries and row.chance_top1 is not None), None) for queries in QUERIES]
+    chance = [next((row for row in rows if row.queries == kind and row.chance_top1 is not None), None) for kind in kinds]
     levels = [level for row in chance for level in ((None, None) if row is None else (row.chance_top1, row.chance_top5))]
     table.add_row("chance", *(_percent(level, 2) for level in levels), "", style="dim")
     return table
@@ -183,13 +185,13 @@ def _remarks(rows: "Sequence[DecodingRow]") -> list[str]:
 
 
 def _print_together(summary: Mapping[str, Any]) -> None:
-    """Print what every recording gains, and the mean over mice."""
+    """Print what every recording gains, and the mean over animals."""
     title = f"{len(summary['recordings'])} recordings, preset {summary['preset']}, top-1 from averaged responses"
     table = Table(title=_text(title))
     for number, heading in enumerate(("recording", "together", "alone", "gain", "95 % interval")):
         table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
     rows = [(each["name"], each["findings"]) for each in summary["recordings"]]
-    for name, findings in [*rows, ("mean over mice", summary["over_mice"])]:
+    for name, findings in [*rows, ("mean over animals", summary["over_mice"])]:
         known = {finding["name"]: finding for finding in findings}
         gain = known["gain_joint"]
         ends = "–" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}".replace("-", "−")

@@ -14,7 +14,7 @@ from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
-from dina.safe_words import one_line
+from dina.safe_words import one_line, shown_letters
 from dina.statistics.repeats import count_within_group
 from dina.study.decoder_scores import DecoderScores
 from dina.study.run_directory import Run
@@ -139,7 +139,7 @@ def shown_words(text: object) -> str:
     >>> shown_words("a cat\u202e\tof mine")
     'a cat of mine'
     """
-    words = "".join(letter if letter.isprintable() else " " for letter in one_line(text)).strip()
+    words = shown_letters(one_line(text))
     return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "…"
 
 

@@ -13,6 +13,7 @@ from dina.explorer.compute import EVERYTHING, gather, name_of
 from dina.explorer.kept_maps import KEPT, read_kept
 from dina.explorer.page import page_text, policy_of
 from dina.study.run_directory import read_finished
+from dina.study.shown_once import as_shown
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
@@ -88,7 +89,7 @@ def serve_run(run: Path, port: int = 0) -> ExplorerServer:
     kept = read_kept(content)
     if kept is None:
         raise DataError(f"{run} must hold {KEPT} to be served; it does not. Write its explorer first.")
-    return ExplorerServer(name_of(content), gather(content, kept, EVERYTHING), port, is_simulated=content.is_simulated)
+    return ExplorerServer(name_of(content), gather(as_shown(content), kept, EVERYTHING), port, is_simulated=content.is_simulated)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ from dina.explorer.kept_maps import keep_maps, read_kept
 from dina.recordings.recording import Recording
 from dina.study.interpret import read_decoded
 from dina.study.run_directory import Run, read_finished
+from dina.study.shown_once import as_shown
 from dina.study.study_result import StudyResult, place_of
 
 PAGE = "explorer.html"
@@ -47,7 +48,7 @@ def write_explorer(run: Path | str | StudyResult, recording: Recording | None = 
     content = _prepare(place_of(run), recording, device)
     kept = read_kept(content)
     assert kept is not None
-    packets = gather(content, kept, IN_ONE_FILE)
+    packets = gather(as_shown(content), kept, IN_ONE_FILE)
     with content.files.writing() as place:
         write_text(place(PAGE), page_text(name_of(content), packets, is_simulated=content.is_simulated))
     return content.path / PAGE

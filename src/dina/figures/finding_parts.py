@@ -89,7 +89,7 @@ def finding_table(
     percent: Collection[str] = (),
     points: Collection[str] = (),
 ) -> Table:
-    """Return a table of value, interval and null of those findings of ``words`` that are there, in its order.
+    """Return a table of value, interval and null of those findings of ``words`` that are known, in its order; of all if none is.
 
     Accuracies and shares are named in ``percent``, differences of accuracies in ``points``; all others are plain numbers.
     """
@@ -102,5 +102,9 @@ def finding_table(
             one.null or (NO_NULL[bool(one.reason)] if math.isfinite(one.value) else DASH),
         )
 
-    rows = tuple(cells(name, found[name]) for name in words if name in found)
+    named = [name for name in words if name in found]
+    known = [
+        name for name in named if math.isfinite(found[name].value)
+    ]  # why others are not is said where what is missing stands
+    rows = tuple(cells(name, found[name]) for name in known or named)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

@@ -8,6 +8,9 @@ from dina.statistics.finding import Finding
 # An accuracy or a share is in per cent, a difference of accuracies in points, anything else a plain number.
 Scale = Literal["%", "points", ""]
 
+# Of what a score loses, by the units in files.
+SCORE_UNITS = {"1": "units of the score", "nat": "nats"}
+
 # One name for the Gabor channels with places on the map: "local" in fits, "gabor_channels" in findings.
 LOCAL_CHANNELS = "local channels"
 

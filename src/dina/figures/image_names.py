@@ -3,6 +3,8 @@
 import numpy as np
 import xarray as xr
 
+from dina.safe_words import shown_letters
+
 _ENDING = "stimulus_id"
 _MOST_LETTERS = 26
 _MOST_THUMBNAILS = 64
@@ -67,7 +69,7 @@ def image_word(number: int, name: str = "") -> str:
     >>> image_word(3), image_word(3, "a photograph of a red_car_001.png")
     ('image 3', '…graph of a red_car_001.png')
     """
-    words = "".join(letter if letter.isprintable() else " " for letter in name).strip()
+    words = shown_letters(name)
     if not words:
         return f"image {number}"
     return words if len(words) <= _MOST_LETTERS + 1 else "…" + words[-_MOST_LETTERS:]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dina.rivals import RIVALS
+from dina.safe_words import shown_letters
 
 Kind = Literal["dina", "rival", "reference"]
 
@@ -55,7 +56,7 @@ class DecoderStyle:
     @property
     def short(self) -> str:
         """The words as a figure has room for them: printable characters only, at most 28."""
-        words = "".join(letter if letter.isprintable() else " " for letter in self.label)
+        words = shown_letters(self.label)
         return words if len(words) <= 28 else words[:27] + "…"
 
 

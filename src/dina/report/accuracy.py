@@ -105,7 +105,8 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
     )
     accuracies = ("top-1", "95\u202f% interval", "chance top-1", "top-5", "top-10")
     columns = ("decoder", "kind", "queries", "gallery size", *accuracies, "median rank", "p", "hubness")
-    return Table(caption, columns, tuple(map(cells, rows)), n_words=3)
+    known = [row for row in rows if row.top1 is not None]  # why others are not is said where what is missing stands
+    return Table(caption, columns, tuple(map(cells, known)), n_words=3)
 
 
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:

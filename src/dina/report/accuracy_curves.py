@@ -21,11 +21,12 @@ STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> list[FigurePart]:
-    """Return the figure of how often the right image is among the best k; none where no averaged query was scored."""
+    """Return the figure of how often the right image is among the best k; none where no query of the main kind was scored."""
+    kind: Any = run.main_queries
     ranks, sizes = {}, {}
-    for name in dict.fromkeys(row.decoder for row in rows if row.queries == "averaged"):
-        if name in run.retrieval and "averaged" in run.retrieval[name].scored:
-            scored = run.retrieval[name].scored["averaged"]
+    for name in dict.fromkeys(row.decoder for row in rows if row.queries == kind):
+        if name in run.retrieval and kind in run.retrieval[name].scored:
+            scored = run.retrieval[name].scored[kind]
             ranks[name], sizes[name] = target_ranks(scored.scores, scored.target.astype(np.int64)), scored.scores.shape[1]
     if not ranks:
         return []
@@ -35,10 +36,10 @@ def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> lis
         (style_of(name, reads[name]).label, *(percent(float((rank <= k).mean())) for k in steps)) for name, rank in ranks.items()
     ]
     chance = ("chance", *(percent(min(1.0, k / next(iter(sizes.values())))) for k in steps))
-    words = "Averaged queries whose image is among the best k; intervals of top-1 are in the table of all decoders."
+    words = f"Queries ({QUERIES[kind]}) whose image is among the best k; intervals of top-1 are in the table of all decoders."
     table = Table(words, ("decoder", *(f"k = {k}" for k in steps)), (*lines, chance))
     caption = (
-        f"How often the right image is among the best k of {largest}, averaged responses, {n_queries} queries. Its left end is top-1"
+        f"How often the right image is among the best k of {largest}, {QUERIES[kind]}, {n_queries} queries. Its left end is top-1"
         " accuracy; a miss near the left was a near miss."
     )
     spoken = "Fraction of queries whose image is among the best k, for every k and decoder; the numbers are in the table."
@@ -93,7 +94,8 @@ def _size_figure(dataset: xr.Dataset, queries: str, reads: dict[str, str]) -> Fi
     for name in map(str, one["decoder"].to_numpy()):
         values = zip(*(one[key].sel(decoder=name).to_numpy() for key in ("top1", "top1_low", "top1_high")), strict=True)
         cells = (f"{percent(v)}\n({interval(low, high)})" if np.isfinite(v) else DASH for v, low, high in values)
-        lines.append((style_of(name, reads[name]).label, *cells))
+        if np.isfinite(one["top1"].sel(decoder=name)).any():
+            lines.append((style_of(name, reads[name]).label, *cells))
     chance = ("chance", *(percent(float(value)) for value in one["chance"].to_numpy()))
     title = f"Top-1 accuracy (95\u202f% interval) by gallery size, {words}."
     table = Table(title, ("decoder", *(f"{int(size)} images" for size in sizes)), (*lines, chance))

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 
 from dina.figures.finding_words import points, points_interval
-from dina.figures.style import style_of
+from dina.figures.style import QUERIES, style_of
 from dina.figures.words import interval, percent
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
+from dina.study.shown_once import was_shown_once
 
 LIMITS = (
     "What this does not mean: intervals are over images and say nothing about other animals; an accuracy shows what one decoder finds in"
@@ -27,7 +28,7 @@ class Tile:
 
 def headline(run: Run) -> list[str]:
     """Return the answer: how well, of how many, against chance, the best rival and the ideal observer."""
-    rows = run.select("averaged")
+    rows = run.select(run.main_queries)
     dina = next((row for row in rows if row.decoder == "dina"), None)
     if dina is None or dina.top1 is None:
         reason = (dina.reason if dina is not None else None) or "the study holds no result for it"
@@ -44,28 +45,20 @@ def headline(run: Run) -> list[str]:
     return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), LIMITS]
 
 
-def was_shown_once(run: Run) -> bool:
-    """Say whether every image has one single presentation, so that its average is the trial itself."""
-    recording = run.summary.get("recording", {})
-    is_single = recording.get("n_presentations") in (None, recording.get("n_trials"))
-    return is_single and recording.get("n_repeats_range") == [1, 1]
-
-
 def tiles(run: Run) -> list[Tile]:
     """Return the few numbers that a reader looks for first."""
     result = []
-    kinds = (("averaged", "averaged responses"), ("single_trial", "single trials"))
-    for queries, words in kinds[was_shown_once(run) :]:
+    for queries, words in QUERIES.items():
         row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
         if row is not None and row.top1 is not None:
             beside = f"95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
             result.append(Tile(percent(row.top1), f"dina, {words}", beside, "dina"))
-    rows = run.select("averaged")
+    rows = run.select(run.main_queries)
     for row, title, kind in ((_best_rival(run, rows), "best rival", "rival"), (_observer(rows), "ideal observer", "reference")):
         if row is not None and row.top1 is not None:
             named = style_of(row.decoder).label if kind == "rival" else "knows the simulation's truth"
             beside = f"{named}; 95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
-            result.append(Tile(percent(row.top1), f"{title}, {kinds[was_shown_once(run)][1]}", beside, kind))
+            result.append(Tile(percent(row.top1), f"{title}, {QUERIES[run.main_queries]}", beside, kind))
     return result
 
 
@@ -94,10 +87,10 @@ def _against_rival(run: Run, rows: list[DecodingRow]) -> str:
 
 
 def _difference(run: Run, other: str) -> tuple[float, float, float]:
-    """Return how much more often dina is right than another decoder, averaged responses, with the ends of the interval; or NaN."""
+    """Return how much more often dina is right than another decoder, main kind of query, with the ends of the interval; or NaN."""
     if run.comparisons is None or other not in run.comparisons["rival"].to_numpy():
         return (math.nan,) * 3
-    one = run.comparisons.sel(rival=other, queries="averaged")
+    one = run.comparisons.sel(rival=other, queries=run.main_queries)
     return float(one["top1_difference"]), float(one["top1_low"]), float(one["top1_high"])
 
 

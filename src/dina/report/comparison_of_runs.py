@@ -19,7 +19,7 @@ from dina.figures.parts import Table
 from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
 from dina.figures.words import DASH, number, percent, signed
 from dina.report.accuracy import OFFSET, draw_mark
-from dina.safe_words import one_line, table_text
+from dina.safe_words import one_line, shown_letters, table_text
 
 SHORT = {"averaged": "averaged", "single_trial": "single trial"}
 GAP = 0.7  # between recordings or splits, in rows
@@ -82,8 +82,8 @@ def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[Decoder
 
 
 def _short(words: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in words)
-    return printable if len(printable) <= 38 else printable[:37] + "…"
+    shown = shown_letters(words)
+    return shown if len(shown) <= 38 else shown[:37] + "…"
 
 
 def comparison_table(comparison: xr.Dataset) -> Table:

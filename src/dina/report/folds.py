@@ -40,7 +40,8 @@ def _sizes(folds: list[Mapping[str, Any]]) -> Table:
 
 def _accuracies(run: Run, folds: list[Mapping[str, Any]]) -> list[Table]:
     tables = []
-    for queries, words in QUERIES.items():
+    kinds = {row.queries for row in run.rows}
+    for queries, words in ((kind, words) for kind, words in QUERIES.items() if kind in kinds):
         rows = []
         for decoder in dict.fromkeys(row.decoder for row in run.rows):
             found = [fold["top1"].get(decoder, {}).get(queries) for fold in folds]

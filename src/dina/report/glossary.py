@@ -2,6 +2,7 @@
 
 from dina.figures.parts import Section, Table
 from dina.study.run_directory import Run
+from dina.study.shown_once import was_shown_once
 
 _MEANINGS = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
@@ -27,6 +28,7 @@ def how_to_read(run: Run) -> Section:
     decoders = " ".join(row.decoder for row in run.rows)
     shown = {name for name, one in run.interpretation.items() if one.dataset is not None}
     used = {
+        "Averaged responses and single trials": not was_shown_once(run),
         "Paired difference": run.comparisons is not None,
         "Nearest repeat": "nearest_repeat" in decoders,
         "Ideal observer": "ideal_observer" in decoders,
@@ -38,7 +40,7 @@ def how_to_read(run: Run) -> Section:
         ),
         "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
         "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
-        "Noise ceiling": "brain_score" in shown,
+        "Noise ceiling": "brain_score" in shown and not was_shown_once(run),
         "Reliability": run.quality is not None and "reliability" in run.quality,
         "Power-law exponent": "variance_spectra" in shown or (run.quality is not None and "variance_spectrum" in run.quality),
     }

@@ -32,7 +32,9 @@ from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import TOO_HIGH, training
+from dina.report.words_without_averages import say_without_averages
 from dina.study.run_directory import TOWERS, Run, read_run
+from dina.study.shown_once import as_shown, was_shown_once
 from dina.study.study_result import StudyResult, place_of
 from dina.training.start import FLAT
 
@@ -106,7 +108,7 @@ def write_report(run: Path | str | StudyResult, export: Path | str | None = None
     DataError
         If the directory holds no ``summary.json``, a file in it is not as it was written, or it holds a link.
     """
-    content = read_run(place_of(run))
+    content = as_shown(read_run(place_of(run)))
     shown = _several_recordings(content) if content.has_several_recordings else _one_recording(content)
     drawings = {part.name: svg_of(part.figure, part.name) for section in shown.sections for part in section.figures}
     text = _render(shown, drawings)  # all is read before anything is written
@@ -126,7 +128,7 @@ def _one_recording(run: Run) -> _Page:
         is_simulated=run.is_simulated,
         headline=headline(run),
         warnings=[str(warning) for warning in run.summary.get("warnings", [])],
-        sections=_sections(run),
+        sections=[say_without_averages(section) for section in _sections(run)] if was_shown_once(run) else _sections(run),
         settings=run.settings,
         commands=_commands(run),
         tiles=tiles(run),

@@ -1,5 +1,6 @@
 """A methods paragraph for a paper, from what was done in a run: numbers, versions and sources."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,7 +178,7 @@ def _listed(words: list[str]) -> str:
 
 
 def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
-    row = next((row for row in run.select("averaged") if row.top1 is not None), None) or next(
+    row = next((row for row in run.select(run.main_queries) if row.top1 is not None), None) or next(
         (row for row in run.select("single_trial") if row.top1 is not None), None
     )
     if row is None:
@@ -198,11 +199,14 @@ def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
         yield f"Variances were widened for folds that share training images {cite('nadeau')}."
     else:
         yield f"Accuracy was tested against chance by permuting images over queries {cite('phipson')}."
-    done = [name.replace("_", " ") for name, one in run.interpretation.items() if one.dataset is not None]
+    done = {name.replace("_", " "): one.findings for name, one in run.interpretation.items() if one.dataset is not None}
     if done:
+        tested = [name for name, found in done.items() if any(math.isfinite(finding.null_low) for finding in found)]
+        described = [name for name in done if name not in tested]
+        asked = [f"with a null of their own, by {_listed(tested)}"] if tested else []
+        asked += [f"without a null, which describe and test nothing, by {_listed(described)}"] if described else []
         yield (
-            f"What carries the decoding was asked by these analyses, each with an interval over images or neurons and a null of its own:"
-            f" {', '.join(done)}. Claims were judged by rules written beforehand (docs/verdicts.md of dina)."
+            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by rules written beforehand (docs/verdicts.md of dina)."
         )
 
 

@@ -17,6 +17,10 @@ _SHAPES = {
     re.compile(rf"(?P<a>{_NUMBER}){_UNIT}"): ("",),
     re.compile(rf"(?P<a>{_NUMBER}) to (?P<b>{_NUMBER}){_UNIT}"): ("low", "high"),
     re.compile(rf"(?P<a>{_NUMBER})(?: %| points)? \((?P<b>{_NUMBER}) to (?P<c>{_NUMBER}){_UNIT}\)"): ("", "low", "high"),
+    re.compile(
+        rf"(?P<a>{_NUMBER})(?: %| points)? \((?P<b>{_NUMBER}) to (?P<c>{_NUMBER}){_UNIT}\)"
+        rf" \(chance (?P<d>{_NUMBER}) to (?P<e>{_NUMBER})(?: %| points)?\)"
+    ): ("", "low", "high", "chance, low", "chance, high"),
     re.compile(rf"(?P<a>{_NUMBER})(?: %)? \(chance (?P<b>{_NUMBER}){_UNIT}\)"): ("", "chance"),
 }
 
@@ -47,12 +51,10 @@ def table_csv(table: Table) -> str:
     edge,0.1,cycles/degree
     """
     columns: dict[str, list[Any]] = {}
-    for place, heading in enumerate(table.columns):
-        name = plain(heading)
-        if name in columns or f"{name}, low" in " ".join(
-            columns
-        ):  # a heading that comes twice is told apart by the one before it
-            name = f"{name}, {plain(table.columns[place - 1])}"
+    headings = [plain(heading) for heading in table.columns]
+    for place, heading in enumerate(headings):
+        # a heading that comes twice is told apart by the one before it
+        name = f"{heading}, {headings[place - 1]}" if heading in headings[:place] else heading
         cells = [plain(row[place]) for row in table.rows]
         columns |= _numbers(name, cells) if place or not table.n_words else {name: cells}
     return table_text(pd.DataFrame(columns).astype({name: _kind(cells) for name, cells in columns.items()}))
@@ -91,7 +93,7 @@ def _parse(cell: str, shape: re.Pattern[str], n_numbers: int) -> _Parsed | None:
     found = shape.fullmatch(cell.replace("\N{MINUS SIGN}", "-"))
     if found is None:
         return None
-    return _Parsed(tuple(_number(found[key]) for key in "abc"[:n_numbers]), found["unit"] or "")
+    return _Parsed(tuple(_number(found[key]) for key in "abcde"[:n_numbers]), found["unit"] or "")
 
 
 def _number(digits: str) -> int | float:

@@ -134,7 +134,9 @@ def paired_exchange_p_value(difference: Float[np.ndarray, "mouse"], seed: int = 
     0.03125
     """
     if not len(difference) or not np.isfinite(difference).all():
-        raise DataError(f"Paired differences must be finite, and at least one; got {difference!r}. Leave out mice without both.")
+        raise DataError(
+            f"Paired differences must be finite, and at least one; got {difference!r}. Leave out animals without both."
+        )
     observed = abs(float(difference.mean()))
     if len(difference) <= MOST_EXACT:  # all signs but the first row, which is the observation itself
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(difference))))[1:]

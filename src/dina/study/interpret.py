@@ -315,7 +315,7 @@ def _read_features(path: Path | None, checksum: str | None, recording: Recording
 
 @dataclass(frozen=True, eq=False)
 class JudgedRuns:
-    """Verdicts by run and claim, with several recordings also of "all, n mice", and the findings over recordings.
+    """Verdicts by run and claim, with several recordings also of "all, n animals", and the findings over recordings.
 
     ``across`` is None where the runs are not of different recordings decoded with one preset; ``guessed`` says in words which
     animals were guessed from names of recordings; ``uninterpreted`` holds the runs without any analysis.
@@ -347,7 +347,7 @@ def judge_runs(runs: Sequence[Path], *, any_recordings: bool = False) -> JudgedR
     if across is not None:
         together = judge(tuple(RULES.values()), across.by_analysis())
         n_mice = len(set(across.mice))
-        verdicts[f"all, {n_mice} {'mouse' if n_mice == 1 else 'mice'}"] = dict(zip(RULES, together, strict=True))
+        verdicts[f"all, {n_mice} {'animal' if n_mice == 1 else 'animals'}"] = dict(zip(RULES, together, strict=True))
     uninterpreted = tuple(run.path for run in opened if not read_all(run.path))
     return JudgedRuns(verdicts, across, "" if across is None else explain_guesses(dict(animals)), uninterpreted)
 

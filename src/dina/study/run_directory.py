@@ -350,6 +350,12 @@ class Run:
         """Return what of the gallery a decoder reads: "images", "templates", "truth" or "queries"."""
         return next((row.reads for row in self.rows if row.decoder == decoder), "images")
 
+    @property
+    def main_queries(self) -> str:
+        """The kind of query that is shown where only one is: averaged responses, or single trials where there are no others."""
+        kinds = [row.queries for row in self.rows]
+        return "single_trial" if kinds and "averaged" not in kinds else "averaged"
+
     def select(self, queries: str, direction: str = "image_from_response") -> list[DecodingRow]:
         """Return the rows of one kind of query and one direction, in the order of the summary."""
         return [row for row in self.rows if row.queries == queries and row.direction == direction]

@@ -29,9 +29,7 @@ from dina.statistics.repeats import count_within_group
 from dina.training.aligned_towers import AlignedTowers
 
 NEURALLY_DERIVED = ("8D", "4D")
-CAVEAT = (
-    "8D and 4D images are projections on patterns found from neural responses, so part of what is decoded was put in by neurons"
-)
+CAVEAT = "{} images are projections on patterns found from neural responses, so part of what is decoded was put in by neurons"
 OTHER_NEURONS = (
     "The recordings do not say that their neurons are the same (neuron_position_um, known and equal in both), and towers cannot"
     " decode other neurons."
@@ -80,7 +78,8 @@ class ConditionsResult:
         }
         for name, (table, words) in tables.items():
             variables |= curve_variables(name, "condition", self.resampling.over_tables(table), words)
-        caveat, first = CAVEAT if set(self.conditions) & set(NEURALLY_DERIVED) else "", self.matched.recordings[0]
+        derived = [name for name in self.conditions if name in NEURALLY_DERIVED]
+        caveat, first = CAVEAT.format(" and ".join(derived)) if derived else "", self.matched.recordings[0]
         counts = {"n_images": self.within.shape[1], "n_train": self.n_train, "n_dropped": self.n_dropped}
         counts |= {"n_neurons": first.n_neurons, "n_trials": first.n_trials}
         return xr.Dataset(variables, {"condition": list(self.conditions)}, {**counts, "caveat": caveat, "null": NULL})

@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import SCORE_UNITS, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
-UNITS = {"1": "units of the score", "nat": "nats"}
 AGREEMENTS = {
     "agreement_between_halves": "halves of test images",
     "agreement_with_training": "training images",
@@ -69,7 +68,7 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
 def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw contributions in falling order, against those to training images, and their rank correlations."""
     mean, error, training = (dataset[name].to_numpy() for name in ("contribution", "contribution_error", "training_contribution"))
-    unit = UNITS[str(dataset.attrs["units"])]
+    unit = SCORE_UNITS[str(dataset.attrs["units"])]
     figure = new_figure(180, 62)
     ranked, compared, agreement = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 0.95])
     order = np.argsort(-mean, kind="stable")

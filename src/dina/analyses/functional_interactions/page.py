@@ -19,6 +19,10 @@ from dina.statistics.finding import Finding
 
 SUMMARY = {"summed_contributions": "noise of repeats", "decoder_summed_contributions": "noise of the decoder"}
 DISCOVERY = 0.05
+SIZES = (
+    " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
+    " each neuron by itself."
+)
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
@@ -49,8 +53,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
-        " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
-        f" each neuron by itself. b: the pairs whose noise is most surely coupled; {marks}."
+        f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'} b: the pairs whose noise is most surely coupled; {marks}."
         " Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
         " contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up.",
         summary,
@@ -130,9 +133,15 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         axes.set_xlim(left=smallest)
         axes.legend(loc="lower left")
     else:
-        axes.annotate("no pair interacts", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        words = "no pair interacts" if _are_known(dataset) else "not known"
+        axes.annotate(words, (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
     axes.set(xlabel="size of interaction (score)", ylabel="pairs beyond it (%)", title="a  all pairs")
     finish_axes(axes, "both")
+
+
+def _are_known(dataset: xr.Dataset) -> bool:
+    """Say whether the interactions of the drawn pairs are known at all."""
+    return bool(np.isfinite(dataset["sampled_interaction"].to_numpy()).any())
 
 
 def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:

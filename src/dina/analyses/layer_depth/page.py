@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table, reasons
@@ -11,6 +12,12 @@ from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
 from dina.statistics.finding import Finding
+
+CERTAIN = (
+    "b, how many neurons each layer predicts best, for the {n_certain} of {n_neurons} neurons that it predicts better than with permuted"
+    " weights by more than three standard errors."
+)
+NONE_CERTAIN = "b, would show the best layer of single neurons; of none of {n_neurons} does a layer predict more than with permuted weights, by three standard errors."
 
 
 def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -37,8 +44,7 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         "a, how much more of the variance of averaged responses is explained if a layer is added to Gabor channels, for all neurons"
         " together: points with lines, gain with 95\u202f% interval over images; grey bands, the same network with permuted weights."
         " Every image is predicted from weights that were fitted without it. The seven layers were not corrected for their number."
-        f" b, how many neurons each layer predicts best, for the {n_certain:,} of {n_neurons:,} neurons that it predicts better"
-        " than with permuted weights by more than three standard errors.",
+        f" {CERTAIN if n_certain else NONE_CERTAIN}".format(n_certain=f"{n_certain:,}", n_neurons=f"{n_neurons:,}"),
         answer,
         finding_table(
             "Share of the variance that layers explain beyond Gabor channels.", names, {one.name: one for one in findings}, names
@@ -59,7 +65,17 @@ def _draw(dataset: xr.Dataset, gains: tuple[Finding, ...]) -> Figure:
     right.bar(range(len(labels) - 1), np.bincount(places, minlength=len(labels) - 1), color=COLOURS["dina"][0], width=0.7)
     right.set_xticks(range(len(labels) - 1), labels[:-1])
     right.set(xlabel="best layer (block)", ylabel="neurons", title="b")
+    if not len(places):
+        right.annotate(
+            "of no neuron\nit is certain",
+            (0.5, 0.5),
+            xycoords="axes fraction",
+            ha="center",
+            va="center",
+            color=COLOURS["muted"][0],
+        )
     right.set_ylim(0, max(1.0, right.get_ylim()[1]))
+    right.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     finish_axes(right, "y")
     return figure
 

@@ -79,7 +79,8 @@ def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesS
     ``agreement`` correlates, over pixels, the first model's image of one neuron with the second model's image of another.
     ``beaten`` is the share of test images, brought to the same contrast, that the second model rates below the first model's
     image: for a neuron (first axis), the image made for another (second axis). ``test_correlation`` is that of the first model's
-    prediction with the averaged response over test images. Findings are ``mei_agreement`` and ``mei_beats_images``: the means of
+    prediction with the averaged response over test images. ``predicted_deviation`` is the deviation over test images of what each
+    model predicts: 0 where it predicts the same for all of them, so that no image excites it more than another. Findings are ``mei_agreement`` and ``mei_beats_images``: the means of
     the first two over neurons, with bootstrap intervals over neurons and the same with neurons permuted.
 
     Raises
@@ -129,11 +130,12 @@ def analyse_most_exciting_images(decoded: Decoded, settings: MostExcitingImagesS
         "agreement": (pairs, agreement, {"units": "1"}),
         "beaten": (pairs, beaten, {"units": "1"}),
         "test_correlation": (("neuron",), correlation, {"units": "1"}),
+        "predicted_deviation": (("model", "neuron"), np.stack([predicted.std(axis=0), rated.std(axis=0)]), {"units": "1"}),
         "neuron_index": (("neuron",), neurons, {"units": "1", "long_name": "position in the recording"}),
     }
     coordinates = {"model": ["first half", "second half"], **place_coordinates(test.images.shape[2:])}
     findings = (_over_neurons("mei_agreement", agreement, decoded), _over_neurons("mei_beats_images", beaten, decoded))
-    return PlainResult(xr.Dataset(variables, coordinates, {"contrast": contrast}), findings)
+    return PlainResult(xr.Dataset(variables, coordinates, {"contrast": contrast, "n_colours": train.images.shape[1]}), findings)
 
 
 def _over_neurons(name: str, pairs: Float[np.ndarray, "neuron other_neuron"], decoded: Decoded) -> Finding:

@@ -1,5 +1,7 @@
 """Most exciting images, on the page."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -25,20 +27,22 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
     """Show the images that excite model neurons most, and how far two models agree on them."""
     found = {finding.name: finding for finding in findings}
     agreement, beats = found["mei_agreement"], found["mei_beats_images"]
-    verb = "agree" if agreement.value > agreement.null_high else "do not agree"
+    verb = "agree" if agreement.value > agreement.null_high else "do not agree beyond chance"
     words = (
         f"Two encoding models fitted on different images {verb} on what excites a neuron most: their images correlate by"
-        f" {in_a_sentence(agreement, '')}; chance: the neurons exchanged at random. The second model rates the first one's image above {in_a_sentence(beats)} of the test images"
-        " at the same contrast."
+        f" {in_a_sentence(agreement, '')}. The second model rates the first one's image above {in_a_sentence(beats)} of the test images"
+        " at the same contrast. For chance, the neurons are exchanged at random."
     )
+    in_colour = " Colours are averaged, so that brightness alone is shown." if dataset.attrs.get("n_colours", 1) > 1 else ""
     part = FigurePart(
         "most_exciting_images",
-        draw_most_exciting_images(dataset),
+        draw_most_exciting_images(dataset, found),
         "Images that an encoding model of each neuron rates highest, found by gradient ascent from noise at a fixed contrast. The first and"
         " the second model were fitted on different halves of the training images. Right: the training image that the first model rates"
         " highest, brought to the same contrast. Neurons: those that left-out training images predict best; r, correlation of"
-        " prediction and averaged response over test images. a and b, each dot a neuron, or a pair of different ones; lines: means."
-        " No animal has seen these images.",
+        " prediction and averaged response over test images. Grey is the mean of the image; black and white lie 2.5 times the contrast"
+        f" below and above it.{in_colour} a and b, each dot a neuron, or a pair of different ones; upright lines: means, across: 95\u202f%"
+        " interval over neurons; grey band: chance. No animal has seen these images.",
         words,
         finding_table("How far the two models agree.", WORDS, found, ("mei_beats_images",)),
     )
@@ -47,13 +51,13 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
 
 
 @in_style
-def draw_most_exciting_images(dataset: xr.Dataset) -> Figure:
+def draw_most_exciting_images(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     """Draw one row of three images for each neuron, above two comparisons of the same with other neurons.
 
     Parameters
     ----------
-    dataset
-        From the analysis ``most_exciting_images``.
+    dataset, found
+        From the analysis ``most_exciting_images``, and its findings by name.
     """
     exciting, natural = dataset["exciting"].to_numpy(), dataset["best_natural"].to_numpy()
     n_neurons = len(natural)
@@ -63,22 +67,42 @@ def draw_most_exciting_images(dataset: xr.Dataset) -> Figure:
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[above_mm, BELOW_MM]).flat
     panels = above.subplots(n_neurons, 3, squeeze=False)
     limit = 2.5 * float(dataset.attrs["contrast"])
+    # a model that predicts the same for all images has no best one
+    flat = (
+        dataset["predicted_deviation"].to_numpy() < 1e-9 if "predicted_deviation" in dataset else np.zeros((2, n_neurons), bool)
+    )
     for neuron, row in enumerate(panels):
-        for axes, image in zip(row, (exciting[0, neuron], exciting[1, neuron], natural[neuron]), strict=True):
+        shown = (exciting[0, neuron], exciting[1, neuron], natural[neuron])
+        for axes, image, is_flat in zip(row, shown, (*flat[:, neuron], flat[0, neuron]), strict=True):
             finish_axes(axes, None)
-            axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit, aspect="equal")
+            axes.imshow(np.zeros_like(image) if is_flat else image, cmap="gray", vmin=-limit, vmax=limit, aspect="equal")
+            if is_flat:
+                axes.annotate(
+                    "predicts the same\nfor all images",
+                    (0.5, 0.5),
+                    xycoords="axes fraction",
+                    ha="center",
+                    va="center",
+                    color="white",
+                    fontsize=7,
+                )
         label = f"neuron {int(dataset['neuron_index'][neuron])}\nr = {float(dataset['test_correlation'][neuron]):.2f}"
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=3, fontsize=7)
     for axes, heading in zip(panels[0], HEADINGS, strict=True):
         axes.set_title(heading)
     left, right = below.subplots(1, 2)
-    _draw_pairs(left, dataset["agreement"].to_numpy(), "a", "correlation of both models' images")
-    _draw_pairs(right, 100 * dataset["beaten"].to_numpy(), "b", "test images that excite less (%)")
+    _draw_pairs(left, dataset["agreement"].to_numpy(), found["mei_agreement"], 1, "a  correlation of both models' images")
+    _draw_pairs(right, dataset["beaten"].to_numpy(), found["mei_beats_images"], 100, "b  test images that excite less (%)")
     return figure
 
 
-def _draw_pairs(axes: Axes, pairs: np.ndarray, letter: str, label: str) -> None:
-    """Draw every neuron's own value over those of all pairs of different neurons, each with its mean."""
+def _draw_pairs(axes: Axes, pairs: np.ndarray, one: Finding, scale: float, title: str) -> None:
+    """Draw every neuron's own value over those of all pairs of different neurons, the mean with its interval on the band of chance."""
+    letter, _, label = title.partition("  ")
+    pairs = scale * pairs
+    null, between = ((scale * low, scale * high) for low, high in ((one.null_low, one.null_high), (one.low, one.high)))
+    axes.fill_betweenx([-0.38, 0.38], *null, color=COLOURS["chance"][0], alpha=0.25, linewidth=0)
+    axes.plot(between, [0, 0], color=COLOURS["dina"][0], linewidth=1.2)
     groups = (("same neuron", pairs.diagonal(), "dina"), ("other neurons", pairs[~np.eye(len(pairs), dtype=bool)], "chance"))
     for place, (_, values, colour) in enumerate(groups):
         spread = 0.22 * np.cos(np.arange(len(values)) * 2.4)  # dots side by side, the same at every drawing

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_words import SCORE_UNITS
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -29,7 +30,6 @@ WORDS = {
     "retinotopy_elevation": "elevation of field, correlation with prediction from cortical position",
     "planted_centre_error_deg": "error of planted field centres, signal-to-noise ratio 1 and more (degrees, median)",
 }
-UNITS = {"1": "units of the score", "nat": "nats"}  # of contributions
 COLUMNS = {
     "mean_response": "mean response",
     "signal_to_noise": "signal-to-noise ratio",
@@ -112,7 +112,7 @@ def _quantiles(dataset: xr.Dataset) -> Table:
         values = dataset[name].to_numpy() if name in dataset else np.full(1, np.nan)
         known = values[np.isfinite(values)]
         if len(known):
-            units = UNITS[str(dataset[name].attrs.get("units", "1"))] if "{units}" in words else ""
+            units = SCORE_UNITS[str(dataset[name].attrs.get("units", "1"))] if "{units}" in words else ""
             rows.append((words.format(units=units), *(number(float(np.percentile(known, step))) for step in QUANTILES)))
     return Table("Distribution over neurons.", ("property", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows))
 
@@ -127,7 +127,7 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
     has_cortex = bool(np.isfinite(dataset["position_x_um"].to_numpy()).any())
     in_degrees = bool(np.isfinite(dataset["field_azimuth_deg"].to_numpy()).any())
     contribution = dataset["contribution"].to_numpy()
-    contributed = f"contribution ({UNITS[str(dataset['contribution'].attrs.get('units', '1'))]})"
+    contributed = f"contribution ({SCORE_UNITS[str(dataset['contribution'].attrs.get('units', '1'))]})"
     figure = new_figure(180, 140 if has_cortex else 62)
     rows = figure.subfigures(2 if has_cortex else 1, 1, squeeze=False, height_ratios=[1.4, 1] if has_cortex else None)[:, 0]
     across, down, words = _on_screen(dataset, in_degrees)

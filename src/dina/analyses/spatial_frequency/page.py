@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -165,7 +166,9 @@ def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> N
 
 def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
-    rows = tuple((words, *_cells(found[prefix + name])) for name, words in WORDS.items() if prefix + name in found)
+    there = {name: found[prefix + name] for name in WORDS if prefix + name in found}
+    known = {name: one for name, one in there.items() if math.isfinite(one.value)} or there
+    rows = tuple((WORDS[name], *_cells(one)) for name, one in known.items())
     return Table(
         "Statistics by spatial frequency, with 95\u202f% intervals over images; null: central 95\u202f% if queries are assigned to other images.",
         ("statistic", "value", "95\u202f% interval", "null"),
@@ -180,9 +183,18 @@ def _cells(one: Finding) -> tuple[str, str, str]:
     return value, from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high))
 
 
+CAPACITY = {
+    "edge_per_capacity": "frequency edge in octaves, by size",
+    "edge_per_places": "frequency edge in octaves, by number of places",
+    "top1_per_capacity": "top-1 accuracy, by size",
+    "stage_edge_difference": "frequency edge in octaves, first minus second stage of the image tower, at one size",
+}
+
+
 def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show edge and accuracy of towers with maps of other sizes, and whether the edge follows the size."""
-    slope = next(finding for finding in findings if finding.name == "edge_per_capacity")
+    found = {finding.name: finding for finding in findings}
+    slope = found["edge_per_capacity"]
     n, epochs = int(dataset.attrs["n_images"]), int(dataset.attrs["n_epochs"])
     if math.isfinite(slope.value):
         answer = (
@@ -196,9 +208,8 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         "map_capacity",
         _draw_map_capacity(dataset),
         f"Towers fitted with maps of other sizes, at most {epochs} epochs each, tested on {n} images. a, frequency edge: above"
-        " it the matched signal hardly rises; dotted: Nyquist limit; triangles: fits whose signal still rises there. b, top-1"
-        " accuracy; grey: central 95\u202f% if queries are assigned to other images. Bars: 95\u202f% intervals over images; hollow:"
-        " differs in more than size.",
+        f" it the matched signal hardly rises{_marks(dataset)}. b, top-1 accuracy; grey: central 95\u202f% if queries are assigned to"
+        f" other images. Bars: 95\u202f% intervals over images{'' if dataset['is_in_slope'].all() else '; hollow: differs in more than size'}.",
         answer,
         _table_of_fits(dataset),
     )
@@ -207,6 +218,17 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         "Size of the maps",
         paragraphs=(answer, "If the edge follows the size, a coarse result may come from the maps and not from the neurons."),
         figures=(part,),
+        tables=(finding_table("What changes with every doubling of the map.", CAPACITY, found, points=("top1_per_capacity",)),),
+        missing=reasons(CAPACITY, {name: one for name, one in found.items() if one is not slope or math.isfinite(one.value)}),
+    )
+
+
+def _marks(dataset: xr.Dataset) -> str:
+    """Say what is drawn beside the edges of the fits, where there is any."""
+    known = np.isfinite(dataset["edge"].to_numpy())
+    is_open = dataset["edge_is_open"].to_numpy().astype(bool) & known
+    return "; dotted: Nyquist limit" * bool(known.any()) + "; triangles: fits whose signal still rises there" * bool(
+        is_open.any()
     )
 
 
@@ -218,10 +240,11 @@ def _table_of_fits(dataset: xr.Dataset) -> Table:
         edge = float(one["edge"])
         ends = f"{number(edge)} ({number(float(one['edge_low']))} to {number(float(one['edge_high']))})"
         accuracy = f"{percent(float(one['top1']))} ({interval(float(one['top1_low']), float(one['top1_high']))})"
-        rows.append((name, f"{channels} × {height} × {width}", ends if math.isfinite(edge) else DASH, accuracy))
+        chance = interval(float(one["top1_null_low"]), float(one["top1_null_high"]))
+        rows.append((name, f"{channels} × {height} × {width}", ends if math.isfinite(edge) else DASH, accuracy, chance))
     return Table(
-        "Towers with maps of other sizes (95\u202f% intervals over images).",
-        ("fit", "channels × height × width", f"frequency edge, {dataset['edge'].attrs['units']}", "top-1 accuracy"),
+        "Towers with maps of other sizes (95\u202f% intervals over images; chance: central 95\u202f% if queries are assigned to other images).",
+        ("fit", "channels × height × width", f"frequency edge, {dataset['edge'].attrs['units']}", "top-1 accuracy", "chance"),
         tuple(rows),
         n_words=2,
     )
@@ -252,10 +275,12 @@ def _draw_map_capacity(dataset: xr.Dataset) -> Figure:
     second.set_ylim(bottom=0)
     second.set_ylabel("top-1 accuracy (% of queries)")
     second.set_title("b  accuracy")
+    sizes = dataset["map_shape"].to_numpy().prod(axis=1)
     for axes in (first, second):
         axes.set_xscale("log", base=2)
+        axes.set_xlim(sizes.min() / 1.3, sizes.max() * 1.3)  # the same where nothing is drawn
         write_plain_numbers(axes.xaxis, form=",.0f")
-        axes.set_xlabel("numbers in a map")
+        axes.set_xlabel("size of the map (channels × places)")
         finish_axes(axes, "y")
     return figure
 
