@@ -144,7 +144,9 @@ def test_interactions_without_repeats_tell_of_the_decoders_noise() -> None:
 
 def test_interactions_that_are_not_known_are_not_called_none() -> None:
     for value, said in ((np.nan, "not known"), (0.0, "no pair interacts")):
-        drawn = interactions("removed").map(lambda values, value=value: values if values.dims == ("listed",) else values * 0 + value)
+        drawn = interactions("removed").map(
+            lambda values, value=value: values if values.dims == ("listed",) else values * 0 + value
+        )
         part = functional_interactions_section(drawn, findings("interactions")).figures[0]
         assert [text.get_text() for text in part.figure.axes[0].texts] == [said]
         assert ("not known here" in part.caption) == (said == "not known")
