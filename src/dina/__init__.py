@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dina.recordings import Recording, read
     from dina.recordings.simulator import simulate
     from dina.report import write_report
+    from dina.sharing import SharedTowers, export_run, load
     from dina.statistics.finding import Finding
     from dina.study import StudyResult, StudySettings, read_settings, run_study
     from dina.study.interpret import interpret_run
@@ -52,12 +53,15 @@ _PLACES = {
     "Recording": "dina.recordings",
     "Rule": "dina.analyses.verdict",
     "Scratch": "dina.training.presets",
+    "SharedTowers": "dina.sharing",
     "Split": "dina.data.splits",
     "StudyResult": "dina.study",
     "StudySettings": "dina.study",
     "analyse": "dina.analyses",
     "decode": "dina.analyses",
+    "export_run": "dina.sharing",
     "interpret_run": "dina.study.interpret",
+    "load": "dina.sharing",
     "load_towers": "dina.training.saved",
     "read": "dina.recordings",
     "read_settings": "dina.study",
@@ -88,13 +92,16 @@ __all__ = [
     "Recording",
     "Rule",
     "Scratch",
+    "SharedTowers",
     "Split",
     "StudyResult",
     "StudySettings",
     "__version__",
     "analyse",
     "decode",
+    "export_run",
     "interpret_run",
+    "load",
     "load_towers",
     "read",
     "read_settings",

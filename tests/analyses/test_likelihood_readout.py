@@ -8,6 +8,7 @@ from dina.analyses.decoded import Decoded
 from dina.data.pairs import make_task
 from dina.models.noise import LowRankNoise
 from dina.retrieval.ranks import target_ranks
+from dina.sharing.shared_folder import vectors_of_scores
 
 EXACT = 1e-6  # the accuracy promised; differences of scores of some hundred in double precision err by 1e-10
 N, G, Q = 9, 7, 12
@@ -172,3 +173,13 @@ def test_ties_count_by_half_in_ranks() -> None:
     for treatment in ("removed", "silenced"):
         lost = readout.changes(evoked, torch.tensor([0, 1]), treatment).rank_lost
         np.testing.assert_array_equal(lost.numpy(), [[0.5, 0.0], [0.5, 0.0]])
+
+
+def test_vectors_that_are_shared_give_the_scores_of_towers_that_meet_in_a_likelihood(decoded: Decoded) -> None:
+    chosen, task = np.array([0, 3, 7]), make_task(decoded.test, "averaged")
+    parts = vectors_of_scores(decoded, chosen)
+    assert parts is not None
+    products = parts["response_embedding"].to_numpy() @ parts["image_embedding"].to_numpy().T
+    found = products + parts["image_offset"].to_numpy() - parts["response_offset"].to_numpy()[:, None]
+    expected = decoded.towers.score(task.queries, task.gallery)[np.ix_(chosen, chosen)]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(products).max())  # differences of large numbers

@@ -6,16 +6,20 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import dina
 import dina.report
 from dina.cli import main
 from dina.cli.process import Stopped
 from dina.cli.sessions import settle
 from dina.explorer.loopback import ExplorerServer
+from dina.figures.words import percent
 from dina.recordings.recording import Recording
 from dina.signed_folder import verify_checksums
+from dina.study.run_directory import Run
 
 SMALL = ["--set", "dina.fit.n_epochs=1", "--set", "evaluation.n_resamples=100", "--set", 'decoders=["dina"]', "--threads", "1"]
 
@@ -102,6 +106,45 @@ def test_explore_writes_a_page_serves_until_it_is_stopped_and_interpret_renews_t
     main_ends_well("explore", str(mine), "--threads", "1", "--file-only")
     assert len(opened) == 1
     assert (mine / "explorer.html").read_bytes() == page
+
+
+def test_export_writes_a_folder_whose_towers_score_as_in_the_run(
+    run: Path, small_session: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared" / "one"
+    main_ends_well("export", str(run), str(folder), "--licence", "CC BY 4.0", "--threads", "1")
+    assert capsys.readouterr().out.startswith(f"Shared: {folder} ")
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]  # nothing is left of the writing
+    assert all(verify_checksums(folder / part) == {} for part in ("", "model", "data"))
+    card = (folder / "model" / "README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    row = next(row for row in Run(run).rows if row.decoder == "dina")
+    assert f"| averaged responses | image from response | {percent(row.top1)} |" in card
+    shared = dina.load(folder)
+    scored = Run(run).retrieval["dina"].scored["averaged"]
+    is_test = np.isin(small_session.stimulus_id, scored.stimulus_id)
+    found = shared.score(
+        small_session.responses[is_test], small_session.images[scored.stimulus_id], small_session.stimulus_id[is_test]
+    )
+    np.testing.assert_allclose(found, scored.scores, atol=1e-5)
+    np.testing.assert_array_equal(shared.arrays("retrieval_dina")["scores_averaged"], scored.scores)
+    # neither images nor responses leave the house
+    assert not {"gallery", "explorer"} & {path.stem for path in folder.rglob("*.nc")}
+    # taken: refused before the recording is read; with --force only what an export wrote is replaced
+    monkeypatch.setattr("dina.cli.run_commands._read_source", None)
+    with pytest.raises(SystemExit):
+        main(["export", str(run), str(folder), "--threads", "1"])
+    assert "already exists. Choose another name, or replace it with --force." in capsys.readouterr().err
+    (folder / "data" / "notes.txt").write_text("mine")
+    for place, words in ((folder, "notes.txt, which no export writes"), (run, "is not a folder that `dina export` wrote")):
+        with pytest.raises(SystemExit):
+            main(["export", str(run), str(place), "--force", "--threads", "1"])
+        assert words in capsys.readouterr().err
+    (folder / "data" / "notes.txt").unlink()
+    monkeypatch.undo()
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    main_ends_well("export", str(run), str(folder), "--licence", "CC BY 4.0", "--force", "--threads", "1")
+    assert before == {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.usefixtures("no_page")

@@ -5,8 +5,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import dina
 from dina.cli import main
 from dina.cli.sessions import open_recording
 from dina.recordings.recording import Recording
@@ -57,6 +59,13 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     assert "nan" not in page.lower().split()
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"together.svg", "joining.svg", "likeness.svg"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["preset"] == "scratch"
+    # shared: towers of both, which take images in units of contrast, as the run does not hold the pixels' scale
+    assert end_of("export", str(tmp_path / "run"), str(tmp_path / "shared"), "--threads", "1") == 0
+    second = dina.read(tmp_path / "mouse1.nc")
+    shared, towers = dina.load(tmp_path / "shared", second.name), next((tmp_path / "run" / "models").glob("*mouse1*.safetensors"))
+    images = second.contrast(np.arange(3))
+    np.testing.assert_array_equal(shared.encode_images(images), dina.load_towers(towers).encode_images(images))
+    assert "contrast, as Recording.contrast gives it" in (tmp_path / "shared" / "model" / "README.md").read_text()
 
     # the other word for the same study finds it finished
     assert end_of("joint", *words[1:], *settings) == 0

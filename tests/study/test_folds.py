@@ -11,6 +11,7 @@ from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.report import write_report
+from dina.sharing import export_run, load
 from dina.signed_folder import verify_checksums
 from dina.study import StudySettings, default_run_name, read_settings, run_study
 from dina.study.decoder_scores import DecoderScores
@@ -53,6 +54,18 @@ def test_every_image_is_tested_in_exactly_one_fold_by_towers_that_never_saw_it(f
     for part in parts:
         assert sorted(part["train"] + part["validation"] + part["test"]) == list(range(91))
         assert (len(part["validation"]), len(part["test"])) in {(9, 30), (9, 31)}
+
+
+def test_towers_of_every_fold_are_shared_and_score_as_they_did(finished: Path, session: Recording, tmp_path: Path) -> None:
+    folder = export_run(finished, tmp_path / "shared", session)
+    with pytest.raises(DataError, match="Say which with name=: fold1, fold2, fold3"):
+        load(folder)
+    for fold in FOLDS:
+        shared, scored = load(folder, f"fold{fold}"), read_fold(finished, fold, "dina").scored["averaged"]
+        is_test = np.isin(session.stimulus_id, scored.stimulus_id)
+        found = shared.score(session.responses[is_test], session.images[scored.stimulus_id], session.stimulus_id[is_test])
+        np.testing.assert_allclose(found, scored.scores, atol=1e-5)
+        assert shared.arrays(f"fold{fold}/maps").sizes["image"] == len(scored.stimulus_id)
 
 
 def test_pooled_rows_are_those_of_the_scores_of_the_folds(finished: Path) -> None:

@@ -135,7 +135,10 @@ def report(
         typer.Option(metavar="DIR", help="Also write tables (CSV), figures (SVG, PDF) and methods for a paper into this folder."),
     ] = None,
 ) -> None:
-    """Draw the figures and the page of a run again."""
+    """Draw the figures and the page of a run again; with --export, also files for a paper.
+
+    Towers, maps and scores to share with others are written by `dina export`.
+    """
     _refuse_unfinished(run)
     _draw_report(run, export)
     _print_table(run)

@@ -1,4 +1,4 @@
-"""The commands that take finished runs: interpret, verdict, compare, verify, explore."""
+"""The commands that take finished runs: interpret, verdict, compare, verify, explore, export."""
 
 import logging
 import shlex
@@ -198,6 +198,36 @@ def explore(
     say(f"Explorer: {run / PAGE}")
     if not file_only:
         _serve_explorer(run, port, is_opened=not no_browser)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that `dina study` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write, which must not exist.")],
+    recording: Annotated[str | None, typer.Option(metavar="RECORDING", help="What was studied, if it has moved since.")] = None,
+    images: Images = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Licence of towers and arrays, for the cards, such as CC-BY-4.0.")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write towers, maps, scores and findings of a run as a folder to share, which dina.load reads back.
+
+    DIR/model can go to a model hub and DIR/data to a deposit. Tables and figures for a paper are made by `dina report --export`.
+    """
+    n_threads = set_threads(threads)
+    from dina.cli.sessions import open_settled
+    from dina.sharing.shared_folder import check_export, export_run
+    from dina.study.environment import fixed_threads
+
+    content = check_export(run, folder, force=force)  # before the recording is read
+    opened = None if content.has_several_recordings else open_settled(*_read_source(run, recording, images))
+    with fixed_threads(n_threads):
+        export_run(run, folder, opened, choose_device(device), licence=licence, force=force)
+    say(f"Shared: {folder}   (model for a hub, data for a deposit; dina.load reads both)")
+    if licence is None:
+        say("Both cards still say that no licence is stated; --licence states one.")
 
 
 def _serve_explorer(run: Path, port: int, *, is_opened: bool) -> None:

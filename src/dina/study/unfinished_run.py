@@ -1,24 +1,22 @@
 """The folder of one study: begun as RUN.partial, locked, gone on with after a crash, and put in place at the end."""
 
-import glob
 import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dina.artifacts import flush_folder, sha256_of, write_json
+from dina.artifacts import sha256_of, write_json
 from dina.checks import DataError
 from dina.signed_folder import CHECKSUMS, read_listing, refuse_links, write_checksums, write_listing
 from dina.study.run_directory import IDENTITY, PROCESSOR, Run
+from dina.whole_folder import put_in_place
 
 LOCK = ".lock"
 PARTS = ".parts"  # of analyses under way; gone when they are finished
-_REPLACED = ".replaced"
 _BEGUN = ".SHA256SUMS.begun"  # of the parts that are finished; gone when all is
 # What commands write into the folder of a study.
 _OURS = re.compile(
@@ -110,7 +108,8 @@ def open_run(run: Path, identity: Mapping[str, Any], *, force: bool) -> Iterator
         _is_as_signed(partial, force=False)  # nothing is signed that changed since it was written
         (partial / _BEGUN).unlink(missing_ok=True)
         write_checksums(partial)
-        _put_in_place(partial, run)
+        put_in_place(partial, run)
+        (run / LOCK).unlink(missing_ok=True)
 
 
 def sign_finished_parts(folder: Path) -> None:
@@ -246,18 +245,6 @@ def _remove_halves(folder: Path) -> None:
     for path in folder.rglob(".*.tmp*"):
         if path.is_file() and PARTS not in path.parts:
             path.unlink()
-
-
-def _put_in_place(partial: Path, run: Path) -> None:
-    if run.exists():  # moved into a folder made now: whatever else lies beside the run is not ours to delete
-        old = Path(tempfile.mkdtemp(dir=run.parent, prefix=f".{run.name}.", suffix=_REPLACED))
-        run.rename(old / run.name)
-    partial.rename(run)
-    flush_folder(run.parent)
-    for old in run.parent.glob(f".{glob.escape(run.name)}.????????{_REPLACED}"):  # one that a crash left, too
-        if [path.name for path in old.iterdir()] == [run.name]:
-            shutil.rmtree(old)
-    (run / LOCK).unlink(missing_ok=True)
 
 
 @contextmanager

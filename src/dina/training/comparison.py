@@ -125,9 +125,10 @@ class CosineComparison(Comparison):
     ) -> Float[Tensor, "query gallery"]:
         """Return cosine / temperature."""
         with torch.autocast(neural_maps.device.type, enabled=False):  # half precision would overflow or tie
-            return self._unit(neural_maps) @ self._unit(image_maps).T / self.temperature
+            return self.direction_of(neural_maps) @ self.direction_of(image_maps).T / self.temperature
 
-    def _unit(self, maps: Tensor) -> Tensor:
+    def direction_of(self, maps: Float[Tensor, "map ..."]) -> Float[Tensor, "map feature"]:
+        """Return flattened maps at unit length, after subtracting their means where it is centred."""
         flat = maps.flatten(1)
         flat = flat if flat.dtype == torch.float64 else flat.float()
         if self.is_centred:
