@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -26,6 +26,7 @@ from door_files import door_readers
 from mutant_ledger import MutantLedger
 from mutants import Reader, fuzz
 from PIL import Image
+from zarr_alone import read_array_first, stay_in_this_thread
 
 from dina.checks import DataError
 from dina.recordings import Recording, read
@@ -67,6 +68,15 @@ SUMMARY = {
     "quality": {"median_reliability": 0.5},
     "split": {"seed": 0, "n_test": 10},
 }
+# File of a run directory → what is read from it and from no other file.
+PARTS = {
+    "summary.json": ("summary", "rows", "interpretation", "is_simulated", "folds", "has_several_recordings"),
+    "identity.json": ("identity",),
+    "split.json": ("split",),
+    "history.csv": ("history",),
+    "results/retrieval_ridge.nc": ("retrieval",),
+}
+ALL_PARTS = (*(part for parts in PARTS.values() for part in parts), "environment", "settings")
 WORDS = (
     b'"stimulus"',
     b'"neuron"',
@@ -161,11 +171,11 @@ def write_run(folder: Path) -> None:
     )
 
 
-def read_run(folder: Path) -> None:
-    """Read everything of a run directory that commands read."""
+def read_run(folder: Path, parts: Sequence[str] = ALL_PARTS) -> None:
+    """Read what commands read of a run directory, or only some of it."""
     run = Run(folder)
-    _ = run.summary, run.rows, run.interpretation, run.is_simulated, run.folds, run.has_several_recordings
-    _ = run.identity, run.split, run.environment, run.settings, run.history, run.retrieval
+    for part in parts:
+        getattr(run, part)
 
 
 def read_signed(folder: Path) -> None:
@@ -258,14 +268,17 @@ def readers() -> dict[str, Reader]:
         ),
         "NetCDF": Reader("s.nc", lambda f: Recording.read(f / "s.nc"), [netcdf]),
     }
+    zarr_words = (b'"../../x"', b'"gzip"', b'"float64"', b'"sharding_indexed"', b'"group"', b"shape")
     for name in ("zarr.json", "responses/zarr.json", "responses/c/0/0"):
-        around = {other: content for other, content in zarr.items()}
+        is_chunk = not name.endswith(".json")
         made[f"Zarr {name}"] = Reader(
             f"s.zarr/{name}",
-            lambda f: Recording.read(f / "s.zarr"),
+            lambda f, is_chunk=is_chunk: (
+                read_array_first(f / "s.zarr", "responses") if is_chunk else Recording.read(f / "s.zarr")
+            ),
             [zarr[f"s.zarr/{name}"]],
-            words=(b'"../../x"', b'"gzip"', b'"float64"', b'"sharding_indexed"', b'"group"', b"shape"),
-            folder=lambda f, around=around: _write_all(f, around),
+            words=() if is_chunk else zarr_words,
+            folder=lambda f: _write_zarr(f, zarr),
         )
     for kind in ("PNG", "TIFF", "BMP", "JPEG"):
         mend = mend_png if kind == "PNG" else None
@@ -276,13 +289,16 @@ def readers() -> dict[str, Reader]:
         "towers": Reader("content.json", load_invented, [json.dumps(recipe).encode()], words=(b"settings", b"n_neurons")),
         CHECKSUMS: Reader(CHECKSUMS, read_signed, [run[CHECKSUMS]], folder=write_signed),
     }
-    for name in ("summary.json", "identity.json", "split.json", "history.csv", "results/retrieval_ridge.nc"):
-        made[name] = Reader(name, read_run, [run[name]], words=(b'"folds"', b'"recordings"', b'"findings"'), folder=write_run)
+    for name, parts in PARTS.items():
+        words = (b'"folds"', b'"recordings"', b'"findings"')
+        made[name] = Reader(name, lambda f, parts=parts: read_run(f, parts), [run[name]], words=words)
     made["study.toml"] = Reader("study.toml", lambda f: read_settings(f / "study.toml"), [run["study.toml"]], words=WORDS)
     return made | door_readers(files_of)
 
 
-def _write_all(folder: Path, files: dict[str, bytes]) -> None:
+def _write_zarr(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a Zarr folder, to be read in the same thread."""
+    stay_in_this_thread()
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.study.environment import kept_log
+from dina.study.run_directory import Run
 from dina.study.unfinished_run import locked, open_run
 
 IDENTITY = {"recording": "abc", "settings": {"seed": 0}}
@@ -126,3 +128,11 @@ def test_no_space_names_the_file_and_keeps_the_old_one(tmp_path: Path, monkeypat
     assert raised.value.filename == str(tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_damaged_lines_of_a_history_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text('epoch,loss,none\n1,0.5,\n2,"0.25\n3,1,2,4\n4\n', encoding="utf-8")
+    found = Run(tmp_path).history
+    np.testing.assert_array_equal(found["epoch"], [1, 2, 4])
+    np.testing.assert_array_equal(found["loss"], [0.5, np.nan, np.nan])
+    assert set(found) == {"epoch", "loss"}

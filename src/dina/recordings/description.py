@@ -4,6 +4,7 @@ import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -89,16 +90,21 @@ def check_options(read: Callable[..., Any], options: Mapping[str, Any], of: Path
     DataError
         If there is no such option, or its value is of another kind; the message names it.
     """
-    _, *parameters = inspect.signature(read).parameters.values()
-    kinds: dict[str, Any] = {each.name: (each.annotation, each.default) for each in parameters}
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-    checked = check_settings(create_model("Options", __config__=config, **kinds), options, "options", of.name)
+    checked = check_settings(_options_of(read), options, "options", of.name)
     files = options_for_files(read)
     values = {name: getattr(checked, name) for name in options}
     return {name: of.parent / value.expanduser() if name in files and value else value for name, value in values.items()}
 
 
-def options_for_files(read: Callable[..., Any]) -> set[str]:
+@lru_cache
+def _options_of(read: Callable[..., Any]) -> type[BaseModel]:
+    _, *parameters = inspect.signature(read).parameters.values()
+    kinds: dict[str, Any] = {each.name: (each.annotation, each.default) for each in parameters}
+    return create_model("Options", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **kinds)
+
+
+@lru_cache
+def options_for_files(read: Callable[..., Any]) -> frozenset[str]:
     """Return the names of those options of a format that are files or folders."""
     _, *parameters = inspect.signature(read).parameters.values()
-    return {each.name for each in parameters if Path in (each.annotation, *get_args(each.annotation))}
+    return frozenset(each.name for each in parameters if Path in (each.annotation, *get_args(each.annotation)))

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -103,22 +104,25 @@ def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
 
 
 def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
-    sizes: dict[Path, int] = {}
-    for entry in path.rglob("*"):
-        if entry.is_symlink():
-            raise DataError(f"{path.name}: {entry.name} is a link, and links are not followed. Store the data in the folder.")
-        if entry.is_file():
-            sizes[entry] = entry.stat().st_size
+    sizes: dict[str, int] = {}
+    for root, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            place = f"{root}{os.sep}{name}"
+            found = os.lstat(place)
+            if stat.S_ISLNK(found.st_mode):
+                raise DataError(f"{path.name}: {name} is a link, and links are not followed. Store the data in the folder.")
+            if stat.S_ISREG(found.st_mode):
+                sizes[place] = found.st_size
     _check_zarr_sizes(path, sizes)
     names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and _is_group(p / "zarr.json"))]
     return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None, zarr_format=3).load() for name in names}
 
 
-def _check_zarr_sizes(path: Path, sizes: Mapping[Path, int]) -> None:
+def _check_zarr_sizes(path: Path, sizes: Mapping[str, int]) -> None:
     """Refuse arrays that claim far more numbers than their folders hold: what is missing would be filled in, in memory."""
     total = 0
-    for described in sorted(each for each in sizes if each.name == "zarr.json"):
-        if sizes[described] > _MOST_DESCRIBED:
+    for described in sorted(Path(each) for each in sizes if each.endswith(f"{os.sep}zarr.json")):
+        if sizes[str(described)] > _MOST_DESCRIBED:
             raise DataError(
                 f"{path.name}: {described.parent.name}/zarr.json has more than {_MOST_DESCRIBED} bytes. This is no recording."
             )
@@ -130,7 +134,8 @@ def _check_zarr_sizes(path: Path, sizes: Mapping[Path, int]) -> None:
             raise DataError(
                 f"{path.name}: {described.parent.name} is stored with {min(foreign)}. Use one of {', '.join(sorted(_CODECS))}."
             )
-        stored = sum(size for file, size in sizes.items() if file.is_relative_to(described.parent))
+        inside = f"{described.parent}{os.sep}"
+        stored = sum(size for file, size in sizes.items() if file.startswith(inside))
         chunk = content["chunk_grid"]["configuration"]["chunk_shape"]  # it is filled as a whole
         claimed = max(math.prod(content["shape"]), math.prod(chunk)) * 8  # no type of numbers is wider
         total += claimed

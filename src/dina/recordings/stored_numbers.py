@@ -2,7 +2,7 @@
 
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import h5py
 import numpy as np
@@ -19,6 +19,7 @@ _MAX_DEFLATE_RATIO = 1100  # deflate never gains more than 1,032 to 1
 _MOST_TEXT = 2**26  # bytes of all words of one array; thousands of words of a small file can be one and the same long word
 _WORD_BYTES = 64  # that a word takes in memory beside its letters
 _READ_AT_ONCE = 2**24
+_READ_WHOLE = 2**20  # bytes of a .npy file; a folder can hold thousands of them, and mapping one takes longer than reading it
 
 
 def to_float32(name: str, array: Shaped[np.ndarray, "..."], axes: tuple[str, ...]) -> Float32[np.ndarray, "..."]:
@@ -69,7 +70,7 @@ def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..
 
 
 def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
-    """Return the array of a .npy file, mapped from disk and read-only.
+    """Return the array of a .npy file, read-only, and mapped from disk unless it is small.
 
     The size that its header claims is compared with the size of the file before anything is allocated.
 
@@ -85,8 +86,9 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
         raise DataError(f"{path.name} is a .npz archive; one array per .npy file is expected. Save each array with np.save.")
     size = path.stat().st_size
     with path.open("rb") as stream:
-        shape, dtype = _read_header(path, stream)
+        shape, order, dtype = _read_header(path, stream)
         begin = stream.tell()
+        content = stream.read(_READ_WHOLE + 1) if size <= _READ_WHOLE else None
     if dtype.hasobject:
         raise DataError(f"{path.name} contains Python objects; they are refused, since loading them runs code. Save numbers.")
     if dtype.kind not in "biufcUS":
@@ -100,19 +102,23 @@ def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
         raise DataError(f"{path.name} must be at most {MAX_BYTES // 2**30} GiB; {found}. Save a part of it.")
     if not prod(shape):
         raise DataError(f"{path.name} is empty: shape {shape}. Check what was saved.")
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    if content is not None and len(content) == size - begin:
+        return np.ndarray(shape, dtype, content, order=order)
+    return np.asarray(np.memmap(path, dtype, "r", begin, shape, order))
 
 
-def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
     try:
         version = np.lib.format.read_magic(stream)
+        if version not in ((1, 0), (2, 0), (3, 0)):
+            raise ValueError(f"version {version} is unknown")
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = reader(stream, max_header_size=10_000)
+        shape, is_fortran, dtype = reader(stream, max_header_size=10_000)
     except Exception as error:  # numpy answers a broken header with errors of many kinds
         raise DataError(f"{path.name} is no .npy file: its header cannot be read. Save the array again with np.save.") from error
     if any(n < 0 for n in shape):
         raise DataError(f"{path.name} is no .npy file: its header states the shape {shape}. Save the array again with np.save.")
-    return tuple(int(n) for n in shape), dtype
+    return tuple(int(n) for n in shape), "F" if is_fortran else "C", dtype
 
 
 def check_hdf5_contents(group: h5py.Group, path: Path) -> None:

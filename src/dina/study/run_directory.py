@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -124,6 +125,14 @@ def _file(analysis: str, ending: str) -> str:
     return (INTERPRETATION / f"{analysis}.{ending}").as_posix()
 
 
+def _number(cell: str) -> float:
+    """Return the number in a cell of a history; NaN for anything else."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
 def _json_file(name: str) -> "cached_property[dict[str, Any]]":
     return cached_property(lambda run: run.read_json(name))
 
@@ -215,10 +224,11 @@ class Run:
     def history(self) -> dict[str, Float[np.ndarray, "epoch"]]:
         """Column → one value per epoch (NaN where the cell is empty); empty where there was no training."""
         text = self._read_text(HISTORY) if HISTORY in self.files else ""
-        if not text.strip():
-            return {}
-        table = pd.read_csv(io.StringIO(text), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce").astype(float)
-        return {str(name): column.to_numpy() for name, column in table.items() if np.isfinite(column).any()}
+        rows = [line.split(",") for line in text.splitlines() if line.strip()]
+        names, *epochs = rows or [[]]
+        columns = zip_longest(*(epoch for epoch in epochs if len(epoch) <= len(names)), fillvalue="")
+        numbers = {name: np.array([_number(cell) for cell in column]) for name, column in zip(names, columns)}
+        return {name: values for name, values in numbers.items() if np.isfinite(values).any()}
 
     # arrays of ``results/<name>.nc``; None where absent
     quality = _dataset_file("quality")

@@ -9,6 +9,7 @@ it cannot use; then add its row here. If recordings of the format can be fetched
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from dina.recordings import native
@@ -37,7 +38,12 @@ class RecordingFormat:
 
     def options(self) -> tuple[str, ...]:
         """Return the names of what can be chosen when a recording of this format is read."""
-        return tuple(inspect.signature(self.read).parameters)[1:]
+        return _arguments(self.read)[1:]
+
+
+@lru_cache
+def _arguments(read: Callable[..., Recording]) -> tuple[str, ...]:
+    return tuple(inspect.signature(read).parameters)
 
 
 FORMATS: dict[str, RecordingFormat] = {
