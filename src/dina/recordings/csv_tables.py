@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 
 from dina.checks import DataError
 
@@ -35,7 +35,7 @@ def read_neurons(
     position = red = None
     if columns != ["is_red"]:
         _note_unknown([row[name] for row in rows for name in columns if name != "is_red"], "positions", path, notes)
-        values = [[read_number(row.get(name, ""), name, i, path) for name in _POSITION] for i, row in enumerate(rows)]
+        values = [[_read_number(row.get(name, ""), name, i, path) for name in _POSITION] for i, row in enumerate(rows)]
         position = np.array(values, dtype=np.float32)
     if "is_red" in columns:
         unknown = sum(_is_unknown(row["is_red"]) for row in rows)
@@ -86,14 +86,19 @@ def read_columns(path: Path, known: tuple[str, ...], notes: list[str]) -> dict[s
     return {name: [row[name] for row in rows] for name in known if name in rows[0]}
 
 
-def read_number(text: str, column: str, row: int, path: Path) -> float:
-    """Return the number in a cell; NaN where it is empty or a word for unknown.
+def read_numbers(cells: list[str], column: str, path: Path, notes: list[str]) -> Float[np.ndarray, "row"]:
+    """Return the numbers in the cells of a column; NaN where one is empty or a word for unknown, which ``notes`` receives.
 
     Raises
     ------
     DataError
-        If it is another word; the message counts rows from 1.
+        If a cell is another word; the message counts rows from 1.
     """
+    _note_unknown(cells, f"cells of {column}", path, notes)
+    return np.array([_read_number(cell, column, row, path) for row, cell in enumerate(cells)])
+
+
+def _read_number(text: str, column: str, row: int, path: Path) -> float:
     if _is_unknown(text):
         return float("nan")
     try:
@@ -115,7 +120,7 @@ def is_number(text: str) -> bool:
 def _by_stimulus(rows: list[dict[str, str]], n_stimuli: int, path: Path, index_base: int) -> dict[int, str]:
     labels: dict[int, str] = {}
     for i, row in enumerate(rows):
-        number = read_number(row["stimulus_id"], "stimulus_id", i, path) - index_base
+        number = _read_number(row["stimulus_id"], "stimulus_id", i, path) - index_base
         if not (number.is_integer() and 0 <= number < n_stimuli) or int(number) in labels:
             counted = ", counted from 1 as index_base = 1 says" if index_base else ""
             found = f"{index_base} to {n_stimuli - 1 + index_base}, each once{counted}; got {row['stimulus_id']!r} in row {i + 1}"

@@ -17,6 +17,7 @@ from dina.recordings.stored_numbers import check_hdf5_dataset, to_float32
 from dina.shapes import Images
 
 IMAGE_COLUMNS = ("frame", "image_index", "image_name", "image", "stimulus_id")
+_SCREEN_S = 0.05  # entries of a series that are nearer to each other are frames of a screen; no presentation is so short
 _SAY = "under [options] of a .toml that describes the recording"
 
 
@@ -166,11 +167,20 @@ def _from_series(series: h5py.Group, name: str, path: Path, notes: list[str]) ->
         onsets = float(start[()]) + np.arange(len(images)) / float(start.attrs["rate"])
     onsets, images = _checked(onsets, images, name, path)
     if len(images) > 1 and float((images[1:] == images[:-1]).mean()) > 0.5:
-        begins = np.flatnonzero(np.concatenate([[True], images[1:] != images[:-1]]))
-        notes.append(
-            f"{name} lists {len(images)} frames of the screen; runs of one image count as one presentation, {len(begins)}."
-        )
-        onsets, images = onsets[begins], images[begins]
+        steps = np.diff(onsets)
+        interval = float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else np.inf
+        if interval <= _SCREEN_S:
+            begins = np.flatnonzero(np.concatenate([[True], (images[1:] != images[:-1]) | ~(steps <= 2.5 * interval)]))
+            notes.append(
+                f"{name} lists {len(images)} frames of the screen, {1000 * interval:.0f} ms apart; runs of one image without a pause count as"
+                f" one presentation, {len(begins)}."
+            )
+            onsets, images = onsets[begins], images[begins]
+        else:
+            notes.append(
+                f"{name} often lists one image several times in a row, {interval:.3g} s apart; each entry counts as a presentation of its own."
+                " If they are frames of one presentation, write only its first."
+            )
     templates = follow(series, "indexed_images", path) or follow(series, "indexed_timeseries", path)
     return Shown(name, onsets, images, templates)
 

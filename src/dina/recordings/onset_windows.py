@@ -11,6 +11,7 @@ from dina.checks import DataError
 Window = tuple[float, float]  # begin and end in seconds after the onset
 
 _BLOCK = 2**24  # numbers read at once
+_PAUSE_FRAMES = 3.5  # frames further apart than so many intervals were paused between
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,8 @@ def average_in_windows(
     Raises
     ------
     DataError
-        If a window is shorter than a frame, times do not ascend, or no window lies in the recording.
+        If a window is shorter than a frame, times do not ascend, or no window lies in the recording. Windows that reach into a
+        pause between frames are left out, with a note.
     """
     begin_s, end_s = check_window(window)
     if len(time_s) < 2 or not (np.diff(time_s) > 0).all():
@@ -81,15 +83,21 @@ def average_in_windows(
     first = np.searchsorted(time_s, onset_s + begin_s - slack)
     last = np.searchsorted(time_s, onset_s + end_s - slack)
     inside = (onset_s + begin_s > time_s[0] - interval + slack) & (onset_s + end_s <= time_s[-1] + interval + slack)
-    kept = inside & (last > first)
+    paused = inside & _paused(time_s, interval, onset_s + begin_s, onset_s + end_s)
+    kept = inside & ~paused & (last > first)
     notes = _left_out(~inside)
-    if (inside & (last == first)).any():
+    if paused.any():
+        notes.append(
+            f"{int(paused.sum())} of {len(paused)} presentations were dropped: frames are missing in their window, where timestamps pause."
+        )
+    empty = inside & ~paused & (last == first)
+    if empty.any():
         raise DataError(
-            f"A window must hold a frame; that from {begin_s:g} to {end_s:g} s holds none after {int((inside & (last == first)).sum())} of"
+            f"A window must hold a frame; that from {begin_s:g} to {end_s:g} s holds none after {int(empty.sum())} of"
             f" {len(onset_s)} onsets, frames being {interval:.3g} s apart. Lengthen window_s."
         )
     if not kept.any():
-        raise DataError(_no_window(onset_s, float(time_s[0]), float(time_s[-1])))
+        raise DataError(notes[-1] if paused.any() else _no_window(onset_s, float(time_s[0]), float(time_s[-1])))
     sums = _sums(read_rows, n_neurons, first[kept], last[kept])
     responses = (sums / (last - first)[kept, None]).astype(np.float32)
     return Windowed(responses, kept, (*notes, *_overlaps(onset_s[kept], window)))
@@ -125,6 +133,33 @@ def count_in_windows(
         counts = np.searchsorted(each, onsets + end_s) - np.searchsorted(each, onsets + begin_s)
         rates[:, neuron] = counts / (end_s - begin_s)
     return Windowed(rates, kept, (*_left_out(~kept), *_overlaps(onsets, window)))
+
+
+def leave_unobserved(
+    observed_s: Sequence[Float[np.ndarray, "_ 2"]], windowed: Windowed, onset_s: Float[np.ndarray, "onset"], window: Window
+) -> Windowed:
+    """Return responses that are NaN where a neuron was not observed for the whole window: there it has no spikes, and no rate.
+
+    Parameters
+    ----------
+    observed_s
+        Of each neuron, the begin and end of the intervals in which it was observed, in seconds; none where that is unknown.
+    windowed
+        Rates of all neurons.
+    onset_s, window
+        As in `count_in_windows`.
+    """
+    begin_s, end_s = onset_s[windowed.kept] + window[0], onset_s[windowed.kept] + window[1]
+    responses = windowed.responses.copy()
+    for neuron, intervals in enumerate(observed_s):
+        if len(intervals):
+            inside = (begin_s[:, None] >= intervals[:, 0] - 1e-6) & (end_s[:, None] <= intervals[:, 1] + 1e-6)
+            responses[~inside.any(axis=1), neuron] = np.nan
+    n = int(np.isnan(responses).any(axis=0).sum())
+    said = (
+        f"{n} of {len(observed_s)} neurons were not observed in the windows of all trials, as obs_intervals says; these are gaps."
+    )
+    return Windowed(responses, windowed.kept, (*windowed.notes, *([said] if n else [])))
 
 
 def drop_gaps(
@@ -171,6 +206,14 @@ def _sums(
         for trial in touched:
             sums[trial] += rows[max(first[trial] - begin, 0) : last[trial] - begin].sum(axis=0)
     return sums
+
+
+def _paused(time_s: np.ndarray, interval: float, begin_s: np.ndarray, end_s: np.ndarray) -> Bool[np.ndarray, "onset"]:
+    """Return which windows reach into a pause between frames; two or three missing frames make none."""
+    before = np.flatnonzero(np.diff(time_s) > _PAUSE_FRAMES * interval)
+    slack = 1e-6 * interval
+    ended = np.searchsorted(time_s[before + 1], begin_s + slack, side="right")
+    return np.searchsorted(time_s[before] + interval, end_s - slack) > ended
 
 
 def _left_out(outside: np.ndarray) -> list[str]:

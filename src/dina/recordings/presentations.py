@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dina.checks import DataError
-from dina.recordings.csv_tables import is_number, read_columns, read_number
+from dina.recordings.csv_tables import is_number, read_columns, read_numbers
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.onset_windows import Windowed, drop_gaps
 from dina.recordings.recording import Recording
@@ -137,7 +137,7 @@ def read_presentations_table(
         raise DataError(
             f"{path.name} must have a column image and one of onset_s and onset_frame; it has {', '.join(columns)}. Add it."
         )
-    onset = _numbers(columns[onsets[0]], onsets[0], path)
+    onset = read_numbers(columns[onsets[0]], onsets[0], path, [])  # unknown ones are refused
     if not np.isfinite(onset).all():
         raise DataError(
             f"{path.name}: every row must have {onsets[0]}; that of row {int(np.argmin(np.isfinite(onset))) + 1} is unknown."
@@ -147,7 +147,7 @@ def read_presentations_table(
     ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name, notes)
     order = np.argsort(onset, kind="stable")
     known = tuple(name for name in COVARIATES if name in columns)
-    behaviour = np.array([_numbers(columns[name], name, path) for name in known]).T[order] if known else None
+    behaviour = np.array([read_numbers(columns[name], name, path, notes) for name in known]).T[order] if known else None
     return Presentations(
         onset[order], onsets[0] == "onset_frame", ids[order], pixels, grey, scale, names, behaviour, known, (*notes, *more)
     )
@@ -164,7 +164,7 @@ def read_covariates(path: Path, notes: list[str]) -> tuple[Float[np.ndarray, "tr
     columns = read_columns(path, COVARIATES, notes)
     if not columns:
         raise DataError(f"{path.name} must have columns named {', '.join(COVARIATES)}; it has none of them. Rename those it has.")
-    return np.array([_numbers(cells, name, path) for name, cells in columns.items()]).T, tuple(columns)
+    return np.array([read_numbers(cells, name, path, notes) for name, cells in columns.items()]).T, tuple(columns)
 
 
 def image_numbers(
@@ -230,7 +230,3 @@ def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], sourc
             " that belong to it."
         )
     return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)
-
-
-def _numbers(cells: list[str], column: str, path: Path) -> np.ndarray:
-    return np.array([read_number(cell, column, row, path) for row, cell in enumerate(cells)])

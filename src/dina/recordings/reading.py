@@ -44,8 +44,8 @@ def read(
         known = next((known for known in FORMATS.values() if known.recognises(found)), None)
     else:
         known, found = FORMATS[check_choice("format", description.format, FORMATS)], description.data
-    if description is None and known is not FORMATS["arrays"] and (found / DESCRIPTION).is_file():
-        name = next((name for name, each in FORMATS.items() if each is known), "nwb")
+    if description is None and known is not None and known is not FORMATS["arrays"] and (found / DESCRIPTION).is_file():
+        name = next(name for name, each in FORMATS.items() if each is known)
         raise DataError(
             f"{found / DESCRIPTION} must say which format it describes, since {found.name} is no folder of arrays: format = {name!r}."
         )

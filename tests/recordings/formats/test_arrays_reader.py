@@ -186,6 +186,10 @@ def test_what_the_animal_did_comes_from_a_table_and_follows_the_trials(tmp_path:
     assert recording.covariate_names.tolist() == ["running_speed", "pupil_size"]
     kept = np.r_[0:3, 4 : 2 * N_IMAGES]
     np.testing.assert_array_equal(recording.covariates, np.c_[kept + 0.5, np.where(kept == 2, np.nan, kept)].astype(np.float32))
+    assert "unknown" not in " ".join(recording.notes)  # an empty cell says so by itself
+    (tmp_path / "covariates.csv").write_text("\n".join(["running_speed", "NA", "nan", *map(str, range(2 * N_IMAGES - 2))]))
+    said = "2 cells of running_speed of covariates.csv were taken as unknown: they say NA, nan."
+    assert said in read(tmp_path).notes
     (tmp_path / "covariates.csv").write_text("running_speed\n1\n2\n")
     with pytest.raises(DataError, match=r"covariates\.csv must have one row per trial, 12; it has 2"):
         read(tmp_path)

@@ -88,6 +88,16 @@ def test_tiers_areas_and_channels_are_chosen_in_a_description(tmp_path: Path) ->
         read(tmp_path / NAME, options={"tiers": ("live",)})
 
 
+def test_gaps_of_neurons_that_are_left_out_cost_no_trial(tmp_path: Path) -> None:
+    responses = RESPONSES.copy()
+    responses[3, 2] = np.nan  # neuron 2 lies in LM
+    folder = write(tmp_path / NAME, responses=responses)
+    assert len(read(folder).responses) == 9
+    recording = read(folder, options={"where": {"area": "V1"}})
+    np.testing.assert_array_equal(recording.responses, RESPONSES[::-1][:, [0, 1, 3]])
+    assert "gaps" not in " ".join(recording.notes)
+
+
 def test_withheld_responses_and_behaviour_are_left_out(tmp_path: Path) -> None:
     responses = RESPONSES.copy()
     responses[4:] = 0

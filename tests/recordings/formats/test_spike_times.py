@@ -38,6 +38,19 @@ def test_samples_need_their_rate_and_groups_are_chosen(tmp_path: Path) -> None:
         read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0, "groups": ("best",)})
 
 
+def test_seconds_have_no_sample_rate_and_whole_numbers_are_no_seconds(tmp_path: Path) -> None:
+    write_spikes(write_presentations(tmp_path / "probe"))
+    with pytest.raises(
+        DataError, match=r"spike_times\.npy of probe holds fractions, so it is in seconds\. Leave sample_rate_hz out"
+    ):
+        read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0})
+    seconds = np.load(tmp_path / "probe" / "spike_times.npy")
+    np.save(tmp_path / "probe" / "spike_times.npy", np.round(30_000 * seconds))  # samples, as MATLAB stores them
+    with pytest.raises(DataError, match=r"sample_rate_hz must be stated, .* counts samples \(float64\)"):
+        read(tmp_path / "probe")
+    assert read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0}).n_neurons == 3
+
+
 def test_spikes_and_neurons_must_agree(tmp_path: Path) -> None:
     write_spikes(write_presentations(tmp_path / "probe"))
     np.save(tmp_path / "probe" / "spike_clusters.npy", np.zeros(7, np.int32))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.hdf5_objects import follow, follow_reference, groups_below, read_array, word_of
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.nwb_stimuli import Shown, read_presentations, read_templates
-from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps
+from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps, leave_unobserved
 from dina.recordings.pixel_values import settle_grey
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import check_hdf5_dataset
@@ -262,6 +263,9 @@ def _rates(
     spikes = [times[begins[i] : ends[i]] for i in np.flatnonzero(keep)]
     recorded_s = (float(times.min()), float(times.max())) if len(times) else None  # by all neurons, kept or not
     windowed = count_in_windows(spikes, shown.onset_s, chosen, recorded_s)
+    observed = _observed(file, len(ends), path)
+    if observed is not None:
+        windowed = leave_unobserved([observed[i] for i in np.flatnonzero(keep)], windowed, shown.onset_s, chosen)
     area = set() if areas is None else set(areas[keep].tolist())
     facts = {"area": area.pop().strip()} if len(area) == 1 and "".join(area).strip() else {}
     facts["response_units"] = "spikes/s"
@@ -270,6 +274,30 @@ def _rates(
             f"Neurons lie in {len(area)} areas ({', '.join(sorted(map(str, area)))[:100]}); choose with where = {{location = …}}."
         )
     return windowed, facts, f"spikes per second {_in_words(chosen, window)}"
+
+
+def _observed(file: h5py.File, n_neurons: int, path: Path) -> list[np.ndarray] | None:
+    """Return the intervals (begin, end), in seconds, in which each neuron was observed; None where the file does not say."""
+    times, ends = read_array(file, "units/obs_intervals", path), read_array(file, "units/obs_intervals_index", path)
+    if times is None:
+        return None
+    if ends is None and times.shape == (n_neurons, 2):  # one for each neuron
+        ends = np.arange(1, n_neurons + 1)
+    if (
+        times.ndim != 2
+        or times.shape[1] != 2
+        or times.dtype.kind != "f"
+        or ends is None
+        or ends.shape != (n_neurons,)
+        or ends.dtype.kind not in "iu"
+    ):
+        raise DataError(
+            f"{path.name}: units must have obs_intervals of (interval, 2) and their index. Check how they were written."
+        )
+    begins = np.concatenate([[0], ends.astype(np.int64)])
+    if (np.diff(begins) < 0).any() or begins[-1] > len(times):
+        raise DataError(f"{path.name}: obs_intervals_index must ascend up to {len(times)}; it does not. The file is damaged.")
+    return [times[first:last] for first, last in pairwise(begins)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,21 +360,28 @@ def _where(columns: Mapping[str, np.ndarray], where: Mapping[str, str], n: int, 
 def _read_behaviour(
     file: h5py.File, onset_s: np.ndarray, window: Window, path: Path, notes: list[str]
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return running speed and pupil size in the window after each onset, where one series of that name holds them."""
+    """Return running speed and pupil size in the window after each onset, where one series alone holds them."""
     columns, names = [], []
     places = [follow(file, place, path) for place in ("processing", "acquisition")]
-    series = {
-        _name(g).rpartition("/")[2]: g for place in places if isinstance(place, h5py.Group) for g in groups_below(place, path)
-    }
-    for name, covariate in _BEHAVIOUR.items():
-        data = follow(series[name], "data", path) if name in series and covariate not in names else None
-        if not isinstance(data, h5py.Dataset) or data.ndim != 1 or data.dtype.kind not in "fiu" or len(data) > _MOST_TIMES:
+    groups = [group for place in places if isinstance(place, h5py.Group) for group in groups_below(place, path)]
+    known: dict[str, list[h5py.Group]] = {}
+    for group in groups:
+        covariate = _BEHAVIOUR.get(_name(group).rpartition("/")[2])
+        data = follow(group, "data", path) if covariate is not None else None
+        if isinstance(data, h5py.Dataset) and data.ndim == 1 and data.dtype.kind in "fiu" and len(data) <= _MOST_TIMES:
+            known.setdefault(str(covariate), []).append(group)
+    for covariate, (series, *others) in known.items():
+        if others:
+            listed = ", ".join(map(_name, (series, *others)))
+            notes.append(
+                f"Several series could be {covariate} ({listed}), so none was read. Keep the right one alone in the file."
+            )
             continue
-        values = np.asarray(read_array(series[name], "data", path), dtype=np.float64)[:, None]
+        values = np.asarray(read_array(series, "data", path), dtype=np.float64)[:, None]
         try:
-            found = _average_one(values, _times(series[name], len(values), path), onset_s, window)
+            found = _average_one(values, _times(series, len(values), path), onset_s, window)
         except DataError as error:
-            notes.append(f"{_name(series[name])} was passed over: {error}")
+            notes.append(f"{_name(series)} was passed over: {error}")
             continue
         columns.append(np.full(len(onset_s), np.nan))
         columns[-1][found.kept] = found.responses[:, 0]

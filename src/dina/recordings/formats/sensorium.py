@@ -77,11 +77,13 @@ def read(
         notes.append(
             f"{int(withheld.sum())} of {len(trials)} trials have no responses (all 0, as withheld ones are); they were dropped."
         )
-    kept, neurons, gaps = drop_gaps(responses[~withheld]) if not withheld.all() else (np.zeros(0, bool), np.zeros(0, bool), ())
+    chosen, kept, gaps = _where(path, responses.shape[1], where or {}, notes), np.zeros(0, dtype=bool), ()
+    if not withheld.all():
+        kept, neurons, gaps = drop_gaps(responses[~withheld][:, chosen])  # gaps of other neurons cost no trial
+        chosen[chosen] = neurons
     trials = trials[~withheld][kept]
     if len(trials) < 2:
         raise DataError(f"{path.name} must hold trials with responses; {len(trials)} are left. Choose other tiers.")
-    chosen = _where(path, neurons, where or {}, notes)
     pixels = _read_images(path, trials, channels, notes)
     grey, scale = _grey(pixels.images, path, mid_grey, contrast_scale, notes)
     covariates, names = _read_behaviour(path, trials, notes)
@@ -245,14 +247,14 @@ def _grey(images: np.ndarray, path: Path, grey: float | None, scale: float | Non
     return settle_grey(images, path.name, grey, scale, "[options] of the .toml that describes it")
 
 
-def _where(path: Path, neurons: np.ndarray, where: Mapping[str, str], notes: list[str]) -> np.ndarray:
+def _where(path: Path, n_neurons: int, where: Mapping[str, str], notes: list[str]) -> np.ndarray:
     """Return which neurons stay."""
-    keep = neurons.copy()
+    keep = np.ones(n_neurons, dtype=bool)
     for name, word in where.items():
         said = _optional(path, "neurons", name, notes) if re.fullmatch(r"\w+", name) else None
-        if said is None or len(said) != len(neurons):
+        if said is None or len(said) != n_neurons:
             raise DataError(
-                f"{path.name}: meta/neurons/{name}.npy must say a word for each of {len(neurons)} neurons. Correct where."
+                f"{path.name}: meta/neurons/{name}.npy must say a word for each of {n_neurons} neurons. Correct where."
             )
         keep &= said.astype(np.str_) == word
         if not keep.any():

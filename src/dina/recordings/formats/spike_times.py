@@ -84,13 +84,19 @@ def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, 
         raise DataError(
             f"{path.name} must hold a neuron for each spike; got {len(times)} spikes and {len(neuron)} neurons. Copy it again."
         )
-    if times.dtype.kind in "iu" and sample_rate_hz is None:
+    if times.dtype.kind not in "iuf" or (sample_rate_hz is not None and not 0 < sample_rate_hz < np.inf):
+        raise DataError(f"Spike times and sample_rate_hz must be numbers; got {times.dtype} and {sample_rate_hz}. Correct them.")
+    is_whole = times.dtype.kind in "iu" or bool((times == np.round(times)).all())  # as samples are; no spikes keep to seconds
+    if is_whole and sample_rate_hz is None:
         raise DataError(
             f"sample_rate_hz must be stated, since spike_times.npy of {path.name} counts samples ({times.dtype}). Write it under [options]"
             " of a recording.toml with format = 'spike_times'."
         )
-    if times.dtype.kind not in "iuf" or (sample_rate_hz is not None and not sample_rate_hz > 0):
-        raise DataError(f"Spike times and sample_rate_hz must be numbers; got {times.dtype} and {sample_rate_hz}. Correct them.")
+    if sample_rate_hz is not None and not is_whole:
+        raise DataError(
+            f"sample_rate_hz must be stated for whole numbers of samples alone; spike_times.npy of {path.name} holds fractions, so it is in"
+            " seconds. Leave sample_rate_hz out."
+        )
     return times.astype(np.float64) / (sample_rate_hz or 1.0), neuron
 
 
