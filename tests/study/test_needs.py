@@ -9,6 +9,8 @@ from dina.recordings.recording import Recording
 from dina.study.needs import Needs, estimate_needs, refuse_shortage
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
+PROMISED = 1.3  # every study keeps within so many times the memory that was said before (docs/trust.md)
+
 
 @pytest.mark.parametrize(
     ("shape", "gigabytes", "seconds"),
@@ -22,6 +24,7 @@ from dina.study.this_machine import free_memory_gb, measure_gigaflops
 )
 def test_estimates_are_near_what_was_measured(shape: tuple[int, int, int, int], gigabytes: float, seconds: float) -> None:
     needs = estimate_needs(*shape)
+    # 20 %: what docs/trust.md says of studies of these sizes, to which the estimate was fitted
     assert needs.memory_gb == pytest.approx(gigabytes, rel=0.2)
     assert needs.processor_seconds == pytest.approx(seconds, rel=0.2)
 
@@ -37,8 +40,8 @@ def test_estimates_are_near_what_was_measured(shape: tuple[int, int, int, int], 
 )
 def test_studies_of_extreme_shapes_stay_near_their_estimates(shape: tuple[int, int, int, int], gigabytes: float) -> None:
     needs = estimate_needs(*shape)
-    assert gigabytes < 1.3 * needs.memory_gb
-    assert needs.memory_gb < 1.3 * gigabytes
+    assert gigabytes < PROMISED * needs.memory_gb
+    assert needs.memory_gb < PROMISED * gigabytes  # one far too large would refuse studies for which there is room
 
 
 def test_times_are_those_of_the_machine() -> None:

@@ -86,7 +86,7 @@ def read_columns(path: Path, known: tuple[str, ...], notes: list[str]) -> dict[s
     return {name: [row[name] for row in rows] for name in known if name in rows[0]}
 
 
-def read_numbers(cells: list[str], column: str, path: Path, notes: list[str]) -> Float[np.ndarray, "row"]:
+def read_numbers(texts: list[str], column: str, path: Path, notes: list[str]) -> Float[np.ndarray, "row"]:
     """Return the numbers in the cells of a column; NaN where one is empty or a word for unknown, which ``notes`` receives.
 
     Raises
@@ -94,8 +94,8 @@ def read_numbers(cells: list[str], column: str, path: Path, notes: list[str]) ->
     DataError
         If a cell is another word; the message counts rows from 1.
     """
-    _note_unknown(cells, f"cells of {column}", path, notes)
-    return np.array([_read_number(cell, column, row, path) for row, cell in enumerate(cells)])
+    _note_unknown(texts, f"cells of {column}", path, notes)
+    return np.array([_read_number(text, column, row, path) for row, text in enumerate(texts)])
 
 
 def _read_number(text: str, column: str, row: int, path: Path) -> float:

@@ -14,6 +14,7 @@ from dina.checks import DataError
 from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.hdf5_objects import follow, follow_reference, groups_below, read_array, word_of
 from dina.recordings.layout import RecordingLayout, read_image_files
+from dina.recordings.nwb_series import MOST_TIMES, name_of_series, read_behaviour, times_of
 from dina.recordings.nwb_stimuli import Shown, read_presentations, read_templates
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps, leave_unobserved
 from dina.recordings.pixel_values import settle_grey
@@ -23,9 +24,6 @@ from dina.recordings.stored_numbers import check_hdf5_dataset
 TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stated
 SPIKE_WINDOW: Window = (0.0, 0.25)
 _SPECIES = {"mus musculus": "mouse", "macaca mulatta": "macaque", "rattus norvegicus": "rat", "homo sapiens": "human"}
-_MOST_TIMES = 2**26  # a day and more at 500 per second
-# name of a series → covariate
-_BEHAVIOUR = {"running_speed": "running_speed", "speed": "running_speed", "pupil_size": "pupil_size", "pupil_area": "pupil_size"}
 _NO_UNIT = ("", "n.a.", "n/a", "na", "none", "unknown")
 _DECONVOLVED = ("deconv", "event", "spike", "spks")
 
@@ -88,7 +86,7 @@ def read(
             else _traces(source, shown, window_s, where, path, notes)
         )
         window = window_s or (SPIKE_WINDOW if source is None else TRACE_WINDOW)
-        covariates, covariate_names = _read_behaviour(file, shown.onset_s, window, path, notes)
+        covariates, covariate_names = read_behaviour(file, shown.onset_s, window, path, notes)
         pixels, names = (None, None) if images is not None else read_templates(file, shown, path, notes)
         facts = {**_subject(file, path), **facts}
     if pixels is None:
@@ -149,7 +147,7 @@ def _choose_responses(file: h5py.File, wanted: str | None, path: Path, notes: li
         if word_of(group.attrs.get("neurodata_type", "")) == "RoiResponseSeries"
     ]
     has_units = isinstance(follow(file, "units/spike_times", path), h5py.Dataset)
-    known = [*(["units"] if has_units else []), *(_name(group) for group in series)]
+    known = [*(["units"] if has_units else []), *(name_of_series(group) for group in series)]
     if not known:
         raise DataError(f"{path.name} must hold responses: a RoiResponseSeries, or units with spike_times; it has neither.")
     if wanted is not None:
@@ -168,11 +166,7 @@ def _choose_responses(file: h5py.File, wanted: str | None, path: Path, notes: li
             f"{path.name} holds responses in {', '.join(known)}; which to read {what}. Say it in a .toml: responses = {known[0]!r} under"
             " [options]."
         )
-    return None if fitting[0] == "units" else next(group for group in series if _name(group) == fitting[0])
-
-
-def _name(group: h5py.Group) -> str:
-    return str(group.name).lstrip("/")
+    return None if fitting[0] == "units" else next(group for group in series if name_of_series(group) == fitting[0])
 
 
 def _last_parts(name: str) -> list[str]:
@@ -187,9 +181,9 @@ def _traces(
     if not isinstance(data, h5py.Dataset) or data.ndim not in (1, 2) or data.dtype.kind not in "fiu":
         raise DataError(f"{path.name}: {series.name}/data must be numbers of (time, neuron). Check how it was written.")
     check_hdf5_dataset(data, path)
-    if max(data.shape) > _MOST_TIMES:
+    if max(data.shape) > MOST_TIMES:
         raise DataError(
-            f"{path.name}: {series.name} must have at most {_MOST_TIMES} time points; it claims {max(data.shape)}. Cut it."
+            f"{path.name}: {series.name} must have at most {MOST_TIMES} time points; it claims {max(data.shape)}. Cut it."
         )
     rois = read_array(series, "rois", path)
     is_turned = data.ndim == 2 and rois is not None and data.shape[1] != len(rois) and data.shape[0] == len(rois)
@@ -208,30 +202,17 @@ def _traces(
         return rows * conversion + offset
 
     chosen = window or TRACE_WINDOW
-    times = _times(series, n_times, path)
+    times = times_of(series, n_times, path)
     windowed = average_in_windows(read_rows, n_neurons, times, shown.onset_s, chosen)
     windowed = replace(windowed, responses=windowed.responses[:, keep])
     unit = word_of(data.attrs.get("unit", "")).strip()
     facts = _imaging(series, path) | ({"response_units": unit} if unit.lower() not in _NO_UNIT else {})
-    return windowed, facts, f"means of {_name(series)} {_in_words(chosen, window)}"
+    return windowed, facts, f"means of {name_of_series(series)} {_in_words(chosen, window)}"
 
 
 def _in_words(chosen: Window, stated: Window | None) -> str:
     default = "" if stated else "; no window was stated, so this one was taken"
     return f"from {chosen[0]:g} to {chosen[1]:g} s after the onset{default}"
-
-
-def _times(series: h5py.Group, n: int, path: Path) -> np.ndarray:
-    times = read_array(series, "timestamps", path)
-    if times is not None:
-        if times.shape != (n,) or times.dtype.kind != "f":
-            raise DataError(f"{path.name}: {series.name}/timestamps must be ({n},); got {times.shape}. Check how it was written.")
-        return times.astype(np.float64)
-    start = follow(series, "starting_time", path)
-    rate = float(start.attrs.get("rate", 0)) if isinstance(start, h5py.Dataset) else 0.0
-    if not rate > 0:
-        raise DataError(f"{path.name}: {series.name} must have timestamps, or a starting_time with a rate; it has neither.")
-    return float(start[()]) + np.arange(n) / rate  # type: ignore[index]
 
 
 def _rates(
@@ -355,45 +336,6 @@ def _where(columns: Mapping[str, np.ndarray], where: Mapping[str, str], n: int, 
     chosen = " and ".join(f"{name} is {word}" for name, word in where.items())
     notes.append(f"{int(keep.sum())} of {n} neurons were kept, those whose {chosen}.")
     return keep
-
-
-def _read_behaviour(
-    file: h5py.File, onset_s: np.ndarray, window: Window, path: Path, notes: list[str]
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return running speed and pupil size in the window after each onset, where one series alone holds them."""
-    columns, names = [], []
-    places = [follow(file, place, path) for place in ("processing", "acquisition")]
-    groups = [group for place in places if isinstance(place, h5py.Group) for group in groups_below(place, path)]
-    known: dict[str, list[h5py.Group]] = {}
-    for group in groups:
-        covariate = _BEHAVIOUR.get(_name(group).rpartition("/")[2])
-        data = follow(group, "data", path) if covariate is not None else None
-        if isinstance(data, h5py.Dataset) and data.ndim == 1 and data.dtype.kind in "fiu" and len(data) <= _MOST_TIMES:
-            known.setdefault(str(covariate), []).append(group)
-    for covariate, (series, *others) in known.items():
-        if others:
-            listed = ", ".join(map(_name, (series, *others)))
-            notes.append(
-                f"Several series could be {covariate} ({listed}), so none was read. Keep the right one alone in the file."
-            )
-            continue
-        values = np.asarray(read_array(series, "data", path), dtype=np.float64)[:, None]
-        try:
-            found = _average_one(values, _times(series, len(values), path), onset_s, window)
-        except DataError as error:
-            notes.append(f"{_name(series)} was passed over: {error}")
-            continue
-        columns.append(np.full(len(onset_s), np.nan))
-        columns[-1][found.kept] = found.responses[:, 0]
-        names.append(covariate)
-    return (np.stack(columns, axis=1), tuple(names)) if columns else (None, ())
-
-
-def _average_one(values: np.ndarray, time_s: np.ndarray, onset_s: np.ndarray, window: Window) -> Windowed:
-    def read_rows(begin: int, end: int) -> np.ndarray:
-        return values[begin:end]
-
-    return average_in_windows(read_rows, 1, time_s, onset_s, window)
 
 
 def _subject(file: h5py.File, path: Path) -> dict[str, str]:

@@ -77,7 +77,8 @@ def read(
         notes.append(
             f"{int(withheld.sum())} of {len(trials)} trials have no responses (all 0, as withheld ones are); they were dropped."
         )
-    chosen, kept, gaps = _where(path, responses.shape[1], where or {}, notes), np.zeros(0, dtype=bool), ()
+    chosen = _where(path, responses.shape[1], where or {}, notes)
+    kept, gaps = np.zeros(0, dtype=bool), tuple[str, ...]()
     if not withheld.all():
         kept, neurons, gaps = drop_gaps(responses[~withheld][:, chosen])  # gaps of other neurons cost no trial
         chosen[chosen] = neurons
