@@ -141,11 +141,11 @@ def test_a_reason_for_several_findings_is_given_once_and_fractions_can_be_points
     assert finding_table("", words, found, percent={"c"}).rows[-1][1] == "−12.5\u202f%"
 
 
-def test_a_table_of_findings_has_no_row_of_dashes_unless_nothing_is_known() -> None:
+def test_a_table_of_findings_has_no_row_of_dashes() -> None:
     words, unknown = {"a": "first", "b": "second", "c": "absent"}, _finding("b", is_known=False)
     known = ("first", "0.4", "0.3 to 0.5", "−0.1 to 0.1", "neurons permuted")
     assert finding_table("All.", words, {"a": _finding("a", is_known=True), "b": unknown}).rows == (known,)
-    assert finding_table("All.", words, {"b": unknown}).rows == (("second", "–", "–", "–", "–"),)
+    assert finding_table("All.", words, {"b": unknown}).rows == ()
 
 
 def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:

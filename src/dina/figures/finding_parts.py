@@ -11,7 +11,6 @@ from dina.figures.canvas import finish_axes
 from dina.figures.finding_words import Scale, finding_columns, statistic_words
 from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH
 from dina.statistics.finding import Finding
 
 MOST_NAMES = 3  # of numbers that lack something for one reason
@@ -89,22 +88,16 @@ def finding_table(
     percent: Collection[str] = (),
     points: Collection[str] = (),
 ) -> Table:
-    """Return a table of value, interval and null of those findings of ``words`` that are known, in its order; of all if none is.
+    """Return a table of value, interval and null of those findings of ``words`` that are known, in its order.
 
     Accuracies and shares are named in ``percent``, differences of accuracies in ``points``; all others are plain numbers.
     """
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
         scale: Scale = "%" if name in percent else "points" if name in points else ""
-        return (
-            words[name],
-            *finding_columns(one, scale),
-            one.null or (NO_NULL[bool(one.reason)] if math.isfinite(one.value) else DASH),
-        )
+        return words[name], *finding_columns(one, scale), one.null or NO_NULL[bool(one.reason)]
 
-    named = [name for name in words if name in found]
-    known = [
-        name for name in named if math.isfinite(found[name].value)
-    ]  # why others are not is said where what is missing stands
-    rows = tuple(cells(name, found[name]) for name in known or named)
+    # why others are not known is said where what is missing stands
+    known = [name for name in words if name in found and math.isfinite(found[name].value)]
+    rows = tuple(cells(name, found[name]) for name in known)
     return Table(caption, ("statistic", "value", "95\u202f% interval", "null", "what the null is"), rows)

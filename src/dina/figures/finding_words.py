@@ -1,5 +1,6 @@
 """A finding in words, with its interval and its null."""
 
+import math
 from typing import Literal
 
 from dina.figures.words import DASH, NARROW, from_to, interval, number, percent, signed
@@ -71,7 +72,11 @@ def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
     '0.5 (0.4 to 0.6; chance: −0.1 to 0.1)'
     >>> in_a_sentence(Finding("kept", 0.5, "1", 40), "")
     '0.5 (no interval)'
+    >>> in_a_sentence(Finding("kept", float("nan"), "1", 40, reason="Nothing is read."))
+    'an unknown share'
     """
+    if not math.isfinite(one.value):
+        return "an unknown share" if scale else "an unknown amount"
     value, between, chance = finding_columns(one, scale)
     parts = ["no interval" if between == DASH else between, *([] if chance == DASH else [f"chance: {chance}"])]
     return f"{value} ({'; '.join(parts)})"

@@ -52,7 +52,7 @@ def export_page(sections: Sequence[Section], methods: Sequence[str], folder: Pat
             (section.anchor.replace("-", "_") + (f"_{place}" if count > 1 else ""), table)
             for place, table in enumerate(section.tables, 1)
         ]
-        for name, table in named:
+        for name, table in ((name, table) for name, table in named if table.rows):
             written.append(folder / "tables" / f"{name}.csv")
             write_text(written[-1], table_csv(table))
             titles.append(f"{name}.csv\n{section.title}. {plain(table.caption)}\n")

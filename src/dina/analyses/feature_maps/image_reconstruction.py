@@ -263,7 +263,7 @@ def analyse_image_reconstruction(
     validation = Examples(from_responses[0], held_out)
     linear = LinearReconstruction.learn(train, validation)
     rebuilt = [linear.apply(from_responses[1])]
-    chosen: dict[str, float | str] = {"penalty": linear.penalty, **note_ends([linear.penalty], PENALTIES)}
+    chosen: dict[str, float | str] = {"form": reader.form, "penalty": linear.penalty, **note_ends([linear.penalty], PENALTIES)}
     n_places = train.maps.shape[2] * train.maps.shape[3]
     if n_places < FEWEST_PLACES:
         reason = f"The map has {n_places} places: a convolutional network needs at least {FEWEST_PLACES} to put pixels anywhere."

@@ -69,6 +69,9 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     return Section("feature-maps", title, paragraphs=(answer,), figures=(part,), missing=reasons(WORDS, found))
 
 
+POSTERIOR = " The maps of responses are posterior means, hence weighted sums of training images' maps: the weights follow the statistics of the training images."
+
+
 def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show test images reconstructed from maps, and how similar they are to the images that were shown."""
     found = {finding.name: finding for finding in findings}
@@ -91,8 +94,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         "Test images; their reconstructions from the averaged responses, linear and by a convolutional network; and their linear"
         " reconstructions from the map of the image itself. Reconstructions are deviations from the mean training image, each drawn"
         " in its own contrast. All are learnt from training images and their own maps, without any response and without a"
-        " generative model. The maps of responses of “default” are posterior means, hence weighted sums of training images' maps:"
-        " the weights follow the statistics of the training images. Images are chosen by rule: those at the 90, 70, 50, 30 and"
+        f" generative model.{POSTERIOR if str(dataset.attrs.get('form', '')).startswith('posterior') else ''} Images are chosen by rule: those at the 90, 70, 50, 30 and"
         " 10\u202f% quantile of the correlation of pixels of the linear reconstruction from the response. a, all pairs of"
         " reconstructions and test images; b, those of at most 50 test images; vertical lines: means.",
         answer,

@@ -1,6 +1,8 @@
 """Whether shape or texture carries the decoding, on the page: figures, words and tables of both analyses."""
 
+import math
 import textwrap
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -9,11 +11,11 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.finding_parts import reasons
 from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 INTERVAL = "95\u202f% interval"
@@ -35,6 +37,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             *finding_columns(found[f"kept_{name}_response_from_image"], "%")[:2],
         )
         for name in names
+        if math.isfinite(found[f"kept_{name}"].value)
     ]
     table = Table(
         "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain.",
@@ -42,7 +45,8 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         tuple(rows),
     )
     in_grey = " Alterations are shown in luminance alone." if colour_image(dataset, 0, "example") is not None else ""
-    shares = ", ".join(f"{WORDS[name]} {percent(found[f'kept_{name}'].value)}" for name in names)
+    shares = ", ".join(f"{row[0]} {row[1]}" for row in rows) or "not known"
+    missing = {name: one for name, one in found.items() if one.reason}
     part = FigurePart(
         "shape_texture",
         _draw(dataset),
@@ -60,11 +64,30 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
-            " image. The share kept by shape alterations minus the share kept by texture alterations is"
-            f" {in_a_sentence(difference, 'points')}.",
+            f" image.{_difference(difference)}",
         ),
         figures=(part,),
+        missing=reasons(_words_of(missing), missing),
     )
+
+
+def _difference(one: Finding) -> str:
+    said = in_a_sentence(one, "points")
+    words = f" The share kept by shape alterations minus the share kept by texture alterations is {said}."
+    return words if math.isfinite(one.value) else ""
+
+
+def _words_of(found: Mapping[str, Finding]) -> dict[str, str]:
+    """Name findings about alterations in words.
+
+    Examples
+    --------
+    >>> _words_of({"kept_silhouette": Finding("kept_silhouette", 0.5, "1", 9)})
+    {'kept_silhouette': 'share kept by silhouette'}
+    """
+    plain = {f"{start}kept_{name}": f"share kept by {words}" for name, words in WORDS.items() for start in ("", "refit_")}
+    plain["shape_minus_texture"] = "share kept by shape minus share kept by texture"
+    return {name: plain[name] for name in found if name in plain}
 
 
 def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -72,10 +95,13 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     found = {finding.name: finding for finding in findings}
     names = [str(name) for name in dataset["alteration"].to_numpy()]
     kept = [(WORDS[name], found[f"refit_kept_{name}"]) for name in names]
+    title, missing = "Towers fitted on shape or texture", reasons(_words_of(found), found)
+    if not any(math.isfinite(one.value) for _, one in kept):
+        return Section("shape-texture-refit", title, missing=missing)
     table = Table(
         "Share of the top-1 accuracy above chance that towers fitted and tested on altered images keep.",
         ("kept", "share", INTERVAL, "null"),
-        tuple((words, *finding_columns(one, "%")) for words, one in kept),
+        tuple((words, *finding_columns(one, "%")) for words, one in kept if math.isfinite(one.value)),
     )
     summary = "Towers fitted on altered images keep: " + ", ".join(f"{words} {in_a_sentence(one)}" for words, one in kept) + "."
     part = FigurePart(
@@ -89,12 +115,13 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
     )
     return Section(
         "shape-texture-refit",
-        "Towers fitted on shape or texture",
+        title,
         paragraphs=(
             "These towers were fitted on altered images, so test images are of the kind that they were fitted on. The responses are responses to the"
             " original images; the accuracy kept shows how much information they carry about the content that an altered image still has.",
         ),
         figures=(part,),
+        missing=missing,
     )
 
 

@@ -54,20 +54,27 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         f"Retrieval of {n} test images from galleries with part of their spatial frequencies; averaged responses as queries. a, top-1"
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
         " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands, thin orange lines: 95\u202f% intervals over"
-        " images; grey: central 95\u202f% if queries are assigned to other images; purple: frequency edge with interval; dotted:"
+        f" images; grey: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
         f" Nyquist limit of the pixels, above which the files hold nothing.{unknown}",
-        f"{summary} Half of the matched signal lies below {number(found['median_frequency'].value)} {units}; the numbers are in the table.",
+        f"{summary} The numbers are in the table.",
         _table(found),
     )
     return Section(
         "spatial-frequency",
         "Spatial frequencies that carry the decoding",
-        paragraphs=(
-            summary + " Detail means the content above half the Nyquist limit: alone it keeps"
-            f" {in_a_sentence(found['kept_highest_octave'])} of the accuracy above chance, and without it"
-            f" {in_a_sentence(found['kept_without_highest_octave'])} is kept.",
-        ),
+        paragraphs=(summary + _detail(found["kept_highest_octave"], found["kept_without_highest_octave"]),),
         figures=(part,),
+        missing=reasons(WORDS, {name: one for name, one in found.items() if one is not edge}),
+    )
+
+
+def _detail(alone: Finding, without: Finding) -> str:
+    """Say what fine detail keeps, and what is kept without it, where that is known."""
+    if not (math.isfinite(alone.value) and math.isfinite(without.value)):
+        return ""
+    return (
+        f" Detail means the content above half the Nyquist limit: alone it keeps {in_a_sentence(alone)} of the accuracy above chance, and"
+        f" without it {in_a_sentence(without)} is kept."
     )
 
 
@@ -88,7 +95,9 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
         summary,
         _table(found, "refit_"),
     )
-    return Section("spatial-frequency-refit", "Towers fitted on part of the frequencies", paragraphs=(summary,), figures=(part,))
+    missing = reasons({f"refit_{name}": words for name, words in WORDS.items()}, found)
+    title = "Towers fitted on part of the frequencies"
+    return Section("spatial-frequency-refit", title, paragraphs=(summary,), figures=(part,), missing=missing)
 
 
 @in_style
@@ -167,7 +176,7 @@ def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> N
 def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
     there = {name: found[prefix + name] for name in WORDS if prefix + name in found}
-    known = {name: one for name, one in there.items() if math.isfinite(one.value)} or there
+    known = {name: one for name, one in there.items() if math.isfinite(one.value)}
     rows = tuple((WORDS[name], *_cells(one)) for name, one in known.items())
     return Table(
         "Statistics by spatial frequency, with 95\u202f% intervals over images; null: central 95\u202f% if queries are assigned to other images.",
