@@ -122,6 +122,37 @@ def test_occlusion_and_layer_profiles_are_those_of_the_run(explorable: Path) -> 
     np.testing.assert_array_equal(arrays["layer_gain"][1], layers["gain"][:, 1].to_numpy().astype(np.float32))
 
 
+def test_chance_of_a_map_is_its_correlation_with_maps_of_other_images() -> None:
+    generator = np.random.default_rng(0)
+    where = ("image", "channel", "map_height", "map_width")
+    maps = {
+        name: generator.normal(0, 20, (40, 3, 10, 10)).clip(-127, 127).astype(np.int8) for name in ("image_maps", "neural_maps")
+    }
+    maps["image_maps"][:, 1] = maps["neural_maps"][:, 1] = maps["image_maps"][0, 1]  # the same of every image
+    maps["image_maps"][:, 2] = 0
+    found = compute.chance_of_maps(xr.Dataset({name: (where, values) for name, values in maps.items()}))
+    np.testing.assert_allclose(found[0], [-0.196, 0.196], atol=0.04)  # 1.96 / root of 100 places; sampled by 520 pairs
+    np.testing.assert_allclose(found[1], 1.0, atol=1e-6)
+    assert np.isnan(found[2]).all()
+    assert 0 < found[3, 0] < found[3, 1] < 1
+
+
+def test_images_that_share_a_score_are_counted(explorable: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(explorable, tmp_path / "run"))
+    (run / "SHA256SUMS").unlink()
+    path = run / "results" / "retrieval_dina.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as stored:
+        collapsed = stored.load()
+    collapsed["scores_averaged"][0] = 0.5
+    collapsed.to_netcdf(path, engine="h5netcdf")
+    kept = read_kept(Run(run))
+    assert kept is not None
+    _, arrays = overview_of(gather(Run(run), kept, EVERYTHING))
+    assert arrays["best_tied"][0].tolist() == [60] * 5
+    assert (arrays["best_tied"][1:] == 1).all()
+    assert arrays["first_tied"][0, :2].tolist() == [60, 1]
+
+
 def test_a_small_file_says_what_it_leaves_out_and_keeps_all_candidates(explorable: Path) -> None:
     run, kept = read_run(explorable), read_kept(Run(explorable))
     assert kept is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dina.checks import DataError
-from dina.explorer.loopback import ExplorerServer, serve_run
+from dina.explorer.loopback import ExplorerServer, private_page, serve_run
 from dina.explorer.packets import unpack
 
 
@@ -103,6 +103,14 @@ def test_it_listens_on_this_machine_alone_with_a_new_token_each_time(server: Exp
         assert other.token != server.token
     with pytest.raises(DataError, match=rf"Port {server.port} cannot be used"):
         ExplorerServer("third", {}, server.port)
+
+
+def test_the_file_that_a_browser_is_started_with_is_for_its_owner_alone_and_goes(server: ExplorerServer) -> None:
+    with private_page(server.address) as page:
+        assert page.stat().st_mode & 0o077 == page.parent.stat().st_mode & 0o077 == 0
+        assert f'url={server.address}"' in page.read_text(encoding="utf-8")
+        assert server.token not in page.as_uri()
+    assert not page.parent.exists()
 
 
 def test_a_browser_that_stops_reading_does_not_stop_the_server(server: ExplorerServer, capfd: pytest.CaptureFixture[str]) -> None:

@@ -234,14 +234,14 @@ def _serve_explorer(run: Path, port: int, *, is_opened: bool) -> None:
     """Serve a run until the user stops it."""
     import webbrowser
 
-    from dina.explorer.loopback import serve_run
+    from dina.explorer.loopback import private_page, serve_run
 
-    with serve_run(run, port) as server:
+    with serve_run(run, port) as server, private_page(server.address) as page:
         say(f"All of it: {server.address}   (this machine alone; Ctrl-C ends)")
         sys.stdout.flush()  # the address is of use before the command ends
         try:
             if is_opened:
-                webbrowser.open(server.address)
+                webbrowser.open(page.as_uri())
             server.serve_forever()
         except Stopped as stopped:
             if stopped.exit_code != 128 + signal.SIGINT:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Int
+from jaxtyping import Float32, Int, Int8
 
 from dina.checks import DataError
 from dina.explorer.packets import pack
@@ -15,12 +15,16 @@ from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
 from dina.safe_words import one_line, shown_letters
+from dina.statistics.correlation import correlate_rows
 from dina.statistics.repeats import count_within_group
 from dina.study.decoder_scores import DecoderScores
 from dina.study.run_directory import Run
+from dina.study.shown_once import was_shown_once
 
 N_BEST = 5
 PACKET_BYTES = 1_000_000  # of images or maps in one packet, before compression
+FEWEST_PAIRS, MOST_PAIRS = 500, 2000  # of a response and another image, whose maps say what chance is
+VALUES_AT_ONCE = 4_000_000  # of maps
 SMALLEST_SIDE = 16  # of an image in pixels; below it, nothing is halved
 LONGEST_WORDS = 200
 MAIN = "dina"
@@ -35,7 +39,7 @@ class Limits:
     n_stimuli
         Test images that can be chosen, evenly spaced; all of them remain candidates.
     n_neurons
-        Neurons, those that contribute most.
+        Neurons, those that contribute most, or else respond most reliably.
     map_bytes, image_bytes
         Of the maps of both towers, and of the images, which are halved until they fit; before compression.
     """
@@ -47,7 +51,7 @@ class Limits:
 
 
 IN_ONE_FILE = Limits(n_stimuli=500, n_neurons=1000, map_bytes=3_000_000, image_bytes=3_500_000)
-EVERYTHING = Limits()
+EVERYTHING = Limits(n_neurons=20_000)  # more make lists that no browser opens at once
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def gather(run: Run, kept: xr.Dataset, limits: Limits) -> dict[str, bytes]:
     ):
         facts |= made
         arrays |= found
+    arrays["map_chance"] = chance_of_maps(kept)
+    facts |= {"average": "" if was_shown_once(run) else "average "}
     facts |= {"units": SHOWN_UNITS.get(str(kept.attrs["score_units"]), ""), "left_out": shown.left_out}
     return {"overview": pack(facts, arrays), **packets}
 
@@ -148,7 +154,7 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
     dina = run.retrieval[MAIN]
     keys: dict[tuple[str, int, int], int] = {}
     can_be_chosen = set(shown.ids[shown.stimuli].tolist())
-    best, best_score, true_score, row_of = [], [], [], []
+    best, best_score, true_score, tied, row_of = [], [], [], [], []
     for kind, scored in dina.scored.items():
         for row, (stimulus, trial) in enumerate(_queries(dina, kind)):
             if stimulus not in can_be_chosen:
@@ -157,6 +163,7 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
             order = np.argsort(-scores, kind="stable")[:N_BEST]
             keys[kind, stimulus, trial] = len(keys)
             row_of.append((kind, row))
+            tied.append(np.pad((scores == scores[order, None]).sum(axis=1), (0, N_BEST - len(order))))
             best.append(np.pad(order, (0, N_BEST - len(order)), constant_values=-1))
             best_score.append(np.pad(scores[order].astype(np.float32), (0, N_BEST - len(order)), constant_values=np.nan))
             true_score.append(scores[scored.target[row]])
@@ -165,19 +172,21 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
     rank = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
     first = np.full((len(names), len(keys)), -1, dtype=np.int32)
     candidates = np.zeros((len(names), len(keys)), dtype=np.int32)
+    first_tied = np.zeros((len(names), len(keys)), dtype=np.int32)  # images with exactly the best score
     score = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
     for number, name in enumerate(names):
         decoder = run.retrieval[name]
         for kind, scored in decoder.scored.items():
             ranks = target_ranks(scored.scores, scored.target)
             choices = scored.stimulus_id[np.argmax(scored.scores, axis=1)]
+            n_best = (scored.scores == scored.scores.max(axis=1, keepdims=True)).sum(axis=1)
             for row, (stimulus, trial) in enumerate(_queries(decoder, kind)):
                 at = keys.get((kind, stimulus, trial))
                 if at is None:
                     continue
                 choice = place.get(int(choices[row]), -1)
                 rank[number, at], first[number, at] = ranks[row], choice
-                candidates[number, at] = len(scored.stimulus_id)
+                candidates[number, at], first_tied[number, at] = len(scored.stimulus_id), n_best[row]
                 of_kind, query = row_of[at]
                 score[number, at] = dina.scored[of_kind].scores[query, choice] if choice >= 0 else np.nan
     of_query = list(keys)
@@ -190,6 +199,8 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
         "first_score": score,
         "best": np.array(best, dtype=np.int32),
         "best_score": np.array(best_score, dtype=np.float32),
+        "best_tied": np.array(tied, dtype=np.int32),  # images with exactly this score
+        "first_tied": first_tied,
         "true_score": np.array(true_score, dtype=np.float32),
     }
     return _decoder_words(run, names), arrays
@@ -281,6 +292,36 @@ def _maps(kept: xr.Dataset, shown: Shown, limits: Limits) -> _Part:
         "maps_in_packet": n_each,
     }
     return _Part(facts, packets)
+
+
+def chance_of_maps(kept: xr.Dataset) -> Float32[np.ndarray, "channel_and_all 2"]:
+    """Return between which correlations 95 of 100 maps of responses lie with maps of other images: of each channel, and last of all.
+
+    As many pairs as there are images are compared, more of few images, at most 2,000. NaN where no correlation is known.
+    """
+    image, neural = kept["image_maps"].to_numpy(), kept["neural_maps"].to_numpy()
+    n, n_channels = image.shape[:2]
+    if n < 2:
+        return np.full((n_channels + 1, 2), np.nan, dtype=np.float32)
+    rows = np.linspace(0, n - 1, min(n, MOST_PAIRS)).round().astype(int)
+    shifts = np.unique(np.linspace(1, n - 1, min(n - 1, -(-FEWEST_PAIRS // len(rows)))).round().astype(int))
+    row, other = np.tile(rows, len(shifts)), np.concatenate([(rows + shift) % n for shift in shifts])
+    found = []
+    for channel in (*range(n_channels), slice(None)):
+        pairs = (maps[:, channel].reshape(n, -1) for maps in (neural, image))
+        found.append(_range_of_correlations(*pairs, row, other))
+    return np.array(found, dtype=np.float32)
+
+
+def _range_of_correlations(
+    neural: Int8[np.ndarray, "image place"], image: Int8[np.ndarray, "image place"], row: np.ndarray, other: np.ndarray
+) -> tuple[float, float]:
+    """Return the central 95 % of the correlations over places of one map with another, some pairs at a time."""
+    parts = np.array_split(np.arange(len(row)), max(1, len(row) * neural.shape[1] // VALUES_AT_ONCE))
+    found = np.concatenate([correlate_rows(neural[row[part]].astype(float), image[other[part]].astype(float)) for part in parts])
+    known = found[np.isfinite(found)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def _positions(chosen: Sequence[int], n: int) -> list[int]:

@@ -21,6 +21,12 @@
   const bdi = (words) => make("bdi", {}, words);
   const fill = (id, ...children) => at(id).replaceChildren(...children);
 
+  function fillList(id, children) { // one by one: lists of neurons are longer than a call takes arguments
+    const all = document.createDocumentFragment();
+    for (const one of children) all.append(one);
+    at(id).replaceChildren(all);
+  }
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
@@ -162,7 +168,7 @@
       const option = make("option", { value: place }, `${nameOf(data.stimuli.values[place])} (rank ${rankWords(rank)})`);
       return option;
     });
-    fill("image", ...options);
+    fillList("image", options);
     const isAny = listed.length > 0;
     for (const id of ["image", "previous-image", "next-image"]) at(id).disabled = !isAny;
     at("nothing").hidden = isAny;
@@ -208,8 +214,8 @@
     const best = data.best.row(query), scores = data.best_score.row(query);
     const right = data.true_score.values[query], rank = data.rank.row(0)[query];
     at("retrieval-words").textContent =
-      `dina's scores of ${facts.names.length} images for this response${facts.units ? `, in ${facts.units}s of log likelihood` : ""}. The right image`
-      + ` has rank ${rankWords(rank)}${rank % 1 ? " (another image has the same score)" : ""} and score ${number(right, 4)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
+      `dina's scores of ${facts.names.length} images for this response${facts.units ? `, in ${facts.units}s of log likelihood` : " (similarities, without a unit)"}. The right image`
+      + ` has rank ${rankWords(rank)}${rank % 1 ? " (other images have the same score; ties count by half)" : ""} and score ${number(right, 4)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
     const items = [make("li", { class: "shown" }, await picture(place, `Shown: ${nameOf(place)}`), make("b", {}, "shown"), make("br"), bdi(nameOf(place)))];
     for (const [n, one] of best.entries()) {
       if (one < 0) continue;
@@ -217,19 +223,21 @@
       const words = `Choice ${n + 1}, ${isRight ? "right" : "wrong"}: ${nameOf(one)}`;
       items.push(make(
         "li", isRight ? { class: "right" } : {}, await picture(one, words), make("b", {}, `${n + 1}${isRight ? " ✓ right" : ""}`),
-        ` score ${number(scores[n], 4)}`, make("br"), bdi(nameOf(one)),
+        ` score ${number(scores[n], 4)}${tiedWords(data.best_tied.row(query)[n])}`, make("br"), bdi(nameOf(one)),
       ));
     }
     return items;
   }
 
+  const tiedWords = (many) => (many > 1 ? `, shared by ${many} images` : "");
+
   async function decoderRows(query, place) {
     const heads = ["decoder", "rank of the right image", "first choice", "dina's score of this choice"];
     const rows = [];
     for (const [n, label] of facts.decoders.entries()) {
-      const first = data.first.row(n)[query], isRight = first === place;
+      const first = data.first.row(n)[query], tied = data.first_tied.row(n)[query], isRight = first === place;
       const choice = make("td", { class: "word" });
-      if (first >= 0) choice.append(await picture(first, ""), make("span", isRight ? { class: "yes" } : {}, bdi(nameOf(first)), isRight ? " ✓ right" : ""));
+      if (first >= 0) choice.append(await picture(first, ""), make("span", isRight ? { class: "yes" } : {}, bdi(nameOf(first)), isRight ? " ✓ right" : "", tied > 1 ? ` (${tied} images share the best score)` : ""));
       else choice.append("no answer to this response");
       if (first >= 0) hide(choice.querySelector("canvas"));
       rows.push(make(
@@ -270,6 +278,11 @@
     return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : NaN;
   }
 
+  function chanceOf(channel) { // correlations of maps of responses with maps of other images
+    const [low, high] = data.map_chance.row(channel);
+    return Number.isFinite(low) ? `${number(low, 2)} to ${number(high, 2)}` : "not known";
+  }
+
   async function mapFigures(place) {
     const maps = await mapsOf(place);
     if (maps === null) return null;
@@ -282,7 +295,7 @@
         "div", {}, make("span", {}, n ? "from the response" : "of the image"),
         drawGrid(values, height, width, `${name}, ${n ? "from the response" : "of the image"}; correlation of both maps ${agreement}`, SHOWN_DEVIATIONS / facts.step),
       ));
-      return make("figure", width > 2 * height ? { class: "wide" } : {}, make("b", {}, bdi(name)), make("div", {}, ...canvases), make("figcaption", {}, `correlation over places ${agreement}`));
+      return make("figure", width > 2 * height ? { class: "wide" } : {}, make("b", {}, bdi(name)), make("div", {}, ...canvases), make("figcaption", {}, `correlation over places ${agreement}; chance ${chanceOf(channel)}`));
     });
     return { figures, all: correlate(Array.from(sides[0]), Array.from(sides[1])) };
   }
@@ -296,9 +309,9 @@
     }
     const [rows, columns] = facts.block, blocks = rows * columns > 1 ? ` Each place is the mean of ${rows} × ${columns}.` : "";
     at("maps-words").textContent =
-      `The map that the image tower makes of the image, beside the ${facts.form.startsWith("posterior") ? "map that is expected given the average response" : "map that the neural tower makes of the average response"}`
+      `The map that the image tower makes of the image, beside the ${facts.form.startsWith("posterior") ? "map that is expected given the" : "map that the neural tower makes of the"} ${facts.average}response`
       + ` (${facts.form}). Both are deviations from the mean over training images, in units of each channel's deviation.${blocks}`
-      + ` Over all ${facts.channels.length} channels and places both maps correlate by ${number(found.all, 2)}.`;
+      + ` Over all ${facts.channels.length} channels and places both maps correlate by ${number(found.all, 2)} (chance: ${chanceOf(facts.channels.length)}, the central 95${NARROW}% for maps of other images).`;
     fill("maps", ...found.figures);
   }
 
@@ -309,7 +322,7 @@
     const [, images, rows, columns] = data.score_loss.shape, size = rows * columns;
     const ofSweep = data.score_loss.row(sweep);
     const losses = ofSweep.subarray(row * size, (row + 1) * size);
-    const most = Math.max(...Array.from(losses, Math.abs)) || 1;
+    const most = losses.reduce((largest, one) => Math.max(largest, Math.abs(one)), 0) || 1;
     const grey = await picture(galleryPlace, "", true);
     const scale = Math.max(1, Math.round(480 / facts.width));
     const canvas = blank(scale * facts.width, scale * facts.height, `Loss of score by place over ${nameOf(galleryPlace)}: ${whereLost(losses, rows, columns)}`);
@@ -339,7 +352,7 @@
         ?? `This image is not among the ${data.occluded.values.length} that were occluded. More: dina interpret RUN occlusion --set n_images=N`;
       return;
     }
-    at("occlusion-words").textContent = `How much of its score the right image loses when a window hides this place; ${found.words}. The image is shown in grey beneath.`;
+    at("occlusion-words").textContent = `How much of its score the right image loses when a window hides this place; ${found.words}.${facts.units ? "" : " Scores of these towers are similarities without a unit."} The image is shown in grey beneath.`;
     fill("occlusion", found.canvas);
     const most = withUnits(found.most, facts.units);
     legend("occlusion-legend", MINUS + most, "orange: score is lost there; blue: score is gained; clear: no change", most);
@@ -358,7 +371,7 @@
     const found = helping();
     at("contributing-words").textContent = facts.no_contributions
       ?? (found.length
-        ? `Margin (score of the right image minus the mean score of all others) that is lost without each neuron, mean over the trials of this image. The ${found.length} neurons with the largest loss${data.neurons.values.length < facts.n_neurons ? ` among the ${data.neurons.values.length} in this file` : ""}.`
+        ? `Margin (score of the right image minus the mean score of all others) that is lost without each neuron${facts.average ? ", mean over the trials of this image" : ""}. The ${found.length} neurons with the largest loss${data.neurons.values.length < facts.n_neurons ? ` among the ${data.neurons.values.length} in this file` : ""}.`
         : "No contribution of single neurons is known for this image.");
     const margins = data.margin_lost ? data.margin_lost.row(stimulus) : [];
     const more = [column("signal_to_noise") ?? column("reliability")].filter((one) => one !== null);
@@ -428,7 +441,7 @@
     order = Array.from(data.neurons.values.keys());
     const size = (n) => (Number.isFinite(by.values[n]) ? by.values[n] : -Infinity);
     if (by !== null) order.sort((a, b) => size(b) - size(a) || a - b);
-    fill("neuron", ...order.map((one) => make("option", { value: one }, by === null ? neuronName(one) : `${neuronName(one)} (${number(by.values[one])})`)));
+    fillList("neuron", order.map((one) => make("option", { value: one }, by === null ? neuronName(one) : `${neuronName(one)} (${number(by.values[one])})`)));
     at("neuron").value = neuron;
   }
 
@@ -522,9 +535,9 @@
     const mine = row < 0 ? NaN : data.responses.row(neuron)[row];
     const rank = 1 + sorted.filter((one) => one > mine).length;
     const value = low + (mine / N_STEPS) * (high - low);
-    const said = Number.isFinite(mine) ? `response to the chosen image about ${number(value, 2)}, place ${rank} of ${sorted.length}` : "no average response to the chosen image";
+    const said = Number.isFinite(mine) ? `response to the chosen image about ${number(value, 2)}, place ${rank} of ${sorted.length}` : "no response to the chosen image";
     const width = Math.min(900, Math.max(280, at("responses").clientWidth)), height = 170, left = 46, bottom = 24;
-    const { canvas, pen } = drawing(width, height, `Average responses to ${sorted.length} test images from the strongest to the weakest, ${number(high)} to ${number(low)}; ${said}`);
+    const { canvas, pen } = drawing(width, height, `${facts.average ? "Average responses" : "Responses"} to ${sorted.length} test images from the strongest to the weakest, ${number(high)} to ${number(low)}; ${said}`);
     const [top, bar] = [8, (width - left - 8) / sorted.length];
     const [least, most] = [Math.min(0, low), Math.max(0, high)]; // bars begin at zero
     const y = (one) => top + (height - bottom - top) * (1 - (one - least) / (most - least || 1));
@@ -539,7 +552,7 @@
     pen.fillText(number(least), left - 6, y(least));
     pen.textAlign = "left";
     pen.fillText(`${sorted.length} test images, strongest response first`, left, height - 6);
-    fill("responses", canvas, make("figcaption", {}, `Average responses in the units of the recording. Orange: ${said}.`));
+    fill("responses", canvas, make("figcaption", {}, `${facts.average ? "Average responses" : "Responses"} in the units of the recording. Orange: ${said}.`));
   }
 
   function showLayers() {
@@ -551,7 +564,7 @@
       return;
     }
     const [gain, permuted] = [data.layer_gain.row(row), data.layer_gain_permuted.row(row)];
-    const most = Math.max(1e-9, ...gain, ...permuted);
+    const most = Math.max(1e-9, endsOf(gain)[1], endsOf(permuted)[1]);
     const bar = (value, name) => {
       const drawn = make("span", { class: name, "aria-hidden": "true" });
       drawn.style.width = `${(100 * Math.max(0, value)) / most}%`;
@@ -601,7 +614,7 @@
   }
 
   function queryWords(which) {
-    return which < 0 ? "average over trials" : `single trial ${which + 1}`;
+    return which < 0 ? "average over trials" : facts.average ? `single trial ${which + 1}` : "single trial";
   }
 
   async function begin() {

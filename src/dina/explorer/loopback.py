@@ -1,8 +1,11 @@
 """A server for the explorer on this machine alone: a few known paths, behind a token in the address."""
 
 import hmac
+import html
 import secrets
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -75,6 +78,24 @@ class ExplorerServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a browser that went away."""
+
+
+@contextmanager
+def private_page(address: str) -> Iterator[Path]:
+    """Give a file that leads to an address and that no other user can read; it goes with the server.
+
+    A browser is started with the file and not with the address: every user of a machine can read command lines, and with them a token.
+    """
+    with tempfile.TemporaryDirectory(prefix="dina-explore-") as folder:  # for its owner alone
+        page = Path(folder) / "explorer.html"
+        page.touch(mode=0o600)
+        link = html.escape(address)
+        page.write_text(
+            f'<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Explorer</title>'
+            f'<meta http-equiv="refresh" content="0; url={link}"><p><a href="{link}">Explorer</a></p>\n',
+            encoding="utf-8",
+        )
+        yield page
 
 
 def serve_run(run: Path, port: int = 0) -> ExplorerServer:
