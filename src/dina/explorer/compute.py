@@ -308,8 +308,8 @@ def chance_of_maps(kept: xr.Dataset) -> Float32[np.ndarray, "channel_and_all 2"]
     row, other = np.tile(rows, len(shifts)), np.concatenate([(rows + shift) % n for shift in shifts])
     found = []
     for channel in (*range(n_channels), slice(None)):
-        pairs = (maps[:, channel].reshape(n, -1) for maps in (neural, image))
-        found.append(_range_of_correlations(*pairs, row, other))
+        of_response, of_image = (maps[:, channel].reshape(n, -1) for maps in (neural, image))
+        found.append(_range_of_correlations(of_response, of_image, row, other))
     return np.array(found, dtype=np.float32)
 
 
