@@ -55,6 +55,9 @@ def write_nwb(path: Path) -> None:
         units = file.create_group("units")
         units["spike_times"], units["spike_times_index"] = np.linspace(0, 3, 30), np.array([10, 20, 30], np.uint8)
         units["electrodes"], units["electrodes_index"], units["quality"] = [0, 1, 0], [1, 2, 3], ["good", "good", "noise"]
+        units["obs_intervals"], units["obs_intervals_index"] = [[0.0, 3.0]] * 3, np.array([1, 2, 3], np.uint8)
+        running = file.create_group("processing/behavior/running_speed")
+        running["data"], running["timestamps"] = np.arange(30.0), 0.1 * np.arange(30)
         electrodes = file.create_group("general/extracellular_ephys/electrodes")
         electrodes["id"], electrodes["location"] = [0, 1], ["V1", "V4"]
         file["general/subject/species"] = "Mus musculus"
