@@ -17,6 +17,7 @@ from dina.study.decoder_scores import DecoderScores, fit_and_score
 from dina.study.interpret import read_decoded
 from dina.study.prepared_recordings import SplitPairs
 from dina.study.run_directory import Run
+from dina.study.settings import read_together_settings
 
 WORDS = ['decoders=["ridge"]', "evaluation.n_resamples=100", "response_transform=identity"]
 ASKED = [*WORDS, 'regress_out=["running_speed"]']
@@ -61,3 +62,8 @@ def test_decoders_and_analyses_get_the_cleaned_responses_and_the_page_says_so(ru
 def test_a_covariate_that_is_not_there_is_refused(running: Recording, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Unknown covariate 'pupil_size'"):
         run_study(running, read_settings(overrides=[*WORDS, 'regress_out=["pupil_size"]']), tmp_path / "run")
+
+
+def test_studies_of_several_recordings_refuse_the_setting() -> None:
+    with pytest.raises(DataError, match="Unknown setting 'regress_out'"):
+        read_together_settings(overrides=['regress_out=["running_speed"]'])
