@@ -101,8 +101,12 @@ class GaborGrid:
         There the even, odd and energy responses together correlate most with it.
         """
         some = self.maps[:, ::COARSE, :, ::COARSE, ::COARSE, ::COARSE]
-        energy = some.float().square().sum(2, keepdim=True).sqrt().half()
-        centre = estimate_centres(torch.cat([some, energy], dim=2).flatten(1, 3), responses)
+        n_images, n_waves, _, *along = some.shape
+        terms = torch.empty(n_images, n_waves, TERMS, *along, dtype=some.dtype)
+        for each, part in zip(torch.split(terms, CHUNK), torch.split(some, CHUNK), strict=True):
+            each[:, :, :2] = part
+            each[:, :, 2] = part.float().square().sum(2).sqrt().half()
+        centre = estimate_centres(terms.flatten(1, 3), responses)
         return (COARSE * centre / PITCH).round().long()
 
 
