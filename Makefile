@@ -41,13 +41,17 @@ doctest: .venv/.test ## the examples in the docstrings
 
 # every script of examples/gallery is carried out once, here; a warning fails, and nothing comes from the network
 docs: .venv/.test ## the documentation site, in docs/_build/html, with the examples carried out
-	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/house/test_site.py
 	@echo "Open docs/_build/html/index.html"
+
+matrix: ## the tests with the oldest and the newest Python and torch that can be had; ARGS goes to pytest
+	@$(PYTHON) .ci/matrix.py $(ARGS)
 
 check: lint types layers doctest test docs ## everything that a change must pass
 
 clean: ## remove the environment and all caches
-	rm -rf .venv docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv docs/_build docs/gallery docs/generated .venv-matrix .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps say which extras the environment holds; a changed requirement installs again.
 .venv/.run: pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 """Settings of the documentation site; `make docs` builds it, without anything from the network."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "docs" / "site"), str(ROOT / "src")]
 
 import dina  # after its path is known
+
+logging.getLogger("dina").propagate = False  # the colours of the theme turn on the log of every package
 
 project = "dina"
 author = "The dina developers"

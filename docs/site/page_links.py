@@ -10,13 +10,37 @@ from sphinx.environment import BuildEnvironment
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)")
 
-# heading of the navigation → its pages; what nobody put into a line comes last
+# heading of the navigation → its pages, with a shorter title where the own is long; what nobody put into a line comes last
 NAVIGATION = {
-    "Start": ["install", "start", "bring-your-own-recording", "simulated-sessions", "gallery/index"],
-    "Read a result": ["statistics", "explorer", "verdicts"],
-    "Ask": ["image-side", "neural-side", "several-recordings", "comparing", "objectives"],
-    "Method": ["method", "rivals", "recipes", "rivals-table", "default-experiments"],
-    "Trust": ["trust", "security"],
+    "Start": [
+        "install",
+        "A first report <start>",
+        "bring-your-own-recording",
+        "simulated-sessions",
+        "gallery/index",
+    ],
+    "Read a result": [
+        "Each number <statistics>",
+        "Each figure <reading-figures>",
+        "The explorer <explorer>",
+        "Verdicts <verdicts>",
+        "troubleshooting",
+    ],
+    "Ask": [
+        "What in the image <image-side>",
+        "Which neurons <neural-side>",
+        "Several recordings <several-recordings>",
+        "Comparing runs <comparing>",
+        "Other objectives <objectives>",
+    ],
+    "Method": [
+        "method",
+        "rivals",
+        "recipes",
+        "Table of all rivals <rivals-table>",
+        "Trials of the default <default-experiments>",
+    ],
+    "Trust": ["validation", "trust", "security"],
     "Extend": ["contributing", "api", "reference"],
     "Project": ["decisions/README", "changelog"],
 }
@@ -39,7 +63,7 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 
 
 def _navigation(environment: BuildEnvironment) -> str:
-    named = [page for pages in NAVIGATION.values() for page in pages]
+    named = [re.sub(r"^.*<(.+)>$", r"\1", page) for pages in NAVIGATION.values() for page in pages]
     within = [page for page in environment.found_docs if page.startswith(("decisions/", "gallery/", "generated/"))]
     known = {*named, *within, "index", "recording-descriptions"}
     lines = dict(NAVIGATION)

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dina.analyses import Analysis, Decoded, PlainResult, analyse, decode
+    from dina.analyses import Analysis, Decoded, PlainResult, analyse, decode, draw_analysis
     from dina.analyses.verdict import Rule
     from dina.checks import DataError
     from dina.data.splits import Split, split_by_stimulus
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dina.models.towers.tower import ImageTower, NeuralTower
     from dina.recordings import Recording, read
     from dina.recordings.simulator import simulate
-    from dina.report import write_report
+    from dina.report import draw_run, write_report
     from dina.sharing import SharedTowers, export_run, load
     from dina.statistics.finding import Finding
     from dina.study import StudyResult, StudySettings, read_settings, run_study
@@ -59,6 +59,8 @@ _PLACES = {
     "StudySettings": "dina.study",
     "analyse": "dina.analyses",
     "decode": "dina.analyses",
+    "draw_analysis": "dina.analyses",
+    "draw_run": "dina.report",
     "export_run": "dina.sharing",
     "interpret_run": "dina.study.interpret",
     "load": "dina.sharing",
@@ -99,6 +101,8 @@ __all__ = [
     "__version__",
     "analyse",
     "decode",
+    "draw_analysis",
+    "draw_run",
     "export_run",
     "interpret_run",
     "load",

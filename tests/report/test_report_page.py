@@ -9,7 +9,7 @@ import pytest
 
 from dina.artifacts import write_json
 from dina.checks import DataError
-from dina.report import write_report
+from dina.report import draw_run, write_report
 from dina.report.page import analyses_not_asked
 from dina.report.training_curves import training
 from dina.signed_folder import verify_checksums, write_checksums
@@ -30,6 +30,14 @@ def test_writing_twice_gives_the_same_bytes(simulated_run: Path, tmp_path: Path)
     assert len(names) > 10
     for name in names:
         assert (again / name).read_bytes() == (simulated_run / name).read_bytes(), name
+
+
+def test_the_figures_of_a_page_can_be_had_one_by_one_without_writing(simulated_run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in simulated_run.rglob("*")}
+    figures = draw_run(simulated_run)
+    assert set(figures) == {drawing.stem for drawing in (simulated_run / "figures").glob("*.svg")}
+    assert figures["accuracy"].axes
+    assert {path: path.stat().st_mtime_ns for path in simulated_run.rglob("*")} == before
 
 
 def test_hostile_words_stay_words(hostile_run: Path) -> None:

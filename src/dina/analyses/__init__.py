@@ -1,7 +1,7 @@
 """What in the image, and which neurons, carry a decoding; `ANALYSES` lists every analysis by name."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dina.analyses.analysis import Analysis, AnalysisResult, AnalysisSettings, PlainResult
 from dina.analyses.attention_interactions.compute import analyse_attention_interactions, analyse_attention_subsets
@@ -35,6 +35,9 @@ from dina.analyses.spatial_frequency.map_capacity import analyse_map_capacity
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
 from dina.checks import DataError, check_choice, check_settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Every analysis by name, in the order of the report.
 ANALYSES: dict[str, Analysis] = {
@@ -230,7 +233,7 @@ def analyse(
     """
     if not isinstance(decoded, Decoded):
         raise DataError(f"analyse takes what dina.decode returns; got {type(decoded).__name__}. Decode the recording first.")
-    row = ANALYSES[check_choice("analysis", analysis, ANALYSES)] if isinstance(analysis, str) else Analysis.of(analysis)
+    row = _row(analysis)
     if settings is None or isinstance(settings, AnalysisSettings):
         return row.run(decoded, settings)
     if row.settings_type is None:
@@ -238,7 +241,30 @@ def analyse(
     return row.run(decoded, check_settings(row.settings_type, settings, row.name))
 
 
+def draw_analysis(analysis: "str | Analysis | Callable[..., AnalysisResult]", result: AnalysisResult) -> "dict[str, Figure]":
+    """Return the figures of the answer to one question by name, as figures of matplotlib; an analysis of your own has none.
+
+    Parameters
+    ----------
+    analysis
+        Which analysis it was, as it was given to `analyse`.
+    result
+        What `analyse` returned.
+
+    Raises
+    ------
+    DataError
+        If the analysis is unknown.
+    """
+    section = _row(analysis).draw(result.to_dataset(), result.findings())
+    return {part.name: part.figure for part in section.figures}
+
+
+def _row(analysis: "str | Analysis | Callable[..., AnalysisResult]") -> Analysis:
+    return ANALYSES[check_choice("analysis", analysis, ANALYSES)] if isinstance(analysis, str) else Analysis.of(analysis)
+
+
 # Every claim by name, in the order of the analyses that they rest on.
 RULES: dict[str, Rule] = {name: rule for row in ANALYSES.values() for name, rule in row.rules.items()}
 
-__all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "PlainResult", "analyse", "decode"]
+__all__ = ["ANALYSES", "RULES", "Analysis", "AnalysisResult", "Decoded", "PlainResult", "analyse", "decode", "draw_analysis"]

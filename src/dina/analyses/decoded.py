@@ -14,13 +14,13 @@ from jaxtyping import Float, Float32
 from dina.analyses.comparable_maps import ComparableMaps, channel_names
 from dina.artifacts import atomic_path
 from dina.checks import DataError
-from dina.data.pairs import Pairs
+from dina.data.pairs import Pairs, make_task
 from dina.data.splits import group_near_identical, split_by_stimulus
 from dina.models.transform_choice import TransformName
 from dina.recordings.given_numbers import check_recording, check_responses, contrast_of
 from dina.recordings.large_images import reduce_images
 from dina.recordings.recording import Recording
-from dina.shapes import ContrastImages, Responses
+from dina.shapes import ContrastImages, Responses, Scores
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
@@ -180,6 +180,11 @@ class Decoded:
         errors are those of `encode_responses`.
         """
         return self.maps.of_responses(self._standardised(responses))
+
+    def scores(self) -> Scores:
+        """Return the score of every test image, one to a column, for the average response to each: the right ones are on the diagonal."""
+        task = make_task(self.test, "averaged")
+        return self.towers.score(task.queries, task.gallery)
 
     def _contrast(self, images: Any) -> ContrastImages:
         return self.test.images if images is None else contrast_of(self.recording, images)

@@ -1,5 +1,5 @@
 """The report of a study: figures and one page, drawn from its run directory; nothing is computed here."""
 
-from dina.report.page import write_report
+from dina.report.page import draw_run, write_report
 
-__all__ = ["write_report"]
+__all__ = ["draw_run", "write_report"]

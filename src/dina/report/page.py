@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from dina.analyses import ANALYSES
 from dina.artifacts import write_text
@@ -109,7 +110,7 @@ def write_report(run: Path | str | StudyResult, export: Path | str | None = None
         If the directory holds no ``summary.json``, a file in it is not as it was written, or it holds a link.
     """
     content = as_shown(read_run(place_of(run)))
-    shown = _several_recordings(content) if content.has_several_recordings else _one_recording(content)
+    shown = _page(content)
     drawings = {part.name: svg_of(part.figure, part.name) for section in shown.sections for part in section.figures}
     text = _render(shown, drawings)  # all is read before anything is written
     with content.files.writing() as place:
@@ -119,6 +120,30 @@ def write_report(run: Path | str | StudyResult, export: Path | str | None = None
     if export is not None:
         export_page(shown.sections, shown.paper, Path(export))
     return content.path / "report.html"
+
+
+def draw_run(run: Path | str | StudyResult) -> dict[str, Figure]:
+    """Return the figures of the page of a finished study by name, "accuracy" for example, as figures of matplotlib.
+
+    Nothing is computed again and nothing is written; figures of the analyses that the run holds are among them. A notebook shows
+    a figure; ``figure.savefig("accuracy.pdf")`` keeps it.
+
+    Parameters
+    ----------
+    run
+        What `dina.run_study` returned, or a run directory.
+
+    Raises
+    ------
+    DataError
+        If the study was kept nowhere, or a file of the run is not as it was written.
+    """
+    shown = _page(as_shown(read_run(place_of(run))))
+    return {part.name: part.figure for section in shown.sections for part in section.figures}
+
+
+def _page(run: Run) -> _Page:
+    return _several_recordings(run) if run.has_several_recordings else _one_recording(run)
 
 
 def _one_recording(run: Run) -> _Page:
