@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from dina.analyses import Decoded, PlainResult, analyse, decode
+from dina.analyses import Decoded, PlainResult, analyse, decode, draw_analysis
 from dina.checks import DataError
+from dina.data.pairs import Gallery, Queries
 from dina.explorer.kept_maps import STEP, keep_maps
 from dina.recordings.recording import Recording
 from dina.study.run_directory import Run
@@ -72,8 +73,12 @@ def test_an_analysis_is_named_or_given_as_a_function(decoded: Decoded) -> None:
         return PlainResult(xr.Dataset({"n": ((), decoded.test.n_stimuli)}), ())
 
     assert analyse(decoded, count).to_dataset()["n"] == 8
-    profiles = analyse(decoded, "neuron_profiles").to_dataset()
-    assert profiles.sizes["neuron"] == 60
+    result = analyse(decoded, "neuron_profiles")
+    assert result.to_dataset().sizes["neuron"] == 60
+    figures = draw_analysis("neuron_profiles", result)
+    assert "neuron_distributions" in figures
+    assert all(figure.axes for figure in figures.values())
+    assert draw_analysis(count, analyse(decoded, count)) == {}
     with pytest.raises(DataError, match=r"Unknown analysis 'oclusion'\. Did you mean 'occlusion'"):
         analyse(decoded, "oclusion")
     with pytest.raises(DataError, match="has no settings; got n"):
@@ -82,6 +87,17 @@ def test_an_analysis_is_named_or_given_as_a_function(decoded: Decoded) -> None:
         DataError, match=r"must return a result with to_dataset\(\) and findings\(\), such as a PlainResult; got int"
     ):
         analyse(decoded, lambda decoded: 3)
+
+
+def test_scores_are_those_of_the_towers_with_the_right_images_on_the_diagonal(decoded: Decoded) -> None:
+    test = decoded.test
+    queries, gallery = (
+        Queries(test.averaged(), test.total_presentations()),
+        Gallery(test.images[::-1].copy(), test.stimulus_id[::-1]),
+    )
+    reversed_order = decoded.towers.score(queries, gallery)
+    # batches of another order add up in another order
+    np.testing.assert_allclose(decoded.scores(), reversed_order[:, ::-1], rtol=1e-5, atol=1e-5)
 
 
 def test_maps_kept_for_the_explorer_are_those_that_analyses_compare(decoded: Decoded, tmp_path: Path) -> None:

@@ -65,6 +65,12 @@ class DecodingRow:
         The training of dina; None for other decoders.
     retrieval
         The ranks behind the numbers; None without numbers, and in a row that was read from a file.
+
+    Examples
+    --------
+    >>> numbers = {"top1": 0.65, "top1_low": 0.45, "top1_high": 0.8, "chance_top1": 0.02, "p_value": 0.001}
+    >>> print(DecodingRow("dina", "default", "averaged", "image_from_response", **numbers))
+    dina, averaged, image_from_response: top-1 65 % [45, 80], chance 2 %, p = 0.001
     """
 
     __repr__ = brief
@@ -101,6 +107,18 @@ class DecodingRow:
     chosen_epoch: int | None = None
     stop_reason: str | None = None
     retrieval: Ranks | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        """Say the top-1 accuracy in per cent with its interval, chance and p-value, as far as they are known."""
+        said = f"{self.decoder}, {self.queries}, {self.direction}: "
+        if self.top1 is None:
+            return said + f"not known. {self.reason or ''}".rstrip()
+        said += f"top-1 {100 * self.top1:.3g} %"
+        if self.top1_low is not None and self.top1_high is not None:
+            said += f" [{100 * self.top1_low:.3g}, {100 * self.top1_high:.3g}]"
+        if self.chance_top1 is not None:
+            said += f", chance {100 * self.chance_top1:.2g} %"
+        return said if self.p_value is None else f"{said}, p = {self.p_value:.2g}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for ``summary.json``: None for NaN, and training only where there was one."""

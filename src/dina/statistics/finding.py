@@ -44,6 +44,8 @@ class Finding:
     >>> finding = Finding("top1", 0.5, "1", 40, low=0.35, high=0.65, null_low=0.0, null_high=0.075, null="shuffled pairs")
     >>> finding.beats_null, Finding.from_json(finding.to_json()) == finding
     (True, True)
+    >>> print(finding)
+    top1: 0.5 [0.35, 0.65], null 0 to 0.075 (shuffled pairs)
     """
 
     __repr__ = brief
@@ -64,6 +66,15 @@ class Finding:
         if self.null_high - self.null_low <= slack:
             for name, value in vars(self.without_null(NO_WIDTH)).items():
                 object.__setattr__(self, name, value)
+
+    def __str__(self) -> str:
+        """Say the number with its unit, its interval and its null, as far as they are known."""
+        if math.isnan(self.value):
+            return f"{self.name}: not known. {self.reason}".rstrip()
+        said = f"{self.name}: {self.value:.3g}" + (f" {self.units}" if self.units != "1" else "")
+        if not math.isnan(self.low):
+            said += f" [{self.low:.3g}, {self.high:.3g}]"
+        return said if math.isnan(self.null_low) else f"{said}, null {self.null_low:.3g} to {self.null_high:.3g} ({self.null})"
 
     @classmethod
     def from_draws(
