@@ -24,6 +24,7 @@ NAVIGATION = {
         "Each figure <reading-figures>",
         "The explorer <explorer>",
         "Verdicts <verdicts>",
+        "Sharing a run <sharing>",
         "troubleshooting",
     ],
     "Ask": [
