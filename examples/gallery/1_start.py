@@ -7,6 +7,9 @@ How often is the answer right, and is that more than a simpler decoder reaches w
 same responses?
 """
 
+from pathlib import Path
+from tempfile import mkdtemp
+
 import dina
 
 # %%
@@ -46,7 +49,8 @@ short = dina.StudySettings(
     split={"test_fraction": 0.2},
     dina={"spaces": [], "stride": 2, "widths": [0.75, 1.7]},
 )
-study = dina.run_study(recording, short, "runs/first")
+runs = Path(mkdtemp())  # write a folder of yours: Path("runs")
+study = dina.run_study(recording, short, runs / "first")
 columns = ["decoder", "queries", "top1", "top1_low", "top1_high", "chance"]
 table = study.table()
 table.loc[table["direction"] == "image_from_response", columns].round(1)

@@ -7,6 +7,9 @@ neural tower for each mouse. Does a mouse gain by the others, compared with towe
 fitted to it alone?
 """
 
+from pathlib import Path
+from tempfile import mkdtemp
+
 import dina
 from dina.study import read_together_settings
 
@@ -46,7 +49,8 @@ short = read_together_settings(
         "response_transform=identity",
     ]
 )
-study = dina.run_study(mice, short, "runs/together")
+runs = Path(mkdtemp())  # write a folder of yours: Path("runs")
+study = dina.run_study(mice, short, runs / "together")
 
 # %%
 # The figure
