@@ -27,7 +27,8 @@ def part(name: str, figure: Figure) -> FigurePart:
 
 def drawn(width_mm: float, label: str) -> Figure:
     figure = new_figure(width_mm, 60)
-    figure.add_subplot().set_xlabel(label)
+    axes = figure.add_subplot(xlabel=label)
+    axes.plot([0, 1], [0, 1])
     return figure
 
 
@@ -88,6 +89,13 @@ def test_a_column_of_one_unit_names_it_and_one_of_several_has_a_column_for_it() 
 def test_headings_that_come_twice_are_told_apart() -> None:
     table = Table("", ("kept", "share", "95\u202f% interval", "as query", "95\u202f% interval"), (("a", "1", "2", "3", "4"),))
     assert table_csv(table).splitlines()[0] == 'kept,share,95 % interval,as query,"95 % interval, as query"'
+
+
+def test_drawings_can_be_put_into_one_file_without_sharing_a_clip_path(exported: Path) -> None:
+    ids = [re.findall(r'<clipPath id="([^"]+)"', path.read_text(encoding="utf-8")) for path in (exported / "figures").glob("*.svg")]
+    named = [name for of_file in ids for name in of_file]
+    assert named
+    assert len(set(named)) == len(named)
 
 
 def test_a_heading_keeps_its_name_beside_one_that_begins_alike() -> None:

@@ -191,5 +191,5 @@ def test_last_digits_of_coordinates_do_not_change_a_drawing():
         axes = figure.add_axes((0.1 + shift, 0.1, 0.8, 0.8))
         axes.plot([0, 1], [0, 1])
         texts.append(svg_of(figure, "clips"))
-    assert 'clipPath id="clip0"' in texts[0]
+    assert 'clipPath id="clips-clip0"' in texts[0]
     assert texts[0] == texts[1]

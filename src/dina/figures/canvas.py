@@ -111,7 +111,7 @@ def svg_of(figure: Figure, name: str) -> str:
     text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
     # names of clip paths are made from coordinates in all their digits, of which the last can differ between drawings
     for number, clip in enumerate(re.findall(r'<clipPath id="(\w+)"', text)):
-        text = text.replace(clip, f"clip{number}")
+        text = text.replace(clip, f"{name}-clip{number}")  # several drawings may be put into one file
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 

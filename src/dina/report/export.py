@@ -91,7 +91,7 @@ def _write_figure(figure: Figure, name: str, column: str, svg: Path, pdf: Path) 
         figure.set_size_inches(*before)
         scale = min(1.0, width / MM_PER_INCH / before[0])
     with mpl.rc_context(RC):
-        write_text(svg, _scaled_svg(svg_of(figure, name), scale))
+        write_text(svg, _scaled_svg(svg_of(figure, f"{name}-{column}"), scale))
         with atomic_path(pdf) as temporary:
             temporary.write_bytes(_pdf_of(figure, scale))
     figure.set_size_inches(*before)
