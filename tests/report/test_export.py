@@ -92,7 +92,9 @@ def test_headings_that_come_twice_are_told_apart() -> None:
 
 
 def test_drawings_can_be_put_into_one_file_without_sharing_a_clip_path(exported: Path) -> None:
-    ids = [re.findall(r'<clipPath id="([^"]+)"', path.read_text(encoding="utf-8")) for path in (exported / "figures").glob("*.svg")]
+    ids = [
+        re.findall(r'<clipPath id="([^"]+)"', path.read_text(encoding="utf-8")) for path in (exported / "figures").glob("*.svg")
+    ]
     named = [name for of_file in ids for name in of_file]
     assert named
     assert len(set(named)) == len(named)

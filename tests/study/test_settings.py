@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dina.checks import DataError
-from dina.study.settings import StudySettings, read_settings, settings_to_toml
+from dina.study.settings import StudySettings, TogetherSettings, read_settings, settings_to_toml
 
 
 def test_settings_written_resolved_read_back_the_same(tmp_path: Path) -> None:
@@ -37,6 +37,13 @@ def test_words_win_over_the_file_and_later_words_over_earlier(tmp_path: Path) ->
 def test_a_mistake_is_named_in_one_sentence(word: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_settings(overrides=["seed=1", word])
+
+
+def test_settings_made_in_python_are_refused_in_the_same_words() -> None:
+    with pytest.raises(DataError, match=r"The setting split\.test_fraction should be less than 1; got 2"):
+        StudySettings(split={"test_fraction": 2})
+    with pytest.raises(DataError, match=r"Unknown setting 'sead'\. Did you mean 'seed'"):
+        TogetherSettings(sead=1)
 
 
 def test_a_file_that_is_no_toml_or_is_not_there_is_named(tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ def test_score_is_the_top1_accuracy_of_the_row_and_follows_from_the_predictions(
     assert np.mean(shown[best] == test.stimulus_id) == pytest.approx(decoder.score(test, "single_trial"))
 
 
+def test_some_settings_may_be_changed_by_name() -> None:
+    decoder = ImageDecoder("scratch", {"fit": {"n_epochs": 2}})
+    whole = ScratchSettings()
+    assert decoder.settings == whole.model_copy(update={"fit": whole.fit.model_copy(update={"n_epochs": 2})})
+    with pytest.raises(DataError, match=r"Unknown setting 'dina\.fit\.n_epoch'\. Did you mean 'n_epochs'"):
+        ImageDecoder("scratch", {"fit": {"n_epoch": 2}})
+
+
 def test_responses_and_images_may_be_lists(decoder: ImageDecoder, parts: tuple[Recording, Recording]) -> None:
     test = parts[1]
     some = decoder.predict(test.responses[:2], test.images[:5])

@@ -203,7 +203,7 @@ class Decoded:
 def decode(
     recording: Recording,
     preset: AnyPreset = "default",
-    settings: PresetSettings | None = None,
+    settings: PresetSettings | Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
     *,
@@ -220,7 +220,7 @@ def decode(
     recording
         Anything that `dina.read` or `dina.simulate` gives.
     preset, settings
-        Which towers, by name or as an object; None for the settings that the preset prescribes.
+        Which towers, by name or as an object; settings, or a dictionary of those that differ from what the preset prescribes.
     seed, n_resamples
         Of every random choice; bootstrap resamples and permutations of the analyses.
     device

@@ -55,6 +55,11 @@ def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..
     DataError
         If the values are not real numbers, not whole, or too large to count anything.
     """
+    if array.dtype.kind in "USO":
+        raise DataError(
+            f"{name} must be whole numbers that count from 0; got dtype {array.dtype}. Give each word its place, for example by"
+            " np.unique(words, return_inverse=True), in the order of what is counted."
+        )
     check_numeric(name, array)
     if array.dtype.kind == "f":
         fractional = ~np.isfinite(array) | (array != np.round(array))

@@ -11,8 +11,8 @@ from dina.checks import DataError, check_choice
 from dina.models.transform_choice import TransformName
 from dina.rivals import RIVALS
 from dina.short_words import brief
-from dina.study.settings_file import apply_overrides, check_settings, merge_settings, read_toml, to_toml
-from dina.training.presets import PRESETS, SHARED_PRESETS, AnyPreset, PresetSettings, find_preset, name_of
+from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml, without_none
+from dina.training.presets import PRESETS, SHARED_PRESETS, AnyPreset, PresetSettings, changed_settings, name_of
 
 # Every decoder that a study can fit.
 DECODERS: tuple[str, ...] = ("dina", *RIVALS)
@@ -28,6 +28,13 @@ def _known_decoder(name: str) -> str:
 
 
 DecoderName = Annotated[str, AfterValidator(_known_decoder)]
+
+
+class _PlainlyRefused(type(BaseModel)):  # type: ignore[misc]
+    """Lets settings that are made in Python be refused in the words in which settings of a file are."""
+
+    def __call__(cls, **given: Any) -> Any:
+        return check_settings(cls, given)
 
 
 class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -69,7 +76,7 @@ class EvaluationSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
     transductive: tuple[Literal["csls", "sinkhorn"], ...] = ()
 
 
-class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class StudySettings(BaseModel, metaclass=_PlainlyRefused, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that decides the numbers of a study of one recording, apart from the recording, versions, threads and device.
 
     Parameters
@@ -116,7 +123,7 @@ class StudySettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     dina: dict[str, Any] = Field(default_factory=dict)
 
 
-class TogetherSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class TogetherSettings(BaseModel, metaclass=_PlainlyRefused, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that decides the numbers of a study of several recordings, apart from recordings, versions, threads and device.
 
     Parameters
@@ -263,8 +270,7 @@ def dina_settings(preset: AnyPreset, changes: Mapping[str, Any]) -> PresetSettin
     DataError
         If the preset or a key is unknown, or a value does not fit.
     """
-    settings_type = find_preset(preset).settings_type
-    return check_settings(settings_type, merge_settings(settings_type().model_dump(mode="json"), changes), prefix="dina")
+    return changed_settings(preset, without_none(changes))
 
 
 def settings_to_toml(settings: StudySettings | TogetherSettings) -> str:

@@ -63,21 +63,6 @@ def apply_overrides(content: Mapping[str, Any], overrides: Sequence[str]) -> dic
     return result
 
 
-def merge_settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings with some changed; tables are merged, values replaced.
-
-    Examples
-    --------
-    >>> merge_settings({"fit": {"n_epochs": 2, "patience": 1}}, {"fit": {"n_epochs": 5}})
-    {'fit': {'n_epochs': 5, 'patience': 1}}
-    """
-    merged = copy.deepcopy(dict(base))
-    for key, value in changes.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge_settings(merged[key], value) if nested else value
-    return merged
-
-
 def _value_of(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -97,13 +82,13 @@ def check_settings(model: type[Model], content: Mapping[str, Any], prefix: str =
     DataError
         If a key is unknown (the message proposes the nearest) or a value does not fit.
     """
-    return checks.check_settings(model, _without_none(content), prefix)
+    return checks.check_settings(model, without_none(content), prefix)
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
     """Turn the word "none" into None: TOML has no sign for "not at all"."""
     if isinstance(value, Mapping):
-        return {key: _without_none(item) for key, item in value.items()}
+        return {key: without_none(item) for key, item in value.items()}
     return None if value == "none" else value
 
 

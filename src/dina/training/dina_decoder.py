@@ -1,6 +1,6 @@
 """dina as a decoder: towers of a preset, fitted to one or several recordings, and to one that joins others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,16 @@ from dina.shapes import Scores
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
-from dina.training.presets import SHARED_PRESETS, AnyPreset, PresetSettings, RecordingShape, build_towers, find_preset, name_of
+from dina.training.presets import (
+    SHARED_PRESETS,
+    AnyPreset,
+    PresetSettings,
+    RecordingShape,
+    build_towers,
+    changed_settings,
+    find_preset,
+    name_of,
+)
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import FitHistory
 
@@ -151,12 +160,14 @@ class DinaDecoder:
     def __init__(
         self,
         preset: AnyPreset,
-        settings: PresetSettings | None = None,
+        settings: PresetSettings | Mapping[str, Any] | None = None,
         seed: int = 0,
         device: str = "cpu",
         folder: Path | None = None,
         image_features: Float[np.ndarray, "image feature"] | None = None,
     ) -> None:
+        if isinstance(settings, Mapping):
+            settings = changed_settings(preset, settings)
         expected = find_preset(preset).settings_type
         if settings is not None and not isinstance(settings, expected):
             raise DataError(f"Preset {name_of(preset)!r} takes {expected.__name__}; got {type(settings).__name__}.")

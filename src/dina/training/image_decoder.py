@@ -1,6 +1,6 @@
 """dina in scikit-learn's manner: fit to one recording, scored and asked on others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from dina.retrieval.ranks import retrieve
 from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
-from dina.training.presets import AnyPreset, PresetSettings, find_preset, name_of
+from dina.training.presets import AnyPreset, PresetSettings, changed_settings, find_preset, name_of
 
 
 def train_test_split(recording: Recording, test_fraction: float = 0.1, seed: int = 0) -> tuple[Recording, Recording]:
@@ -66,7 +66,7 @@ class ImageDecoder:
     preset
         Name of a preset, or a preset as an object.
     settings
-        Of the preset; None for those that it prescribes.
+        Of the preset, or a dictionary of those that differ from what it prescribes, such as ``{"fit": {"n_epochs": 20}}``.
     seed
         Of every random choice.
     device
@@ -82,11 +82,15 @@ class ImageDecoder:
     __repr__ = brief
 
     def __init__(
-        self, preset: AnyPreset = "default", settings: PresetSettings | None = None, seed: int = 0, device: str = "cpu"
+        self,
+        preset: AnyPreset = "default",
+        settings: PresetSettings | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         find_preset(preset)
         self.preset = preset
-        self.settings = settings
+        self.settings = changed_settings(preset, settings) if isinstance(settings, Mapping) else settings
         self.seed = seed
         self.device = device
         self._fitted: tuple[Recording, Pairs, DinaDecoder] | None = None

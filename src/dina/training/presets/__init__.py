@@ -1,11 +1,12 @@
 """The presets: one class each, and the table of all."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from dina.checks import DataError, check_choice
+from dina.checks import DataError, check_choice, check_settings
 from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
@@ -67,6 +68,38 @@ def name_of(preset: AnyPreset) -> str:
     return f"{known} with {' and '.join(parts)}" if parts else known
 
 
+def changed_settings(preset: AnyPreset, changes: Mapping[str, Any]) -> PresetSettings:
+    """Return the settings of a preset with some changed; settings that are not named are those of the preset.
+
+    Raises
+    ------
+    DataError
+        If the preset or a key is unknown, or a value does not fit.
+
+    Examples
+    --------
+    >>> changed_settings("scratch", {"fit": {"n_epochs": 5}}).fit.n_epochs
+    5
+    """
+    settings_type = find_preset(preset).settings_type
+    return check_settings(settings_type, _merge(settings_type().model_dump(mode="json"), changes), prefix="dina")
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some changed; tables are merged, values replaced.
+
+    Examples
+    --------
+    >>> _merge({"fit": {"n_epochs": 2, "patience": 1}}, {"fit": {"n_epochs": 5}})
+    {'fit': {'n_epochs': 5, 'patience': 1}}
+    """
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged
+
+
 def build_towers(
     preset: AnyPreset, settings: PresetSettings | None, shape: RecordingShape, seed: int, first: AlignedTowers | None = None
 ) -> AlignedTowers:
@@ -103,6 +136,7 @@ __all__ = [
     "RecordingShape",
     "Scratch",
     "build_towers",
+    "changed_settings",
     "find_preset",
     "name_of",
 ]
