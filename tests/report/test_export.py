@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
@@ -89,6 +90,18 @@ def test_a_column_of_one_unit_names_it_and_one_of_several_has_a_column_for_it() 
 def test_headings_that_come_twice_are_told_apart() -> None:
     table = Table("", ("kept", "share", "95\u202f% interval", "as query", "95\u202f% interval"), (("a", "1", "2", "3", "4"),))
     assert table_csv(table).splitlines()[0] == 'kept,share,95 % interval,as query,"95 % interval, as query"'
+
+
+def test_a_pdf_that_is_made_smaller_keeps_every_mark_and_line(tmp_path: Path) -> None:
+    figure = drawn(180, "a label that is as long as a page is wide " * 3)  # too crowded to be laid out anew
+    figure.axes[0].plot([0.1, 0.5, 0.9], [0.1, 0.5, 0.9], "o")
+    with mpl.rc_context({"pdf.compression": 0}):
+        export_page([Section("some-part", "Some part", figures=[part("marked", figure)])], (), tmp_path)
+    single, double = ((tmp_path / f"figures/marked-{column}.pdf").read_bytes() for column in ("single", "double"))
+    n_marks = [len(re.findall(rb"/M\d+ Do", content)) for content in (single, double)]
+    assert n_marks[0] == n_marks[1] >= 3
+    n_strokes = [len(re.findall(rb" l\nS\n| l S\n|\nS\n", content)) for content in (single, double)]
+    assert n_strokes[0] == n_strokes[1] > 0
 
 
 def test_drawings_can_be_put_into_one_file_without_sharing_a_clip_path(exported: Path) -> None:

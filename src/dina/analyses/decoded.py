@@ -131,7 +131,10 @@ class Decoded:
             If the study could fit none.
         """
         if self.fitted is None:
-            raise DataError("This analysis needs fitted towers; there are none, for want of training images. Record more images.")
+            raise DataError(
+                "This analysis needs fitted towers; there are none: dina was not among the decoders of the study, or had too few training"
+                " images. Study the recording with dina, or record more images."
+            )
         return self.fitted
 
     @cached_property

@@ -40,6 +40,8 @@ def draw_dots(
         if np.isfinite(low):
             axes.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
         axes.plot(value, place, marker, color=colour, markersize=4.5, zorder=4)
+    if not rows:
+        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
     axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
     axes.set_yticks(range(len(rows)), [words for words, _ in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=label)

@@ -156,6 +156,8 @@ def _pdf_of(figure: Figure, scale: float) -> bytes:
         file = _PDF.PdfFile(buffer, metadata=nothing)
         try:
             file.newPage(scale * width, scale * height)
+            # markers and lines beyond the page are left out, by their places before they are made smaller
+            file.width, file.height = width, height
             file.output(scale, 0, 0, scale, 0, 0, _PDF.Op.concat_matrix)
             renderer = _MIXED.MixedModeRenderer(figure, width, height, 300, _PDF.RendererPdf(file, 300, height, width))
             figure.draw(renderer)

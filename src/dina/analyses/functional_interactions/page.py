@@ -19,6 +19,10 @@ from dina.statistics.finding import Finding
 
 SUMMARY = {"summed_contributions": "noise of repeats", "decoder_summed_contributions": "noise of the decoder"}
 DISCOVERY = 0.05
+SUMS = (
+    "sum of the contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up"
+)
+UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 SIZES = (
     " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
     " each neuron by itself."
@@ -54,8 +58,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
         f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'} b: the pairs whose noise is most surely coupled; {marks}."
-        " Above zero, one neuron can replace the other; below zero, they need each other. c: sum of the"
-        " contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up.",
+        f" Above zero, one neuron can replace the other; below zero, they need each other. c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS),
     )
@@ -102,7 +105,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     first, second, third = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.0])
     _draw_sizes(first, dataset)
     _draw_coupled(second, dataset)
-    rows = [(words, found[name]) for name, words in SUMMARY.items() if name in found and np.isfinite(found[name].value)]
+    rows = _summed(found)
     draw_dots(third, rows, "sum of contributions\n(% of all)", 100)
     third.axvline(100, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     ends = [
@@ -113,6 +116,11 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     third.set_xlim(low - room, high + room)  # the differences between sums near 100 % matter, not their distance from 0
     third.set_title("c  adding up")
     return figure
+
+
+def _summed(found: Mapping[str, Finding]) -> list[tuple[str, Finding]]:
+    """Return the sums of contributions that are known, with the noise that they come from in words."""
+    return [(words, found[name]) for name, words in SUMMARY.items() if name in found and np.isfinite(found[name].value)]
 
 
 def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
