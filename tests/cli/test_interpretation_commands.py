@@ -103,7 +103,7 @@ def test_explore_writes_a_page_serves_until_it_is_stopped_and_interpret_renews_t
     main_ends_well("interpret", str(mine), "--threads", "1")
     assert (mine / "explorer.html").read_bytes() == page
     # again without the recording, as what is needed of it is kept; without a browser, and without a server
-    monkeypatch.setattr("dina.cli.run_commands._read_source", None)
+    monkeypatch.setattr("dina.cli.run_commands.read_source", None)
     main_ends_well("explore", str(mine), "--threads", "1", "--no-browser")
     main_ends_well("explore", str(mine), "--threads", "1", "--file-only")
     assert len(opened) == 1
@@ -133,7 +133,7 @@ def test_export_writes_a_folder_whose_towers_score_as_in_the_run(
     # neither images nor responses leave the house
     assert not {"gallery", "explorer"} & {path.stem for path in folder.rglob("*.nc")}
     # taken: refused before the recording is read; with --force only what an export wrote is replaced
-    monkeypatch.setattr("dina.cli.run_commands._read_source", None)
+    monkeypatch.setattr("dina.cli.run_commands.read_source", None)
     with pytest.raises(SystemExit):
         main(["export", str(run), str(folder), "--threads", "1"])
     assert "already exists. Choose another name, or replace it with --force." in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from dina.cli.check_command import check
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
+from dina.cli.power_command import power
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, explore, export, interpret, verdict, verify
 from dina.cli.streams import open_streams
@@ -18,7 +19,7 @@ from dina.version import __version__
 
 GROUPS = {
     "From a recording to a page": (check, study, demo, joint),
-    "From a finished run to answers": (interpret, verdict, compare, report, explore, export, verify),
+    "From a finished run to answers": (interpret, verdict, compare, power, report, explore, export, verify),
     "Recordings, objectives and this machine": (fetch, simulate, objectives, doctor),
 }
 

@@ -65,7 +65,7 @@ def interpret(
     read_finished(run)
     settings = apply_overrides({}, overrides or [])
     changes_of(choose_analyses(names or []), settings)  # refused now, before the recording is read
-    word, kept_images, seed = _read_source(run, recording, images)
+    word, kept_images, seed = read_source(run, recording, images)
     opened = open_settled(word, kept_images, seed)
     further = tuple(open_condition(other, word, seed) for other in others or [])
     found = interpret_run(
@@ -158,7 +158,7 @@ def verify(
     from dina.study.verify import verify_files, verify_run
 
     verify_files(run)  # first: nothing is read from a run that differs
-    opened = None if read_run(run).has_several_recordings else open_settled(*_read_source(run, recording, images))
+    opened = None if read_run(run).has_several_recordings else open_settled(*read_source(run, recording, images))
     verified = verify_run(run, opened, choose_device(device), n_threads)
     print_verified(run, verified)
     wrong = [number for number in (*verified.from_scores, *verified.from_model) if not number.is_same]
@@ -189,7 +189,7 @@ def explore(
 
     content = read_finished(run)
     is_new = PAGE not in content.files
-    opened = open_settled(*_read_source(run, recording, images)) if needs_recording(content) else None
+    opened = open_settled(*read_source(run, recording, images)) if needs_recording(content) else None
     with fixed_threads(n_threads):
         write_explorer(run, opened, choose_device(device))
     del opened
@@ -222,7 +222,7 @@ def export(
     from dina.study.environment import fixed_threads
 
     content = check_export(run, folder, force=force)  # before the recording is read
-    opened = None if content.has_several_recordings else open_settled(*_read_source(run, recording, images))
+    opened = None if content.has_several_recordings else open_settled(*read_source(run, recording, images))
     with fixed_threads(n_threads):
         export_run(run, folder, opened, choose_device(device), licence=licence, force=force)
     say(f"Shared: {folder}   (model for a hub, data for a deposit; dina.load reads both)")
@@ -277,7 +277,7 @@ def _list_analyses() -> None:
         say(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
 
 
-def _read_source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
+def read_source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
     """Return the settled word, images and seed that open the recording: as given now, else as noted in the run."""
     from dina.checks import DataError
     from dina.cli.sessions import settle

@@ -21,6 +21,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.figures.words import number
 from dina.models.spaces import SPACES
+from dina.power.page import power_sections
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import Tile, headline, tiles
@@ -193,7 +194,7 @@ def _sections(run: Run) -> list[Section]:
         ]
     else:
         made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
-        made += [directions(run), *interpretation_sections(run), training(run), data_quality(run)]
+        made += [*power_sections(run), directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
     words = () if gathered else ("Everything was computed.",)
     gathered = _one_line_for_each(_advice_once(gathered))

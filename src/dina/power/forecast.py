@@ -1,0 +1,206 @@
+"""From accuracies at one size and at halves of it to the accuracy at any other size, with an interval for one new study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm
+
+from dina.checks import DataError, check_choice
+from dina.randomness import generator_for
+from dina.short_words import brief
+
+AXES = ("images", "neurons", "repeats")
+N_DRAWS = 4000
+LEVEL = 0.9
+# Range of the power by which what is missing falls with the size, by what is recorded more of; see `foretell`.
+POWERS = {"images": (0.8, 1.3), "neurons": (0.75, 1.1), "repeats": (0.9, 1.4)}
+MOST = 32.0  # times as much as there is: farther, nothing is foretold
+_DISTANCES = np.linspace(0.0, 12.0, 1201)
+_LOWEST = 0.05  # distance of scores at which there is nothing to extrapolate
+
+
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """What was measured of a recording by leaving images out.
+
+    Parameters
+    ----------
+    by_image
+        Kind of query → "all", "images", "neurons" or "repeats" (what was halved) → what each image adds to top-1 accuracy
+        (`dina.retrieval.gallery_size.accuracy_by_image`).
+    by_half
+        Accuracy with each random half of the neurons.
+    gallery
+        Number of candidates in all of these.
+    n_images
+        Images from which each fit learnt, without those that choose.
+    n_neurons, n_repeats
+        Of the recording.
+    """
+
+    __repr__ = brief
+
+    by_image: Mapping[str, Mapping[str, Float[np.ndarray, "image"]]]
+    by_half: Float[np.ndarray, "half"]
+    gallery: int
+    n_images: int
+    n_neurons: int
+    n_repeats: float
+
+    @property
+    def sizes(self) -> dict[str, float]:
+        """How many images to learn from, neurons and repeats there are."""
+        return {"images": float(self.n_images), "neurons": float(self.n_neurons), "repeats": self.n_repeats}
+
+    @cached_property
+    def _draws(self) -> dict[str, dict[str, Float[np.ndarray, "draw"]]]:
+        """Return what is measured, first as it is and then in resamples of the images, the same for all."""
+        drawn = {}
+        for kind, rows in self.by_image.items():
+            n = len(rows["all"])
+            counts = generator_for(n, "resampled images of a pilot").multinomial(n, np.full(n, 1 / n), N_DRAWS)
+            weights = np.concatenate([np.ones((1, n)), counts]) / n
+            drawn[kind] = {name: weights @ values for name, values in rows.items()}
+        return drawn
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Top-1 accuracy foretold for a study of another size; all accuracies lie in [0, 1].
+
+    Parameters
+    ----------
+    n_images, n_neurons, n_repeats
+        Images to learn from (without those that choose), neurons and repeats of that study.
+    n_test, gallery
+        Test images of that study, and candidates.
+    queries
+        "averaged" or "single_trial".
+    top1
+        Foretold.
+    low, high
+        Ends of the 90 % prediction interval for what one such study finds; sampling of its test images is in it.
+    """
+
+    n_images: float
+    n_neurons: float
+    n_repeats: float
+    n_test: int
+    gallery: int
+    queries: str
+    top1: float
+    low: float
+    high: float
+
+
+def foretell(
+    pilot: Pilot, times: Mapping[str, float], n_test: int, gallery: int, queries: str = "averaged", seed: int = 0
+) -> Forecast:
+    r"""Foretell top-1 accuracy of a study with other numbers of images to learn from, neurons or repeats.
+
+    Parameters
+    ----------
+    pilot
+        What was measured.
+    times
+        How many times as many "images", "neurons" and "repeats" as in the pilot; 1 for those left out.
+    n_test
+        Test images of that study.
+    gallery
+        Candidates among which each is sought.
+    queries
+        "averaged" or "single_trial".
+    seed
+        Of the draws behind the interval.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown, the pilot does not tell about it, or a size is out of range.
+
+    Notes
+    -----
+    An accuracy in galleries of g is the chance that the largest of g - 1 standard normal numbers stays below a normal number with
+    mean d. This distance d stands for the information in a response; :math:`u = 1/d^2` falls towards a floor as :math:`a + b x^{-p}`
+    with the size x, where p lies between that of noise which averages out (1) and of what images teach slowly (1/2). With
+    :math:`u` at half the size, :math:`u(kx)/u(x) = 1 - (u(x/2)/u(x) - 1)(1 - k^{-p})/(2^p - 1)`. Changes of several sizes are
+    multiplied. Draws: images of the pilot, p, the neurons, and the test images of the new study.
+    """
+    check_choice("queries", queries, pilot.by_image)
+    known, measured = pilot.by_image[queries], pilot._draws[queries]
+    generator = generator_for(seed, "forecast")
+    inverse = _inverse(measured["all"], pilot.gallery)
+    later = inverse.copy()
+    for axis, factor in times.items():
+        check_choice("what is recorded more of", axis, AXES)
+        if axis not in known and factor != 1:
+            raise DataError(f"This recording cannot tell about {axis}: they could not be halved. Ask for other sizes.")
+        if not 1 / MOST <= factor <= MOST:
+            raise DataError(f"A forecast reaches from 1/{MOST:g} to {MOST:g} times the size; got {factor:g} times the {axis}.")
+        if factor == 1:
+            continue
+        power = generator.uniform(*POWERS[axis], N_DRAWS + 1)
+        power[0] = np.mean(POWERS[axis])
+        gained = np.maximum(_inverse(measured[axis], pilot.gallery) / inverse - 1, 0.0)
+        later *= np.maximum(1 - gained * (1 - factor**-power) / (2**power - 1), 0.02)
+        if axis == "neurons":
+            spread = np.log(_inverse(pilot.by_half, pilot.gallery)).std(ddof=1) if len(pilot.by_half) > 1 else 0.0
+            later[1:] *= np.exp(spread * np.sqrt(max(0.0, 1 - 1 / factor)) * generator.standard_normal(N_DRAWS))
+    foretold = _accuracy(later**-0.5, gallery)
+    # of the images of a new study; an accuracy near 0 or 1 varies less
+    now = float(np.clip(measured["all"][0], 0.02, 0.98))
+    spread_of_images = known["all"].std(ddof=1) * np.sqrt(foretold * (1 - foretold) / (now * (1 - now)) / n_test)
+    found = foretold[1:] + spread_of_images[1:] * generator.standard_normal(N_DRAWS)
+    low, high = np.clip(np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0.0, 1.0)
+    images, neurons, repeats = (pilot.sizes[axis] * times.get(axis, 1.0) for axis in AXES)
+    top1 = float(np.median(foretold[1:]))
+    return Forecast(images, neurons, repeats, n_test, gallery, queries, top1, float(low), float(high))
+
+
+def size_needed(
+    pilot: Pilot,
+    accuracy: float,
+    axis: str,
+    n_test: int,
+    gallery: int,
+    queries: str = "averaged",
+    start: Mapping[str, float] = {},
+) -> tuple[float | None, float | None]:
+    """Return how many times as many images, neurons or repeats reach an accuracy: as foretold, and at the lower end of the interval.
+
+    ``start`` holds the times of the other sizes. None where no size up to 32 times reaches it.
+
+    Raises
+    ------
+    DataError
+        As `foretell`.
+    """
+    reached: list[float | None] = []
+    grid = np.geomspace(0.5, MOST, 49)
+    found = [foretell(pilot, {**start, axis: float(times)}, n_test, gallery, queries) for times in grid]
+    for name in ("top1", "low"):
+        enough = [times for times, one in zip(grid, found, strict=True) if getattr(one, name) >= accuracy]
+        reached.append(float(min(enough)) if enough else None)
+    return reached[0], reached[1]
+
+
+@cache
+def _table(gallery: int) -> Float[np.ndarray, "distance"]:
+    """Return the accuracy of every distance of the table in galleries of a size."""
+    steps = np.linspace(-8.0, 20.0, 2801)
+    below = norm.cdf(steps) ** (gallery - 1)
+    return np.array([float((norm.pdf(steps - distance) * below).sum() * (steps[1] - steps[0])) for distance in _DISTANCES])
+
+
+def _accuracy(distance: Float[np.ndarray, "draw"], gallery: int) -> Float[np.ndarray, "draw"]:
+    return np.asarray(np.interp(distance, _DISTANCES, _table(gallery)))
+
+
+def _inverse(accuracy: Float[np.ndarray, "draw"], gallery: int) -> Float[np.ndarray, "draw"]:
+    """Return one over the squared distance that gives each accuracy."""
+    table = _table(gallery)
+    distance = np.interp(np.clip(accuracy, table[0], 0.9995), table, _DISTANCES)
+    return np.asarray(np.maximum(distance, _LOWEST) ** -2)
