@@ -1,8 +1,8 @@
 """Check forecasts of accuracy on small simulated sessions: the interval that a pilot foretold should hold what a larger study finds.
 
-``python benchmarks/power.py --seeds 0 1`` simulates sessions of 240 neurons and 1,000 images, each shown four times. The pilot has
-half the neurons, 300 of the images and half the repeats; from it alone accuracy is foretold for twice the images, twice the neurons
-and twice the repeats. Towers are then fitted to each of these, and 400 images that no fit has seen are sought in random galleries of 50.
+``python benchmarks/power.py --seeds 0 1`` simulates sessions of 240 neurons and 1,800 images, each shown four times. The pilot has
+half the neurons, 600 of the images and half the repeats; from it alone accuracy is foretold for twice the images, twice the neurons
+and twice the repeats. Towers are then fitted to each of these, and 600 images that no fit has seen are sought in random galleries of 50.
 Neurons, images and repeats of the larger study contain those of the pilot. What was found, and every number of the pilot, is kept in
 ``runs/power.jsonl`` (``--out``); a seed that is there is not done again, so that another way to foretell can be tried at no cost.
 """
@@ -29,12 +29,12 @@ from dina.training.dina_decoder import DinaDecoder
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 
-N_PILOT, N_TEST, GALLERY = 300, 400, 50
+N_PILOT, N_TEST, GALLERY = 600, 600, 50
 N_NEURONS, N_REPEATS = 120, 2
 SESSION = {"n_neurons": 2 * N_NEURONS, "n_stimuli": 2 * N_PILOT + N_TEST, "n_repeats": 2 * N_REPEATS, "n_spontaneous": 0}
 SIZE = {"height": 24, "width": 48, "n_subunits": 200}
 # local channels alone, started in closed form: a fit takes seconds, and accuracy grows with sizes as that of the whole preset does
-TOWERS = DefaultSettings(spaces=(), widths=(0.75, 1.5), stride=2, fit=FitSettings(n_epochs=0))
+TOWERS = DefaultSettings(spaces=(), widths=(0.75, 1.5), stride=3, fit=FitSettings(n_epochs=0))
 TWICE = ("nothing", "images", "neurons", "repeats")
 
 

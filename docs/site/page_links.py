@@ -32,6 +32,7 @@ NAVIGATION = {
         "Which neurons <neural-side>",
         "Several recordings <several-recordings>",
         "Comparing runs <comparing>",
+        "How much more to record <power>",
         "Other objectives <objectives>",
     ],
     "Method": [

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from typing import Any, Self
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 from scipy.stats import norm
 
@@ -15,8 +17,12 @@ from dina.short_words import brief
 AXES = ("images", "neurons", "repeats")
 N_DRAWS = 4000
 LEVEL = 0.9
-# Range of the power by which what is missing falls with the size, by what is recorded more of; see `foretell`.
-POWERS = {"images": (0.8, 1.3), "neurons": (0.75, 1.1), "repeats": (0.9, 1.4)}
+# Kind of query → what is recorded more of → range of the share of u that no more of it removes, and the least power; see `foretell`.
+FLOORS = {
+    "averaged": {"images": (0.4, 0.7), "neurons": (0.2, 0.55), "repeats": (0.25, 0.55)},
+    "single_trial": {"images": (0.4, 0.7), "neurons": (0.2, 0.55), "repeats": (0.65, 0.9)},
+}
+LEAST_POWER = 0.7
 MOST = 32.0  # times as much as there is: farther, nothing is foretold
 _DISTANCES = np.linspace(0.0, 12.0, 1201)
 _LOWEST = 0.05  # distance of scores at which there is nothing to extrapolate
@@ -55,16 +61,36 @@ class Pilot:
         """How many images to learn from, neurons and repeats there are."""
         return {"images": float(self.n_images), "neurons": float(self.n_neurons), "repeats": self.n_repeats}
 
-    @cached_property
-    def _draws(self) -> dict[str, dict[str, Float[np.ndarray, "draw"]]]:
-        """Return what is measured, first as it is and then in resamples of the images, the same for all."""
-        drawn = {}
-        for kind, rows in self.by_image.items():
-            n = len(rows["all"])
-            counts = generator_for(n, "resampled images of a pilot").multinomial(n, np.full(n, 1 / n), N_DRAWS)
-            weights = np.concatenate([np.ones((1, n)), counts]) / n
-            drawn[kind] = {name: weights @ values for name, values in rows.items()}
-        return drawn
+    def draw(self, queries: str, generator: np.random.Generator) -> dict[str, Float[np.ndarray, "draw"]]:
+        """Return the accuracies measured, first as they are, then as other images would give them; halves vary together with all."""
+        rows = self.by_image[queries]
+        values = np.stack(list(rows.values()))
+        spread = np.linalg.cholesky(np.atleast_2d(np.cov(values)) / values.shape[1] + 1e-12 * np.eye(len(rows)))
+        drawn = values.mean(axis=1) + generator.standard_normal((N_DRAWS, len(rows))) @ spread.T
+        return {name: np.concatenate([[values[at].mean()], drawn[:, at]]) for at, name in enumerate(rows)}
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return what was measured as arrays with named axes."""
+        variables: dict[str, Any] = {
+            f"{kind}_{name}": ("image", values, {"units": "1"})
+            for kind, rows in self.by_image.items()
+            for name, values in rows.items()
+        }
+        variables["by_half"] = ("half", self.by_half, {"units": "1"})
+        return xr.Dataset(
+            variables, attrs={name: getattr(self, name) for name in ("gallery", "n_images", "n_neurons", "n_repeats")}
+        )
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """Return the pilot that `to_dataset` gave."""
+        by_image: dict[str, dict[str, np.ndarray]] = {}
+        for variable in map(str, dataset.data_vars):
+            kind, _, name = variable.rpartition("_")
+            if name in ("all", *AXES):
+                by_image.setdefault(kind, {})[name] = dataset[variable].to_numpy()
+        gallery, n_images, n_neurons = (int(dataset.attrs[name]) for name in ("gallery", "n_images", "n_neurons"))
+        return cls(by_image, dataset["by_half"].to_numpy(), gallery, n_images, n_neurons, float(dataset.attrs["n_repeats"]))
 
 
 @dataclass(frozen=True)
@@ -125,13 +151,14 @@ def foretell(
     -----
     An accuracy in galleries of g is the chance that the largest of g - 1 standard normal numbers stays below a normal number with
     mean d. This distance d stands for the information in a response; :math:`u = 1/d^2` falls towards a floor as :math:`a + b x^{-p}`
-    with the size x, where p lies between that of noise which averages out (1) and of what images teach slowly (1/2). With
-    :math:`u` at half the size, :math:`u(kx)/u(x) = 1 - (u(x/2)/u(x) - 1)(1 - k^{-p})/(2^p - 1)`. Changes of several sizes are
-    multiplied. Draws: images of the pilot, p, the neurons, and the test images of the new study.
+    with the size x. The share of the floor, :math:`f = a/u`, is what is assumed (`FLOORS`); what halving costs,
+    :math:`g = u(x/2)/u(x) - 1`, then gives :math:`p = \log_2(1 + g/(1 - f))`, and :math:`u(kx)/u(x) = 1 - g(1 - k^{-p})/(2^p - 1)`.
+    Doubling therefore takes :math:`1/(1/g + 1/(1 - f))` of u away. Changes of several sizes are multiplied. Draws: images of the
+    pilot, f, the neurons, and the test images of the new study.
     """
     check_choice("queries", queries, pilot.by_image)
-    known, measured = pilot.by_image[queries], pilot._draws[queries]
-    generator = generator_for(seed, "forecast")
+    known, generator = pilot.by_image[queries], generator_for(seed, "forecast")
+    measured = pilot.draw(queries, generator)
     inverse = _inverse(measured["all"], pilot.gallery)
     later = inverse.copy()
     for axis, factor in times.items():
@@ -142,9 +169,10 @@ def foretell(
             raise DataError(f"A forecast reaches from 1/{MOST:g} to {MOST:g} times the size; got {factor:g} times the {axis}.")
         if factor == 1:
             continue
-        power = generator.uniform(*POWERS[axis], N_DRAWS + 1)
-        power[0] = np.mean(POWERS[axis])
+        floor = generator.uniform(*FLOORS[queries][axis], N_DRAWS + 1)
+        floor[0] = np.mean(FLOORS[queries][axis])
         gained = np.maximum(_inverse(measured[axis], pilot.gallery) / inverse - 1, 0.0)
+        power = np.maximum(np.log2(1 + gained / (1 - floor)), LEAST_POWER)
         later *= np.maximum(1 - gained * (1 - factor**-power) / (2**power - 1), 0.02)
         if axis == "neurons":
             spread = np.log(_inverse(pilot.by_half, pilot.gallery)).std(ddof=1) if len(pilot.by_half) > 1 else 0.0

@@ -20,6 +20,7 @@ from dina.recordings.recording import Recording
 from dina.retrieval.gallery_size import accuracy_by_image
 from dina.short_words import brief
 from dina.statistics.repeats import count_within_group
+from dina.study.decoders import MIN_TRAIN
 from dina.study.prepared_recordings import SplitPairs
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import LikelihoodComparison
@@ -58,7 +59,7 @@ def measure_pilot(decoded: Decoded, settings: PowerSettings = PowerSettings()) -
     Raises
     ------
     DataError
-        If there are too few images.
+        If there are too few images: half of those that a fold learns from are needed by themselves.
     """
     recording = decoded.recording
     splits = split_into_folds([recording], group_near_identical(recording.images), decoded.seed, settings.n_folds)
@@ -67,6 +68,12 @@ def measure_pilot(decoded: Decoded, settings: PowerSettings = PowerSettings()) -
         raise DataError(
             f"A forecast needs at least {FEWEST_IMAGES} images in each of {settings.n_folds} folds; the smallest has {smallest}."
             " Record more images."
+        )
+    fewest = min(len(split.train) for split in splits)
+    if fewest < 2 * MIN_TRAIN:
+        raise DataError(
+            f"A forecast fits towers to half the training images, at least {MIN_TRAIN}; in {settings.n_folds} folds the half of this"
+            f" recording is {fewest // 2}. Record more images, or ask for more folds."
         )
     size = min(settings.gallery, smallest - 1)
     has_repeats = bool((recording.repeats_per_stimulus()[np.unique(recording.stimulus_id)] >= 2).all())

@@ -8,9 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import xarray as xr
 
 from dina.analyses.decoded import KeptParts
 from dina.artifacts import write_dataset, write_json, write_text
@@ -79,7 +77,9 @@ def forecast_run(
             raise DataError(f"A forecast of {run} needs the recording once. Give the one that was studied.")
         _measure(content, recording, settings, device, n_threads)
         content = read_finished(run)
-    pilot = _read(content)
+    measured = content.read_dataset(MEASURED, ("by_half", "gallery", "n_images", "n_neurons", "n_repeats"))
+    assert measured is not None
+    pilot = Pilot.from_dataset(measured)
     if queries not in pilot.by_image:
         raise DataError(f"This recording cannot tell about {queries} queries. Choose from: {', '.join(pilot.by_image)}.")
     found = _foretell(content, pilot, accuracy, gallery, queries)
@@ -103,30 +103,8 @@ def _measure(run: Run, recording: Recording, settings: PowerSettings, device: st
         kept = KeptParts(parts / hashlib.sha256(words.encode()).hexdigest()[:16])
         pilot = measure_pilot(replace(decoded, parts=kept), settings)
         with run.files.writing() as place:
-            write_dataset(place(MEASURED), _to_dataset(pilot).assign_attrs(settings=settings.model_dump_json()))
+            write_dataset(place(MEASURED), pilot.to_dataset().assign_attrs(settings=settings.model_dump_json()))
         shutil.rmtree(parts, ignore_errors=True)  # only now: the result is on disk
-
-
-def _to_dataset(pilot: Pilot) -> xr.Dataset:
-    variables: dict[str, Any] = {
-        f"{kind}_{name}": ("image", values, {"units": "1"})
-        for kind, rows in pilot.by_image.items()
-        for name, values in rows.items()
-    }
-    variables["by_half"] = ("half", pilot.by_half, {"units": "1"})
-    return xr.Dataset(variables, attrs={name: getattr(pilot, name) for name in ("gallery", "n_images", "n_neurons", "n_repeats")})
-
-
-def _read(run: Run) -> Pilot:
-    dataset = run.read_dataset(MEASURED, ("by_half", "gallery", "n_images", "n_neurons", "n_repeats"))
-    assert dataset is not None
-    by_image: dict[str, dict[str, np.ndarray]] = {}
-    for variable in map(str, dataset.data_vars):
-        kind, _, name = variable.rpartition("_")
-        if name in ("all", *AXES):
-            by_image.setdefault(kind, {})[name] = dataset[variable].to_numpy()
-    gallery, n_images, n_neurons = (int(dataset.attrs[name]) for name in ("gallery", "n_images", "n_neurons"))
-    return Pilot(by_image, dataset["by_half"].to_numpy(), gallery, n_images, n_neurons, float(dataset.attrs["n_repeats"]))
 
 
 def _foretell(run: Run, pilot: Pilot, accuracy: float, gallery: int, queries: str) -> dict[str, Any]:
