@@ -9,15 +9,13 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from dina.cli.noted_source import note_source
 from dina.cli.process import choose_device, set_threads
 from dina.safe_words import say
 
 # everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded
 
 log = logging.getLogger(__name__)
-
-# Where a run notes which recording it studied; results do not depend on it.
-SOURCE = "source.json"
 
 StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
 Preset = Annotated[str | None, typer.Option(help="Towers of dina: default, scratch, paper, or one of docs/recipes.md.")]
@@ -83,7 +81,7 @@ def study(
 
     def finish(folder: Path) -> None:
         if not together:
-            _note_source(folder, words[0], images, settings.seed)
+            note_source(folder, words[0], images, settings.seed)
         _draw_report(folder)
 
     run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish, max_memory_gb=max_memory)
@@ -323,16 +321,3 @@ def _features_words(features: Path | None) -> list[str]:
     from dina.cli.sessions import full_path
 
     return [] if features is None else [f"image_features={json.dumps(str(full_path(features)), ensure_ascii=False)}"]
-
-
-def _note_source(run: Path, recording: str, images: Path | None, seed: int) -> None:
-    """Write down the word, settled, that opened the recording, so that later commands find it; an existing note stays."""
-    from dina.artifacts import write_json
-    from dina.cli.sessions import full_path
-    from dina.study.run_directory import Run
-
-    files = Run(run).files
-    if SOURCE not in files:
-        folder = None if images is None else str(full_path(images))
-        with files.writing() as place:
-            write_json(place(SOURCE), {"recording": recording, "images": folder, "seed": seed})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dina.cli.commands import SOURCE, Device, Images, Threads, unanswered
+from dina.cli.commands import Device, Images, Threads, unanswered
+from dina.cli.noted_source import read_source
 from dina.cli.process import Stopped, choose_device, set_threads
 from dina.safe_words import say
 
@@ -275,22 +276,3 @@ def _list_analyses() -> None:
         known = [] if row.settings_type is None else list(row.settings_type.model_fields)
         say(f"{name}{' (slow)' if row.is_slow else ''}: {row.question}")
         say(f"    side: {row.side}; settings: {', '.join(known) or 'none'}")
-
-
-def read_source(run: Path, recording: str | None, images: Path | None) -> tuple[str, Path | None, int]:
-    """Return the settled word, images and seed that open the recording: as given now, else as noted in the run."""
-    from dina.checks import DataError
-    from dina.cli.sessions import settle
-    from dina.study.run_directory import Run
-
-    # a fold lies in the run of all folds, where the source is noted
-    note = next((each for each in (run, run.resolve().parent) if (each / SOURCE).is_file()), None)
-    noted = {} if note is None else Run(note).read_json(SOURCE)
-    seed, kept = noted.get("seed", 0), noted.get("images")
-    if not isinstance(seed, int):
-        raise DataError(f"{SOURCE} of {run} must hold a whole number as seed; it holds {seed!r}. Put back what the study wrote.")
-    if recording is not None:
-        return settle(recording), images, seed
-    if not isinstance(noted.get("recording"), str) or not isinstance(kept, str | None):
-        raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
-    return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed

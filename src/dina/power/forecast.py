@@ -195,11 +195,25 @@ def size_needed(
     n_test: int,
     gallery: int,
     queries: str = "averaged",
-    start: Mapping[str, float] = {},
+    start: Mapping[str, float] | None = None,
 ) -> tuple[float | None, float | None]:
     """Return how many times as many images, neurons or repeats reach an accuracy: as foretold, and at the lower end of the interval.
 
-    ``start`` holds the times of the other sizes. None where no size up to 32 times reaches it.
+    Parameters
+    ----------
+    pilot, n_test, gallery, queries
+        As in `foretell`.
+    accuracy
+        To reach.
+    axis
+        What is recorded more of.
+    start
+        Times of the other sizes; None for the pilot's.
+
+    Returns
+    -------
+    times, times_sure
+        None where no size up to 32 times reaches it.
 
     Raises
     ------
@@ -208,7 +222,7 @@ def size_needed(
     """
     reached: list[float | None] = []
     grid = np.geomspace(0.5, MOST, 49)
-    found = [foretell(pilot, {**start, axis: float(times)}, n_test, gallery, queries) for times in grid]
+    found = [foretell(pilot, {**(start or {}), axis: float(times)}, n_test, gallery, queries) for times in grid]
     for name in ("top1", "low"):
         enough = [times for times, one in zip(grid, found, strict=True) if getattr(one, name) >= accuracy]
         reached.append(float(min(enough)) if enough else None)
