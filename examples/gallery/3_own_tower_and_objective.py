@@ -77,34 +77,22 @@ variants = {
     "one layer": dina.Scratch(image_tower=OneLayer),
     "one layer, margin": dina.Scratch(image_tower=OneLayer, objective=Margin),
 }
-rows = {}
+first = {}
 for name, preset in variants.items():
-    study = dina.run_study(recording, settings, preset=preset)
-    rows[name] = study.table().iloc[0]  # averaged responses, image from response
-pd.DataFrame(rows).T[
-    ["decoder", "queries", "direction", "top1", "top1_low", "top1_high"]
-]
+    table = dina.run_study(recording, settings, preset=preset).table()
+    first[name] = table.head(1)  # averaged responses, image from response
+rows = pd.concat(first).droplevel(1)
+rows[["decoder", "queries", "top1", "top1_low", "top1_high", "chance"]].round(1)
 
 # %%
 # The figure
 # ----------
 
 figure, axis = plt.subplots(figsize=(6, 2), layout="constrained")
-for place, row in enumerate(rows.values()):
-    axis.errorbar(
-        row.top1,
-        place,
-        xerr=[[row.top1 - row.top1_low], [row.top1_high - row.top1]],
-        fmt="o",
-        color="black",
-    )
-axis.axvline(row.chance, color="grey", linestyle=":", label="chance")
-axis.set(
-    yticks=range(len(rows)),
-    yticklabels=rows,
-    xlabel="top-1 accuracy (%), averaged responses",
-    xlim=(0, 100),
-)
+bars = [rows["top1"] - rows["top1_low"], rows["top1_high"] - rows["top1"]]
+axis.errorbar(rows["top1"], rows.index, xerr=bars, fmt="o", color="black")
+axis.axvline(rows["chance"].iloc[0], color="grey", linestyle=":", label="chance")
+axis.set(xlabel="top-1 accuracy (%), averaged responses", xlim=(0, 50))
 axis.invert_yaxis()
 axis.legend()
 figure
