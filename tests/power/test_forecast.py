@@ -73,11 +73,11 @@ def test_the_interval_holds_what_new_studies_find_and_narrows_with_their_images(
 def test_the_size_needed_is_where_the_forecast_reaches_the_accuracy() -> None:
     known = pilot(FLOOR + FALLS, {"neurons": FLOOR + 2 * FALLS, "images": FLOOR + FALLS})
     wanted = accuracy((FLOOR + FALLS / 3) ** -0.5)
-    times, sure = size_needed(known, wanted, "neurons", 1000, GALLERY)
+    times, sure = size_needed(known, wanted, "neurons", GALLERY)
     assert times == pytest.approx(3.0, rel=0.12)  # steps of nine per cent
     assert sure is None or sure > times
-    assert size_needed(known, wanted, "images", 1000, GALLERY) == (None, None)
-    assert size_needed(known, accuracy((0.5 * FLOOR) ** -0.5), "neurons", 1000, GALLERY) == (None, None)
+    assert size_needed(known, wanted, "images", GALLERY) == (None, None)
+    assert size_needed(known, accuracy((0.5 * FLOOR) ** -0.5), "neurons", GALLERY) == (None, None)
 
 
 def test_what_was_not_measured_is_refused() -> None:

@@ -25,6 +25,7 @@ FLOORS = {
 LEAST_POWER = 0.7
 MOST = 32.0  # times as much as there is: farther, nothing is foretold
 _DISTANCES = np.linspace(0.0, 12.0, 1201)
+_BEYOND_COUNT = 10**12  # test images, so many that sampling them adds nothing
 _LOWEST = 0.05  # distance of scores at which there is nothing to extrapolate
 
 
@@ -192,16 +193,17 @@ def size_needed(
     pilot: Pilot,
     accuracy: float,
     axis: str,
-    n_test: int,
     gallery: int,
     queries: str = "averaged",
     start: Mapping[str, float] | None = None,
 ) -> tuple[float | None, float | None]:
-    """Return how many times as many images, neurons or repeats reach an accuracy: as foretold, and at the lower end of the interval.
+    """Return how many times as many images, neurons or repeats reach an accuracy: as foretold, and at the lower end of its interval.
+
+    The accuracy is the one to expect, a mean over test images, so that the number of these does not count.
 
     Parameters
     ----------
-    pilot, n_test, gallery, queries
+    pilot, gallery, queries
         As in `foretell`.
     accuracy
         To reach.
@@ -222,7 +224,7 @@ def size_needed(
     """
     reached: list[float | None] = []
     grid = np.geomspace(0.5, MOST, 49)
-    found = [foretell(pilot, {**(start or {}), axis: float(times)}, n_test, gallery, queries) for times in grid]
+    found = [foretell(pilot, {**(start or {}), axis: float(times)}, _BEYOND_COUNT, gallery, queries) for times in grid]
     for name in ("top1", "low"):
         enough = [times for times, one in zip(grid, found, strict=True) if getattr(one, name) >= accuracy]
         reached.append(float(min(enough)) if enough else None)

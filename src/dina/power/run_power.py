@@ -123,7 +123,7 @@ def _foretell(run: Run, pilot: Pilot, accuracy: float, gallery: int, queries: st
     needed = {}
     for axis in known:
         start = {} if axis == "images" else {"images": more}
-        found = size_needed(pilot, accuracy, axis, split["n_test"], gallery, queries, start)
+        found = size_needed(pilot, accuracy, axis, gallery, queries, start)
         scale = more if axis == "images" else 1.0
         have = split["n_train"] if axis == "images" else pilot.sizes[axis]
         needed[axis] = {
