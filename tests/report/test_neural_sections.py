@@ -52,6 +52,8 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
     if not missing:
         assert bars.count("contribution (nats)") == 2
         assert "elevation of field (degrees)" in bars
+        heights = {axes.get_ylabel() for axes in section.figures[0].figure.axes}
+        assert "elevation of field\n(degrees)" in heights  # maps of the screen are low
     assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
     maps.savefig(BytesIO(), format="svg")
     section.figures[1].figure.savefig(BytesIO(), format="svg")

@@ -136,7 +136,7 @@ def _draw_maps(dataset: xr.Dataset) -> Figure:
     pairs = ((dataset[frequency].to_numpy(), f"frequency ({unit})"), (contribution, contributed))
     for axes, (values, label) in zip(screen, pairs, strict=True):
         _scatter(axes, across[fitted], down[fitted], values[fitted], label)
-        axes.set(xlabel=words[0], ylabel=words[1])
+        axes.set(xlabel=words[0], ylabel=words[1].replace(" (", "\n("))  # a screen is wider than high
         axes.set_aspect("equal", adjustable="datalim")
     screen[0].set_title("Fields on the screen")
     if has_cortex:

@@ -167,7 +167,8 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, title: str, values: np.ndarray,
     axes.set_facecolor(COLOURS["grid"][0])
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     bar.ax.tick_params(labelsize=6, length=1.5)
-    bar.set_label(label, fontsize=6.5)
+    is_wide = dataset.attrs["width"] > 2 * dataset.attrs["height"]  # its bar is too short for a label in one line
+    bar.set_label(label.replace(" (", "\n(") if is_wide else label, fontsize=6.5)
     bar.outline.set_visible(False)
     axes.set_title(title, fontsize=7.5)
 
