@@ -15,6 +15,7 @@ from dina.checks import DataError
 from dina.explorer import compute, write_explorer
 from dina.explorer.compute import EVERYTHING, Limits, gather
 from dina.explorer.kept_maps import KEPT, read_kept
+from dina.explorer.map_chance import chance_of_maps
 from dina.explorer.packets import pack, unpack
 from dina.explorer.page import renew_explorer
 from dina.figures.style import COLOURS
@@ -130,7 +131,7 @@ def test_chance_of_a_map_is_its_correlation_with_maps_of_other_images() -> None:
     }
     maps["image_maps"][:, 1] = maps["neural_maps"][:, 1] = maps["image_maps"][0, 1]  # the same of every image
     maps["image_maps"][:, 2] = 0
-    found = compute.chance_of_maps(xr.Dataset({name: (where, values) for name, values in maps.items()}))
+    found = chance_of_maps(xr.Dataset({name: (where, values) for name, values in maps.items()}))
     np.testing.assert_allclose(found[0], [-0.196, 0.196], atol=0.04)  # 1.96 / root of 100 places; sampled by 520 pairs
     np.testing.assert_allclose(found[1], 1.0, atol=1e-6)
     assert np.isnan(found[2]).all()

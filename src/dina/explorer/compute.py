@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float32, Int, Int8
+from jaxtyping import Int
 
 from dina.checks import DataError
+from dina.explorer.map_chance import chance_of_maps
 from dina.explorer.packets import pack
 from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import target_ranks
 from dina.safe_words import one_line, shown_letters
-from dina.statistics.correlation import correlate_rows
 from dina.statistics.repeats import count_within_group
 from dina.study.decoder_scores import DecoderScores
 from dina.study.run_directory import Run
@@ -23,8 +23,6 @@ from dina.study.shown_once import was_shown_once
 
 N_BEST = 5
 PACKET_BYTES = 1_000_000  # of images or maps in one packet, before compression
-FEWEST_PAIRS, MOST_PAIRS = 500, 2000  # of a response and another image, whose maps say what chance is
-VALUES_AT_ONCE = 4_000_000  # of maps
 SMALLEST_SIDE = 16  # of an image in pixels; below it, nothing is halved
 LONGEST_WORDS = 200
 MAIN = "dina"
@@ -167,8 +165,25 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
             best.append(np.pad(order, (0, N_BEST - len(order)), constant_values=-1))
             best_score.append(np.pad(scores[order].astype(np.float32), (0, N_BEST - len(order)), constant_values=np.nan))
             true_score.append(scores[scored.target[row]])
-    place = {int(number): at for at, number in enumerate(shown.ids)}
     names = [MAIN, *(name for name in run.retrieval if name != MAIN)]
+    of_query = list(keys)
+    arrays = {
+        "query_stimulus": shown.places(np.array([stimulus for _, stimulus, _ in of_query])),
+        "query_trial": np.array([trial if kind == "single_trial" else -1 for kind, _, trial in of_query], dtype=np.int32),
+        **_choices(run, shown, names, keys, row_of),
+        "best": np.array(best, dtype=np.int32),
+        "best_score": np.array(best_score, dtype=np.float32),
+        "best_tied": np.array(tied, dtype=np.int32),  # images with exactly this score
+        "true_score": np.array(true_score, dtype=np.float32),
+    }
+    return _decoder_words(run, names), arrays
+
+
+def _choices(
+    run: Run, shown: Shown, names: Sequence[str], keys: dict[tuple[str, int, int], int], row_of: Sequence[tuple[Any, int]]
+) -> dict[str, np.ndarray]:
+    """Return rank, first choice and dina's score of this choice for every decoder and query; queries are in the order of ``keys``."""
+    place = {int(number): at for at, number in enumerate(shown.ids)}
     rank = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
     first = np.full((len(names), len(keys)), -1, dtype=np.int32)
     candidates = np.zeros((len(names), len(keys)), dtype=np.int32)
@@ -188,22 +203,14 @@ def _answers(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarr
                 rank[number, at], first[number, at] = ranks[row], choice
                 candidates[number, at], first_tied[number, at] = len(scored.stimulus_id), n_best[row]
                 of_kind, query = row_of[at]
-                score[number, at] = dina.scored[of_kind].scores[query, choice] if choice >= 0 else np.nan
-    of_query = list(keys)
-    arrays = {
-        "query_stimulus": shown.places(np.array([stimulus for _, stimulus, _ in of_query])),
-        "query_trial": np.array([trial if kind == "single_trial" else -1 for kind, _, trial in of_query], dtype=np.int32),
+                score[number, at] = run.retrieval[MAIN].scored[of_kind].scores[query, choice] if choice >= 0 else np.nan
+    return {
         "rank": rank,
         "n_candidates": candidates,  # fewer for decoders that need other trials of each image
         "first": first,
-        "first_score": score,
-        "best": np.array(best, dtype=np.int32),
-        "best_score": np.array(best_score, dtype=np.float32),
-        "best_tied": np.array(tied, dtype=np.int32),  # images with exactly this score
         "first_tied": first_tied,
-        "true_score": np.array(true_score, dtype=np.float32),
+        "first_score": score,
     }
-    return _decoder_words(run, names), arrays
 
 
 def _decoder_words(run: Run, names: Sequence[str]) -> dict[str, Any]:
@@ -292,36 +299,6 @@ def _maps(kept: xr.Dataset, shown: Shown, limits: Limits) -> _Part:
         "maps_in_packet": n_each,
     }
     return _Part(facts, packets)
-
-
-def chance_of_maps(kept: xr.Dataset) -> Float32[np.ndarray, "channel_and_all 2"]:
-    """Return between which correlations 95 of 100 maps of responses lie with maps of other images: of each channel, and last of all.
-
-    As many pairs as there are images are compared, more of few images, at most 2,000. NaN where no correlation is known.
-    """
-    image, neural = kept["image_maps"].to_numpy(), kept["neural_maps"].to_numpy()
-    n, n_channels = image.shape[:2]
-    if n < 2:
-        return np.full((n_channels + 1, 2), np.nan, dtype=np.float32)
-    rows = np.linspace(0, n - 1, min(n, MOST_PAIRS)).round().astype(int)
-    shifts = np.unique(np.linspace(1, n - 1, min(n - 1, -(-FEWEST_PAIRS // len(rows)))).round().astype(int))
-    row, other = np.tile(rows, len(shifts)), np.concatenate([(rows + shift) % n for shift in shifts])
-    found = []
-    for channel in (*range(n_channels), slice(None)):
-        of_response, of_image = (maps[:, channel].reshape(n, -1) for maps in (neural, image))
-        found.append(_range_of_correlations(of_response, of_image, row, other))
-    return np.array(found, dtype=np.float32)
-
-
-def _range_of_correlations(
-    neural: Int8[np.ndarray, "image place"], image: Int8[np.ndarray, "image place"], row: np.ndarray, other: np.ndarray
-) -> tuple[float, float]:
-    """Return the central 95 % of the correlations over places of one map with another, some pairs at a time."""
-    parts = np.array_split(np.arange(len(row)), max(1, len(row) * neural.shape[1] // VALUES_AT_ONCE))
-    found = np.concatenate([correlate_rows(neural[row[part]].astype(float), image[other[part]].astype(float)) for part in parts])
-    known = found[np.isfinite(found)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
 
 
 def _positions(chosen: Sequence[int], n: int) -> list[int]:

@@ -1,11 +1,12 @@
 """Everything that can be set in a study, in one frozen object that is read from study.toml and written beside the results."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from dina.checks import DataError, check_choice
 from dina.models.transform_choice import TransformName
@@ -13,6 +14,9 @@ from dina.rivals import RIVALS
 from dina.short_words import brief
 from dina.study.settings_file import apply_overrides, check_settings, read_toml, to_toml, without_none
 from dina.training.presets import PRESETS, SHARED_PRESETS, AnyPreset, PresetSettings, changed_settings, name_of
+
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
 
 # Every decoder that a study can fit.
 DECODERS: tuple[str, ...] = ("dina", *RIVALS)
@@ -30,11 +34,25 @@ def _known_decoder(name: str) -> str:
 DecoderName = Annotated[str, AfterValidator(_known_decoder)]
 
 
-class _PlainlyRefused(type(BaseModel)):  # type: ignore[misc]
-    """Lets settings that are made in Python be refused in the words in which settings of a file are."""
+def _refusing_plainly(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+    """Make a class refuse settings in the words in which those of a file are refused."""
 
-    def __call__(cls, **given: Any) -> Any:
-        return check_settings(cls, given)
+    @wraps(make)
+    def made(*given: Arguments.args, **settings: Arguments.kwargs) -> Made:
+        try:
+            return make(*given, **settings)
+        except ValidationError:
+            model: Any = given[0]
+            check_settings(model, settings)
+            raise
+
+    return made
+
+
+class _PlainlyRefused(type(BaseModel)):  # type: ignore[misc]
+    """The kind of the classes whose objects users make in Python."""
+
+    __call__ = _refusing_plainly(type(BaseModel).__call__)
 
 
 class SplitSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
