@@ -19,8 +19,8 @@ N_DRAWS = 4000
 LEVEL = 0.9
 # Kind of query → what is recorded more of → range of the share of u that no more of it removes, and the least power; see `foretell`.
 FLOORS = {
-    "averaged": {"images": (0.5, 0.8), "neurons": (0.25, 0.6), "repeats": (0.25, 0.55)},
-    "single_trial": {"images": (0.5, 0.8), "neurons": (0.25, 0.6), "repeats": (0.7, 0.95)},
+    "averaged": {"images": (0.6, 0.85), "neurons": (0.4, 0.7), "repeats": (0.35, 0.6)},
+    "single_trial": {"images": (0.6, 0.85), "neurons": (0.4, 0.7), "repeats": (0.75, 0.95)},
 }
 LEAST_POWER = 0.7
 MOST = 32.0  # times as much as there is: farther, nothing is foretold
