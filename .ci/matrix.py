@@ -57,7 +57,7 @@ def prepare(version: str, torch: str) -> tuple[Path | None, str]:
     ]
     (folder / "constraints.txt").write_text("\n".join(others) + "\n", encoding="utf-8")
     asked = f"torch=={oldest_torch()}.*" if torch == OLDEST else "torch"
-    pip = [str(place), "-m", "pip", "install", "--quiet", "-c", str(folder / "constraints.txt")]
+    pip = [str(place), "-m", "pip", "install", "--quiet", "--no-compile", "-c", str(folder / "constraints.txt")]
     looked = subprocess.run([*pip, "--dry-run", "--report", "-", asked], capture_output=True, text=True, check=False)
     if looked.returncode:
         return None, f"{asked} cannot be had for Python {version}: {looked.stderr.strip().splitlines()[-1]}"
