@@ -17,7 +17,7 @@ _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron 
 _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
 # of one processor of this speed:
 _SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}
-_SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.02}
+_SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.002}  # of so many images, only training by gradients reads all
 _GIGAFLOPS = 98.0  # float32 matrix products, in each second of a processor
 
 
@@ -52,6 +52,7 @@ def estimate_needs(n_neurons: int, n_images: int, n_pixels: int, n_trials: int) 
     """
     neurons, images = min(n_neurons, _MOST_NEURONS), min(n_images, _MOST_IMAGES)
     neurons_beyond, images_beyond = n_neurons - neurons, n_images - images
+    side = min(1.0, (n_pixels / _USUAL_PIXELS) ** 0.5)  # places of fields and of maps are fewer in smaller images
     memory = (
         _GB["always"]
         + _GB["neuron"] * neurons
@@ -66,8 +67,7 @@ def estimate_needs(n_neurons: int, n_images: int, n_pixels: int, n_trials: int) 
         _SECONDS["always"]
         + _SECONDS["neuron and image"] * neurons * images
         + _SECONDS_BEYOND["neuron and image"] * (n_neurons * n_images - neurons * images)
-        + _SECONDS["image"] * images
-        + _SECONDS_BEYOND["image"] * images_beyond
+        + side * (_SECONDS["image"] * images + _SECONDS_BEYOND["image"] * images_beyond)
         + _SECONDS["pixel"] * n_images * n_pixels
     )
     return Needs(memory, seconds)
