@@ -1,8 +1,10 @@
 """Small valid files of the formats in which laboratories keep recordings, for `fuzz_readers.py` to damage."""
 
 import io
+import shutil
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -95,13 +97,21 @@ def write_spikes(folder: Path) -> None:
     (folder / "presentations.csv").write_text(TABLE, encoding="utf-8")
 
 
+def write_numbered(write: Callable[[Path], None], folder: Path) -> None:
+    """Write a folder whose images lie in one array, by number: pictures take most of the time, and have readers of their own."""
+    write(folder)
+    shutil.rmtree(folder / "images")
+    np.save(folder / "images.npy", IMAGES)
+    (folder / "presentations.csv").write_text(TABLE.replace(".png", ""), encoding="utf-8")
+
+
 def write_sensorium(folder: Path) -> None:
     """Write a folder of the Sensorium competition."""
-    for name, values in (("images", IMAGES[SHOWN][:, None]), ("responses", TRACES[:4]), ("behavior", TRACES[4:8])):
+    for name, values in (("images", IMAGES[:, None]), ("responses", TRACES[:2]), ("behavior", TRACES[2:4])):
         (folder / "data" / name).mkdir(parents=True, exist_ok=True)
         for number, value in enumerate(values):
             np.save(folder / "data" / name / f"{number}.npy", value)
-    for name, values in (("trials/tiers", np.array(["train", "test"] * 2)), ("trials/trial_idx", np.arange(4))):
+    for name, values in (("trials/tiers", np.array(["train", "test"])), ("trials/trial_idx", np.arange(2))):
         (folder / "meta" / name).parent.mkdir(parents=True, exist_ok=True)
         np.save(folder / "meta" / f"{name}.npy", values)
 
@@ -127,7 +137,10 @@ def door_readers(files_of: Callable[[Callable[[Path], object]], dict[str, bytes]
     ):
         files = files_of(write)
         for name in names:
-            made[f"{write.__name__[6:]} {name}"] = Reader(name, read, [files[name]], words=WORDS, folder=write)
+            around = (
+                write if name.endswith(".csv") or write not in (write_suite2p, write_spikes) else partial(write_numbered, write)
+            )
+            made[f"{write.__name__[6:]} {name}"] = Reader(name, read, [files[name]], words=WORDS, folder=around)
     packed = io.BytesIO()
     np.savez_compressed(packed, stimuli=IMAGES, responses=TRACES)
     made["npz variable"] = Reader("m.npz", lambda folder: read_variable(folder / "m.npz", "stimuli"), [packed.getvalue()])
