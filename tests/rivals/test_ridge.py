@@ -42,6 +42,18 @@ def test_predictions_agree_with_scikit_learn(monkeypatch):
     np.testing.assert_allclose(found.predict(new), reference.predict(new), atol=2e-3)
 
 
+def test_many_images_give_the_same_weights_by_neurons(monkeypatch):
+    train = make_pairs(80, 0, n_presentations=3)
+    components = ImageComponents.learn(train.images, 40)
+    by_image = ComponentRegression.fit(train, components, 0)
+    monkeypatch.setattr(ridge_file, "MANY_IMAGES", 40)
+    monkeypatch.setattr(ridge_file, "solve_kernel_ridge_cv_eigenvalues", None)  # no square of images
+    by_neuron = ComponentRegression.fit(train, components, 0)
+    np.testing.assert_allclose(by_neuron.weights, by_image.weights, atol=1e-4)  # rounding in single precision
+    np.testing.assert_allclose(by_neuron.weightings["accuracy^1"], by_image.weightings["accuracy^1"], atol=1e-4)
+    assert by_neuron.notes == by_image.notes
+
+
 def test_images_with_more_presentations_weigh_more(monkeypatch):
     train = make_pairs(60, 0)
     presentations = np.random.default_rng(3).integers(1, 9, 60)

@@ -1,6 +1,7 @@
 """Linear decoding: ridge regression from responses to image components, compared with those of each candidate."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,10 +9,12 @@ import numpy as np
 import torch
 from himalaya.backend import get_backend, set_backend
 from himalaya.kernel_ridge import solve_kernel_ridge_cv_eigenvalues
+from himalaya.ridge import solve_ridge_cv_svd
 from jaxtyping import Float32
 from sklearn.model_selection import KFold
 
 from dina.data.pairs import Gallery, Pairs, Queries
+from dina.models.local_ridge import MANY_IMAGES
 from dina.models.penalties import check_penalties, note_ends
 from dina.randomness import seed_for
 from dina.retrieval.decoder import Candidate, Setting
@@ -50,7 +53,8 @@ class ComponentRegression:
         mean_response = np.average(responses, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
         mean_target = np.average(targets, axis=0, weights=weight[:, 0] ** 2).astype(np.float32)
         centred = weight * (responses - mean_response)
-        dual, accuracy, notes = _solve(centred @ centred.T, weight * (targets - mean_target), seed_for(seed, "ridge folds"))
+        solve = _solve_by_neuron if len(centred) > max(MANY_IMAGES, centred.shape[1]) else _solve_by_image
+        weights, accuracy, notes = solve(centred, weight * (targets - mean_target), seed_for(seed, "ridge folds"))
         weightings = {
             "variance^0": np.ones_like(accuracy),
             "variance^½": description.deviation,
@@ -58,7 +62,7 @@ class ComponentRegression:
             "accuracy^½": np.sqrt(accuracy),
             "accuracy^1": accuracy,
         }
-        return cls(description, mean_response, centred.T @ dual, mean_target, weightings, notes)
+        return cls(description, mean_response, weights, mean_target, weightings, notes)
 
     def predict(self, responses: Float32[np.ndarray, "query neuron"]) -> Float32[np.ndarray, "query component"]:
         """Predict the z-scored image components."""
@@ -140,25 +144,62 @@ class Ridge(ValidatedDecoder):
                 yield Candidate(_Weighted(regression, count, weighting), setting, scores)
 
 
-def _solve(
-    kernel: Float32[np.ndarray, "stimulus stimulus"], targets: Float32[np.ndarray, "stimulus component"], seed: int
-) -> tuple[Float32[np.ndarray, "stimulus component"], Float32[np.ndarray, "component"], dict[str, str]]:
-    """Return dual weights, the fraction of each component's variance that held-out folds explain (at least 1e-3), and notes."""
+_Solved = tuple[Float32[np.ndarray, "neuron component"], Float32[np.ndarray, "component"], dict[str, str]]
+
+
+def _solve_by_image(
+    responses: Float32[np.ndarray, "stimulus neuron"], targets: Float32[np.ndarray, "stimulus component"], seed: int
+) -> _Solved:
+    """Return weights, the fraction of each component's variance that held-out folds explain (at least 1e-3), and notes."""
+    kernel = responses @ responses.T
     scale = float(np.trace(kernel)) / len(kernel)
-    folds = KFold(min(N_FOLDS, len(kernel)), shuffle=True, random_state=seed % 2**32)
-    # himalaya keeps its array library in a module-wide variable: borrow it and give it back as it was
-    before = get_backend().name
-    set_backend("torch")
-    try:
+    with _on_torch():
         best, dual, loss = solve_kernel_ridge_cv_eigenvalues(
             torch.from_numpy(kernel),
             torch.from_numpy(targets),
-            alphas=torch.from_numpy((check_penalties(PENALTIES) * scale).astype(np.float32)),
-            cv=folds,
+            alphas=_penalties(scale),
+            cv=_folds(len(kernel), seed),
             n_targets_batch_refit=max(1, CELLS // kernel.size),
         )
+    return responses.T @ dual.numpy(), *_judged(best / scale, loss, targets)
+
+
+def _solve_by_neuron(
+    responses: Float32[np.ndarray, "stimulus neuron"], targets: Float32[np.ndarray, "stimulus component"], seed: int
+) -> _Solved:
+    """Return the same as `_solve_by_image`, but for rounding; memory and time grow with neurons, not with the square of images."""
+    scale = float((responses.astype(np.float64) ** 2).sum()) / len(responses)
+    with _on_torch():
+        best, weights, loss = solve_ridge_cv_svd(
+            torch.from_numpy(responses),
+            torch.from_numpy(targets),
+            alphas=_penalties(scale),
+            cv=_folds(len(responses), seed),
+            n_alphas_batch=1,
+            warn=False,
+        )
+    return weights.numpy(), *_judged(best / scale, loss, targets)
+
+
+def _penalties(scale: float) -> torch.Tensor:
+    return torch.from_numpy((check_penalties(PENALTIES) * scale).astype(np.float32))
+
+
+def _folds(n: int, seed: int) -> KFold:
+    return KFold(min(N_FOLDS, n), shuffle=True, random_state=seed % 2**32)
+
+
+def _judged(relative: torch.Tensor, loss: torch.Tensor, targets: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+    explained = 1 + loss.numpy()[0] / np.maximum((targets**2).mean(axis=0), 1e-12)
+    return np.clip(explained, 1e-3, 1.0).astype(np.float32), note_ends(relative.numpy(), PENALTIES, "components")
+
+
+@contextmanager
+def _on_torch() -> Iterator[None]:
+    """Borrow the array library that himalaya keeps in a module-wide variable, and give it back as it was."""
+    before = get_backend().name
+    set_backend("torch")
+    try:
+        yield
     finally:
         set_backend(before)
-    explained = 1 + loss.numpy()[0] / np.maximum((targets**2).mean(axis=0), 1e-12)
-    notes = note_ends(best.numpy() / scale, PENALTIES, "components")
-    return dual.numpy(), np.clip(explained, 1e-3, 1.0).astype(np.float32), notes

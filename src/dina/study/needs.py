@@ -17,7 +17,7 @@ _GB = {"always": 0.8, "neuron": 6.5e-5, "image": 3e-4, "pixel": 8.1e-8, "neuron 
 _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixel": 1.6e-8}
 # of one processor of this speed:
 _SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}
-_SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.002}  # of so many images, only training by gradients reads all
+_SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.001}  # of so many images, only training by gradients reads all
 _GIGAFLOPS = 98.0  # float32 matrix products, in each second of a processor
 
 
