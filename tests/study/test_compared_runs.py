@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dina.artifacts import write_dataset
+from dina.artifacts import write_dataset, write_json
 from dina.checks import DataError
 from dina.recordings.recording import Recording
-from dina.report.comparison_of_runs import comparison_markdown, write_comparison
+from dina.report.comparison_of_runs import comparison_markdown, comparison_table, write_comparison
 from dina.retrieval.hubness import measure_hubness
 from dina.signed_folder import write_checksums
 from dina.study import read_settings, run_study
@@ -52,6 +52,18 @@ def test_a_decoder_that_says_the_same_in_two_runs_is_shown_once(runs: dict[str, 
 
     assert list(comparison["label"].to_numpy()) == ["dina (first)", "dina (second)", "ridge"]
     assert list(comparison["is_reference"].to_numpy()) == [True, False, False]
+
+
+def test_runs_whose_images_were_shown_once_are_compared_by_single_trials_alone(runs: dict[str, Path], tmp_path: Path) -> None:
+    once = Path(shutil.copytree(runs["first"], tmp_path / "once"))
+    summary = json.loads((once / "summary.json").read_text(encoding="utf-8"))
+    summary["recording"] |= {"n_repeats_range": [1, 1], "n_presentations": None}
+    write_json(once / "summary.json", summary)
+    write_checksums(once)
+    comparison = compare_runs([once], n_resamples=100)
+    assert comparison["queries"].to_numpy().tolist() == ["single_trial"]
+    assert [head for head in comparison_table(comparison).columns if "averaged" in head] == []
+    write_comparison(comparison, tmp_path / "out")
 
 
 def test_a_perfect_decoder_is_better_by_what_the_reference_misses(runs: dict[str, Path], tmp_path: Path) -> None:

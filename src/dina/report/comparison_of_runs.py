@@ -36,7 +36,7 @@ def draw_compared_runs(comparison: xr.Dataset) -> Figure:
     place[order] = np.arange(len(order)) + GAP * tasks[order]
     figure = new_figure(180, ROOM_MM + ROW_MM * (place.max() + 1))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
-    for queries in OFFSET:
+    for queries in _kinds(comparison):
         one = comparison.sel(queries=queries)
         for axes, name in ((left, "top1"), (right, "top1_difference")):
             value, low, high = (100 * one[f"{name}{end}"].to_numpy() for end in ("", "_low", "_high"))
@@ -76,6 +76,7 @@ def _label(left: Axes, right: Axes, comparison: xr.Dataset, styles: list[Decoder
     handles = [
         Line2D([], [], linestyle="", marker="o", color=ink, markerfacecolor=ink if kind == "averaged" else paper, label=text)
         for kind, text in QUERIES.items()
+        if kind in _kinds(comparison)
     ]
     handles.append(Line2D([], [], linestyle="", marker="|", color=COLOURS["chance"][0], markersize=7, label="chance"))
     left.figure.legend(handles=handles, loc="outside upper right", ncols=3, handletextpad=0.2)
@@ -86,13 +87,20 @@ def _short(words: str) -> str:
     return shown if len(shown) <= 38 else shown[:37] + "…"
 
 
+def _kinds(comparison: xr.Dataset) -> list[str]:
+    """Return the kinds of queries that were compared: single trials alone where averages are the same."""
+    return [kind for kind in SHORT if kind in comparison["queries"].to_numpy()]
+
+
 def comparison_table(comparison: xr.Dataset) -> Table:
     """Return the table of several runs: accuracies with intervals, paired differences, q-values."""
-    heads = [f"{words}, {what}" for words in SHORT.values() for what in ("top-1", "reference − it", "q")]
+    heads = [
+        f"{words}, {what}" for words in (SHORT[kind] for kind in _kinds(comparison)) for what in ("top-1", "reference − it", "q")
+    ]
     rows = []
     for entry in range(comparison.sizes["entry"]):
         one = comparison.isel(entry=entry)
-        cells = [cell for queries in SHORT for cell in _cells(one.sel(queries=queries))]
+        cells = [cell for queries in _kinds(comparison) for cell in _cells(one.sel(queries=queries))]
         galleries = {int(size) for size in one["n_gallery"].to_numpy() if math.isfinite(size)}
         rows.append((_entry_words(one), *cells, " / ".join(map(str, sorted(galleries))) or DASH))
     caption = (
@@ -151,9 +159,13 @@ def _empty(comparison: xr.Dataset) -> list[str]:
     missing: dict[tuple[str, str], list[str]] = {}
     for entry in range(comparison.sizes["entry"]):
         one = comparison.isel(entry=entry)
-        known = {words: str(one["reason"].sel(queries=queries).item()) for queries, words in SHORT.items()}
+        known = {
+            words: str(one["reason"].sel(queries=queries).item())
+            for queries, words in SHORT.items()
+            if queries in _kinds(comparison)
+        }
         empty = {words: reason for words, reason in known.items() if reason}
-        where = "" if len(empty) == len(SHORT) else ", ".join(empty)
+        where = "" if len(empty) == len(_kinds(comparison)) else ", ".join(empty)
         for reason in dict.fromkeys(empty.values()):
             missing.setdefault((where, reason), []).append(_entry_words(one))
     return [

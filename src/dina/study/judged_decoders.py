@@ -26,6 +26,7 @@ from dina.study.decoders import BEFORE_TRAINING, read_scores
 from dina.study.environment import NOT_INSTALLED
 from dina.study.run_directory import Run, read_several_finished
 from dina.study.settings import settings_from_text
+from dina.study.shown_once import was_shown_once
 from dina.study.unfinished_run import differences
 
 COMPARED = "dina"
@@ -258,7 +259,7 @@ def compare_runs(
         name: ("entry", np.array(column, dtype=object if isinstance(column[0], str) else None))
         for name, column in columns.items()
     }
-    return xr.Dataset(
+    compared = xr.Dataset(
         {name: (("entry", "queries"), array) for name, array in values.items()},
         coords={**coordinates, "queries": np.array(QUERY_KINDS, dtype=object)},
         attrs={
@@ -268,6 +269,8 @@ def compare_runs(
             "seed": seed,
         },
     )
+    # averages of images that were shown once are their single trials
+    return compared.sel(queries=["single_trial"]) if all(was_shown_once(run) for run in opened) else compared
 
 
 def _task(run: Run) -> tuple[str, str]:
