@@ -149,7 +149,11 @@ def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path
 def test_without_signal_no_share_of_an_alteration_is_named(small_session: Recording, tmp_path: object) -> None:
     section = section_of("shape_texture", of_everything(0.0, small_session)["shape_texture"], tmp_path)
     assert "–" not in section.paragraphs[1]
-    assert section.figures[0].table.rows == ()
+    (part,) = section.figures
+    assert part.table.rows == ()
+    assert not part.figure.legends
+    assert "not known" in {text.get_text() for text in part.figure.findobj(Text)}
+    assert "hollow" not in part.caption
     assert any("share kept by" in reason for reason in section.missing)
 
 

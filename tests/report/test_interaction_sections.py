@@ -142,6 +142,19 @@ def test_interactions_without_repeats_tell_of_the_decoders_noise() -> None:
     assert "that the decoder fitted" in section.paragraphs[0]
 
 
+def test_captions_of_interactions_describe_what_is_drawn() -> None:
+    full = functional_interactions_section(interactions("removed"), findings("interactions")).figures[0]
+    assert "noise permuted" in full.caption
+    assert "relative to the information" in full.caption
+    bare = interactions("silenced").assign(null_interaction=("sampled", np.full(50, np.nan)))
+    part = functional_interactions_section(
+        bare, findings("interactions", "summed_contributions", NAMES["interactions"][-1])
+    ).figures[0]
+    assert "noise permuted" not in part.caption
+    assert part.caption.endswith("which is not known here.")
+    assert [text.get_text() for text in part.figure.axes[2].texts] == ["not known"]
+
+
 def test_interactions_that_are_not_known_are_not_called_none() -> None:
     for value, said in ((np.nan, "not known"), (0.0, "no pair interacts")):
         drawn = interactions("removed").map(
@@ -164,6 +177,8 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     section = noise_shuffle_section(few, findings("shuffle", *unknown))
     check(section)
     assert "of the test trials. This makes the log rank" in section.paragraphs[0]
+    assert "Knowing:" in whole.figures[0].caption
+    assert "Knowing:" not in section.figures[0].caption  # which is not drawn
 
 
 @pytest.mark.parametrize("n_clear", [0, 14])

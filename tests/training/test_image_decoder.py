@@ -57,6 +57,11 @@ def test_responses_and_images_may_be_lists(decoder: ImageDecoder, parts: tuple[R
     assert decoder.predict(test.responses[:2].tolist(), test.images[:5].tolist()).tolist() == some.tolist()
 
 
+def test_what_is_not_fitted_to_is_refused(parts: tuple[Recording, Recording]) -> None:
+    with pytest.raises(DataError, match=r"nothing is fitted to y; got ndarray. Leave it out"):
+        ImageDecoder("scratch").fit(parts[0], parts[0].images)
+
+
 def test_what_cannot_be_scored_is_refused(decoder: ImageDecoder, parts: tuple[Recording, Recording]) -> None:
     train, test = parts
     with pytest.raises(DataError, match=r"must be others than those that were learnt from; 64 of 64 are the same"):

@@ -24,6 +24,7 @@ MARGIN = 0.1
 
 # A share above one half counts as most.
 HALF = 0.5
+NOISE = 1e-12  # smaller numbers are rounding errors of sums and are said as 0
 
 
 @dataclass(frozen=True)
@@ -193,12 +194,18 @@ def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
     ('52\u202f% (40 to 102\u202f%)', '−1.1\u202fpoints (no interval)')
     >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6)), says(Finding("kept", 0.52, "1", 50))
     ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
+    >>> says(Finding("share", 0.995, "1", 50, low=0.97, high=1.02), "%"), says(Finding("lost", -0.03, "1", 50, low=-0.07, high=-7e-19), "points")
+    ('100\u202f% (97 to 102\u202f%)', '−3\u202fpoints (−7 to 0\u202fpoints)')
     """
     factor, end = (100, f"\N{NARROW NO-BREAK SPACE}{scale}") if scale else (1, "")
-    numbers = tuple(factor * number for number in (finding.value, finding.low, finding.high))
+    numbers = tuple(0.0 if abs(number) < NOISE else factor * number for number in (finding.value, finding.low, finding.high))
     n_different = len({number for number in numbers if not math.isnan(number)})
     for digits in (2, 3, 4):
-        words = [f"{number:.0f}" if abs(number) >= 10**digits else f"{number:.{digits}g}" for number in numbers]
+        rounded = [float(f"{number:.{digits}g}") for number in numbers]
+        words = [
+            f"{number:.0f}" if abs(short) >= 10**digits else f"{short:.{digits}g}"
+            for number, short in zip(numbers, rounded, strict=True)
+        ]
         words = [re.sub(r"(?<!e)-", "\N{MINUS SIGN}", word) for word in words]
         if len(set(words) - {"nan"}) == n_different:
             break

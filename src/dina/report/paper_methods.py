@@ -170,7 +170,9 @@ def _rivals(run: Run, cite: _Cited) -> Iterable[str]:
     if rivals:
         yield f"The same training images, queries and candidates were given to {_listed(rivals)}."
     if levels:
-        yield f"Reference levels that read responses to the candidates or know the simulation were {_listed(levels)}."
+        are = "Reference levels that read responses to the candidates or know the simulation were"
+        is_one = "The reference level, which reads responses to the candidates or knows the simulation, was"
+        yield f"{is_one if len(levels) == 1 else are} {_listed(levels)}."
 
 
 def _listed(words: list[str]) -> str:

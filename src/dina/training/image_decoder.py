@@ -95,8 +95,10 @@ class ImageDecoder:
         self.device = device
         self._fitted: tuple[Recording, Pairs, DinaDecoder] | None = None
 
-    def fit(self, recording: Recording) -> Self:
+    def fit(self, recording: Recording, y: object = None) -> Self:
         """Learn from the images shown in a recording, a tenth of which choose settings and epoch; return itself.
+
+        The recording holds images and responses, so ``y`` is not used; arrays in its place are refused.
 
         Raises
         ------
@@ -104,6 +106,10 @@ class ImageDecoder:
             If it is no recording, or holds too few images.
         """
         check_recording(recording)
+        if y is not None:
+            raise DataError(
+                f"A recording holds images and responses, and nothing is fitted to y; got {type(y).__name__}. Leave it out."
+            )
         split = split_by_stimulus([recording], group_near_identical(recording.images), self.seed)
         parts = (np.union1d(split.train, split.test), split.validation)  # nothing is held out here: `score` takes other images
         train, validation = learn_pairs(recording, parts, self.preset)

@@ -25,7 +25,7 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
         _draw_conditions(dataset),
         f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
         f" neurons, {n_train:,} training identities and repeats in all conditions. Filled: towers fitted within the condition; hollow:"
-        f" towers fitted on {first} images. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to"
+        f" towers fitted on {first} images{'; triangles: the ideal observer' if 'ideal' in dataset else ''}. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to"
         " other images.",
         "Top-1 accuracy within each condition: "
         + ", ".join(f"{name} {percent(found[f'top1_within_{name}'].value)}" for name in names)

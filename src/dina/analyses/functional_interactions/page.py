@@ -23,10 +23,8 @@ SUMS = (
     "sum of the contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up"
 )
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
-SIZES = (
-    " a: how many of randomly drawn pairs have an interaction that is larger in size than each value, and the same with noise permuted,"
-    " each neuron by itself."
-)
+PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
+SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
@@ -49,16 +47,20 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     summed = found["summed_contributions"] if removed else found["interaction_size"]
     summary = _summary(found, removed)
     is_sure = bool((dataset["coupling_p"].to_numpy() <= DISCOVERY).any())
-    marks = "none significantly" if np.isfinite(dataset["coupling"].to_numpy()).any() else "they are not known here"
+    surest = "the pairs whose noise is most surely coupled;"
+    marks = (
+        f"{surest} none significantly." if np.isfinite(dataset["coupling"].to_numpy()).any() else "couplings are not known here."
+    )
     if is_sure:
-        marks = "orange: significant, with an expected share of false findings of at most 5\u202f%, and 95\u202f% intervals over test images"
+        marks = f"{surest} orange: significant, with an expected share of false findings of at most 5\u202f%, and 95\u202f% intervals over test images."
     part = FigurePart(
         "functional_interactions",
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
-        f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'} b: the pairs whose noise is most surely coupled; {marks}."
-        f" Above zero, one neuron can replace the other; below zero, they need each other. c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
+        f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
+        f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks} Above zero, one neuron can replace the other;"
+        f" below zero, they need each other. c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS),
     )

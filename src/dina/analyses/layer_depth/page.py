@@ -31,8 +31,8 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     how = "beyond" if together.low > together.null_high else "not beyond"
     answer = (
         f"Gabor channels explain {percent(float(dataset.attrs['explained_by_gabors']))} of the variance of averaged responses."
-        f" All layers of a network trained on photographs add {percent(together.value)}"
-        f" ({interval(together.low, together.high)}), {how} the same network with permuted weights"
+        f" All layers of a network trained on photographs change what is explained by"
+        f" {percent(together.value)} ({interval(together.low, together.high)}) of the variance, {how} the same network with permuted weights"
         f" ({interval(together.null_low, together.null_high)})."
     )
     if np.isfinite(depth.value):

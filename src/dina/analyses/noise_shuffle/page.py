@@ -1,5 +1,6 @@
 """Whether noise correlations help decoding, on the page."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -31,21 +32,25 @@ WORDS = {
     "slow_drift_share": "share of the variance within images that slow drift explains, chance subtracted (removed where above its null)",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
+KNOWING = (
+    " Knowing: learning from intact minus learning from shuffled trials (or from variances alone); both are tested on intact trials."
+    " Removing: learning and testing on shuffled trials minus both on intact trials."
+)
+TESTED = " Removing in test only: testing on shuffled minus testing on intact trials, both after learning from intact ones."
 SHARES = ("intact_top1", "correlations_left", "correlations_left_test", "slow_drift_share")
 
 
 def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show what shuffling repeats in training and test does to single-trial decoding."""
     found = {finding.name: finding for finding in findings}
-    summary = _summary(found)
+    summary, knows = _summary(found), math.isfinite(found["knowing_correlations_log_rank"].value)
     part = FigurePart(
         "noise_shuffle",
         _draw(dataset, found),
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
-        " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better. Knowing: learning from intact minus"
-        " learning from shuffled trials (or from variances alone); both are tested on intact trials. Removing: learning and testing on"
-        " shuffled trials minus both on intact trials. Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
+        " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better."
+        f"{KNOWING if knows else TESTED} Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
         summary,
         finding_table(
             "Decoding with and without noise correlations.", WORDS, found, SHARES, [f"{what}_top1" for what in DIFFERENCES]

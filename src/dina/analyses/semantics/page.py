@@ -77,8 +77,8 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" {n} test images, averaged responses. Top left: variance that only one of them explains; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
         " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
-        " and, at equal low-level distance, of other categories. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if there is"
-        " no effect.",
+        " and, at equal low-level distance, of other categories; without any information it would be half of them. Bars: 95\u202f% intervals"
+        " over images; grey: central 95\u202f% if there is no effect; a band beyond the left end of its axis stands in the table alone.",
         f"Shares of the explained variance: low-level structure alone {percent(low_level.value)}, category alone"
         f" {percent(category.value)}. Category is read with {percent(found['category_accuracy_responses'].value)} balanced accuracy"
         f" from responses, {percent(found['category_accuracy_partialled'].value)} after their low-level part is removed.",

@@ -53,7 +53,7 @@ def _late_layers(found: Found) -> tuple[bool, str]:
     gain, best = found[LAYERS_GAIN], found.get(BEST_LAYER)
     if math.isnan(gain.value):
         return False, f"Layers of a trained network were not compared. {gain.reason}"
-    where = f"Layers of a trained network, added to Gabor channels, explain a further {says(gain, '%')} of the variance"
+    where = f"Layers of a trained network, added to Gabor channels, change what is explained by {says(gain, '%')} of the variance"
     if best is None:
         return False, f"{where}, not more than with permuted weights."
     where += f", more than with permuted weights, and the best layer is at {says(best, '%')} of the depth"

@@ -21,6 +21,13 @@ from dina.statistics.finding import Finding
 INTERVAL = "95\u202f% interval"
 SHOWN_CONTRAST = 2.5  # deviations from grey that reach black and white
 WORDS = {name: alteration.words for name, alteration in ALTERATIONS.items()}
+SHARES = (
+    "Share of the accuracy above chance that is left when {n} test images are altered. Filled: altered images as gallery for the"
+    " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: central 95\u202f%"
+    " if queries are assigned to other images; orange: altered images of other images with the contrast of the right ones;"
+    " dotted: originals."
+)
+UNKNOWN = "Two test images and what is made of them. The share of the accuracy that is left is not known."
 
 
 def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -50,10 +57,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     part = FigurePart(
         "shape_texture",
         _draw(dataset),
-        f"Share of the accuracy above chance that is left when {n} test images are altered. Filled: altered images as gallery for the"
-        " responses; hollow: altered images as queries for the response. Bars: 95\u202f% intervals over images; grey: central 95\u202f%"
-        " if queries are assigned to other images; orange: altered images of other images with the contrast of the right ones;"
-        f" dotted: originals. Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.{in_grey}",
+        f"{SHARES.format(n=n) if _are_known(dataset) else UNKNOWN} Here {dataset.attrs['texture']}. All altered images have mean and RMS contrast of their originals.{in_grey}",
         f"Share of the accuracy above chance that altered images keep: {shares}.",
         table,
     )
@@ -147,8 +151,16 @@ def _draw(dataset: xr.Dataset) -> Figure:
                 label = "original" if row == 0 else WORDS[names[row - 1]]
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
     _draw_shares(figure.add_subplot(grid[:, 2]), dataset, names)
-    figure.legend(loc="outside upper right", ncols=3, fontsize=7.5, handletextpad=0.3)
+    if _are_known(dataset):
+        figure.legend(loc="outside upper right", ncols=3, fontsize=7.5, handletextpad=0.3)
     return figure
+
+
+def _are_known(dataset: xr.Dataset) -> bool:
+    """Say whether any share is known; without accuracy above chance none is."""
+    return bool(
+        np.isfinite(dataset["kept"].to_numpy()).any() or np.isfinite(dataset["kept_response_from_image"].to_numpy()).any()
+    )
 
 
 @in_style
@@ -181,6 +193,8 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     side = axes.get_yaxis_transform()
     for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
         axes.annotate(words, (0.94, level), xycoords=side, color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
+    if not _are_known(dataset):
+        axes.annotate("not known", (0.5, 0.3), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
     _finish(axes)
     axes.spines["left"].set_visible(False)
 

@@ -250,7 +250,8 @@ def _table_of_fits(dataset: xr.Dataset) -> Table:
         ends = f"{number(edge)} ({number(float(one['edge_low']))} to {number(float(one['edge_high']))})"
         accuracy = f"{percent(float(one['top1']))} ({interval(float(one['top1_low']), float(one['top1_high']))})"
         chance = interval(float(one["top1_null_low"]), float(one["top1_null_high"]))
-        rows.append((name, f"{channels} × {height} × {width}", ends if math.isfinite(edge) else DASH, accuracy, chance))
+        words = "1 channel" if name == "1 channels" else name  # the name is kept in runs
+        rows.append((words, f"{channels} × {height} × {width}", ends if math.isfinite(edge) else DASH, accuracy, chance))
     return Table(
         "Towers with maps of other sizes (95\u202f% intervals over images; chance: central 95\u202f% if queries are assigned to other images).",
         ("fit", "channels × height × width", f"frequency edge, {dataset['edge'].attrs['units']}", "top-1 accuracy", "chance"),
