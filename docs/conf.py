@@ -1,6 +1,7 @@
 """Settings of the documentation site; `make docs` builds it, without anything from the network."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ sys.path[:0] = [str(ROOT / "docs" / "site"), str(ROOT / "src")]
 
 import dina  # after its path is known
 
+os.environ.setdefault("DINA_FEATURES", "off")  # examples leave no features in the cache of whoever builds the site
 logging.getLogger("dina").propagate = False  # the colours of the theme turn on the log of every package
 
 project = "dina"
