@@ -194,7 +194,7 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
         axes.annotate(words, (0.94, level), xycoords=side, color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
     if not _are_known(dataset):
-        axes.annotate("not known", (0.5, 0.3), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        axes.annotate("not known", (0.5, 0.93), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
     _finish(axes)
     axes.spines["left"].set_visible(False)
 
