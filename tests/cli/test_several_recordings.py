@@ -64,7 +64,8 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
     second = dina.read(tmp_path / "mouse1.nc")
     shared, towers = dina.load(tmp_path / "shared", second.name), next((tmp_path / "run" / "models").glob("*mouse1*.safetensors"))
     images = second.contrast(np.arange(3))
-    np.testing.assert_array_equal(shared.encode_images(images), dina.load_towers(towers).encode_images(images))
+    # the same weights; sums of convolutions may be in another order, as arrays may lie otherwise in memory
+    np.testing.assert_allclose(shared.encode_images(images), dina.load_towers(towers).encode_images(images), rtol=0, atol=1e-5)
     assert "contrast, as Recording.contrast gives it" in (tmp_path / "shared" / "model" / "README.md").read_text()
 
     # the other word for the same study finds it finished

@@ -66,3 +66,9 @@ def test_decoders_on_different_queries_are_refused():
         compare(noisy(1.0, 0), noisy(1.0, 0, n=30), seed=0)
     with pytest.raises(DataError, match="80 queries among 40 and 40 among 40"):
         compare(noisy(1.0, 0), noisy(1.0, 0, repeats=1), seed=0)
+
+
+def test_no_interval_of_an_accuracy_goes_beyond_what_can_be():
+    always, never = (retrieve(scores, np.arange(10), DIRECTIONS[0]) for scores in (np.eye(10), np.roll(np.eye(10), 1, axis=0)))
+    assert compare(always, never, seed=0, n_resamples=100)[0].high <= 1.0
+    assert compare(never, always, seed=0, n_resamples=100)[0].low >= -1.0

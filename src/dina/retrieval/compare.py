@@ -90,7 +90,10 @@ def _compare_means(
     by_image = np.bincount(cluster, weights=difference, minlength=swapped.shape[1])
     null = (1 - 2 * swapped) @ by_image / len(difference)
     p_value = student_p_value(spread, least) if over_folds else permutation_p_value(abs(observed), np.abs(null), "large")
-    return PairedDifference(measure, observed, *spread.difference_interval(least), p_value)
+    low, high = spread.difference_interval(least)
+    if measure.startswith("top"):  # accuracies differ by 1 at most
+        low, high = max(low, -1.0), min(high, 1.0)
+    return PairedDifference(measure, observed, low, high, p_value)
 
 
 def _compare_medians(
