@@ -7,7 +7,7 @@ from typing import Any
 
 from dina.rivals import RIVALS
 from dina.study.settings import dina_settings
-from dina.study.settings_file import apply_overrides, merge_settings
+from dina.study.settings_file import apply_overrides
 from dina.study.unfinished_run import safe_name
 from dina.training.objectives import OBJECTIVES
 from dina.training.presets import PRESETS, PresetSettings
@@ -59,7 +59,7 @@ def all_rows(epochs: dict[str, int], changes: Sequence[str]) -> list[Row]:
     stated |= {preset: {**ENCODER, **stated.get(preset, {})} for preset in encoding_presets()}
     told = {preset: apply_overrides(stated.get(preset, {}), _told(preset, changes)) for preset in PRESETS}
     # by retrieval, an objective that rewards none would keep an accidental epoch
-    by_loss = merge_settings({"fit": {"select_by": "loss"}}, stated["objectives"])
+    by_loss = {"fit": {"select_by": "loss", **stated["objectives"]["fit"]}}
     on = apply_overrides(by_loss, _told(OBJECTIVES_ON, changes))
     rows = [_resolved("preset", preset, preset, told[preset]) for preset in PRESETS if preset not in ALONE]
     rows.sort(key=lambda row: row.name != "default")
