@@ -41,11 +41,16 @@ def draw_dots(
             axes.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
         axes.plot(value, place, marker, color=colour, markersize=4.5, zorder=4)
     if not rows:
-        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, "not known")
     axes.axvline(0, color=COLOURS["muted"][0], linewidth=0.6)
     axes.set_yticks(range(len(rows)), [words for words, _ in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=label)
     finish_axes(axes, "x", has_named_rows=True)
+
+
+def write_across(axes: Axes, words: str, height: float = 0.5, colour: str = COLOURS["muted"][0]) -> None:
+    """Write in the middle of a panel why nothing is drawn there; ``height`` is a fraction of that of the panel."""
+    axes.annotate(words, (0.5, height), xycoords="axes fraction", ha="center", va="center", color=colour)
 
 
 def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:

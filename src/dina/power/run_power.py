@@ -137,9 +137,9 @@ def _foretell(run: Run, pilot: Pilot, accuracy: float, gallery: int, queries: st
 def say_needed(found: Mapping[str, Any]) -> str:
     """Return how much more of each reaches the accuracy, in one sentence; the smaller number is foretold, the larger is rather sure."""
     parts = []
+    never = [axis for axis, one in found["needed"].items() if one["times"] is None]
     for axis, one in found["needed"].items():
-        if one["times"] is None:
-            parts.append(f"no number of {axis} up to {MOST:g} times as many alone")
+        if axis in never:
             continue
         sure = (
             f"{_number(one['times_sure'] * one['has'])} to be rather sure"
@@ -147,6 +147,8 @@ def say_needed(found: Mapping[str, Any]) -> str:
             else f"never sure up to {MOST:g} times as many"
         )
         parts.append(f"{_number(one['times'] * one['has'])} {axis} instead of {_number(one['has'])} ({sure})")
+    if never:
+        parts.append(f"no number of {' or of '.join(never)} up to {MOST:g} times as many, alone")
     kind = "averaged responses" if found["queries"] == "averaged" else "single trials"
     reached = "; or ".join(parts)
     return f"To find {100 * found['accuracy']:.3g}\u202f% of the images among {found['gallery']} from {kind}: {reached}. Images are those to learn from."

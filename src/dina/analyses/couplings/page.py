@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import draw_dots, finding_table, reasons
+from dina.figures.finding_parts import draw_dots, finding_table, reasons, write_across
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -151,7 +151,7 @@ def _draw_agreement(axes: Axes, dataset: xr.Dataset) -> None:
         xlabel="signal correlation,\none half of images", ylabel="noise correlation,\nother half", title="b  tuning and noise"
     )
     if not len(signal):
-        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, "not known")
         return
     x, y = (np.quantile(values, [0.002, 0.998]) for values in (signal, noise))
     axes.plot(signal, noise, ".", color=COLOURS["chance"][0], markersize=1.0, alpha=0.25, rasterized=True)

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator
 
 from dina.analyses.couplings.page import coupled_in_words
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import draw_dots, finding_table, reasons
+from dina.figures.finding_parts import draw_dots, finding_table, reasons, write_across
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -144,7 +144,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         axes.legend(loc="lower left")
     else:
         words = "no pair interacts" if _are_known(dataset) else "not known"
-        axes.annotate(words, (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, words)
     axes.set(xlabel="size of interaction (score)", ylabel="pairs beyond it (%)", title="a  all pairs")
     finish_axes(axes, "both")
 
@@ -164,7 +164,7 @@ def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     axes.vlines(coupling[sure], low, high, color=COLOURS["rival"][0], linewidth=0.7, alpha=0.6, zorder=3)
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
     if not np.isfinite(coupling * interaction).any():
-        axes.annotate("not known", (0.5, 0.56), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, "not known", 0.56)
     axes.set(xlabel="coupling of noise\n(partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
     for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
         axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_parts import finding_table, reasons, write_across
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
@@ -66,14 +66,7 @@ def _draw(dataset: xr.Dataset, gains: tuple[Finding, ...]) -> Figure:
     right.set_xticks(range(len(labels) - 1), labels[:-1])
     right.set(xlabel="best layer (block)", ylabel="neurons", title="b")
     if not len(places):
-        right.annotate(
-            "of no neuron\nit is certain",
-            (0.5, 0.5),
-            xycoords="axes fraction",
-            ha="center",
-            va="center",
-            color=COLOURS["muted"][0],
-        )
+        write_across(right, "known of no neuron")
     right.set_ylim(0, max(1.0, right.get_ylim()[1]))
     right.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     finish_axes(right, "y")

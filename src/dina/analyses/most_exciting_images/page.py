@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_parts import finding_table, reasons, write_across
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -77,15 +77,7 @@ def draw_most_exciting_images(dataset: xr.Dataset, found: Mapping[str, Finding])
             finish_axes(axes, None)
             axes.imshow(np.zeros_like(image) if is_flat else image, cmap="gray", vmin=-limit, vmax=limit, aspect="equal")
             if is_flat:
-                axes.annotate(
-                    "predicts the same\nfor all images",
-                    (0.5, 0.5),
-                    xycoords="axes fraction",
-                    ha="center",
-                    va="center",
-                    color="white",
-                    fontsize=7,
-                )
+                write_across(axes, "predicts the same\nfor all images", colour="white")
         label = f"neuron {int(dataset['neuron_index'][neuron])}\nr = {float(dataset['test_correlation'][neuron]):.2f}"
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=3, fontsize=7)
     for axes, heading in zip(panels[0], HEADINGS, strict=True):

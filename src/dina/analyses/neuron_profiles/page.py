@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_parts import finding_table, reasons, write_across
 from dina.figures.finding_words import SCORE_UNITS
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
@@ -215,7 +215,7 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label
     colours = LinearSegmentedColormap.from_list("values", [PALE, "#0c60a6", DEEP])
     known = np.isfinite(values)
     if not known.any():
-        axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, "not known")
         return
     low, high = np.percentile(values[known], [2, 98])
     norm = Normalize(float(low), float(high) if high > low else float(low) + 1)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_parts import reasons
+from dina.figures.finding_parts import reasons, write_across
 from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
@@ -194,7 +194,7 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
         axes.annotate(words, (0.94, level), xycoords=side, color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
     if not _are_known(dataset):
-        axes.annotate("not known", (0.5, 0.93), xycoords="axes fraction", ha="center", color=COLOURS["muted"][0])
+        write_across(axes, "not known", 0.93)
     _finish(axes)
     axes.spines["left"].set_visible(False)
 
