@@ -1,4 +1,4 @@
-"""Towers and arrays that release 0.1 shared are read by this one, with the same scores; what was changed or is newer is refused."""
+"""Towers and arrays that each release shared are read by this one, with the same scores; what was changed or is newer is refused."""
 
 import json
 import shutil
@@ -12,6 +12,7 @@ from dina.checks import DataError
 from dina.signed_folder import write_checksums
 
 KEPT = Path(__file__).parent / "release_0_1"
+RELEASES = sorted(path.name for path in KEPT.parent.glob("release_*") if path.is_dir())
 SAME = 1e-5  # scores of order 1 in single precision
 
 
@@ -20,9 +21,17 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(KEPT, tmp_path / "shared"))
 
 
-def test_towers_of_that_release_score_as_they_did() -> None:
-    shared = dina.load(KEPT)
-    with np.load(KEPT.with_suffix(".npz"), allow_pickle=False) as shown:
+def test_a_folder_of_this_release_is_kept() -> None:
+    assert f"release_{'_'.join(dina.__version__.split('.')[:2])}" in RELEASES, "run python tests/sharing/make_kept_export.py"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_towers_of_each_release_score_as_they_did(release: str) -> None:
+    kept = KEPT.parent / release
+    shared = dina.load(kept)
+    described = json.loads((kept / "model" / "export.json").read_text(encoding="utf-8"))
+    assert described["dina_version"].startswith(release.removeprefix("release_").replace("_", ".") + ".")
+    with np.load(kept.with_suffix(".npz"), allow_pickle=False) as shown:
         images, responses, place = shown["images"], shown["responses"], shown["place"]
     stored = shared.arrays("retrieval_dina")
     averaged = shared.score(responses, images, place)
