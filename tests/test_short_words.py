@@ -37,6 +37,11 @@ def test_every_object_that_a_user_meets_has_a_short_representation(small_session
     assert not long
 
 
+def test_a_plain_result_says_what_was_found_and_what_it_holds() -> None:
+    result = PlainResult(xr.Dataset({"agreement": ("image", np.zeros(9))}), (Finding("correlation", 0.512, "1", 9),))
+    assert repr(result) == "PlainResult(findings: correlation = 0.512; arrays: agreement)"
+
+
 def test_a_representation_says_what_differs_from_the_defaults(small_session: Recording) -> None:
     assert repr(StudySettings(seed=3, preset="scratch")) == "StudySettings(seed=3, preset='scratch')"
     words = repr(small_session)

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from dina.analyses import Decoded, PlainResult, analyse, decode, draw_analysis
+from dina.analyses import Analysis, Decoded, PlainResult, analyse, decode, draw_analysis
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Queries
 from dina.explorer.kept_maps import STEP, keep_maps
 from dina.recordings.recording import Recording
+from dina.statistics.finding import Finding
 from dina.study.run_directory import Run
 from dina.training.presets.default import DefaultSettings
 from dina.training.presets.scratch import ScratchSettings
@@ -51,6 +52,36 @@ def test_tables_lists_and_labelled_arrays_are_taken(decoded: Decoded) -> None:
     for given in (responses.tolist(), pd.DataFrame(responses), xr.DataArray(responses.T, dims=("neuron", "trial"))):
         assert np.array_equal(decoded.encode_responses(given), expected)
     assert np.array_equal(decoded.encode_images(images.tolist()), decoded.encode_images(images))
+    assert np.array_equal(decoded.encode_images(images[:, 0]), decoded.encode_images(images))  # a single channel needs no axis
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ((24, 48), r"For one image, give images\[None\]\."),
+        ((2, 24, 48, 1), r"Put the channels before height and width: images\.transpose\(0, 3, 1, 2\)\."),
+        ((2, 3, 24, 48), r"Give 1 channels in place of 3\."),
+        ((2, 24, 40), r"Resize them\."),
+        ((48,), r"Give one array with the axes image, channel, height and width\."),
+    ],
+)
+def test_images_of_another_shape_are_refused_with_what_to_do(decoded: Decoded, given: tuple[int, ...], advice: str) -> None:
+    with pytest.raises(DataError, match=rf"images must be \(n_images, 1, 24, 48\).*{advice}"):
+        decoded.encode_images(np.zeros(given))
+
+
+def test_other_recordings_reach_an_analysis_that_reads_them(decoded: Decoded) -> None:
+    def count_others(decoded: Decoded) -> PlainResult:
+        return PlainResult(xr.Dataset({"n": ((), len(decoded.others))}), (Finding("n", len(decoded.others), "1", 1),))
+
+    row = Analysis(count_others, "image", "How many?", reads_others=True)
+    result = analyse(decoded, row, others=decoded.recording)
+    assert result.to_dataset()["n"] == 1
+    assert isinstance(result, PlainResult)
+    assert result.table()[["name", "value"]].to_numpy().tolist() == [["n", 1]]
+    assert decoded.others == ()
+    with pytest.raises(DataError, match="count_others reads no other recordings; conditions does"):
+        analyse(decoded, count_others, others=[decoded.recording])
 
 
 @pytest.mark.parametrize(

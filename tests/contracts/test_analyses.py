@@ -94,6 +94,7 @@ def test_findings_have_names_of_their_own_and_a_null_or_the_reason_for_none(
     has_null = any(finding.null and np.isfinite(finding.null_high) for finding in findings)
     assert has_null or (name in WITHOUT_NULL and any(np.isfinite(finding.value) and finding.reason for finding in findings))
     assert all(np.isfinite(finding.value) or finding.reason for finding in findings)
+    assert list(results[name].table()["name"]) == names
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -32,6 +32,8 @@ FIELD_WORDS = {
     "FrozenEncoderSettings": "what the literature calls a pretrained network that is not trained further",
     "encoder_identity": "which pretrained network a run could use",
     "encoder": "the setting that names such a network, which is only part of a tower",
+    "get_params": "the name by which scikit-learn asks",
+    "set_params": "the name by which scikit-learn asks",
     "to_frame": "the table of pandas and xarray",
     "frame_rate_hz": "how often a microscope scans its plane",
     "read_pictures": "PNG and JPEG files are pictures until they are read",

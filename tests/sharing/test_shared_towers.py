@@ -66,7 +66,9 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(folder: Path) -> None:
     with pytest.raises(DataError, match=r"responses must be \(n_trials, 12\)"):
         shared.encode_responses(np.zeros((2, 13)))
     with pytest.raises(DataError, match=r"images must be \(n_images, 1, 16, 24\).*Resize them"):
-        shared.encode_images(np.zeros((2, 16, 24)))
+        shared.encode_images(np.zeros((2, 16, 20)))
+    with pytest.raises(DataError, match=r"images must be \(n_images, 1, 16, 24\).*For one image, give images\[None\]"):
+        shared.encode_images(np.zeros((16, 24)))
     with pytest.raises(DataError, match=r"a number for each of 2 trials"):
         shared.score(np.zeros((2, 12)), np.zeros((1, 1, 16, 24)), [0])
     with pytest.raises(DataError, match=r"no arrays 'map'. Choose from: embeddings, maps"):

@@ -159,7 +159,7 @@ def test_what_is_written_holds_every_number_and_is_readable(runs: dict[str, Path
     np.testing.assert_allclose(table["top1"], comparison["top1"].to_numpy().ravel())
     markdown = paths[1].read_text(encoding="utf-8")
     assert "| dina (second) |" in markdown
-    assert "second differs from first in: settings.dina.rank" in markdown
+    assert "second differs from first in: settings.dina.rank: 256 in first, 4 in second" in markdown
     assert paths[2].read_text(encoding="utf-8").count("<svg") == 1
 
 

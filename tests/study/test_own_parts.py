@@ -21,10 +21,11 @@ from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
 from dina.study import StudyResult, StudySettings, TogetherSettings, read_settings, run_study
 from dina.study.code_identity import describe_code
-from dina.study.interpret import interpret_run, judge_run
+from dina.study.interpret import interpret_run, judge_run, judge_runs
 from dina.study.judged_decoders import compare_runs
 from dina.study.verify import verify_run
 from dina.training.presets import Default, RecordingShape, Scratch
+from dina.training.presets.default import DefaultSettings
 from dina.training.presets.scratch import ScratchSettings
 from dina.training.saved import load_towers
 
@@ -81,7 +82,10 @@ def study(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) ->
     place = tmp_path_factory.mktemp("own") / "run"
     decoders = {"luminance": Luminance, "dark": Luminance(-1.0), "crooked": Crooked}
     result = run_study(small_session, QUICK, place, preset=Scratch(image_tower=OneFilter), decoders=decoders)
-    interpret_run(result, small_session, [ROW], preset=Scratch(image_tower=OneFilter))
+    found = interpret_run(result, small_session, [ROW])  # the study knows its preset
+    assert repr(found) == "InterpretedRun(count_images: 1 findings)"
+    assert found.table()[["analysis", "name", "value"]].to_numpy().tolist() == [["count_images", "n_images", 8.0]]
+    assert found["count_images"].table()["beats_null"].tolist() == [True]
     return result
 
 
@@ -115,6 +119,8 @@ def test_a_run_is_read_without_the_code_of_its_parts(study: StudyResult, small_s
     assert "luminance" in compare_runs([study.path])["decoder"]
     assert {one.decoder for one in verify_run(study.path, small_session).from_scores} == {"dina", "luminance", "dark"}
     assert judge_run(study.path)["kept"].reason == "There are some."
+    table = judge_runs([study.path]).table().set_index("name")
+    assert tuple(table.loc["kept", ["run", "verdict", "reason"]]) == ("run", "supported", "There are some.")
 
 
 def test_its_settings_are_read_with_the_preset(study: StudyResult) -> None:
@@ -142,8 +148,11 @@ def test_commands_read_a_run_without_the_code_of_its_parts(study: StudyResult, c
 
 
 def test_what_needs_the_towers_needs_their_preset(study: StudyResult, small_session: Recording) -> None:
-    with pytest.raises(DataError, match=r"'scratch with OneFilter', a preset of a user's own, whose code is not in the run"):
-        interpret_run(study, small_session, ["neuron_profiles"])
+    said = (
+        r"'scratch with OneFilter', a preset of a user's own, whose code .* recording, preset=Scratch\(…\)\) with the arguments"
+    )
+    with pytest.raises(DataError, match=said):
+        interpret_run(study.path, small_session, ["neuron_profiles"])
     with pytest.raises(DataError, match="was made with another preset"):
         other = type("OneFilter", (OneFilter,), {})
         interpret_run(study, small_session, ["neuron_profiles"], preset=Scratch(image_tower=other))
@@ -161,7 +170,7 @@ def test_an_analysis_is_repeated_when_its_code_changes(study: StudyResult, small
     interpret_run(study, small_session, [ROW])  # without its preset: nothing is to be done
     assert read() == before
     with pytest.raises(DataError, match="a preset of a user's own"):
-        interpret_run(study, small_session, [count_images])  # without the rule it is another one
+        interpret_run(study.path, small_session, [count_images])  # without the rule it is another one
 
 
 @pytest.mark.parametrize(
@@ -189,6 +198,10 @@ def test_what_is_no_part_is_refused(small_session: Recording, study: StudyResult
         run_study([small_session, replace(small_session, name="b")], TogetherSettings(), decoders={"a": Luminance})
     with pytest.raises(DataError, match="word and not taken; got 'pixels'"):
         Default(spaces={"pixels": ComponentSpace})
+    with pytest.raises(
+        DataError, match=r"spaces beside the local channels, which always take part; got 'local'\. Choose from: pixels"
+    ):
+        Default().build(DefaultSettings(spaces=("local",)), RecordingShape(1, 24, 48, 60))
     with pytest.raises(DataError, match="must be a class that derives from FeatureSpace"):
         Default(spaces={"mine": PursuedGabors})
     with pytest.raises(

@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
 from dina.training.image_decoder import ImageDecoder, train_test_split
+from dina.training.objectives import SigLip
+from dina.training.presets import Scratch
 from dina.training.presets.scratch import ScratchSettings
 
-SETTINGS = ScratchSettings().model_copy(update={"map_channels": 2, "pathway_width": 8, "rank": 16})
+SETTINGS = {"map_channels": 2, "pathway_width": 8, "rank": 16, "fit": {"n_epochs": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +23,7 @@ def parts(small_session: Recording) -> tuple[Recording, Recording]:
 
 @pytest.fixture(scope="module")
 def decoder(parts: tuple[Recording, Recording]) -> ImageDecoder:
-    quick = SETTINGS.model_copy(update={"fit": SETTINGS.fit.model_copy(update={"n_epochs": 1})})
-    return ImageDecoder("scratch", quick, seed=0).fit(parts[0])
+    return ImageDecoder("scratch", SETTINGS, seed=0).fit(parts[0])
 
 
 def test_a_recording_is_divided_by_image(small_session: Recording, parts: tuple[Recording, Recording]) -> None:
@@ -43,12 +45,37 @@ def test_score_is_the_top1_accuracy_of_the_row_and_follows_from_the_predictions(
     assert np.mean(shown[best] == test.stimulus_id) == pytest.approx(decoder.score(test, "single_trial"))
 
 
-def test_some_settings_may_be_changed_by_name() -> None:
-    decoder = ImageDecoder("scratch", {"fit": {"n_epochs": 2}})
+def test_some_settings_may_be_changed_by_name(decoder: ImageDecoder) -> None:
     whole = ScratchSettings()
-    assert decoder.settings == whole.model_copy(update={"fit": whole.fit.model_copy(update={"n_epochs": 2})})
+    changes = {**SETTINGS, "fit": whole.fit.model_copy(update=SETTINGS["fit"])}
+    assert decoder.towers.recipe["settings"] == whole.model_copy(update=changes).model_dump(mode="json")
     with pytest.raises(DataError, match=r"Unknown setting 'dina\.fit\.n_epoch'\. Did you mean 'n_epochs'"):
         ImageDecoder("scratch", {"fit": {"n_epoch": 2}})
+
+
+def test_a_decoder_is_copied_and_changed_as_scikit_learn_does(decoder: ImageDecoder) -> None:
+    copy = clone(decoder)
+    assert copy.get_params() == decoder.get_params() == {"preset": "scratch", "settings": SETTINGS, "seed": 0, "device": "cpu"}
+    with pytest.raises(DataError, match="must be fitted first"):
+        copy.predict(decoder, decoder)
+    own = clone(ImageDecoder(Scratch(objective=SigLip)))
+    assert own.get_params()["preset"].own_parts() == {"objective": "SigLip"}
+    assert copy.set_params(seed=3, settings=None) is copy
+    assert (copy.seed, copy.settings, copy.preset) == (3, None, "scratch")
+    with pytest.raises(DataError, match="Unknown preset 'scrath'"):
+        copy.set_params(seed=4, preset="scrath")
+    assert copy.seed == 3
+
+
+def test_an_evaluation_is_a_table(decoder: ImageDecoder, parts: tuple[Recording, Recording]) -> None:
+    row = decoder.evaluate(parts[1], n_resamples=100)
+    (shown,) = row.table().to_dict("records")
+    assert (shown["top1"], shown["chance"], shown["n_gallery"], shown["p_value"]) == (100 * row.top1, 6.25, 16, row.p_value)
+
+
+def test_names_of_scikit_learn_mean_the_same(small_session: Recording, parts: tuple[Recording, Recording]) -> None:
+    for part, same in zip(parts, train_test_split(small_session, test_size=0.2, random_state=1), strict=True):
+        np.testing.assert_array_equal(part.stimulus_id, same.stimulus_id)
 
 
 def test_responses_and_images_may_be_lists(decoder: ImageDecoder, parts: tuple[Recording, Recording]) -> None:
@@ -78,7 +105,7 @@ def test_what_cannot_be_scored_is_refused(decoder: ImageDecoder, parts: tuple[Re
     with pytest.raises(DataError, match=r"responses must be \(n_trials, 60\).* got shape \(60,\)"):
         decoder.predict(test.responses[0], test.images)
     with pytest.raises(DataError, match=r"images must be \(n_images, 1, 24, 48\)"):
-        decoder.predict(test.responses, test.images[:, 0])
+        decoder.predict(test.responses, test.images[0, 0])
     with pytest.raises(DataError, match="Unknown preset 'scrath'"):
         ImageDecoder("scrath")
 

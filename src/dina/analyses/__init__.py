@@ -1,6 +1,7 @@
 """What in the image, and which neurons, carry a decoding; `ANALYSES` lists every analysis by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dina.analyses.analysis import Analysis, AnalysisResult, AnalysisSettings, PlainResult
@@ -35,6 +36,9 @@ from dina.analyses.spatial_frequency.map_capacity import analyse_map_capacity
 from dina.analyses.variance_spectra.compute import analyse_variance_spectra
 from dina.analyses.verdict import Rule
 from dina.checks import DataError, check_choice, check_settings
+from dina.recordings.given_numbers import check_recording
+from dina.recordings.large_images import reduce_images
+from dina.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -209,6 +213,8 @@ def analyse(
     decoded: Decoded,
     analysis: str | Analysis | Callable[..., AnalysisResult],
     settings: Mapping[str, Any] | AnalysisSettings | None = None,
+    *,
+    others: Recording | Sequence[Recording] = (),
 ) -> AnalysisResult:
     """Answer one question about a decoding, without a run directory.
 
@@ -220,20 +226,30 @@ def analyse(
         Name in `ANALYSES`, or an analysis of your own: a function of ``decoded``, or an `Analysis`.
     settings
         Those of the analysis that are not the defaults.
+    others
+        One or several recordings with the same image ids under other conditions, best of the same neurons, for an analysis that
+        reads them ("conditions"); if empty, those of ``decoded``.
 
     Returns
     -------
     result
-        ``to_dataset()`` gives its arrays, ``findings()`` its statistics, each with interval and null.
+        ``to_dataset()`` gives its arrays, ``findings()`` its statistics, each with interval and null, ``table()`` the same as a
+        table.
 
     Raises
     ------
     DataError
-        If the analysis or a setting is unknown, or the data allow no answer.
+        If the analysis or a setting is unknown, the analysis reads no other recordings and some are given, or the data allow no answer.
     """
     if not isinstance(decoded, Decoded):
         raise DataError(f"analyse takes what dina.decode returns; got {type(decoded).__name__}. Decode the recording first.")
     row = _row(analysis)
+    if others:
+        if not row.reads_others:
+            readers = ", ".join(name for name, one in ANALYSES.items() if one.reads_others)
+            raise DataError(f"The analysis {row.name} reads no other recordings; {readers} does. Leave others out.")
+        given = [others] if isinstance(others, Recording) else others
+        decoded = replace(decoded, others=tuple(reduce_images(check_recording(other)) for other in given))
     if settings is None or isinstance(settings, AnalysisSettings):
         return row.run(decoded, settings)
     if row.settings_type is None:

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import pandas as pd
 import xarray as xr
 from pydantic import BaseModel, ConfigDict
 
 from dina.analyses.decoded import Decoded
 from dina.analyses.verdict import Rule, Side
 from dina.checks import DataError
-from dina.short_words import brief
-from dina.statistics.finding import Finding
+from dina.short_words import LONGEST, brief
+from dina.statistics.finding import Finding, findings_table
 
 if TYPE_CHECKING:
     from dina.figures.parts import Section
@@ -40,8 +41,20 @@ class AnalysisResult(Protocol):
         ...
 
 
+class TabledResult:
+    """A result whose findings can be read as a table."""
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the statistics, each with interval and null."""
+        raise NotImplementedError
+
+    def table(self) -> pd.DataFrame:
+        """Return the findings as a table of pandas, a row each: value, interval, null, and whether the value lies outside its null."""
+        return findings_table(self.findings())
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DescribedResult:
+class DescribedResult(TabledResult):
     """A result whose findings were made together with its arrays."""
 
     statistics: tuple[Finding, ...] = ()
@@ -51,14 +64,18 @@ class DescribedResult:
         return self.statistics
 
 
-@dataclass(frozen=True, eq=False)
-class PlainResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PlainResult(TabledResult):
     """Arrays with named axes, and the findings made together with them."""
-
-    __repr__ = brief
 
     arrays: xr.Dataset
     statistics: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        """Say the value of each finding and name the arrays, as far as they fit a line."""
+        values = ", ".join(f"{one.name} = {one.value:.3g}" for one in self.statistics) or "none"
+        line = f"PlainResult(findings: {values}; arrays: {', '.join(map(str, self.arrays.data_vars)) or 'none'})"
+        return line if len(line) <= LONGEST else line[: LONGEST - 2] + "…)"
 
     def to_dataset(self) -> xr.Dataset:
         """Return all arrays with named axes and ``units``."""

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,13 +17,20 @@ from dina.recordings.recording import Recording
 from dina.study.interpret import read_decoded
 from dina.study.run_directory import Run, read_finished
 from dina.study.shown_once import as_shown
-from dina.study.study_result import StudyResult, place_of
+from dina.study.study_result import StudyResult, place_of, preset_of
+from dina.training.presets import Preset
 
 PAGE = "explorer.html"
 HERE = Path(__file__).parent
 
 
-def write_explorer(run: Path | str | StudyResult, recording: Recording | None = None, device: str = "cpu") -> Path:
+def write_explorer(
+    run: Path | str | StudyResult,
+    recording: Recording | None = None,
+    device: str = "cpu",
+    *,
+    preset: Preset[Any, Any, Any] | None = None,
+) -> Path:
     """Write ``explorer.html`` beside the page of a finished study of one recording, and return its path.
 
     The page shows what the run holds: what every decoder retrieves for each response to a test image, maps of both towers,
@@ -38,6 +46,8 @@ def write_explorer(run: Path | str | StudyResult, recording: Recording | None = 
         The one that was studied; None if ``results/explorer.nc`` is there.
     device
         "cpu" or "cuda".
+    preset
+        The preset of your own with which the towers were made; needed only where ``run`` is a directory.
 
     Raises
     ------
@@ -45,7 +55,7 @@ def write_explorer(run: Path | str | StudyResult, recording: Recording | None = 
         If the study was of several recordings or in folds, has no scores of dina, holds a file that is not as it was written, or
         the recording is missing or another one.
     """
-    content = _prepare(place_of(run), recording, device)
+    content = _prepare(place_of(run), recording, device, preset_of(run, preset))
     kept = read_kept(content)
     assert kept is not None
     packets = gather(as_shown(content), kept, IN_ONE_FILE)
@@ -72,7 +82,9 @@ def renew_explorer(run: Path) -> None:
         write_explorer(run)
 
 
-def _prepare(run: Path, recording: Recording | None = None, device: str = "cpu") -> Run:
+def _prepare(
+    run: Path, recording: Recording | None = None, device: str = "cpu", preset: Preset[Any, Any, Any] | None = None
+) -> Run:
     """Open a run for the explorer; keep maps and responses in it where they are not kept yet.
 
     Raises
@@ -87,7 +99,7 @@ def _prepare(run: Path, recording: Recording | None = None, device: str = "cpu")
             raise DataError(
                 f"The explorer of {run} needs the recording once, for maps and responses. Give the one that was studied."
             )
-        keep_maps(content, read_decoded(run, recording, device))
+        keep_maps(content, read_decoded(run, recording, device, preset=preset))
     return content
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from dina.data.pairs import QueryKind
@@ -119,6 +120,18 @@ class DecodingRow:
         if self.chance_top1 is not None:
             said += f", chance {100 * self.chance_top1:.2g} %"
         return said if self.p_value is None else f"{said}, p = {self.p_value:.2g}"
+
+    def percentages(self) -> dict[str, float]:
+        """Return top-1 accuracy, its interval and chance in per cent; NaN where unknown."""
+        numbers = {"top1": self.top1, "top1_low": self.top1_low, "top1_high": self.top1_high, "chance": self.chance_top1}
+        return {name: math.nan if value is None else 100 * value for name, value in numbers.items()}
+
+    def table(self) -> pd.DataFrame:
+        """Return the row as a table of pandas; accuracies are in per cent of the queries."""
+        names = {"decoder": self.decoder, "queries": self.queries, "direction": self.direction}
+        sizes = {"n_queries": self.n_queries or 0, "n_gallery": self.n_gallery or 0}
+        p_value = math.nan if self.p_value is None else self.p_value
+        return pd.DataFrame([{**names, **self.percentages(), **sizes, "p_value": p_value, "reason": self.reason or ""}])
 
     def to_json(self) -> dict[str, Any]:
         """Return the row for ``summary.json``: None for NaN, and training only where there was one."""

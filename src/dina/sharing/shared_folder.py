@@ -27,7 +27,7 @@ from dina.signed_folder import CHECKSUMS, refuse_links, verify_checksums, write_
 from dina.study.interpret import read_decoded
 from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMMARY, TOWERS, TOWERS_DESCRIBED, Run
 from dina.study.settings import settings_from_text
-from dina.study.study_result import StudyResult, place_of
+from dina.study.study_result import StudyResult, place_of, preset_of
 from dina.study.together_and_alone import file_name_of
 from dina.training.aligned_towers import IMAGES_AT_ONCE, AlignedTowers
 from dina.training.comparison import CosineComparison, LikelihoodComparison
@@ -85,7 +85,7 @@ def export_run(
     licence
         Of towers and arrays, for the cards, for example "CC-BY-4.0"; None where it is not decided yet.
     preset
-        The preset of your own with which the towers were made; None if it was one of dina.
+        The preset of your own with which the towers were made; needed only where ``run`` is a directory.
     force
         Whether an earlier export is replaced.
 
@@ -94,7 +94,7 @@ def export_run(
     DataError
         If the run is not finished or holds no towers, the recording is missing or another one, or the folder is taken.
     """
-    place = Path(folder)
+    place, preset = Path(folder), preset_of(run, preset)
     content = check_export(place_of(run), place, force=force, is_own_known=preset is not None)
     if recording is None and not content.has_several_recordings:
         raise DataError(f"{content.path} needs its recording to be shared, for maps. Give the one that was studied.")

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Int
 from dina.checks import DataError, check_finite
 from dina.data.pairs import Gallery, Queries
 from dina.data.standardise import Standardiser
+from dina.recordings.given_numbers import check_images
 from dina.recordings.recording import to_array
 from dina.recordings.stored_numbers import to_float32, to_index
 from dina.shapes import ContrastImages, Responses, Scores, StimulusResponses
@@ -125,15 +126,9 @@ class SharedTowers:
         return found
 
     def _contrast(self, images: Any) -> ContrastImages:
-        axes, shape = ("image", "channel", "height", "width"), self.towers.image_tower.image_shape
-        pixels = to_float32("images", to_array("images", images, axes), axes)
-        if pixels.ndim != 4 or pixels.shape[1:] != shape:
-            block = self.facts.get("block_px")
-            advice = "Resize them." if block is None else f"Average blocks of {block} x {block} pixels, as dina.read does."
-            raise DataError(
-                f"images must be (n_images, {', '.join(map(str, shape))}), as in the recording; got shape {pixels.shape}. {advice}"
-            )
-        check_finite("images", pixels, axes, "Replace these values.")
+        block = self.facts.get("block_px")
+        advice = "Resize them." if block is None else f"Average blocks of {block} x {block} pixels, as dina.read does."
+        pixels = check_images(images, self.towers.image_tower.image_shape, advice)
         grey, scale = self.facts.get("mid_grey"), self.facts.get("contrast_scale")
         return pixels if grey is None or scale is None else (pixels - np.float32(grey)) / np.float32(scale)
 

@@ -1,10 +1,12 @@
 """A finding: one number with its interval and its null, the range of the same number if there is no effect."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from dina.short_words import brief
@@ -195,3 +197,15 @@ class Finding:
         """Read a finding that `to_json` made."""
         filled: dict[str, Any] = {name: math.nan if value is None else value for name, value in content.items()}
         return cls(**filled)
+
+
+def findings_table(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Return one row for each finding: the fields of `Finding`, and last whether it ``beats_null``.
+
+    Examples
+    --------
+    >>> findings_table([Finding("top1", 0.5, "1", 40)])[["name", "value", "beats_null"]].to_dict("records")
+    [{'name': 'top1', 'value': 0.5, 'beats_null': False}]
+    """
+    rows = [{**vars(one), "beats_null": one.beats_null} for one in findings]
+    return pd.DataFrame(rows, columns=[*(each.name for each in fields(Finding)), "beats_null"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from dina.analyses import ANALYSES, RULES, Analysis, AnalysisResult, Decoded
@@ -41,7 +42,7 @@ from dina.study.run_directory import (
     read_several_finished,
 )
 from dina.study.settings import dina_settings, settings_from_text
-from dina.study.study_result import StudyResult, place_of
+from dina.study.study_result import InterpretedRun, StudyResult, place_of, preset_of
 from dina.study.unfinished_run import PARTS, differences, locked
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.presets import Preset
@@ -64,7 +65,7 @@ def interpret_run(
     preset: Preset[Any, Any, Any] | None = None,
     is_slow_wanted: bool = False,
     force: bool = False,
-) -> dict[str, AnalysisRecord]:
+) -> InterpretedRun:
     """Carry out analyses of a finished run and keep what they found in it.
 
     An analysis that is already there is not repeated, unless it reads other recordings and was given different ones. An
@@ -84,7 +85,8 @@ def interpret_run(
     settings
         Settings of the one named analysis that are not the defaults; a result with other settings is repeated.
     preset
-        The preset of your own with which the towers were made; None if it was one of dina.
+        The preset of your own with which the towers were made. It is needed only where ``run`` is a directory: what `dina.run_study`
+        returned knows its preset.
     is_slow_wanted
         Whether slow analyses are carried out too if ``analyses`` is empty.
     force
@@ -94,7 +96,7 @@ def interpret_run(
     Returns
     -------
     interpreted
-        Every analysis that the run now holds, by name.
+        Every analysis that the run now holds, by name; ``table()`` gives all findings.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def interpret_run(
         If a name is unknown or taken, the run is not finished, the recording or the preset is another one, no chosen analysis
         reads ``others``, or ``settings`` are given for none or several analyses or are not allowed.
     """
-    run = place_of(run)
+    run, preset = place_of(run), preset_of(run, preset)
     check_recording(recording)
     read_finished(run)
     chosen = choose_analyses(analyses) or {
@@ -126,7 +128,7 @@ def interpret_run(
                 _carry_out(run, name, row, decoded, fingerprints if row.reads_others else (), changes[name], force=force)
         found = read_all(run)
         _update_summary(run, found)
-    return found
+    return InterpretedRun(found)
 
 
 def read_all(run: Path) -> dict[str, AnalysisRecord]:
@@ -268,8 +270,9 @@ def _check_preset(run: Run, name: str, preset: Preset[Any, Any, Any] | None) -> 
     built_by = run.identity.get("own", {}).get("preset")
     if preset is None and built_by is not None:
         raise DataError(
-            f"{run.path} holds towers of {name!r}, a preset of a user's own, whose code is not in the run. Interpret it from Python"
-            " with dina.interpret_run(run, recording, preset=…)."
+            f"{run.path} holds towers of {name!r}, a preset of a user's own, whose code is not in the run. In Python, give what"
+            f" dina.run_study returned in place of the folder, or the preset again: dina.interpret_run(run, recording,"
+            f" preset={built_by.get('name', name)}(…)) with the arguments of the study."
         )
     if preset is not None and describe_code(preset) != (built_by or describe_code(preset)):
         changes = differences({"preset": built_by}, {"preset": describe_code(preset)})
@@ -327,6 +330,16 @@ class JudgedRuns:
     across: AcrossRecordings | None
     guessed: str
     uninterpreted: tuple[Path, ...] = ()
+
+    def table(self) -> pd.DataFrame:
+        """Return one row for each run and claim: its name, the verdict, the claim in words and the reason."""
+        columns = ("side", "verdict", "claim", "reason")
+        rows = [
+            {"run": run, "name": name, **{column: getattr(one, column) for column in columns}}
+            for run, by_claim in self.verdicts.items()
+            for name, one in by_claim.items()
+        ]
+        return pd.DataFrame(rows, columns=["run", "name", *columns])
 
 
 def judge_runs(runs: Sequence[Path], *, any_recordings: bool = False) -> JudgedRuns:

@@ -397,5 +397,7 @@ def _name_differences(runs: Sequence[Run]) -> dict[str, str]:
     found = {}
     for run in runs[1:]:
         is_same = _preset(run) == _preset(runs[0])
-        found[run.path.name] = differences(*(described(one, with_settings=is_same) for one in (runs[0], run)))
+        pair = (runs[0], run)
+        old, new = (described(one, with_settings=is_same) for one in pair)
+        found[run.path.name] = differences(old, new, (f"in {runs[0].path.name}", f"in {run.path.name}"))
     return found

@@ -5,6 +5,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -130,7 +131,7 @@ def run_study(
             result = run_study(
                 members, checked, place, device, n_threads, preset=preset, decoders=decoders, max_memory_gb=max_memory_gb
             )
-        return StudyResult(None, result.summary, result.results, result.comparisons)
+        return replace(result, path=None)
     identity = _identify(members, checked, device, n_threads, own)
     rows: tuple[DecodingRow, ...] = ()
     if not force and is_finished(out, identity):
@@ -156,7 +157,8 @@ def run_study(
             if finish is not None:
                 finish(folder)
     run = Run(out)
-    return StudyResult(out, run.summary, tuple(row for row in rows if row.retrieval is not None), run.comparisons)
+    judged = tuple(row for row in rows if row.retrieval is not None)
+    return StudyResult(out, run.summary, judged, run.comparisons, own.own_preset)
 
 
 def default_run_name(recordings: Sequence[Recording], settings: StudySettings | TogetherSettings) -> str:

@@ -25,7 +25,7 @@ from dina.retrieval.evaluate import DecodingRow
 from dina.safe_words import table_text
 from dina.short_words import brief
 from dina.signed_folder import CHECKSUMS, SignedFolder
-from dina.statistics.finding import Finding
+from dina.statistics.finding import Finding, findings_table
 from dina.study.decoder_scores import DecoderScores
 
 # What decides the numbers of a run: recording, settings, versions, device, processor and threads.
@@ -74,6 +74,10 @@ class AnalysisRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     dataset: xr.Dataset | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
+
+    def table(self) -> pd.DataFrame:
+        """Return the findings as a table of pandas, a row each; empty where there is a ``reason``."""
+        return findings_table(self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``<name>.json`` and ``summary.json`` hold of it."""

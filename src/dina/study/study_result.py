@@ -1,6 +1,6 @@
 """What a study found: its place, its summary, all ranks, and the table of its decoders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import xarray as xr
 from dina.checks import DataError
 from dina.retrieval.evaluate import DecodingRow
 from dina.short_words import brief
+from dina.statistics.finding import findings_table
+from dina.study.run_directory import AnalysisRecord
+from dina.training.presets import Preset
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,8 @@ class StudyResult:
         Every decoder, kind of query and direction that could be judged, with all ranks; empty for several recordings.
     comparisons
         Differences dina − other decoder on the same queries, with the axes (rival, queries); None where there are none.
+    preset
+        The preset of your own that was given, so that analyses have its code; None for one of dina.
     """
 
     __repr__ = brief
@@ -35,6 +40,7 @@ class StudyResult:
     summary: dict[str, Any]
     results: tuple[DecodingRow, ...]
     comparisons: xr.Dataset | None = None
+    preset: Preset[Any, Any, Any] | None = field(default=None, repr=False)
 
     def table(self) -> pd.DataFrame:
         """Return one row for each decoder, kind of query and direction, as the page shows them.
@@ -51,6 +57,28 @@ class StudyResult:
         if "decoding" not in self.summary:
             raise DataError("A study of several recordings has no table of decoders; read its summary['recordings'] instead.")
         return pd.DataFrame([_table_row(DecodingRow.from_json(row), self.comparisons) for row in self.summary["decoding"]])
+
+
+class InterpretedRun(dict[str, AnalysisRecord]):
+    """Every analysis that a run holds, by name."""
+
+    def __repr__(self) -> str:
+        """Name the analyses, and say how many findings each has."""
+        return f"InterpretedRun({', '.join(f'{name}: {len(one.findings)} findings' for name, one in self.items())})"
+
+    def table(self) -> pd.DataFrame:
+        """Return one row for each finding of each ``analysis``; of one that could not be carried out, its ``reason`` alone."""
+        tables = []
+        for name, one in self.items():
+            table = findings_table(one.findings) if one.findings else pd.DataFrame([{"name": "", "reason": one.reason or ""}])
+            tables.append(table.assign(analysis=name))
+        columns = ["analysis", *findings_table(()).columns]
+        return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def preset_of(run: Path | str | StudyResult, preset: Preset[Any, Any, Any] | None = None) -> Preset[Any, Any, Any] | None:
+    """Return the preset of a user's own that made a run: the one given, else that of the study; None for one of dina."""
+    return run.preset if preset is None and isinstance(run, StudyResult) else preset
 
 
 def place_of(run: Path | str | StudyResult) -> Path:
@@ -70,7 +98,6 @@ def place_of(run: Path | str | StudyResult) -> Path:
 
 def _table_row(row: DecodingRow, comparisons: xr.Dataset | None) -> dict[str, Any]:
     """Return one row of `StudyResult.table`."""
-    numbers = {"top1": row.top1, "top1_low": row.top1_low, "top1_high": row.top1_high, "chance": row.chance_top1}
     difference = dict.fromkeys(("difference", "low", "high"), np.nan)
     is_compared = comparisons is not None and row.decoder in comparisons["rival"] and row.direction == "image_from_response"
     if comparisons is not None and is_compared:
@@ -81,7 +108,7 @@ def _table_row(row: DecodingRow, comparisons: xr.Dataset | None) -> dict[str, An
         "decoder": row.decoder,
         "queries": row.queries,
         "direction": row.direction,
-        **{name: np.nan if value is None else 100 * value for name, value in numbers.items()},
+        **row.percentages(),
         "n_gallery": row.n_gallery or 0,
         **{name: 100 * value for name, value in zip(names, difference.values(), strict=True)},
         "reason": "" if row.top1 is not None else row.reason or "It was not computed.",

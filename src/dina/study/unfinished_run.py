@@ -148,8 +148,8 @@ def _found_identity(folder: Path, *, force: bool) -> dict[str, Any]:
         raise DataError(f"{error} Or choose another --out, or start afresh with --force.") from error
 
 
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Name what differs between two identities, in a few words.
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], where: tuple[str, str] = ("there", "now")) -> str:
+    """Name what differs between two identities, in a few words; ``where`` says where each of them is.
 
     Examples
     --------
@@ -160,25 +160,30 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
     >>> differences({"decoders": ["dina", "ridge"]}, {"decoders": ["dina", "cebra", "kay2008"]})
     'decoders: ridge only there, cebra and kay2008 only now'
+
+    Of two runs, the places are their names:
+
+    >>> differences({"seed": 0}, {"seed": 1}, ("in first", "in second"))
+    'seed: 0 in first, 1 in second'
     """
     old, new = _flat(found), _flat(wanted)
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    words = [f"{key}: {_changed(old.get(key), new.get(key))}" for key in changed[:3]]
+    words = [f"{key}: {_changed(old.get(key), new.get(key), where)}" for key in changed[:3]]
     more = [f"and {len(changed) - 3} more"] if len(changed) > 3 else []
     return "; ".join(words + more) or "nothing: it is the same study"
 
 
-def _changed(old: Any, new: Any) -> str:
+def _changed(old: Any, new: Any, where: tuple[str, str]) -> str:
     if isinstance(old, list) and isinstance(new, list):
-        only = {"there": [one for one in old if one not in new], "now": [one for one in new if one not in old]}
-        words = [f"{_listed(some)} only {where}" for where, some in only.items() if some]
+        only = ([one for one in old if one not in new], [one for one in new if one not in old])
+        words = [f"{_listed(some)} only {place}" for place, some in zip(where, only, strict=True) if some]
         return ", ".join(words) or "the same in another order"
     words = [_short(old), _short(new)]
     if words[0] == words[1]:  # both cut before the place where they differ
         words = [_text(old), _text(new)]
         first = next((i for i, pair in enumerate(zip(*words, strict=False)) if len(set(pair)) > 1), min(map(len, words)))
         words = ["…" * (first > 4) + _short(text[max(0, first - 4) :]) for text in words]
-    return f"{words[0]} there, {words[1]} now"
+    return ", ".join(f"{word} {place}" for word, place in zip(words, where, strict=True))
 
 
 def _listed(some: Sequence[Any]) -> str:

@@ -21,10 +21,19 @@ from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import AnyPreset, PresetSettings, changed_settings, find_preset, name_of
 
 
-def train_test_split(recording: Recording, test_fraction: float = 0.1, seed: int = 0) -> tuple[Recording, Recording]:
+def train_test_split(
+    recording: Recording,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+    *,
+    test_size: float | None = None,
+    random_state: int | None = None,
+) -> tuple[Recording, Recording]:
     """Divide a recording by image: the trials of some images to learn from, those of the others to test.
 
     Near-identical images stay on one side. Both recordings keep all images; those of the other side are not shown in them.
+    ``test_fraction``, of the images, lies in (0, 1). scikit-learn's names ``test_size`` and ``random_state`` mean the same as
+    ``test_fraction`` and ``seed``.
 
     Raises
     ------
@@ -36,6 +45,8 @@ def train_test_split(recording: Recording, test_fraction: float = 0.1, seed: int
     >>> train, test = train_test_split(recording)  # doctest: +SKIP
     """
     check_recording(recording)
+    test_fraction = test_fraction if test_size is None else test_size
+    seed = seed if random_state is None else random_state
     split = split_by_stimulus([recording], group_near_identical(recording.images), seed, 0.1, test_fraction)
     is_test = np.isin(recording.stimulus_id, split.test)
     kept = (("to learn from", ~is_test), ("to test", is_test))
@@ -56,6 +67,14 @@ def learn_pairs(
     transform = IDENTITY if is_raw else choose_transform(recording, parts[0], response_transform).transform
     standardiser = learn_standardiser(recording, parts[0], transform)
     return tuple(make_pairs(recording, ids, standardiser) for ids in parts)
+
+
+_UNCHANGED: Any = object()  # None is a value of its own
+
+
+def _whole_settings(preset: AnyPreset, settings: PresetSettings | Mapping[str, Any] | None) -> PresetSettings | None:
+    find_preset(preset)
+    return changed_settings(preset, settings) if isinstance(settings, Mapping) else settings
 
 
 class ImageDecoder:
@@ -88,12 +107,33 @@ class ImageDecoder:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        find_preset(preset)
+        _whole_settings(preset, settings)  # mistakes are refused now, not at `fit`
         self.preset = preset
-        self.settings = changed_settings(preset, settings) if isinstance(settings, Mapping) else settings
+        self.settings = settings
         self.seed = seed
         self.device = device
         self._fitted: tuple[Recording, Pairs, DinaDecoder] | None = None
+
+    def get_params(self, *, deep: bool = True) -> dict[str, Any]:
+        """Return what the decoder was made with, by name, as `sklearn.base.clone` asks for; ``deep`` changes nothing here."""
+        return {"preset": self.preset, "settings": self.settings, "seed": self.seed, "device": self.device}
+
+    def set_params(
+        self, *, preset: Any = _UNCHANGED, settings: Any = _UNCHANGED, seed: Any = _UNCHANGED, device: Any = _UNCHANGED
+    ) -> Self:
+        """Change what the decoder was made with, for the next `fit`; return itself.
+
+        Raises
+        ------
+        DataError
+            If preset or settings are none; nothing is changed then.
+        """
+        given = {"preset": preset, "settings": settings, "seed": seed, "device": device}
+        wanted = self.get_params() | {name: value for name, value in given.items() if value is not _UNCHANGED}
+        _whole_settings(wanted["preset"], wanted["settings"])
+        for name, value in wanted.items():
+            setattr(self, name, value)
+        return self
 
     def fit(self, recording: Recording, y: object = None) -> Self:
         """Learn from the images shown in a recording, a tenth of which choose settings and epoch; return itself.
@@ -113,7 +153,8 @@ class ImageDecoder:
         split = split_by_stimulus([recording], group_near_identical(recording.images), self.seed)
         parts = (np.union1d(split.train, split.test), split.validation)  # nothing is held out here: `score` takes other images
         train, validation = learn_pairs(recording, parts, self.preset)
-        decoder = DinaDecoder(self.preset, self.settings, self.seed, self.device).fit(train, validation)
+        settings = _whole_settings(self.preset, self.settings)
+        decoder = DinaDecoder(self.preset, settings, self.seed, self.device).fit(train, validation)
         self._fitted = (recording, train, decoder)
         return self
 
@@ -145,9 +186,9 @@ class ImageDecoder:
         return float(retrieve(scores, target, "image_from_response").top(1).mean())
 
     def evaluate(self, recording: Recording, queries: QueryKind = "averaged", n_resamples: int = 10_000) -> DecodingRow:
-        """Return the same accuracy with its interval, beside chance and a p-value; errors as in `score`."""
+        """Return the same accuracy with its interval, beside chance and a p-value; ``table()`` shows it. Errors as in `score`."""
         scores, target = self._scores(recording, queries)
-        name = name_of(self.preset)
+        name = name_of(self._known()[2].preset)
         return evaluate("dina", name, "images", scores, target, queries, "image_from_response", self.seed, n_resamples)
 
     def predict(self, responses: Any, images: Any) -> Int[np.ndarray, "trial"]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, TabledResult
 from dina.analyses.comparable_maps import channel_names
 from dina.analyses.decoded import Decoded
 from dina.analyses.untrained import draw_untrained, is_image_map_learnt
@@ -67,7 +67,7 @@ class BrainScoreSettings(AnalysisSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class BrainScoreResult:
+class BrainScoreResult(TabledResult):
     """Correlation of predicted and measured responses for each layer, from pixels to the map, and each neuron.
 
     Predictions are correlated with averaged responses over test images; for the untrained map it is the mean over draws of weights.

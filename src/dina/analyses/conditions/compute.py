@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from dina.analyses.altered_gallery import EncodedQueries, first_places
+from dina.analyses.analysis import TabledResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import NULL, WIDER, PairedResampling, curve_variables
 from dina.checks import DataError
@@ -51,7 +52,7 @@ class MatchedConditions:
 
 
 @dataclass(frozen=True, eq=False)
-class ConditionsResult:
+class ConditionsResult(TabledResult):
     """The probability of each candidate to come first, within and between conditions, on the same test identities."""
 
     __repr__ = brief

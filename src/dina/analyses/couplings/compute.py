@@ -72,7 +72,7 @@ class CouplingsResult(DescribedResult):
 
     __repr__ = brief
 
-    table: PairTable  # all pairs of the sampled neurons
+    pairs: PairTable  # all pairs of the sampled neurons
     coupled: CoupledPairs  # the surest couplings of all pairs of the recording
     false_discovery_rate: float  # up to which adjusted p-value they count as coupled
     distance_edges_um: Float[np.ndarray, "edge"]
@@ -83,17 +83,17 @@ class CouplingsResult(DescribedResult):
     def to_dataset(self) -> xr.Dataset:
         """Return means by distance, the surest pairs, and evenly chosen pairs for drawing."""
         one = {"units": "1"}
-        members = np.stack(self.table.upper, axis=1)
+        members = np.stack(self.pairs.upper, axis=1)
         shown = members[:: max(1, len(members) // MOST_SHOWN)]
         place, indices = (shown[:, 0], shown[:, 1]), {"units": "1", "long_name": "indices of neurons"}
         # from halves of the images: from the same trials the two correlations would seem opposed
-        noise, signal = self.halves[0] if self.halves else [np.full(self.table.noise.shape, np.nan)] * 2
+        noise, signal = self.halves[0] if self.halves else [np.full(self.pairs.noise.shape, np.nan)] * 2
         variables = {
-            "sampled_pairs": (("sampled", "member"), self.table.neurons[shown], indices),
-            **{name: (("sampled",), matrix[place], one) for name, matrix in self.table.measures().items()},
+            "sampled_pairs": (("sampled", "member"), self.pairs.neurons[shown], indices),
+            **{name: (("sampled",), matrix[place], one) for name, matrix in self.pairs.measures().items()},
             "noise_correlation_of_half": (("sampled",), noise[place], one),
             "signal_correlation_of_other_half": (("sampled",), signal[place], one),
-            "distance": (("sampled",), self.table.distance_um[place], {"units": "um"}),
+            "distance": (("sampled",), self.pairs.distance_um[place], {"units": "um"}),
             "coupled_pairs": (("coupled", "member"), self.coupled.pairs, indices),
             "coupled_strength": (("coupled",), self.coupled.coupling, one),
             "coupled_p": (("coupled",), self.coupled.adjusted_p, one),
@@ -101,7 +101,7 @@ class CouplingsResult(DescribedResult):
             "by_distance": (("measure", "bin", "bound"), self.by_distance, one),
             "distance_edges": (("edge",), self.distance_edges_um, {"units": "um"}),
         }
-        coordinates = {"measure": list(self.table.measures()), "bound": ["mean", "low", "high"]}
+        coordinates = {"measure": list(self.pairs.measures()), "bound": ["mean", "low", "high"]}
         return xr.Dataset(variables, coordinates, attrs={"false_discovery_rate": self.false_discovery_rate})
 
 

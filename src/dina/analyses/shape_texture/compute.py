@@ -17,7 +17,7 @@ from dina.analyses.altered_gallery import (
     refit_altered,
     score_altered,
 )
-from dina.analyses.analysis import AnalysisSettings, PlainResult
+from dina.analyses.analysis import AnalysisSettings, PlainResult, TabledResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import EXCHANGED, NOTHING_READ, NULL, PairedResampling, curve_variables, kept, share_of
 from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration, match_contrast, mean_amplitude, swap_amplitude
@@ -46,7 +46,7 @@ DEFAULTS = ShapeTextureSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class ShapeTextureResult:
+class ShapeTextureResult(TabledResult):
     """What altered galleries keep, image by image; alterations are in the order of `ALTERATIONS`.
 
     ``full``, ``altered`` and ``other`` are tables of `first_places` with the originals, altered images, and altered images of

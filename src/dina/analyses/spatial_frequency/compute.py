@@ -17,7 +17,7 @@ from dina.analyses.altered_gallery import (
     refit_altered,
     score_altered,
 )
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, TabledResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.image_filters import NYQUIST, Equaliser, FrequencyGrid, draw_donors, make_hybrids
 from dina.analyses.paired_resampling import NOTHING_READ, NULL, PairedResampling, curve_variables, kept, score_margins
@@ -73,7 +73,7 @@ REFIT_DEFAULTS = SpatialFrequencyRefitSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class SpatialFrequencyResult:
+class SpatialFrequencyResult(TabledResult):
     """Retrieval against spatial frequency, image by image; ``units`` are those of `frequency_units`."""
 
     __repr__ = brief
@@ -125,7 +125,7 @@ class SpatialFrequencyResult:
 
 
 @dataclass(frozen=True, eq=False)
-class SpatialFrequencyRefitResult:
+class SpatialFrequencyRefitResult(TabledResult):
     """Retrieval by towers fitted on filtered images; tables are those of `first_places`.
 
     ``low_pass`` holds one for towers fitted below each cut-off (at the last nothing is removed), ``highest`` that for towers

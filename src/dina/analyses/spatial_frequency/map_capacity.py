@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from dina.analyses.altered_gallery import choose_test_images
-from dina.analyses.analysis import AnalysisSettings
+from dina.analyses.analysis import AnalysisSettings, TabledResult
 from dina.analyses.decoded import Decoded
 from dina.analyses.paired_resampling import NULL, PairedResampling, curve_variables
 from dina.analyses.spatial_frequency.compute import SpatialFrequencySettings, frequency_units, measure_curves
@@ -69,7 +69,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, eq=False)
-class MapCapacityResult:
+class MapCapacityResult(TabledResult):
     """Frequency curves of towers with maps of different sizes, over the same test images and frequencies.
 
     ``map_shape`` is channels, height and width; ``is_in_slope`` marks fits that differ in nothing but capacity; ``units`` are those

@@ -38,7 +38,8 @@ class DefaultSettings(PresetSettings):
     order
         Order of the local patterns that make up a field.
     spaces
-        Feature spaces beside the local channels, names in `dina.models.spaces.SPACES`; those that do not help are dropped.
+        Feature spaces beside the local channels, names in `dina.models.spaces.SPACES`; those that do not help are dropped. The local
+        channels always take part, without being named.
     widths
         Widths of the field window to choose from by leave-one-out over training images, in places of the map.
     n_noise_components
@@ -76,7 +77,8 @@ class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
         As in `Preset`.
     spaces
         Further feature spaces by name, classes that derive from `FeatureSpace` or, more simply, from `ComponentSpace`. They are
-        stacked beside those that the settings name; those that do not help are dropped.
+        stacked beside the local channels, which always take part, and those that the settings name; those that do not help are
+        dropped.
 
     Raises
     ------
@@ -107,7 +109,19 @@ class Default(Preset[DefaultSettings, FeatureStack, ProjectiveFields]):
         self.spaces = dict(spaces)
 
     def build(self, settings: DefaultSettings, shape: RecordingShape) -> Towers:
-        """Build both towers; neither decodes before `start`."""
+        """Build both towers; neither decodes before `start`.
+
+        Raises
+        ------
+        DataError
+            If there is no feature space of a name in ``settings.spaces``.
+        """
+        known = {**SPACES, **self.spaces}
+        if unknown := [name for name in settings.spaces if name not in known]:
+            raise DataError(
+                f"The setting dina.spaces names feature spaces beside the local channels, which always take part; got {unknown[0]!r}."
+                f" Choose from: {', '.join(known)}."
+            )
         image_tower = FeatureStack(
             settings.spaces,
             shape.image,
