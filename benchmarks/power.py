@@ -1,29 +1,40 @@
-"""Check forecasts of accuracy on small simulated sessions: the interval that a pilot foretold should hold what a larger study finds.
+"""Check forecasts on small simulated sessions: of accuracy, and of the chance that claims are decided.
 
 ``python benchmarks/power.py --seeds 0 1`` simulates sessions of 240 neurons and 1,800 images, each shown four times. The pilot has
 half the neurons, 600 of the images and half the repeats; from it alone accuracy is foretold for twice the images, twice the neurons
 and twice the repeats. Towers are then fitted to each of these, and 600 images that no fit has seen are sought in random galleries of 50.
-Neurons, images and repeats of the larger study contain those of the pilot. What was found, and every number of the pilot, is kept in
-``runs/power.jsonl`` (``--out``); a seed that is there is not done again, so that another way to foretell can be tried at no cost.
+Neurons, images and repeats of the larger study contain those of the pilot. Claims are judged with the same towers: from the findings
+of a study of the pilot's size, with 60 of the last images, the chance is foretold that each claim is decided with twice as much; the
+larger studies judge with others of the last images. What was found, and every number of the pilot, is kept in ``runs/power.jsonl``
+(``--out``) seed by seed; a seed that is there is not done again, so that another way to foretell can be tried at no cost, and a stopped
+run goes on. For the check as published: ``python benchmarks/power.py --seeds $(seq 331 370)``.
 """
 
 import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from dina.analyses import RULES, analyse
 from dina.analyses.decoded import Decoded
+from dina.analyses.verdict import judge
+from dina.checks import DataError
 from dina.data.pairs import QUERY_KINDS, learn_standardiser, make_pairs, make_task
+from dina.data.response_transform import ResponseTransform
 from dina.models.transform_choice import choose_transform
 from dina.power import Pilot, PowerSettings, foretell, measure_pilot
+from dina.power.run_power import images_read
+from dina.power.verdict_forecast import StudyAtHand, chance_to_decide
 from dina.recordings.recording import Recording
 from dina.recordings.simulator import simulate
 from dina.retrieval.gallery_size import accuracy_by_image
+from dina.statistics.finding import Finding
 from dina.statistics.repeats import count_within_group
 from dina.training.dina_decoder import DinaDecoder
 from dina.training.fit import FitSettings
@@ -35,6 +46,26 @@ SESSION = {"n_neurons": 2 * N_NEURONS, "n_stimuli": 2 * N_PILOT + N_TEST, "n_rep
 SIZE = {"height": 24, "width": 48, "n_subunits": 200}
 # local channels alone, started in closed form: a fit takes seconds, and accuracy grows with sizes as that of the whole preset does
 TOWERS = DefaultSettings(spaces=(), widths=(0.75, 1.5), stride=3, fit=FitSettings(n_epochs=0))
+# analyses that claims rest on and that are quick, with fewer draws and windows than by default
+ANALYSED: dict[str, dict[str, Any]] = {
+    "pathway_masking": {},
+    "occlusion": {"n_untrained": 1, "spacing": 0.25},
+    "spatial_frequency": {},
+    "shape_texture": {},
+    "semantics": {"n_draws": 40},
+    "contributions": {},
+    "sparse_subsets": {"n_random": 60, "n_matched": 12},
+    "noise_shuffle": {},
+}
+READ = {key for rule in RULES.values() for key in (*rule.needs, *rule.asks_why, *rule.may_read)}
+# which of the last images claims are judged with: the larger studies have others than the pilot, twice as many where images are doubled
+N_JUDGED = 60
+TESTED = {
+    "nothing": (0, N_JUDGED),
+    "images": (N_JUDGED, 3 * N_JUDGED),
+    "neurons": (N_JUDGED, 2 * N_JUDGED),
+    "repeats": (N_JUDGED, 2 * N_JUDGED),
+}
 TWICE = ("nothing", "images", "neurons", "repeats")
 
 
@@ -51,20 +82,33 @@ def measure(seed: int) -> dict[str, Any]:
     parts = [make_pairs(shown, ids, standardiser) for ids in (train, validation, validation)]
     decoded = Decoded(shown, *parts, None, "default", TOWERS, seed)
     pilot = measure_pilot(decoded, PowerSettings(gallery=GALLERY))
-    of_pilot = time.process_time() - began
+    of_pilot, of_verdicts = time.process_time() - began, 0.0
     larger = {
         "nothing": (few.select_neurons(neurons, "The pilot."), N_PILOT),
         "images": (few.select_neurons(neurons, "The pilot."), 2 * N_PILOT),
         "neurons": (few, N_PILOT),
         "repeats": (recording.select_neurons(neurons, "The pilot."), N_PILOT),
     }
-    found = {}
+    found, findings = {}, {}
     for twice, (session, n_images) in larger.items():
         name = transform.name if session.n_neurons != N_NEURONS else None
         used = transform if name is None else choose_transform(session, np.arange(N_PILOT), name).transform
-        found[twice] = _accuracy(session, n_images, used, seed)
-    seconds = {"pilot": round(of_pilot, 1), "all": round(time.process_time() - began, 1)}
-    return {"seed": seed, "transform": transform.name, "found": found, "pilot": _stored(pilot), "seconds": seconds}
+        decoded = _study(session, n_images, used, seed)
+        found[twice] = _accuracy(decoded)
+        of_accuracy = time.process_time()
+        findings[twice] = find(decoded, *TESTED[twice])
+        of_verdicts += time.process_time() - of_accuracy
+    seconds = {"pilot": of_pilot, "verdicts": of_verdicts, "all": time.process_time() - began}
+    seconds = {name: round(each, 1) for name, each in seconds.items()}
+    pilot_stored = _stored(pilot)
+    return {
+        "seed": seed,
+        "transform": transform.name,
+        "found": found,
+        "pilot": pilot_stored,
+        "findings": findings,
+        "seconds": seconds,
+    }
 
 
 def _parts(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,16 +120,37 @@ def _with_repeats(recording: Recording, n: int) -> Recording:
     return recording.select_trials(count_within_group(recording.stimulus_id) < n, f"{n} repeats.")
 
 
-def _accuracy(recording: Recording, n_images: int, transform: Any, seed: int) -> dict[str, float]:
-    """Fit to the first images, and seek the last ones."""
+def _study(recording: Recording, n_images: int, transform: ResponseTransform, seed: int) -> Decoded:
+    """Fit to the first images; the last ones are for tests."""
     train, validation = _parts(n_images, seed)
     standardiser = learn_standardiser(recording, train, transform)
-    decoder = DinaDecoder("default", TOWERS, seed).fit(*(make_pairs(recording, ids, standardiser) for ids in (train, validation)))
-    test, result = make_pairs(recording, np.arange(2 * N_PILOT, 2 * N_PILOT + N_TEST), standardiser), {}
+    last = np.arange(2 * N_PILOT, 2 * N_PILOT + N_TEST)
+    parts = [make_pairs(recording, ids, standardiser) for ids in (train, validation, last)]
+    towers = DinaDecoder("default", TOWERS, seed).fit(*parts[:2]).towers
+    return Decoded(recording, *parts, towers, "default", TOWERS, seed, n_resamples=1000)
+
+
+def _accuracy(decoded: Decoded) -> dict[str, float]:
+    """Seek the last images."""
+    result = {}
     for kind in QUERY_KINDS:
-        task = make_task(test, kind)
-        result[kind] = float(accuracy_by_image(decoder.score(task.queries, task.gallery), task.target, GALLERY).mean())
+        task = make_task(decoded.test, kind)
+        scores = decoded.towers.score(task.queries, task.gallery)
+        result[kind] = float(accuracy_by_image(scores, task.target, GALLERY).mean())
     return result
+
+
+def find(decoded: Decoded, first: int, last: int) -> dict[str, Any]:
+    """Carry out the analyses that claims rest on, with some of the last images, and return their findings, or why there are none."""
+    ids = 2 * N_PILOT + np.arange(first, last)
+    few = replace(decoded, test=make_pairs(decoded.recording, ids, decoded.train.standardiser))
+    findings: dict[str, Any] = {}
+    for name, settings in ANALYSED.items():
+        try:
+            findings[name] = [each.to_json() for each in analyse(few, name, settings).findings() if (name, each.name) in READ]
+        except DataError as error:
+            findings[name] = str(error)
+    return findings
 
 
 def _stored(pilot: Pilot) -> dict[str, Any]:
@@ -111,20 +176,86 @@ def table(entries: list[dict[str, Any]]) -> list[str]:
     ]
     for twice in TWICE:
         for kind in QUERY_KINDS:
-            rows = []
-            for entry in entries:
-                pilot = read_pilot(entry["pilot"])
-                times = {"images": len(_parts(N_PILOT, 0)[0]) / pilot.n_images}
-                if twice != "nothing":
-                    times[twice] = 2 * times.get(twice, 1.0)
-                one = foretell(pilot, times, N_TEST, GALLERY, kind, entry["seed"])
-                rows.append((entry["found"][twice][kind], one.top1, one.low, one.high))
-            found, foretold, low, high = 100 * np.array(rows).T
+            found, foretold, low, high = _forecasts(entries, twice, kind)
             held, error = int(((low <= found) & (found <= high)).sum()), foretold - found
-            cells = [f"{found.mean():.1f}", f"{foretold.mean():.1f}", f"{held} of {len(rows)}", f"{np.median(high - low):.1f}"]
+            cells = [f"{found.mean():.1f}", f"{foretold.mean():.1f}", f"{held} of {len(found)}", f"{np.median(high - low):.1f}"]
             cells += [f"{error.mean():+.1f}", f"{np.abs(error).mean():.1f}"]
             lines.append(f"| {twice} | {kind.replace('_', ' ')} | {' | '.join(cells)} |")
     return lines
+
+
+def _forecasts(entries: list[dict[str, Any]], twice: str, kind: str) -> np.ndarray:
+    """Return what was found, what was foretold, and both ends of the interval, in per cent, for each seed."""
+    rows = []
+    for entry in entries:
+        pilot = read_pilot(entry["pilot"])
+        times = {"images": len(_parts(N_PILOT, 0)[0]) / pilot.n_images}
+        if twice != "nothing":
+            times[twice] = 2 * times.get(twice, 1.0)
+        one = foretell(pilot, times, N_TEST, GALLERY, kind, entry["seed"])
+        rows.append((entry["found"][twice][kind], one.top1, one.low, one.high))
+    return 100 * np.array(rows).T
+
+
+def read_findings(stored: dict[str, Any]) -> tuple[dict[str, dict[str, Finding]], dict[str, str]]:
+    """Return the findings that a line of the ledger holds of one study, and why analyses have none."""
+    findings, missing = {}, {}
+    for name, rows in stored.items():
+        if isinstance(rows, str):
+            missing[name] = rows
+        else:
+            findings[name] = {one["name"]: Finding.from_json(one) for one in rows}
+    return findings, missing
+
+
+def verdict_table(entries: list[dict[str, Any]]) -> list[str]:
+    """Say for each claim and each size that is doubled how likely a decision was foretold to be, and how often one was made."""
+    lines = ["| claim | twice the | chance foretold, % | decided, % | difference, points | within 15 |", "|" + "---|" * 6]
+    n_within, n_rows = 0, 0
+    for name, rule in RULES.items():
+        for twice in TWICE[1:]:
+            foretold, decided = [], []
+            for entry in entries:
+                findings, missing = read_findings(entry["findings"]["nothing"])
+                study = StudyAtHand(findings, missing, N_JUDGED, N_NEURONS, images_read(ANALYSED))
+                foretold.append(1 - chance_to_decide(rule, study, {twice: 2.0}, seed=entry["seed"])["cannot tell"])
+                (verdict,) = judge([rule], *read_findings(entry["findings"][twice]))
+                decided.append(verdict.verdict != "cannot tell")
+            chance, share = 100 * np.mean(foretold), 100 * np.mean(decided)
+            is_within = abs(chance - share) <= 15
+            n_within, n_rows = n_within + is_within, n_rows + 1
+            cells = [
+                name.replace("_", " "),
+                twice,
+                f"{chance:.0f}",
+                f"{share:.0f}",
+                f"{chance - share:+.0f}",
+                "yes" if is_within else "NO",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", f"Within 15 points: {n_within} of {n_rows}."]
+
+
+def goals(entries: list[dict[str, Any]]) -> list[str]:
+    """Say whether forecasts from averaged responses are as good as they are meant to be."""
+    lines = [
+        "| twice the | held in 80 % of seeds | median width of 12 points or less | mean error of 2 points or less |",
+        "|---|---|---|---|",
+    ]
+    for twice in TWICE[1:]:
+        found, foretold, low, high = _forecasts(entries, twice, "averaged")
+        held, width, error = ((low <= found) & (found <= high)).sum(), np.median(high - low), (foretold - found).mean()
+        cells = [
+            f"{_yes(held >= 0.8 * len(found))}: {held} of {len(found)}",
+            f"{_yes(width <= 12)}: {width:.1f}",
+            f"{_yes(abs(error) <= 2)}: {error:+.1f}",
+        ]
+        lines.append(f"| {twice} | {' | '.join(cells)} |")
+    return lines
+
+
+def _yes(holds: Any) -> str:
+    return "yes" if holds else "NO"
 
 
 def main() -> int:
@@ -144,7 +275,8 @@ def main() -> int:
             with words.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entries[seed]) + "\n")
             print(f"seed {seed}: {entries[seed]['seconds']} s, found {entries[seed]['found']}", flush=True)
-    print("\n".join(table([entries[seed] for seed in words.seeds])))
+    chosen = [entries[seed] for seed in words.seeds]
+    print("\n".join([*table(chosen), "", *verdict_table(chosen), "", *goals(chosen)]))
     return 0
 
 

@@ -27,6 +27,17 @@ FOUND = {
             "high": 0.7,
         },
     ],
+    "measured": {"test images": 60},
+    "verdicts": [
+        {
+            "name": "many",
+            "claim": "Many regions.",
+            "verdict": "cannot tell",
+            "chance": {"as it is": 0.31, "2 times the images": 0.62},
+            "times_images": 4.0,
+            "note": "occlusion reads no more than 24 test images.",
+        }
+    ],
 }
 
 
@@ -66,6 +77,9 @@ def test_forecasts_are_printed_for_the_question_that_was_asked(asked: list[Any],
     assert "2 times the images" in out
     assert "50.0 to 70.0" in out
     assert FOUND["sentence"] in out.replace("\n", " ")
+    (row,) = [line for line in out.splitlines() if "Many regions." in line and "62" in line]
+    assert [cell.strip() for cell in row.split("│")[2:-1]] == ["cannot tell", "31\u202f%", "62\u202f%", "240"]
+    assert "Many regions: occlusion reads no more than 24 test images." in out
 
 
 def test_a_simulated_session_is_studied_first(asked: list[Any]) -> None:

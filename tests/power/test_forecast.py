@@ -1,5 +1,7 @@
 """Forecasts follow the law by which the distance of scores grows, and their intervals hold what one new study finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -67,6 +69,19 @@ def test_the_interval_holds_what_new_studies_find_and_narrows_with_their_images(
     assert 167 <= held <= 191  # 180 expected, three standard deviations
     few, many = (foretell(pilot(0.15, {}), {}, n, GALLERY) for n in (50, 5000))
     assert few.high - few.low > 2 * (many.high - many.low)
+
+
+@pytest.mark.usefixtures("exact")
+def test_which_neurons_come_in_counts_as_much_less_than_which_half_is_kept_as_doubling_gains_less_than_halving_costs() -> None:
+    now, half, twice = FLOOR + FALLS, FLOOR + 2 * FALLS, FLOOR + FALLS / 2
+    known = replace(
+        pilot(now, {"neurons": half}), by_half=np.array([accuracy((half * np.exp(one)) ** -0.5) for one in (-0.3, 0.3)])
+    )
+    alike = replace(known, by_half=np.full(2, 0.5))
+    wide, narrow = (foretell(one, {"neurons": 2.0}, 10**9, GALLERY) for one in (known, alike))
+    ends = 0.3 * np.sqrt(2) * np.sqrt(0.5) * np.log(now / twice) / np.log(half / now) * norm.ppf(0.95)
+    added = accuracy((twice * np.exp(-ends)) ** -0.5) - accuracy((twice * np.exp(ends)) ** -0.5)
+    assert np.sqrt((wide.high - wide.low) ** 2 - (narrow.high - narrow.low) ** 2) == pytest.approx(added, rel=0.1)
 
 
 @pytest.mark.usefixtures("exact")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from dina.analyses import RULES
 from dina.analyses.decoded import Decoded, KeptParts
 from dina.artifacts import write_dataset, write_json
 from dina.checks import DataError
@@ -21,7 +22,8 @@ from dina.power.page import power_sections
 from dina.power.run_power import FORETOLD, MEASURED, TABLE, forecast_run
 from dina.recordings.recording import Recording
 from dina.signed_folder import verify_checksums, write_checksums
-from dina.study.run_directory import Run
+from dina.statistics.finding import Finding
+from dina.study.run_directory import AnalysisRecord, Run
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import Comparison
 from dina.training.presets.scratch import ScratchSettings
@@ -66,6 +68,31 @@ def test_forecasts_are_kept_by_the_rules_of_runs_and_shown_on_the_page(run: Path
     (figure,) = section.figures
     assert [row[0] for row in figure.table.rows] == list(table.index)
     assert "2 times the neurons" in svg_of(figure.figure, figure.name)
+
+
+def test_the_chance_to_decide_claims_follows_from_the_analyses_of_the_run(run: Path) -> None:
+    found = forecast_run(run, None, accuracy=0.8)
+    assert {row["note"] for row in found["verdicts"] if row["name"] == "coarse"} == {
+        "The analysis spatial_frequency was not done."
+    }
+    (section,) = power_sections(Run(run))
+    assert section.tables == []
+    assert "Do dina interpret RUN" in section.missing[0]
+
+    kept = Finding("kept_lowest_octaves", 0.45, "1", 60, low=0.25, high=0.65, null_low=-0.1, null_high=0.1, null="shuffled")
+    AnalysisRecord((kept,)).write(Run(run), "spatial_frequency")
+    found = forecast_run(run, None, accuracy=0.8)
+    (row,) = [row for row in found["verdicts"] if row["name"] == "coarse"]
+    assert row["verdict"] == "cannot tell"
+    assert row["chance"]["as it is"] < row["chance"]["2 times the images"]
+    # 96 images are read at most, and then chances stay
+    assert row["chance"]["2 times the images"] == row["chance"]["4 times the images"]
+    assert row["note"].startswith("spatial_frequency reads no more than 96 test images")
+    assert row["note"].endswith("Without map_capacity, not every answer can be given.")
+    (section,) = power_sections(Run(run))
+    (table,) = section.tables
+    assert [each[1] for each in table.rows] == ["cannot tell"] * len(RULES)
+    assert sum(each[2] != "–" for each in table.rows) == 1
 
 
 def test_a_run_that_was_not_asked_has_no_section(run: Path) -> None:

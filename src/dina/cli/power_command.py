@@ -42,7 +42,7 @@ def power(
     from dina.cli.sessions import open_settled
     from dina.cli.tables import print_report_table
     from dina.power.held_out import PowerSettings
-    from dina.power.page import power_table
+    from dina.power.page import power_table, verdict_notes, verdict_tables
     from dina.power.run_power import forecast_run, is_unmeasured
     from dina.recordings.simulator import NAMED_SESSIONS
     from dina.report import write_report
@@ -64,5 +64,9 @@ def power(
     write_report(place)
     print_report_table(power_table(found), ())
     say(found["sentence"])
+    for table in verdict_tables(found):
+        print_report_table(table, ())
+    for note in verdict_notes(found):
+        say(note)
     say(f"Report: {place / 'report.html'}   Numbers: {place / 'results' / 'power.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)

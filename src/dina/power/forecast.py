@@ -19,8 +19,8 @@ N_DRAWS = 4000
 LEVEL = 0.9
 # Kind of query → what is recorded more of → range of the share of u that no more of it removes, and the least power; see `foretell`.
 FLOORS = {
-    "averaged": {"images": (0.6, 0.85), "neurons": (0.4, 0.7), "repeats": (0.35, 0.6)},
-    "single_trial": {"images": (0.6, 0.85), "neurons": (0.4, 0.7), "repeats": (0.75, 0.95)},
+    "averaged": {"images": (0.62, 0.83), "neurons": (0.4, 0.7), "repeats": (0.35, 0.6)},
+    "single_trial": {"images": (0.62, 0.83), "neurons": (0.4, 0.7), "repeats": (0.75, 0.95)},
 }
 LEAST_POWER = 0.7
 MOST = 32.0  # times as much as there is: farther, nothing is foretold
@@ -174,10 +174,13 @@ def foretell(
         floor[0] = np.mean(FLOORS[queries][axis])
         gained = np.maximum(_inverse(measured[axis], pilot.gallery) / inverse - 1, 0.0)
         power = np.maximum(np.log2(1 + gained / (1 - floor)), LEAST_POWER)
-        later *= np.maximum(1 - gained * (1 - factor**-power) / (2**power - 1), 0.02)
-        if axis == "neurons":
-            spread = np.log(_inverse(pilot.by_half, pilot.gallery)).std(ddof=1) if len(pilot.by_half) > 1 else 0.0
-            later[1:] *= np.exp(spread * np.sqrt(max(0.0, 1 - 1 / factor)) * generator.standard_normal(N_DRAWS))
+        change = np.maximum(1 - gained * (1 - factor**-power) / (2**power - 1), 0.02)
+        later *= change
+        if axis == "neurons" and factor > 1 and len(pilot.by_half) > 1:
+            spread = np.log(_inverse(pilot.by_half, pilot.gallery)).std(ddof=1)
+            # which neurons come in matters as much less than which half is kept as a doubling gains less than halving costs
+            sensitive = np.clip(-np.log(change) / np.log2(factor) / np.log1p(np.maximum(gained, 1e-9)), 0.0, 1.0)[1:]
+            later[1:] *= np.exp(spread * sensitive * np.sqrt(1 - 1 / factor) * generator.standard_normal(N_DRAWS))
     foretold = _accuracy(later**-0.5, gallery)
     # of the images of a new study; an accuracy near 0 or 1 varies less
     now = float(np.clip(measured["all"][0], 0.02, 0.98))

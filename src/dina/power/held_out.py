@@ -47,7 +47,7 @@ class PowerSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_folds: int = Field(4, ge=2)
     gallery: int = Field(50, ge=2)
-    n_halves: int = Field(8, ge=2)
+    n_halves: int = Field(16, ge=2)
 
 
 def measure_pilot(decoded: Decoded, settings: PowerSettings = PowerSettings()) -> Pilot:

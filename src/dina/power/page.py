@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import interval, percent
+from dina.figures.words import DASH, interval, percent
+from dina.power.forecast import MOST
 from dina.power.run_power import FORETOLD
+from dina.power.verdict_forecast import LIKELY
 from dina.study.run_directory import Run
 
 
@@ -31,14 +33,9 @@ def power_sections(run: Run) -> list[Section]:
         " (docs/power.md). The larger study is thought to be of the same kind: more images of the same sort, more neurons of the same"
         " population, more repeats in one session.",
     )
-    return [
-        Section(
-            "power",
-            "What more data would give",
-            words,
-            [FigurePart("power", draw_power(rows, 1 / found["gallery"]), caption, spoken, table)],
-        )
-    ]
+    figures = [FigurePart("power", draw_power(rows, 1 / found["gallery"]), caption, spoken, table)]
+    tables = verdict_tables(found)
+    return [Section("power", "What more data would give", words, figures, tables, verdict_notes(found))]
 
 
 def power_table(found: dict[str, Any]) -> Table:
@@ -59,6 +56,52 @@ def power_table(found: dict[str, Any]) -> Table:
     return Table(
         f"Accuracy foretold among {found['gallery']} candidates (chance {percent(1 / found['gallery'])}), {kind}.", columns, rows
     )
+
+
+def verdict_tables(found: dict[str, Any]) -> list[Table]:
+    """Return the chance that larger studies decide each claim, for the page and for the terminal; nothing where none is known."""
+    rows = found.get("verdicts", [])
+    if not any(row["chance"] for row in rows):
+        return []
+    studies = list(dict.fromkeys(study for row in rows for study in row["chance"]))
+    has = found["measured"]["test images"]
+    body = tuple(
+        (
+            str(row["claim"]),
+            str(row["verdict"]),
+            *(_chance(row["chance"].get(study)) for study in studies),
+            _images(row, has),
+        )
+        for row in rows
+    )
+    caption = (
+        "Chance that one new study decides a claim (supported or not supported), drawn from the findings of this run and the width that"
+        f" their intervals will have. Images to test grow in proportion with those to learn from; now there are {has}."
+    )
+    return [Table(caption, ("claim", "now", *studies, f"test images for {100 * LIKELY:.0f}\u202f%"), body, n_words=2)]
+
+
+def verdict_notes(found: dict[str, Any]) -> list[str]:
+    """Return what keeps claims from being decided or foretold, each reason once with the claims that it concerns."""
+    rows = found.get("verdicts", [])
+    if rows and not any(row["chance"] for row in rows):
+        return ["Whether larger studies decide claims follows from analyses. Do dina interpret RUN, then dina power RUN again."]
+    by_note: dict[str, list[str]] = {}
+    for row in rows:
+        if row["note"]:
+            by_note.setdefault(row["note"], []).append(str(row["claim"]).rstrip("."))
+    return [f"{'; '.join(claims)}: {note}" for note, claims in by_note.items()]
+
+
+def _chance(value: float | None) -> str:
+    return DASH if value is None else f"{100 * value:.0f}\u202f%"
+
+
+def _images(row: dict[str, Any], has: int) -> str:
+    if not row["chance"]:
+        return DASH
+    times = row["times_images"]
+    return f"more than {MOST * has:,.0f}" if times is None else f"{times * has:,.0f}"
 
 
 @in_style

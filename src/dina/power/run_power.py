@@ -10,15 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from dina.analyses import ANALYSES, RULES
 from dina.analyses.decoded import KeptParts
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.power.forecast import AXES, MOST, Pilot, foretell, size_needed
 from dina.power.held_out import PowerSettings, measure_pilot
+from dina.power.verdict_forecast import StudyAtHand, foretell_verdicts
 from dina.recordings.recording import Recording
 from dina.safe_words import table_text
 from dina.study.environment import Timings, fixed_threads
-from dina.study.interpret import read_decoded
+from dina.study.interpret import read_all, read_decoded
 from dina.study.run_directory import RESULTS, Run, read_finished
 from dina.study.unfinished_run import PARTS, locked
 from dina.version import __version__
@@ -83,6 +85,8 @@ def forecast_run(
     if queries not in pilot.by_image:
         raise DataError(f"This recording cannot tell about {queries} queries. Choose from: {', '.join(pilot.by_image)}.")
     found = _foretell(content, pilot, accuracy, gallery, queries)
+    axes = [axis for axis in AXES if axis in pilot.by_image[queries]]
+    found["verdicts"] = foretell_verdicts(RULES, study_at_hand(content, pilot.n_neurons), axes)
     with content.files.writing() as place:
         write_json(place(FORETOLD), found)
         write_text(place(TABLE), table_text(pd.DataFrame(found["forecasts"])))
@@ -93,6 +97,22 @@ def is_unmeasured(run: Run, settings: PowerSettings = PowerSettings()) -> bool:
     """Say whether the recording must still be cut up and decoded in this way."""
     known = run.read_dataset(MEASURED)
     return known is None or known.attrs.get("settings") != settings.model_dump_json()
+
+
+def study_at_hand(run: Run, n_neurons: int) -> StudyAtHand:
+    """Return what a finished run holds of its analyses, and how many images and neurons they rest on."""
+    records = read_all(run.path)
+    findings = {name: {each.name: each for each in one.findings} for name, one in records.items() if one.reason is None}
+    missing = {name: one.reason for name, one in records.items() if one.reason is not None}
+    at_most = images_read({name: one.settings for name, one in records.items()})
+    return StudyAtHand(findings, missing, run.summary["split"]["n_test"], n_neurons, at_most)
+
+
+def images_read(changed: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many test images each analysis reads at most, by its settings that are not the defaults."""
+    kinds = {name: row.settings_type for name, row in ANALYSES.items()}
+    named = {name: kind for name, kind in kinds.items() if kind is not None and "n_images" in kind.model_fields}
+    return {name: int(kind(**changed.get(name, {})).model_dump()["n_images"]) for name, kind in named.items()}
 
 
 def _measure(run: Run, recording: Recording, settings: PowerSettings, device: str, n_threads: int) -> None:
@@ -131,7 +151,11 @@ def _foretell(run: Run, pilot: Pilot, accuracy: float, gallery: int, queries: st
         }
         needed[axis]["has"] = have
     content = {"accuracy": accuracy, "gallery": gallery, "queries": queries, "forecasts": forecasts, "needed": needed}
-    return {**content, "measured": {**pilot.sizes, "gallery": pilot.gallery}, "sentence": say_needed(content)}
+    return {
+        **content,
+        "measured": {**pilot.sizes, "gallery": pilot.gallery, "test images": split["n_test"]},
+        "sentence": say_needed(content),
+    }
 
 
 def say_needed(found: Mapping[str, Any]) -> str:
