@@ -126,12 +126,12 @@ def leave_global_unused(decoded: Decoded) -> AlignedTowers:
     return towers
 
 
-def check_pixel(results: Results, _: Recording) -> Checked:
+def check_pixel(results: Results, recording: Recording) -> Checked:
     """Check that the map changes most under the window nearest to the pixel."""
     dataset = results["occlusion"].to_dataset().sel(sweep="medium")
     mean = dataset["map_change"].mean("image").transpose("row", "column").to_numpy()
     row, column = (int(place) for place in np.unravel_index(mean.argmax(), mean.shape))
-    height, width = results["occlusion"].size  # type: ignore[attr-defined]
+    height, width = (int(extent) for extent in recording.images.shape[2:])
     distance, step = [], []
     for name, place, extent in (("row", row, height), ("column", column, width)):
         centres = dataset[name].to_numpy()
