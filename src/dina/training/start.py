@@ -84,6 +84,7 @@ def start_at_encoding_models(
     images, rows = union_of([each.train for each in recordings])
     maps = image_tower.learn_statistics(torch.from_numpy(images))
     knots = contrast.knot_weights(torch.from_numpy(images).to(maps.device))
+    del images  # a copy: of many images hundreds of megabytes
     expected = contrast.expected.clone()
     contrast.expected.zero_()
     shift_by_contrast(maps, knots, expected)
