@@ -9,8 +9,8 @@ import torch
 
 from dina.analyses import RULES, AnalysisResult, Decoded
 from dina.analyses.verdict import judge
-from dina.models.towers.image.gabor_energy import GaborEnergy
-from dina.models.towers.neural.projective_fields import ProjectiveFields
+from dina.models.towers.image.feature_stack import FeatureStack
+from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
 from dina.models.towers.tower import ImageTower, NeuralTower
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
@@ -115,11 +115,13 @@ def read_one_pixel(decoded: Decoded) -> AlignedTowers:
 
 
 def leave_global_unused(decoded: Decoded) -> AlignedTowers:
-    """Return the fitted towers with no neuron reading the global pathway: neither its channels nor those of contrast."""
+    """Return the fitted towers with no neuron reading the global pathway: neither its channels, nor those of contrast, nor other spaces."""
     towers = deepcopy(decoded.towers)
     image, neural = towers.image_tower, towers.neural_tower
-    assert isinstance(image, GaborEnergy)  # the preset of the controls has no others
+    assert isinstance(image, FeatureStack)  # the preset of the controls has no others
     assert isinstance(neural, ProjectiveFields)
+    image.take([])
+    neural.read_beside(WeightsBeside(neural.n_neurons))
     is_global = [channel.pathway == "global" for channel in image.channels]
     n_contrasts = neural.weights.shape[2] - len(is_global)
     neural.weights[:, :, torch.tensor([*is_global, *[True] * n_contrasts])] = 0.0
