@@ -13,7 +13,7 @@ from dina.signed_folder import write_checksums
 from dina.study.run_directory import AnalysisRecord, Run
 from report.fabricated_run import N_NEURONS, Fabrication, fabricate_run
 
-CHANNELS = [f"energy {wavelength} px {angle}°" for wavelength in (4, 8) for angle in (0, 90)] + ["luminance"]
+CHANNELS = [f"energy {wavelength} px {angle}°" for wavelength in (4, 8) for angle in (0, 90)] + ["luminance", "odd- 8 px 0°"]
 N_OCCLUDED = 6
 LAYERS = ["block 1", "block 2", "all layers"]
 
@@ -95,7 +95,7 @@ def _profiles(like: Fabrication, generator: np.random.Generator) -> xr.Dataset:
         "field_size": np.where(np.arange(N_NEURONS) % 3 == 0, np.nan, 3.0),
         "orientation_deg": generator.uniform(0, 180, N_NEURONS),
         "frequency": generator.uniform(0.05, 0.25, N_NEURONS),
-        "fit_correlation": generator.uniform(0, 0.8, N_NEURONS),
+        "fit_correlation": np.where(np.arange(N_NEURONS) % 4 == 1, -0.1, generator.uniform(0.3, 0.8, N_NEURONS)),
     }
     units = {"field_row": "pixel", "field_column": "pixel", "field_size": "pixel", "orientation_deg": "degree"}
     variables = {name: ("neuron", values, {"units": units.get(name, "1")}) for name, values in columns.items()}

@@ -13,9 +13,9 @@ import xarray as xr
 
 from dina.checks import DataError
 from dina.explorer import compute, write_explorer
+from dina.explorer.chance import chance_of_maps
 from dina.explorer.compute import EVERYTHING, Limits, gather
 from dina.explorer.kept_maps import KEPT, read_kept
-from dina.explorer.map_chance import chance_of_maps
 from dina.explorer.packets import pack, unpack
 from dina.explorer.page import renew_explorer
 from dina.figures.style import COLOURS
@@ -87,7 +87,7 @@ def test_second_trials_of_an_image_are_matched_by_number_and_not_by_row(explorab
 def test_maps_and_images_are_those_of_the_run(explorable: Path) -> None:
     facts, _ = embedded(explorable)
     kept = xr.load_dataset(explorable / KEPT, engine="h5netcdf")
-    assert facts["channels"] == CHANNELS
+    assert facts["channels"] == [name.replace("-", "\N{MINUS SIGN}") for name in CHANNELS]  # odd− is of negative sign
     assert facts["groups"][0] == ["energy 4 px", [0, 1]]
     maps = np.concatenate([embedded(explorable, f"maps-{n}")[1]["maps"] for n in range(-(-60 // facts["maps_in_packet"]))])
     np.testing.assert_array_equal(maps[:, 0], kept["image_maps"])
@@ -103,6 +103,12 @@ def test_neurons_that_help_and_best_images_of_neurons_are_those_of_the_run(explo
     order = np.argsort(-lost, axis=1)[:, :20]
     np.testing.assert_array_equal(arrays["contributing"], order)
     np.testing.assert_allclose(arrays["margin_lost"], np.take_along_axis(lost, order, axis=1), rtol=1e-5)  # single precision
+    second, last_but_one = np.sort(lost, axis=0)[[1, -2]]  # 2.5 % of 60 images are one on each side
+    np.testing.assert_allclose(arrays["usual_margin"], np.stack([second, last_but_one], axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(arrays["n_above"], (lost > last_but_one).sum(axis=1))
+    assert arrays["n_above"].mean() == pytest.approx(facts["margin_chance"] * lost.shape[1])
+    assert facts["margin_chance"] == 1 / 60
+    assert facts["fit_chance"] == pytest.approx(0.254, abs=1e-3)  # tanh(1.96 / root of 57), of 60 validation images
     response = xr.load_dataset(explorable / KEPT, engine="h5netcdf")["response"].to_numpy()
     np.testing.assert_array_equal(arrays["best_images"][:, 0], response.argmax(axis=0))
     np.testing.assert_array_equal(arrays["best_responses"][:, 0], response.max(axis=0))
@@ -116,6 +122,9 @@ def test_occlusion_and_layer_profiles_are_those_of_the_run(explorable: Path) -> 
     found = xr.load_dataset(folder / "occlusion.nc", engine="h5netcdf")
     np.testing.assert_array_equal(arrays["occluded"] * 3, found["stimulus_id"])  # the n-th test image has the id 3 n
     np.testing.assert_array_equal(arrays["score_loss"], found["score_loss"].to_numpy().astype(np.float32))
+    second, last_but_one = np.sort(found["score_loss"].to_numpy(), axis=1)[:, [1, -2]].swapaxes(0, 1)
+    np.testing.assert_array_equal(arrays["usual_loss"], np.stack([second, last_but_one], axis=1).astype(np.float32))
+    assert facts["occlusion_chance"] == pytest.approx(2 / 6)
     assert facts["sweeps"] == ["small window, to grey, 2 px", "medium window, blurred, 4 px"]
     assert facts["main_sweep"] == 1
     layers = xr.load_dataset(folder / "layer_depth.nc", engine="h5netcdf")
@@ -157,7 +166,7 @@ def test_images_that_share_a_score_are_counted(explorable: Path, tmp_path: Path)
 def test_a_small_file_says_what_it_leaves_out_and_keeps_all_candidates(explorable: Path) -> None:
     run, kept = read_run(explorable), read_kept(Run(explorable))
     assert kept is not None
-    packets = gather(run, kept, Limits(n_stimuli=10, n_neurons=30, map_bytes=5000, image_bytes=60_000))
+    packets = gather(run, kept, Limits(n_stimuli=10, n_neurons=30, map_bytes=6000, image_bytes=60_000))
     facts, arrays = overview_of(packets)
     assert facts["left_out"] == [
         "10 of 60 test images can be chosen here, evenly spaced.",

@@ -147,6 +147,9 @@ def test_maps_and_occlusion_follow_their_lists(shown: Opened) -> None:
     page.locator("#maps figure:nth-child(2):last-child").wait_for()
     assert page.locator("#maps canvas").count() == 4
     before = page.get_attribute("#occlusion canvas", "aria-label")
+    usual = r"of the 6 occluded images lose \S+ to .*Rings: the \d+ of 60 places .*33\u202f% if it were like the others"
+    assert re.search(usual, page.inner_text("#occlusion-words"))
+    assert re.search(usual, before)
     shown.choose("#sweep", "small window, to grey, 2 px")
     page.locator(f'#occlusion canvas:not([aria-label="{before}"])').wait_for()
     page.click("#next-image")
@@ -156,6 +159,9 @@ def test_maps_and_occlusion_follow_their_lists(shown: Opened) -> None:
 
 def test_neuron_is_chosen_by_table_cortex_list_buttons_and_order(shown: Opened) -> None:
     page = shown.page
+    assert page.inner_text("#contributing thead th:nth-child(4)") == "in most images"
+    assert "neurons; " in page.inner_text("#contributing-words")
+    assert page.inner_text("#contributing-words").endswith("are expected if it is like the others.")
     first = page.inner_text("#contributing tbody tr:nth-child(3) button")
     page.click("#contributing tbody tr:nth-child(3) button")
     shown.shows_neuron(int(first.removeprefix("neuron ")))
@@ -165,7 +171,14 @@ def test_neuron_is_chosen_by_table_cortex_list_buttons_and_order(shown: Opened) 
     shown.choose("#neuron-order", "number")
     page.select_option("#neuron", value="7")
     shown.shows_neuron(7)
+    assert "responses to images left out of the fit (chance: −0.25 to 0.25)" in page.inner_text("#field figcaption")
     page.click("#next-neuron")
+    shown.shows_neuron(8)
+    page.select_option("#neuron", value="9")
+    shown.shows_neuron(9)
+    page.locator("#field:not(:has(canvas))").wait_for()
+    assert page.inner_text("#field").startswith("No field is drawn. Its prediction correlates by −0.1 with responses")
+    page.click("#previous-neuron")
     shown.shows_neuron(8)
     assert page.locator("#layers tbody tr").count() == 3
     page.click("#previous-neuron")

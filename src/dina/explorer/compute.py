@@ -1,5 +1,7 @@
 """What the explorer shows of a run: ranks, images, maps, occlusion and neurons, as packets for a browser."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +11,7 @@ import xarray as xr
 from jaxtyping import Int
 
 from dina.checks import DataError
-from dina.explorer.map_chance import chance_of_maps
+from dina.explorer.chance import chance_of_maps, usual_range
 from dina.explorer.packets import pack
 from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
@@ -287,7 +289,8 @@ def _maps(kept: xr.Dataset, shown: Shown, limits: Limits) -> _Part:
         f"maps-{number}": pack({}, {"maps": both[first : first + n_each]})
         for number, first in enumerate(range(0, len(both), n_each))
     }
-    channels = [str(name) for name in kept["channel"].to_numpy()]
+    # even− and odd− are of negative sign
+    channels = [re.sub(r"\b(even|odd)-", "\\1\N{MINUS SIGN}", str(name)) for name in kept["channel"].to_numpy()]
     facts = {
         "channels": channels,
         "groups": _groups(channels),
@@ -334,7 +337,7 @@ def _groups(channels: Sequence[str]) -> list[list[Any]]:
 
 
 def _occlusion(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the loss of score under every window, for the images that were occluded."""
+    """Return the loss of score under every window, for the images that were occluded, and what all of them lose there."""
     known = run.interpretation.get("occlusion")
     if known is None or known.dataset is None:
         reason = "It was not computed yet. Next: dina interpret RUN occlusion" if known is None else str(known.reason)
@@ -349,10 +352,15 @@ def _occlusion(run: Run, shown: Shown) -> tuple[dict[str, Any], dict[str, np.nda
     facts = {
         "sweeps": [shown_words(sweep) for sweep in sweeps],
         "main_sweep": max(0, _place(losses["sweep"].to_numpy(), "medium")),
+        "n_occluded": losses.sizes["image"],
     }
+    loss = losses["score_loss"].transpose("image", "sweep", "row", "column").to_numpy()
+    usual, share = usual_range(loss)
+    facts |= {} if math.isnan(share) else {"occlusion_chance": 2 * share}
     arrays = {
         "occluded": places[is_shown],
-        "score_loss": losses["score_loss"].to_numpy()[:, is_shown].astype(np.float32),
+        "score_loss": np.ascontiguousarray(loss[is_shown].swapaxes(0, 1), dtype=np.float32),
+        "usual_loss": np.ascontiguousarray(usual.swapaxes(0, 1)),  # of each sweep its lower ends, then its upper ends
     }
     return facts, arrays
 

@@ -323,16 +323,32 @@
     const ofSweep = data.score_loss.row(sweep);
     const losses = ofSweep.subarray(row * size, (row + 1) * size);
     const most = losses.reduce((largest, one) => Math.max(largest, Math.abs(one)), 0) || 1;
+    const usual = data.usual_loss.row(sweep), [low, high] = [usual.subarray(0, size), usual.subarray(size)];
+    const outside = Array.from(losses.keys()).filter((n) => losses[n] < low[n] || losses[n] > high[n]);
+    const largest = whereLost(losses, rows, columns), words = `${largest.words}; ${unusual(largest.place, low, high, outside.length, size)}`;
     const grey = await picture(galleryPlace, "", true);
     const scale = Math.max(1, Math.round(480 / facts.width));
-    const canvas = blank(scale * facts.width, scale * facts.height, `Loss of score by place over ${nameOf(galleryPlace)}: ${whereLost(losses, rows, columns)}`);
+    const canvas = blank(scale * facts.width, scale * facts.height, `Loss of score by place over ${nameOf(galleryPlace)}: ${words}`);
     const veil = blank(columns, rows, "").getContext("2d"), image = new ImageData(columns, rows);
     losses.forEach((loss, n) => image.data.set([...(loss < 0 ? BLUE : ORANGE), Math.round(215 * Math.min(1, Math.abs(loss) / most))], 4 * n));
     veil.putImageData(image, 0, 0);
     const pen = canvas.getContext("2d");
     pen.drawImage(grey, 0, 0, canvas.width, canvas.height);
     pen.drawImage(veil.canvas, 0, 0, canvas.width, canvas.height);
-    return { canvas, most, images, words: whereLost(losses, rows, columns) };
+    const [across, down] = [canvas.width / columns, canvas.height / rows], radius = Math.max(2, Math.min(across, down) / 8);
+    for (const n of outside) {
+      pen.beginPath();
+      pen.arc(across * ((n % columns) + 0.5), down * (Math.floor(n / columns) + 0.5), radius, 0, 2 * Math.PI);
+      outlined(pen, radius);
+    }
+    return { canvas, most, images, words };
+  }
+
+  function unusual(place, low, high, many, size) { // chance is that this image is like the others
+    if (!Number.isFinite(facts.occlusion_chance)) return `fewer than three images were occluded, so that nothing says what is usual`;
+    const percent = (share) => `${number(100 * share, 2)}${NARROW}%`;
+    return `there, ${percent(1 - facts.occlusion_chance)} of the ${facts.n_occluded} occluded images lose ${number(low[place])} to ${withUnits(high[place], facts.units)}.`
+      + ` Rings: the ${many} of ${size} places (${percent(many / size)}) where this image loses more or less than that; ${percent(facts.occlusion_chance)} if it were like the others`;
   }
 
   function whereLost(losses, rows, columns) {
@@ -340,7 +356,7 @@
     losses.forEach((loss, n) => { if (loss > losses[best]) best = n; });
     const down = ["top", "middle", "bottom"][Math.min(2, Math.floor((3 * Math.floor(best / columns)) / rows))];
     const across = ["left", "centre", "right"][Math.min(2, Math.floor((3 * (best % columns)) / columns))];
-    return `the largest loss, ${withUnits(losses[best], facts.units)}, is at the ${down} ${across}`;
+    return { place: best, words: `the largest loss, ${withUnits(losses[best], facts.units)}, is at the ${down} ${across}` };
   }
 
   function showOcclusion(found) {
@@ -355,7 +371,7 @@
     at("occlusion-words").textContent = `How much of its score the right image loses when a window hides this place; ${found.words}.${facts.units ? "" : " Scores of these towers are similarities without a unit."} The image is shown in grey beneath.`;
     fill("occlusion", found.canvas);
     const most = withUnits(found.most, facts.units);
-    legend("occlusion-legend", MINUS + most, "orange: score is lost there; blue: score is gained; clear: no change", most);
+    legend("occlusion-legend", MINUS + most, "orange: score is lost there; blue: score is gained; clear: no change; rings: not as in other images", most);
   }
 
   // ---- neurons that help with the image --------------------------------------------------------------------------------------
@@ -371,17 +387,30 @@
     const found = helping();
     at("contributing-words").textContent = facts.no_contributions
       ?? (found.length
-        ? `Margin (score of the right image minus the mean score of all others) that is lost without each neuron${facts.average ? ", mean over the trials of this image" : ""}. The ${found.length} neurons with the largest loss${data.neurons.values.length < facts.n_neurons ? ` among the ${data.neurons.values.length} in this file` : ""}.`
+        ? `Margin (score of the right image minus the mean score of all others) that is lost without each neuron${facts.average ? ", mean over the trials of this image" : ""}. The ${found.length} neurons with the largest loss${data.neurons.values.length < facts.n_neurons ? ` among the ${data.neurons.values.length} in this file` : ""}.${usualWords()}`
         : "No contribution of single neurons is known for this image.");
     const margins = data.margin_lost ? data.margin_lost.row(stimulus) : [];
     const more = [column("signal_to_noise") ?? column("reliability")].filter((one) => one !== null);
     const rows = found.map((one, n) => make(
       "tr", one === neuron ? { class: "chosen" } : {}, make("td", {}, String(n + 1)), make("th", { scope: "row", class: "word" }, neuronButton(one)),
-      make("td", {}, withUnits(margins[n], facts.contribution_units)), ...more.map((each) => make("td", {}, number(each.values[one], 2))),
+      make("td", {}, withUnits(margins[n], facts.contribution_units)), ...usualCell(one, margins[n]), ...more.map((each) => make("td", {}, number(each.values[one], 2))),
     ));
-    const heads = ["place", "neuron", "margin lost", ...more.map((each) => each.words)];
+    const heads = ["place", "neuron", "margin lost", ...(facts.margin_chance ? ["in most images"] : []), ...more.map((each) => each.words)];
     fill("contributing", ...(found.length ? [headRow(heads, [1]), make("tbody", {}, ...rows)] : []));
     showCortex(found);
+  }
+
+  function usualWords() { // chance is that this image is like the others
+    if (!facts.margin_chance) return " There are fewer than three such images, so that nothing says what is usual.";
+    const [share, many] = [100 * (1 - 2 * facts.margin_chance), data.neurons.values.length];
+    return ` Beside it: what is lost without the same neuron in the middle ${number(share, 2)}${NARROW}% of ${facts.n_contributing_images} images. This image loses more than that without ${data.n_above.values[stimulus]}`
+      + ` of ${many} neurons; ${number(facts.margin_chance * many, 2)} are expected if it is like the others.`;
+  }
+
+  function usualCell(place, margin) {
+    if (!facts.margin_chance) return [];
+    const [low, high] = data.usual_margin.row(place), words = `${number(low, 2)} to ${number(high, 2)}`;
+    return [make("td", { class: "range" }, margin > high ? make("b", {}, `${words}, above`) : words)];
   }
 
   function neuronButton(place) {
@@ -481,6 +510,13 @@
     if (facts.no_profiles || !Number.isFinite(row) || !listed.length) {
       return [make("figcaption", {}, facts.no_profiles ?? "No receptive field was found for this neuron.")];
     }
+    const fit = column("fit_correlation"), r = fit === null ? NaN : fit.values[neuron], chance = facts.fit_chance ?? 0;
+    const tested = `Its prediction correlates by ${number(r, 2)} with responses to images left out of the fit`;
+    const bound = facts.fit_chance ? `chance: ${number(-chance, 2)} to ${number(chance, 2)}` : "chance is not known";
+    if (fit !== null && !(r > chance)) {
+      const why = Number.isFinite(r) ? `${tested} (${bound})` : "It could not be tested on images left out of the fit";
+      return [make("figcaption", {}, `No field is drawn. ${why}: place, size, orientation and frequency of this field mean nothing.`)];
+    }
     const width = 420, scale = width / facts.field_width, height = Math.round(scale * facts.field_height);
     const place = data.stimuli.values[stimulus];
     const isSized = Number.isFinite(size), radius = scale * (isSized ? 2 * size : 0.06 * facts.field_width);
@@ -507,12 +543,12 @@
       }
     }
     pen.restore();
-    const caption = `Fitted receptive field over the chosen image. Circle: ${isSized ? "two standard deviations" : "the centre; the size is not known"}. Lines: orientation of the preferred bars${frequency > 0 ? ", one cycle apart" : ""}.`;
+    const caption = `Fitted receptive field over the chosen image. Circle: ${isSized ? "two standard deviations" : "the centre; the size is not known"}. Lines: orientation of the preferred bars${frequency > 0 ? ", one cycle apart" : ""}.${fit === null ? "" : ` ${tested} (${bound}).`}`;
     return [canvas, make("figcaption", {}, caption)];
   }
 
-  function outlined(pen) { // seen on light and on dark images
-    for (const [width, tone] of [[4, "#000000"], [2, "#ffb066"]]) {
+  function outlined(pen, most = 4) { // seen on light and on dark images
+    for (const [width, tone] of [[Math.min(4, most), "#000000"], [Math.min(2, most / 2), "#ffb066"]]) {
       pen.lineWidth = width;
       pen.strokeStyle = tone;
       pen.stroke();

@@ -1,11 +1,13 @@
 """What the explorer shows of single neurons: field, tuning, best images, layer profile and contributions."""
 
+import math
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from dina.explorer.chance import chance_of_fit, usual_range
 from dina.study.run_directory import Run
 
 N_CONTRIBUTING = 20  # neurons listed for an image
@@ -96,11 +98,15 @@ def describe_neurons(
         if found is None:
             facts[missing] = NEXT[missing] if record is None else str(record.reason)
     if profiles is not None:
+        highest = chance_of_fit(int(run.summary.get("split", {}).get("n_validation", 0)))
+        facts |= {} if math.isnan(highest) else {"fit_chance": highest}
         facts |= {"field_height": int(profiles.attrs["image_height"]), "field_width": int(profiles.attrs["image_width"])}
     arrays |= _responses(kept, gallery, ids, chosen)
     if contributions is not None:
         facts["contribution_units"] = SHOWN_UNITS.get(str(contributions.attrs["units"]), "")
-        arrays |= _contributing(contributions, ids, chosen)
+        chance, losses = _contributing(contributions, ids, chosen)
+        facts |= chance
+        arrays |= losses
     if layers is not None:
         facts["layers"] = [str(name) for name in layers["layer"].to_numpy()]
         arrays |= _layer_profiles(layers, chosen)
@@ -157,21 +163,31 @@ def _responses(kept: xr.Dataset, gallery: np.ndarray, ids: np.ndarray, chosen: n
     }
 
 
-def _contributing(contributions: xr.Dataset, ids: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """Return for each image the neurons without which most of its margin is lost, mean over its trials; -1 where there are fewer."""
+def _contributing(contributions: xr.Dataset, ids: np.ndarray, chosen: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return for each image the neurons without which most of its margin is lost, mean over its trials; -1 where there are fewer.
+
+    Beside them: what is lost without each neuron for most of the images, and how many neurons each image needs more than that.
+    """
     lost = contributions["margin_lost"].sel(lost_by=contributions.attrs["treatment"]).to_numpy()[:, chosen]
     of_query = contributions["stimulus_id"].to_numpy()
+    means: dict[int, np.ndarray] = {}
+    for number in np.unique(of_query):
+        rows = lost[of_query == number]
+        rows = rows[~np.isnan(rows).all(axis=1)]
+        if len(rows):
+            means[int(number)] = rows.mean(axis=0, dtype=np.float64)
+    usual, share = usual_range(np.array(list(means.values())).reshape(len(means), len(chosen)))
     most = min(N_CONTRIBUTING, len(chosen))
     neurons, margins = np.full((len(ids), most), -1, np.int32), np.full((len(ids), most), np.nan, np.float32)
-    for place, number in enumerate(ids):
-        rows = lost[(of_query == number)]
-        rows = rows[~np.isnan(rows).all(axis=1)]
-        if not len(rows):
+    n_above = np.zeros(len(ids), dtype=np.int32)
+    for place, mean in ((place, means.get(int(number))) for place, number in enumerate(ids)):
+        if mean is None:
             continue
-        mean = rows.mean(axis=0, dtype=np.float64)
         order = [at for at in np.argsort(-np.nan_to_num(mean, nan=-np.inf), kind="stable")[:most] if np.isfinite(mean[at])]
         neurons[place, : len(order)], margins[place, : len(order)] = order, mean[order]
-    return {"contributing": neurons, "margin_lost": margins}
+        n_above[place] = (mean.astype(np.float32) > usual[1]).sum()
+    facts = {} if math.isnan(share) else {"margin_chance": share, "n_contributing_images": len(means)}
+    return facts, {"contributing": neurons, "margin_lost": margins, "usual_margin": usual.T.copy(), "n_above": n_above}
 
 
 def _layer_profiles(layers: xr.Dataset, chosen: np.ndarray) -> dict[str, np.ndarray]:
