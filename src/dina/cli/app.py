@@ -14,11 +14,12 @@ from dina.cli.power_command import power
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, explore, export, interpret, verdict, verify
 from dina.cli.streams import open_streams
+from dina.cli.sweep_command import sweep
 from dina.safe_words import one_line, say
 from dina.version import __version__
 
 GROUPS = {
-    "From a recording to a page": (check, study, demo, joint),
+    "From a recording to a page": (check, study, demo, joint, sweep),
     "From a finished run to answers": (interpret, verdict, compare, power, report, explore, export, verify),
     "Recordings, objectives and this machine": (fetch, simulate, objectives, doctor),
 }

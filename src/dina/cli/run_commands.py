@@ -252,20 +252,12 @@ def _serve_explorer(run: Path, port: int, *, is_opened: bool) -> None:
 
 def _write_across(across: "AcrossRecordings | None", out: Path) -> None:
     """Write the findings over recordings as arrays, table and figures."""
-    from dina.artifacts import write_dataset, write_text
     from dina.checks import DataError
-    from dina.figures.canvas import svg_of
-    from dina.report.over_mice import across_recordings_section
-    from dina.safe_words import table_text
+    from dina.report.over_mice import write_across
 
     if across is None:
         raise DataError("--out needs runs of at least two recordings decoded with one preset. Give such runs, or leave it out.")
-    dataset = across.to_dataset()
-    write_dataset(out / "across_recordings.nc", dataset)
-    write_text(out / "across_recordings.csv", table_text(dataset.to_dataframe().reset_index()))
-    for part in across_recordings_section(dataset, across.findings()).figures:
-        write_text(out / f"{part.name}.svg", svg_of(part.figure, part.name))
-    say(f"Findings over recordings: {out / 'across_recordings.csv'}")
+    say(f"Findings over recordings: {write_across(across, out)}")
 
 
 def _list_analyses() -> None:

@@ -1,18 +1,22 @@
 """Findings of several recordings with the mouse as the unit: the clearest in a figure, all in a table."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.analyses.across_recordings import AcrossRecordings
+from dina.artifacts import write_dataset, write_text
+from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.finding_parts import reasons
 from dina.figures.finding_words import statistic_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number
+from dina.safe_words import table_text
 from dina.statistics.finding import Finding
 
 MOST_PANELS, COLUMNS = 12, 3
@@ -58,6 +62,17 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         tables=() if figures else (table,),
         missing=reasons({}, {finding.name: finding for finding in findings}),
     )
+
+
+def write_across(across: AcrossRecordings, folder: Path) -> Path:
+    """Write findings over recordings into a folder as arrays, table and figures, and return the path of the table."""
+    dataset = across.to_dataset()
+    place = folder / "across_recordings.csv"
+    write_dataset(folder / "across_recordings.nc", dataset)
+    write_text(place, table_text(dataset.to_dataframe().reset_index()))
+    for part in across_recordings_section(dataset, across.findings()).figures:
+        write_text(folder / f"{part.name}.svg", svg_of(part.figure, part.name))
+    return place
 
 
 @in_style

@@ -371,7 +371,7 @@ def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, 
     if len(set(recordings)) < max(2, len(runs)) or len(presets) > 1:
         return None
     if not any_recordings:
-        _check_kinds(runs)
+        check_kinds(runs, "Judge them one by one, or allow it with --any-recordings.")
     found = []
     for run, (name, animal) in zip(runs, animals, strict=True):
         by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}
@@ -379,9 +379,14 @@ def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, 
     return combine_recordings(found)
 
 
-def _check_kinds(runs: Sequence[Run]) -> None:
-    """Refuse recordings of which a mean would describe none; what is not stated may be anything."""
-    advice = "Judge them one by one, or allow it with --any-recordings."
+def check_kinds(runs: Sequence[Run], advice: str) -> None:
+    """Refuse recordings of which a mean would describe none; what is not stated may be anything.
+
+    Raises
+    ------
+    DataError
+        If some are measured and others simulated, or they state another species, area or indicator; it ends with ``advice``.
+    """
     kinds = {run.is_simulated: run.path for run in runs}
     if len(kinds) > 1:
         raise DataError(

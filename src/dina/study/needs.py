@@ -35,8 +35,8 @@ class Needs:
     def words(self, n_threads: int, gigaflops: float) -> str:
         """Say both in words for a machine whose processors reach so many GFLOP/s each."""
         longest = self.seconds_at(gigaflops)
-        shortest = _duration(longest / n_threads)
-        times = shortest if n_threads == 1 else f"between {shortest} and {_duration(longest)}"
+        shortest = duration_words(longest / n_threads)
+        times = shortest if n_threads == 1 else f"between {shortest} and {duration_words(longest)}"
         threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
         return f"about {self.memory_gb:.1f} GB of memory and {times} on {threads}"
 
@@ -118,7 +118,8 @@ def refuse_shortage(recording: Recording, max_memory_gb: float | None = None) ->
         )
 
 
-def _duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
+    """Write a time in words: ``'40 s'``, ``'5 min'``, ``'2.2 h'``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

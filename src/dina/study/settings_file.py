@@ -26,9 +26,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # -sig: a byte-order mark may come first
     except OSError as error:
-        raise DataError(
-            f"The settings file {path} cannot be read: {error.strerror}. Check the path given with --study."
-        ) from error
+        raise DataError(f"The settings file {path} cannot be read: {error.strerror}. Check the path.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} must be a TOML file in UTF-8: {error}. Correct it there.") from error
 

@@ -1,9 +1,7 @@
 """The folder of one study: begun as RUN.partial, locked, gone on with after a crash, and put in place at the end."""
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +9,11 @@ from typing import Any
 
 from dina.artifacts import sha256_of, write_json
 from dina.checks import DataError
+from dina.locked_folder import LOCK, held
 from dina.signed_folder import CHECKSUMS, read_listing, refuse_links, write_checksums, write_listing
 from dina.study.run_directory import IDENTITY, PROCESSOR, Run
 from dina.whole_folder import put_in_place
 
-LOCK = ".lock"
 PARTS = ".parts"  # of analyses under way; gone when they are finished
 _BEGUN = ".SHA256SUMS.begun"  # of the parts that are finished; gone when all is
 # What commands write into the folder of a study.
@@ -261,35 +259,7 @@ def locked(folder: Path) -> Iterator[None]:
     DataError
         If another process holds it.
     """
-    if sys.platform == "win32":  # no lock there: an open file would keep the folder from being renamed
-        yield
-        return
     refuse_links(folder)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    try:
-        if not _acquire(handle) or not _same_file(handle, folder / LOCK):
-            raise DataError(f"Another process is working in {folder}. Wait for it to end, or choose another --out.")
+    with held(folder):
         _remove_halves(folder)
         yield
-    finally:
-        os.close(handle)
-
-
-def _same_file(handle: int, path: Path) -> bool:
-    """Say whether the locked file is still the one at ``path``: the other process may just have finished."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _acquire(handle: int) -> bool:
-    import fcntl  # imported here: it does not exist on Windows
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a network file system without locks
-        return True
-    return True
