@@ -32,6 +32,7 @@ NAVIGATION = {
         "Which neurons <neural-side>",
         "Several recordings <several-recordings>",
         "Comparing runs <comparing>",
+        "Many studies at once <sweep>",
         "How much more to record <power>",
         "Other objectives <objectives>",
     ],

@@ -35,7 +35,7 @@ def studies(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def compared(studies: tuple[list[Job], Path]) -> SweepComparison:
     """Compare the studies."""
-    return compare_studies(*studies)
+    return compare_studies(*studies, "plain")
 
 
 def test_recordings_of_one_animal_count_as_one(compared: SweepComparison) -> None:
@@ -70,7 +70,7 @@ def test_findings_over_animals_are_shown_and_written(compared: SweepComparison, 
 
 def test_animals_of_other_kinds_are_not_averaged(studies: tuple[list[Job], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dina.study.run_directory.Run.is_simulated", property(lambda run: run.path.name.startswith("r2")))
-    compared = compare_studies(studies[0][2:4], studies[1])
+    compared = compare_studies(studies[0][2:4], studies[1], "plain")
     assert compared.across is None
     assert compared.remarks[0].startswith("Recordings that are judged together must all be measured or all be simulated;")
     assert compared.remarks[0].endswith("Sweep them apart to see means over animals.")

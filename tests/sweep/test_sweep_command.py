@@ -63,7 +63,7 @@ def test_what_was_refused_is_in_the_table_with_its_sentence_and_the_rest_is_carr
     compared = []
     monkeypatch.setattr("dina.sweep.run_sweep.run_sweep", answer)
     monkeypatch.setattr("dina.sweep.sweep_folder.SweepFolder.state", lambda folder, job: "finished")
-    monkeypatch.setattr(sweep_command, "_compare", lambda jobs, place: compared.extend(job.name for job in jobs))
+    monkeypatch.setattr(sweep_command, "_compare", lambda jobs, place, way: compared.extend(job.name for job in jobs))
     assert end_of("sweep", str(file), "--out", "mine") == 1
     assert compared == ["m0-default-seed0", "m0-default-seed1"]
     assert "2 of 4 studies have no result" in capsys.readouterr().err

@@ -72,7 +72,9 @@ def sweep(
     outcomes = run_sweep(jobs, folder, estimates, n_workers, scheduler, here, retries)
     written = folder.write_outcomes(jobs, outcomes)
     print_report_table(outcome_table(jobs, outcomes), ())
-    _compare([job for job in jobs if outcomes[job.name].code < WRONG_INPUT and folder.state(job) == "finished"], place)
+    _compare(
+        [job for job in jobs if outcomes[job.name].code < WRONG_INPUT and folder.state(job) == "finished"], place, jobs[0].way
+    )
     say(f"How each study ended, and its command: {written}")
     log.info("Done in %.0f s.", time.monotonic() - began)
     codes = [outcome.code for outcome in outcomes.values()]
@@ -100,7 +102,7 @@ def _list(jobs: "Sequence[Job]", folder: "SweepFolder", n_workers: int) -> None:
     print_report_table(plan_table(jobs, estimates, states, folder.n_threads, speed), [words], style="")
 
 
-def _compare(jobs: "Sequence[Job]", place: Path) -> None:
+def _compare(jobs: "Sequence[Job]", place: Path, first_way: str) -> None:
     """Print and write the comparison of all studies that have a run."""
     if not jobs:
         return
@@ -109,7 +111,7 @@ def _compare(jobs: "Sequence[Job]", place: Path) -> None:
     from dina.report.over_mice import across_recordings_section, write_across
     from dina.sweep.over_recordings import compare_studies
 
-    compared = compare_studies(jobs, place)
+    compared = compare_studies(jobs, place, first_way)
     print_report_table(comparison_table(compared.runs), comparison_remarks(compared.runs))
     written = [*write_comparison(compared.runs, place)]
     if compared.across is not None:

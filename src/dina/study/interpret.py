@@ -24,13 +24,14 @@ from dina.data.covariates import regress_out
 from dina.data.response_transform import IDENTITY
 from dina.recordings.given_numbers import check_recording
 from dina.recordings.large_images import reduce_images
-from dina.recordings.recording import KIND_FACTS, Recording
+from dina.recordings.recording import Recording
 from dina.short_words import brief
 from dina.study.code_identity import describe_code
 from dina.study.decoders import read_image_features
 from dina.study.environment import Timings, fixed_threads
 from dina.study.own_analyses import changes_of, choose_analyses, describe_own, settings_of
 from dina.study.prepared_recordings import SplitPairs
+from dina.study.recording_kinds import check_kinds
 from dina.study.run_directory import (
     INTERPRETATION,
     SPLIT,
@@ -377,28 +378,6 @@ def _combine(runs: Sequence[Run], animals: Sequence[tuple[str, str | None]], *, 
         by_name = {analysis: {f.name: f for f in one.findings} for analysis, one in read_all(run.path).items()}
         found.append(RecordingFindings(name, mouse_of(name, animal), by_name))
     return combine_recordings(found)
-
-
-def check_kinds(runs: Sequence[Run], advice: str) -> None:
-    """Refuse recordings of which a mean would describe none; what is not stated may be anything.
-
-    Raises
-    ------
-    DataError
-        If some are measured and others simulated, or they state another species, area or indicator; it ends with ``advice``.
-    """
-    kinds = {run.is_simulated: run.path for run in runs}
-    if len(kinds) > 1:
-        raise DataError(
-            "Recordings that are judged together must all be measured or all be simulated;"
-            f" {kinds[False]} is measured and {kinds[True]} is simulated. {advice}"
-        )
-    for name in KIND_FACTS:
-        stated = {str(run.summary["recording"].get(name) or "").casefold(): run for run in runs}
-        known = [run for word, run in stated.items() if word]
-        if len(known) > 1:
-            said = " and ".join(f"{run.path} states {run.summary['recording'][name]}" for run in known[:2])
-            raise DataError(f"Recordings that are judged together must share their {name}; {said}. {advice}")
 
 
 def _animal_of(run: Run) -> tuple[str, str | None]:

@@ -19,8 +19,8 @@ from dina.analyses.across_recordings import (
 from dina.checks import DataError
 from dina.retrieval.evaluate import DecodingRow
 from dina.statistics.finding import Finding
-from dina.study.interpret import check_kinds
 from dina.study.judged_decoders import compare_runs
+from dina.study.recording_kinds import check_kinds
 from dina.study.run_directory import Run
 from dina.sweep.sweep_file import Job
 
@@ -34,25 +34,25 @@ class SweepComparison:
     remarks: tuple[str, ...]
 
 
-def compare_studies(jobs: Sequence[Job], folder: Path) -> SweepComparison:
+def compare_studies(jobs: Sequence[Job], folder: Path, first_way: str) -> SweepComparison:
     """Compare the finished studies of a sweep.
 
-    The reference of each recording and seed is dina, done the first way of the sweep. Accuracies and differences from the reference are
+    The reference of each recording and seed is dina, done in ``first_way``, the first of the sweep. Accuracies and differences from the reference are
     averaged over animals; recordings and seeds of one animal count together as one.
     """
     runs = {job.name: Run(folder / job.name) for job in jobs}
     compared = compare_runs([run.path for run in runs.values()], mixed=True, any_network=True)
-    compared = compared.assign_attrs(differs="{}")  # names of studies say it
     stated = {run.summary["recording"]["name"]: run.summary["recording"].get("animal") for run in runs.values()}
-    ways = {job.name: job.way for job in jobs}
+    known = _with_tasks(compared, runs, [job.name for job in jobs if job.way == first_way])
     tasks: dict[tuple[str, int], list[Job]] = {}
     for job in jobs:
         tasks.setdefault((job.recording, job.settings.seed), []).append(job)
     found = []
     for (recording, seed), some in tasks.items():
         name = runs[some[0].name].summary["recording"]["name"]
-        by_way = {job.way: _findings(runs[job.name], job, compared, ways) for job in some}
+        by_way = {job.way: _findings(runs[job.name], known) for job in some}
         found.append(RecordingFindings(f"{recording} seed {seed}", mouse_of(name, stated[name]), by_way))
+    compared = compared.assign_attrs(differs="{}")  # names of studies say it
     try:
         check_kinds(list(runs.values()), "Sweep them apart to see means over animals.")
         across = combine_recordings(found) if len({one.mouse for one in found}) > 1 else None
@@ -63,14 +63,26 @@ def compare_studies(jobs: Sequence[Job], folder: Path) -> SweepComparison:
     return SweepComparison(compared, across, tuple(filter(None, [explain_guesses(stated)])))
 
 
-def _findings(run: Run, job: Job, compared: xr.Dataset, ways: Mapping[str, str]) -> Mapping[str, Finding]:
+def _with_tasks(compared: xr.Dataset, runs: Mapping[str, Run], first: Sequence[str]) -> xr.Dataset:
+    """Return the entries with recording and split of their run, "" where the reference is not one of the ``first`` studies."""
+    names = [str(name) for name in compared["run"].to_numpy()]
+    of_first = {_task(runs[name]) for name, is_one in zip(names, compared["is_reference"].to_numpy()) if is_one and name in first}
+    tasks = [task if task in of_first else "" for task in (_task(runs[name]) for name in names)]
+    return compared.assign_coords(study_task=("entry", tasks))
+
+
+def _task(run: Run) -> str:
+    return f"{run.identity['recording']} {run.split['sha256']}"
+
+
+def _findings(run: Run, compared: xr.Dataset) -> Mapping[str, Finding]:
     """Return accuracy of every decoder of a study, and how much better the reference of its recording and seed is."""
     found = []
     for row in run.rows:
         if row.top1 is None or row.direction != "image_from_response":
             continue
         found.append(_accuracy(row))
-        difference = _difference(row, job, compared, ways)
+        difference = _difference(row, run, compared)
         found += [] if difference is None else [difference]
     return {one.name: one for one in found}
 
@@ -93,17 +105,14 @@ def _accuracy(row: DecodingRow) -> Finding:
     )
 
 
-def _difference(row: DecodingRow, job: Job, compared: xr.Dataset, ways: Mapping[str, str]) -> Finding | None:
+def _difference(row: DecodingRow, run: Run, compared: xr.Dataset) -> Finding | None:
     """Return the difference from the reference; of decoders that answered alike in several studies, one is in the comparison."""
-    names, tasks, decoders = (compared[name].to_numpy() for name in ("run", "task", "decoder"))
-    own = tasks[names == job.name]
-    together = tasks == own[0] if len(own) else names == job.name
-    reference = names[together & compared["is_reference"].to_numpy()]
-    if not len(own) or ways[str(reference[0])] != next(iter(ways.values())):
+    alike = (compared["study_task"].to_numpy() == _task(run)) & (compared["decoder"].to_numpy() == row.decoder)
+    own = alike & (compared["run"].to_numpy() == run.path.name)
+    place = np.flatnonzero(own if own.any() else alike)[:1]
+    if not len(place):
         return None
-    alike = together & (decoders == row.decoder)
-    place = np.flatnonzero(alike & (names == job.name) if (alike & (names == job.name)).any() else alike)
-    cell = compared.isel(entry=place[:1]).sel(queries=row.queries)
+    cell = compared.isel(entry=place).sel(queries=row.queries)
     value, low, high = (float(number) for end in ("", "_low", "_high") for number in cell[f"top1_difference{end}"])
     if math.isnan(value):  # of the reference itself, too
         return None
