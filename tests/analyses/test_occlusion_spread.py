@@ -81,7 +81,7 @@ def test_the_null_of_untrained_towers_holds_what_differs_between_draws() -> None
     assert (found.null_low, found.null_high) == (pytest.approx(0.25), pytest.approx(0.75))
     none = spread.participation("score", losses(PEAK), np.concatenate([draws[:1], -draws]))  # two of three lose nothing
     assert np.isnan(none.null_low)
-    assert "too seldom defined" in none.reason
+    assert "too few draws of its null" in none.reason
     told = spread.participation("score", losses(PEAK), draws, "No null: no control.")
     assert np.isnan(told.null_low)
     assert told.reason == "No null: no control."

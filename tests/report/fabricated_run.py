@@ -92,7 +92,7 @@ def _scores(name: str, like: Fabrication, generator: np.random.Generator) -> Dec
                 "The average uses up the other repeats, which would serve as templates; see single trials." + like.words
             )
         elif kind == "single_trial" and like.has_averages_only:
-            reasons[kind] = "Single-trial queries need single trials; this recording stores averages only."
+            reasons[kind] = "Single trials cannot be decoded: this recording stores averages only."
         else:
             target = np.tile(np.arange(like.n_test), n_trials)
             noise = generator.standard_normal((len(target), like.n_test))

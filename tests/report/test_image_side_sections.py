@@ -22,6 +22,7 @@ from dina.figures.parts import Section
 from dina.figures.style import COLOURS
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
+from report.figure_faults import faults_of
 
 N = 24
 FREQUENCY = np.append(0.25 * 2.0 ** (-np.arange(12, -1, -1) / 3), 0.36)
@@ -99,6 +100,7 @@ def test_a_section_can_be_drawn_from_its_file_alone(name: str, signal: float, sm
         return
     (part,) = section.figures
     part.figure.draw_without_rendering()
+    assert faults_of(part.figure) == []
     assert part.table.rows or section.missing
     assert all(len(row) == len(part.table.columns) for row in part.table.rows)
     assert "nan" not in " ".join([part.caption, part.alternative, *section.paragraphs, *map(" ".join, part.table.rows)])
@@ -144,6 +146,9 @@ def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path
     assert "–" not in section.paragraphs[0]
     assert "purple" not in section.figures[0].caption
     assert any("accuracy kept by the content above half" in reason for reason in section.missing)
+    assert len(section.figures[0].figure.axes) == 2  # of the matched signal nothing is drawn or said
+    assert "share of the score" not in section.figures[0].caption
+    assert any(reason.startswith("matched signal by cut-off: ") for reason in section.missing)
 
 
 def test_without_signal_no_share_of_an_alteration_is_named(small_session: Recording, tmp_path: object) -> None:

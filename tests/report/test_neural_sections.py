@@ -12,6 +12,7 @@ from dina.analyses.neuron_profiles.page import neuron_profiles_section
 from dina.analyses.neuron_subsets.page import refitted_subsets_section, sparse_subsets_section
 from dina.figures.finding_parts import finding_table, reasons
 from dina.statistics.finding import Finding
+from report.figure_faults import faults_of
 
 NEURONS = 30
 
@@ -56,7 +57,9 @@ def test_profiles_are_drawn_as_far_as_they_are_known(missing: tuple[str, ...]) -
         assert "elevation of field\n(degrees)" in heights  # maps of the screen are low
     assert list(section.missing) == [f"No {name}." for name in dataset.data_vars if name in missing]
     maps.savefig(BytesIO(), format="svg")
+    assert faults_of(maps) == []
     section.figures[1].figure.savefig(BytesIO(), format="svg")
+    assert faults_of(section.figures[1].figure) == []
 
 
 @pytest.mark.parametrize(("n_gabors", "said"), [(np.nan, "upper bound"), (2.0, "for the 30 neurons that mix several Gabors")])
@@ -105,6 +108,7 @@ def test_contributions_say_how_neurons_were_taken_out(treatment: str) -> None:
     assert section.figures[0].table.rows[0][0].startswith("neurons whose")
     assert section.figures[0].table.rows[0][1].endswith("%")
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+    assert faults_of(section.figures[0].figure) == []
 
 
 @pytest.mark.parametrize("has_repeats", [True, False])
@@ -129,9 +133,19 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     lacking = "share of the advantage explained by signal-to-noise; area, best minus matched in signal-to-noise"
     assert section.missing == (() if has_repeats else (f"{lacking}: The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+    assert faults_of(section.figures[0].figure) == []
     names = [text for axes in section.figures[0].figure.axes[:2] for text in axes.texts]
     assert {text.get_text() for text in names} == {"chance", "50\u202f% of all", "90\u202f% of all"}
     assert all(text.xyann[0] > 1 for text in names)  # beside the axes, where no curve is
+
+
+def test_of_neurons_that_decode_nothing_no_number_is_said_to_suffice() -> None:
+    full = Finding("accuracy_full", 0.05, "1", 20, low=0.0, high=0.1, null_low=0.0, null_high=0.15, null="pairs permuted")
+    dataset = xr.Dataset(coords={"n_kept": [1, 2]}, attrs={"n_gallery": 20})
+    section = sparse_subsets_section(dataset, (full,))
+    assert not section.figures
+    assert not section.paragraphs
+    assert section.missing[0].startswith("All neurons together decode no better than chance: 5.0\u202f%")
 
 
 def test_a_reason_for_several_findings_is_given_once_and_fractions_can_be_points() -> None:
@@ -164,6 +178,7 @@ def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
     section = attention_subsets_section(attention, tuple(_finding(name) for name in names))
     assert len(section.figures[0].table.rows) == 3
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+    assert faults_of(section.figures[0].figure) == []
     sequences = ["top", "random", "bottom"]
     accuracy = (("sequence", "fraction"), np.random.default_rng(3).random((3, 1)))
     refitted = xr.Dataset({"refitted": accuracy, "taken_out": accuracy}, coords={"sequence": sequences, "fraction": [0.1]})
@@ -173,3 +188,4 @@ def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
     assert "fitted anew minus taken out, worst 10\u202f%" in words
     assert len(words) == 8
     section.figures[0].figure.savefig(BytesIO(), format="svg")
+    assert faults_of(section.figures[0].figure) == []

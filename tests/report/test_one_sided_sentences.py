@@ -6,11 +6,12 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from dina.analyses.feature_maps import compute as feature_maps_compute
 from dina.analyses.feature_maps import page as feature_maps
 from dina.analyses.most_exciting_images import page as most_exciting_images
 from dina.statistics.finding import Finding
 
-ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null="pairs permuted")
+ABOVE = Finding("", 0.9, "1", 40, low=0.8, high=1.0, null_low=0.4, null_high=0.6, null=feature_maps_compute.NULL)
 SECTIONS = {
     "feature_maps": (feature_maps, feature_maps.feature_maps_section, feature_maps.WORDS, "is not more similar"),
     "image_reconstruction": (

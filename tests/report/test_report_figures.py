@@ -13,6 +13,7 @@ from dina.figures.canvas import inline_svg, new_figure, svg_of
 from dina.figures.finding_parts import finding_table
 from dina.figures.line_names import spread
 from dina.figures.style import COLOURS, LABELS, style_of
+from dina.report import draw_run
 from dina.report.accuracy import draw_accuracy, draw_directions
 from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
 from dina.report.comparisons import differences
@@ -21,6 +22,7 @@ from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
 from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
+from report.figure_faults import faults_of
 
 
 def luminance(colour: str) -> float:
@@ -152,6 +154,39 @@ def test_inline_drawing_follows_the_paper_and_shares_no_id() -> None:
     assert COLOURS["dina"][0] not in drawing
     assert "<style" not in drawing
     assert drawing.count(' id="') == drawing.count(' id="one-') > 0
+
+
+def test_no_figure_of_a_study_has_words_outside_or_labels_longer_than_its_axes(simulated_run: Path) -> None:
+    for name, figure in draw_run(simulated_run).items():
+        svg_of(figure, name)
+        assert faults_of(figure) == [], name
+
+
+def test_long_labels_are_broken_and_counts_have_whole_ticks() -> None:
+    figure = new_figure(100, 60)
+    left, right = figure.subplots(1, 2)
+    left.set(xlabel="training images (units of the score)", ylabel="margin lost without it (units)")
+    right.plot([0, 1], [1, 2.5])
+    right.set(ylabel="neurons")
+    right.set_xlabel("one-word-that-is-far-too-long")
+    svg_of(figure, "long")
+    assert faults_of(figure) == []
+    assert left.get_xlabel().replace("\n", " ") == "training images (units of the score)"
+    assert right.xaxis.label.get_fontsize() < left.xaxis.label.get_fontsize()
+
+
+def test_dina_before_training_is_seen_where_it_lies_on_dina() -> None:
+    rank = np.array([1.0, 1.0, 2.5, 8.0])
+    lines = {
+        line.get_label(): line
+        for line in draw_ranks({"dina_before_training": rank, "dina": rank}, {"dina": 10, "dina_before_training": 10}, {})
+        .axes[0]
+        .lines
+    }
+    before, after = lines["dina before training"], lines["dina"]
+    assert before.get_zorder() > after.get_zorder()
+    assert before.get_linestyle() != after.get_linestyle()
+    assert before.get_path_effects()  # an edge in the colour of the paper, wider than the line below
 
 
 def test_differences_are_dina_minus_other_for_every_measure(simulated_run: Path) -> None:

@@ -30,6 +30,8 @@ def test_page_opens_offline_without_error_or_request(
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     assert page.evaluate("document.scripts.length") == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    captions = "[...document.querySelectorAll('caption span, figcaption')]"  # a caption is not as wide as a table that scrolls
+    assert page.evaluate(f"{captions}.every(caption => caption.getBoundingClientRect().right <= {width})")
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     paper = page.evaluate("getComputedStyle(document.querySelector('section')).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 27)"}[scheme]

@@ -1,18 +1,26 @@
 """The page of a study says everything that the run holds, safely, for everyone, and the same every time."""
 
 import json
+import re
 import shutil
+from importlib import import_module
+from inspect import getsource
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import xarray as xr
+from matplotlib.figure import Figure
 
+from dina.analyses import ANALYSES
+from dina.analyses.feature_maps import page as feature_maps
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.report import draw_run, write_report
 from dina.report.page import analyses_not_asked
 from dina.report.training_curves import training
 from dina.signed_folder import verify_checksums, write_checksums
+from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
 from report.conftest import PAYLOAD
 from report.page_reader import Page
@@ -167,6 +175,25 @@ def test_a_run_with_nothing_but_a_summary_still_gets_a_page(simulated_run: Path,
     assert "results/quality.nc" in words
 
 
+def test_titles_of_analyses_are_those_of_their_pages() -> None:
+    assert len({row.title for row in ANALYSES.values()}) == len(ANALYSES)  # a list of what is missing names sections alone
+    for row in ANALYSES.values():
+        page = import_module(f"{row.compute.__module__.rpartition('.')[0]}.page")
+        assert f'"{row.title}"' in getsource(page)
+
+
+def test_sections_are_told_what_responses_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in ANALYSES.values():
+        page = import_module(f"{row.compute.__module__.rpartition('.')[0]}.page")
+        assert not re.search("averaged (measured )?response", getsource(page)), page.__name__
+    monkeypatch.setattr(feature_maps, "draw_feature_maps", lambda *given: Figure())
+    findings = tuple(Finding(name, 0.5, "1", 9, null_high=0.1) for name in feature_maps.WORDS)
+    for called in ("averaged responses", "responses"):
+        dataset = xr.Dataset(attrs={"form": "", "reason": "", "responses": called})
+        (part,) = feature_maps.feature_maps_section(dataset, findings).figures
+        assert f"the maps of the {called} to them" in part.caption
+
+
 def test_checksums_are_brought_up_to_date(bare_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(bare_run, tmp_path / "run")
     (run / "report.html").write_text("old", encoding="utf-8")
@@ -215,7 +242,8 @@ def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_r
     write_json(tmp_path / "summary.json", {"interpretation": asked})
     (tmp_path / "model.safetensors").write_bytes(b"towers")
     (said,) = analyses_not_asked(read_run(tmp_path))
-    assert said.startswith("Further analyses, on request – dina interpret RUN NAME, with NAME one of: feature_maps,")
+    assert said.startswith("Feature maps of images and of responses; Images rebuilt from maps; ")
+    assert " – These are done on request: dina interpret RUN feature_maps image_reconstruction " in said
     assert "couplings" not in said
     assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
 

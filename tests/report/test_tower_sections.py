@@ -1,5 +1,6 @@
 """The page shows maps, spectra, masking and occlusion with nulls, units and words, for V1-like and for learnt towers."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from dina.statistics.finding import Finding
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
 from dina.training.presets.scratch import ScratchSettings
+from report.figure_faults import faults_of
 
 SETTINGS = {
     "default": DefaultSettings(spaces=("pixels",), stride=2, widths=(0.75,), n_orientations=2, fit=FitSettings(n_epochs=0)),
@@ -60,12 +62,33 @@ def test_a_section_is_drawn_from_the_dataset_alone(name: str, decoding: Decoded)
     assert "95\u202f%" in words_of(section)
     for part in section.figures:
         part.figure.draw_without_rendering()  # layout and all labels
+        assert faults_of(part.figure) == []
 
 
 def test_reasons_for_what_is_missing_are_told(decoding: Decoded) -> None:
     result = result_of("variance_spectra", decoding)
     section = ANALYSES["variance_spectra"].draw(result.to_dataset(), result.findings())
     assert len(section.missing) == len({finding.reason for finding in result.findings() if finding.reason})
+
+
+def test_two_nulls_of_pathways_have_two_names(decoding: Decoded) -> None:
+    result = result_of("pathway_masking", decoding)
+    dataset, findings = result.to_dataset().copy(deep=True), {one.name: one for one in result.findings()}
+    dataset["shapley"].loc[{"statistic": "null_low"}] = -1.0
+    dataset["shapley"].loc[{"statistic": "null_high"}] = 1.0
+    seen = {
+        one.name: replace(one, value=0.5, null_low=0.0, null_high=0.1) if one.name == "top1_full" else one
+        for one in findings.values()
+    }
+    (said,) = ANALYSES["pathway_masking"].draw(dataset, tuple(seen.values())).paragraphs
+    assert "; chance: " in said
+    assert "Channels assigned to the pathways at random would contribute: local −100.0 to +100.0\u202fpoints; global" in said
+    assert "no pathway contributes more or less than they do" in said
+
+    nothing = replace(seen["top1_full"], value=0.05)
+    section = ANALYSES["pathway_masking"].draw(dataset, tuple((seen | {"top1_full": nothing}).values()))
+    assert [part.name for part in section.figures] == ["pathway_masking"]
+    assert section.missing[-1].startswith("contributions of the pathways: This is no more than chance")
 
 
 def test_degrees_are_shown_only_where_they_are_known(decoding: Decoded) -> None:

@@ -99,6 +99,8 @@ class Analysis:
         Whether it explains the decoding by the image or by the neurons.
     question
         What it answers, one sentence.
+    title
+        Of its section, as its page has it; without one the question is the title.
     page
         Its drawing function in the file ``page.py`` beside ``compute``, by name; it takes dataset and findings. Without one the page
         shows the question and a table of the findings.
@@ -116,10 +118,16 @@ class Analysis:
     side: Side
     question: str
     page: str = ""
+    title: str = ""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     is_slow: bool = False
     reads_others: bool = False
     former_name: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title of its section: without one, its question."""
+        return self.title or self.question
 
     @property
     def settings_type(self) -> type[AnalysisSettings] | None:

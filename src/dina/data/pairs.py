@@ -178,7 +178,7 @@ def make_task(pairs: Pairs, kind: QueryKind) -> RetrievalTask:
         return RetrievalTask(queries, gallery, np.arange(pairs.n_stimuli))
     single = pairs.n_presentations == 1
     if not single.any():
-        raise DataError("Single-trial queries need single trials; this recording stores averages only.")
+        raise DataError("Single trials cannot be decoded: this recording stores averages only.")
     queries = Queries(pairs.responses[single], pairs.n_presentations[single].astype(np.float64))
     return RetrievalTask(queries, gallery, pairs.stimulus_index[single])
 

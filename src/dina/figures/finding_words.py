@@ -3,6 +3,8 @@
 import math
 from typing import Literal
 
+import xarray as xr
+
 from dina.figures.words import DASH, NARROW, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
@@ -14,6 +16,13 @@ SCORE_UNITS = {"1": "units of the score", "nat": "nats"}
 
 # One name for the Gabor channels with places on the map: "local" in fits, "gabor_channels" in findings.
 LOCAL_CHANNELS = "local channels"
+
+# Said where an accuracy of an analysis stands, whose interval differs from that of the same accuracy at the top of the page.
+SAME_GALLERY = (
+    "These intervals hold the gallery fixed, so those of accuracies are usually narrower than in the table of all decoders."
+)
+# Words in the names of nulls that are chance: responses that belong to other images.
+CHANCE = ("assigned to other images", "maps of other images", "other test images")
 
 
 def points(difference: float | None) -> str:
@@ -62,14 +71,41 @@ def finding_columns(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
     return number(one.value), between, chance
 
 
-def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
-    """Write a value with its interval and its null in brackets, as far as there are any.
+def responses_words(dataset: xr.Dataset) -> str:
+    """Return what the responses of an analysis are called: "averaged responses", unless its page says that each image was shown once."""
+    return str(dataset.attrs.get("responses", "averaged responses"))
+
+
+def is_above_chance(accuracy: Finding) -> bool:
+    """Say whether an accuracy lies above its null, so that one can ask what it rests on; True where it has no null."""
+    return not accuracy.value <= accuracy.null_high
+
+
+def over_whole(why: str, *shares: Finding) -> str:
+    r"""Explain shares above 100 %, where a value or an interval goes beyond.
 
     Examples
     --------
-    >>> kept = Finding("kept", 0.5, "1", 40, low=0.4, high=0.6, null_low=-0.1, null_high=0.1, null="pairs permuted")
+    >>> share = Finding("kept", 1.1, "1", 40, low=0.9, high=1.3)
+    >>> over_whole("The altered image can be easier to find than the original", share)
+    ' The altered image can be easier to find than the original, so shares above 100 % are possible.'
+    >>> over_whole("Never said", Finding("kept", 0.5, "1", 40))
+    ''
+    """
+    is_over = any(max(one.value, one.high if math.isfinite(one.high) else one.value) > 1 for one in shares)
+    return f" {why}, so shares above 100{NARROW}% are possible." if is_over else ""
+
+
+def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
+    """Write a value with its interval and its null in brackets, as far as there are any.
+
+    A null is called chance where responses belong to other images, and null elsewhere.
+
+    Examples
+    --------
+    >>> kept = Finding("kept", 0.5, "1", 40, low=0.4, high=0.6, null_low=-0.1, null_high=0.1, null="neurons permuted")
     >>> in_a_sentence(kept, "")
-    '0.5 (0.4 to 0.6; chance: −0.1 to 0.1)'
+    '0.5 (0.4 to 0.6; null: −0.1 to 0.1)'
     >>> in_a_sentence(Finding("kept", 0.5, "1", 40), "")
     '0.5 (no interval)'
     >>> in_a_sentence(Finding("kept", float("nan"), "1", 40, reason="Nothing is read."))
@@ -78,5 +114,6 @@ def in_a_sentence(one: Finding, scale: Scale = "%") -> str:
     if not math.isfinite(one.value):
         return "an unknown share" if scale else "an unknown amount"
     value, between, chance = finding_columns(one, scale)
-    parts = ["no interval" if between == DASH else between, *([] if chance == DASH else [f"chance: {chance}"])]
+    named = "chance" if any(words in one.null for words in CHANCE) else "null"
+    parts = ["no interval" if between == DASH else between, *([] if chance == DASH else [f"{named}: {chance}"])]
     return f"{value} ({'; '.join(parts)})"

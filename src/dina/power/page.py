@@ -13,6 +13,7 @@ from dina.power.forecast import MOST
 from dina.power.run_power import FORETOLD
 from dina.power.verdict_forecast import LIKELY
 from dina.study.run_directory import Run
+from dina.study.shown_once import was_shown_once
 
 
 def power_sections(run: Run) -> list[Section]:
@@ -21,7 +22,7 @@ def power_sections(run: Run) -> list[Section]:
     rows = found.get("forecasts", [])
     if not rows:
         return []
-    table = power_table(found)
+    table = power_table(found, "responses" if was_shown_once(run) else "averaged responses")
     caption = (
         f"Top-1 accuracy that one study of another size will find, among {found['gallery']} candidates, with its 90\u202f% prediction"
         " interval: images of the pilot, neurons, the law of growth and the new test images are drawn anew. Dotted: chance."
@@ -38,8 +39,8 @@ def power_sections(run: Run) -> list[Section]:
     return [Section("power", "What more data would give", words, figures, tables, verdict_notes(found))]
 
 
-def power_table(found: dict[str, Any]) -> Table:
-    """Return the forecasts as a table for the page and for the terminal."""
+def power_table(found: dict[str, Any], averages: str = "averaged responses") -> Table:
+    """Return the forecasts as a table for the page and for the terminal; ``averages`` is what averaged responses are called."""
     rows = tuple(
         (
             str(row["study"]),
@@ -52,7 +53,7 @@ def power_table(found: dict[str, Any]) -> Table:
         for row in found["forecasts"]
     )
     columns = ("study", "images to learn from", "neurons", "repeats", "top-1, foretold", "90\u202f% prediction interval")
-    kind = "averaged responses" if found["queries"] == "averaged" else "single trials"
+    kind = averages if found["queries"] == "averaged" else "single trials"
     return Table(
         f"Accuracy foretold among {found['gallery']} candidates (chance {percent(1 / found['gallery'])}), {kind}.", columns, rows
     )

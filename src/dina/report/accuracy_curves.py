@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.finding_words import SAME_GALLERY
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section, Table
-from dina.figures.style import COLOURS, QUERIES, style_of
+from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
 from dina.figures.words import DASH, interval, percent
 from dina.retrieval.evaluate import DecodingRow
 from dina.retrieval.ranks import target_ranks
@@ -49,15 +51,16 @@ def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> lis
 @in_style
 def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], reads: Mapping[str, str]) -> Figure:
     """Draw the fraction of queries whose target is among the best k, against k, with chance of the first decoder's gallery."""
-    figure = new_figure(130, 92)
+    longest = max(len(style_of(name, reads.get(name, "images")).short) for name in ranks)
+    n_columns = 3 if longest <= 20 else 2  # three columns of long names are wider than the figure
+    figure = new_figure(130, 77 + 4.5 * -(-(len(ranks) + 1) // n_columns))
     axes = figure.add_subplot()
     largest = max(n_gallery.values())
     k = np.unique(np.geomspace(1, largest, 200).round().astype(int))
     for name, rank in ranks.items():
         style = style_of(name, reads.get(name, "images"))
         found = 100 * (np.searchsorted(np.sort(rank), k, side="right") / len(rank))
-        width = 2.2 if name == "dina" else 1.2
-        axes.step(k, found, where="post", color=style.colour, linestyle=style.line, linewidth=width, label=style.short)
+        axes.step(k, found, where="post", color=style.colour, linestyle=style.line, label=style.short, **_look(name, style))
     chance = np.minimum(k / next(iter(n_gallery.values())), 1.0)
     axes.plot(k, 100 * chance, label="chance", **CHANCE_LINE)
     axes.set(xscale="log", xlim=(1, largest), ylim=(0, 101), xlabel="k (number of best images, logarithmic)")
@@ -65,9 +68,19 @@ def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], re
     axes.set_xticks([step for step in STEPS if step <= largest])
     axes.xaxis.set_minor_locator(NullLocator())
     write_plain_numbers(axes.xaxis, axes.yaxis)
-    figure.legend(loc="outside lower center", ncols=3, handlelength=2.6)
+    figure.legend(loc="outside lower center", ncols=n_columns, handlelength=2.6)
     finish_axes(axes, "both")
     return figure
+
+
+def _look(name: str, style: DecoderStyle) -> dict[str, Any]:
+    """Return width and place of a line: dina is wide, and what shares its colour is cut out of it, so that both are seen where they lie on each other."""
+    if name == "dina":
+        return {"linewidth": 2.8, "zorder": 3}
+    if style.kind != "dina":
+        return {"linewidth": 1.2, "zorder": 3}
+    edge = withStroke(linewidth=3.4, foreground=COLOURS["paper"][0])
+    return {"linewidth": 1.2, "zorder": 4, "path_effects": [edge]}
 
 
 def gallery_sizes(run: Run) -> Section:
@@ -77,7 +90,7 @@ def gallery_sizes(run: Run) -> Section:
         return Section("gallery-size", title, missing=("It was not computed: the run holds no results/gallery_size.nc.",))
     reads = {str(name): run.reads(str(name)) for name in dataset["decoder"].to_numpy()}
     known = [kind for kind in map(str, dataset["queries"].to_numpy()) if np.isfinite(dataset["top1"].sel(queries=kind)).any()]
-    words = "The more candidates, the harder the task. Accuracies from studies with different galleries can only be compared at the same size."
+    words = f"The more candidates, the harder the task. Accuracies from studies with different galleries can only be compared at the same size. {SAME_GALLERY}"
     missing = () if known else ("The results hold no number.",)
     return Section("gallery-size", title, (words,), [_size_figure(dataset, kind, reads) for kind in known], missing=missing)
 
@@ -120,8 +133,8 @@ def draw_gallery_size(dataset: xr.Dataset, queries: str, reads: Mapping[str, str
         if not seen.any():
             continue
         style = style_of(name, reads.get(name, "images"))
-        look: Any = {"color": style.colour, "linestyle": style.line, "linewidth": 2.2 if name == "dina" else 1.2}
-        axes.plot(size[seen], top1[seen], marker=style.marker, markersize=3, zorder=3, **look)
+        look: Any = {"color": style.colour, "linestyle": style.line, **_look(name, style)}
+        axes.plot(size[seen], top1[seen], marker=style.marker, markersize=3, **look)
         if name == "dina":
             low, high = (100 * line[bound].to_numpy()[seen] for bound in ("top1_low", "top1_high"))
             axes.fill_between(size[seen], low, high, color=style.colour, alpha=0.15, linewidth=0, zorder=2)

@@ -125,7 +125,7 @@ def _single_trials(run: Run) -> str:
     if row is None:
         return ""
     if row.top1 is None:
-        return f"Single trials could not be decoded: {row.reason or 'no reason was recorded'}"
+        return row.reason or "Single trials were not decoded; no reason was recorded."
     averages = presentations_in_trials(run)
     return f"From single trials{f' ({averages})' if averages else ''} dina is right in {percent(row.top1)} of cases (95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)})."
 

@@ -34,7 +34,6 @@ from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import TOO_HIGH, training
-from dina.report.words_without_averages import say_without_averages
 from dina.study.run_directory import TOWERS, Run, read_run
 from dina.study.shown_once import as_shown, was_shown_once
 from dina.study.study_result import StudyResult, place_of
@@ -154,7 +153,7 @@ def _one_recording(run: Run) -> _Page:
         is_simulated=run.is_simulated,
         headline=headline(run),
         warnings=[str(warning) for warning in run.summary.get("warnings", [])],
-        sections=[say_without_averages(section) for section in _sections(run)] if was_shown_once(run) else _sections(run),
+        sections=_sections(run),
         settings=run.settings,
         commands=_commands(run),
         tiles=tiles(run),
@@ -243,9 +242,10 @@ def analyses_not_asked(run: Run) -> tuple[str, ...]:
     if run.folds or TOWERS not in run.files:
         return ()
     if not run.interpretation:
-        return ("What carries the decoding – It was not asked yet. Next: dina interpret RUN",)
+        return ("Everything on what carries the decoding – It was not asked yet. Next: dina interpret RUN",)
     absent = [name for name, row in ANALYSES.items() if not {name, row.former_name} & set(run.interpretation)]
-    return (f"Further analyses, on request – dina interpret RUN NAME, with NAME one of: {', '.join(absent)}.",) if absent else ()
+    titles = "; ".join(ANALYSES[name].heading for name in absent)
+    return (f"{titles} – These are done on request: dina interpret RUN {' '.join(absent)}",) if absent else ()
 
 
 def verdicts_sections(run: Run) -> list[Section]:
@@ -302,14 +302,15 @@ def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ..
 def interpretation_sections(run: Run) -> list[Section]:
     """Return one section for each analysis that the run holds, a user's own last; one that could not be carried out says why."""
     sections = []
+    called = {"responses": "responses"} if was_shown_once(run) else {}  # what is no average is not called so
     known = {name: run.interpretation.get(name) or run.interpretation.get(row.former_name) for name, row in ANALYSES.items()}
     for name, found in (known | {name: one for name, one in run.interpretation.items() if one.own}).items():
         if found is not None and found.dataset is not None and name in ANALYSES:
-            sections.append(ANALYSES[name].draw(name_images(found.dataset, run.gallery), found.findings))
+            sections.append(ANALYSES[name].draw(name_images(found.dataset, run.gallery).assign_attrs(called), found.findings))
         elif found is not None and found.dataset is not None:
             sections.append(findings_section(str(found.own["question"]), found.dataset, found.findings))
         elif found is not None:
-            title = ANALYSES[name].question if name in ANALYSES else name.replace("_", " ").capitalize()
+            title = ANALYSES[name].heading if name in ANALYSES else name.replace("_", " ").capitalize()
             reason = found.reason or "It was not computed."
             sections.append(Section(name.replace("_", "-"), title, missing=(reason,)))
     return sections
@@ -317,7 +318,7 @@ def interpretation_sections(run: Run) -> list[Section]:
 
 SPACES_SHOWN = (
     " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons. Lost without: how much"
-    " less of the variance of averaged responses is explained without each space, with 95\u202f% interval over images; all on"
+    " less of the variance of {} is explained without each space, with 95\u202f% interval over images; all on"
     " left-out predictions of at most 300 training images and 1000 neurons. Gain of trained encoder: what it adds to the other"
     " spaces if these images and neurons alone are used to fit it. The control is the same network with permuted weights; only a"
     " gain beyond the control comes from what the network has learnt from photographs."
@@ -368,7 +369,7 @@ def _methods(run: Run) -> Section:
     if chosen:
         title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"
         if any("feature_spaces" in fit for _, fit in known if isinstance(fit, dict)):
-            title += SPACES_SHOWN
+            title += SPACES_SHOWN.format("responses" if was_shown_once(run) else "averaged responses")
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
     is_chosen = bool(run.summary.get("response_transform", {}).get("mean_log_rank"))
     said = METHODS if is_chosen else tuple(words for words in METHODS if words != TRANSFORMED)

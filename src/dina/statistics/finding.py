@@ -143,7 +143,7 @@ class Finding:
             share = 100 * np.isfinite(resamples).mean()
             why.append(f"Only {share:.0f} % of the resamples of the images define it, so that it has no interval.")
         if null_draws is not None and not math.isfinite(null_low):
-            why.append("It is too seldom defined where there is nothing to find, so that it has no null.")
+            why.append("It could be computed in too few draws of its null, so its null is not known.")
             null = ""
         if null_draws is None and no_null:
             why.append(no_null)

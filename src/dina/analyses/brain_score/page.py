@@ -9,13 +9,19 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import in_a_sentence, responses_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
 
 MOST_POINTS = 500
 SPREADS = ((0.05, 0.95, 1.0), (0.25, 0.75, 3.0))  # quantiles over neurons, and width of their line
+
+
+RELIABLE = (
+    "Neurons are reliable if the images explain enough of the variance of their single trials; scores of the others would be ratios of noise."
+    " Of many reliable neurons, some are drawn at random."
+)
 
 
 def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -30,9 +36,11 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     unit = "of the noise ceiling" if not reason else "(correlation, not corrected for noise)"
     others = "" if best == "pixels" else f"; pixels reach {in_a_sentence(of_layer['pixels'], '')}"
     answer = (
-        f"“{best}” has the highest median score over {n_neurons:,} neurons: {in_a_sentence(of_layer[best], '')}"
+        f"“{best}” has the highest median score over {n_neurons:,} {'' if reason else 'reliable '}neurons: {in_a_sentence(of_layer[best], '')}"
         f" {unit}{others}. Differences between layers were not tested."
     )
+    if not reason:
+        answer += f" {RELIABLE}"
     untrained = " Training changes only gains of these towers, so untrained maps are no control and are left out."
     if any("untrained" in layer for layer in layers):
         untrained = " An untrained map is the mean over several draws of its weights."
@@ -47,7 +55,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     part = FigurePart(
         "brain_score",
         _draw_brain_score(dataset, of_layer),
-        f"{'C' if reason else 'a, c'}orrelation over test images of predicted with averaged measured responses{divided}: points with lines, median over"
+        f"{'C' if reason else 'a, c'}orrelation over test images of predicted with measured {responses_words(dataset)}{divided}: points with lines, median over"
         " neurons with 95\u202f% interval over images; pale lines beneath, the middle 50 and 90\u202f% of the neurons; grey bands,"
         " predictions compared with responses to other images. Predictions are ridge regressions on training images."
         f"{against_ceiling}{untrained}",

@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import SAME_GALLERY, finding_columns, in_a_sentence, responses_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, percent
@@ -23,10 +23,10 @@ def conditions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Se
     part = FigurePart(
         "conditions",
         _draw_conditions(dataset),
-        f"Top-1 accuracy among {n} test images under each stimulus condition; averaged responses as queries, {whose} {n_neurons:,}"
+        f"Top-1 accuracy among {n} test images under each stimulus condition; {responses_words(dataset)} as queries, {whose} {n_neurons:,}"
         f" neurons, {n_train:,} training identities and repeats in all conditions. Filled: towers fitted within the condition; hollow:"
         f" towers fitted on {first} images{'; triangles: the ideal observer' if 'ideal' in dataset else ''}. Bars: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to"
-        " other images.",
+        f" other images. {SAME_GALLERY}",
         "Top-1 accuracy within each condition: "
         + ", ".join(f"{name} {percent(found[f'top1_within_{name}'].value)}" for name in names)
         + ".",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import SCORE_UNITS, in_a_sentence
+from dina.figures.finding_words import SCORE_UNITS, in_a_sentence, over_whole
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent
@@ -60,7 +60,8 @@ def contributions_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         " contribute little. Shapley values average over all orders in which neurons can join, so they show such information."
     )
     if tenth.value == tenth.value:
-        words += f" The best tenth of the neurons (ranked on training images) makes {in_a_sentence(tenth)} of all contributions."
+        words += f" The best tenth of the neurons (ranked on training images) makes {in_a_sentence(tenth)} of the sum of all contributions."
+        words += over_whole("Contributions below zero make the sum smaller than the contributions above zero", tenth)
     return Section("contributions", "What each neuron contributes", (words,), (part,), missing=reasons(WORDS, found))
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import in_a_sentence, responses_words
 from dina.figures.histograms import n_bars
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section
@@ -56,7 +56,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     part = FigurePart(
         "feature_maps",
         draw_feature_maps(dataset),
-        "Test images, their maps and the maps of the averaged responses to them. Maps are shown as differences from the mean training"
+        f"Test images, their maps and the maps of the {responses_words(dataset)} to them. Maps are shown as differences from the mean training"
         " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale, red above and blue"
         " below the mean."
         " Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
@@ -91,7 +91,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
     part = FigurePart(
         "image_reconstruction",
         draw_image_reconstruction(dataset),
-        "Test images; their reconstructions from the averaged responses, linear and by a convolutional network; and their linear"
+        f"Test images; their reconstructions from the {responses_words(dataset)}, linear and by a convolutional network; and their linear"
         " reconstructions from the map of the image itself. Reconstructions are deviations from the mean training image, each drawn"
         " in its own contrast. All are learnt from training images and their own maps, without any response and without a"
         f" generative model.{POSTERIOR if str(dataset.attrs.get('form', '')).startswith('posterior') else ''} Images are chosen by rule: those at the 90, 70, 50, 30 and"

@@ -22,6 +22,7 @@ DISCOVERY = 0.05
 SUMS = (
     "sum of the contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up"
 )
+ADD_UP = "Neurons that add up reach 100\u202f%, those that replace each other less, those that need each other more."
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
 SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
@@ -79,11 +80,11 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     coupled, summed = found["coupled_pairs_fraction"], found["summed_contributions"]
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
-        return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons."
+        return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons. {ADD_UP}"
     beyond = "redundancy prevails" if net.value > net.null_high else "synergy prevails" if net.value < net.null_low else ""
     kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
-        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons (chance: permuted noise); over all pairs"
+        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons (null: noise permuted). {ADD_UP} Over all pairs"
         f" {kind}. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
     )
 

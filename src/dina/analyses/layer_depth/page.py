@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table, reasons, write_across
+from dina.figures.finding_words import responses_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent
@@ -30,7 +31,7 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     n_neurons, n_certain = dataset.sizes["neuron"], int(np.isfinite(dataset["best_depth"]).sum())
     how = "beyond" if together.low > together.null_high else "not beyond"
     answer = (
-        f"Gabor channels explain {percent(float(dataset.attrs['explained_by_gabors']))} of the variance of averaged responses."
+        f"Gabor channels explain {percent(float(dataset.attrs['explained_by_gabors']))} of the variance of {responses_words(dataset)}."
         f" All layers of a network trained on photographs change what is explained by"
         f" {percent(together.value)} ({interval(together.low, together.high)}) of the variance, {how} the same network with permuted weights"
         f" ({interval(together.null_low, together.null_high)})."
@@ -41,7 +42,7 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     part = FigurePart(
         "layer_depth",
         _draw(dataset, gains),
-        "a, how much more of the variance of averaged responses is explained if a layer is added to Gabor channels, for all neurons"
+        f"a, how much more of the variance of {responses_words(dataset)} is explained if a layer is added to Gabor channels, for all neurons"
         " together: points with lines, gain with 95\u202f% interval over images; grey bands, the same network with permuted weights."
         " Every image is predicted from weights that were fitted without it. The seven layers were not corrected for their number."
         f" {CERTAIN if n_certain else NONE_CERTAIN}".format(n_certain=f"{n_certain:,}", n_neurons=f"{n_neurons:,}"),

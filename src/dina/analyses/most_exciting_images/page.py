@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import finding_table, reasons, write_across
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import in_a_sentence, responses_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
@@ -40,7 +40,7 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
         "Images that an encoding model of each neuron rates highest, found by gradient ascent from noise at a fixed contrast. The first and"
         " the second model were fitted on different halves of the training images. Right: the training image that the first model rates"
         " highest, brought to the same contrast. Neurons: those that left-out training images predict best; r, correlation of"
-        " prediction and averaged response over test images. Grey is the mean of the image; black and white lie 2.5 times the contrast"
+        f" prediction and {responses_words(dataset)} over test images. Grey is the mean of the image; black and white lie 2.5 times the contrast"
         f" below and above it.{in_colour} a and b, each dot a neuron, or a pair of different ones; upright lines: means, across: 95\u202f%"
         " interval over neurons; grey band: chance. No animal has seen these images.",
         words,

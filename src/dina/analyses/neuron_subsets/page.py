@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import SAME_GALLERY, in_a_sentence, is_above_chance, over_whole
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -66,10 +66,18 @@ CURVES_POINTS = 165  # height of the curves, about
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
 
 
+MATCHED_BETTER = "Such neurons can by chance do better than the best ones"
+
+
 def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show accuracy by number of neurons for best, random and matched subsets."""
     found = {finding.name: finding for finding in findings}
     n_neurons, n_gallery = int(dataset["n_kept"].to_numpy()[-1]), int(dataset.attrs["n_gallery"])
+    title, full = "How few neurons suffice", found["accuracy_full"]
+    if not is_above_chance(full):
+        return Section(
+            "sparse-subsets", title, missing=(f"All neurons together decode no better than chance: {in_a_sentence(full)}.",)
+        )
     treatment = str(dataset["treatment"].to_numpy()[0])
     how = "removed from the decoder" if treatment == "removed" else "silenced at their mean response"
     top, random = found["half_fraction_top"], found["half_fraction_random"]
@@ -77,10 +85,11 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         "sparse_subsets",
         _draw_sparse_subsets(dataset, found),
         f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
-        " ranked by their contribution to decoding training images. Band (random) and thin lines (matched): range that holds one more draw with a probability of"
-        " 95\u202f%. Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
+        " ranked by their contribution to decoding training images. Random and matched neurons are drawn several times; 95 of 100 further draws"
+        " would lie in the band (random) or between the thin lines (matched). Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
-        " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each.",
+        " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each."
+        f" {SAME_GALLERY}",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table(
             "Subsets of neurons. Areas are mean accuracies over subsets of growing size.",
@@ -91,7 +100,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         ),
     )
     words = (_summary(found), _control(found))
-    return Section("sparse-subsets", "How few neurons suffice", words, (part,), missing=reasons(SPARSE_WORDS, found))
+    return Section("sparse-subsets", title, words, (part,), missing=reasons(SPARSE_WORDS, found))
 
 
 def _summary(found: dict[str, Finding]) -> str:
@@ -111,7 +120,7 @@ def _control(found: dict[str, Finding]) -> str:
         )
     return (
         f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {in_a_sentence(share)} of the"
-        " advantage of the best neurons over random ones. Only the rest comes from tuning."
+        f" advantage of the best neurons over random ones.{over_whole(MATCHED_BETTER, share)} Only the rest comes from tuning."
     )
 
 
@@ -180,7 +189,8 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         "refitted_subsets",
         _draw_refitted_subsets(dataset, found),
         "Top-1 accuracy of towers fitted anew on part of the neurons (dots, 95\u202f% intervals over images) and of the fitted towers with"
-        " all other neurons taken out (diamonds). Right: the difference; grey: central 95\u202f% if the two are exchanged at random.",
+        " all other neurons taken out (diamonds). Right: the difference; grey: central 95\u202f% if the two are exchanged at random."
+        f" {SAME_GALLERY}",
         f"Contributions correlate by {seeds} between towers fitted with two seeds, and by {folds} between towers fitted on either half of"
         " the training images.",
         finding_table(

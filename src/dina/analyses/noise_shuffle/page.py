@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import SAME_GALLERY, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import percent
@@ -50,13 +50,13 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
         " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better."
-        f"{KNOWING if knows else TESTED} Bars: 95\u202f% intervals over images; grey: differences between shuffles.",
+        f"{KNOWING if knows else TESTED} Bars: 95\u202f% intervals over images; grey: differences between shuffles. {SAME_GALLERY}",
         summary,
         finding_table(
             "Decoding with and without noise correlations.", WORDS, found, SHARES, [f"{what}_top1" for what in DIFFERENCES]
         ),
     )
-    return Section("noise-shuffle", "Do noise correlations matter?", (summary,), (part,), missing=reasons(WORDS, found))
+    return Section("noise-shuffle", "Noise correlations", (summary,), (part,), missing=reasons(WORDS, found))
 
 
 def _summary(found: dict[str, Finding]) -> str:
@@ -74,12 +74,12 @@ def _summary(found: dict[str, Finding]) -> str:
 
 
 def _better(change: Finding) -> str:
-    """Say by how many nats a log rank is better or worse, and whether that is more than chance.
+    """Say by how many nats a log rank is better or worse, and whether that is within its null.
 
     Examples
     --------
     >>> _better(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
-    'worse by 0.05 nats (0.01 to 0.1; chance: −0.2 to 0.2), which is not beyond chance'
+    'worse by 0.05 nats (0.01 to 0.1; null: −0.2 to 0.2), which is within the null'
     """
     if change.value < 0:
         low, high = -change.high, -change.low
@@ -87,7 +87,7 @@ def _better(change: Finding) -> str:
         way = "worse"
     else:
         way = "better"
-    beyond = ", which is not beyond chance" if change.null and not change.beats_null else ""
+    beyond = ", which is within the null" if change.null and not change.beats_null else ""
     value, rest = in_a_sentence(change, "").split(" ", 1)
     return f"{way} by {value} nats {rest}{beyond}"
 

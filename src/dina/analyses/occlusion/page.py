@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ from dina.figures.finding_words import in_a_sentence
 from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
+from dina.figures.words import percent
+from dina.randomness import generator_for
 from dina.statistics.finding import Finding
 
 WORDS = {
@@ -34,10 +37,12 @@ SWEEPS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows con
 LOSS, BY_COVERAGE, LOG_RANK = "loss of score (nats)", "loss / coverage", "log rank added (nats)"
 SIGNED = (LOSS, BY_COVERAGE, LOG_RANK)  # red and blue have a meaning in these maps, whatever their values
 N_SINGLE = 3
+N_FLIPS = 500
+MAP_LINE = "#000000"  # on maps, which keep their colours on dark paper
 PANEL_MM = 52
 
-# Title, values, their label, and all values that share their scale.
-_Panel = tuple[str, np.ndarray, str, np.ndarray]
+# Title, values, their label, all values that share their scale, and where they differ from zero; None where that means nothing.
+_Panel = tuple[str, np.ndarray, str, np.ndarray, np.ndarray | None]
 
 
 def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -59,7 +64,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
         f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, and one for single images. Grey places are not covered; a quotient there would be noise."
-        " Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile.",
+        f" Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile. {_null_in_words(dataset)}",
         answer,
         finding_table(
             "How widely the effect of occlusion is spread, with intervals over images.",
@@ -75,6 +80,36 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     )
     title = "Where in the image the decoding comes from"
     return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
+
+
+def differs_from_zero(losses: Float[np.ndarray, "image row column"]) -> Bool[np.ndarray, "row column"]:
+    """Say at which places the mean over images differs from zero, if all places are looked at together.
+
+    If hiding a place does not matter, a loss is as often above zero as below. So the null exchanges the signs of whole images at
+    random, and a place must exceed what the most extreme place of 95 of 100 such maps reaches.
+
+    Examples
+    --------
+    >>> differs_from_zero(np.array([[[1.0 + image % 3, (-1.0) ** image]] for image in range(12)])).tolist()
+    [[True, False]]
+    """
+    flat = losses.reshape(len(losses), -1)
+    unit = flat / np.maximum(np.sqrt((flat**2).sum(axis=0)), 1e-12)
+    signs = generator_for(0, "signs of occluded images").choice(np.array([-1.0, 1.0]), size=(N_FLIPS, len(losses)))
+    limit = np.quantile(np.abs(signs @ unit).max(axis=1), 0.95)
+    found: np.ndarray = (np.abs(unit.sum(axis=0)) > limit).reshape(losses.shape[1:])
+    return found
+
+
+def _null_in_words(dataset: xr.Dataset) -> str:
+    """Say what the line around places means, and how many it surrounds under the medium window."""
+    share = float(differs_from_zero(dataset["score_loss"].sel(sweep="medium").to_numpy()).mean())
+    where = f"under the medium window {percent(share)} of the places" if share else "no place under the medium window"
+    return (
+        f"Black lines surround the places whose mean loss differs from zero: {where}. In 95 of 100 maps without any effect (the signs of"
+        " whole images exchanged at random), no place would. Coverage and the change of the map are never negative and have no such"
+        " null; a map of a single image has one number for each place, too few for one."
+    )
 
 
 @in_style
@@ -103,8 +138,7 @@ def _draw_occlusion(dataset: xr.Dataset) -> Figure:
         elif panel is None:
             axes.axis("off")
         else:
-            title, values, label, scale = panel
-            _draw_panel(axes, dataset, title, values, label, scale)
+            _draw_panel(axes, dataset, panel)
             _name_axes(axes, dataset, is_left=number % 3 == 0, is_last=number >= len(panels) - 3)
     return figure
 
@@ -121,19 +155,21 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
             loss[number].mean(0),
             LOSS,
             loss[deviations == deviation].mean(1),
+            differs_from_zero(loss[number]),
         )
         for number, (name, deviation) in enumerate(zip(names, deviations, strict=True))
     ]
     covered = f"coverage ({dataset['coverage'].attrs.get('units', 'arbitrary')})"
-    others = [
-        ("coverage by fields", dataset["coverage"].to_numpy(), covered),
-        ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), BY_COVERAGE),
-        ("change of the map", dataset["map_change"].to_numpy()[main].mean(0), "relative change"),
-        ("log rank added", dataset["log_rank_loss"].to_numpy()[main].mean(0), LOG_RANK),
+    ranks = dataset["log_rank_loss"].to_numpy()[main]
+    others: list[tuple[str, np.ndarray, str, np.ndarray | None]] = [
+        ("coverage by fields", dataset["coverage"].to_numpy(), covered, None),
+        ("medium, divided by coverage", dataset["score_loss_by_coverage"].to_numpy(), BY_COVERAGE, panels[main][-1]),
+        ("change of the map", dataset["map_change"].to_numpy()[main].mean(0), "relative change", None),
+        ("log rank added", ranks.mean(0), LOG_RANK, differs_from_zero(ranks)),
     ]
     if "untrained_score_loss" in dataset:
-        others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS))
-    return panels + [(title, values, label, values) for title, values, label in others]
+        others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS, None))
+    return panels + [(title, values, label, values, line) for title, values, label, line in others]
 
 
 def _chosen_images(dataset: xr.Dataset) -> list[int]:
@@ -147,11 +183,12 @@ def _single_panels(dataset: xr.Dataset, chosen: list[int]) -> list[_Panel]:
     """Return the maps of single images under the medium window."""
     loss = dataset["score_loss"].sel(sweep="medium").to_numpy()
     names = image_words(dataset)
-    return [(f"loss, {names[i]}", loss[i], LOSS, loss[chosen]) for i in chosen]
+    return [(f"loss, {names[i]}", loss[i], LOSS, loss[chosen], None) for i in chosen]
 
 
-def _draw_panel(axes: Axes, dataset: xr.Dataset, title: str, values: np.ndarray, label: str, scale: np.ndarray) -> None:
-    """Draw one map over the image, in degrees where their size is known, in colours that reach over ``scale``."""
+def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:
+    """Draw one map over the image, in degrees where their size is known, in colours that reach over the scale."""
+    title, values, label, scale, differs = panel
     degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
     extent = (0.0, degrees * float(dataset.attrs["width"]), degrees * float(dataset.attrs["height"]), 0.0)
     seen = scale[np.isfinite(scale)]
@@ -165,6 +202,9 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, title: str, values: np.ndarray,
         aspect="auto",
     )
     axes.set_facecolor(COLOURS["grid"][0])
+    if differs is not None and differs.any() and not differs.all():
+        x, y = ((np.arange(n) + 0.5) / n * end for n, end in zip(differs.shape[::-1], extent[1:3], strict=True))
+        axes.contour(x, y, differs.astype(float), levels=[0.5], colors=MAP_LINE, linewidths=0.7)
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     bar.ax.tick_params(labelsize=6, length=1.5)
     is_wide = dataset.attrs["width"] > 2 * dataset.attrs["height"]  # its bar is too short for a label in one line

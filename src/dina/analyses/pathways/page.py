@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
+from dina.figures.finding_words import (
+    LOCAL_CHANNELS,
+    SAME_GALLERY,
+    in_a_sentence,
+    is_above_chance,
+    points_interval,
+    responses_words,
+)
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.models.spaces import SPACES
@@ -36,20 +43,29 @@ STACKED = (
 )
 
 
+NOTHING_TO_SHARE = "This is no more than chance, so there is nothing to which a pathway could contribute."
+
+
 def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show losses by part, and the share of each pathway in the accuracy."""
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
-    answer = f"Top-1 accuracy is {in_a_sentence(found['top1_full'])}." + (f" To it contribute {shares}." if shares else "")
+    full = found["top1_full"]
+    answer = f"Top-1 accuracy is {in_a_sentence(full)}."
+    if not is_above_chance(full):
+        answer += f" {NOTHING_TO_SHARE}"
+    elif pathways:
+        shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
+        answer += f" To it contribute {shares}.{_beside_random_channels(dataset)}"
     answer += (
         " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
+        f" {SAME_GALLERY}"
     )
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_random = bool(np.isfinite(dataset["null_low"].to_numpy()).any())
-    band = "Grey: central 95\u202f% for as many channels or features drawn at random." if has_random else ""
-    band += " The table gives the range of losses if queries are assigned to other images."
+    band = "Grey: random channels, the central 95\u202f% for as many channels or features drawn at random. " if has_random else ""
+    band += "Chance stands in the table: the range of losses if queries are assigned to other images."
     kinds = (KINDS if "pooled" in words else "") + (STACKED if any(part.startswith("space_") for part in words) else "")
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
@@ -57,28 +73,49 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             "pathway_masking",
             _draw_pathway_masking(dataset, words),
             f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), then"
-            f" the top-1 accuracy lost and the mean log rank added (right of 0: the right image stands further behind), paired over {n} test images; averaged responses as"
+            f" the top-1 accuracy lost and the mean log rank added (right of 0: the right image stands further behind), paired over {n} test images; {responses_words(dataset)} as"
             f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
             finding_table("Top-1 accuracy lost.", masked, found, points=masked),
         )
     ]
-    if pathways:
-        shapley = {f"shapley_{name}": f"{name} pathway" for name in pathways}
+    shapley = {f"shapley_{name}": f"{name} pathway" for name in pathways}
+    if pathways and is_above_chance(full):
+        has_band = bool(np.isfinite(dataset["shapley"].to_numpy()[:, 3]).all())
+        of_band = " Grey: random channels, the same for channels assigned to pathways at random." if has_band else ""
         figures.append(
             FigurePart(
                 "pathway_shapley",
                 _draw_shapley(dataset),
                 "Dots: contribution of each pathway to the accuracy above that with all masked, averaged over all orders in which pathways can"
-                " join, with 95\u202f% interval. Grey: the same for channels assigned to pathways at random. Diamonds: accuracy with"
-                " the other pathways masked; line: nothing masked.",
+                f" join, with 95\u202f% interval.{of_band} Chance stands in the table: contributions if queries are assigned to other images."
+                " Diamonds: accuracy with the other pathways masked; line: nothing masked.",
                 answer,
                 finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
             )
         )
-    shown = {name: found[name] for name in (*masked, *(f"shapley_{name}" for name in pathways))}
-    missing = reasons(masked | {f"shapley_{name}": f"contribution of the {name} pathway" for name in pathways}, shown)
+    shown = {name: found[name] for name in (*masked, *shapley)}
+    missing = reasons(masked | {name: f"contribution of the {words}" for name, words in shapley.items()}, shown)
+    if not is_above_chance(full):
+        missing += (f"contributions of the pathways: {NOTHING_TO_SHARE}",)
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures, missing=missing)
+
+
+def _beside_random_channels(dataset: xr.Dataset) -> str:
+    """Say what channels assigned to the pathways at random contribute, and whether the pathways contribute more or less."""
+    value, _, _, low, high = dataset["shapley"].to_numpy().T
+    if not np.isfinite([low, high]).all():
+        return ""
+    names = [str(name) for name in dataset["pathway"].to_numpy()]
+    ranges = "; ".join(f"{name} {points_interval(*ends)}" for name, *ends in zip(names, low, high, strict=True))
+    special = [
+        f"the {name} pathway contributes {'more' if one > top else 'less'} than they do"
+        for name, one, bottom, top in zip(names, value, low, high, strict=True)
+        if not bottom <= one <= top
+    ]
+    found = "; ".join(special) if special else "no pathway contributes more or less than they do"
+    more = "" if special else " So these contributions follow from how many channels a pathway has, and not from which."
+    return f" Channels assigned to the pathways at random would contribute: {ranges}; {found}.{more}"
 
 
 def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -93,8 +130,9 @@ def pathway_refits_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         "pathway_refits",
         _draw_refits([(text, found[name]) for name, text in (words | losses).items()]),
         "Accuracy of towers fitted anew with one pathway of the image tower alone, and the loss against towers with all, paired over"
-        f" {dataset.sizes['query']} test images; averaged responses as queries. Bars: 95\u202f% intervals over images; grey: central"
-        " 95\u202f% if queries are assigned to other images; for losses, if the two fits are exchanged image by image.",
+        f" {dataset.sizes['query']} test images; {responses_words(dataset)} as queries. Bars: 95\u202f% intervals over images; grey: central"
+        " 95\u202f% if queries are assigned to other images; for losses, if the two fits are exchanged image by image."
+        f" {SAME_GALLERY}",
         answer,
         finding_table("Towers fitted with one pathway alone.", words | losses, found, words, losses),
     )

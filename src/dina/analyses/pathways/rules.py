@@ -21,10 +21,10 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
         for finding in refits
     )
     if margin > 0 and "below" in places:
-        return "not supported", f"{reason}. One pathway contributes less than a tenth of their sum.{notes}"
+        return "not supported", f"{reason}. One of them contributes less than a tenth of what both contribute together.{notes}"
     if not margin > 0 or places != ["above", "above"]:
-        bound = f"{100 * margin:.2g}\u202fpoints" if margin > 0 else "a share above zero"
-        return "cannot tell", f"{reason}. Each must certainly contribute more than a tenth of their sum, {bound}.{notes}"
+        bound = f"{100 * margin:.2g}\u202fpoints, a tenth of what both contribute together" if margin > 0 else "zero"
+        return "cannot tell", f"{reason}. The claim needs both intervals to lie above {bound}.{notes}"
     if not all(cost.low > 0 for cost in costs):
         return "cannot tell", f"{reason}. The pathways may replace each other.{notes}"
     return "supported", f"{reason}.{notes}"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import reasons
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence, responses_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent, signed
@@ -74,7 +74,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "semantics",
         _draw(dataset, found),
         f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} of them),"
-        f" {n} test images, averaged responses. Top left: variance that only one of them explains; dotted: a tenth, below which it"
+        f" {n} test images, {responses_words(dataset)}. Top left: variance that only one of them explains; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
         " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
         " and, at equal low-level distance, of other categories; without any information it would be half of them. Bars: 95\u202f% intervals"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.finding_parts import reasons, write_across
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence, over_whole
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -28,6 +28,9 @@ SHARES = (
     " dotted: originals."
 )
 UNKNOWN = "Two test images and what is made of them. The share of the accuracy that is left is not known."
+
+
+EASIER = "An altered image can be found more often than its original, by chance or because the rest of the original misleads"
 
 
 def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -68,7 +71,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
-            f" image.{_difference(difference)}",
+            f" image.{_difference(difference)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
         ),
         figures=(part,),
         missing=reasons(_words_of(missing), missing),
@@ -122,7 +125,8 @@ def shape_texture_refit_section(dataset: xr.Dataset, findings: tuple[Finding, ..
         title,
         paragraphs=(
             "These towers were fitted on altered images, so test images are of the kind that they were fitted on. The responses are responses to the"
-            " original images; the accuracy kept shows how much information they carry about the content that an altered image still has.",
+            " original images; the accuracy kept shows how much information they carry about the content that an altered image still has."
+            + over_whole(EASIER, *(one for _, one in kept)),
         ),
         figures=(part,),
         missing=missing,

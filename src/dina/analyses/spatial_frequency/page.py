@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import SAME_GALLERY, finding_columns, in_a_sentence, is_above_chance, over_whole, responses_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
@@ -34,6 +34,9 @@ WORDS = {
 }
 
 
+EASIER = "What is left of the images can be easier to find than the whole images, by chance or because the rest misleads"
+
+
 def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show accuracy against spatial frequency, the upper edge of the matched signal, and each octave alone."""
     found = {finding.name: finding for finding in findings}
@@ -48,23 +51,30 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         else f"The frequency edge could not be estimated: {edge.reason}"
     )
     unknown = "" if units == "cycles/degree" else " The size of the pixels in degrees is unknown."
+    is_decoded = is_above_chance(found["top1_full"])
+    matched = " b, share of the score of the true image that lies below the cut-off. c," if is_decoded else " b,"
     part = FigurePart(
         "spatial_frequency",
-        draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high)),
-        f"Retrieval of {n} test images from galleries with part of their spatial frequencies; averaged responses as queries. a, top-1"
+        draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high), is_decoded=is_decoded),
+        f"Retrieval of {n} test images from galleries with part of their spatial frequencies; {responses_words(dataset)} as queries. a, top-1"
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
-        " b, share of the score of the true image that lies below the cut-off. c, one octave alone. Blue bands, thin orange lines: 95\u202f% intervals over"
+        f"{matched} one octave alone. Blue bands, thin orange lines: 95\u202f% intervals over"
         f" images; grey: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
-        f" Nyquist limit of the pixels, above which the files hold nothing.{unknown}",
+        f" Nyquist limit of the pixels, above which the files hold nothing.{unknown} {SAME_GALLERY}",
         f"{summary} The numbers are in the table.",
         _table(found),
     )
+    missing = reasons(WORDS, {name: one for name, one in found.items() if one is not edge})
+    if not is_decoded:
+        missing += (
+            "matched signal by cut-off: the unfiltered images are found no better than by chance, so no part of them is matched.",
+        )
     return Section(
         "spatial-frequency",
         "Spatial frequencies that carry the decoding",
         paragraphs=(summary + _detail(found["kept_highest_octave"], found["kept_without_highest_octave"]),),
         figures=(part,),
-        missing=reasons(WORDS, {name: one for name, one in found.items() if one is not edge}),
+        missing=missing,
     )
 
 
@@ -74,7 +84,7 @@ def _detail(alone: Finding, without: Finding) -> str:
         return ""
     return (
         f" Detail means the content above half the Nyquist limit: alone it keeps {in_a_sentence(alone)} of the accuracy above chance, and"
-        f" without it {in_a_sentence(without)} is kept."
+        f" without it {in_a_sentence(without)} is kept.{over_whole(EASIER, alone, without)}"
     )
 
 
@@ -84,14 +94,14 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
     without, alone = found["refit_kept_without_highest_octave"], found["refit_kept_highest_octave"]
     summary = (
         f"Towers fitted on images without the content above half the Nyquist limit keep {in_a_sentence(without)} of the accuracy above chance,"
-        f" and towers fitted on that content alone {in_a_sentence(alone)}."
+        f" and towers fitted on that content alone {in_a_sentence(alone)}.{over_whole(EASIER, alone, without)}"
     )
     part = FigurePart(
         "spatial_frequency_refit",
         _draw_refit(dataset),
         f"Top-1 accuracy of towers that were fitted, and tested on {int(dataset.attrs['n_images'])} images, below each cut-off. Blue"
         " band: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to other images; dotted: Nyquist limit"
-        " of the pixels. The last point is the decoding itself.",
+        f" of the pixels. The last point is the decoding itself. {SAME_GALLERY}",
         summary,
         _table(found, "refit_"),
     )
@@ -101,10 +111,13 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
 
 
 @in_style
-def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]) -> Figure:
-    """Draw accuracy and matched signal against the cut-off, accuracy by octave, and the edge with its interval (or NaN)."""
-    figure = new_figure(180, 72)
-    first, second, third = figure.subplots(1, 3)
+def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float], *, is_decoded: bool = True) -> Figure:
+    """Draw accuracy and matched signal against the cut-off, accuracy by octave, and the edge with its interval (or NaN).
+
+    Where nothing is decoded, there is no matched signal to draw.
+    """
+    figure = new_figure(180 if is_decoded else 130, 72)
+    first, *middle, third = figure.subplots(1, 3 if is_decoded else 2)
     _draw_curve(first, dataset, "cutoff", "replaced_top1", 100, "a: another image above the cut-off")
     cutoff = dataset["cutoff"].to_numpy()
     low_pass, low, high = (100 * dataset[f"low_pass_top1{end}"].to_numpy() for end in ("", "_low", "_high"))
@@ -116,22 +129,24 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
     first.set_ylabel("top-1 accuracy (% of queries)")
     first.set_title("a  below the cut-off")
     end = float(dataset["cutoff"][-1])
-    _draw_curve(second, dataset, "cutoff", "matched_signal", 100)
-    second.set_ylabel("matched signal below (% of all)")
-    second.set_title("b  matched signal")
+    for second in middle:
+        _draw_curve(second, dataset, "cutoff", "matched_signal", 100)
+        second.set_ylabel("matched signal below (% of all)")
+        second.set_title("b  matched signal")
     _draw_curve(third, dataset, "band", "band_top1", 100)
     third.set_ylabel("top-1 accuracy (% of queries)")
-    third.set_title("c  one octave alone")
+    third.set_title(f"{'c' if middle else 'b'}  one octave alone")
     lowest = min(float(dataset["band"][0]), float(dataset["cutoff"][0]))
-    for axes, axis in ((first, "cut-off"), (second, "cut-off"), (third, "octave's centre")):
+    for axes, axis in ((first, "cut-off"), *((second, "cut-off") for second in middle), (third, "octave's centre")):
         _finish(axes, dataset, lowest, end)
         axes.set_xlabel(f"{axis} ({dataset['cutoff'].attrs['units']})")
     if np.isfinite(edge[0]):
-        for axes in (first, second):
+        for axes in (first, *middle):
             axes.axvspan(edge[1], edge[2], color=COLOURS["reference"][0], alpha=0.18, linewidth=0, zorder=1)
             name = "frequency edge" if axes is first else None
             axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2, label=name)
-    second.set_ylim(-10, 115)
+    for second in middle:
+        second.set_ylim(-10, 115)
     figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
@@ -218,7 +233,7 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         _draw_map_capacity(dataset),
         f"Towers fitted with maps of other sizes, at most {epochs} epochs each, tested on {n} images. a, frequency edge: above"
         f" it the matched signal hardly rises{_marks(dataset)}. b, top-1 accuracy; grey: central 95\u202f% if queries are assigned to"
-        f" other images. Bars: 95\u202f% intervals over images{'' if dataset['is_in_slope'].all() else '; hollow: differs in more than size'}.",
+        f" other images. Bars: 95\u202f% intervals over images{'' if dataset['is_in_slope'].all() else '; hollow: differs in more than size'}. {SAME_GALLERY}",
         answer,
         _table_of_fits(dataset),
     )
