@@ -2,7 +2,6 @@
 
 import io
 import re
-import textwrap
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -12,10 +11,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import AutoLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from dina.figures.fitting_layout import FittingLayout
 from dina.figures.style import COLOURS
 
 Parameters = ParamSpec("Parameters")
@@ -47,9 +46,6 @@ RC: Any = {  # Widths are measured in DejaVu Sans, which ships with matplotlib a
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 
-# Labels of axes that count something.
-COUNTED = re.compile(r"(number of|neurons|images|trials|recordings?|epoch|attend\w+ neuron)\b(?!.*%)", re.DOTALL)
-
 CHANCE_LINE: Any = {"color": COLOURS["chance"][0], "linestyle": (0, (2, 1.5)), "linewidth": 1.0}
 
 
@@ -70,59 +66,8 @@ def new_figure(width_mm: int | float, height_mm: int | float) -> Figure:
     Whatever is drawn, no label comes out longer than its axes, and an axis that counts has ticks at whole numbers only.
     """
     # the types of matplotlib know layouts by their names only
-    layout: Any = _FittingLayout()
+    layout: Any = FittingLayout()
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout=layout)
-
-
-class _FittingLayout(ConstrainedLayoutEngine):
-    """A constrained layout that breaks labels longer than their axes into lines, and keeps counts at whole numbers."""
-
-    def execute(self, fig: FigureBase) -> None:
-        every_axis = [axis for axes in fig.axes if axes.axison for axis in (axes.xaxis, axes.yaxis)]
-        for axis in every_axis:
-            if COUNTED.match(axis.label.get_text()) and isinstance(axis.get_major_locator(), AutoLocator):
-                axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-        super().execute(fig)
-        for _ in range(3):  # a label of two lines takes room from the axes, so that another may become too long
-            if not any([_fit_label(axis) or _is_outside(axis, fig) for axis in every_axis]):
-                break
-            super().execute(fig)
-
-
-def _fit_label(axis: Axis) -> bool:
-    """Give the label of an axis a further line, or smaller letters where it is one word, if it is longer than the axis; say whether."""
-    label, axes, which = axis.label, axis.axes.get_window_extent(), "width" if axis.axis_name == "x" else "height"
-    length, room = getattr(label.get_window_extent(), which), getattr(axes, which)
-    if not label.get_text() or length <= room:
-        return False
-    words = balanced_lines(label.get_text(), label.get_text().count("\n") + 2)
-    if max(map(len, words.split("\n"))) < max(map(len, label.get_text().split("\n"))):
-        label.set_text(words)
-    else:
-        label.set_fontsize(max(5.0, label.get_fontsize() * room / length))
-    return True
-
-
-def _is_outside(axis: Axis, figure: FigureBase) -> bool:
-    """Say whether the label of an axis lies partly outside of the figure, as low axes can leave it after one layout."""
-    box, whole = axis.label.get_window_extent(), figure.bbox
-    return bool(axis.label.get_text() and (min(box.x0, box.y0) < 0 or box.x1 > whole.x1 or box.y1 > whole.y1))
-
-
-def balanced_lines(words: str, n_lines: int) -> str:
-    r"""Break words into at most so many lines, the longest of which is as short as can be.
-
-    Examples
-    --------
-    >>> balanced_lines("training images (units of the score)", 2)
-    'training images\n(units of the score)'
-    """
-    whole = words.replace("\n", " ")
-    for width in range(max(map(len, whole.split(" "))), len(whole) + 1):
-        lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
-        if len(lines) <= n_lines:
-            return "\n".join(lines)
-    return whole
 
 
 def finish_axes(axes: Axes, grid: Literal["x", "y", "both"] | None, *, has_named_rows: bool = False) -> None:

@@ -3,8 +3,6 @@
 import math
 from typing import Literal
 
-import xarray as xr
-
 from dina.figures.words import DASH, NARROW, from_to, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
@@ -17,10 +15,6 @@ SCORE_UNITS = {"1": "units of the score", "nat": "nats"}
 # One name for the Gabor channels with places on the map: "local" in fits, "gabor_channels" in findings.
 LOCAL_CHANNELS = "local channels"
 
-# Said where an accuracy of an analysis stands, whose interval differs from that of the same accuracy at the top of the page.
-SAME_GALLERY = (
-    "These intervals hold the gallery fixed, so those of accuracies are usually narrower than in the table of all decoders."
-)
 # Words in the names of nulls that are chance: responses that belong to other images.
 CHANCE = ("assigned to other images", "maps of other images", "other test images")
 
@@ -69,31 +63,6 @@ def finding_columns(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
         return points(one.value), points_interval(*ends[0]), points_interval(*ends[1])
     between, chance = (from_to(number(low), number(high)) for low, high in ends)
     return number(one.value), between, chance
-
-
-def responses_words(dataset: xr.Dataset) -> str:
-    """Return what the responses of an analysis are called: "averaged responses", unless its page says that each image was shown once."""
-    return str(dataset.attrs.get("responses", "averaged responses"))
-
-
-def is_above_chance(accuracy: Finding) -> bool:
-    """Say whether an accuracy lies above its null, so that one can ask what it rests on; True where it has no null."""
-    return not accuracy.value <= accuracy.null_high
-
-
-def over_whole(why: str, *shares: Finding) -> str:
-    r"""Explain shares above 100 %, where a value or an interval goes beyond.
-
-    Examples
-    --------
-    >>> share = Finding("kept", 1.1, "1", 40, low=0.9, high=1.3)
-    >>> over_whole("The altered image can be easier to find than the original", share)
-    ' The altered image can be easier to find than the original, so shares above 100 % are possible.'
-    >>> over_whole("Never said", Finding("kept", 0.5, "1", 40))
-    ''
-    """
-    is_over = any(max(one.value, one.high if math.isfinite(one.high) else one.value) > 1 for one in shares)
-    return f" {why}, so shares above 100{NARROW}% are possible." if is_over else ""
 
 
 def in_a_sentence(one: Finding, scale: Scale = "%") -> str:

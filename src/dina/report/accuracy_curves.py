@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.finding_words import SAME_GALLERY
+from dina.figures.caption_words import SAME_GALLERY
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of

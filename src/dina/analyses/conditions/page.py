@@ -5,7 +5,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.finding_words import SAME_GALLERY, finding_columns, in_a_sentence, responses_words
+from dina.figures.caption_words import SAME_GALLERY, responses_words
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, percent

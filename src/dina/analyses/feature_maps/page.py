@@ -12,8 +12,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.caption_words import responses_words
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import in_a_sentence, responses_words
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section

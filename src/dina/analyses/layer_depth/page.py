@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.caption_words import responses_words
 from dina.figures.finding_parts import finding_table, reasons, write_across
-from dina.figures.finding_words import responses_words
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import interval, percent

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import SAME_GALLERY, in_a_sentence, is_above_chance, over_whole
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
+from dina.figures.caption_words import SAME_GALLERY
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import SAME_GALLERY, in_a_sentence
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import percent

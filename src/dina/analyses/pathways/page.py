@@ -9,15 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.caption_words import SAME_GALLERY, is_above_chance, responses_words
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import (
-    LOCAL_CHANNELS,
-    SAME_GALLERY,
-    in_a_sentence,
-    is_above_chance,
-    points_interval,
-    responses_words,
-)
+from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence, points_interval
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.models.spaces import SPACES

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.caption_words import responses_words
 from dina.figures.finding_parts import reasons
-from dina.figures.finding_words import finding_columns, in_a_sentence, responses_words
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent, signed

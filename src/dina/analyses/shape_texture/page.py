@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.caption_words import over_whole
 from dina.figures.finding_parts import reasons, write_across
-from dina.figures.finding_words import finding_columns, in_a_sentence, over_whole
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS

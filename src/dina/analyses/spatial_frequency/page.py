@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole, responses_words
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import SAME_GALLERY, finding_columns, in_a_sentence, is_above_chance, over_whole, responses_words
+from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, from_to, interval, number, percent, signed
