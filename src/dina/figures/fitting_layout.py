@@ -16,6 +16,7 @@ class FittingLayout(ConstrainedLayoutEngine):
     """A constrained layout that breaks labels longer than their axes into lines, and keeps counts at whole numbers."""
 
     def execute(self, fig: FigureBase) -> None:
+        """Lay a figure out, and again for as long as labels had to be broken or lie outside, up to three times."""
         every_axis = [axis for axes in fig.axes if axes.axison for axis in (axes.xaxis, axes.yaxis)]
         for axis in every_axis:
             if COUNTED.match(axis.label.get_text()) and isinstance(axis.get_major_locator(), AutoLocator):

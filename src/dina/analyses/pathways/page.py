@@ -45,17 +45,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     found = {finding.name: finding for finding in findings}
     words = {str(part): _words(str(part)) for part in dataset["masked"].to_numpy()}
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
-    full = found["top1_full"]
-    answer = f"Top-1 accuracy is {in_a_sentence(full)}."
-    if not is_above_chance(full):
-        answer += f" {NOTHING_TO_SHARE}"
-    elif pathways:
-        shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
-        answer += f" To it contribute {shares}.{_beside_random_channels(dataset)}"
-    answer += (
-        " Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
-        f" {SAME_GALLERY}"
-    )
+    full, answer = found["top1_full"], _answer(dataset, found, pathways)
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_random = bool(np.isfinite(dataset["null_low"].to_numpy()).any())
     band = "Grey: random channels, the central 95\u202f% for as many channels or features drawn at random. " if has_random else ""
@@ -90,9 +80,24 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
         )
     shown = {name: found[name] for name in (*masked, *shapley)}
     missing = reasons(masked | {name: f"contribution of the {words}" for name, words in shapley.items()}, shown)
-    if not is_above_chance(full):
+    if pathways and not is_above_chance(full):
         missing += (f"contributions of the pathways: {NOTHING_TO_SHARE}",)
     return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures, missing=missing)
+
+
+def _answer(dataset: xr.Dataset, found: Mapping[str, Finding], pathways: list[str]) -> str:
+    """Say what each pathway contributes to the accuracy, if there is any, and what masking can show."""
+    full = found["top1_full"]
+    answer = f"Top-1 accuracy is {in_a_sentence(full)}."
+    if not is_above_chance(full):
+        answer += f" {NOTHING_TO_SHARE}"
+    elif pathways:
+        shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
+        answer += f" To it contribute {shares}.{_beside_random_channels(dataset)}"
+    return (
+        f"{answer} Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
+        f" {SAME_GALLERY}"
+    )
 
 
 def _beside_random_channels(dataset: xr.Dataset) -> str:
@@ -108,7 +113,7 @@ def _beside_random_channels(dataset: xr.Dataset) -> str:
         if not bottom <= one <= top
     ]
     found = "; ".join(special) if special else "no pathway contributes more or less than they do"
-    more = "" if special else " So these contributions follow from how many channels a pathway has, and not from which."
+    more = "" if special else " So these contributions may come from how many channels a pathway has, and not from which."
     return f" Channels assigned to the pathways at random would contribute: {ranges}; {found}.{more}"
 
 
