@@ -3,8 +3,8 @@
 import re
 import textwrap
 
-from matplotlib.axis import Axis
-from matplotlib.figure import FigureBase
+from matplotlib.axis import Axis, XAxis
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
@@ -15,7 +15,7 @@ COUNTED = re.compile(r"(number of|neurons|images|trials|recordings?|epoch|attend
 class FittingLayout(ConstrainedLayoutEngine):
     """A constrained layout that breaks labels longer than their axes into lines, and keeps counts at whole numbers."""
 
-    def execute(self, fig: FigureBase) -> None:
+    def execute(self, fig: Figure) -> None:
         """Lay a figure out, and again for as long as labels had to be broken or lie outside, up to three times."""
         every_axis = [axis for axes in fig.axes if axes.axison for axis in (axes.xaxis, axes.yaxis)]
         for axis in every_axis:
@@ -30,8 +30,8 @@ class FittingLayout(ConstrainedLayoutEngine):
 
 def _fit_label(axis: Axis) -> bool:
     """Give the label of an axis a further line, or smaller letters where it is one word, if it is longer than the axis; say whether."""
-    label, axes, which = axis.label, axis.axes.get_window_extent(), "width" if axis.axis_name == "x" else "height"
-    length, room = getattr(label.get_window_extent(), which), getattr(axes, which)
+    label, which = axis.label, "width" if isinstance(axis, XAxis) else "height"
+    length, room = (getattr(box, which) for box in (label.get_window_extent(), axis.axes.get_window_extent()))
     if not label.get_text() or length <= room:
         return False
     words = balanced_lines(label.get_text(), label.get_text().count("\n") + 2)
@@ -42,7 +42,7 @@ def _fit_label(axis: Axis) -> bool:
     return True
 
 
-def _is_outside(axis: Axis, figure: FigureBase) -> bool:
+def _is_outside(axis: Axis, figure: Figure) -> bool:
     """Say whether the label of an axis lies partly outside of the figure, as low axes can leave it after one layout."""
     box, whole = axis.label.get_window_extent(), figure.bbox
     return bool(axis.label.get_text() and (min(box.x0, box.y0) < 0 or box.x1 > whole.x1 or box.y1 > whole.y1))
