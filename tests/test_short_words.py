@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dina.analyses import Decoded
+from dina.analyses import ANALYSES, Decoded
 from dina.analyses.analysis import PlainResult
 from dina.data.pairs import learn_standardiser, make_pairs, make_task
 from dina.data.splits import split_by_stimulus
@@ -12,7 +12,9 @@ from dina.recordings.recording import Recording
 from dina.short_words import LONGEST
 from dina.statistics.finding import Finding
 from dina.study import StudySettings, TogetherSettings
+from dina.study.run_directory import AnalysisRecord
 from dina.study.settings import resolve
+from dina.study.study_result import InterpretedRun
 from dina.training.presets import PRESETS, RecordingShape, build_towers
 
 
@@ -31,6 +33,7 @@ def test_every_object_that_a_user_meets_has_a_short_representation(small_session
     finding = Finding("lost", 0.5, "1", 40, 0.4, 0.6, 0.0, 0.1, "pairs shuffled " * 40)
     shown = [small_session, small_session.truth, split, decoded, decoded.towers, decoded.test, decoded.test.standardiser]
     shown += [task, task.queries, task.gallery, finding, PlainResult(xr.Dataset({"a": ("x", np.zeros(9999))}), (finding,) * 50)]
+    shown.append(InterpretedRun(dict.fromkeys(ANALYSES, AnalysisRecord())))
     shown += [preset.settings_type() for preset in PRESETS.values()]
     shown += [resolve(StudySettings()), resolve(TogetherSettings())]
     long = {type(one).__name__: len(repr(one)) for one in shown if not 5 < len(repr(one)) <= LONGEST or "\n" in repr(one)}
