@@ -33,8 +33,8 @@ FOUND = {
             "name": "many",
             "claim": "Many regions.",
             "verdict": "cannot tell",
-            "chance": {"as it is": 0.31, "2 times the images": 0.62},
-            "times_images": 4.0,
+            "chance": {"1": 0.31, "2": 0.62},
+            "times": 4.0,
             "note": "occlusion reads no more than 24 test images.",
         }
     ],

@@ -60,33 +60,34 @@ def power_table(found: dict[str, Any], averages: str = "averaged responses") -> 
 
 
 def verdict_tables(found: dict[str, Any]) -> list[Table]:
-    """Return the chance that larger studies decide each claim, for the page and for the terminal; nothing where none is known."""
+    """Return the chance that more test images decide each claim, for the page and for the terminal; nothing where none is known."""
     rows = found.get("verdicts", [])
     if not any(row["chance"] for row in rows):
         return []
-    studies = list(dict.fromkeys(study for row in rows for study in row["chance"]))
+    every = list(dict.fromkeys(times for row in rows for times in row["chance"]))
     has = found["measured"]["test images"]
     body = tuple(
         (
             str(row["claim"]),
             str(row["verdict"]),
-            *(_chance(row["chance"].get(study)) for study in studies),
+            *(_chance(row["chance"].get(times)) for times in every),
             _images(row, has),
         )
         for row in rows
     )
     caption = (
-        "Chance that one new study decides a claim (supported or not supported), drawn from the findings of this run and the width that"
-        f" their intervals will have. Images to test grow in proportion with those to learn from; now there are {has}."
+        f"Chance that new test images decide a claim (supported or not supported), the towers as they are; now there are {has}. Drawn"
+        " from the findings of this run and the width that their intervals will have."
     )
-    return [Table(caption, ("claim", "now", *studies, f"test images for {100 * LIKELY:.0f}\u202f%"), body, n_words=2)]
+    headings = tuple(f"{int(times) * has:,} test images" for times in every)
+    return [Table(caption, ("claim", "now", *headings, f"test images for {100 * LIKELY:.0f}\u202f%"), body, n_words=2)]
 
 
 def verdict_notes(found: dict[str, Any]) -> list[str]:
     """Return what keeps claims from being decided or foretold, each reason once with the claims that it concerns."""
     rows = found.get("verdicts", [])
     if rows and not any(row["chance"] for row in rows):
-        return ["Whether larger studies decide claims follows from analyses. Do dina interpret RUN, then dina power RUN again."]
+        return ["Whether more test images decide claims follows from analyses. Do dina interpret RUN, then dina power RUN again."]
     by_note: dict[str, list[str]] = {}
     for row in rows:
         if row["note"]:
@@ -99,9 +100,9 @@ def _chance(value: float | None) -> str:
 
 
 def _images(row: dict[str, Any], has: int) -> str:
-    if not row["chance"]:
+    if not any(row["chance"].values()):  # not foretold, or no number helps; the notes say why
         return DASH
-    times = row["times_images"]
+    times = row["times"]
     return f"more than {MOST * has:,.0f}" if times is None else f"{times * has:,.0f}"
 
 

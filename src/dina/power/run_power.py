@@ -85,8 +85,7 @@ def forecast_run(
     if queries not in pilot.by_image:
         raise DataError(f"This recording cannot tell about {queries} queries. Choose from: {', '.join(pilot.by_image)}.")
     found = _foretell(content, pilot, accuracy, gallery, queries)
-    axes = [axis for axis in AXES if axis in pilot.by_image[queries]]
-    found["verdicts"] = foretell_verdicts(RULES, study_at_hand(content, pilot.n_neurons), axes)
+    found["verdicts"] = foretell_verdicts(RULES, study_at_hand(content, pilot.n_neurons))
     with content.files.writing() as place:
         write_json(place(FORETOLD), found)
         write_text(place(TABLE), table_text(pd.DataFrame(found["forecasts"])))
