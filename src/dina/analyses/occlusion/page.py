@@ -203,8 +203,9 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:
     )
     axes.set_facecolor(COLOURS["grid"][0])
     if differs is not None and differs.any() and not differs.all():
-        x, y = ((np.arange(n) + 0.5) / n * end for n, end in zip(differs.shape[::-1], extent[1:3], strict=True))
-        axes.contour(x, y, differs.astype(float), levels=[0.5], colors=MAP_LINE, linewidths=0.7)
+        fine = differs.repeat(8, axis=0).repeat(8, axis=1)  # so that the line follows the edges of places
+        x, y = ((np.arange(n) + 0.5) / n * end for n, end in zip(fine.shape[::-1], extent[1:3], strict=True))
+        axes.contour(x, y, fine.astype(float), levels=[0.5], colors=MAP_LINE, linewidths=0.7)
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     bar.ax.tick_params(labelsize=6, length=1.5)
     is_wide = dataset.attrs["width"] > 2 * dataset.attrs["height"]  # its bar is too short for a label in one line
