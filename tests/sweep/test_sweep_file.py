@@ -6,6 +6,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.sweep.sweep_file import Job, read_sweep
+from house.sources import ROOT
 
 FULL = """
 recordings = ["a/m1.nc", "demo:2"]
@@ -43,6 +44,14 @@ def test_every_combination_is_one_study_with_its_settings_written_out(tmp_path: 
     assert (few.word, few.way, few.settings.seed, few.settings.preset) == ("/full/a/m1.nc", "scratch, few", 3, "scratch")
     assert (few.settings.split.test_fraction, few.settings.split.validation_fraction) == (0.2, 0.2)
     assert few.settings.dina["map_channels"] == 8  # what the preset prescribes
+
+
+def test_the_example_of_the_documents_is_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
+    names = [job.name for job in jobs_of(page.split("```toml\n")[1].split("```")[0], tmp_path)]
+    assert len(names) == 36
+    assert "MP031-scratch-seed2-raw" in names
+    assert "36 studies, with names such as `MP031-scratch-seed2-raw`" in page
 
 
 def test_recordings_may_be_named(tmp_path: Path) -> None:
