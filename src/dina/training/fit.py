@@ -40,7 +40,8 @@ class FitSettings(BaseModel):
     objective
         Name in `OBJECTIVES`.
     select_by
-        What validation decides by: "top1" (ties by the loss) or "loss".
+        What validation decides by: "top1" (ties by the loss), "loss", or "log_rank", the mean logarithm of the rank of the shown
+        image, which sees smaller gains than top-1 accuracy and, unlike the loss, does not depend on the temperature.
     patience
         Stop after this many epochs without a better one; None trains to the end of the budget.
     halve_after
@@ -60,7 +61,7 @@ class FitSettings(BaseModel):
     image: OptimiserSettings = OptimiserSettings()
     neural: OptimiserSettings = OptimiserSettings()
     objective: str = "contrastive"
-    select_by: Literal["top1", "loss"] = "top1"
+    select_by: Literal["top1", "loss", "log_rank"] = "top1"
     patience: int | None = Field(10, ge=1)
     halve_after: int | None = Field(None, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -212,17 +213,18 @@ class _Member:
         return self.stages[-1 if is_later else 0]
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
-        """Return validation loss and top-1 accuracy of the towers in their present state."""
+    def validate(self) -> tuple[float, float, float]:
+        """Return validation loss, top-1 accuracy and mean log rank of the towers in their present state."""
         self.towers.eval()
         objective = self.stages[-1].objective.eval()
         maps = (self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE))
         encoded = _compare(self.towers, objective, maps, self.responses, self.presentations)
         scores = encoded[2]
         of_shown = scores.diagonal()[:, None]
-        # ties share the first place, so that a collapsed model scores chance
-        top1 = ((scores > of_shown).sum(1) == 0) / (scores == of_shown).sum(1).clamp_min(1)
-        return float(objective(EncodedBatch(*encoded, *self.known))), float(top1.mean())
+        n_better, n_equal = (scores > of_shown).sum(1), (scores == of_shown).sum(1).clamp_min(1)
+        # ties share the first place, and have their mid-rank, so that a collapsed model scores chance
+        top1, log_rank = (n_better == 0) / n_equal, (n_better + (n_equal + 1) / 2).log()
+        return float(objective(EncodedBatch(*encoded, *self.known))), float(top1.mean()), float(log_rank.mean())
 
 
 def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]) -> None:
@@ -287,8 +289,8 @@ def _explain_failure(state: TrainingState, epoch: int) -> str:
 
 def _validate(epoch: int, train_loss: float | None, members: Sequence[_Member], state: TrainingState) -> EpochRow:
     """Return the row of an epoch; validation is the mean over recordings, each counting the same."""
-    loss, top1 = np.mean([member.validate() for member in members], axis=0)
-    return EpochRow(epoch, train_loss, float(loss), float(top1), state.learning_rate("image"), state.learning_rate("neural"))
+    loss, top1, log_rank = (float(mean) for mean in np.mean([member.validate() for member in members], axis=0))
+    return EpochRow(epoch, train_loss, loss, top1, state.learning_rate("image"), state.learning_rate("neural"), log_rank)
 
 
 def _train_epoch(

@@ -1,6 +1,7 @@
 """The course of a fit: its history, and everything that it carries from one epoch to the next, also in checkpoints."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class EpochRow:
     validation_top1: float  # fraction of averaged responses whose image scores highest among all validation images
     learning_rate_image: float  # 0 where a tower does not learn
     learning_rate_neural: float
+    validation_log_rank: float | None = None  # mean logarithm of the mid-rank of the shown image; older files lack it
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class FitHistory:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the rows as a table with one column per field; the training loss of epoch 0 is NaN."""
-        return pd.DataFrame([asdict(row) for row in self.rows]).astype({"train_loss": float})
+        """Return the rows as a table with one column per field; what is None there is NaN."""
+        return pd.DataFrame([asdict(row) for row in self.rows]).astype({"train_loss": float, "validation_log_rank": float})
 
 
 class OptimiserSettings(BaseModel):
@@ -163,8 +165,9 @@ class TrainingState:
         """Add an epoch to the history, and keep its weights if validation finds them best so far."""
 
         def badness(candidate: EpochRow) -> tuple[float, float]:
-            first = -candidate.validation_top1 if select_by == "top1" else candidate.validation_loss
-            return first, candidate.validation_loss
+            log_rank = math.inf if candidate.validation_log_rank is None else candidate.validation_log_rank
+            first = {"top1": -candidate.validation_top1, "loss": candidate.validation_loss, "log_rank": log_rank}
+            return first[select_by], candidate.validation_loss
 
         if not self.rows or badness(row) < badness(self.best_row):
             self.best_row = row

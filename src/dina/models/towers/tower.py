@@ -136,7 +136,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             part.weight.uniform_(-bound, bound, generator=generator)
             if part.bias is not None:
                 part.bias.uniform_(-bound, bound, generator=generator)
-        elif isinstance(part, nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm):
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm):
             part.reset_parameters()
         elif any(True for _ in part.parameters(recurse=False)):
             raise TypeError(f"{name or type(part).__name__} holds parameters but has no draw_parameters(generator).")

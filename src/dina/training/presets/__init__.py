@@ -11,6 +11,7 @@ from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.presets.adapted_trunk import MindBridge, MindEye2
+from dina.training.presets.attention import Attention
 from dina.training.presets.default import Default
 from dina.training.presets.frozen_encoders import BrainClip, HumanAligned, Vna
 from dina.training.presets.paper import Paper
@@ -21,6 +22,7 @@ from dina.training.presets.scratch import Scratch
 PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "default": Default(),  # V1-like channels and local fields, started in closed form
     "paper": Paper(),  # the published model (Wang et al. 2026)
+    "attention": Attention(),  # the published towers, mended
     "scratch": Scratch(),  # both towers trained from random weights
     "brainclip": BrainClip(),  # after Liu et al. (2023)
     "human_aligned": HumanAligned(),  # after Rajabi et al. (2025)
@@ -129,6 +131,7 @@ __all__ = [
     "PRESETS",
     "SHARED_PRESETS",
     "AnyPreset",
+    "Attention",
     "Default",
     "Paper",
     "Preset",

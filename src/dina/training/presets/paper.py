@@ -1,13 +1,14 @@
 """Preset `paper`: the published model, towers and training of Wang et al. (2026)."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 
+from dina.data.response_transform import Units
 from dina.models.towers.image.paper_dual_stream import DualStream
 from dina.models.towers.map_geometry import Centring
-from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
+from dina.models.towers.neural.paper_neuron_attention import HIDDEN, NeuronAttention, Scaling
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
@@ -17,6 +18,7 @@ from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
 Towers = AlignedTowers[DualStream, NeuronAttention]
+Width = Annotated[int, Field(ge=1)]
 
 
 class PaperSettings(PresetSettings):
@@ -39,7 +41,17 @@ class PaperSettings(PresetSettings):
     image_stage
         After which stage of the image tower the map is read out; published 2.
     temperature
-        Fixed.
+        Of the objective; published: fixed.
+    is_temperature_learnt
+        Whether training adjusts it.
+    response_scaling
+        "min_max" of each neuron over training trials (published), or "standardised".
+    is_readout_normalised
+        Whether what attention reads is normalised over the batch; published: not.
+    readout_widths
+        Of the linear layers between attention and the coarse map.
+    dropout
+        Probability of silencing a neuron while training; published: 0.
     fit
         Training; published but for ``n_epochs``.
     """
@@ -52,6 +64,11 @@ class PaperSettings(PresetSettings):
     is_backbone_trained: bool = True
     image_stage: Literal[1, 2] = 2
     temperature: Temperature = 0.01
+    is_temperature_learnt: bool = False
+    response_scaling: Scaling = "min_max"
+    is_readout_normalised: bool = False
+    readout_widths: tuple[Width, ...] = HIDDEN
+    dropout: float = Field(0.0, ge=0, lt=1)
     fit: FitSettings = FitSettings(
         n_epochs=10,
         batch_size=128,
@@ -67,7 +84,7 @@ class Paper(Preset[PaperSettings, DualStream, NeuronAttention]):
     """A dual-stream image tower meets attention between neurons in a cosine with a fixed temperature."""
 
     settings_type = PaperSettings
-    units = "raw"  # as published
+    units: ClassVar[Units] = "raw"  # as published
 
     def build(self, settings: PaperSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
@@ -80,8 +97,17 @@ class Paper(Preset[PaperSettings, DualStream, NeuronAttention]):
             centring=settings.centring,
             stage=settings.image_stage,
         )
-        neural_tower = NeuronAttention(shape.n_neurons, map_shape, centring=settings.centring)
-        return AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature))
+        neural_tower = NeuronAttention(
+            shape.n_neurons,
+            map_shape,
+            centring=settings.centring,
+            scaling=settings.response_scaling,
+            is_normalised=settings.is_readout_normalised,
+            hidden=settings.readout_widths,
+            dropout=settings.dropout,
+        )
+        comparison = CosineComparison(settings.temperature, is_learnt=settings.is_temperature_learnt)
+        return AlignedTowers(image_tower, neural_tower, comparison)
 
     def join(self, towers: Towers, settings: PaperSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
         """Learn the range of the responses."""

@@ -1,7 +1,9 @@
 """The published neural tower: every neuron attends to all neurons, in an exact form that needs no tokens."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,7 +12,10 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
-from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, ResponseBatch
+from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
+
+# What attention reads: responses between their minimum and maximum of training (published), or as they are given, standardised.
+Scaling = Literal["min_max", "standardised"]
 
 # Elements of one tile on a CPU: half a megabyte in single precision stays in the second-level cache.
 CACHE_ELEMENTS = 131_072
@@ -212,6 +217,14 @@ class NeuronAttention(NeuralTower):
         Length of a token; published: 512.
     centring
         "min_max" per sample as published, or "centred".
+    scaling
+        "min_max" as published, or "standardised".
+    is_normalised
+        Whether the number that each token is read back to is normalised over the batch (Ioffe & Szegedy 2015). Not published.
+    hidden
+        Widths between the neurons and the coarse map; published: 2048 and 512.
+    dropout
+        Probability of silencing a neuron while training; published: 0.
 
     Notes
     -----
@@ -220,31 +233,46 @@ class NeuronAttention(NeuralTower):
     `learn_scaling` stores each neuron's minimum and maximum over the training trials; test responses are scaled by
     these and may leave [0, 1], they are not clipped.
 
+    At the start the published map hardly depends on the response: scores are near 0, so that each neuron reads the mean over all
+    neurons, and responses of heavy tails vary little between their minimum and maximum. ``scaling`` and ``is_normalised`` mend this.
+
     References
     ----------
+    Ioffe & Szegedy (2015), https://doi.org/10.48550/arXiv.1502.03167.
     Wang et al. (2026), https://doi.org/10.48550/arXiv.2605.04309. They take minimum and maximum over all data, test
     data included; we do not.
     """
 
     def __init__(
-        self, n_neurons: int, map_shape: MapShape = (1, 16, 64), width: int = 512, centring: Centring = "min_max"
+        self,
+        n_neurons: int,
+        map_shape: MapShape = (1, 16, 64),
+        width: int = 512,
+        centring: Centring = "min_max",
+        *,
+        scaling: Scaling = "min_max",
+        is_normalised: bool = False,
+        hidden: Sequence[int] = HIDDEN,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(n_neurons, map_shape)
         self.centring = centring
+        self.scaling = scaling
+        self.dropout = NeuronDropout(dropout)
         self.tokens = NeuronVectors(n_neurons, width)
         self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
-        self.chain = nn.Sequential(
-            nn.Linear(n_neurons, HIDDEN[0]),
-            nn.Linear(HIDDEN[0], HIDDEN[1]),
-            nn.Linear(HIDDEN[1], map_shape[0] * COARSE_MAP[0] * COARSE_MAP[1]),
-        )
+        self.norm: nn.Module = nn.BatchNorm1d(n_neurons) if is_normalised else nn.Identity()
+        widths = (n_neurons, *hidden, map_shape[0] * COARSE_MAP[0] * COARSE_MAP[1])
+        self.chain = nn.Sequential(*(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths)))
         self.lowest: Tensor
         self.inverse_range: Tensor
         self.register_buffer("lowest", torch.zeros(n_neurons))
         self.register_buffer("inverse_range", torch.ones(n_neurons))
 
     def learn_scaling(self, train_responses: Float[Tensor, "trial neuron"]) -> None:
-        """Store each neuron's minimum and range over the training trials; a constant neuron becomes 0."""
+        """Store each neuron's minimum and range over the training trials, where they are used; a constant neuron becomes 0."""
+        if self.scaling == "standardised":
+            return
         lowest, highest = train_responses.amin(0), train_responses.amax(0)
         self.lowest.copy_(lowest)
         self.inverse_range.copy_(torch.where(highest > lowest, 1 / (highest - lowest), torch.zeros_like(lowest)))
@@ -253,8 +281,9 @@ class NeuronAttention(NeuralTower):
         """Return feature maps of ``responses`` (standardised as in training; scaled to [0, 1] in here)."""
         self.check_input(responses)
         with torch.autocast(responses.device.type, enabled=False):  # a softmax over thousands of neurons needs precision
-            scaled = (responses.to(self.lowest.dtype) - self.lowest) * self.inverse_range
+            scaled = self.dropout((responses.to(self.lowest.dtype) - self.lowest) * self.inverse_range)
             read = attend(scaled, self.factors()) + self.tokens.read_bias + self.tokens.read_out @ self.output.bias
+            read = self.norm(read)
         if torch.is_grad_enabled() or len(read) < HIDDEN[1]:
             maps = self.chain(read)
         else:  # many samples and no training: one matrix instead of three
@@ -292,10 +321,13 @@ class NeuronAttention(NeuralTower):
 
     @torch.no_grad()
     def collapsed_chain(self) -> tuple[Float[Tensor, "coarse neuron"], Float[Tensor, "coarse"]]:
-        """Return the one matrix and bias to which the three linear layers amount."""
-        first, second, third = (layer for layer in self.chain if isinstance(layer, nn.Linear))
-        tail = third.weight @ second.weight
-        return tail @ first.weight, tail @ first.bias + third.weight @ second.bias + third.bias
+        """Return the one matrix and bias to which the linear layers amount."""
+        *before, last = (layer for layer in self.chain if isinstance(layer, nn.Linear))
+        weight: Tensor = last.weight
+        bias: Tensor = last.bias
+        for layer in reversed(before):
+            weight, bias = weight @ layer.weight, weight @ layer.bias + bias
+        return weight, bias
 
 
 class NeuronVectors(nn.Module):
