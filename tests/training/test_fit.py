@@ -12,7 +12,7 @@ from dina.training.fit import FitSettings, fit_towers
 from dina.training.presets import RecordingShape, build_towers
 from dina.training.presets.paper import PaperSettings
 from dina.training.presets.scratch import ScratchSettings
-from dina.training.state import OptimiserSettings, PlateauRule
+from dina.training.state import EpochRow, OptimiserSettings, PlateauRule, TrainingState
 
 QUICK = FitSettings(
     n_epochs=4, batch_size=60, image=OptimiserSettings(learning_rate=3e-3), neural=OptimiserSettings(learning_rate=3e-3)
@@ -156,6 +156,16 @@ def test_a_collapsed_model_scores_chance_on_validation(make_toy_pairs):
     history = fit_towers([towers], [RecordingPairs(train, rest)], QUICK.model_copy(update={"n_epochs": 0}), seed=0)
     assert history.rows[0].validation_top1 == pytest.approx(1 / 8)
     assert history.rows[0].validation_loss == pytest.approx(np.log(8))
+    assert history.rows[0].validation_log_rank == pytest.approx(np.log(4.5))  # the middle of ranks 1 to 8
+
+
+@pytest.mark.parametrize(("select_by", "best"), [("top1", 1), ("loss", 2), ("log_rank", 3)])
+def test_validation_decides_by_what_was_asked(make_toy_pairs, select_by, best):
+    train, _ = make_toy_pairs(n_train=20, n_validation=5)
+    state = TrainingState([small_towers(train)], [], OptimiserSettings(), OptimiserSettings(), None)
+    for epoch, (loss, top1, log_rank) in enumerate([(3.0, 0.1, 2.0), (2.9, 0.3, 1.9), (2.0, 0.2, 1.8), (2.5, 0.2, 1.5)]):
+        state.note_epoch(EpochRow(epoch, None, loss, top1, 1e-3, 1e-3, log_rank), select_by)
+    assert state.best_row.epoch == best
 
 
 def test_every_epoch_silences_other_neurons(make_toy_pairs):

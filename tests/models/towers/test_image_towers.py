@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dina.checks import DataError
+from dina.models.towers.image import paper_dual_stream
 from dina.models.towers.image.paper_dual_stream import DualStream, MixedBlock
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import initialise
@@ -60,6 +61,43 @@ def test_the_released_block_differs_from_the_published_one_in_residuals_and_head
     drawn(released)
     with torch.no_grad():
         assert not torch.allclose(published(maps), released(maps))
+
+
+def plain_block(block, maps, masked=()):
+    """Apply a mixed block layer by layer, as it is drawn: nothing left out, nothing cut into pieces."""
+    maps = maps + block.position(maps)
+    fine, coarse = block.entrance(maps).chunk(2, dim=1)
+    fine, size = fine + block.local(fine), fine.shape[2:]
+    rows, columns = (slice(0, max(2, extent // block.coarseness) * block.coarseness, block.coarseness) for extent in size)
+    coarse = coarse[:, :, rows, columns]
+    coarse_size = coarse.shape[2:]
+    fine, coarse = fine.flatten(2).mT, coarse.flatten(2).mT
+    normed = block.norm(coarse)
+    coarse = coarse + block.self_attention(normed, normed)
+    fine, coarse = fine * ("local" not in masked), coarse * ("global" not in masked)
+    to_fine, to_coarse = block.local_reads_global(fine, coarse), block.global_reads_local(coarse, fine)
+    if block.residual_cross_attention:
+        to_fine, to_coarse = fine + to_fine, coarse + to_coarse
+    fine, coarse = to_fine * ("local" not in masked), to_coarse * ("global" not in masked)
+    fine, coarse = fine.mT.unflatten(2, size), coarse.mT.unflatten(2, coarse_size)
+    coarse = torch.nn.functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+    maps = maps + block.merge(torch.cat((fine, coarse), 1))
+    return maps + block.perceptron(maps)
+
+
+@pytest.mark.parametrize(("is_residual", "masked"), [(True, ()), (False, ("local",)), (True, ("global",))])
+def test_a_block_is_its_layers_one_after_the_other(monkeypatch, is_residual, masked):
+    monkeypatch.setattr(paper_dual_stream, "PLACES_AT_ONCE", 50)  # 3 × 9 × 17 places: nine full pieces and a rest
+    block = MixedBlock(16, 4, 1, 2, is_residual).double()
+    initialise(block, torch.Generator().manual_seed(0))
+    maps = some_images(3, 16, 9, 17).double()
+    found = []
+    for apply in (block, lambda *given: plain_block(block, *given)):
+        given = maps.clone().requires_grad_()
+        out = apply(given, masked)
+        found.append((out, *torch.autograd.grad(out.sin().sum(), [given, *block.parameters()])))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-6, rtol=1e-6)  # weights of interpolation are in single precision
 
 
 def test_min_max_maps_of_unrelated_images_look_alike_and_centred_ones_do_not():

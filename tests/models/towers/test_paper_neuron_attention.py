@@ -8,7 +8,7 @@ import torch
 from dina.checks import DataError
 from dina.models.towers.neural import paper_neuron_attention as attention_kernel
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
-from dina.models.towers.tower import initialise
+from dina.models.towers.tower import initialise, seed_dropout
 
 
 def make_tower(n_neurons, width, dtype=torch.float64):
@@ -109,6 +109,39 @@ def test_scaling_is_learnt_from_training_and_does_not_clip():
     scaled = (torch.tensor([[4.0, 7.0, 0.0]]) - tower.lowest) * tower.inverse_range
     # twice the training maximum is 2, a constant neuron is 0, the middle is one half
     torch.testing.assert_close(scaled, torch.tensor([[2.0, 0.0, 0.5]]))
+
+
+def test_standardised_responses_are_read_as_they_come():
+    tower = NeuronAttention(3, width=4, scaling="standardised")
+    tower.learn_scaling(torch.tensor([[0.0, 5.0, -1.0], [2.0, 5.0, 1.0]]))
+    assert tower.lowest.tolist() == [0, 0, 0]
+    assert tower.inverse_range.tolist() == [1, 1, 1]
+
+
+def test_a_normalised_readout_lets_the_first_maps_depend_on_the_response():
+    responses = torch.randn(64, 30, generator=torch.Generator().manual_seed(1))
+    varying = {}
+    for is_normalised in (False, True):
+        tower = NeuronAttention(30, width=16, centring="none", scaling="standardised", is_normalised=is_normalised)
+        initialise(tower, torch.Generator().manual_seed(0))
+        maps = tower(responses).detach().flatten(1)
+        varying[is_normalised] = float(maps.var(0).sum() / maps.square().mean(0).sum())
+    assert varying[False] < 0.01
+    assert varying[True] > 0.3
+
+
+def test_narrow_readouts_and_silenced_neurons_can_be_had():
+    tower = NeuronAttention(30, width=16, hidden=(7,), dropout=0.5, centring="none")
+    initialise(tower, torch.Generator().manual_seed(0))
+    assert [layer.out_features for layer in tower.chain] == [7, 8 * 32]
+    read = torch.randn(4, 30)
+    weight, bias = tower.collapsed_chain()
+    torch.testing.assert_close(read @ weight.T + bias, tower.chain(read))
+    responses = torch.rand(5, 30)
+    seed_dropout(tower, torch.Generator().manual_seed(0))
+    assert not torch.equal(tower(responses), tower(responses))
+    tower.eval()
+    assert torch.equal(tower(responses), tower(responses))
 
 
 def test_another_number_of_neurons_is_refused():

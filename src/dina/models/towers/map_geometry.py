@@ -30,6 +30,16 @@ def resize_bilinear(
     return rows @ (maps @ columns.T)
 
 
+def resize_places(
+    places: Float[Tensor, "batch place channel"], size: tuple[int, int], new_size: tuple[int, int]
+) -> Float[Tensor, "batch new_place channel"]:
+    """Resize maps as `resize_bilinear` does, whose places are in rows one after the other, ``size`` giving height and width."""
+    if size == new_size:
+        return places
+    rows, columns = (_weights(old, new, places) for old, new in zip(size, new_size, strict=True))
+    return torch.kron(rows, columns) @ places
+
+
 def _weights(n_in: int, n_out: int, like: Tensor) -> Tensor:
     """Return the interpolation matrix (n_out, n_in)."""
     unit = torch.eye(n_in, device=like.device, dtype=torch.float32)[None]

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
+from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear, resize_places
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 PATHWAYS = ("local", "global")
 SMALLEST_IMAGE = 16
+PLACES_AT_ONCE = 1024
 
 
 class Attention(nn.Module):
@@ -63,11 +64,15 @@ class MixedBlock(nn.Module):
     ) -> Float[Tensor, "batch width height columns"]:
         """Return the block's maps; a masked pathway is 0 before and after the exchange."""
         maps = maps + self.position(maps)
-        fine, coarse = self.entrance(maps).chunk(2, dim=1)
+        entrance_norm, entrance = self.entrance
+        normed, half = entrance_norm(maps), maps.shape[1] // 2
+        fine = F.conv2d(normed, entrance.weight[:half], entrance.bias[:half])
         fine = fine + self.local(fine)
-        coarse = _thin_out(coarse, self.coarseness)
-        size, coarse_size = fine.shape[-2:], coarse.shape[-2:]
-        fine, coarse = fine.flatten(2).transpose(1, 2), coarse.flatten(2).transpose(1, 2)
+        # channels come last, as in memory; what the global pathway does not see is not computed
+        coarse = _thin_out(normed.permute(0, 2, 3, 1), self.coarseness)
+        coarse = F.linear(coarse, entrance.weight[half:].flatten(1), entrance.bias[half:])
+        size, coarse_size = (maps.shape[2], maps.shape[3]), (coarse.shape[1], coarse.shape[2])
+        fine, coarse = fine.flatten(2).transpose(1, 2), coarse.flatten(1, 2)
         normed = self.norm(coarse)
         coarse = coarse + self.self_attention(normed, normed)
         # multiplying by 0 keeps the graph whole, so that gradients of a masked tower are 0 rather than absent
@@ -76,20 +81,32 @@ class MixedBlock(nn.Module):
         to_fine, to_coarse = self.local_reads_global(fine, coarse), self.global_reads_local(coarse, fine)
         if self.residual_cross_attention:
             to_fine, to_coarse = fine + to_fine, coarse + to_coarse
-        fine = (keep_local * to_fine).transpose(1, 2).unflatten(-1, size)
-        coarse = resize_bilinear((keep_global * to_coarse).transpose(1, 2).unflatten(-1, coarse_size), (size[0], size[1]))
-        maps = maps + self.merge(torch.cat((fine, coarse), dim=1))
-        return maps + self.perceptron(maps)
+        # both pathways are merged by one linear layer: the global one before it is enlarged, where it has few places
+        merge = self.merge.weight.flatten(1)
+        merged = F.linear(keep_local * to_fine, merge[:, :half], self.merge.bias)
+        merged = merged + resize_places(F.linear(keep_global * to_coarse, merge[:, half:]), coarse_size, size)
+        maps = maps + merged.unflatten(1, size).permute(0, 3, 1, 2)
+        return maps + self._perceive(maps)
+
+    def _perceive(self, maps: Float[Tensor, "batch width height columns"]) -> Float[Tensor, "batch width height columns"]:
+        """Apply the perceptron; on a CPU to few places at once, so that what is between its layers stays in the cache."""
+        norm, first, bend, second = self.perceptron
+        places = norm(maps).permute(0, 2, 3, 1).flatten(0, 2)
+        done = [
+            F.linear(bend(F.linear(some, first.weight.flatten(1), first.bias)), second.weight.flatten(1), second.bias)
+            for some in places.split(PLACES_AT_ONCE if maps.device.type == "cpu" else len(places))
+        ]
+        return torch.cat(done).unflatten(0, (len(maps), *maps.shape[2:])).permute(0, 3, 1, 2)
 
 
-def _thin_out(maps: Tensor, coarseness: int) -> Tensor:
-    """Keep one place in ``coarseness`` along each axis (nearest neighbour), but at least two where there are two."""
-    for axis in (2, 3):
-        extent = maps.shape[axis]
+def _thin_out(places: Float[Tensor, "batch height columns width"], coarseness: int) -> Tensor:
+    """Keep one place in ``coarseness`` along height and columns (nearest neighbour), but at least two where there are two."""
+    for axis in (1, 2):
+        extent = places.shape[axis]
         n_kept = max(min(2, extent), extent // coarseness)
         step = min(coarseness, extent // n_kept)
-        maps = maps.index_select(axis, torch.arange(n_kept, device=maps.device) * step)
-    return maps
+        places = places.index_select(axis, torch.arange(n_kept, device=places.device) * step)
+    return places
 
 
 class DualStream(ImageTower):
@@ -157,10 +174,10 @@ class DualStream(ImageTower):
     def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; a pathway named in ``masked`` ("local", "global") contributes 0 in every block."""
         self.check_input(images, masked)
-        maps = self.embed1(images)
+        maps = self.embed1(images).contiguous(memory_format=torch.channels_last)
         for block in self.stage1:
             maps = block(maps, masked)
-        maps = self.embed2(maps)
+        maps = self.embed2(maps).contiguous(memory_format=torch.channels_last)
         for block in self.stage2:
             maps = block(maps, masked)
         maps = resize_bilinear(self.readout(maps), (self.map_shape[1], self.map_shape[2]))
