@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "": {},
     "semantic": {"semantic_fraction": 0.5},
     "random_network": {"family": "random_network"},
+    "500_neurons": {"n_neurons": 500},
 }
 VALIDATION = 0.1  # of the images that the session usually has; as many are usually tested
 IDEAL = "ideal_observer"

@@ -6,7 +6,8 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
-from dina.study.needs import Needs, estimate_needs, refuse_shortage
+from dina.study.needs import Needs, estimate_needs, refuse_shortage, say_updates
+from dina.study.settings import read_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
 PROMISED = 1.3  # every study keeps within so many times the memory that was said before (docs/trust.md)
@@ -67,3 +68,12 @@ def test_limits_of_the_process_count(small_session: Recording, monkeypatch: pyte
     assert (free_memory_gb() or 0.0) < before
     with pytest.raises(DataError, match=r"GB are there for it\. Use fewer neurons.* --max-memory allows more"):
         refuse_shortage(small_session)
+
+
+def test_the_few_updates_of_a_random_start_are_said(small_session: Recording) -> None:
+    n_shown = int((small_session.repeats_per_stimulus() > 0).sum())
+    each = -(-int(0.8 * n_shown) // 128)
+    few = read_settings(None, ['preset="paper"', "dina.fit.n_epochs=3", "split.validation_fraction=0.1", "split.test_fraction=0.1"])
+    assert f"updates them {3 * each} times here, {each} in each of 3 epochs" in say_updates(small_session, few)
+    assert say_updates(small_session, read_settings(None, ['preset="paper"', f"dina.fit.n_epochs={500 // each + 1}"])) == ""
+    assert say_updates(small_session, read_settings(None, [])) == ""
