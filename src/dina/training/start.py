@@ -81,10 +81,7 @@ def start_at_encoding_models(
     """
     contrast = _contrast_of(image_tower)
     recordings, limited = with_enough_images(recordings, image_tower.mean.numel())
-    images, rows = union_of([each.train for each in recordings])
-    maps = image_tower.learn_statistics(torch.from_numpy(images))
-    knots = contrast.knot_weights(torch.from_numpy(images).to(maps.device))
-    del images  # a copy: of many images hundreds of megabytes
+    maps, knots, rows = _read_images(image_tower, recordings)
     expected = contrast.expected.clone()
     contrast.expected.zero_()
     shift_by_contrast(maps, knots, expected)
@@ -209,6 +206,16 @@ class _Choice:
     def install(self, neural_tower: ProjectiveFields, train: Pairs) -> None:
         _install_weights(neural_tower, self.candidate.weights, self.candidate.at_knot)
         _install_noise(neural_tower, self.noise, self.candidate.predicted, train)
+
+
+def _read_images(image_tower: GaborEnergy, recordings: Sequence[RecordingPairs]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return maps and weights on knots of contrast of all training images, and the rows of each recording's images among them.
+
+    The copy of the images, of many hundreds of megabytes, ends here.
+    """
+    images, rows = union_of([each.train for each in recordings])
+    maps = image_tower.learn_statistics(torch.from_numpy(images))
+    return maps, _contrast_of(image_tower).knot_weights(torch.from_numpy(images).to(maps.device)), rows
 
 
 def _contrast_of(image_tower: GaborEnergy) -> ContrastGain:
