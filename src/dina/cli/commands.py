@@ -65,6 +65,7 @@ def study(
     from dina.cli.sessions import open_each, settle
     from dina.study import default_run_name, read_settings, read_together_settings, run_study
     from dina.study.needs import say_needs, say_updates
+    from dina.study.settings import StudySettings
 
     _check_recordings(recordings, features, 1, folds)
     together = len(recordings) > 1
@@ -76,7 +77,7 @@ def study(
     words = [settle(recording) for recording in recordings]  # now: the run may come to lie where a path of this name would
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
-    if not together and not run.exists():
+    if isinstance(settings, StudySettings) and not run.exists():
         before = say_needs(opened[0], n_threads)[0] if settings.preset == "default" else say_updates(opened[0], settings)
         if before:
             logging.getLogger("dina.progress").info("%s", before)  # shown where output is redirected, too

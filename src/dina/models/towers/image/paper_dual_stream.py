@@ -64,13 +64,12 @@ class MixedBlock(nn.Module):
     ) -> Float[Tensor, "batch width height columns"]:
         """Return the block's maps; a masked pathway is 0 before and after the exchange."""
         maps = maps + self.position(maps)
-        entrance_norm, entrance = self.entrance
-        normed, half = entrance_norm(maps), maps.shape[1] // 2
-        fine = F.conv2d(normed, entrance.weight[:half], entrance.bias[:half])
+        weight, bias = _at_each_place(self.entrance[1])
+        half = len(bias) // 2
+        normed = self.entrance[0](maps).permute(0, 2, 3, 1)  # channels come last, as in memory
+        fine = F.linear(normed, weight[:half], bias[:half]).permute(0, 3, 1, 2)
         fine = fine + self.local(fine)
-        # channels come last, as in memory; what the global pathway does not see is not computed
-        coarse = _thin_out(normed.permute(0, 2, 3, 1), self.coarseness)
-        coarse = F.linear(coarse, entrance.weight[half:].flatten(1), entrance.bias[half:])
+        coarse = F.linear(_thin_out(normed, self.coarseness), weight[half:], bias[half:])
         size, coarse_size = (maps.shape[2], maps.shape[3]), (coarse.shape[1], coarse.shape[2])
         fine, coarse = fine.flatten(2).transpose(1, 2), coarse.flatten(1, 2)
         normed = self.norm(coarse)
@@ -82,21 +81,25 @@ class MixedBlock(nn.Module):
         if self.residual_cross_attention:
             to_fine, to_coarse = fine + to_fine, coarse + to_coarse
         # both pathways are merged by one linear layer: the global one before it is enlarged, where it has few places
-        merge = self.merge.weight.flatten(1)
-        merged = F.linear(keep_local * to_fine, merge[:, :half], self.merge.bias)
-        merged = merged + resize_places(F.linear(keep_global * to_coarse, merge[:, half:]), coarse_size, size)
-        maps = maps + merged.unflatten(1, size).permute(0, 3, 1, 2)
+        weight, bias = _at_each_place(self.merge)
+        merged = F.linear(keep_local * to_fine, weight[:, :half], bias)
+        merged = merged + resize_places(F.linear(keep_global * to_coarse, weight[:, half:]), coarse_size, size)
+        maps = maps + merged.view(len(maps), *size, -1).permute(0, 3, 1, 2)
         return maps + self._perceive(maps)
 
     def _perceive(self, maps: Float[Tensor, "batch width height columns"]) -> Float[Tensor, "batch width height columns"]:
         """Apply the perceptron; on a CPU to few places at once, so that what is between its layers stays in the cache."""
         norm, first, bend, second = self.perceptron
         places = norm(maps).permute(0, 2, 3, 1).flatten(0, 2)
-        done = [
-            F.linear(bend(F.linear(some, first.weight.flatten(1), first.bias)), second.weight.flatten(1), second.bias)
-            for some in places.split(PLACES_AT_ONCE if maps.device.type == "cpu" else len(places))
-        ]
-        return torch.cat(done).unflatten(0, (len(maps), *maps.shape[2:])).permute(0, 3, 1, 2)
+        into, out = _at_each_place(first), _at_each_place(second)
+        at_once = PLACES_AT_ONCE if maps.device.type == "cpu" else len(places)
+        done = torch.cat([F.linear(bend(F.linear(some, *into)), *out) for some in torch.split(places, at_once)])
+        return done.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+def _at_each_place(convolution: nn.Module) -> tuple[Float[Tensor, "channel_out channel_in"], Float[Tensor, "channel_out"]]:
+    """Return weights and bias of a 1 × 1 convolution as those of a linear layer."""
+    return convolution.get_parameter("weight").flatten(1), convolution.get_parameter("bias")
 
 
 def _thin_out(places: Float[Tensor, "batch height columns width"], coarseness: int) -> Tensor:
