@@ -79,7 +79,7 @@ def test_forecasts_are_printed_for_the_question_that_was_asked(asked: list[Any],
     assert FOUND["sentence"] in out.replace("\n", " ")
     (row,) = [line for line in out.splitlines() if "Many regions." in line and "62" in line]
     assert [cell.strip() for cell in row.split("│")[2:-1]] == ["cannot tell", "31\u202f%", "62\u202f%", "240"]
-    assert "Many regions: occlusion reads no more than 24 test images." in out
+    assert "occlusion reads no more than 24 test images." in out
 
 
 def test_a_simulated_session_is_studied_first(asked: list[Any]) -> None:

@@ -89,7 +89,8 @@ def test_the_chance_to_decide_claims_follows_from_the_analyses_of_the_run(run: P
     assert row["note"].startswith("spatial_frequency reads no more than 96 test images")
     assert row["note"].endswith("Without map_capacity, not every answer can be given.")
     (section,) = power_sections(Run(run))
-    (table,) = section.tables
+    table, reasons = section.tables
+    assert sum(each[1] == row["note"] for each in reasons.rows) == 1
     assert [each[1] for each in table.rows] == ["cannot tell"] * len(RULES)
     assert sum(each[2] != "–" for each in table.rows) == 1
 

@@ -42,7 +42,7 @@ def power(
     from dina.cli.sessions import open_settled
     from dina.cli.tables import print_report_table
     from dina.power.held_out import PowerSettings
-    from dina.power.page import power_table, verdict_notes, verdict_tables
+    from dina.power.page import power_table, verdict_tables, without_verdicts
     from dina.power.run_power import forecast_run, is_unmeasured
     from dina.recordings.simulator import NAMED_SESSIONS
     from dina.report import write_report
@@ -66,7 +66,7 @@ def power(
     say(found["sentence"])
     for table in verdict_tables(found):
         print_report_table(table, ())
-    for note in verdict_notes(found):
+    for note in without_verdicts(found):
         say(note)
     say(f"Report: {place / 'report.html'}   Numbers: {place / 'results' / 'power.json'}")
     log.info("Done in %.0f s.", time.monotonic() - began)

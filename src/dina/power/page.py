@@ -36,7 +36,7 @@ def power_sections(run: Run) -> list[Section]:
     )
     figures = [FigurePart("power", draw_power(rows, 1 / found["gallery"]), caption, spoken, table)]
     tables = verdict_tables(found)
-    return [Section("power", "What more data would give", words, figures, tables, verdict_notes(found))]
+    return [Section("power", "What more data would give", words, figures, tables, without_verdicts(found))]
 
 
 def power_table(found: dict[str, Any], averages: str = "averaged responses") -> Table:
@@ -80,19 +80,24 @@ def verdict_tables(found: dict[str, Any]) -> list[Table]:
         " from the findings of this run and the width that their intervals will have."
     )
     headings = tuple(f"{int(times) * has:,} test images" for times in every)
-    return [Table(caption, ("claim", "now", *headings, f"test images for {100 * LIKELY:.0f}\u202f%"), body, n_words=2)]
-
-
-def verdict_notes(found: dict[str, Any]) -> list[str]:
-    """Return what keeps claims from being decided or foretold, each reason once with the claims that it concerns."""
-    rows = found.get("verdicts", [])
-    if rows and not any(row["chance"] for row in rows):
-        return ["Whether more test images decide claims follows from analyses. Do dina interpret RUN, then dina power RUN again."]
+    chances = Table(caption, ("claim", "now", *headings, f"test images for {100 * LIKELY:.0f}\u202f%"), body, n_words=2)
     by_note: dict[str, list[str]] = {}
     for row in rows:
         if row["note"]:
-            by_note.setdefault(row["note"], []).append(str(row["claim"]).rstrip("."))
-    return [f"{'; '.join(claims)}: {note}" for note, claims in by_note.items()]
+            by_note.setdefault(row["note"], []).append(str(row["claim"]))
+    notes = tuple((" ".join(claims), note) for note, claims in by_note.items())
+    return [
+        chances,
+        *([Table("Why no number of test images is said above.", ("claim", "reason"), notes, n_words=2)] if notes else []),
+    ]
+
+
+def without_verdicts(found: dict[str, Any]) -> list[str]:
+    """Return why no chance to decide a claim is known, where none is."""
+    rows = found.get("verdicts", [])
+    if not rows or any(row["chance"] for row in rows):
+        return []
+    return ["Whether more test images decide claims follows from analyses. Do dina interpret RUN, then dina power RUN again."]
 
 
 def _chance(value: float | None) -> str:
