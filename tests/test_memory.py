@@ -1,13 +1,15 @@
 """Memory that is no longer needed goes back to the system."""
 
 import resource
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dina.memory import give_back_memory
+from dina.memory import give_back_memory, keep_memory
 
 
 def resident_mib() -> float:
@@ -25,11 +27,29 @@ def test_holes_between_arrays_in_use_are_given_back() -> None:
     assert all(each.sum() == 2**13 for each in in_use)
 
 
-def test_the_c_library_is_asked_where_it_can_be_and_is_not_missed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("dina.memory._trimmer", lambda: asked.append)
-    give_back_memory()
-    assert asked == [0]
-    monkeypatch.setattr("dina.memory._trimmer", lambda: None)
-    give_back_memory()
-    assert asked == [0]
+FAULTS = """
+import resource, sys
+import numpy as np
+from dina.memory import keep_memory
+if sys.argv[1] == "kept":
+    keep_memory()
+for _ in range(10):
+    arrays = [np.ones(3 << 20) for _ in range(5)]  # 24 MiB each
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have another C library")
+def test_memory_that_is_kept_is_not_asked_for_anew() -> None:
+    kept, usual = (int(subprocess.check_output([sys.executable, "-c", FAULTS, word])) for word in ("kept", "usual"))
+    assert kept < usual / 3
+
+
+@pytest.mark.parametrize("change", [give_back_memory, keep_memory])
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    def refuse(name: None) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    change()

@@ -12,13 +12,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from dina.memory import keep_memory
 from dina.safe_words import PrintableFormatter, say
 
 WRONG_INPUT, BUG = 2, 1
 
 
 def set_threads(n_threads: int | None) -> int:
-    """Fix the number of threads of numpy and torch before they are imported, and return it; by default all cores."""
+    """Fix the number of threads of numpy and torch before they are imported, and return it; by default all cores.
+
+    Memory of freed arrays is kept for the next ones from here on.
+    """
+    keep_memory()
     known = os.environ.get("OMP_NUM_THREADS", "")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n = n_threads or (int(known) if known.isdigit() and int(known) > 0 else allowed)
