@@ -3,7 +3,6 @@
 import ctypes
 from typing import Any
 
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as ``malloc.h`` numbers them
 _KEPT, _LARGEST = 256 << 20, 32 << 20  # bytes in all, and of one array
 
