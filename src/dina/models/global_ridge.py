@@ -1,5 +1,6 @@
 """Ridge weights from all places of feature maps to neurons, and the eigenvectors that ridge regressions are computed with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,11 +101,14 @@ class GlobalWeights:
 
 
 def fit_global_ridge(
-    maps: Float[Tensor, "stimulus channel height width"], responses: Float[Tensor, "stimulus neuron"]
+    maps: Float[Tensor, "stimulus channel height width"],
+    responses: Float[Tensor, "stimulus neuron"],
+    penalties: Sequence[float] = GLOBAL_PENALTIES,
 ) -> GlobalWeights:
     """Fit kernel ridge regression from all channels and places to every neuron, maps standardised and responses averaged.
 
-    Every neuron takes the penalty with the lowest leave-one-out error, which has a closed form.
+    Every neuron takes that of ``penalties``, relative to the mean power of the kernel, with the lowest leave-one-out error, which
+    has a closed form.
     """
     mean = responses.mean(0)
     centred = responses - mean
@@ -115,9 +119,9 @@ def fit_global_ridge(
     projected = vectors.T @ centred
     explained = torch.full_like(power, -torch.inf)
     predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)
-    check_penalties(GLOBAL_PENALTIES)
+    check_penalties(penalties)
     best = torch.full_like(power, torch.inf)
-    for penalty in GLOBAL_PENALTIES:
+    for penalty in penalties:
         inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
         coefficient = vectors @ (inverse[:, None] * projected)
         left_out = centred - coefficient / (vectors.square() @ inverse)[:, None]
@@ -126,5 +130,5 @@ def fit_global_ridge(
         explained[better] = accuracy[better]
         predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
         best[better] = penalty
-    notes = note_ends(best[is_active].cpu().numpy(), GLOBAL_PENALTIES, "neurons")
+    notes = note_ends(best[is_active].cpu().numpy(), penalties, "neurons")
     return GlobalWeights(maps, dual, mean, mean + predicted, explained, notes)
