@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from benchmarks.speed.contest import Line, Side, compete, exponent, missing, relative_difference
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from dina.analyses.closed_readouts import margins
 from dina.analyses.neuron_readout import readout_of
@@ -52,7 +53,9 @@ def measure(*, quick: bool) -> Iterator[Line]:
         )
         towers = make_towers(preset, n_neurons, n_images, shape)
         responses, target = _trials(n_neurons, n_images)
-        line.gflop = 6e-9 * n_neurons * n_images * float(np.prod(shape))
+        with FlopCounterMode(display=False) as counter:
+            _all_lost(towers, responses, target)()
+        line.gflop = 1e-9 * counter.get_total_flops()
         if not line.note:
             compared = _all_lost(towers, responses, target)()[0, :N_SILENCED]
             difference = relative_difference(compared, _captum(towers, responses, target)()[0, :N_SILENCED])
