@@ -33,10 +33,17 @@ def drawn(width_mm: float, label: str) -> Figure:
     return figure
 
 
+def crowded_figure() -> Figure:
+    """Return a figure whose labels would lie on each other in one column, so that it cannot be laid out anew."""
+    figure = drawn(180, "k")
+    figure.axes[0].set_xticks(np.linspace(0, 1, 7), ["a long category"] * 7)
+    return figure
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    crowded = drawn(180, "a label that is as long as a page is wide " * 3)
+    crowded = crowded_figure()
     section = Section(
         "some-part", "Some part", figures=[part("plain", drawn(130, "k")), part("crowded", crowded)], tables=[TABLE]
     )
@@ -93,7 +100,7 @@ def test_headings_that_come_twice_are_told_apart() -> None:
 
 
 def test_a_pdf_that_is_made_smaller_keeps_every_mark_and_line(tmp_path: Path) -> None:
-    figure = drawn(180, "a label that is as long as a page is wide " * 3)  # too crowded to be laid out anew
+    figure = crowded_figure()
     figure.axes[0].plot([0.1, 0.5, 0.9], [0.1, 0.5, 0.9], "o")
     with mpl.rc_context({"pdf.compression": 0}):
         export_page([Section("some-part", "Some part", figures=[part("marked", figure)])], (), tmp_path)

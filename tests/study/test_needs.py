@@ -6,9 +6,10 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
-from dina.study.needs import Needs, estimate_needs, refuse_shortage, say_updates
+from dina.study.needs import Needs, estimate_needs, refuse_shortage
 from dina.study.settings import read_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
+from dina.study.updates import say_updates
 
 PROMISED = 1.3  # every study keeps within so many times the memory that was said before (docs/trust.md)
 

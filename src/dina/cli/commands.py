@@ -64,8 +64,9 @@ def study(
     n_threads = set_threads(threads)
     from dina.cli.sessions import open_each, settle
     from dina.study import default_run_name, read_settings, read_together_settings, run_study
-    from dina.study.needs import say_needs, say_updates
+    from dina.study.needs import say_needs
     from dina.study.settings import StudySettings
+    from dina.study.updates import say_updates
 
     _check_recordings(recordings, features, 1, folds)
     together = len(recordings) > 1

@@ -1,14 +1,11 @@
 """How much memory and time a study with the default settings needs, judged from the shape of a recording."""
 
-import math
 from dataclasses import dataclass, replace
 
 from dina.checks import DataError
 from dina.recordings.large_images import block_side
 from dina.recordings.recording import Recording
-from dina.study.settings import StudySettings, dina_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
-from dina.training.presets import find_preset
 
 _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
 
@@ -21,7 +18,6 @@ _GB_BEYOND = {"neuron": 5e-6, "neuron and image": 2.6e-8, "image": 2.5e-5, "pixe
 # of one processor of this speed:
 _SECONDS = {"always": 10.0, "neuron and image": 4.5e-5, "image": 0.05, "pixel": 9e-6}
 _SECONDS_BEYOND = {"neuron and image": 1e-5, "image": 0.001}  # of so many images, only training by gradients reads all
-FEW_UPDATES = 500  # on simulated sessions the published model leaves chance after 100 to 300
 _GIGAFLOPS = 98.0  # float32 matrix products, in each second of a processor
 
 
@@ -96,23 +92,6 @@ def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
     if needs.memory_gb > free:
         return f"{words}, but only {free:.1f} GB are free here. {_REMEDY}", False
     return f"{words}; {free:.1f} GB are free here.", True
-
-
-def say_updates(recording: Recording, settings: StudySettings) -> str:
-    """Say in a sentence how few updates towers of a random start get; "" if they start in closed form, or get many."""
-    if find_preset(settings.preset).has_closed_form_start:
-        return ""
-    fit = dina_settings(settings.preset, settings.dina).fit
-    n_shown = int((recording.repeats_per_stimulus() > 0).sum())
-    n_train = n_shown * (1 - settings.split.validation_fraction - settings.split.test_fraction)
-    each = math.ceil(n_train / fit.batch_size)
-    if each * fit.n_epochs >= FEW_UPDATES:
-        return ""
-    return (
-        f"Preset {settings.preset} starts from random weights and updates them {each * fit.n_epochs} times here, {each} in each of"
-        f" {fit.n_epochs} epochs. With fewer than some hundred updates it stays at chance; --set 'dina.fit.n_epochs="
-        f"{math.ceil(FEW_UPDATES / each)}' gives {FEW_UPDATES}."
-    )
 
 
 def refuse_shortage(recording: Recording, max_memory_gb: float | None = None) -> None:
