@@ -140,12 +140,26 @@ def test_conditions_of_other_neurons_are_shown_without_transfer(small_session: R
     assert not any(line.get_label() == "trained on natural" for line in section.figures[0].figure.axes[0].lines)
 
 
+def test_replaced_content_and_removed_content_have_two_names(small_session: Recording) -> None:
+    result = of_everything(4.0, small_session)["spatial_frequency"]
+    (said,), (part,) = (lambda section: (section.paragraphs, section.figures))(
+        ANALYSES["spatial_frequency"].draw(result.to_dataset(), result.findings())
+    )
+    assert "; chance: " in said.split(". ")[0]
+    assert "if everything else comes from another image" in said
+    assert "alone" not in said
+    assert "one octave alone: all else is removed" in part.caption
+    refit = of_everything(4.0, small_session)["spatial_frequency_refit"]
+    (part,) = ANALYSES["spatial_frequency_refit"].draw(refit.to_dataset(), refit.findings()).figures
+    assert not any("another image" in row[0] and row[0].startswith("accuracy kept") for row in part.table.rows)
+
+
 def test_without_signal_no_frequency_is_named(small_session: Recording, tmp_path: object) -> None:
     section = section_of("spatial_frequency", of_everything(0.0, small_session)["spatial_frequency"], tmp_path)
     assert "frequency edge could not be estimated" in section.paragraphs[0]
     assert "–" not in section.paragraphs[0]
     assert "purple" not in section.figures[0].caption
-    assert any("accuracy kept by the content above half" in reason for reason in section.missing)
+    assert any("accuracy kept if everything" in reason for reason in section.missing)
     assert len(section.figures[0].figure.axes) == 2  # of the matched signal nothing is drawn or said
     assert "share of the score" not in section.figures[0].caption
     assert any(reason.startswith("matched signal by cut-off: ") for reason in section.missing)

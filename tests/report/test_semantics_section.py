@@ -94,9 +94,22 @@ def test_a_reason_that_decides_several_claims_is_given_once(tmp_path: Path) -> N
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
     assert [row[2] for row in section.tables[0].rows] == [
-        f"This was not asked yet: {ANALYSES['semantics'].question}",
+        f"This was not asked yet: {ANALYSES['semantics'].question} Next: dina interpret RUN semantics",
         "As for “First”.",
     ]
+
+
+def test_an_analysis_that_several_claims_lack_is_named_once(tmp_path: Path) -> None:
+    one = {"side": "image", "verdict": "cannot tell"}
+    told = {
+        name: {**one, "claim": name, "reason": f"{name}: The analysis occlusion was not done."} for name in ("First", "Second")
+    }
+
+    (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
+
+    first, second = (row[2] for row in section.tables[0].rows)
+    assert first.endswith("Next: dina interpret RUN occlusion")
+    assert second == "Second: This was not asked yet, see above."
 
 
 def test_a_run_that_was_never_interpreted_has_no_verdicts(tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def test_two_nulls_of_pathways_have_two_names(decoding: Decoded) -> None:
     assert "Channels assigned to the pathways at random would contribute: local −100.0 to +100.0\u202fpoints; global" in said
     assert "no pathway contributes more or less than they do" in said
 
+    if "top1_loss_space_pixels" not in seen:
+        assert "local channels" not in said
+    dataset["shapley"].loc[{"statistic": ["value", "low", "high", "null_low", "null_high"]}] = [0.5, 0.4, 0.6, 0.1, 0.45]
+    (said,) = ANALYSES["pathway_masking"].draw(dataset, tuple(seen.values())).paragraphs
+    assert "the local pathway does not certainly contribute more than they do" in said
+    dataset["shapley"].loc[{"statistic": "null_high"}] = 0.3
+    (said,) = ANALYSES["pathway_masking"].draw(dataset, tuple(seen.values())).paragraphs
+    assert "the local pathway contributes more than they do" in said
+
     nothing = replace(seen["top1_full"], value=0.05)
     section = ANALYSES["pathway_masking"].draw(dataset, tuple((seen | {"top1_full": nothing}).values()))
     assert [part.name for part in section.figures] == ["pathway_masking"]

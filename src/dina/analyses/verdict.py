@@ -196,6 +196,8 @@ def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
     ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
     >>> says(Finding("share", 0.995, "1", 50, low=0.97, high=1.02), "%"), says(Finding("lost", -0.03, "1", 50, low=-0.07, high=-7e-19), "points")
     ('100\u202f% (97 to 102\u202f%)', '−3\u202fpoints (−7 to 0\u202fpoints)')
+    >>> says(Finding("kept", 1.0, "1", 50, low=1.0, high=1.0), "%")
+    '100\u202f% (the same in every resample)'
     """
     factor, end = (100, f"\N{NARROW NO-BREAK SPACE}{scale}") if scale else (1, "")
     numbers = tuple(0.0 if abs(number) < NOISE else factor * number for number in (finding.value, finding.low, finding.high))
@@ -212,6 +214,8 @@ def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
     if math.isnan(finding.value):
         return "an unknown amount"
     between = "no interval" if "nan" in words[1:] else f"{words[1]} to {words[2]}{end}"
+    if numbers[1] == numbers[2]:
+        between = "the same in every resample"
     return f"{words[0]}{end} ({between})"
 
 

@@ -47,22 +47,41 @@ def statistic_words(name: str) -> str:
     return name.replace("space_gabor_channels", LOCAL_CHANNELS).replace("top1", "top-1").replace("_", " ")
 
 
+SAME_IN_EVERY_RESAMPLE = "the same in every resample"
+
+
+def is_same_in_every_resample(one: Finding) -> bool:
+    """Say whether an interval has no width, because resampling never changes the value.
+
+    Examples
+    --------
+    >>> is_same_in_every_resample(Finding("kept", 1.0, "1", 40, low=1.0, high=1.0))
+    True
+    >>> is_same_in_every_resample(Finding("kept", 1.0, "1", 40))
+    False
+    """
+    return abs(one.high - one.low) < 1e-12  # not where there is no interval
+
+
 def finding_columns(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
-    r"""Write value, interval and null in a scale.
+    r"""Write value, interval and null in a scale; an interval without width in words.
 
     Examples
     --------
     >>> lost = Finding("lost", 0.12, "1", 40, low=-0.01, high=0.25, null_low=-0.1, null_high=0.1, null="pairs permuted")
     >>> finding_columns(lost, "points")
     ('+12.0\u202fpoints', '−1.0 to +25.0\u202fpoints', '−10.0 to +10.0\u202fpoints')
+    >>> finding_columns(Finding("kept", 1.0, "1", 40, low=1.0, high=1.0), "%")
+    ('100.0\u202f%', 'the same in every resample', '–')
     """
     ends = (one.low, one.high), (one.null_low, one.null_high)
     if scale == "%":
-        return percent(one.value), interval(*ends[0]), interval(*ends[1])
-    if scale == "points":
-        return points(one.value), points_interval(*ends[0]), points_interval(*ends[1])
-    between, chance = (from_to(number(low), number(high)) for low, high in ends)
-    return number(one.value), between, chance
+        value, between, chance = percent(one.value), interval(*ends[0]), interval(*ends[1])
+    elif scale == "points":
+        value, between, chance = points(one.value), points_interval(*ends[0]), points_interval(*ends[1])
+    else:
+        value, (between, chance) = number(one.value), (from_to(number(low), number(high)) for low, high in ends)
+    return value, SAME_IN_EVERY_RESAMPLE if is_same_in_every_resample(one) else between, chance
 
 
 def in_a_sentence(one: Finding, scale: Scale = "%") -> str:

@@ -280,23 +280,30 @@ def _reason(row: Mapping[str, Any]) -> str:
     >>> _reason({"reason": "The analysis semantics could not be done: There are no labels."})
     'There are no labels.'
     >>> _reason({"reason": "The analysis occlusion was not done."})
-    'This was not asked yet: Which regions of the image does decoding use?'
+    'This was not asked yet: Which regions of the image does decoding use? Next: dina interpret RUN occlusion'
     """
 
     def asked(found: re.Match[str]) -> str:
-        return f"This was not asked yet: {ANALYSES[found[1]].question}" if found[1] in ANALYSES else found[0]
+        name = found[1]
+        return (
+            f"This was not asked yet: {ANALYSES[name].question} Next: dina interpret RUN {name}" if name in ANALYSES else found[0]
+        )
 
     reason = re.sub(r"The analysis \w+ could not be done: ", "", str(row.get("reason", "")))
     return re.sub(r"The analysis (\w+) was not done\.", asked, reason)
 
 
 def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Give a reason that decided several claims in the first of their lines only."""
+    """Give a reason that decided several claims in the first of their lines only, and so each analysis that was not done."""
     first = {reason: claim for claim, _, reason in reversed(cells)}
-    return tuple(
-        (claim, verdict, reason if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”.")
-        for claim, verdict, reason in cells
-    )
+    rows, named = [], set()
+    for claim, verdict, reason in cells:
+        said = reason if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."
+        for absent in re.findall(r"This was not asked yet: .*? Next: dina interpret RUN \w+", said):
+            said = said.replace(absent, "This was not asked yet, see above.") if absent in named else said
+            named.add(absent)
+        rows.append((claim, verdict, said))
+    return tuple(rows)
 
 
 def interpretation_sections(run: Run) -> list[Section]:

@@ -61,7 +61,8 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale, red above and blue"
         " below the mean."
         " Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
-        " the correlation; the single channels are the two in which maps of validation images agree best. Maps of responses:"
+        " the correlation; the single channels are the two in which maps of validation images agree best. Angles of channels are directions"
+        " across the stripes: 0° prefers vertical bars, 90° horizontal ones. Maps of responses:"
         f" {dataset.attrs['form']}. a and b, all pairs of test responses and images; vertical lines: means.",
         answer,
         finding_table("How similar the maps of responses and images are.", WORDS, found, ("map_two_way",)),

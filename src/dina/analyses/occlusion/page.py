@@ -39,7 +39,7 @@ SIGNED = (LOSS, BY_COVERAGE, LOG_RANK)  # red and blue have a meaning in these m
 N_SINGLE = 3
 N_FLIPS = 500
 MAP_LINE = "#000000"  # on maps, which keep their colours on dark paper
-PANEL_MM = 52
+PANEL_MM = 42
 
 # Title, values, their label, all values that share their scale, and where they differ from zero; None where that means nothing.
 _Panel = tuple[str, np.ndarray, str, np.ndarray, np.ndarray | None]
@@ -132,7 +132,7 @@ def _draw_occlusion(dataset: xr.Dataset) -> Figure:
         panel = panels[number] if number < len(panels) else None
         if number in pictures:
             which = chosen[number - pictures[0]]
-            axes.imshow(dataset["thumbnail"].to_numpy()[which], cmap="gray", vmin=0, vmax=255, aspect="auto")
+            axes.imshow(dataset["thumbnail"].to_numpy()[which], cmap="gray", vmin=0, vmax=255, aspect="equal")
             axes.set_title(names[which], fontsize=7.5)
             finish_axes(axes, None)
         elif panel is None:
@@ -199,14 +199,15 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:
         cmap="RdBu_r" if is_signed else "Blues",
         norm=Normalize(-limit if is_signed else 0.0, limit),
         extent=extent,
-        aspect="auto",
+        aspect="equal",
     )
     axes.set_facecolor(COLOURS["grid"][0])
     if differs is not None and differs.any() and not differs.all():
         fine = differs.repeat(8, axis=0).repeat(8, axis=1)  # so that the line follows the edges of places
         x, y = ((np.arange(n) + 0.5) / n * end for n, end in zip(fine.shape[::-1], extent[1:3], strict=True))
         axes.contour(x, y, fine.astype(float), levels=[0.5], colors=MAP_LINE, linewidths=0.7)
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    beside = axes.inset_axes((1.02, 0.0, 0.05, 1.0))  # as high as the map, whose shape is that of the image
+    bar = axes.figure.colorbar(image, cax=beside)
     bar.ax.tick_params(labelsize=6, length=1.5)
     is_wide = dataset.attrs["width"] > 2 * dataset.attrs["height"]  # its bar is too short for a label in one line
     bar.set_label(label.replace(" (", "\n(") if is_wide else label, fontsize=6.5)

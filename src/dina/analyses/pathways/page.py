@@ -26,12 +26,12 @@ PANELS = (
 )
 # What the parts of a Gabor tower are.
 KINDS = (
-    " Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
+    " Angles of channels are directions across the stripes: 0° prefers vertical bars, 90° horizontal ones. Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
     " Pooled: the image averaged without filters."
 )
 # What the last rows are where the tower stacks feature spaces.
 STACKED = (
-    " Last rows: one feature space at a time; the local channels are the Gabor channels with places on the map. A space of the whole"
+    " Last rows: one feature space at a time. A space of the whole"
     " image belongs to the global pathway. Similarities are of the channels with places alone. Spaces have no grey band: no random group of channels"
     " is as large."
 )
@@ -49,14 +49,14 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     n, n_compared = int(dataset.attrs["n_images"]), int(dataset.attrs["n_similarity"])
     has_random = bool(np.isfinite(dataset["null_low"].to_numpy()).any())
     band = "Grey: random channels, the central 95\u202f% for as many channels or features drawn at random. " if has_random else ""
-    band += "Chance stands in the table: the range of losses if queries are assigned to other images."
+    band += "Chance, the range of losses if queries are assigned to other images, is the null in the table."
     kinds = (KINDS if "pooled" in words else "") + (STACKED if any(part.startswith("space_") for part in words) else "")
     masked = {f"top1_loss_{part}": f"{named} masked" for part, named in words.items()}
     figures = [
         FigurePart(
             "pathway_masking",
             _draw_pathway_masking(dataset, words),
-            f"Each part of the image tower masked in turn: similarity of the masked to the whole maps ({n_compared} test images), then"
+            f"Each part of the image tower masked in turn: structural similarity (SSIM) and correlation of the masked with the whole maps ({n_compared} test images), then"
             f" the top-1 accuracy lost and the mean log rank added (right of 0: the right image stands further behind), paired over {n} test images; {responses_words(dataset)} as"
             f" queries. A masked channel is replaced by its mean over training images. Bars: 95\u202f% intervals over images. {band}{kinds}",
             answer,
@@ -72,7 +72,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 "pathway_shapley",
                 _draw_shapley(dataset),
                 "Dots: contribution of each pathway to the accuracy above that with all masked, averaged over all orders in which pathways can"
-                f" join, with 95\u202f% interval.{of_band} Chance stands in the table: contributions if queries are assigned to other images."
+                f" join, with 95\u202f% interval.{of_band} Chance, the range of contributions if queries are assigned to other images, is the null in the table."
                 " Diamonds: accuracy with the other pathways masked; line: nothing masked.",
                 answer,
                 finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
@@ -93,27 +93,51 @@ def _answer(dataset: xr.Dataset, found: Mapping[str, Finding], pathways: list[st
         answer += f" {NOTHING_TO_SHARE}"
     elif pathways:
         shares = "; ".join(f"the {name} pathway {in_a_sentence(found[f'shapley_{name}'], 'points')}" for name in pathways)
-        answer += f" To it contribute {shares}.{_beside_random_channels(dataset)}"
+        answer += f" To it contribute {shares}.{_beside_random_channels(dataset)}{_of_spaces(found)}"
     return (
         f"{answer} Masking gives the towers maps that did not occur in training. Towers fitted with one pathway alone are a stronger test."
         f" {SAME_GALLERY}"
     )
 
 
+def _of_spaces(found: Mapping[str, Finding]) -> str:
+    """Say what masking a trained network alone costs, and how the local channels differ from the local pathway."""
+    said = ""
+    if "top1_loss_space_trained_network" in found:
+        loss = in_a_sentence(found["top1_loss_space_trained_network"], "points")
+        said += (
+            f" The global pathway contains a network trained on photographs; the accuracy lost if it alone is masked is {loss}."
+        )
+    if "top1_loss_space_gabor_channels" in found:
+        loss = in_a_sentence(found["top1_loss_space_gabor_channels"], "points")
+        said += (
+            f" The {LOCAL_CHANNELS} are not the local pathway: they are the Gabor channels with places on the map, of all wavelengths, and one"
+            f" feature space among others, which may replace them (lost if they are masked: {loss}). The local pathway holds"
+            " the local features of every feature space."
+        )
+    return said
+
+
 def _beside_random_channels(dataset: xr.Dataset) -> str:
-    """Say what channels assigned to the pathways at random contribute, and whether the pathways contribute more or less."""
-    value, _, _, low, high = dataset["shapley"].to_numpy().T
+    """Say what channels assigned to the pathways at random contribute, and whether the pathways contribute more or less.
+
+    A pathway certainly contributes more, or less, where its interval does not overlap with their range.
+    """
+    value, begin, end, low, high = dataset["shapley"].to_numpy().T
     if not np.isfinite([low, high]).all():
         return ""
     names = [str(name) for name in dataset["pathway"].to_numpy()]
     ranges = "; ".join(f"{name} {points_interval(*ends)}" for name, *ends in zip(names, low, high, strict=True))
+    is_certain = (begin > high) | (end < low)
     special = [
-        f"the {name} pathway contributes {'more' if one > top else 'less'} than they do"
-        for name, one, bottom, top in zip(names, value, low, high, strict=True)
+        f"the {name} pathway {'contributes' if certain else 'does not certainly contribute'} {'more' if one > top else 'less'} than they do"
+        for name, one, bottom, top, certain in zip(names, value, low, high, is_certain, strict=True)
         if not bottom <= one <= top
     ]
     found = "; ".join(special) if special else "no pathway contributes more or less than they do"
-    more = "" if special else " So these contributions may come from how many channels a pathway has, and not from which."
+    more = (
+        "" if is_certain.any() else " So these contributions may come from how many channels a pathway has, and not from which."
+    )
     return f" Channels assigned to the pathways at random would contribute: {ranges}; {found}.{more}"
 
 

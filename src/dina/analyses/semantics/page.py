@@ -89,6 +89,8 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "semantics",
         "Low-level structure or semantic category",
         paragraphs=(
+            f"Of the variance of the responses that the models explain, low-level structure alone explains {in_a_sentence(low_level)},"
+            f" category alone {in_a_sentence(category)}. A share slightly above 100\u202f% or below 0 means that the other adds nothing.",
             "The decoders receive category, so category could matter. We regress category on low-level features and add only the"
             " residual. In the null, categories are drawn from the probabilities that low-level features predict.",
             f"Low-level structure does not explain {in_a_sentence(found['category_uncertainty'])} of the entropy of the categories. Image"

@@ -72,16 +72,20 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
-            f" image.{_difference(difference)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
+            f" image{_inside_null(conflict)}.{_difference(difference)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
         ),
         figures=(part,),
         missing=reasons(_words_of(missing), missing),
     )
 
 
+def _inside_null(one: Finding) -> str:
+    return "; this lies inside the null" if one.null_low <= one.value <= one.null_high else ""
+
+
 def _difference(one: Finding) -> str:
     said = in_a_sentence(one, "points")
-    words = f" The share kept by shape alterations minus the share kept by texture alterations is {said}."
+    words = f" The share kept by shape alterations minus the share kept by texture alterations is {said}{_inside_null(one)}."
     return words if math.isfinite(one.value) else ""
 
 

@@ -15,7 +15,8 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
         is_none = all(place_of(finding, MARGIN) == "below" for finding in kept)
         answers.append("yes" if n_carrying >= 2 else "no" if is_none else "unclear")
         words.append(
-            f"{n_carrying} of 3 alterations that keep {kind} keep more than a tenth of the accuracy beyond the part due to contrast"
+            f"{n_carrying} of 3 alterations that keep {kind} certainly keep more than a tenth of the accuracy beyond the part due to"
+            " contrast (lower end of the interval)"
         )
     reason = " and ".join(words) + ". Two of three are needed of each kind."
     if answers == ["yes", "yes"]:

@@ -15,7 +15,7 @@ from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import finding_columns, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, interval, number, percent, signed
+from dina.figures.words import DASH, interval, number, percent, signed
 from dina.statistics.finding import Finding
 
 DASHED = (0.0, (3.0, 1.5))
@@ -31,7 +31,14 @@ WORDS = {
     "best_band_top1": "top-1 accuracy of the best octave",
     "kept_without_highest_octave": "accuracy kept if everything above half the Nyquist limit comes from another image",
     "kept_lowest_octaves": "accuracy kept if everything above a quarter of the limit comes from another image",
-    "kept_highest_octave": "accuracy kept by the content above half the Nyquist limit",
+    "kept_highest_octave": "accuracy kept if everything below half the Nyquist limit comes from another image",
+}
+# Towers that are fitted anew see images from which the rest is removed, not replaced.
+REFIT_WORDS = WORDS | {
+    "top1_full": "top-1 accuracy, fitted on unfiltered images",
+    "kept_without_highest_octave": "accuracy kept without the content above half the Nyquist limit",
+    "kept_lowest_octaves": "accuracy kept without the content above a quarter of the limit",
+    "kept_highest_octave": "accuracy kept by the content above half the Nyquist limit alone",
 }
 
 
@@ -43,10 +50,11 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     found = {finding.name: finding for finding in findings}
     edge = found["frequency_edge"]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
-    known = math.isfinite(edge.low) and math.isfinite(edge.high)
-    between = f"95\u202f% interval {number(edge.low)} to {number(edge.high)}" if known else "no interval"
+    nyquist, known = float(dataset.attrs["nyquist"]), math.isfinite(edge.low) and math.isfinite(edge.high)
+    between = f"95\u202f% interval {_frequencies(edge.low, edge.high, nyquist)}" if known else "no interval"
     summary = (
-        f"The towers use little image content above {number(edge.value)} {units} ({between})."
+        f"The towers use little image content above {number(edge.value)} {units} ({between}{_chance(edge, nyquist)})."
+        + _inside(edge)
         + (f" {edge.reason}" * (not known)).rstrip()
         if math.isfinite(edge.value)
         else f"The frequency edge could not be estimated: {edge.reason}"
@@ -59,11 +67,12 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         draw_spatial_frequency(dataset, (edge.value, edge.low, edge.high), is_decoded=is_decoded),
         f"Retrieval of {n} test images from galleries with part of their spatial frequencies; {responses_words(dataset)} as queries. a, top-1"
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
-        f"{matched} one octave alone. Blue bands, thin orange lines: 95\u202f% intervals over"
+        f"{matched} one octave alone: all else is removed and the contrast restored. The shares of the accuracy in text and table come from"
+        f" galleries whose other content is replaced, not removed. Blue bands, thin orange lines: 95\u202f% intervals over"
         f" images; grey: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
         f" Nyquist limit of the pixels, above which the files hold nothing.{unknown} {SAME_GALLERY}",
         f"{summary} The numbers are in the table.",
-        _table(found),
+        _table(found, nyquist, WORDS),
     )
     missing = reasons(WORDS, {name: one for name, one in found.items() if one is not edge})
     if not is_decoded:
@@ -80,12 +89,12 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
 
 
 def _detail(alone: Finding, without: Finding) -> str:
-    """Say what fine detail keeps, and what is kept without it, where that is known."""
+    """Say what is kept if fine detail is replaced, and if everything else is, where that is known."""
     if not (math.isfinite(alone.value) and math.isfinite(without.value)):
         return ""
     return (
-        f" Detail means the content above half the Nyquist limit: alone it keeps {in_a_sentence(alone)} of the accuracy above chance, and"
-        f" without it {in_a_sentence(without)} is kept.{over_whole(EASIER, alone, without)}"
+        f" Detail means the content above half the Nyquist limit. If it comes from another image, {in_a_sentence(without)} of the accuracy"
+        f" above chance is kept; if everything else comes from another image, {in_a_sentence(alone)}.{over_whole(EASIER, alone, without)}"
     )
 
 
@@ -104,9 +113,9 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
         " band: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to other images; dotted: Nyquist limit"
         f" of the pixels. The last point is the decoding itself. {SAME_GALLERY}",
         summary,
-        _table(found, "refit_"),
+        _table(found, float(dataset.attrs["nyquist"]), REFIT_WORDS, "refit_"),
     )
-    missing = reasons({f"refit_{name}": words for name, words in WORDS.items()}, found)
+    missing = reasons({f"refit_{name}": words for name, words in REFIT_WORDS.items()}, found)
     title = "Towers fitted on part of the frequencies"
     return Section("spatial-frequency-refit", title, paragraphs=(summary,), figures=(part,), missing=missing)
 
@@ -189,11 +198,11 @@ def _finish(axes: Axes, dataset: xr.Dataset, lowest: float, highest: float) -> N
     finish_axes(axes, "y")
 
 
-def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
+def _table(found: Mapping[str, Finding], nyquist: float, words: Mapping[str, str], prefix: str = "") -> Table:
     """Return the table of findings about spatial frequency, in the order of the page."""
-    there = {name: found[prefix + name] for name in WORDS if prefix + name in found}
+    there = {name: found[prefix + name] for name in words if prefix + name in found}
     known = {name: one for name, one in there.items() if math.isfinite(one.value)}
-    rows = tuple((WORDS[name], *_cells(one)) for name, one in known.items())
+    rows = tuple((words[name], *_cells(one, nyquist)) for name, one in known.items())
     return Table(
         "Statistics by spatial frequency, with 95\u202f% intervals over images; null: central 95\u202f% if queries are assigned to other images.",
         ("statistic", "value", "95\u202f% interval", "null"),
@@ -201,11 +210,44 @@ def _table(found: Mapping[str, Finding], prefix: str = "") -> Table:
     )
 
 
-def _cells(one: Finding) -> tuple[str, str, str]:
+def _cells(one: Finding, nyquist: float) -> tuple[str, str, str]:
     if one.units == "1":
         return finding_columns(one, "%")
-    value = f"{number(one.value)} {one.units}" if math.isfinite(one.value) else DASH
-    return value, from_to(number(one.low), number(one.high)), from_to(number(one.null_low), number(one.null_high))
+    value = f"{number(one.value)} {one.units}" if one.value <= nyquist else f"beyond the Nyquist limit ({number(nyquist)})"
+    return value, _frequencies(one.low, one.high, nyquist), _frequencies(one.null_low, one.null_high, nyquist)
+
+
+def _frequencies(low: float, high: float, nyquist: float) -> str:
+    """Write a range of frequencies, cut off at zero and at the Nyquist limit: beyond them there are none.
+
+    Examples
+    --------
+    >>> _frequencies(0.1, 0.3, 0.5), _frequencies(0.1, 0.55, 0.5), _frequencies(-0.1, 0.3, 0.5)
+    ('0.1 to 0.3', '0.1 to the Nyquist limit (0.5)', 'anything up to 0.3')
+    >>> _frequencies(-0.1, 0.6, 0.5), _frequencies(float("nan"), 0.6, 0.5)
+    ('anywhere below the Nyquist limit (0.5)', '–')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return DASH
+    limit = f"the Nyquist limit ({number(nyquist)})"
+    if low <= 0:
+        return f"anywhere below {limit}" if high > nyquist else f"anything up to {number(high)}"
+    if low > nyquist:
+        return f"beyond {limit}"
+    return f"{number(low)} to {limit if high > nyquist else number(high)}"
+
+
+def _chance(edge: Finding, nyquist: float) -> str:
+    """Say at which edges queries that are assigned to other images would arrive, if that is known."""
+    between = _frequencies(edge.null_low, edge.null_high, nyquist)
+    return "" if between == DASH else f"; chance: {between}"
+
+
+def _inside(edge: Finding) -> str:
+    """Say of an edge that lies within its null what this means."""
+    if not edge.null_low <= edge.value <= edge.null_high:
+        return ""
+    return " This lies inside the range of chance, so queries that are assigned to other images can give such an edge, too."
 
 
 CAPACITY = {

@@ -81,7 +81,7 @@ RULES: dict[str, Rule] = {
     "not_fine_detail": Rule(
         "The decoding does without fine detail.",
         "image",
-        "Accuracy kept without the octave below the Nyquist limit, and with that octave alone; slope of the frequency edge on map size.",
+        "Accuracy kept if the octave below the Nyquist limit comes from another image, and if everything else does; slope of the frequency edge on map size.",
         (WITHOUT_HIGHEST, HIGHEST),
         _not_fine_detail,
         asks_why=(CAPACITY, PLACES),
