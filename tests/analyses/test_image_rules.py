@@ -243,7 +243,7 @@ def test_pathways_that_can_be_spared_one_by_one_are_said_to_replace_each_other()
         ((0.998, 0.996, 1.0), "0.998 (0.996 to 1)"),
         ((0.9996, 0.9991, 1.0), "0.9996 (0.9991 to 1)"),
         ((0.12345, 0.12341, 0.12349), "0.1235 (0.1234 to 0.1235)"),  # four digits are enough
-        ((1.0, 1.0, 1.0), "1 (1 to 1)"),
+        ((1.0, 1.0, 1.0), "1 (the same in every resample)"),
         ((0.5, math.nan, math.nan), "0.5 (no interval)"),
         ((math.nan, math.nan, math.nan), "an unknown amount"),
         ((-0.5, -1.0, -1e-5), "−0.5 (−1 to −1e-05)"),

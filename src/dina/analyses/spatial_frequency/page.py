@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole, responses_words
 from dina.figures.finding_parts import finding_table, reasons
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import SAME_IN_EVERY_RESAMPLE, finding_columns, in_a_sentence, is_same_in_every_resample
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import DASH, interval, number, percent, signed
@@ -52,6 +52,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     n, units = int(dataset.attrs["n_images"]), dataset["cutoff"].attrs["units"]
     nyquist, known = float(dataset.attrs["nyquist"]), math.isfinite(edge.low) and math.isfinite(edge.high)
     between = f"95\u202f% interval {_frequencies(edge.low, edge.high, nyquist)}" if known else "no interval"
+    between = SAME_IN_EVERY_RESAMPLE if is_same_in_every_resample(edge) else between
     summary = (
         f"The towers use little image content above {number(edge.value)} {units} ({between}{_chance(edge, nyquist)})."
         + _inside(edge)
@@ -214,7 +215,8 @@ def _cells(one: Finding, nyquist: float) -> tuple[str, str, str]:
     if one.units == "1":
         return finding_columns(one, "%")
     value = f"{number(one.value)} {one.units}" if one.value <= nyquist else f"beyond the Nyquist limit ({number(nyquist)})"
-    return value, _frequencies(one.low, one.high, nyquist), _frequencies(one.null_low, one.null_high, nyquist)
+    between = SAME_IN_EVERY_RESAMPLE if is_same_in_every_resample(one) else _frequencies(one.low, one.high, nyquist)
+    return value, between, _frequencies(one.null_low, one.null_high, nyquist)
 
 
 def _frequencies(low: float, high: float, nyquist: float) -> str:
