@@ -1,5 +1,6 @@
 """A split is a partition of the shown images that keeps groups whole and looks at no response."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -179,3 +180,16 @@ def test_pairs_of_images_are_the_same_however_many_are_compared_at_a_time(record
     whole = group_near_identical(images)
     monkeypatch.setattr("dina.data.splits.MOST_DISTANCES", 7 * len(images))
     np.testing.assert_array_equal(group_near_identical(images), whole)
+
+
+def test_other_pictures_under_the_same_ids_are_refused(recording):
+    brighter = replace(recording, images=recording.images // 2 + 60)
+    split_by_stimulus([recording, brighter], np.arange(200), 0)
+    swapped = recording.images.copy()
+    swapped[[3, 7]] = swapped[[7, 3]]
+    with pytest.raises(
+        DataError, match=r"must show the same images under the same ids.*2 of the 200 that both showed differ \(first: image 3\)"
+    ):
+        split_by_stimulus([recording, replace(recording, images=swapped)], np.arange(200), 0)
+    derived = replace(recording, images=swapped, condition="8D")  # other pictures of the same identities
+    split_by_stimulus([recording, derived], np.arange(200), 0)

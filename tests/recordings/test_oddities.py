@@ -1,5 +1,7 @@
 """What is reported about a recording without refusing it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dina.recordings.oddities import find_oddities
@@ -47,6 +49,10 @@ def test_negative_responses_are_reported_by_their_share() -> None:
     responses[0, :3] = -1  # 3 of 60
     (sentence,) = find_oddities(recording_with(responses))
     assert sentence.startswith("5.0 % of the responses are negative")
+
+
+def test_negative_responses_are_expected_of_changes_of_fluorescence() -> None:
+    assert find_oddities(replace(recording_with(plain() - 0.5), response_units="dF/F")) == ()
 
 
 def test_blank_images_and_images_never_shown_are_counted() -> None:

@@ -145,3 +145,27 @@ def test_one_long_word_among_many_does_not_fill_the_memory(tmp_path: Path) -> No
         file["words"] = ["a" * 2**20, *["b"] * 2**9]
     with pytest.raises(DataError, match="513 words of /words must fit into 1024 MiB; the longest has 1048576 letters"):
         read_variable(tmp_path / "m.h5", "words")
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_structs_in_structs_are_read_by_dots_and_a_wrong_field_is_told_what_is_there(version: str, tmp_path: Path) -> None:
+    content = {"s": {"a": {"pics": STIMULI, "which": IDS}, "dff": RESPONSES}}
+    path = write_mat(tmp_path / "m.mat", content, version)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read_variable(path, "s.a.pics"), STIMULI)
+    with pytest.raises(DataError, match=r"s\.pix not found; s has: a, dff"):
+        read_variable(path, "s.pix")
+    with pytest.raises(DataError, match=r"s\.a\.pix not found; s\.a has: pics, which"):
+        read_variable(path, "s.a.pix")
+
+
+def test_descriptions_of_files_in_one_folder_have_names_of_their_own(tmp_path: Path) -> None:
+    write_npz(tmp_path / "a.npz")
+    text = (
+        'file = "a.npz"\n[images]\nvariable = "stimuli"\naxes = ["height", "width", "stimulus"]\n[responses]\nvariable = "resp"\n'
+        'axes = ["neuron", "trial"]\n[stimulus_id]\nvariable = "ids"\nindex_base = 1\n'
+    )
+    for name in ("monday.toml", "tuesday.toml", "recording.toml"):
+        (tmp_path / name).write_text(text)
+    found = [read(tmp_path / name) for name in ("monday.toml", "tuesday.toml", "recording.toml")]
+    assert [each.name for each in found] == ["monday", "tuesday", tmp_path.name]
+    assert [each.image_set for each in found] == ["monday", "tuesday", tmp_path.name]

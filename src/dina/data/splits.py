@@ -25,6 +25,7 @@ MOST_DISTANCES = 2**23  # held at a time
 
 # Of more images, fractions for validation and test count only so many: galleries of a thousand are large enough.
 MOST_COUNTED = 10_000
+_LEAST_ALIKE = 0.5  # correlation of the pixels of one image in two recordings, which may differ in brightness and rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +215,35 @@ def _shown(recordings: Sequence[Recording], group: Int[np.ndarray, "_"]) -> Int[
             "A joint split needs one group number per image and the same images in every recording; got"
             f" {' and '.join(map(str, sorted(lengths)))} images. Give recordings of one image set and its groups."
         )
+    for i, recording in enumerate(recordings[1:], 1):
+        earlier = next((each for each in recordings[:i] if each.condition == recording.condition), None)
+        if earlier is not None:
+            _refuse_other_pictures(earlier, recording)
     shown = np.zeros(len(group), dtype=bool)
     for recording in recordings:
         shown[np.unique(recording.stimulus_id)] = True
     return np.flatnonzero(shown)
+
+
+def _refuse_other_pictures(one: Recording, other: Recording) -> None:
+    """Refuse recordings under one condition that call different pictures by one id: test images of one would train the other."""
+    if one.images is other.images or one.images.shape != other.images.shape:
+        return
+    both = np.intersect1d(one.stimulus_id, other.stimulus_id)
+    different = []
+    for start in range(0, len(both), 64):
+        ids = both[start : start + 64]
+        a, b = (recording.contrast(ids).reshape(len(ids), -1) for recording in (one, other))
+        a, b = (pixels - pixels.mean(axis=1, keepdims=True) for pixels in (a, b))
+        powers = (a * a).sum(axis=1), (b * b).sum(axis=1)
+        differs = (a * b).sum(axis=1) < _LEAST_ALIKE * np.sqrt(powers[0] * powers[1])
+        different.extend(int(i) for i in ids[differs])
+    if different:
+        raise DataError(
+            f"{one.name} and {other.name} must show the same images under the same ids, since both have image_set {one.image_set!r};"
+            f" {len(different)} of the {len(both)} that both showed differ (first: image {different[0]}). Put the images into one order,"
+            " or give each recording an image_set of its own."
+        )
 
 
 def group_near_identical(images: Images, threshold: float = 0.999) -> Int[np.ndarray, "stimulus"]:

@@ -1,6 +1,6 @@
 """Read MATLAB files, version 5 and 7.3 alike, as nested dictionaries, lists, arrays and words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +20,14 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FREE_BYTES, _MOST_SPREAD = 2**28, 10_000  # a sparse matrix becomes so much larger than its numbers at most
 _MOST_ENTRIES = 2**22  # of all structs and cells together
 _SMALL = 4096  # bytes: MATLAB stores the empty array once, whatever names it
+
+
+class _Struct(dict[str, Any]):
+    """The fields of a struct that were read, and the names of all that it has."""
+
+    def __init__(self, fields: dict[str, Any], names: Collection[str]) -> None:
+        super().__init__(fields)
+        self.names = tuple(names)
 
 
 class _Source:
@@ -88,7 +96,7 @@ def field(content: Any, where: str, path: Path) -> Any:
             found = type(value).__name__
             raise DataError(f"{path.name}: {where} not found; {reached} is no struct but {found}. Save it as a struct.")
         if part not in value:
-            present = ", ".join(sorted(value)) or "nothing"
+            present = ", ".join(sorted(value.names if isinstance(value, _Struct) else value)) or "nothing"
             raise DataError(f"{path.name}: {where} not found; {reached} has: {present}. Check the file.")
         value, reached = value[part], part if reached == path.name else f"{reached}.{part}"
     return value
@@ -98,9 +106,9 @@ def _fields_by_variable(variables: Sequence[str]) -> dict[str, set[str] | None]:
     """Sort dotted names by variable; None means all fields."""
     wanted: dict[str, set[str] | None] = {}
     for name in variables:
-        variable, _, part = name.partition(".")
+        variable, *inside = name.split(".")
         fields = wanted.setdefault(variable, set())
-        wanted[variable] = fields | {part} if fields is not None and part else None
+        wanted[variable] = fields | {inside[0]} if fields is not None and inside else None
     return wanted
 
 
@@ -118,8 +126,9 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
     if isinstance(value, MatlabFunction | MatlabOpaque):
         _refuse_object(where, path)
     if isinstance(value, mat_struct):
-        names = [name for name in vars(value)["_fieldnames"] if fields is None or name in fields]
-        return {name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in names}
+        names = vars(value)["_fieldnames"]
+        chosen = [name for name in names if fields is None or name in fields]
+        return _Struct({name: _from_version_5(getattr(value, name), f"{where}.{name}", path) for name in chosen}, names)
     if issparse(value):
         return _fill(value, where, path)
     if not isinstance(value, np.ndarray):
@@ -198,7 +207,7 @@ def _struct_from_7_3(entry: h5py.Group, where: str, source: _Source, fields: set
     columns = [name for name in names if isinstance(entry[name], h5py.Dataset) and h5py.check_ref_dtype(entry[name].dtype)]
     if columns and len(columns) == len(names) and all("MATLAB_class" not in entry[name].attrs for name in columns):
         return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
-    return members
+    return _Struct(members, entry)
 
 
 def _sparse_from_7_3(entry: h5py.Group, where: str, path: Path) -> np.ndarray:

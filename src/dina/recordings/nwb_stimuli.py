@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import h5py
@@ -118,7 +118,7 @@ def read_templates(file: h5py.File, shown: Shown, path: Path, notes: list[str]) 
         if stack.ndim not in (3, 4):
             raise DataError(f"{path.name}: {stack.name} must be (image, height, width) or with colour last; got {stack.shape}.")
         return _as_images(np.asarray(stack[()]), path, notes), None
-    datasets = _image_datasets(place, path, notes)
+    datasets = _image_datasets(place, path, notes, shown.image)
     if len({one.shape for one in datasets}) != 1:
         sizes = sorted({one.shape for one in datasets})
         raise DataError(f"{path.name}: images of {place.name} must agree in size; got {sizes[:4]}. Give them with images {_SAY}.")
@@ -185,8 +185,8 @@ def _from_series(series: h5py.Group, name: str, path: Path, notes: list[str]) ->
     return Shown(name, onsets, images, templates)
 
 
-def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5py.Dataset]:
-    """Return the images of a container in their order: as it states, or by the numbers in their names."""
+def _image_datasets(place: h5py.Group, path: Path, notes: list[str], words: np.ndarray) -> list[h5py.Dataset]:
+    """Return the images of a container in their order, which does not matter where ``words``, what presentations say, are names."""
     order = follow(place, "order_of_images", path)
     if isinstance(order, h5py.Dataset) and h5py.check_ref_dtype(order.dtype) and order.ndim == 1:
         check_hdf5_dataset(order, path)
@@ -195,9 +195,9 @@ def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5p
         known = {h5py.h5o.get_info(one.id).addr: one for one in named if one is not None}
         datasets = [known.get(h5py.h5o.get_info(place.file[reference].id).addr) for reference in order[()]]
     else:
-        names = [name for name in place if name != "order_of_images"]
-        datasets = [follow(place, name, path) for name in sorted(names, key=_numbers_first)]
-        notes.append(f"{place.name} does not state the order of its images; they were ordered by the numbers in their names.")
+        names, reason = _in_order(place, path, words)
+        datasets = [follow(place, name, path) for name in names]
+        notes.append(f"{place.name} does not state the order of its images; they were ordered {reason}.")
     images = [one for one in datasets if isinstance(one, h5py.Dataset) and one.ndim in (2, 3)]
     if not images or len(images) < len(datasets):
         n = len(datasets) - len(images)
@@ -210,8 +210,24 @@ def _image_datasets(place: h5py.Group, path: Path, notes: list[str]) -> list[h5p
     return images
 
 
-def _numbers_first(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+def _in_order(place: h5py.Group, path: Path, words: np.ndarray) -> tuple[list[str], str]:
+    """Return the names of images without a stated order, in the only order that is not in doubt, and which one that is."""
+    names = [name for name in place if name != "order_of_images"]  # in order of creation where the file keeps it, else by name
+    parts = {name: re.split(r"([0-9]+)", name) for name in names}
+    differ = [i for i, texts in enumerate(zip(*parts.values(), strict=False)) if len(set(texts)) > 1]
+    if len({len(each) for each in parts.values()}) == 1 and len(differ) <= 1 and all(i % 2 for i in differ):
+        numbers = {name: int(each[differ[0]]) if differ else 0 for name, each in parts.items()}
+        if len(set(numbers.values())) == len(names):
+            return sorted(names, key=lambda name: numbers[name]), "by the numbers in their names"
+    if place.id.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED:
+        return names, "as they were written, which the file keeps"
+    if not names or not {*names, *(PurePath(name).stem for name in names)}.isdisjoint(map(str, words)):
+        return sorted(names), "by name; presentations say which they show by name, too"
+    raise DataError(
+        f"{path.name}: {place.name} must state the order of its images in order_of_images, since presentations give their numbers;"
+        f" it does not, so that the order is in doubt: names such as {names[0]!r} and {names[-1]!r} do not differ in one number alone."
+        f" Write order_of_images, or give a folder of the images, in order, with images {_SAY}."
+    )
 
 
 def _as_images(stack: np.ndarray, path: Path, notes: list[str]) -> Images:

@@ -17,6 +17,8 @@ _PIXELS_SAMPLED = 2**24
 def find_oddities(recording: Recording) -> tuple[str, ...]:
     """Return one sentence for each fact to know before a recording is analysed; nothing is changed.
 
+    `dina.read` adds these sentences to ``notes``; a recording made in Python is looked at by this function.
+
     Constant neurons stay in (they are 0 after standardising and carry nothing), and so do duplicates and outliers: choosing
     neurons is the experimenter's business.
     """
@@ -51,19 +53,20 @@ def _odd_neurons(recording: Recording) -> list[str]:
             f"{len(faint)} neurons vary by less than 1/10,000 of their mean (first: neuron {faint[0]}); numbers of 32 bits keep little"
             " of that. Subtract the baseline before saving."
         )
-    return [*sentences, *_odd_values(responses)]
+    return [*sentences, *_odd_values(responses, recording.response_units or "")]
 
 
-def _odd_values(responses: np.ndarray) -> list[str]:
+def _odd_values(responses: np.ndarray, units: str) -> list[str]:
     sentences, low = [], float(responses.min())
     negative = responses < 0
     if negative.any():
         share = 100 * float(negative.mean())
         word = f" All are {low:g}: if that stands for missing values, write NaN instead."
         is_word = low in _MISSING_WORDS and bool((responses[negative] == low).all())
-        sentences.append(
-            f"{share:.1f} % of the responses are negative; deconvolved activity and spike counts are not.{word if is_word else ''}"
-        )
+        if is_word or "f/f" not in units.lower():  # changes of fluorescence are often negative
+            sentences.append(
+                f"{share:.1f} % of the responses are negative; deconvolved activity and spike counts are not.{word if is_word else ''}"
+            )
     n_huge = int((responses > _MISSING_ABOVE).sum())
     if n_huge:
         sentences.append(

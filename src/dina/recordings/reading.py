@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def read(
         )
     if known is None:
         accepted = "; ".join(known.accepts for known in FORMATS.values())
-        raise DataError(f"{found} is no recording in a known format. Accepted are: {accepted}.")
+        raise DataError(f"{found} is no recording in a known format. {_say_below(found)}Accepted are: {accepted}.")
     chosen = {"images": images, "labels": labels}
     given = {**(options or {}), **{name: Path(file).expanduser() for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
@@ -68,6 +69,16 @@ def read(
         recording = replace(recording, **{**set_of_its_own, **description.facts})
     news = tuple(sentence for sentence in find_oddities(recording) if sentence not in recording.notes)
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
+
+
+def _say_below(folder: Path) -> str:
+    """Say which folders inside a folder are recordings, as after unzipping into a folder of one's own."""
+    inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.is_dir()) if folder.is_dir() else []
+    below = [each for each in inside if any(known.recognises(each) for known in FORMATS.values())]
+    if not below:
+        return ""
+    others = f" and {len(below) - 1} others" if len(below) > 1 else ""
+    return f"{below[0]}{others}, one level down, looks like one: give that path. "
 
 
 def _locate(path: Path) -> Path:

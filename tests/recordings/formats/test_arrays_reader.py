@@ -193,3 +193,20 @@ def test_what_the_animal_did_comes_from_a_table_and_follows_the_trials(tmp_path:
     (tmp_path / "covariates.csv").write_text("running_speed\n1\n2\n")
     with pytest.raises(DataError, match=r"covariates\.csv must have one row per trial, 12; it has 2"):
         read(tmp_path)
+
+
+def test_files_that_were_not_read_are_named_with_the_near_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "a", {"positions": np.zeros((5, 3))}, {"label.csv": "label\n", "neuron.csv": "x_um\n"})
+    wanted = (
+        "3 files of a were not read: label.csv (did you mean labels.csv?), neuron.csv (did you mean neurons.csv?), positions.npy."
+    )
+    assert wanted in read(folder).notes
+    assert not any(
+        "not read" in note for note in read(write_folder(tmp_path / "b", files={"labels.csv": "label\n" + 6 * "cat\n"})).notes
+    )
+
+
+def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> None:
+    write_folder(tmp_path / "outer" / "inner")
+    with pytest.raises(DataError, match=r"inner, one level down, looks like one: give that path"):
+        read(tmp_path / "outer")

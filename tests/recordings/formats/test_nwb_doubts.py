@@ -5,6 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from pynwb.base import Images
+from pynwb.image import GrayscaleImage
 
 import nwb_files
 from dina.checks import DataError
@@ -99,3 +101,47 @@ def test_of_several_series_of_one_covariate_none_is_taken(path: Path) -> None:
         "Several series could be running_speed (processing/behavior/BehavioralTimeSeries/running_speed, acquisition/speed)"
         in " ".join(recording.notes)
     )
+
+
+def write_index_series(path: Path, names: list[str], column: str | None = None) -> Path:
+    """Write images under names, in no stated order, with an IndexSeries or a table that gives names."""
+    nwb = nwb_files.session()
+    images = np.random.default_rng(0).integers(0, 256, (len(names), 8, 9)).astype(np.uint8)
+    each = [GrayscaleImage(name=name, data=image) for name, image in zip(names, images, strict=True)]
+    container = Images(name="natural_scenes", description="scenes", images=each)
+    nwb.add_stimulus_template(container)
+    onset_s = 1 + 0.5 * np.arange(len(names))
+    if column:
+        nwb_files.add_table(nwb, column, names, onset_s)
+    else:
+        nwb_files.add_index_series(nwb, container, range(len(names)), onset_s)
+    spikes = [np.sort(np.random.default_rng(i).uniform(0, 8, 80)) for i in range(3)]
+    nwb_files.add_spikes(nwb, spikes, ["VISp"] * 3, ["good"] * 3)
+    return nwb_files.write(nwb, path)
+
+
+@pytest.mark.parametrize("names", [["mzA", "qwB", "azC", "bxD"], ["zebra_01b", "cat_01b", "dog_02b"], ["n7_2", "n1_9", "n3_4"]])
+def test_images_in_no_stated_order_are_refused(names: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must state the order of its images in order_of_images.*the order is in doubt"):
+        read(write_index_series(tmp_path / "a.nwb", names))
+    recording = read(write_index_series(tmp_path / "b.nwb", names, "image_name"))  # names need no order
+    assert recording.image_names is not None
+    assert recording.image_names[recording.stimulus_id].tolist() == names
+
+
+def test_images_are_taken_in_the_order_that_the_file_keeps(tmp_path: Path) -> None:
+    path = write_index_series(tmp_path / "a.nwb", ["mzA", "qwB", "azC", "bxD"])
+    with h5py.File(path, "r+") as file:
+        place = file["stimulus/templates/natural_scenes"]
+        kept = file["stimulus/templates"].create_group("kept", track_order=True)
+        for key, value in place.attrs.items():
+            kept.attrs[key] = value
+        for name in ("mzA", "qwB", "azC", "bxD"):
+            place.copy(name, kept)
+        series = file["stimulus/presentation/natural_scenes"]
+        del series["indexed_images"], file["stimulus/templates/natural_scenes"]
+        series["indexed_images"] = h5py.SoftLink("/stimulus/templates/kept")
+    recording = read(path)
+    assert recording.image_names is not None
+    assert recording.image_names.tolist() == ["mzA", "qwB", "azC", "bxD"]
+    assert "they were ordered as they were written, which the file keeps." in " ".join(recording.notes)

@@ -1,5 +1,6 @@
 """A laboratory's own arrays: .npy, .npz, .mat or .h5 files and pictures, described by a recording.toml where needed."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import numpy as np
 from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
-from dina.recordings.own_files import read_variable
+from dina.recordings.own_files import ENDINGS, read_variable
 from dina.recordings.presentations import read_covariates
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32
 
 LAYOUT_NAME = "recording.toml"
+_OPTIONAL = ("neurons.csv", "labels.csv", "covariates.csv", "spontaneous.npy")
+_MOST_NAMED = 10
 
 
 def recognises(path: Path) -> bool:
@@ -55,8 +58,10 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     words = None if labels_file is None else read_labels(labels_file, len(pixels), notes, base)
     behaviour, behaviour_names = _covariates(folder, layout, trials.kept_trials, notes)
     spontaneous = _spontaneous(folder, layout.spontaneous, n_stored)
+    if layout_file.name == LAYOUT_NAME or layout.data is not None:  # beside another .toml lie the files of others
+        notes += _unread(folder, layout)
     return Recording(
-        name=layout.name or (folder.name if folder.name not in ("", "..") else folder.resolve().name),  # a link keeps its name
+        name=layout.name or _name(layout_file, layout.data, folder),
         images=pixels,
         stimulus_id=trials.stimulus_id,
         responses=trials.responses,
@@ -80,6 +85,29 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
         covariate_names=behaviour_names,
         notes=tuple(notes),
     )
+
+
+def _name(layout_file: Path, data: str | None, folder: Path) -> str:
+    """Return the name of the folder, or that of a .toml beside its files, of which a folder can hold several."""
+    if data is None and layout_file.is_file() and layout_file.name != LAYOUT_NAME:
+        return layout_file.stem
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name  # a link keeps its name
+
+
+def _unread(folder: Path, layout: RecordingLayout) -> list[str]:
+    """Say which arrays and tables of a folder were not read, as where a name is misspelt."""
+    by_stimulus = "stimulus" in (layout.responses.axes or ()) and layout.stimulus_id.file is None
+    counts = layout.responses.n_presentations
+    tables = (layout.neurons, layout.labels, layout.covariates, layout.spontaneous, layout.images, layout.stimulus_id)
+    stated = {table.file for table in tables if table is not None} | {layout.responses.file, str(counts)}
+    usual = ("images.npy", "responses.npy", *(() if by_stimulus else ("stimulus_id.npy",)), *_OPTIONAL)
+    read_from = {folder / name for name in (*stated, *usual) if name}
+    left = sorted(file.name for file in folder.iterdir() if file.suffix in (*ENDINGS, ".csv") and file not in read_from)
+    if not left:
+        return []
+    near = {name: get_close_matches(name, _OPTIONAL, n=1, cutoff=0.8) for name in left[:_MOST_NAMED]}
+    words = [f"{name} (did you mean {alike[0]}?)" if alike else name for name, alike in near.items()]
+    return [f"{len(left)} files of {folder.name} were not read: {', '.join(words)}{', …' if len(left) > len(words) else ''}."]
 
 
 def _companion(folder: Path, stated: str | None, usual: str) -> Path | None:
