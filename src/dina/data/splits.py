@@ -230,7 +230,7 @@ def _refuse_other_pictures(one: Recording, other: Recording) -> None:
     if one.images is other.images or one.images.shape != other.images.shape:
         return
     both = np.intersect1d(one.stimulus_id, other.stimulus_id)
-    different = []
+    different: list[int] = []
     for start in range(0, len(both), 64):
         ids = both[start : start + 64]
         a, b = (recording.contrast(ids).reshape(len(ids), -1) for recording in (one, other))
