@@ -136,8 +136,43 @@ def test_a_tie_for_the_first_place_is_not_a_hit() -> None:
     assert choose_queries(scores, np.array([2])) == [0]
     gallery = gallery_of(np.zeros((4, 8, 8), dtype=np.uint8))
     made = make_examples(Scored(scores, np.array([2]), np.arange(4)), gallery)
-    assert not made[0].is_right
-    assert made[0].rank == 2.5
+    assert made[0].outcome == "tie"
+    assert made[0].place == "shares ranks 1 to 4 with 3 images of the same score"
+
+
+def test_ties_stand_apart_from_hits_and_misses_and_hits_say_how_many_there_are() -> None:
+    scores, target = scores_with_ranks([1, 1, 3])
+    scores[1, 5] = scores[1, 0]  # a copy of the right image
+    assert choose_queries(scores, target) == [0, 1, 2]
+    made = make_examples(Scored(scores, target, np.arange(30)), gallery_of(np.zeros((30, 8, 8), dtype=np.uint8)))
+    assert [example.outcome for example in made] == ["hit", "tie", "miss"]
+    assert [example.heading for example in made] == [
+        "Hits (1 of 3 queries; 1 more shares the first place)",
+        "Ties for the first place (1 of 3 queries)",
+        "Misses (1 of 3 queries)",
+    ]
+    assert made[1].place == "shares ranks 1 and 2 with an image of the same score"
+
+
+def test_near_identical_test_images_bound_the_accuracy_in_words(simulated_run: Path, tmp_path: Path) -> None:
+    run = read_run(simulated_run)
+    assert "near-identical" not in " ".join(headline(run))
+    write_json(tmp_path / "summary.json", run.summary)
+    # images 1 and 7 are copies; 3 has its copy among the training images, which are no candidates
+    write_json(tmp_path / "split.json", {"test": [1, 3, 7, 9], "near_identical_groups": [[1, 7], [3, 20]]})
+    said = headline(read_run(tmp_path))[-2].replace("\u202f", " ")
+    assert said.startswith("2 of the 4 test images have a near-identical copy")
+    assert "at most 75.0 % of cases" in said
+
+
+@pytest.mark.parametrize(
+    ("difference", "says"),
+    [((0.05, 0.01, 0.09), "training helped."), ((-0.01, -0.04, 0.02), "these data do not show that training helped.")],
+)
+def test_the_headline_says_what_training_added(simulated_run: Path, tmp_path: Path, difference: tuple, says: str) -> None:
+    said = headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
+    assert "Before contrastive training, dina reached" in said
+    assert f"so {says}" in said
 
 
 def gallery_of(thumbnails: np.ndarray) -> xr.Dataset:

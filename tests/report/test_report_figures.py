@@ -14,12 +14,14 @@ from dina.figures.finding_parts import finding_table
 from dina.figures.line_names import spread
 from dina.figures.style import COLOURS, LABELS, style_of
 from dina.report import draw_run
-from dina.report.accuracy import draw_accuracy, draw_directions
+from dina.report.accuracy import all_decoders, draw_accuracy, draw_directions
 from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
 from dina.report.comparisons import differences
+from dina.report.glossary import how_to_read
 from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
+from dina.retrieval.ranks import retrieve
 from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
 from report.figure_faults import faults_of
@@ -126,9 +128,31 @@ def test_power_law_goes_through_what_it_was_fitted_to() -> None:
 
 
 def test_ranks_start_at_top_1_and_end_at_the_whole_gallery() -> None:
-    figure = draw_ranks({"dina": np.array([1.0, 1.0, 2.5, 8.0])}, {"dina": 10}, {})
+    figure = draw_ranks({"dina": (np.array([0, 0, 1, 7]), np.array([0, 0, 1, 0]))}, {"dina": 10}, {})
     line = figure.axes[0].lines[0]
     assert (line.get_ydata()[0], line.get_ydata()[-1]) == (50.0, 100.0)
+
+
+def test_a_tie_counts_among_the_best_k_as_in_top_1() -> None:
+    found = retrieve(np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0], [3.0, 1.0, 1.0]]), np.array([0, 0, 0]), "image_from_response")
+    line = draw_ranks({"dina": (found.n_better, found.n_tied)}, {"dina": 3}, {}).axes[0].lines[0]
+    np.testing.assert_allclose(line.get_ydata(), [100 * found.top(k).mean() for k in (1, 2, 3)])
+    assert line.get_ydata()[0] == pytest.approx(50)
+
+
+def test_the_highest_accuracy_of_training_is_not_at_the_edge() -> None:
+    axes = draw_training(np.arange(3.0), {}, {"top-1": np.array([0.5, 0.508, 0.4875])}, None, 1).axes[0]
+    assert axes.get_ylim()[1] > 50.8 * 1.05
+
+
+def test_reference_levels_without_a_number_are_not_drawn_or_explained(simulated_run: Path) -> None:
+    run = read_run(simulated_run)
+    bare = dict(top1=None, top1_low=None, top1_high=None, reason="There are no repeats.")
+    vars(run)["rows"] = tuple(replace(row, **bare) if row.decoder.startswith(("ideal", "nearest")) else row for row in run.rows)
+    section = all_decoders(run)
+    assert "reference level" not in " ".join((*section.paragraphs, section.figures[0].caption))
+    assert "reference levels" not in texts(section.figures[0].figure)
+    assert not {"Ideal observer", "Nearest repeat"} & {word for word, _ in how_to_read(run).tables[0].rows}
 
 
 @pytest.mark.parametrize("values", [np.full(5, 0.3), 1 + np.arange(5) * 2e-16, np.array([np.nan, 0.1, 0.2])])
@@ -176,7 +200,7 @@ def test_long_labels_are_broken_and_counts_have_whole_ticks() -> None:
 
 
 def test_dina_before_training_is_seen_where_it_lies_on_dina() -> None:
-    rank = np.array([1.0, 1.0, 2.5, 8.0])
+    rank = (np.array([0, 0, 1, 7]), np.array([0, 0, 1, 0]))
     lines = {
         line.get_label(): line
         for line in draw_ranks({"dina_before_training": rank, "dina": rank}, {"dina": 10, "dina_before_training": 10}, {})

@@ -21,10 +21,10 @@ ROW_MM = 8.0
 OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
 COLUMNS = {"averaged": 8.0, "single_trial": 60.0}  # of the numbers right of the axes, in points from their edge
 HEADING = {"averaged": "● averaged", "single_trial": "○ single trial"}
-REFERENCES = (
-    "Reference levels are not rivals: the nearest repeat compares a response with other responses to the very same images, which no"
-    " decoder of new images may use, and the ideal observer knows the truth of the simulation."
-)
+REFERENCES = {
+    "nearest_repeat": "the nearest repeat compares a response with other responses to the very same images, which no decoder of new images may use",
+    "ideal_observer": "the ideal observer knows the truth of the simulation",
+}
 MARKS_IN_WORDS: dict[bool | str, str] = {
     True: "filled marks: averaged responses; hollow: single trials",
     "averaged": "averaged responses",
@@ -46,11 +46,18 @@ def all_decoders(run: Run) -> Section:
         "Each query is a population response; each decoder ranks all test images by how well they fit it, and is right if the image truly"
         " shown comes first. Every decoder got the same training images, the same queries and the same gallery, unless the table says"
         " otherwise.",
-        *([REFERENCES] if any(style_of(name, each).kind == "reference" for name, each in reads.items()) else []),
+        *_references(rows),
         *([corrected] if "queries" in reads.values() else []),
     )
     figures += rank_curves(run, rows, reads)
     return Section("accuracy", "Accuracy of all decoders", paragraphs, figures, missing=reasons(rows))
+
+
+def _references(rows: Sequence[DecodingRow]) -> list[str]:
+    """Say why reference levels are no rivals: only those that have a number."""
+    known = {row.decoder for row in rows if row.top1 is not None}
+    why = [words for name, words in REFERENCES.items() if any(decoder.startswith(name) for decoder in known)]
+    return [f"Reference levels are not rivals: {', and '.join(why)}."] if why else []
 
 
 def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widened: bool) -> FigurePart:
@@ -58,7 +65,13 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widen
     gallery = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images (see the table)"
     kinds = {row.queries for row in rows if row.top1 is not None}
     rows = [row for row in rows if row.queries in kinds]  # what no decoder could do is said in words alone
-    shown = [row for row in rows if reads[row.decoder] != "queries"]  # corrections stand in the table only
+    measured = {row.decoder for row in rows if row.top1 is not None}
+    shown = [
+        row
+        for row in rows
+        if reads[row.decoder] != "queries"  # corrections stand in the table only
+        and (row.decoder in measured or style_of(row.decoder, reads[row.decoder]).kind != "reference")
+    ]
     spoken = "; ".join(
         f"{style_of(row.decoder, reads[row.decoder]).label}, {QUERIES.get(row.queries, row.queries)} {percent(row.top1)}"
         for row in shown

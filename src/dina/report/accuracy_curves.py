@@ -16,7 +16,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
 from dina.figures.words import DASH, interval, percent
 from dina.retrieval.evaluate import DecodingRow
-from dina.retrieval.ranks import target_ranks
+from dina.retrieval.ranks import count_better_and_tied
 from dina.study.run_directory import Run
 
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -25,41 +25,52 @@ STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> list[FigurePart]:
     """Return the figure of how often the right image is among the best k; none where no query of the main kind was scored."""
     kind: Any = run.main_queries
-    ranks, sizes = {}, {}
+    counts, sizes = {}, {}
     for name in dict.fromkeys(row.decoder for row in rows if row.queries == kind):
         if name in run.retrieval and kind in run.retrieval[name].scored:
             scored = run.retrieval[name].scored[kind]
-            ranks[name], sizes[name] = target_ranks(scored.scores, scored.target.astype(np.int64)), scored.scores.shape[1]
-    if not ranks:
+            counts[name] = count_better_and_tied(scored.scores, scored.target.astype(np.int64))
+            sizes[name] = scored.scores.shape[1]
+    if not counts:
         return []
-    largest, n_queries = max(sizes.values()), len(next(iter(ranks.values())))
+    largest, n_queries = max(sizes.values()), len(next(iter(counts.values()))[0])
     steps = [k for k in STEPS if k <= largest]
     lines = [
-        (style_of(name, reads[name]).label, *(percent(float((rank <= k).mean())) for k in steps)) for name, rank in ranks.items()
+        (style_of(name, reads[name]).label, *(percent(_share_found(*count, k)) for k in steps)) for name, count in counts.items()
     ]
     chance = ("chance", *(percent(min(1.0, k / next(iter(sizes.values())))) for k in steps))
     words = f"Queries ({QUERIES[kind]}) whose image is among the best k; intervals of top-1 are in the table of all decoders."
     table = Table(words, ("decoder", *(f"k = {k}" for k in steps)), (*lines, chance))
     caption = (
         f"How often the right image is among the best k of {largest}, {QUERIES[kind]}, {n_queries} queries. Its left end is top-1"
-        " accuracy; a miss near the left was a near miss."
+        " accuracy; a miss near the left was a near miss. Ties count by expectation."
     )
     spoken = "Fraction of queries whose image is among the best k, for every k and decoder; the numbers are in the table."
-    return [FigurePart("ranks", draw_ranks(ranks, sizes, reads), caption, spoken, table)]
+    return [FigurePart("ranks", draw_ranks(counts, sizes, reads), caption, spoken, table)]
+
+
+def _share_found(n_better: np.ndarray, n_tied: np.ndarray, k: int) -> float:
+    """Return the share of queries whose target is among the best ``k``, where ties count by expectation as in the table."""
+    return float(np.clip((k - n_better) / (n_tied + 1), 0.0, 1.0).mean())
 
 
 @in_style
-def draw_ranks(ranks: Mapping[str, np.ndarray], n_gallery: Mapping[str, int], reads: Mapping[str, str]) -> Figure:
-    """Draw the fraction of queries whose target is among the best k, against k, with chance of the first decoder's gallery."""
-    longest = max(len(style_of(name, reads.get(name, "images")).short) for name in ranks)
+def draw_ranks(
+    counts: Mapping[str, tuple[np.ndarray, np.ndarray]], n_gallery: Mapping[str, int], reads: Mapping[str, str]
+) -> Figure:
+    """Draw the fraction of queries whose target is among the best k, against k, with chance of the first decoder's gallery.
+
+    ``counts`` holds for each decoder how many candidates score above the target of each query, and how many score the same.
+    """
+    longest = max(len(style_of(name, reads.get(name, "images")).short) for name in counts)
     n_columns = 3 if longest <= 20 else 2  # three columns of long names are wider than the figure
-    figure = new_figure(130, 77 + 4.5 * -(-(len(ranks) + 1) // n_columns))
+    figure = new_figure(130, 77 + 4.5 * -(-(len(counts) + 1) // n_columns))
     axes = figure.add_subplot()
     largest = max(n_gallery.values())
     k = np.unique(np.geomspace(1, largest, 200).round().astype(int))
-    for name, rank in ranks.items():
+    for name, count in counts.items():
         style = style_of(name, reads.get(name, "images"))
-        found = 100 * (np.searchsorted(np.sort(rank), k, side="right") / len(rank))
+        found = [100 * _share_found(*count, int(each)) for each in k]
         axes.step(k, found, where="post", color=style.colour, linestyle=style.line, label=style.short, **_look(name, style))
     chance = np.minimum(k / next(iter(n_gallery.values())), 1.0)
     axes.plot(k, 100 * chance, label="chance", **CHANCE_LINE)

@@ -1,13 +1,14 @@
 """The top of the page: the answer of a study in plain sentences, and the numbers beside it."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from dina.figures.finding_words import points, points_interval
 from dina.figures.style import QUERIES, style_of
 from dina.figures.words import interval, percent
 from dina.retrieval.evaluate import DecodingRow
-from dina.study.run_directory import Run
+from dina.study.run_directory import SPLIT, Run
 from dina.study.shown_once import was_shown_once
 
 LIMITS = (
@@ -27,7 +28,7 @@ class Tile:
 
 
 def headline(run: Run) -> list[str]:
-    """Return the answer: how well, of how many, against chance, the best rival and the ideal observer."""
+    """Return the answer: how well, of how many, against chance, the best rival, the ideal observer and dina before training."""
     rows = run.select(run.main_queries)
     dina = next((row for row in rows if row.decoder == "dina"), None)
     if dina is None or dina.top1 is None:
@@ -41,8 +42,9 @@ def headline(run: Run) -> list[str]:
         f"From {whose}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
-    against = [text for text in (_against_rival(run, rows), _against_observer(run, rows, dina)) if text]
-    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), LIMITS]
+    against = [text for text in (_against_rival(run, rows), _gained(run, rows), _against_observer(run, rows, dina)) if text]
+    copies = _copies_in_words(run)
+    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), *([copies] if copies else []), LIMITS]
 
 
 def tiles(run: Run) -> list[Tile]:
@@ -84,6 +86,44 @@ def _against_rival(run: Run, rows: list[DecodingRow]) -> str:
     verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
     between = points_interval(low, high)
     return f"{sentence}. Query by query, {_how_often(value)} (95\u202f% interval of dina − rival: {between}), so {verdict}."
+
+
+def _gained(run: Run, rows: list[DecodingRow]) -> str:
+    """Say what contrastive training changed in the decoder that it started from; "" where that was not scored."""
+    before = next((row for row in rows if row.decoder == "dina_before_training" and row.top1 is not None), None)
+    if before is None:
+        return ""
+    ends = interval(before.top1_low, before.top1_high)
+    sentence = f"Before contrastive training, dina reached {percent(before.top1)} ({ends})"
+    value, low, high = _difference(run, before.decoder)
+    if not math.isfinite(value):
+        return sentence + "."
+    verdict = "training helped" if low > 0 else "training did harm" if high < 0 else "these data do not show that training helped"
+    between = points_interval(low, high)
+    return (
+        f"{sentence}: training changed this by {points(value)} (95\u202f% interval of after − before: {between}), so {verdict}."
+    )
+
+
+def _copies_in_words(run: Run) -> str:
+    """Say how many test images have near-identical copies in the gallery, and what that means for top-1; "" where none has."""
+    n_test, copies = 0, list[int]()  # for each test image with a copy, how many of the gallery look like it, with itself
+    for one in run.folds or [run]:
+        split = one.read_json(SPLIT)
+        test, groups = split.get("test"), split.get("near_identical_groups")
+        if not (isinstance(test, list) and isinstance(groups, list)):
+            return ""
+        group_of = {image: number for number, group in enumerate(groups) for image in group}
+        counts = Counter(group_of[image] for image in test if image in group_of)
+        n_test += len(test)
+        copies += [count for count in counts.values() if count > 1 for _ in range(count)]
+    if not copies:
+        return ""
+    bound = (n_test - len(copies) + sum(1 / count for count in copies)) / n_test
+    return (
+        f"{len(copies):,} of the {n_test:,} test images have a near-identical copy in the gallery. A decoder that cannot tell copies"
+        f" apart is right in at most {percent(bound)} of cases, since equal scores share the first place."
+    )
 
 
 def _difference(run: Run, other: str) -> tuple[float, float, float]:

@@ -61,7 +61,8 @@ def differences(run: Run) -> Section:
         "The same queries are hard for all decoders. The difference query by query removes this common part, so it separates two"
         " decoders better than their separate intervals do. The intervals are not corrected for the number of comparisons. The q"
         " values are corrected: if all rivals with q up to 0.05 are called different, the share of false findings among them"
-        " is at most one in twenty in expectation, over many such studies; in one study it may be larger. Reference levels are not tested."
+        " is at most one in twenty in expectation, over many such studies; in one study it may be larger. Reference levels are no rivals: they"
+        " have a p value of their own and no q."
     )
     missing = () if parts else ("No other decoder has the same queries and images as dina.",)
     return Section("differences", title, (words,), parts, missing=missing)
@@ -98,7 +99,8 @@ def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) ->
     kinds = {d.queries for d in found}
     caption = (
         f"Paired differences of {measure.words}, dina minus each other decoder, on the same queries, {MARKS_IN_WORDS[len(kinds) > 1 or min(kinds)]};"
-        " bars: 95\u202f% intervals over queries and candidates. If an interval excludes zero, the two decoders differ."
+        " bars: 95\u202f% intervals over queries and candidates. Each interval is for one comparison alone; of several"
+        " rivals, the q value in the table decides."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)
     spoken = (

@@ -1,5 +1,7 @@
 """The words of the page, explained to a biologist: only those that it uses."""
 
+import numpy as np
+
 from dina.figures.parts import Section, Table
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
@@ -8,7 +10,7 @@ _MEANINGS = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
     "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
     "Interval": "If the experiment were repeated with other images of the same kind from the same neurons, about 95 of 100 such intervals would contain the true accuracy. It says nothing about other animals.",
-    "Paired difference": "Comparing two decoders query by query. If its interval excludes zero, the two decoders differ.",
+    "Paired difference": "Comparing two decoders query by query. Its interval is for one comparison alone: if zero lies outside, and this was the only comparison, the two decoders differ. Of several rivals, those with a q value up to 0.05 are called different.",
     "Nearest repeat": "Which other response to the same images is most similar? It has seen responses to each test image, which no decoder of new images has. But it compares two noisy responses, so it is no upper bound.",
     "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. It is the best, up to sampling error, of the decoders that treat responses as Gaussian with one covariance, in the units of the recording. Decoders that first transform responses, or model noise in another way, can be better. The transformed ideal observer is the same for the fourth roots of responses, where noise is nearly alike at weak and strong responses. Both are bounds for this kind of simulation only.",
     "Mean log rank": "The natural logarithm of the rank of the right image, in nats, averaged over queries: 0 if it always comes first, and lower is better. It counts near misses, which top-1 accuracy does not.",
@@ -25,7 +27,7 @@ _MEANINGS = {
 
 def how_to_read(run: Run) -> Section:
     """Explain the words of the page to a biologist: only those that it uses."""
-    decoders = " ".join(row.decoder for row in run.rows)
+    decoders = " ".join(row.decoder for row in run.rows if row.top1 is not None)
     shown = {name for name, one in run.interpretation.items() if one.dataset is not None}
     used = {
         "Averaged responses and single trials": not was_shown_once(run),
@@ -40,10 +42,17 @@ def how_to_read(run: Run) -> Section:
         ),
         "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
         "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
-        "Noise ceiling": "brain_score" in shown and not was_shown_once(run),
+        "Noise ceiling": _has_ceiling(run),
         "Reliability": run.quality is not None and "reliability" in run.quality,
         "Power-law exponent": "variance_spectra" in shown or (run.quality is not None and "variance_spectrum" in run.quality),
     }
     rows = tuple((word, meaning) for word, meaning in _MEANINGS.items() if used.get(word, True))
     table = Table("Words on this page.", ("word", "meaning"), rows, n_words=2)
     return Section("reading", "How to read these numbers", tables=(table,))
+
+
+def _has_ceiling(run: Run) -> bool:
+    """Say whether the brain score of this run is divided by noise ceilings: not without repeats, or with averages alone."""
+    record = run.interpretation.get("brain_score")
+    dataset = None if record is None else record.dataset
+    return dataset is not None and "ceiling" in dataset and bool(np.isfinite(dataset["ceiling"]).any())

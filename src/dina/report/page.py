@@ -19,14 +19,13 @@ from dina.figures.finding_words import LOCAL_CHANNELS
 from dina.figures.image_names import name_images
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
-from dina.figures.words import number
 from dina.models.spaces import SPACES
 from dina.power.page import power_sections
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import Tile, headline, tiles
 from dina.report.comparisons import differences, directions
-from dina.report.examples import RULE, Example, make_examples
+from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
 from dina.report.folds import folds_section
 from dina.report.glossary import how_to_read
@@ -159,7 +158,7 @@ def _one_recording(run: Run) -> _Page:
         tiles=tiles(run),
         examples=examples,
         example_queries=queries,
-        rule=RULE,
+        rule=RULE + (TIE_RULE if any(example.outcome == "tie" for example in examples) else ""),
         paper=methods_paragraph(run),
         has_explorer="explorer.html" in run.files,
     )
@@ -441,7 +440,6 @@ def _render(page: _Page, drawings: dict[str, str]) -> str:
     # the template lies beside this file; a drawing comes from matplotlib, which escapes every text in it
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["rank"] = number
 
     def drawn(part: FigurePart) -> Markup:
         return Markup(inline_svg(drawings[part.name], part.name))

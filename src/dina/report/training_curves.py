@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
-from dina.figures.words import interval, number, percent
+from dina.figures.words import DASH, interval, number, percent
 from dina.study.run_directory import Run
 
 # Said wherever validation accuracy is shown.
@@ -38,7 +38,7 @@ def draw_training(
         _draw_lines(axes, epoch, lines, scale)
         axes.set_ylabel(label)
         if lines is accuracies:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # the highest line stays whole
             if chance is not None:
                 axes.axhline(100 * chance, label="chance", **CHANCE_LINE)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, handlelength=2.4)
@@ -131,7 +131,9 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
         (number(float(epoch[i])), *(number(scale[name] * float(run.history[name][i]), 4) for name in names)) for i in places
     )
     few = " (evenly spaced; all are in history.csv)" if len(places) < len(epoch) else ""
-    words = f"Training history{few}; accuracies are in %, losses in nats."
+    gap = any(not np.isfinite(run.history[name][places]).all() for name in names)
+    unknown = f" {DASH}: not measured; before the first epoch there is no training loss." if gap else ""
+    words = f"Training history{few}; accuracies are in %, losses in nats.{unknown}"
     return Table(words, ("epoch", *map(_words, names)), rows, n_words=0)
 
 
