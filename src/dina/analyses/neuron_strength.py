@@ -16,6 +16,7 @@ from dina.statistics.sparseness import gini_sparseness, treves_rolls_sparseness
 BELOW_ZERO = (
     "Mean responses say how strongly neurons respond only where no response lies below zero; here some do, as z-scores do."
 )
+AVERAGES = "Signal variance needs single trials; each response of this recording averages several presentations."
 HIGHEST_FRACTION = 0.999  # of signal in a neuron's variance: a ratio of signal to noise stays finite
 N_HALVINGS = 5
 LEAST_RELIABILITY = 0.5
@@ -45,6 +46,9 @@ def measure_strength(train: Pairs) -> NeuronStrength:
     is_below = bool((raw < -1e-4 * np.abs(raw).max(axis=0, initial=0.0)).any())
     rate_reason = BELOW_ZERO if is_below else ""
     single = train.select_trials(train.n_presentations == 1)
+    if not len(single.responses):
+        unknown = np.full(len(mean), np.nan)
+        return NeuronStrength(mean, unknown, unknown, AVERAGES, rate_reason)
     try:
         fraction = signal_variance_fraction(single.responses, single.stimulus_index)
         reliability = split_half_reliability(single.responses, single.stimulus_index)

@@ -13,7 +13,7 @@ from dina.data.pairs import Pairs, QueryKind, make_task
 from dina.randomness import generator_for
 from dina.shapes import ContrastImages
 
-SAME_TRIALS = "Two measures of the same trials agree also where nothing is decoded, so that it has no null."
+SAME_TRIALS = "Two measures of the same trials agree also where nothing is decoded, so that there is no null."
 
 
 @dataclass(frozen=True, eq=False)

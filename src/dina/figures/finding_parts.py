@@ -13,7 +13,7 @@ from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
 
-MOST_NAMES = 3  # of numbers that lack something for one reason
+MOST_NAMES = 12  # of numbers that lack something for one reason
 
 # Said where a number has no null, by whether a reason is known.
 NO_NULL = {False: "none: it describes and tests nothing", True: "none: see what is missing"}
@@ -68,22 +68,22 @@ def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding
 
 
 def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
-    """Say of findings that lack a value, an interval or a null why they do, each reason once, with at most three of their names.
+    """Say of findings that lack a value, an interval or a null why they do, each reason once, with at most twelve of their names.
 
     Examples
     --------
-    >>> lacking = {name: Finding(name, 0.5, "1", 40, reason="No null.") for name in ("kept", "lost", "a", "b", "c")}
+    >>> lacking = {name: Finding(name, 0.5, "1", 40, reason="No null.") for name in ("kept", "lost", "a")}
     >>> reasons({"kept": "share kept"}, lacking)
-    ('share kept; lost; a; and 2 further numbers: No null.',)
+    ('share kept; lost; a: No null.',)
     """
     known: dict[str, list[str]] = {}
     for name, one in found.items():
         if one.reason:
             known.setdefault(one.reason, []).append(words.get(name, statistic_words(name)))
-    return tuple(f"{'; '.join(_at_most_three(named))}: {reason}" for reason, named in known.items())
+    return tuple(f"{'; '.join(_at_most_twelve(named))}: {reason}" for reason, named in known.items())
 
 
-def _at_most_three(named: list[str]) -> list[str]:
+def _at_most_twelve(named: list[str]) -> list[str]:
     n_further = len(named) - MOST_NAMES
     return named if n_further < 2 else [*named[:MOST_NAMES], f"and {n_further} further numbers"]
 

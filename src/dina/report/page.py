@@ -23,7 +23,7 @@ from dina.models.spaces import SPACES
 from dina.power.page import power_sections
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
-from dina.report.answer import Tile, headline, tiles
+from dina.report.answer import Tile, headline, presentations_in_trials, tiles
 from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
@@ -67,7 +67,7 @@ METHODS = (
     " doi:10.2202/1544-6115.1585).",
 )
 
-ADVICE = re.compile(r" Record [^.;]*repeats[^.;]*\.")
+ADVICE = re.compile(r" (?:Record [^.;]*repeats|Store single trials)[^.;]*\.")
 
 
 @dataclass(frozen=True)
@@ -195,14 +195,14 @@ def _sections(run: Run) -> list[Section]:
         made += [*power_sections(run), directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
     words = () if gathered else ("Everything was computed.",)
-    gathered = _one_line_for_each(_advice_once(gathered))
+    gathered = _one_line_for_each(_advice_once(gathered, are_averages=bool(presentations_in_trials(run))))
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, how_to_read(run), _methods(run)]
 
 
-def _advice_once(reasons: tuple[str, ...]) -> tuple[str, ...]:
-    """Gather the advice to record repeats, which many reasons end with, in one line at the end.
+def _advice_once(reasons: tuple[str, ...], *, are_averages: bool = False) -> tuple[str, ...]:
+    """Gather the advice to record repeats, or to store them where averages are stored, in one line at the end.
 
     Examples
     --------
@@ -211,10 +211,10 @@ def _advice_once(reasons: tuple[str, ...]) -> tuple[str, ...]:
     """
     if sum(bool(ADVICE.search(reason)) for reason in reasons) < 2:
         return reasons
-    return (
-        *(ADVICE.sub("", reason) for reason in reasons),
-        "What would help – Show images twice or more, and store each presentation as a trial.",
-    )
+    advice = "Show images twice or more, and store each presentation as a trial."
+    if are_averages:
+        advice = "Store the single trials, each presentation as a trial of its own; this recording holds their averages."
+    return (*(ADVICE.sub("", reason) for reason in reasons), f"What would help – {advice}")
 
 
 def _one_line_for_each(gathered: tuple[str, ...]) -> tuple[str, ...]:

@@ -139,13 +139,13 @@ SPLIT_FACTS = {
 }
 QUALITY_FACTS = {
     "n_constant_neurons": "neurons that never change",
-    "median_reliability": "split-half reliability, median over neurons",
+    "median_reliability": "split-half reliability of the responses as recorded to all images, median over neurons",
     "median_signal_variance": "signal variance (of single-trial variance), median over neurons",
     "power_law_exponent": "power-law exponent of the variance spectrum (95\u202f% interval)",
     "nearest_training_image": "correlation of the pixels of a test image with the training image most like it, median",
-    "slow_drift_share": "slow drift over the recording, of the variance of training trials about the means of images (trials of each"
-    " image exchanged: at most)",
-    "slow_drift_p_value": "p-value of slow drift",
+    "slow_drift_share": "slow drift of the responses as recorded, share of the variance of training trials about the means of images"
+    " (with the trials of each image exchanged: at most)",
+    "slow_drift_p_value": "p-value of slow drift of the responses as recorded",
 }
 
 # Variable of ``quality.nc`` → axis label, and what zero means.

@@ -15,7 +15,7 @@ from dina.statistics.resampling import FEWEST_DEFINED, WELL_DEFINED, central_ran
 
 # Relative difference between numbers that may be one number, summed in another order.
 ROUNDING = 1e-9
-NO_WIDTH = "It is the same in every draw of its null, so that it has no null."
+NO_WIDTH = "The same in every draw of the null, so that there is no null."
 
 
 @dataclass(frozen=True)

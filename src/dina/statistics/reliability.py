@@ -114,8 +114,8 @@ def signal_variance_fraction(responses: Responses, stimulus_index: StimulusIndex
     n_trials, n_stimuli = len(index), len(counts)
     if n_trials == n_stimuli or n_stimuli < 2:
         raise DataError(
-            "Signal variance needs at least two images, one of them with two single trials;"
-            f" there are {n_trials} single trials of {n_stimuli} images. Record repeats."
+            "Signal variance needs at least two images, one of them with two trials;"
+            f" there are {n_trials} trials of {n_stimuli} images. Record repeats."
         )
     within, between = mean_square_by_group(responses, index, n_stimuli)
     noise = within / (n_trials - n_stimuli)

@@ -221,7 +221,7 @@ def like_to_like(
     name, pairs = "coupled_signal_correlation", coupled[:MOST_PAIRS]
     if len(pairs) < FEWEST_PAIRS:
         few = f"Only {len(pairs)} pairs are" if len(pairs) > 1 else "Only one pair is" if len(pairs) else "No pair is"
-        reason = f"{few} coupled beyond doubt; a network needs at least {FEWEST_PAIRS}."
+        reason = f"{few} coupled beyond doubt; a network needs at least {FEWEST_PAIRS}. Record more images or repeats."
         return Finding(name, math.nan, "1", len(pairs), reason=reason)
     if tuning is None:
         return Finding(name, math.nan, "1", len(pairs), reason="Too few validation images were shown twice.")

@@ -104,7 +104,8 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     _draw_agreement(panels[1 if has_distance else 0], dataset)
     if has_distance:
         rows = [(words, found[f"{name}_near_minus_far"]) for name, (words, _, _) in MEASURES.items()]
-        draw_dots(panels[2], rows, "nearest − farthest\nquarter")
+        looks = [(colour, marker) for _, colour, marker in MEASURES.values()]
+        draw_dots(panels[2], rows, "nearest − farthest\nquarter", looks=looks)
         panels[2].set_title("c  near − far")
         figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
@@ -119,17 +120,17 @@ def _draw_distance(axes: Axes, dataset: xr.Dataset) -> None:
         mean, low, high = found[row].T
         shown = np.isfinite(mean)
         shade = COLOURS[colour][0]
-        place = np.append(width * (0.015 * row - 0.03), middle[1:])  # the nearest beside one another, before the others
+        place = np.append(width * (0.015 * row + 0.012), middle[1:])  # the nearest beside one another, before the others
         axes.vlines(place[shown], np.maximum(low, bottom)[shown], np.minimum(high, top)[shown], color=shade, linewidth=0.8)
         axes.plot(place[1:], mean[1:], color=shade, marker=marker, markersize=3.2, label=words)
         axes.plot(place[:1], mean[:1], marker, color=shade, markersize=3.2, markerfacecolor=COLOURS["paper"][0])
         for end, is_cut, tip in ((top, high[0] > top, "^"), (bottom, low[0] < bottom, "v")):
             if is_cut:
                 axes.plot(place[0], end, tip, color=shade, markersize=3.0, markeredgewidth=0)
-    axes.axvspan(-0.05 * width, 0.02 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
+    axes.axvspan(0, 0.055 * width, color=COLOURS["grid"][0], alpha=0.7, linewidth=0)
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
-    axes.set(xlim=(-0.05 * width, width), xlabel="distance (µm)", ylabel="mean over pairs", title="a  distance")
+    axes.set(xlim=(0, width), xlabel="distance (µm)", ylabel="mean over pairs", title="a  distance")
     finish_axes(axes, "y")
 
 

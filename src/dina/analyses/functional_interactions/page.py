@@ -26,6 +26,7 @@ ADD_UP = "Neurons that add up reach 100\u202f%, those that replace each other le
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
 SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
+SIGNS = " Above zero, one neuron can replace the other; below zero, they need each other."
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
@@ -49,9 +50,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
     summary = _summary(found, removed)
     is_sure = bool((dataset["coupling_p"].to_numpy() <= DISCOVERY).any())
     surest = "the pairs whose noise is most surely coupled;"
-    marks = (
-        f"{surest} none significantly." if np.isfinite(dataset["coupling"].to_numpy()).any() else "couplings are not known here."
-    )
+    marks = f"{surest} none significantly." if _has_couplings(dataset) else "couplings are not known here."
     if is_sure:
         marks = f"{surest} orange: significant, with an expected share of false findings of at most 5\u202f%, and 95\u202f% intervals over test images."
     part = FigurePart(
@@ -60,8 +59,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
         f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
-        f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks} Above zero, one neuron can replace the other;"
-        f" below zero, they need each other. c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
+        f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks}{SIGNS if _has_couplings(dataset) else ''} c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS),
     )
@@ -81,12 +79,27 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
         return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons. {ADD_UP}"
-    beyond = "redundancy prevails" if net.value > net.null_high else "synergy prevails" if net.value < net.null_low else ""
-    kind = beyond or "neither redundancy nor synergy prevails beyond chance"
     return (
-        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons (null: noise permuted). {ADD_UP} Over all pairs"
-        f" {kind}. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
+        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons{_beside_null(summed, 'less', 'more')} (null: noise"
+        f" permuted). {ADD_UP} Another question is how neurons interact two at a time: over all pairs, redundancy minus synergy is"
+        f" {in_a_sentence(net)} of the contributions{_beside_null(net, 'synergy prevails', 'redundancy prevails')}. Redundancy that many"
+        f" neurons share shows in the first number and hardly in pairs. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
     )
+
+
+def _beside_null(one: Finding, low: str, high: str) -> str:
+    """Say on which side of its null a number lies.
+
+    Examples
+    --------
+    >>> _beside_null(Finding("sum", 0.97, "1", 50, null_low=0.99, null_high=1.01, null="noise permuted"), "less", "more")
+    ', less than by chance'
+    """
+    if not one.null:
+        return ""
+    way = low if one.value < one.null_low else high if one.value > one.null_high else ""
+    end = " than by chance" if way in ("less", "more") else " beyond chance"
+    return f", {way}{end}" if way else ", which is within its null"
 
 
 def _interacting_in_words(found: dict[str, Finding]) -> str:
@@ -155,6 +168,11 @@ def _are_known(dataset: xr.Dataset) -> bool:
     return bool(np.isfinite(dataset["sampled_interaction"].to_numpy()).any())
 
 
+def _has_couplings(dataset: xr.Dataset) -> bool:
+    """Say whether the coupling of any pair is known."""
+    return bool(np.isfinite(dataset["coupling"].to_numpy()).any())
+
+
 def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     """Draw interaction against coupling, with intervals for significant couplings."""
     coupling, interaction = dataset["coupling"].to_numpy(), dataset["interaction"].to_numpy()
@@ -165,7 +183,10 @@ def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     axes.vlines(coupling[sure], low, high, color=COLOURS["rival"][0], linewidth=0.7, alpha=0.6, zorder=3)
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
     if not np.isfinite(coupling * interaction).any():
-        write_across(axes, "not known", 0.56)
+        axes.set(title="b  surest couplings")
+        write_across(axes, "not known")
+        axes.set_axis_off()
+        return
     axes.set(xlabel="coupling of noise\n(partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
     for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
         axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])

@@ -20,7 +20,7 @@ from dina.statistics.finding import Finding
 # Maps have the same colours on light and on dark paper: they keep paper of their own, and no colour of theirs is one of the page.
 MAP_PAPER, MAP_GRID, PALE, DEEP = "#f7f8f9", "#e6e9ed", "#d5dbe1", "#11202e"
 WORDS = {
-    "median_reliability": "median reliability (correlation of two halves of the repeats)",
+    "median_reliability": "median split-half reliability of the responses as they are decoded, to training images",
     "median_signal_to_noise": "median signal-to-noise ratio of single trials",
     "median_lifetime_sparseness": "median lifetime sparseness",
     "median_field_size_deg": "median size of the receptive field (degrees)",
@@ -47,6 +47,7 @@ TRUTH = (
     " Last: distance of estimated from planted centres, for every neuron with a field; line: median of eight groups of equally"
     " many neurons."
 )
+ABOUT_FITS = ("is_at_bound", "n_gabors")  # of sums of Gabors; where another description predicts better, nothing is missing
 QUANTILES = (5, 25, 50, 75, 95)
 FEWEST_SIZES = 10  # known sizes that make a distribution
 
@@ -82,7 +83,8 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             finding_table("Neurons, in medians.", WORDS, found),
         )
         figures = [maps, distributions]
-    missing = dict.fromkeys(str(one.attrs["reason"]) for one in dataset.data_vars.values() if one.attrs.get("reason"))
+    shown = [one for name, one in dataset.data_vars.items() if name not in ABOUT_FITS]
+    missing = dict.fromkeys(str(one.attrs["reason"]) for one in shown if one.attrs.get("reason"))
     missing |= dict.fromkeys(reasons(WORDS, {name: one for name, one in found.items() if one.reason not in missing}))
     words = (
         "The receptive field of a neuron has a meaning only where the field predicts responses to images that its fit left out. All neurons"

@@ -13,7 +13,7 @@ from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
-from dina.figures.style import COLOURS
+from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import number, percent
 from dina.statistics.finding import Finding
 
@@ -62,6 +62,11 @@ SPARSE_WORDS = {
         }.items()
     },
 }
+ROUNDED = (
+    "Scores have double precision here. Where images fit equally well but for rounding, as near-identical ones do, the accuracy of"
+    " all neurons may therefore differ a little from that in the table of all decoders."
+)
+MATCHED = {"snr_matched": "signal-to-noise ratio", "rate_matched": "mean response"}
 CURVES_POINTS = 165  # height of the curves, about
 # Neurons on which towers were fitted → words.
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
@@ -79,35 +84,39 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         return Section(
             "sparse-subsets", title, missing=(f"All neurons together decode no better than chance: {in_a_sentence(full)}.",)
         )
+    queries = f" of {QUERIES[str(dataset.attrs['queries'])]}"
+    sequences = [name for name in MATCHED if name in dataset["sequence"]]
+    matched = f" Matched: each of the best replaced by a neuron of about the same {', or '.join(MATCHED[n] for n in sequences)}."
+    statistics = {**SPARSE_WORDS, "accuracy_full": f"top-1 accuracy of all neurons{queries}"}
     treatment = str(dataset["treatment"].to_numpy()[0])
     how = "removed from the decoder" if treatment == "removed" else "silenced at their mean response"
     top, random = found["half_fraction_top"], found["half_fraction_random"]
     part = FigurePart(
         "sparse_subsets",
         _draw_sparse_subsets(dataset, found),
-        f"Top-1 accuracy from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
+        f"Top-1 accuracy{queries} from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
         " ranked by their contribution to decoding training images. Random and matched neurons are drawn several times; 95 of 100 further draws"
-        " would lie in the band (random) or between the thin lines (matched). Matched: each of the best replaced by a neuron of about the same signal-to-noise ratio, or mean response. Below,"
+        f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
         " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each."
-        f" {SAME_GALLERY}",
+        f" {SAME_GALLERY} {ROUNDED}",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table(
             "Subsets of neurons. Areas are mean accuracies over subsets of growing size.",
-            SPARSE_WORDS,
+            statistics,
             found,
             [name for name in SPARSE_WORDS if name == "accuracy_full" or "fraction" in name or name.endswith("share")],
             [name for name in SPARSE_WORDS if name.endswith("area")],
         ),
     )
-    words = (_summary(found), _control(found))
-    return Section("sparse-subsets", title, words, (part,), missing=reasons(SPARSE_WORDS, found))
+    words = (_summary(found, queries), _control(found))
+    return Section("sparse-subsets", title, words, (part,), missing=reasons(statistics, found))
 
 
-def _summary(found: dict[str, Finding]) -> str:
+def _summary(found: dict[str, Finding], queries: str) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
-        f"Ninety percent of the accuracy of all neurons is reached with {in_a_sentence(top)} of the neurons, best first,"
+        f"All neurons reach a top-1 accuracy of {percent(found['accuracy_full'].value)}{queries}. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
         f" and with {in_a_sentence(random)} drawn at random."
         " These numbers alone say little, because they depend on how similar the images of the gallery are."
     )

@@ -185,6 +185,10 @@ def _repeated(pairs: Pairs) -> Pairs:
     """Keep the single trials of images that have at least two."""
     single = pairs.n_presentations == 1
     counts = np.bincount(pairs.stimulus_index[single], minlength=pairs.n_stimuli)
+    if not single.any():
+        raise DataError(
+            "Noise correlations are in single trials of one image; the recording holds averages. Store single trials."
+        )
     if (counts >= 2).sum() < 3:
         raise DataError(
             f"Noise correlations are in single trials of one image; {int((counts >= 2).sum())} test images have two. Record repeats,"

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -30,7 +29,8 @@ WORDS = {
     "intact_top1": "top-1 accuracy, trained and tested on intact trials",
     "correlations_left": "share of noise correlations that shuffling leaves in training",
     "correlations_left_test": "share of noise correlations that shuffling leaves in test",
-    "slow_drift_share": "share of the variance within images that slow drift explains, chance subtracted (removed where above its null)",
+    "slow_drift_share": "share of the variance of training trials about the means of images that slow drift explains, responses as they"
+    " are decoded, chance subtracted (removed only where above its null)",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
 KNOWING = (
@@ -65,32 +65,42 @@ def _summary(found: dict[str, Finding]) -> str:
     if knowing.value != knowing.value:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
         return (
-            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. This makes the log rank of the"
-            f" right image {_better(change)}."
+            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. This changes the log rank of the"
+            f" right image by {_change(change)}.{_beyond(found, change.name)}"
         )
     return (
-        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. A decoder that has learnt them has"
-        f" a log rank of the right image that is {_better(knowing)}."
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. Learning them changes the log"
+        f" rank of the right image by {_change(knowing)}.{_beyond(found, knowing.name)}"
     )
 
 
-def _better(change: Finding) -> str:
-    """Say by how many nats a log rank is better or worse, and whether that is within its null.
+def _change(change: Finding) -> str:
+    """Say by how many nats a log rank changes, and whether that is within its null.
 
     Examples
     --------
-    >>> _better(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
-    'worse by 0.05 nats (0.01 to 0.1; null: −0.2 to 0.2), which is within the null'
+    >>> _change(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
+    '−0.05 nats (positive: better; −0.1 to −0.01; null: −0.2 to 0.2), which is within its null'
     """
-    if change.value < 0:
-        low, high = -change.high, -change.low
-        change = replace(change, value=-change.value, low=low, high=high, null_low=-change.null_high, null_high=-change.null_low)
-        way = "worse"
-    else:
-        way = "better"
-    beyond = ", which is within the null" if change.null and not change.beats_null else ""
-    value, rest = in_a_sentence(change, "").split(" ", 1)
-    return f"{way} by {value} nats {rest}{beyond}"
+    value, rest = in_a_sentence(change, "").split(" (", 1)
+    place = "" if not change.null else ", which is beyond its null" if change.beats_null else ", which is within its null"
+    return f"{value} nats (positive: better; {rest}{place}"
+
+
+def _beyond(found: Mapping[str, Finding], said: str) -> str:
+    """Say all differences but the one that was ``said`` that lie beyond their nulls."""
+    names = {f"{what}_{name}": (words, name) for name in UNITS for what, words in DIFFERENCES.items()}
+    told = [
+        f" {words[0].upper()}{words[1:]} changes "
+        + (
+            f"the log rank by {_change(found[key])}."
+            if name == "log_rank"
+            else f"top-1 accuracy by {in_a_sentence(found[key], 'points')}, which is beyond its null."
+        )
+        for key, (words, name) in names.items()
+        if key in found and key != said and found[key].beats_null
+    ]
+    return "".join(told) or " No other difference lies beyond its null."
 
 
 @in_style

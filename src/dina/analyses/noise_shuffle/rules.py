@@ -28,29 +28,32 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     drifts = DRIFT in found and found[DRIFT].value > found[DRIFT].null_high
     further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
     if place_of(knowing, much) == "above" and knowing.value > knowing.null_high:
-        return "supported", f"{where}. The effect is above {much:.2g} nats.{further}"
+        return "supported", f"{where}. The benefit is above {much:.2g} nats.{further}"
     if place_of(knowing, little) == "below" and drifts:
         return (
             "cannot tell",
-            f"{where}. The effect is below {little:.2g} nats, but removing drift may have removed shared noise.{further}",
+            f"{where}. Any benefit is below {little:.2g} nats, but removing drift may have removed shared noise.{further}",
         )
     if place_of(knowing, little) == "below":
-        return "not supported", f"{where}. The effect is below {little:.2g} nats.{further}"
-    bounds = f"An effect above {much:.2g} nats would show that they matter, one below {little:.2g} that they do not"
+        return "not supported", f"{where}. Any benefit is below {little:.2g} nats.{further}"
+    bounds = f"A benefit above {much:.2g} nats would show that they matter, one below {little:.2g} that they do not"
     return "cannot tell", f"{where}. {bounds}.{further}"
 
 
+REMAINS = "; this is not above its null, so no drift was removed."
 # Findings that the reason mentions but the rule does not use.
 NOTES: dict[FindingKey, str] = {
-    REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better).",
+    REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better{beyond}).",
     SUMMED: "The contributions of single neurons sum to {value} of the information of all neurons together.",
-    DRIFT: "Slow drift explains {value} of the variance of training trials about the means of images; drift above its null is removed.",
+    DRIFT: "In the responses as they are decoded, slow drift explains {value} of the variance of training trials about the means of images{null}",
     COUPLED: "The mean interaction of the {n} coupled pairs, relative to their contributions, is {value}.",
 }
 
 
 def _note(key: FindingKey, finding: Finding) -> str:
-    return NOTES[key].format(n=finding.n, value=says(finding, "%" if key in (SUMMED, DRIFT, COUPLED) else ""))
+    drifts = "; this is above its null, and the drift was removed." if finding.value > finding.null_high else REMAINS
+    words = {"null": drifts, "beyond": "; beyond its null" if finding.beats_null else ""}
+    return NOTES[key].format(n=finding.n, value=says(finding, "%" if key in (SUMMED, DRIFT, COUPLED) else ""), **words)
 
 
 # Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.

@@ -44,6 +44,8 @@ PANEL_MM = 42
 # Title, values, their label, all values that share their scale, and where they differ from zero; None where that means nothing.
 _Panel = tuple[str, np.ndarray, str, np.ndarray, np.ndarray | None]
 
+UNCOVERED = " Grey places are not covered; a quotient there would be noise."
+
 
 def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show losses over the image as they are and divided by coverage."""
@@ -56,6 +58,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         else f"The loss of score is spread over {in_a_sentence(score)} of the image; the coverage by the receptive fields is spread over"
         f" {in_a_sentence(coverage)}. Divided by coverage, the loss is spread over {in_a_sentence(normalised)} of the covered area."
     )
+    uncovered = UNCOVERED if any(np.isnan(panel[1]).any() for panel in _mean_panels(dataset)) else ""
     part = FigurePart(
         "occlusion",
         _draw_occlusion(dataset),
@@ -63,7 +66,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " map is one position of the window's centre. In maps of loss and of log rank, red: with this place hidden, the right image fits the"
         " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
-        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, and one for single images. Grey places are not covered; a quotient there would be noise."
+        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, and one for single images.{uncovered}"
         f" Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile. {_null_in_words(dataset)}",
         answer,
         finding_table(

@@ -32,7 +32,7 @@ from dina.training.comparison import LikelihoodComparison
 RANGE_DEVIATIONS = 6.0  # what counts as full contrast in SSIM, in deviations of a channel
 AT_ONCE = 16  # images whose expected responses are held for every channel at a time
 
-NO_NULL = "It compares maps of images and reads no response, so that it has no null; random groups of parts stand beside it."
+NO_NULL = "Maps of images are compared without responses, so that there is no null; random groups of parts stand beside it."
 SIMILARITIES = ("ssim", "correlation", "ssim_mean_map", "correlation_mean_map")
 # Measure → unit: four similarities of masked with whole maps, then what retrieval loses.
 LOSSES = ("top1_loss", "log_rank_loss")
