@@ -176,6 +176,18 @@ def test_notes_stand_beside_the_decision_with_the_number_of_pairs() -> None:
     assert "interaction of the 7 coupled pairs" in verdict.reason
 
 
+def test_drift_within_its_null_is_not_said_to_be_removed() -> None:
+    for share, said in ((0.001, "so no drift was removed"), (0.2, "the drift was removed")):
+        drift = Finding("slow_drift_share", share, "1", 800, null_low=-0.01, null_high=0.01, null="trials exchanged")
+        removing = Finding("removing_correlations_log_rank", 0.2, "1", 100, 0.1, 0.3, -0.1, 0.1, "shuffles")
+        reason = verdict_of(
+            "functional_interactions", change(change(shuffled(-0.2), "noise_shuffle", drift), "noise_shuffle", removing)
+        ).reason
+        assert said in reason
+        assert "Any benefit is below 0.1 nats" in reason
+        assert "nats (positive: better; beyond its null)" in reason
+
+
 def test_without_repeats_nothing_can_be_told() -> None:
     verdict = judge([RULES["functional_interactions"]], {}, {"noise_shuffle": "Record repeats."})[0]
     assert verdict.verdict == "cannot tell"

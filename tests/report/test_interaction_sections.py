@@ -163,6 +163,11 @@ def test_interactions_that_are_not_known_are_not_called_none() -> None:
         part = functional_interactions_section(drawn, findings("interactions")).figures[0]
         assert [text.get_text() for text in part.figure.axes[0].texts] == [said]
         assert ("not known here" in part.caption) == (said == "not known")
+    without = interactions("removed")
+    without["coupling"] = without["coupling"] * np.nan
+    part = functional_interactions_section(without, findings("interactions")).figures[0]
+    assert not part.figure.axes[1].axison
+    assert "one neuron can replace the other" not in part.caption
 
 
 def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> None:
@@ -172,11 +177,14 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     # table and figure have one unit: percentage points
     assert "(points)" in whole.figures[0].figure.axes[1].get_xlabel()
     assert any(row[0].endswith("top-1 accuracy") and row[1].endswith("points") for row in whole.figures[0].table.rows)
+    # every effect beyond its null is said, and all have one sign convention
+    assert "Removing correlations changes the log rank by" in whole.paragraphs[0]
+    assert "worse" not in whole.paragraphs[0]
     few = shuffle().isel(condition=[0, 1])
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))
     check(section)
-    assert "of the test trials. This makes the log rank" in section.paragraphs[0]
+    assert "of the test trials. This changes the log rank" in section.paragraphs[0]
     assert "Knowing:" in whole.figures[0].caption
     assert "Knowing:" not in section.figures[0].caption  # which is not drawn
 

@@ -121,7 +121,7 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     dataset = xr.Dataset(
         {name: (axes, accuracy + shift) for name, shift in (("accuracy", 0.0), ("accuracy_low", -0.05), ("accuracy_high", 0.05))},
         coords={"treatment": ["removed"], "sequence": names, "n_kept": kept},
-        attrs={"n_gallery": 20},
+        attrs={"n_gallery": 20, "queries": "single_trial"},
     )
     wanted = ["accuracy_full", "gini_excess_over_equal"]
     wanted += [f"{word}_fraction_{name}" for word in ("half", "most") for name in ("top", "random")]

@@ -85,7 +85,7 @@ def test_a_constant_neuron_has_no_reliability():
 def test_recordings_without_repeats_are_refused():
     with pytest.raises(DataError, match="every image has one"):
         split_half_reliability(np.zeros((3, 2), dtype=np.float32), np.arange(3))
-    with pytest.raises(DataError, match="3 single trials of 3 images"):
+    with pytest.raises(DataError, match="3 trials of 3 images"):
         signal_variance_fraction(np.zeros((3, 2), dtype=np.float32), np.arange(3))
     with pytest.raises(DataError, match="at least three images"):
         split_half_reliability(np.zeros((4, 2), dtype=np.float32), np.array([0, 0, 1, 1]))

@@ -208,6 +208,8 @@ def _advice_once(reasons: tuple[str, ...], *, are_averages: bool = False) -> tup
     --------
     >>> _advice_once(("Reliability: No image has two trials. Record repeats.", "Noise: There are none. Record more repeats.", "Maps: No."))[1:]
     ('Noise: There are none.', 'Maps: No.', 'What would help – Show images twice or more, and store each presentation as a trial.')
+    >>> _advice_once(("Noise: There are none. Record repeats.", "Maps: No. Store single trials."), are_averages=True)[2]
+    'What would help – Store the single trials, each presentation as a trial of its own; this recording holds their averages.'
     """
     if sum(bool(ADVICE.search(reason)) for reason in reasons) < 2:
         return reasons

@@ -58,7 +58,10 @@ SPARSE_WORDS = {
         for measure, title in (("gini", "Gini coefficient"), ("treves_rolls", "Treves–Rolls sparseness"))
         for name, words in {
             f"contribution_{measure}": f"{title} of contributions",
-            **{f"{measure}_excess_over_{name}": f"its excess {words}" for name, (_, words) in EXCESS.items()},
+            **{
+                f"{measure}_excess_over_{name}": f"excess of the {title} of contributions {words}"
+                for name, (_, words) in EXCESS.items()
+            },
         }.items()
     },
 }
@@ -67,6 +70,8 @@ ROUNDED = (
     " all neurons may therefore differ a little from that in the table of all decoders."
 )
 MATCHED = {"snr_matched": "signal-to-noise ratio", "rate_matched": "mean response"}
+# Said only where they are missing.
+SILENCED = {"silenced_snr_explained_share": "share of the advantage explained by signal-to-noise (others silenced)"}
 CURVES_POINTS = 165  # height of the curves, about
 # Neurons on which towers were fitted → words.
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
@@ -84,17 +89,17 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         return Section(
             "sparse-subsets", title, missing=(f"All neurons together decode no better than chance: {in_a_sentence(full)}.",)
         )
-    queries = f" of {QUERIES[str(dataset.attrs['queries'])]}"
+    queries = QUERIES.get(str(dataset.attrs.get("queries")), "queries")
     sequences = [name for name in MATCHED if name in dataset["sequence"]]
     matched = f" Matched: each of the best replaced by a neuron of about the same {', or '.join(MATCHED[n] for n in sequences)}."
-    statistics = {**SPARSE_WORDS, "accuracy_full": f"top-1 accuracy of all neurons{queries}"}
+    statistics = {**SPARSE_WORDS, "accuracy_full": f"top-1 accuracy of all neurons, {queries}"}
     treatment = str(dataset["treatment"].to_numpy()[0])
     how = "removed from the decoder" if treatment == "removed" else "silenced at their mean response"
     top, random = found["half_fraction_top"], found["half_fraction_random"]
     part = FigurePart(
         "sparse_subsets",
         _draw_sparse_subsets(dataset, found),
-        f"Top-1 accuracy{queries} from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
+        f"Top-1 accuracy of {queries} from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
         " ranked by their contribution to decoding training images. Random and matched neurons are drawn several times; 95 of 100 further draws"
         f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
@@ -110,13 +115,13 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         ),
     )
     words = (_summary(found, queries), _control(found))
-    return Section("sparse-subsets", title, words, (part,), missing=reasons(statistics, found))
+    return Section("sparse-subsets", title, words, (part,), missing=reasons(statistics | SILENCED, found))
 
 
 def _summary(found: dict[str, Finding], queries: str) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
-        f"All neurons reach a top-1 accuracy of {percent(found['accuracy_full'].value)}{queries}. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
+        f"All neurons reach a top-1 accuracy of {percent(found['accuracy_full'].value)} with {queries}. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
         f" and with {in_a_sentence(random)} drawn at random."
         " These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
