@@ -176,17 +176,17 @@ def _has_couplings(dataset: xr.Dataset) -> bool:
 def _draw_coupled(axes: Axes, dataset: xr.Dataset) -> None:
     """Draw interaction against coupling, with intervals for significant couplings."""
     coupling, interaction = dataset["coupling"].to_numpy(), dataset["interaction"].to_numpy()
+    if not np.isfinite(coupling * interaction).any():
+        axes.set(title="b  surest couplings")
+        write_across(axes, "not known")
+        axes.set_axis_off()
+        return
     sure = dataset["coupling_p"].to_numpy() <= DISCOVERY
     axes.axhline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     axes.plot(coupling[~sure], interaction[~sure], ".", color=COLOURS["chance"][0], markersize=2.5, zorder=2)
     low, high = dataset["interaction_low"].to_numpy()[sure], dataset["interaction_high"].to_numpy()[sure]
     axes.vlines(coupling[sure], low, high, color=COLOURS["rival"][0], linewidth=0.7, alpha=0.6, zorder=3)
     axes.plot(coupling[sure], interaction[sure], "o", color=COLOURS["rival"][0], markersize=2.8, zorder=4)
-    if not np.isfinite(coupling * interaction).any():
-        axes.set(title="b  surest couplings")
-        write_across(axes, "not known")
-        axes.set_axis_off()
-        return
     axes.set(xlabel="coupling of noise\n(partial correlation)", ylabel="interaction (score)", title="b  surest couplings")
     for words, place, alignment in (("redundant", 0.98, "top"), ("synergistic", 0.02, "bottom")):
         axes.annotate(words, (0.02, place), xycoords="axes fraction", va=alignment, fontsize=7, color=COLOURS["muted"][0])
