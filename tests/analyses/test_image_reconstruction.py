@@ -83,7 +83,7 @@ def test_images_are_rebuilt_from_responses_above_chance_and_better_from_their_ow
     assert set(found) == {f"{measure}_{method}" for measure in ("pixel_correlation", "ssim", "two_way") for method in METHODS}
     for measure in ("pixel_correlation", "two_way"):
         assert found[f"{measure}_linear"].value > found[f"{measure}_linear"].null_high
-        assert "reads the maps of the images" in found[f"{measure}_linear_from_image_map"].reason
+        assert "Read from the maps of the images" in found[f"{measure}_linear_from_image_map"].reason
     assert found["pixel_correlation_linear_from_image_map"].low > found["pixel_correlation_linear"].high
     assert result.to_dataset()["pixels"].shape == (5, 24, 48)
 

@@ -64,7 +64,7 @@ def test_a_null_of_zero_width_is_no_null_and_says_so() -> None:
     assert np.isnan(found.null_low)
     assert not found.beats_null
     assert found.null == ""
-    assert "the same in every draw" in found.reason
+    assert "The same in every draw" in found.reason
 
 
 def test_rounding_does_not_put_a_statistic_outside_its_null() -> None:

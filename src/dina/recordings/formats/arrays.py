@@ -88,8 +88,9 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
 
 
 def _name(layout_file: Path, data: str | None, folder: Path) -> str:
-    """Return the name of the folder, or that of a .toml beside its files, of which a folder can hold several."""
-    if data is None and layout_file.is_file() and layout_file.name != LAYOUT_NAME:
+    """Return the name of the folder, or that of a .toml beside its files where the folder holds several."""
+    is_one_of_several = data is None and layout_file.name != LAYOUT_NAME and len(list(folder.glob("*.toml"))) > 1
+    if is_one_of_several:
         return layout_file.stem
     return folder.name if folder.name not in ("", "..") else folder.resolve().name  # a link keeps its name
 
