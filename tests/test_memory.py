@@ -48,8 +48,12 @@ def test_memory_that_is_kept_is_not_asked_for_anew() -> None:
 
 @pytest.mark.parametrize("change", [give_back_memory, keep_memory])
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    asked = []
+
     def refuse(name: None) -> None:
+        asked.append(name)
         raise OSError(name)
 
     monkeypatch.setattr("ctypes.CDLL", refuse)
     change()
+    assert asked == [None]  # once, and nothing more was done

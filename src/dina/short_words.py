@@ -17,8 +17,13 @@ def brief(self: Any) -> str:
     It is meant to be used as a method: ``__repr__ = brief``. At most 300 letters.
     """
     shown = [f"{name}={_words(value)}" for name, value, default in _fields(self) if not _is_same(value, default)]
-    line = f"{type(self).__name__}({', '.join(shown)})"
-    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "…)"
+    return one_bracket(type(self).__name__, ", ".join(shown))
+
+
+def one_bracket(name: str, content: str) -> str:
+    """Return ``name(content)``, the content cut where the line would have more than 300 letters."""
+    line = f"{name}({content})"
+    return line if len(line) <= LONGEST else line[: LONGEST - 2] + "…)"
 
 
 def _fields(of: Any) -> list[tuple[str, Any, Any]]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from dina.analyses.decoded import Decoded
 from dina.analyses.verdict import Rule, Side
 from dina.checks import DataError
-from dina.short_words import LONGEST, brief
+from dina.short_words import brief, one_bracket
 from dina.statistics.finding import Finding, findings_table
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class PlainResult(TabledResult):
     def __repr__(self) -> str:
         """Say the value of each finding and name the arrays, as far as they fit a line."""
         values = ", ".join(f"{one.name} = {one.value:.3g}" for one in self.statistics) or "none"
-        line = f"PlainResult(findings: {values}; arrays: {', '.join(map(str, self.arrays.data_vars)) or 'none'})"
-        return line if len(line) <= LONGEST else line[: LONGEST - 2] + "…)"
+        names = ", ".join(map(str, self.arrays.data_vars)) or "none"
+        return one_bracket("PlainResult", f"findings: {values}; arrays: {names}")
 
     def to_dataset(self) -> xr.Dataset:
         """Return all arrays with named axes and ``units``."""

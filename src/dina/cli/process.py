@@ -18,6 +18,11 @@ from dina.safe_words import PrintableFormatter, say
 WRONG_INPUT, BUG = 2, 1
 
 
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_threads(n_threads: int | None) -> int:
     """Fix the number of threads of numpy and torch before they are imported, and return it; by default all cores.
 
@@ -25,8 +30,7 @@ def set_threads(n_threads: int | None) -> int:
     """
     keep_memory()
     known = os.environ.get("OMP_NUM_THREADS", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n = n_threads or (int(known) if known.isdigit() and int(known) > 0 else allowed)
+    n = n_threads or (int(known) if known.isdigit() and int(known) > 0 else count_cores())
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(n)
     import torch  # imported here: it takes a second, which `dina --help` must not

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Device, Out, unanswered
-from dina.cli.process import WRONG_INPUT, choose_device, set_threads
+from dina.cli.process import WRONG_INPUT, choose_device, count_cores, set_threads
 from dina.safe_words import say
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def sweep(
     place = (out or Path("runs") / file.stem).absolute()
     budget = max_memory if max_memory is not None or scheduler is not None else _free()
     folder = SweepFolder(place, device if scheduler else choose_device(device), threads, budget)
-    n_workers = workers or max(1, _cores() // threads)
+    n_workers = workers or max(1, count_cores() // threads)
     if dry_run:
         _list(jobs, folder, n_workers)
         return
@@ -138,10 +137,6 @@ def _door() -> "Callable[..., dict[str, Outcome]]":
             " pip install -e '.[sweep]'."
         ) from error
     return run_sweep
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free() -> float | None:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from dina.checks import DataError
 from dina.retrieval.evaluate import DecodingRow
-from dina.short_words import LONGEST, brief
+from dina.short_words import brief, one_bracket
 from dina.statistics.finding import findings_table
 from dina.study.run_directory import AnalysisRecord
 from dina.training.presets import Preset
@@ -64,8 +64,7 @@ class InterpretedRun(dict[str, AnalysisRecord]):
 
     def __repr__(self) -> str:
         """Name the analyses, and say how many findings each has."""
-        line = f"InterpretedRun({', '.join(f'{name}: {len(one.findings)} findings' for name, one in self.items())})"
-        return line if len(line) <= LONGEST else line[: LONGEST - 2] + "…)"
+        return one_bracket("InterpretedRun", ", ".join(f"{name}: {len(one.findings)} findings" for name, one in self.items()))
 
     def table(self) -> pd.DataFrame:
         """Return one row for each finding of each ``analysis``; of one that could not be carried out, its ``reason`` alone."""

@@ -22,7 +22,7 @@ from dina.training.presets.scratch import Scratch
 PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "default": Default(),  # V1-like channels and local fields, started in closed form
     "paper": Paper(),  # the published model (Wang et al. 2026)
-    "attention": Attention(),  # the published towers, mended
+    "attention": Attention(),  # the published towers with other settings
     "scratch": Scratch(),  # both towers trained from random weights
     "brainclip": BrainClip(),  # after Liu et al. (2023)
     "human_aligned": HumanAligned(),  # after Rajabi et al. (2025)

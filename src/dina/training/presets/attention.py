@@ -1,4 +1,4 @@
-"""Preset `attention`: the published towers, with what keeps them from decoding mended."""
+"""Preset `attention`: the published towers with other settings, meant to let them learn to decode."""
 
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ from dina.training.state import OptimiserSettings
 
 
 class AttentionSettings(PaperSettings):
-    """Other defaults for the options of `PaperSettings`, so that the published towers learn to decode.
+    """Other defaults for the options of `PaperSettings`, meant to let the published towers learn to decode.
 
     Responses are transformed and standardised, what attention reads is normalised over the batch, maps are centred, have eight
     channels and come from the first stage of the image tower, the temperature is learnt, half of the neurons are silenced at
