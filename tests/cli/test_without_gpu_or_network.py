@@ -10,7 +10,7 @@ import torch
 from array_folders import write_folder
 from dina.checks import DataError
 from dina.cli import main
-from dina.cli.process import choose_device
+from dina.cli.hardware import choose_device
 
 
 def test_without_a_gpu_it_is_refused_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,8 +85,11 @@ def test_two_nulls_of_pathways_have_two_names(decoding: Decoded) -> None:
     assert "Channels assigned to the pathways at random would contribute: local −100.0 to +100.0\u202fpoints; global" in said
     assert "no pathway contributes more or less than they do" in said
 
-    if "top1_loss_space_pixels" not in seen:
-        assert "local channels" not in said
+    assert ("The local channels are not the local pathway" in said) == ("top1_loss_space_gabor_channels" in seen)
+    assert "a network trained on photographs" not in said
+    network = {"top1_loss_space_trained_network": replace(seen["top1_loss_local"], name="top1_loss_space_trained_network")}
+    (said,) = ANALYSES["pathway_masking"].draw(dataset, tuple((seen | network).values())).paragraphs
+    assert "The global pathway contains a network trained on photographs; the accuracy lost if it alone is masked is" in said
     dataset["shapley"].loc[{"statistic": ["value", "low", "high", "null_low", "null_high"]}] = [0.5, 0.4, 0.6, 0.1, 0.45]
     (said,) = ANALYSES["pathway_masking"].draw(dataset, tuple(seen.values())).paragraphs
     assert "the local pathway does not certainly contribute more than they do" in said

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Images, Threads
-from dina.cli.process import WRONG_INPUT, set_threads
+from dina.cli.hardware import set_threads
+from dina.cli.process import WRONG_INPUT
 from dina.safe_words import say
 
 if TYPE_CHECKING:

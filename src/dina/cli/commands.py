@@ -9,8 +9,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from dina.cli.hardware import choose_device, set_threads
 from dina.cli.noted_source import note_source
-from dina.cli.process import choose_device, set_threads
 from dina.safe_words import say
 
 # everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded

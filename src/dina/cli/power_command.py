@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dina.cli.commands import Device, Images, Threads, study
+from dina.cli.hardware import choose_device, set_threads
 from dina.cli.noted_source import read_source
-from dina.cli.process import choose_device, set_threads
 from dina.safe_words import say
 
 # everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded

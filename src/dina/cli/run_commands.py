@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Device, Images, Threads, unanswered
+from dina.cli.hardware import choose_device, set_threads
 from dina.cli.noted_source import read_source
-from dina.cli.process import Stopped, choose_device, set_threads
+from dina.cli.process import Stopped
 from dina.safe_words import say
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Device, Out, unanswered
-from dina.cli.process import WRONG_INPUT, choose_device, count_cores, set_threads
+from dina.cli.hardware import choose_device, count_cores, set_threads
+from dina.cli.process import WRONG_INPUT
 from dina.safe_words import say
 
 if TYPE_CHECKING:

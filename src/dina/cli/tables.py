@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from dina.cli.process import choose_device
+from dina.cli.hardware import choose_device
 from dina.figures.style import MARKS, QUERIES, REMARKS
 from dina.recordings.download import data_folder
 from dina.safe_words import one_line, printable, say

@@ -146,6 +146,10 @@ def _from_version_5(value: Any, where: str, path: Path, fields: set[str] | None 
 def _fill(stored: Any, where: str, path: Path) -> np.ndarray:
     """Return a sparse matrix as an array; a few bytes can claim a size without end, and places beyond it."""
     indices, begins = stored.indices.astype(np.int64), stored.indptr.astype(np.int64)  # narrow ones wrap around in the checks
+    if (np.diff(begins) < 0).any():  # scipy does not look where the last column ends at 0, and writes beyond the array
+        raise DataError(
+            f"{path.name}: the columns of the sparse matrix {where} must follow one another; they do not. Save it anew."
+        )
     matrix = csc_array((stored.data, indices, begins), shape=stored.shape)
     matrix.check_format()
     claimed, held = prod(matrix.shape) * matrix.dtype.itemsize, matrix.nnz * matrix.dtype.itemsize

@@ -78,14 +78,25 @@ def _against_rival(run: Run, rows: list[DecodingRow]) -> str:
     rival = _best_rival(run, rows)
     if rival is None:
         return ""
-    ends = interval(rival.top1_low, rival.top1_high)
-    sentence = f"The best rival ({style_of(rival.decoder).label}) reaches {percent(rival.top1)} ({ends})"
-    value, low, high = _difference(run, rival.decoder)
-    if not math.isfinite(value):
+    outcomes = ("dina is better", "the rival is better", "these data do not show which is better")
+    sentence, value, between, verdict = _compare(
+        run, f"The best rival ({style_of(rival.decoder).label}) reaches", rival, outcomes
+    )
+    if not verdict:
         return sentence + "."
-    verdict = "dina is better" if low > 0 else "the rival is better" if high < 0 else "these data do not show which is better"
-    between = points_interval(low, high)
     return f"{sentence}. Query by query, {_how_often(value)} (95\u202f% interval of dina − rival: {between}), so {verdict}."
+
+
+def _compare(run: Run, words: str, other: DecodingRow, outcomes: tuple[str, str, str]) -> tuple[str, float, str, str]:
+    """Return a sentence on another decoder, how much better dina is, the interval of that, and the outcome; "" if not compared.
+
+    ``outcomes`` are those of an interval above zero, below zero, and across it.
+    """
+    sentence = f"{words} {percent(other.top1)} ({interval(other.top1_low, other.top1_high)})"
+    value, low, high = _difference(run, other.decoder)
+    if not math.isfinite(value):
+        return sentence, value, "", ""
+    return sentence, value, points_interval(low, high), outcomes[0 if low > 0 else 1 if high < 0 else 2]
 
 
 def _gained(run: Run, rows: list[DecodingRow]) -> str:
@@ -93,13 +104,10 @@ def _gained(run: Run, rows: list[DecodingRow]) -> str:
     before = next((row for row in rows if row.decoder == "dina_before_training" and row.top1 is not None), None)
     if before is None:
         return ""
-    ends = interval(before.top1_low, before.top1_high)
-    sentence = f"Before contrastive training, dina reached {percent(before.top1)} ({ends})"
-    value, low, high = _difference(run, before.decoder)
-    if not math.isfinite(value):
+    outcomes = ("training helped", "training did harm", "these data do not show that training helped")
+    sentence, value, between, verdict = _compare(run, "Before contrastive training, dina reached", before, outcomes)
+    if not verdict:
         return sentence + "."
-    verdict = "training helped" if low > 0 else "training did harm" if high < 0 else "these data do not show that training helped"
-    between = points_interval(low, high)
     return (
         f"{sentence}: training changed this by {points(value)} (95\u202f% interval of after − before: {between}), so {verdict}."
     )

@@ -1,7 +1,6 @@
 """One self-contained page per study: it has no script, loads nothing, and has the same bytes every time."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -255,7 +254,7 @@ def verdicts_sections(run: Run) -> list[Section]:
     if not isinstance(verdicts, dict) or not verdicts:
         return []
     rows = sorted((row for row in verdicts.values() if isinstance(row, dict)), key=lambda row: ORDER.get(str(row.get("side")), 2))
-    cells = _each_reason_once([(*(str(row.get(key, "")) for key in ("claim", "verdict")), _reason(row)) for row in rows])
+    cells = _each_reason_once([tuple(str(row.get(key, "")) for key in ("claim", "verdict", "reason")) for row in rows])
     table = Table("Claims and verdicts.", ("claim", "verdict", "what decided"), cells, n_words=3)
     answers = [verdict for _, verdict, _ in cells]
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
@@ -273,37 +272,34 @@ def verdicts_sections(run: Run) -> list[Section]:
     return [Section("verdicts", "What the findings support", (words, brackets), tables=(table,))]
 
 
-def _reason(row: Mapping[str, Any]) -> str:
-    """Return the reason of a verdict without names of analyses: one that was not done is named by its question.
+def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Give a reason that decided several claims in the first of their lines only, and so the command of an analysis that was not done.
 
     Examples
     --------
-    >>> _reason({"reason": "The analysis semantics could not be done: There are no labels."})
-    'There are no labels.'
-    >>> _reason({"reason": "The analysis occlusion was not done."})
-    'This was not asked yet: Which regions of the image does decoding use? Next: dina interpret RUN occlusion'
+    >>> lacking = "The analysis occlusion was not done."
+    >>> rows = [("Many.", "", lacking), ("Few.", "", "Half. " + lacking), ("One.", "", "The analysis semantics could not be done: No labels.")]
+    >>> for claim, _, reason in _each_reason_once(rows):
+    ...     print(claim, reason)
+    Many. This was not asked yet. Next: dina interpret RUN occlusion
+    Few. Half. This was not asked yet, see above.
+    One. No labels.
     """
+    first = {reason: claim for claim, _, reason in reversed(cells)}
+    named: set[str] = set()
 
-    def asked(found: re.Match[str]) -> str:
-        name = found[1]
+    def ask(found: re.Match[str]) -> str:
+        is_first = found[1] not in named
+        named.add(found[1])
         return (
-            f"This was not asked yet: {ANALYSES[name].question} Next: dina interpret RUN {name}" if name in ANALYSES else found[0]
+            f"This was not asked yet. Next: dina interpret RUN {found[1]}" if is_first else "This was not asked yet, see above."
         )
 
-    reason = re.sub(r"The analysis \w+ could not be done: ", "", str(row.get("reason", "")))
-    return re.sub(r"The analysis (\w+) was not done\.", asked, reason)
-
-
-def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Give a reason that decided several claims in the first of their lines only, and so each analysis that was not done."""
-    first = {reason: claim for claim, _, reason in reversed(cells)}
-    rows, named = [], set()
+    rows = []
     for claim, verdict, reason in cells:
-        said = reason if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."
-        for absent in re.findall(r"This was not asked yet: .*? Next: dina interpret RUN \w+", said):
-            said = said.replace(absent, "This was not asked yet, see above.") if absent in named else said
-            named.add(absent)
-        rows.append((claim, verdict, said))
+        said = re.sub(r"The analysis \w+ could not be done: ", "", reason)
+        said = re.sub(r"The analysis (\w+) was not done\.", ask, said)
+        rows.append((claim, verdict, said if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."))
     return tuple(rows)
 
 

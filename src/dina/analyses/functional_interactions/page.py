@@ -23,6 +23,9 @@ SUMS = (
     "sum of the contributions of single neurons relative to the information of all neurons together; 100\u202f%: neurons add up"
 )
 ADD_UP = "Neurons that add up reach 100\u202f%, those that replace each other less, those that need each other more."
+# What it means to lie below, or above, the null of permuted noise.
+OF_SUM = ("less than if noise is permuted", "more than if noise is permuted")
+OF_PAIRS = ("so synergy prevails beyond its null", "so redundancy prevails beyond its null")
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
 SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
@@ -80,9 +83,9 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
         other = found["decoder_summed_contributions"]
         return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons. {ADD_UP}"
     return (
-        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons{_beside_null(summed, 'less', 'more')} (null: noise"
-        f" permuted). {ADD_UP} Another question is how neurons interact two at a time: over all pairs, redundancy minus synergy is"
-        f" {in_a_sentence(net)} of the contributions{_beside_null(net, 'synergy prevails', 'redundancy prevails')}. Redundancy that many"
+        f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons{_beside_null(summed, *OF_SUM)}."
+        f" {ADD_UP} Another question is how neurons interact two at a time: over all pairs, redundancy minus synergy is"
+        f" {in_a_sentence(net)} of the contributions{_beside_null(net, *OF_PAIRS)}. Redundancy that many"
         f" neurons share shows in the first number and hardly in pairs. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
     )
 
@@ -92,14 +95,13 @@ def _beside_null(one: Finding, low: str, high: str) -> str:
 
     Examples
     --------
-    >>> _beside_null(Finding("sum", 0.97, "1", 50, null_low=0.99, null_high=1.01, null="noise permuted"), "less", "more")
-    ', less than by chance'
+    >>> _beside_null(Finding("sum", 0.97, "1", 50, null_low=0.99, null_high=1.01, null="noise permuted"), "less than if noise is permuted", "")
+    ', less than if noise is permuted'
     """
     if not one.null:
         return ""
     way = low if one.value < one.null_low else high if one.value > one.null_high else ""
-    end = " than by chance" if way in ("less", "more") else " beyond chance"
-    return f", {way}{end}" if way else ", which is within its null"
+    return f", {way or 'which is within its null'}"
 
 
 def _interacting_in_words(found: dict[str, Finding]) -> str:

@@ -1,6 +1,7 @@
 """The page of variance spectra: variance by rank of images, responses and maps, and power-law exponents by two estimators."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -73,10 +74,21 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     )
     paragraphs = (
         answer
-        + " With few images the fit over ranks underestimates the exponent of slowly falling spectra. If the two estimators"
-        f" disagree, believe neither without more images.{others}",
+        + f" With few images the fit over ranks underestimates the exponent of slowly falling spectra.{_disagreement(found)}{others}",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
+
+
+def _disagreement(found: Mapping[str, Finding]) -> str:
+    """Name the spectra whose two exponents have intervals that do not overlap."""
+    apart = []
+    for source, words in SOURCES.items():
+        one, other = found[f"exponent_{source}"], found[f"moment_exponent_{source}"]
+        if one.high < other.low or other.high < one.low:  # not where an interval is missing
+            apart.append(words)
+    if not apart:
+        return ""
+    return f" The two estimators disagree, their intervals being apart, for {'; '.join(apart)}: believe neither there without more images."
 
 
 @in_style

@@ -1,0 +1,44 @@
+"""What the command computes with: cores, threads, device, and memory that is kept for the next arrays."""
+
+import os
+
+from dina.memory import keep_memory
+
+
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(n_threads: int | None) -> int:
+    """Fix the number of threads of numpy and torch before they are imported, and return it; by default all cores.
+
+    Memory of freed arrays is kept for the next ones from here on.
+    """
+    keep_memory()
+    known = os.environ.get("OMP_NUM_THREADS", "")
+    n = n_threads or (int(known) if known.isdigit() and int(known) > 0 else count_cores())
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(n)
+    import torch  # imported here: it takes a second, which `dina --help` must not
+
+    torch.set_num_threads(n)
+    return n
+
+
+def choose_device(name: str) -> str:
+    """Return "cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    DataError
+        For "cuda" without a CUDA device.
+    """
+    import torch  # imported here: see `set_threads`
+
+    from dina.checks import DataError, check_choice
+
+    check_choice("device", name, ["auto", "cpu", "cuda"])
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("The device cuda needs a CUDA GPU and a CUDA build of torch; none was found. Use --device cpu.")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
