@@ -77,7 +77,7 @@ def test_the_few_updates_of_the_published_towers_are_said(small_session: Recordi
     few = read_settings(
         None, ['preset="paper"', "dina.fit.n_epochs=3", "split.validation_fraction=0.1", "split.test_fraction=0.1"]
     )
-    assert f"updates them {3 * each} times here, {each} in each of 3 epochs" in say_updates(small_session, few)
+    assert f"updates them {3 * each} times here (epochs: 3)" in say_updates(small_session, few)
     assert say_updates(small_session, read_settings(None, ['preset="paper"', f"dina.fit.n_epochs={500 // each + 1}"])) == ""
     for preset in ("default", "scratch"):  # the latter decodes after few updates
         assert say_updates(small_session, read_settings(None, [f'preset="{preset}"'])) == ""

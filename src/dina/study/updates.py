@@ -21,7 +21,7 @@ def say_updates(recording: Recording, settings: StudySettings) -> str:
         return ""
     enough = math.ceil(FEW_UPDATES / each)
     return (
-        f"Preset {settings.preset} starts from random weights and updates them {each * fit.n_epochs} times here, {each} in each of"
-        f" {fit.n_epochs} epochs. On simulated sessions the published towers stayed at chance for their first 100 to 300 updates;"
+        f"Preset {settings.preset} starts from random weights and updates them {each * fit.n_epochs} times here (epochs:"
+        f" {fit.n_epochs}). On simulated sessions the published towers stayed at chance for their first 100 to 300 updates;"
         f" --set dina.fit.n_epochs={enough} gives {enough * each}."
     )

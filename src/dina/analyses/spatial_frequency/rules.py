@@ -51,7 +51,7 @@ def _unless_capacity(found: Found, reason: str) -> tuple[Answer, str]:
         why = " ".join(dict.fromkeys(unknown))
         return (
             "cannot tell",
-            f"{reason} It is not known whether the frequencies that the towers read depend on the size of the maps: {why}",
+            f"{reason} It is not known whether the frequencies that the towers read depend on the size of the maps. {why}",
         )
     where = f"the frequency edge changes by {says(slopes[0])} octaves per doubling of the numbers in a map"
     where += (
