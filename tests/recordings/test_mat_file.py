@@ -147,6 +147,15 @@ def test_sparse_matrices_of_both_formats_come_full(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mat(tmp_path / "seven.mat", ["resp"])["resp"], SPARSE)
 
 
+def test_a_sparse_matrix_of_many_rows_and_no_column_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        group = file.create_group("resp")
+        group.attrs["MATLAB_class"], group.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(2**31 - 9)
+        group["jc"] = np.array([0])
+    with pytest.raises(DataError, match="resp is sparse and 2147483639 x 0, but holds 0 numbers"):
+        read_mat(tmp_path / "a.mat", ["resp"])
+
+
 @pytest.mark.parametrize("begins", [[0, 1, 8388610, 0], [0, 1, -254]])
 def test_columns_of_a_sparse_matrix_that_run_backwards_are_refused(begins: list[int], tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:

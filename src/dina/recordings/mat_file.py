@@ -152,7 +152,8 @@ def _fill(stored: Any, where: str, path: Path) -> np.ndarray:
         )
     matrix = csc_array((stored.data, indices, begins), shape=stored.shape)
     matrix.check_format()
-    claimed, held = prod(matrix.shape) * matrix.dtype.itemsize, matrix.nnz * matrix.dtype.itemsize
+    # of a matrix without columns scipy holds a number for each row all the same
+    claimed, held = prod(max(1, n) for n in matrix.shape) * matrix.dtype.itemsize, matrix.nnz * matrix.dtype.itemsize
     size = " x ".join(map(str, matrix.shape))
     if claimed > MAX_BYTES:
         raise DataError(
