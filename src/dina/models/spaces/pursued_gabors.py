@@ -141,6 +141,7 @@ class _Pursuit:
                 now = result._fit(window, responses, members)
                 stays = ((now - place[members]).abs().amax(1) <= 1) | is_last
                 result._leave_out(window, responses, members[stays])
+                del window  # else it would be held while the next one is made: hundreds of megabytes
                 place[members] = now
                 moved.append(members[~stays])
             pending = torch.cat(moved)
