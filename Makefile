@@ -5,7 +5,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES = src tests benchmarks docs examples
 
-.PHONY: help demo test long lint format types layers doctest docs matrix check clean
+.PHONY: help demo test long lint format types layers doctest docs matrix cebra check clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -48,10 +48,17 @@ docs: .venv/.test ## the documentation site, in docs/_build/html, with the examp
 matrix: ## the tests with the oldest and the newest Python and torch that can be had; ARGS goes to pytest
 	@$(PYTHON) .ci/matrix.py $(ARGS)
 
+# CEBRA needs other versions than dina may have one day: its packages stay apart
+cebra: ## an environment of its own for the rival cebra, in .venv-cebra
+	$(PYTHON) -m venv .venv-cebra
+	.venv-cebra/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt cebra==0.6.1
+	.venv-cebra/bin/python -c "import cebra"
+	@echo "export DINA_CEBRA_PYTHON=$(CURDIR)/.venv-cebra/bin/python"
+
 check: lint types layers doctest test docs ## everything that a change must pass
 
 clean: ## remove the environment and all caches
-	rm -rf .venv docs/_build docs/gallery docs/generated .venv-matrix .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv docs/_build docs/gallery docs/generated .venv-cebra .venv-matrix .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps say which extras the environment holds; a changed requirement installs again.
 .venv/.run: pyproject.toml constraints.txt
