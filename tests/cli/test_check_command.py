@@ -52,6 +52,35 @@ def test_frames_of_a_film_are_doubted_before_a_study(tmp_path: Path, capsys: pyt
     assert "split.near_identical (0.999) nearer to 1" in err
 
 
+def test_whether_responses_repeat_is_said_and_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids, generator = np.tile(np.arange(60), 2), np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 8, 9)).astype(np.uint8)
+    responses = generator.normal(size=(60, 8))[ids] + 0.1 * generator.normal(size=(120, 8))
+    arrays: dict[str, np.ndarray | None] = {"images": images, "responses": responses, "stimulus_id": ids}
+    write_folder(tmp_path / "right", arrays)
+    _, out, _ = run(capsys, str(tmp_path / "right"))
+    assert "halves correlate: 0.99 in the median neuron" in out
+    assert "hardly repeat" not in out
+    write_folder(tmp_path / "wrong", {**arrays, "stimulus_id": generator.permutation(ids)})
+    assert "Note: Responses to an image hardly repeat, no more than by chance" in run(capsys, str(tmp_path / "wrong"))[1]
+
+
+def test_averages_are_not_called_images_shown_once_and_twins_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 8, 9)).astype(np.uint8)
+    images[50] = images[4]
+    arrays = {"images": images, "responses": generator.random((60, 5)), "stimulus_id": None}
+    described = '[responses]\naxes = ["stimulus", "neuron"]\nn_presentations = 12\n'
+    write_folder(tmp_path / "v4", arrays, {"recording.toml": described})
+    _, out, _ = run(capsys, str(tmp_path / "v4"))
+    assert "12 to 12" not in out
+    assert "shown once" not in out
+    assert "Note: 60 images have one average each: reliability cannot be measured from it." in out
+    assert "Note: 1 group of near-identical images was found; it was kept" in out
+
+
 def test_what_cannot_be_read_is_refused_as_by_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_folder(tmp_path, {"stimulus_id": np.arange(5)})
     code, out, err = run(capsys, str(tmp_path))

@@ -40,6 +40,8 @@ def test_a_window_shorter_than_a_frame_is_refused() -> None:
         average_in_windows(rows, 3, TIMES, np.array([1.0, 2.06]), (0.01, 0.05))
     with pytest.raises(DataError, match=r"window_s must be its begin and end in seconds after the onset; got 0\.5 and 0\.1"):
         average_in_windows(rows, 3, TIMES, np.array([1.0]), (0.5, 0.1))
+    with pytest.raises(DataError, match=r"got 50 and 350\. If these are milliseconds, write 0\.05 and 0\.35"):
+        average_in_windows(rows, 3, TIMES, np.array([1.0]), (50, 350))
 
 
 def test_spikes_are_counted_from_the_begin_of_the_window_up_to_its_end() -> None:

@@ -109,12 +109,36 @@ def test_claims_beyond_the_content_are_refused_before_memory_is_taken(tmp_path: 
             read_variable(tmp_path / name, "a")
 
 
+@pytest.mark.parametrize("name", ["mouse7.npz", "mouse7.h5"])
+def test_a_file_whose_variables_have_the_usual_names_needs_no_description(name: str, tmp_path: Path) -> None:
+    arrays = {"images": example_images(), "responses": example_responses(), "stimulus_id": IDS - 1}
+    if name.endswith(".npz"):
+        np.savez(tmp_path / name, **arrays)
+    else:
+        with h5py.File(tmp_path / name, "w") as file:
+            for variable, values in arrays.items():
+                file[variable] = values
+    (tmp_path / "short.toml").write_text(f'file = "{name}"\nanimal = "m7"\n', encoding="utf-8")
+    for path in (name, "short.toml"):
+        recording = read(tmp_path / path)
+        np.testing.assert_array_equal(recording.images[:, 0], arrays["images"])
+        np.testing.assert_array_equal(recording.responses, arrays["responses"].astype(np.float32))
+        np.testing.assert_array_equal(recording.stimulus_id, arrays["stimulus_id"])
+    assert read(tmp_path / name).name == "mouse7"
+
+
+def test_variables_of_other_names_are_listed_with_what_to_write(tmp_path: Path) -> None:
+    write_npz(tmp_path / "m.npz")
+    with pytest.raises(DataError, match=r"needs variable 'images'; it holds stimuli, resp, ids, grey\. Say in a recording\.toml"):
+        read(tmp_path / "m.npz")
+
+
 def test_a_list_of_variables_opens_no_link_out_of_the_file(tmp_path: Path) -> None:
     write_h5(tmp_path / "secret.h5")
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file["mine"] = IDS
         file["theirs"] = h5py.ExternalLink("secret.h5", "/session/ids")
-    with pytest.raises(DataError, match="it holds mine. Write".replace(".", r"\.")):
+    with pytest.raises(DataError, match="it holds mine. Say".replace(".", r"\.")):
         read_variable(tmp_path / "m.h5", "imgs")
 
 

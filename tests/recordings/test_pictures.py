@@ -78,11 +78,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "none": (lambda folder: folder.mkdir(exist_ok=True), "holds no pictures"),
     "other size": (
         lambda f: save(f, {"a.png": Image.new("L", (9, 7)), "b.png": Image.new("L", (7, 9))}),
-        "a.png is 7 x 9 grey, b.png is 9 x 7",
+        "a.png is 7 x 9 grey, b.png is 9 x 7 grey. Crop or pad them to one size.$",
     ),
     "other colour": (
         lambda f: save(f, {"a.png": Image.new("L", (9, 7)), "b.png": Image.new("RGB", (9, 7))}),
-        "must agree in size and colour",
+        "must agree in size and colour.*9 colour. Say colour = .grey. or .rgb. under .images..$",
     ),
     "16 bit": (lambda f: save(f, {"a.png": Image.fromarray(np.zeros((7, 9), np.uint16))}), "is not 8-bit"),
     "palette": (lambda f: save(f, {"a.png": Image.new("P", (9, 7))}), "uses a palette"),

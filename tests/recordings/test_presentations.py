@@ -22,7 +22,7 @@ def test_names_with_and_without_ending_and_numbers_are_images() -> None:
 def test_pictures_called_by_numbers_are_meant_by_their_names() -> None:
     names = ("1.png", "2.png", "3.png")
     assert numbers(np.array(["1", "2", "1"]), names) == [0, 1, 0]
-    with pytest.raises(DataError, match="t.csv names the image '0' and 0 more that are not among the images".replace(".", r"\.")):
+    with pytest.raises(DataError, match="t.csv names the image '0', which is not among the images".replace(".", r"\.")):
         numbers(np.array(["0", "1"]), names)
 
 

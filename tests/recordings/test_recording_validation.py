@@ -47,7 +47,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no neurons": ({"responses": np.zeros((12, 0))}, "got 12 trials, 0 neurons"),
     "one trial": ({"responses": np.zeros((1, 5)), "stimulus_id": np.zeros(1, int)}, "at least 2 trials"),
     "all constant": ({"responses": np.ones((12, 5))}, "responses must vary .* all 5 neurons are constant"),
-    "ids in words": ({"stimulus_id": np.repeat("cat", 12)}, "must be whole numbers that count from 0; got dtype <U3.*np.unique"),
+    "ids in words": (
+        {"stimulus_id": np.repeat("cat", 12)},
+        "must be whole numbers that count from 0; got dtype <U3.*names.index",
+    ),
     "ids too few": ({"stimulus_id": np.arange(6)}, "got 6 ids for 12 trials"),
     "ids 1-based": ({"stimulus_id": np.tile(np.arange(1, 7), 2)}, r"got 1 to 6, which looks 1-based \(MATLAB\).*index_base = 1"),
     "id too large": ({"stimulus_id": np.r_[np.tile(np.arange(6), 2)[:-1], 9]}, "got 9 at trial 11"),

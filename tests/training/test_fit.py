@@ -86,6 +86,8 @@ def test_training_that_only_harms_keeps_epoch_zero_and_stops_early(make_toy_pair
     assert history.n_epochs_done == 2
     assert history.stop_reason == "Validation did not improve for 2 epochs."
     assert all(torch.equal(tensor, good[name]) for name, tensor in towers.state_dict().items())
+    hasty = fit_towers([towers], [RecordingPairs(train, rest)], settings.model_copy(update={"patience": 1}), seed=0)
+    assert hasty.stop_reason == "Validation did not improve for 1 epoch."
 
 
 def test_a_loss_that_is_not_finite_ends_training_with_the_last_good_weights(make_toy_pairs):

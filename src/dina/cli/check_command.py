@@ -11,6 +11,8 @@ from dina.cli.process import WRONG_INPUT
 from dina.safe_words import say
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dina.figures.parts import Table
     from dina.recordings import Recording
 
@@ -30,8 +32,9 @@ def check(
     from dina.study.needs import say_needs
 
     opened = open_recording(recording, _there(images), 0)
-    doubts, refusal = _doubts(opened)
-    print_report_table(_facts(opened), [*doubts, say_needs(opened, n_threads)[0]], style="")
+    reliability = _reliability(opened)
+    doubts, refusal = _doubts(opened, reliability)
+    print_report_table(_facts(opened, reliability), [*doubts, say_needs(opened, n_threads)[0]], style="")
     if refusal:
         say(f"dina: A study would be refused: {refusal}", is_error=True)
         raise typer.Exit(WRONG_INPUT)
@@ -46,13 +49,12 @@ def _there(images: Path | None) -> Path | None:
     return images
 
 
-def _facts(recording: "Recording") -> "Table":
+def _facts(recording: "Recording", reliability: "np.ndarray") -> "Table":
     from dina.figures.parts import Table
     from dina.recordings.recording import KIND_FACTS
 
     counts = recording.repeats_per_stimulus()
     shown = counts[counts > 0]
-    times = f"{shown.min()}" if shown.min() == shown.max() else f"{shown.min()} to {shown.max()}"
     _, channels, height, width = recording.images.shape
     low, high = float(recording.images.min()), float(recording.images.max())
     responses = recording.responses
@@ -70,8 +72,9 @@ def _facts(recording: "Recording") -> "Table":
         ("condition", recording.condition),
         ("neurons", f"{recording.n_neurons:,}"),
         ("images", f"{recording.n_stimuli:,}, of which {len(shown):,} were shown"),
-        ("trials", f"{recording.n_trials:,}, {times} of each image shown"),
-        ("presentations averaged by a trial", f"{recording.n_presentations.min()} to {recording.n_presentations.max()}"),
+        ("trials", f"{recording.n_trials:,}, {_span(shown)} of each image shown"),
+        ("presentations averaged by a trial", _span(recording.n_presentations)),
+        ("repeats of an image", _say_repeats(reliability)),
         ("size of images", f"{height} x {width} pixels, {'grey' if channels == 1 else 'colour'}"),
         ("pixels", f"{recording.images.dtype}, {low:g} to {high:g}; mid grey {recording.mid_grey:g}"),
         (
@@ -83,20 +86,55 @@ def _facts(recording: "Recording") -> "Table":
     return Table("What the recording holds.", ("fact", "value"), rows, n_words=2)
 
 
-def _doubts(recording: "Recording") -> tuple[list[str], str]:
+def _span(counts: "np.ndarray") -> str:
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+
+
+def _reliability(recording: "Recording") -> "np.ndarray":
+    """Return the reliability of each neuron whose trials vary; empty without repeats."""
+    import numpy as np
+
+    from dina.statistics.reliability import split_half_reliability
+
+    if (recording.repeats_per_stimulus() > 1).sum() < 3:
+        return np.empty(0)
+    found = split_half_reliability(recording.responses, recording.stimulus_id)
+    return found[np.isfinite(found)]
+
+
+def _say_repeats(reliability: "np.ndarray") -> str:
+    import numpy as np
+
+    if not len(reliability):
+        return "fewer than three images have two trials: reliability is unknown"
+    median, best = np.quantile(reliability, [0.5, 0.9])
+    return f"halves correlate: {median:.2f} in the median neuron, {best:.2f} or more in the best tenth"
+
+
+def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str], str]:
     """Return the notes of the reader with what the split of the default study meets, and why it would be refused, if it is."""
+    import numpy as np
+
     from dina.checks import DataError
-    from dina.study.likeness import judge_likeness
+    from dina.study.likeness import judge_likeness, judge_twins
     from dina.study.prepared_recordings import draw_splits
     from dina.study.settings import SplitSettings
 
     doubts = list(recording.notes)
-    n_once = int((recording.repeats_per_stimulus() == 1).sum())
-    if n_once:
-        doubts.append(f"{n_once} images were shown once: reliability cannot be measured from them.")
+    once = np.flatnonzero(recording.repeats_per_stimulus() == 1)
+    averaged = int(np.isin(once, recording.stimulus_id[recording.n_presentations > 1]).sum())
+    if averaged:
+        doubts.append(f"{averaged:,} images have one average each: reliability cannot be measured from it.")
+    if len(once) > averaged:
+        doubts.append(f"{len(once) - averaged:,} images were shown once: reliability cannot be measured from them.")
+    n_repeated = int((recording.repeats_per_stimulus() > 1).sum())
+    if len(reliability) and np.quantile(reliability, 0.9) < 2 / np.sqrt(n_repeated):  # of halves without a relation it is 1.28
+        doubts.append(
+            "Responses to an image hardly repeat, no more than by chance: do stimulus_id and responses belong to the same trials?"
+        )
     try:
         (split,) = draw_splits([recording], SplitSettings(), [0])
     except DataError as error:
         return [f"Note: {doubt}" for doubt in doubts], str(error)
-    doubts += filter(None, [judge_likeness(recording.images, split)[1]])
+    doubts += filter(None, [judge_twins(split), judge_likeness(recording.images, split)[1]])
     return [f"Note: {doubt}" for doubt in doubts] or ["Nothing odd was found."], ""

@@ -1,6 +1,7 @@
 """Read tables beside a recording, neurons.csv and labels.csv: nothing in them is left out or taken as unknown in silence."""
 
 import csv
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -74,15 +75,23 @@ def read_labels(path: Path, n_stimuli: int, notes: list[str], index_base: int = 
     return np.array(words)
 
 
-def read_columns(path: Path, known: tuple[str, ...], notes: list[str]) -> dict[str, list[str]]:
+def read_columns(
+    path: Path, known: tuple[str, ...], notes: list[str], needed: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[str]]:
     """Read the columns of a table that have known names, as they are written; ``notes`` is as in `read_neurons`.
+
+    Of each group of names in ``needed`` one must be there; its key says so in words, for the message.
 
     Raises
     ------
     DataError
-        If there is no such table, it is no CSV, or a column has nearly a known name.
+        If there is no such table, it is no CSV, a column is missing or has nearly a known name.
     """
     rows = _read_rows(path, known, notes)
+    if not all(any(name in rows[0] for name in names) for names in needed.values()):
+        raise DataError(
+            f"{path.name} must have {' and '.join(needed)}; it has {', '.join(rows[0])}. Rename a column, or add one."
+        )
     return {name: [row[name] for row in rows] for name in known if name in rows[0]}
 
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from dina.checks import DataError
 
+IMAGE_NAMES = ("images.npy", "images.zip", "images")
 _MOST_FILES = 2**20
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return what a folder holds under the usual names of images."""
+    return [folder / name for name in IMAGE_NAMES if (folder / name).exists()]
 
 
 def file_inside(folder: Path, name: str) -> Path:

@@ -53,9 +53,15 @@ def arrange_images(
         stored, axes = stored[..., None], (*axes, "channel")
     arranged = np.transpose(stored, [axes.index(axis) for axis in IMAGE_ORDER])
     if arranged.shape[1] not in (1, 3):
+        first = stored.ndim == 4 and stored.shape[1] in (1, 3)  # as PyTorch keeps them
+        advice = (
+            'Write axes = ["stimulus", "channel", "height", "width"] under [images] in recording.toml.'
+            if first
+            else "Drop an alpha channel, or correct [images] axes."
+        )
         raise DataError(
             f"{path.name} must have 1 (grey) or 3 (colour) channels; axes {', '.join(axes)} of shape {stored.shape} give"
-            f" {arranged.shape[1]}. Drop an alpha channel, or correct [images] axes."
+            f" {arranged.shape[1]}. {advice}"
         )
     return arranged
 

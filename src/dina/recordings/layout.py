@@ -3,15 +3,16 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError, check_finite, check_settings
+from dina.recordings.file_places import IMAGE_NAMES, find_images
 from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images
-from dina.recordings.own_files import ENDINGS, read_variable
+from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
 from dina.recordings.pixel_values import settle_grey
 from dina.recordings.stored_numbers import read_npy, to_float32, to_index
@@ -19,7 +20,6 @@ from dina.shapes import Images, Responses
 
 _Missing = Literal["refuse", "drop_trial", "drop_neuron", "zero"]
 _ResponseAxis = Literal["trial", "stimulus", "repeat", "neuron"]
-_DEFAULT_NAMES = ("images.npy", "images.zip", "images")
 _ARRANGEMENTS: tuple[tuple[_ResponseAxis, ...], ...] = (
     ("trial", "neuron"),
     ("stimulus", "neuron"),
@@ -107,21 +107,39 @@ class RecordingLayout(_Table):
 
 
 def read_layout(path: Path) -> RecordingLayout:
-    """Read a recording.toml.
+    """Read a recording.toml, or describe a file of `PACKED` endings whose variables have the usual names.
 
     Raises
     ------
     DataError
         If it is no TOML, or has an unknown key (a misspelt one gets a suggestion) or a wrong value.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
+    if path.suffix in PACKED:
+        content: dict[str, Any] = {"name": path.stem, "file": path.name}
+    else:
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
+    if isinstance(content.get("file"), str):
+        _name_variables(content)
     for table in content.values():
         if isinstance(table, dict) and "variable" in table and isinstance(content.get("file"), str):
             table.setdefault("file", content["file"])
     return check_settings(RecordingLayout, content, of=path.name)
+
+
+def _name_variables(content: dict[str, Any]) -> None:
+    """Let the arrays of one file have their usual names there, where no other is stated."""
+    if any(isinstance(table, dict) and "variable" in table for table in content.values()):
+        return
+    responses = content.get("responses")
+    axes = responses.get("axes") if isinstance(responses, dict) else None
+    by_stimulus = isinstance(axes, list) and "stimulus" in axes
+    for name in ("images", "responses", *(() if by_stimulus else ("stimulus_id",))):
+        table = content.setdefault(name, {})
+        if isinstance(table, dict) and "file" not in table:
+            table["variable"] = name
 
 
 def _count_named(folder: Path, layout: RecordingLayout) -> int | None:
@@ -186,10 +204,13 @@ def read_image_files(
 def _find(folder: Path, table: _ImagesTable) -> Path:
     if table.file is not None:
         return folder / Path(table.file).expanduser()
-    found = [folder / name for name in _DEFAULT_NAMES if (folder / name).exists()]
+    found = find_images(folder)
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
-        raise DataError(f"{folder} must hold one of {', '.join(_DEFAULT_NAMES)}; it holds {what}. Set file under [images].")
+        raise DataError(
+            f"{folder} must hold one of {', '.join(IMAGE_NAMES)}; it holds {what}. Say where the images are: with --images, or in the"
+            " .toml with file under [images] (of arrays) or images under [options] (of other formats)."
+        )
     return found[0]
 
 

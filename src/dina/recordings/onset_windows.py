@@ -43,7 +43,8 @@ def check_window(window: Window) -> Window:
     """
     begin, end = window
     if not (np.isfinite(begin) and np.isfinite(end) and begin < end and begin >= -60 and end <= 60):
-        raise DataError(f"window_s must be its begin and end in seconds after the onset; got {begin} and {end}. Correct it.")
+        in_ms = f"If these are milliseconds, write {begin / 1000:g} and {end / 1000:g}." if begin < end else "Correct it."
+        raise DataError(f"window_s must be its begin and end in seconds after the onset; got {begin} and {end}. {in_ms}")
     return window
 
 

@@ -14,7 +14,8 @@ from dina.recordings.hdf5_objects import follow, groups_below, read_array
 from dina.recordings.mat_file import field, read_mat
 from dina.recordings.stored_numbers import MAX_BYTES, read_npy
 
-ENDINGS = (".npy", ".npz", ".mat", ".h5", ".hdf5")
+PACKED = (".npz", ".h5", ".hdf5")  # several arrays by their names; .mat files are those of a deposit, unless described
+ENDINGS = (".npy", ".mat", *PACKED)
 _MOST_PACKED, _FREE_BYTES = 1100, 2**20  # deflate never gains more than 1,032 to 1
 _MOST_NAMED = 20
 
@@ -35,7 +36,7 @@ def read_variable(path: Path, variable: str | None = None) -> Shaped[np.ndarray,
     DataError
         If there is no such file or variable, it is no array of numbers, holds Python objects, or claims more than the file holds.
     """
-    if path.suffix not in ENDINGS[1:]:
+    if path.suffix not in (".mat", *PACKED):
         if variable is not None and path.suffix == ".npy":
             raise DataError(f"{path.name} holds one array without a name; got variable = {variable!r}. Leave variable out.")
         return read_npy(path)
@@ -88,7 +89,8 @@ def _unknown(path: Path, variable: str | None, names: list[str]) -> DataError:
     there = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "") or "nothing"
     wanted = "the name of one with variable" if variable is None else f"variable {variable!r}"
     return DataError(
-        f'{path.name} needs {wanted}; it holds {there}. Write one of these in recording.toml, for example variable = "…".'
+        f"{path.name} needs {wanted}; it holds {there}. Say in a recording.toml which is which: file = {path.name!r}, and variable = …"
+        " under [images], [responses] and [stimulus_id]."
     )
 
 

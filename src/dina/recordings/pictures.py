@@ -145,9 +145,12 @@ def _stack(
                 raise DataError(f"{path.name}: {size} exceed {MAX_TOTAL_BYTES // 2**30} GiB. Make them smaller.")
             stack = np.empty((len(names), *picture.shape), dtype=np.uint8)
         if picture.shape != stack.shape[1:]:
+            first = stack[0]
+            advice = ['Say colour = "grey" or "rgb" under [images].'] if len(picture) != len(first) else []
+            advice += ["Crop or pad them to one size."] if picture.shape[1:] != first.shape[1:] else []
             raise DataError(
-                f"{path.name}: pictures must agree in size and colour; {names[0]} is {_size(stack[0])}, {name} is {_size(picture)}."
-                ' Crop or pad them to one size, or say colour = "grey" or "rgb" under [images].'
+                f"{path.name}: pictures must agree in size and colour; {names[0]} is {_size(first)}, {name} is {_size(picture)}."
+                f" {' '.join(advice)}"
             )
         stack[i] = picture
         if _SIXTEEN in done:

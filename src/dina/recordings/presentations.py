@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from dina.checks import DataError
 from dina.recordings.csv_tables import is_number, read_columns, read_numbers
+from dina.recordings.file_places import find_images
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.onset_windows import Windowed, drop_gaps
 from dina.recordings.recording import Recording
@@ -116,7 +117,7 @@ def read_presentations_table(
     folder
         Where the table and the images (``images/``, ``images.zip`` or ``images.npy``) lie.
     table, images
-        Files that take their place.
+        Files that take their place; images beside such a table count before those of the folder.
     mid_grey, contrast_scale
         Of pixels that are not 8-bit.
 
@@ -126,24 +127,25 @@ def read_presentations_table(
         If a file is missing, a cell cannot be read, or an image is not there.
     """
     path, notes = table or folder / PRESENTATIONS, list[str]()
+    beside = path.parent if find_images(path.parent) else folder
     if not path.is_file():
         raise DataError(
             f"{path} not found: it must say when which image was shown, in columns onset_s and image, one row for each presentation."
             " Write it there, or name it with presentations under [options]."
         )
-    columns = read_columns(path, ("onset_s", "onset_frame", "image", *COVARIATES), notes)
-    onsets = [name for name in ("onset_s", "onset_frame") if name in columns]
-    if len(onsets) != 1 or "image" not in columns:
-        raise DataError(
-            f"{path.name} must have a column image and one of onset_s and onset_frame; it has {', '.join(columns)}. Add it."
-        )
+    times = ("onset_s", "onset_frame")
+    needed = {"a column image": ("image",), "one of onset_s and onset_frame": times}
+    columns = read_columns(path, (*times, "image", *COVARIATES), notes, needed)
+    onsets = [name for name in times if name in columns]
+    if len(onsets) != 1:
+        raise DataError(f"{path.name} must have one of onset_s and onset_frame; it has both. Remove the one that is not meant.")
     onset = read_numbers(columns[onsets[0]], onsets[0], path, [])  # unknown ones are refused
     if not np.isfinite(onset).all():
         raise DataError(
             f"{path.name}: every row must have {onsets[0]}; that of row {int(np.argmin(np.isfinite(onset))) + 1} is unknown."
         )
     stated = {"mid_grey": mid_grey, "contrast_scale": contrast_scale}
-    pixels, grey, scale, more, names = read_image_files(folder, RecordingLayout.model_validate({"images": stated}), images)
+    pixels, grey, scale, more, names = read_image_files(beside, RecordingLayout.model_validate({"images": stated}), images)
     ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name, notes)
     order = np.argsort(onset, kind="stable")
     known = tuple(name for name in COVARIATES if name in columns)
@@ -161,9 +163,7 @@ def read_covariates(path: Path, notes: list[str]) -> tuple[Float[np.ndarray, "tr
     DataError
         If there is no such table or column, or a cell is no number.
     """
-    columns = read_columns(path, COVARIATES, notes)
-    if not columns:
-        raise DataError(f"{path.name} must have columns named {', '.join(COVARIATES)}; it has none of them. Rename those it has.")
+    columns = read_columns(path, COVARIATES, notes, {f"one or more of the columns {', '.join(COVARIATES)}": COVARIATES})
     return np.array([read_numbers(cells, name, path, notes) for name, cells in columns.items()]).T, tuple(columns)
 
 
@@ -225,8 +225,8 @@ def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], sourc
     unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
     if unknown:
         there = f"which are {', '.join(names[:3])}, …" if names else "which have no names"
+        others = f" and {len(unknown) - 1} more that are" if len(unknown) > 1 else ", which is"
         raise DataError(
-            f"{source} names the image {unknown[0]!r} and {len(unknown) - 1} more that are not among the images ({there}). Give the images"
-            " that belong to it."
+            f"{source} names the image {unknown[0]!r}{others} not among the images ({there}). Give the images that belong to it."
         )
     return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)

@@ -52,7 +52,7 @@ def read(
         )
     if known is None:
         accepted = "; ".join(known.accepts for known in FORMATS.values())
-        raise DataError(f"{found} is no recording in a known format. {_say_below(found)}Accepted are: {accepted}.")
+        raise DataError(f"{found} is no recording in a known format. {_say_near(found)}Accepted are: {accepted}.")
     chosen = {"images": images, "labels": labels}
     given = {**(options or {}), **{name: Path(file).expanduser() for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
@@ -71,8 +71,10 @@ def read(
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 
 
-def _say_below(folder: Path) -> str:
-    """Say which folders inside a folder are recordings, as after unzipping into a folder of one's own."""
+def _say_near(folder: Path) -> str:
+    """Say which folders inside a folder are recordings, as after unzipping into a folder of one's own; or that the one around it is."""
+    if any(known.recognises(folder.parent) for known in FORMATS.values()):
+        return f"{folder.parent}, which holds it, looks like one: give that path. "
     inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.is_dir()) if folder.is_dir() else []
     below = [each for each in inside if any(known.recognises(each) for known in FORMATS.values())]
     if not below:

@@ -57,8 +57,8 @@ def to_index(name: str, array: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "..
     """
     if array.dtype.kind in "USO":
         raise DataError(
-            f"{name} must be whole numbers that count from 0; got dtype {array.dtype}. Give each word its place, for example by"
-            " np.unique(words, return_inverse=True), in the order of what is counted."
+            f"{name} must be whole numbers that count from 0; got dtype {array.dtype}. Write numbers; where the"
+            " words are names of images, [names.index(word) for word in words], with the names in the order of the images."
         )
     check_numeric(name, array)
     if array.dtype.kind == "f":

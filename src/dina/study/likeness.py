@@ -1,4 +1,4 @@
-"""Whether test images are so like training images that accuracy tells neighbours apart, not new images."""
+"""Whether images are near-identical, or test images so like training images that accuracy tells neighbours apart, not new images."""
 
 import numpy as np
 
@@ -6,6 +6,13 @@ from dina.data.splits import Split, likeness_to_nearest
 from dina.shapes import Images
 
 _TOO_LIKE = 0.95  # correlation of pixels: photographs of different scenes stay far below
+
+
+def judge_twins(split: Split) -> str:
+    """Say how many groups of near-identical images there are, or "" without any."""
+    twins = int((np.bincount(split.group) > 1).sum())
+    many = "groups of near-identical images were found; each" if twins > 1 else "group of near-identical images was found; it"
+    return f"{twins} {many} was kept on one side of the split." if twins else ""
 
 
 def judge_likeness(images: Images, split: Split) -> tuple[float, str]:

@@ -29,6 +29,7 @@ from dina.study.decoder_scores import DecoderScores, collapse_of
 from dina.study.decoders import carry_out_decoder, decoders_of, read_image_features, read_scores, units_of
 from dina.study.environment import Timings, describe_environment, fixed_threads, kept_log
 from dina.study.judged_decoders import JudgedDecoders, judge_folds
+from dina.study.likeness import judge_twins
 from dina.study.needs import refuse_shortage
 from dina.study.own_parts import OwnParts
 from dina.study.prepared_recordings import (
@@ -384,9 +385,7 @@ def _summarise(
 def _warnings(split: Split, quality: Quality, judged: JudgedDecoders) -> list[str]:
     """Say what a careful reader should look at before believing the numbers."""
     warnings = list(quality.warnings)
-    twins = int((np.bincount(split.group) > 1).sum())
-    if twins:
-        warnings.append(f"{twins} groups of near-identical images were found; each was kept on one side of the split.")
+    warnings += filter(None, [judge_twins(split)])
     rows = [row for row in judged.rows if row.top1 is not None]
     of_images = [row for row in rows if row.reads == "images"]
     if of_images and all((row.p_value or 0.0) > NOT_CHANCE for row in of_images):

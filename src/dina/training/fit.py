@@ -263,7 +263,7 @@ def _train(
         # validation measures the objective that training ends with: the first one need not improve it
         n_waited = epoch - 1 - max(last_of_first, state.best_row.epoch)
         if settings.patience is not None and n_waited >= settings.patience:
-            return f"Validation did not improve for {settings.patience} epochs."
+            return f"Validation did not improve for {settings.patience} epoch{'s' * (settings.patience != 1)}."
         is_later = plan.later is not None and epoch > last_of_first
         train_loss = _train_epoch(members, state, plan, settings.precision, epoch, seed, is_later=is_later)
         row = None if train_loss is None else _validate(epoch, train_loss, members, state)

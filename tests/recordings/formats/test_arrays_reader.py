@@ -210,3 +210,5 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
     write_folder(tmp_path / "outer" / "inner")
     with pytest.raises(DataError, match=r"inner, one level down, looks like one: give that path"):
         read(tmp_path / "outer")
+    with pytest.raises(DataError, match=r"inner, which holds it, looks like one: give that path"):
+        read(tmp_path / "outer" / "inner" / "responses.npy")

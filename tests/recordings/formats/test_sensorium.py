@@ -86,6 +86,8 @@ def test_tiers_areas_and_channels_are_chosen_in_a_description(tmp_path: Path) ->
     assert "two colour channels of the images were averaged to grey" in " ".join(both.notes)
     with pytest.raises(DataError, match="tiers must be among those of the folder"):
         read(tmp_path / NAME, options={"tiers": ("live",)})
+    with pytest.raises(DataError, match=r"meta/neurons/arae\.npy must say .*; meta/neurons holds .*area"):
+        read(tmp_path / NAME, options={"where": {"arae": "V1"}})
 
 
 def test_gaps_of_neurons_that_are_left_out_cost_no_trial(tmp_path: Path) -> None:

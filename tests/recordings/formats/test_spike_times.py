@@ -65,7 +65,10 @@ def test_the_columns_of_presentations_are_checked(tmp_path: Path) -> None:
     for wrong, says in (
         (text.replace("onset_s", "onset_frame"), "presentations must have a column onset_s"),
         (text.replace("onset_s", "onsets"), "unknown column 'onsets'. Did you mean 'onset_s'"),
-        (text.replace("onset_s", "time"), "must have a column image and one of onset_s and onset_frame; it has image"),
+        (
+            text.replace("onset_s", "time"),
+            "must have a column image and one of onset_s and onset_frame; it has time, image, running_speed",
+        ),
         (text.replace("1.5,", "1.5 s,", 1), "onset_s must be a number; got '1.5 s' in row 2"),
         (text.replace("1.5,", ",", 1), "every row must have onset_s; that of row 2 is unknown"),
     ):

@@ -28,7 +28,7 @@ def test_deconvolved_traces_of_cells_come_in_with_images_and_speed(tmp_path: Pat
     assert recording.is_red is not None
     assert recording.is_red.tolist() == [True, False, False, False]
     notes = " ".join(recording.notes)
-    assert "4 of 6 regions are cells in the eyes of Suite2p" in notes
+    assert "4 of 6 regions are cells by iscell.npy" in notes
     assert "1 of 19 presentations show no image (blank) and were dropped." in notes
 
 
@@ -59,6 +59,38 @@ def test_planes_are_joined(tmp_path: Path) -> None:
     kept = [1, 2, 4, 5]
     np.testing.assert_allclose(recording.responses, np.c_[means(first["spks"][kept]), means(second["spks"][kept])], rtol=1e-5)
     assert "Neurons of 2 planes were joined: plane0, plane1." in recording.notes
+
+
+@pytest.mark.parametrize("given", [".", "suite2p", "suite2p/plane0"])
+def test_the_table_and_images_may_lie_above_the_folders_that_suite2p_named(given: str, tmp_path: Path) -> None:
+    session = write_presentations(tmp_path / "mouse7")
+    arrays = write_plane(session / "suite2p" / "plane0")
+    (session / "neurons.csv").write_text("x_um\n" + "".join(f"{x}\n" for x in range(6)), encoding="utf-8")
+    recording = read(session / given, options=OPTIONS)
+    assert recording.name == "mouse7"
+    np.testing.assert_allclose(recording.responses, means(arrays["spks"][[1, 2, 4, 5]]), rtol=1e-5)
+    np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
+    assert recording.neuron_position_um is not None
+    np.testing.assert_array_equal(recording.neuron_position_um[:, 0], [1, 2, 4, 5])
+
+
+def test_images_lie_beside_the_table_that_is_named(tmp_path: Path) -> None:
+    write_plane(tmp_path / "traces")
+    write_presentations(tmp_path / "stimuli")
+    table = tmp_path / "stimuli" / "presentations.csv"
+    recording = read(tmp_path / "traces", options={**OPTIONS, "presentations": table})
+    np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
+    (tmp_path / "stimuli" / "images").rename(tmp_path / "pictures")
+    with pytest.raises(DataError, match=r"must hold one of images\.npy.*with --images, or .*images under \[options\]"):
+        read(tmp_path / "traces", options={**OPTIONS, "presentations": table})
+
+
+def test_a_described_folder_without_traces_is_named(tmp_path: Path) -> None:
+    (write_presentations(tmp_path / "m") / "recording.toml").write_text(
+        'format = "suite2p"\n[options]\nframe_rate_hz = 30\n', encoding="utf-8"
+    )
+    with pytest.raises(DataError, match=r"m must hold spks\.npy or F\.npy, or folders plane0.*it holds none of them"):
+        read(tmp_path / "m")
 
 
 def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
@@ -102,7 +134,5 @@ def test_a_wrong_option_of_a_description_is_named(tmp_path: Path) -> None:
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_plane(write_presentations(tmp_path / "m"))
     (tmp_path / "m" / "images" / "cat3.png").unlink()
-    with pytest.raises(
-        DataError, match=r"presentations\.csv names the image 'cat3\.png' and 0 more that are not among the images"
-    ):
+    with pytest.raises(DataError, match=r"presentations\.csv names the image 'cat3\.png', which is not among the images"):
         read(tmp_path / "m", options=OPTIONS)

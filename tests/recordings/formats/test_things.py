@@ -86,9 +86,7 @@ def test_what_does_not_fit_together_is_named(tmp_path: Path) -> None:
         read(folder)
     np.save(folder / "responses.npy", RESPONSES)
     (folder / "images" / "zebra" / "zebra_01b.png").unlink()
-    with pytest.raises(
-        DataError, match=r"trials\.csv names 'zebra_01b\.png' and 0 more that are not among the 4 pictures of images"
-    ):
+    with pytest.raises(DataError, match=r"trials\.csv names 'zebra_01b\.png', which is not among the 4 pictures of images"):
         read(folder)
     for kind in ("zebra", "yak"):
         Image.fromarray(PICTURES["zebra/zebra_01b"]).save(folder / "images" / kind / "zebra_01b.png")
@@ -119,7 +117,7 @@ def test_a_pipe_is_no_picture_and_a_table_that_is_not_there_is_named(tmp_path: P
     folder = write(tmp_path / "monkeyF")
     (folder / "images" / "zebra" / "zebra_01b.png").unlink()
     os.mkfifo(folder / "images" / "zebra" / "zebra_01b.png")
-    with pytest.raises(DataError, match=r"names 'zebra_01b\.png' and 0 more that are not among"):
+    with pytest.raises(DataError, match=r"names 'zebra_01b\.png', which is not among"):
         read(folder)
     with pytest.raises(DataError, match=r"none\.csv not found\. Correct responses under"):
         read(folder, options={"responses": str(tmp_path / "none.csv")})

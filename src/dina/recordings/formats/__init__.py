@@ -91,8 +91,16 @@ FORMATS: dict[str, RecordingFormat] = {
         read=things.read,
     ),
     "arrays": RecordingFormat(
-        accepts="a folder with responses.npy and stimulus_id.npy, or a recording.toml that says where they are",
-        examples=("mouse7.toml", "mouse7/recording.toml", "mouse7/responses.npy", "mouse7/stimulus_id.npy"),
+        accepts="a folder with images, responses.npy and stimulus_id.npy, a .npz or .h5 file with these three arrays, or a recording.toml"
+        " that says where they are and what they are called",
+        examples=(
+            "mouse7.toml",
+            "mouse7.npz",
+            "mouse7.h5",
+            "mouse7/recording.toml",
+            "mouse7/responses.npy",
+            "mouse7/stimulus_id.npy",
+        ),
         recognises=arrays.recognises,
         read=arrays.read,
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
-from dina.recordings.own_files import ENDINGS, read_variable
+from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.presentations import read_covariates
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32
@@ -19,8 +19,10 @@ _MOST_NAMED = 10
 
 
 def recognises(path: Path) -> bool:
-    """Tell whether the path is a ``.toml`` file, or a folder that holds a recording.toml or arrays of the usual names."""
-    return path.suffix == ".toml" or any((path / name).is_file() for name in (LAYOUT_NAME, "responses.npy", "stimulus_id.npy"))
+    """Tell whether the path is a ``.toml``, ``.npz`` or ``.h5``, or a folder that holds a recording.toml or arrays of the usual names."""
+    return path.suffix in (".toml", *PACKED) or any(
+        (path / name).is_file() for name in (LAYOUT_NAME, "responses.npy", "stimulus_id.npy")
+    )
 
 
 def read(path: Path, images: Path | None = None, labels: Path | None = None) -> Recording:
@@ -33,7 +35,8 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     Parameters
     ----------
     path
-        The folder, or a ``.toml`` file anywhere; its ``data`` key, relative to itself, says where the files lie.
+        The folder; or a ``.toml`` file anywhere, whose ``data`` key, relative to itself, says where the files lie; or a ``.npz`` or
+        ``.h5`` that holds ``images``, ``responses`` and ``stimulus_id``.
     images, labels
         A file or folder that takes the place of the images of the recording; a table that takes the place of ``labels.csv``.
 
@@ -46,7 +49,8 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     layout = read_layout(layout_file) if layout_file.is_file() else RecordingLayout()
     folder = layout_file.parent / Path(layout.data or ".").expanduser()
     if not folder.is_dir():
-        raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. Correct that line.")
+        advice = f"Write file = {layout.data!r}, and the variable of each table" if folder.is_file() else "Correct that line"
+        raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. {advice}.")
     pixels, mid_grey, contrast_scale, notes, names = read_image_files(folder, layout, images)
     trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels))
     notes += trials.notes

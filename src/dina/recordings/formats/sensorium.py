@@ -254,8 +254,10 @@ def _where(path: Path, n_neurons: int, where: Mapping[str, str], notes: list[str
     for name, word in where.items():
         said = _optional(path, "neurons", name, notes) if re.fullmatch(r"\w+", name) else None
         if said is None or len(said) != n_neurons:
+            there = ", ".join(sorted(file.stem for file in (path / "meta" / "neurons").glob("*.npy"))[:12]) or "nothing"
             raise DataError(
-                f"{path.name}: meta/neurons/{name}.npy must say a word for each of {n_neurons} neurons. Correct where."
+                f"{path.name}: meta/neurons/{name}.npy must say a word for each of {n_neurons} neurons; meta/neurons holds {there}."
+                " Correct where."
             )
         keep &= said.astype(np.str_) == word
         if not keep.any():

@@ -13,7 +13,7 @@ from dina.checks import DataError
 from dina.recordings.csv_tables import read_neurons
 from dina.recordings.file_places import file_inside
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows
-from dina.recordings.presentations import read_presentations_table
+from dina.recordings.presentations import PRESENTATIONS, read_presentations_table
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy, to_float32
 
@@ -26,8 +26,8 @@ _FILES: dict[Signal, tuple[str, ...]] = {"deconvolved": ("spks.npy",), "dff": ("
 
 
 def recognises(path: Path) -> bool:
-    """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, or one whose planes are such folders."""
-    return any((path / place / name).is_file() for place in ("", "plane0") for name in ("F.npy", "spks.npy"))
+    """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, one whose planes are such folders, or that with ``suite2p/``."""
+    return any((path / place / name).is_file() for place in ("", "plane0", "suite2p/plane0") for name in ("F.npy", "spks.npy"))
 
 
 def read(
@@ -50,7 +50,8 @@ def read(
     Parameters
     ----------
     path
-        The folder of a plane, of all planes combined, or the folder of the planes, whose neurons are then joined.
+        The folder of a plane, of all planes combined, or the folder of the planes, whose neurons are then joined; or the folder that
+        holds ``suite2p/``.
     frame_rate_hz
         Frames of one plane per second, ``fs`` of the run.
     window_s
@@ -58,7 +59,8 @@ def read(
     signal
         "deconvolved" for ``spks.npy``; "dff" for fluorescence without neuropil, relative to its running baseline.
     presentations, images
-        The table and the images, where they are not ``presentations.csv`` and ``images/`` in the folder.
+        The table and the images, where they are not ``presentations.csv`` and ``images/`` in the folder, or in that above the folders
+        that Suite2p named (``suite2p/plane0``).
     neuropil
         Share of the neuropil that "dff" subtracts.
     mid_grey, contrast_scale
@@ -81,11 +83,12 @@ def read(
             f"frame_rate_hz must be the frames of a plane per second; {found}. ops.npy, which knows it as fs, is a Python object and is never"
             " loaded: write frame_rate_hz under [options] of a recording.toml with format = 'suite2p'."
         )
-    shown = read_presentations_table(path, presentations, images, mid_grey, contrast_scale)
+    folder, places = _find_planes(path)
+    home = _find_table(path)
+    shown = read_presentations_table(home, presentations, images, mid_grey, contrast_scale)
     onset_s = shown.onset / frame_rate_hz if shown.is_number_of_time else shown.onset
-    places = [""] if _has_traces(path) else sorted((p.name for p in path.iterdir() if _PLANE.fullmatch(p.name)), key=_number)
     notes = [f"Neurons of {len(places)} planes were joined: {', '.join(places)}."] if len(places) > 1 else []
-    planes = [_read_plane(file_inside(path, place), signal, all_regions, notes) for place in places]
+    planes = [_read_plane(file_inside(folder, place), signal, all_regions, notes) for place in places]
     parts = [
         _average(traces, frame_rate_hz, onset_s, window_s)
         for plane in planes
@@ -98,7 +101,8 @@ def read(
         f"Responses are means of {what} from {window_s[0]:g} to {window_s[1]:g} s after the onset, at {frame_rate_hz:g} Hz."
     )
     cells = np.concatenate([plane.is_cell for plane in planes])
-    position, red = read_neurons(path / "neurons.csv", len(cells), notes) if (path / "neurons.csv").is_file() else (None, None)
+    table = next((place / "neurons.csv" for place in (path, home, folder) if (place / "neurons.csv").is_file()), None)
+    position, red = (None, None) if table is None else read_neurons(table, len(cells), notes)
     reds = [plane.is_red for plane in planes if plane.is_red is not None]
     if red is None and len(reds) == len(planes):
         red = np.concatenate(reds)
@@ -120,8 +124,32 @@ def _average(traces: np.ndarray, frame_rate_hz: float, onset_s: np.ndarray, wind
     return average_in_windows(read_rows, len(traces), np.arange(traces.shape[1]) / frame_rate_hz, onset_s, window_s)
 
 
-def _has_traces(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("F.npy", "spks.npy"))
+def _find_planes(path: Path) -> tuple[Path, list[str]]:
+    """Return the folder of the traces, or of the planes with their names; ``""`` is the folder itself."""
+    for folder in (path, file_inside(path, "suite2p")):
+        if any((folder / name).is_file() for name in ("F.npy", "spks.npy")):
+            return folder, [""]
+        planes = [each.name for each in folder.iterdir() if _PLANE.fullmatch(each.name)] if folder.is_dir() else []
+        if planes:
+            return folder, sorted(planes, key=_number)
+    raise DataError(
+        f"{path} must hold spks.npy or F.npy, or folders plane0, plane1 … that do; it holds none of them. Give the folder that Suite2p"
+        " wrote, in a recording.toml as data."
+    )
+
+
+def _find_table(path: Path) -> Path:
+    """Return the folder that holds the table of presentations: the one given, or that above the folders that Suite2p named."""
+    for folder in (path, *path.absolute().parents):
+        if (folder / PRESENTATIONS).is_file():
+            return folder
+        if not _is_of_suite2p(folder.absolute().name):
+            break
+    return path
+
+
+def _is_of_suite2p(name: str) -> bool:
+    return name in ("suite2p", "combined") or _PLANE.fullmatch(name) is not None
 
 
 def _number(name: str) -> int:
@@ -131,7 +159,7 @@ def _number(name: str) -> int:
 def _name(path: Path) -> str:
     """Return the name of the session: that of the nearest folder that Suite2p did not name."""
     names = [name for name in (path.name, *path.resolve().parts[::-1]) if name and name != ".."]
-    return next((name for name in names if name not in ("suite2p", "combined") and not _PLANE.fullmatch(name)), names[0])
+    return next((name for name in names if not _is_of_suite2p(name)), names[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +189,7 @@ def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str
         cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
         if not cells.any():
             raise DataError(f"{file} calls none of {n} regions a cell. Say all_regions = true under [options] to read all.")
-        notes.append(f"{int(cells.sum())} of {n} regions are cells in the eyes of Suite2p; the others were left out.")
+        notes.append(f"{int(cells.sum())} of {n} regions are cells by iscell.npy; the others were left out.")
     elif not all_regions:
         notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
     file = file_inside(folder, "redcell.npy")

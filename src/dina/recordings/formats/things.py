@@ -75,10 +75,9 @@ def read(
     """
     notes: list[str] = []
     table = trials or path / TRIALS
-    columns = read_columns(table, ("image", "stimulus", "n_presentations"), notes)
-    words = columns.get("image", columns.get("stimulus"))
-    if words is None:
-        raise DataError(f"{table.name} must have a column image, the picture of each trial; it has none. Add it.")
+    needed = {"a column image, the picture of each trial": ("image", "stimulus")}
+    columns = read_columns(table, ("image", "stimulus", "n_presentations"), notes, needed)
+    words = columns["image"] if "image" in columns else columns["stimulus"]
     values = _read_responses(path, responses, variable, axes, len(words))
     shown = np.array([bool(word) for word in words])
     if not shown.all():
@@ -173,11 +172,8 @@ def _find_pictures(folder: Path, words: list[str], table: str) -> list[str]:
     unknown = [word for word in dict.fromkeys(words) if known.get(word) is None]
     doubtful = [word for word in dict.fromkeys(words) if twice[word] > 1]
     if unknown or doubtful:
-        what = (
-            f"{unknown[0]!r} and {len(unknown) - 1} more that are not"
-            if unknown
-            else f"{doubtful[0]!r}, which is there more than once,"
-        )
+        others = f" and {len(unknown) - 1} more that are" if len(unknown) > 1 else ", which is"
+        what = f"{unknown[0]!r}{others} not" if unknown else f"{doubtful[0]!r}, which is there more than once,"
         raise DataError(
             f"{table} names {what} among the {len(present)} pictures of {folder.name}. Write category/picture, or add them."
         )
