@@ -68,7 +68,7 @@ OF_IMAGES_ALONE = ("category_accuracy_low_level", "category_accuracy_luminance")
 """Statistics that read no response, although their null is worded as that of one that does."""
 DEFAULT = DefaultSettings(stride=2, widths=(0.75, 1.5), n_orientations=2, fit=FitSettings(n_epochs=0))
 PAPER = PaperSettings(map_height=8, map_width=16, fit=PaperSettings().fit.model_copy(update={"n_epochs": 1}))
-OTHER_PRESET = dict.fromkeys(("attention_subsets", "attention_interactions"), "paper")
+OTHER_PRESET = dict.fromkeys(("attention_subsets", "attention_received", "attention_interactions"), "paper")
 """Analyses that ask for towers other than those of `default`."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ import torch
 from dina.analyses import RULES, AnalysisResult, Decoded
 from dina.analyses.verdict import judge
 from dina.models.towers.image.feature_stack import FeatureStack
+from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
-from dina.models.towers.tower import ImageTower, NeuralTower
+from dina.models.towers.tower import ImageTower, NeuralTower, initialise
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
 from dina.training.aligned_towers import AlignedTowers
@@ -98,6 +100,23 @@ class OnePixel(ImageTower):
         """Return the pixel as the whole map."""
         row, column = (int(extent) // 3 for extent in images.shape[2:])
         return self.scale * images[:, :1, row : row + 1, column : column + 1]
+
+
+class PooledPixels(ImageTower):
+    """A tower whose map is the image itself on 8 x 32 places."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(image_shape, (1, 8, 32), ())
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def draw_parameters(self, generator: torch.Generator) -> None:
+        """Set the scale to 1; nothing here is random."""
+        self.scale.data.fill_(1.0)
+
+    def forward(self, images: torch.Tensor, masked: tuple[str, ...] = ()) -> torch.Tensor:
+        """Return the first channel with its mean over places subtracted."""
+        maps = torch.nn.functional.adaptive_avg_pool2d(images[:, :1], (8, 32))
+        return self.scale * (maps - maps.mean(dim=(2, 3), keepdim=True))
 
 
 class FirstNeuron(NeuralTower):
@@ -198,7 +217,112 @@ def check_unequal(results: Results, recording: Recording) -> Checked:
     return words, is_right and share.value > 0.5
 
 
+def plant_attention(who: Literal["quarter", "all", "itself"]) -> Callable[[Decoded], AlignedTowers]:
+    """Return what makes towers in which each neuron attends to every fourth neuron, to all alike, or to itself.
+
+    Half of each token says to whom neurons attend, the other half holds the response. The linear layers are fitted by ridge
+    regression of pixels on what training responses are read back to.
+    """
+
+    def make(decoded: Decoded) -> AlignedTowers:
+        n, image = decoded.train.n_neurons, PooledPixels(decoded.towers.image_tower.image_shape)
+        tower = NeuronAttention(n, image.map_shape, width=2 * n, centring="centred", hidden=())
+        towers = AlignedTowers(image, tower, CosineComparison())
+        initialise(towers, torch.Generator().manual_seed(decoded.seed))
+        tower.learn_scaling(torch.from_numpy(decoded.train.responses))
+        with torch.no_grad():
+            _address(tower, who)
+            _fit_chain(towers.eval(), decoded)
+        return towers
+
+    return make
+
+
+def is_planted(n_neurons: int) -> np.ndarray:
+    """Say of each neuron whether `plant_attention` lets all others attend to it."""
+    return np.arange(n_neurons) % 4 == 0
+
+
+def _address(tower: NeuronAttention, who: str) -> None:
+    """Write into the first half of the tokens, which no response reaches, to whom neurons attend."""
+    n, width = tower.n_neurons, tower.tokens.width
+    address, wanted = torch.zeros(n, width), torch.eye(width)[0]
+    if who == "quarter":
+        address[torch.from_numpy(is_planted(n)), 0] = 1.0
+    if who == "itself":
+        address[:, :n] = torch.eye(n)
+    first_half = torch.diag((torch.arange(width) < n).float())
+    scale = width**0.5 * {"quarter": 8.0, "all": 0.0, "itself": 12.0}[who]
+    tower.tokens.weight[:, :n] = 0.0
+    tower.value.weight[:, :n] = 0.0
+    tower.tokens.bias.copy_(address)
+    tower.key.weight.copy_(first_half)
+    tower.query.weight.copy_(scale * first_half * (who == "itself"))
+    tower.query.bias.copy_(scale * wanted * (who != "itself"))
+    for bias in (tower.key.bias, tower.value.bias, tower.output.bias, tower.tokens.read_bias):
+        bias.zero_()
+
+
+def _fit_chain(towers: AlignedTowers, decoded: Decoded) -> None:
+    """Predict pixels from what is read back, as deviations from their means."""
+    tower = towers.neural_tower
+    assert isinstance(tower, NeuronAttention)
+    read = tower.read_back(torch.from_numpy(decoded.train.averaged())).double()
+    pixels = torch.from_numpy(towers.encode_images(decoded.train.images)).flatten(1).double()
+    read, pixels = read - read.mean(0), pixels - pixels.mean(0)
+    gram = read.T @ read
+    gram.diagonal().add_(0.1 * gram.diagonal().mean())
+    (layer,) = tower.chain
+    assert isinstance(layer, torch.nn.Linear)
+    layer.weight.copy_(torch.linalg.solve(gram, read.T @ pixels).T)
+    layer.bias.zero_()
+
+
+def _described(found: Mapping[str, Finding], *names: str) -> str:
+    return "; ".join(
+        f"{name} {found[name].value:.3f} (null {found[name].null_low:.3f} to {found[name].null_high:.3f})" for name in names
+    )
+
+
+def check_attended(results: Results, recording: Recording) -> Checked:
+    """Check that exactly the planted neurons are found, that they rebuild the map, and that more of it is lost without them.
+
+    Others that are discarded have a quarter of the planted neurons among them, so that their null is wide.
+    """
+    found, attention = by_name(results["attention_received"]), results["attention_received"].to_dataset()["attention"].to_numpy()
+    planted = is_planted(recording.n_neurons)
+    n_found = int(planted[np.argsort(-attention)[: planted.sum()]].sum())
+    kept, discarded = ([f"{way}_attended_minus_{who}_ssim" for who in ("random", "snr_matched")] for way in ("kept", "discarded"))
+    gain = "kept_attended_minus_random_accuracy"
+    words = f"{n_found} of {planted.sum()} neurons; {_described(found, 'attention_gini', *kept, *discarded, gain)}"
+    above = all(found[name].low > max(0.0, found[name].null_high) for name in kept)
+    below = all(found[name].high < 0 for name in discarded)
+    is_unequal = found["attention_gini"].value > found["attention_gini"].null_high
+    return words, n_found == planted.sum() and above and below and is_unequal
+
+
+def check_equal_attention(results: Results, _: Recording) -> Checked:
+    """Check that no neuron stands out: at most one of eight differences lies outside its null, as 5 % do by chance."""
+    found = by_name(results["attention_received"])
+    differences = [name for name in found if "_attended_minus_" in name]
+    outside = [name for name in differences if found[name].beats_null]
+    words = f"Gini coefficient {found['attention_gini'].value:.3f}, {len(outside)} of {len(differences)} differences outside"
+    words += f"; {_described(found, 'signal_correlation', 'orientation_change')}"
+    is_equal = found["attention_gini"].value == 0 and not found["attention_gini"].null
+    return words, is_equal and len(outside) <= 1
+
+
+def check_own_tuning(results: Results, _: Recording) -> Checked:
+    """Check that a neuron that attends to itself keeps its tuning."""
+    found = by_name(results["attention_received"])
+    correlation, orientation = found["signal_correlation"], found["orientation_change"]
+    words = _described(found, "signal_correlation", "signal_correlation_minus_matched", "orientation_change", "frequency_change")
+    is_kept = correlation.low > correlation.null_high and found["signal_correlation_minus_matched"].beats_null
+    return words, is_kept and orientation.value < orientation.null_low
+
+
 ADDITIVE = {"broad_noise": 0.0, "information_limit": 0.0, "gain_deviation": 0.0}
+ATTENDING = {"n_neurons": 200, "n_stimuli": 600, "signal_to_noise": 3.0}
 YES, NO = ("supported",), ("not supported",)
 NOT_YES = ("not supported", "cannot tell")
 LOW_LEVEL = {"low_level_not_semantic": YES, "semantic": NO, "low_level": YES}
@@ -242,6 +366,15 @@ CONTROLS: dict[str, Control] = {
         {**ADDITIVE, "synergistic_pairs": 40, "signal_to_noise": 1.0},
         ("functional_interactions",),
         check_synergy,
+    ),
+    "attended": Control(
+        "all neurons attend to every fourth one", ATTENDING, ("attention_received",), check_attended, plant_attention("quarter")
+    ),
+    "equal_attention": Control(
+        "neurons attend to all others alike", ATTENDING, ("attention_received",), check_equal_attention, plant_attention("all")
+    ),
+    "own_attention": Control(
+        "each neuron attends to itself", ATTENDING, ("attention_received",), check_own_tuning, plant_attention("itself")
     ),
     "additive": Control("noise of each neuron's own", ADDITIVE, ("functional_interactions",), check_additive),
 }

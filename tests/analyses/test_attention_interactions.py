@@ -13,9 +13,9 @@ from dina.analyses.attention_interactions.compute import (
     analyse_attention_interactions,
     analyse_attention_subsets,
     attention_matrices,
-    received_attention,
 )
 from dina.analyses.decoded import Decoded, decode
+from dina.analyses.paid_attention import received_attention
 from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.models.towers.tower import initialise

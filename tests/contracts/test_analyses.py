@@ -26,6 +26,15 @@ SMALL = {"n_neurons": 60, "n_stimuli": 160, "height": 24, "width": 48, "n_subuni
 # less than users have of what only says how sure an answer is, and costs most of the time
 FEW = {
     "attention_interactions": {"n_permutations": 20},
+    "attention_received": {
+        "n_training_images": 8,
+        "n_permutations": 20,
+        "n_images": 12,
+        "n_random": 2,
+        "n_partners": 20,
+        "n_untrained": 2,
+        "are_fields_fitted": False,
+    },
     "attention_subsets": {"n_images": 12, "n_random": 2},
     "brain_score": {"n_untrained": 2},
     "contributions": {"n_permutations": 4, "n_shuffles": 4},
@@ -57,7 +66,7 @@ def subjects(subject: Decoded) -> dict[str, Decoded]:
     attending = decode(
         subject.recording, "paper", PaperSettings(fit=FitSettings(n_epochs=0)), seed=5, test_fraction=0.2, n_resamples=100
     )
-    return dict.fromkeys(QUICK, subject) | dict.fromkeys(("attention_subsets", "attention_interactions"), attending)
+    return dict.fromkeys(QUICK, subject) | dict.fromkeys([name for name in QUICK if name.startswith("attention_")], attending)
 
 
 @pytest.fixture(scope="module")

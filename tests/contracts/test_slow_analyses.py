@@ -13,6 +13,7 @@ from dina.analyses.decoded import Arrays, KeptParts
 from dina.recordings.simulator import simulate
 from dina.training.fit import FitSettings
 from dina.training.presets.default import DefaultSettings
+from dina.training.presets.paper import PaperSettings
 
 SLOW = [name for name, row in ANALYSES.items() if row.is_slow]
 SMALL = {"n_neurons": 60, "n_stimuli": 100, "height": 24, "width": 48, "n_subunits": 40, "n_broad_factors": 10}
@@ -45,10 +46,18 @@ def decode_session(height: int) -> Decoded:
     return replace(decode(natural, "default", settings, seed=5, test_fraction=0.3, n_resamples=50), others=(white,))
 
 
+@cache
+def decode_attending() -> Decoded:
+    settings = PaperSettings(map_height=4, map_width=8, fit=FitSettings(n_epochs=0))
+    return decode(decode_session(24).recording, "paper", settings, seed=5, test_fraction=0.3, n_resamples=50)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_analysis_that_was_stopped_goes_on_from_its_finished_fits(name: str, tmp_path: Path) -> None:
-    subject = decode_session(32 if name == "layer_depth" else 24)  # a network trained on photographs needs 32 pixels
+    subject = (
+        decode_attending() if name == "silenced_hubs" else decode_session(32 if name == "layer_depth" else 24)
+    )  # a network trained on photographs needs 32 pixels
     stopped, resumed = Watched(tmp_path / "parts", at_most=1), Watched(tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         ANALYSES[name].run(replace(subject, parts=stopped))

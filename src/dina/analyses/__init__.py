@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dina.analyses.analysis import Analysis, AnalysisResult, AnalysisSettings, PlainResult
 from dina.analyses.attention_interactions.compute import analyse_attention_interactions, analyse_attention_subsets
+from dina.analyses.attention_received.compute import analyse_attention_received
+from dina.analyses.attention_received.silenced_hubs import analyse_silenced_hubs
 from dina.analyses.brain_score.compute import analyse_brain_score
 from dina.analyses.conditions.compute import analyse_conditions
 from dina.analyses.contributions.compute import analyse_contributions
@@ -199,6 +201,21 @@ ANALYSES: dict[str, Analysis] = {
         "Do the neurons that receive most attention determine the map?",
         title="Neurons selected by attention",
         page="attention_subsets_section",
+    ),
+    "attention_received": Analysis(
+        analyse_attention_received,
+        "neural",
+        "Which neurons receive attention, do they carry the decoding, and does attention change tuning?",
+        title="Attention that neurons receive",
+        page="attention_received_section",
+    ),
+    "silenced_hubs": Analysis(
+        analyse_silenced_hubs,
+        "neural",
+        "Do other neurons take the place of the most attended ones if towers are fitted without these?",
+        is_slow=True,
+        title="Towers fitted without the most attended neurons",
+        page="silenced_hubs_section",
     ),
     "refitted_subsets": Analysis(
         analyse_refitted_subsets,

@@ -74,6 +74,12 @@ class Pairs:
         responses, index = self.responses[keep], self.stimulus_index[keep]
         return replace(self, responses=responses, stimulus_index=index, n_presentations=self.n_presentations[keep])
 
+    def select_neurons(self, kept: Shaped[np.ndarray, "chosen"]) -> Self:
+        """Return the same trials of some of the neurons, given by a mask or by positions."""
+        of_all = self.standardiser
+        standardiser = Standardiser(of_all.mean[kept], of_all.deviation[kept], of_all.transform.select_neurons(kept))
+        return replace(self, responses=np.ascontiguousarray(self.responses[:, kept]), standardiser=standardiser)
+
     def at_most(self, n_images: int) -> Self:
         """Return so many of the images, evenly spaced, with all their trials; itself if there are no more."""
         if self.n_stimuli <= n_images:

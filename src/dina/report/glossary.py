@@ -38,7 +38,7 @@ def how_to_read(run: Run) -> Section:
         "Chance and grey bands": bool(shown),
         "Maps": bool(shown & {"feature_maps", "image_reconstruction", "pathway_masking"}),
         "Structural similarity (SSIM)": bool(
-            shown & {"feature_maps", "image_reconstruction", "pathway_masking", "attention_subsets"}
+            shown & {"feature_maps", "image_reconstruction", "pathway_masking", "attention_subsets", "attention_received"}
         ),
         "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
         "Shapley value": bool(shown & {"pathway_masking", "contributions"}),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
 from dina.analyses.decoded import Decoded
+from dina.analyses.paid_attention import attention_tower, received_attention
 from dina.analyses.query_trials import mean_contributions
 from dina.checks import DataError
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
@@ -26,7 +27,6 @@ from dina.statistics.resampling import resample_counts
 NULL = "attended neurons permuted"
 FEWEST = 4  # neurons needed to measure an asymmetry
 MOST_NEURONS = 5000
-ROWS_AT_ONCE = 256
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of the neurons kept, or discarded, the most attended first
 MEANING = {
     "P": "gate: product of the attending and the attended neuron's response",
@@ -89,9 +89,7 @@ def analyse_attention_interactions(
 
 def _attend(decoded: Decoded, n_trials: int, generator: np.random.Generator) -> tuple[NeuronAttention, np.ndarray]:
     """Return the neural tower, and the attention that each neuron receives in some training trials drawn at random."""
-    tower = decoded.towers.neural_tower
-    if not isinstance(tower, NeuronAttention):
-        raise DataError("Attention is known only of neurons that attend to one another. Fit towers with the preset 'paper'.")
+    tower = attention_tower(decoded)
     trials = np.sort(generator.permutation(len(decoded.train.responses))[:n_trials])
     return tower, received_attention(tower, decoded.train.responses[trials])
 
@@ -141,25 +139,6 @@ def _antisymmetric_share(matrix: Tensor) -> float:
     """
     whole = float(matrix.square().sum())
     return float((matrix - matrix.T).square().sum()) / 4 / whole if whole > 0 else float("nan")
-
-
-@torch.no_grad()
-def received_attention(tower: NeuronAttention, responses: Float[np.ndarray, "trial neuron"]) -> Float[np.ndarray, "neuron"]:
-    """Return how much attention each neuron receives from all, on average over standardised trials; all together sum to 1.
-
-    Attention is not contribution: what a neuron is read for is another matter (G and H).
-    """
-    device = tower.lowest.device
-    scaled = (torch.from_numpy(np.asarray(responses, np.float32)).to(device) - tower.lowest) * tower.inverse_range
-    query, key, _, _ = tower.factors()
-    received = torch.zeros(tower.n_neurons, dtype=torch.float64, device=device)
-    for first in range(0, tower.n_neurons, ROWS_AT_ONCE):
-        rows = slice(first, first + ROWS_AT_ONCE)
-        P, Q, R, T = (query[a, rows] @ key[b].T for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)))
-        for trial in scaled:
-            reading = trial[rows, None]
-            received += torch.softmax(trial * (reading * P + R) + reading * Q + T, dim=1).double().sum(0)
-    return np.asarray((received / (len(scaled) * tower.n_neurons)).cpu().numpy())
 
 
 def _asymmetry(

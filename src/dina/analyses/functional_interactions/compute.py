@@ -15,7 +15,6 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from dina.analyses.analysis import AnalysisSettings, DescribedResult
-from dina.analyses.attention_interactions.compute import received_attention
 from dina.analyses.closed_readouts import LikelihoodReadout, margins
 from dina.analyses.decoded import Decoded
 from dina.analyses.functional_interactions.pair_interactions import (
@@ -26,6 +25,7 @@ from dina.analyses.functional_interactions.pair_interactions import (
     sample_pairs,
 )
 from dina.analyses.neuron_readout import TowerReadout
+from dina.analyses.paid_attention import received_attention
 from dina.analyses.slow_drift import without_drift
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.progress import track

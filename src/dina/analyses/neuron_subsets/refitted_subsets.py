@@ -18,7 +18,6 @@ from dina.analyses.paired_resampling import NULL, WIDER, PairedResampling
 from dina.analyses.query_trials import SAME_TRIALS, QueryTrials, mean_contributions, rank_on_training
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, make_pairs
-from dina.data.standardise import Standardiser
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.short_words import brief
@@ -127,7 +126,7 @@ def _refit_on(decoded: Decoded, train: Pairs, seed: int) -> dict[str, np.ndarray
 def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Return how often each candidate comes first, by image, for towers fitted on some neurons."""
     decoder = _decoder(decoded, decoded.seed)
-    decoder.fit(_select(decoded.train, kept), _select(decoded.validation, kept))
+    decoder.fit(decoded.train.select_neurons(kept), decoded.validation.select_neurons(kept))
     responses = trials.responses[:, torch.from_numpy(kept)].numpy().astype(np.float32)
     presentations = np.ones(len(responses)) if trials.kind == "single_trial" else decoded.test.total_presentations()
     gallery = Gallery(trials.images, decoded.test.stimulus_id)
@@ -137,12 +136,6 @@ def _refit(decoded: Decoded, trials: QueryTrials, kept: np.ndarray) -> dict[str,
 
 def _decoder(decoded: Decoded, seed: int) -> DinaDecoder:
     return DinaDecoder(decoded.preset, decoded.settings, seed, decoded.device, image_features=decoded.image_features)
-
-
-def _select(pairs: Pairs, kept: np.ndarray) -> Pairs:
-    of_all = pairs.standardiser
-    standardiser = Standardiser(of_all.mean[kept], of_all.deviation[kept], of_all.transform.select_neurons(kept))
-    return replace(pairs, responses=np.ascontiguousarray(pairs.responses[:, kept]), standardiser=standardiser)
 
 
 def _describe(

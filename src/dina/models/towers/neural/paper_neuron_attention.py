@@ -280,10 +280,7 @@ class NeuronAttention(NeuralTower):
     def forward(self, responses: ResponseBatch) -> FeatureMaps:
         """Return feature maps of ``responses`` (standardised as in training; scaled to [0, 1] in here)."""
         self.check_input(responses)
-        with torch.autocast(responses.device.type, enabled=False):  # a softmax over thousands of neurons needs precision
-            scaled = self.dropout((responses.to(self.lowest.dtype) - self.lowest) * self.inverse_range)
-            read = attend(scaled, self.factors()) + self.tokens.read_bias + self.tokens.read_out @ self.output.bias
-            read = self.norm(read)
+        read = self.read_back(responses)
         if torch.is_grad_enabled() or len(read) < HIDDEN[1]:
             maps = self.chain(read)
         else:  # many samples and no training: one matrix instead of three
@@ -291,6 +288,14 @@ class NeuronAttention(NeuralTower):
             maps = torch.addmm(bias, read, weight.T)
         maps = resize_bilinear(maps.to(read.dtype).unflatten(1, (self.map_shape[0], *COARSE_MAP)), self.map_shape[1:])
         return centre_maps(maps, self.centring)
+
+    def read_back(self, responses: ResponseBatch) -> ResponseBatch:
+        """Return the number to which each neuron's token is read back: what leaves attention and enters the linear layers."""
+        with torch.autocast(responses.device.type, enabled=False):  # a softmax over thousands of neurons needs precision
+            scaled = self.dropout((responses.to(self.lowest.dtype) - self.lowest) * self.inverse_range)
+            read = attend(scaled, self.factors()) + self.tokens.read_bias + self.tokens.read_out @ self.output.bias
+            normalised: Tensor = self.norm(read)
+        return normalised
 
     def factors(self) -> Factors:
         """Return the projections of the neurons' vectors whose products are the interaction matrices."""

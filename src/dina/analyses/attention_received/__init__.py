@@ -1,0 +1,1 @@
+"""Attention received: what neurons to which others attend do for the decoding."""
