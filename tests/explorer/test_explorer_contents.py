@@ -161,6 +161,8 @@ def test_images_that_share_a_score_are_counted(explorable: Path, tmp_path: Path)
     assert arrays["best_tied"][0].tolist() == [60] * 5
     assert (arrays["best_tied"][1:] == 1).all()
     assert arrays["first_tied"][0, :2].tolist() == [60, 1]
+    assert arrays["rank_tied"][0, :2].tolist() == [59, 0]
+    assert arrays["rank"][0, 0] == 30.5
 
 
 def test_a_small_file_says_what_it_leaves_out_and_keeps_all_candidates(explorable: Path) -> None:

@@ -66,7 +66,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
         one.page.on("dialog", lambda dialog: (one.faults.append(dialog.message), dialog.dismiss()))
         one.page.on("request", lambda asked: one.requests.append(asked.url))
         one.page.goto((address / "explorer.html").as_uri() if isinstance(address, Path) else address)
-        one.shows("right image at rank")
+        one.shows("right image: ")
         return one
 
     yield opened
@@ -106,7 +106,7 @@ def test_images_are_filtered_by_rank_name_response_and_occlusion(shown: Opened) 
     page = shown.page
     shown.choose("#query", "single trial 2")
     shown.shows("single trial 2;")
-    shown.choose("#rank-filter", "2 to 5")
+    shown.choose("#rank-filter", "tied for first, or up to 5")
     listed = page.locator("#image option").all_inner_texts()
     assert listed
     ranks = [float(re.search(r"rank ([\d.]+)", words)[1]) for words in listed]  # type: ignore[index]
@@ -218,6 +218,28 @@ def test_a_choice_that_is_gone_and_an_unknown_place_in_cortex_leave_the_page_rig
     )
     one.page.wait_for_timeout(300)
     assert one.status() == "No image fits this choice."
+    assert one.faults == []
+
+
+def test_ties_are_told_in_words(open_page: Callable[..., Opened], explorable: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(explorable, tmp_path / "run"))
+    (run / "SHA256SUMS").unlink()
+    path = run / "results" / "retrieval_dina.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as stored:
+        scores = stored.load()
+    scores["scores_averaged"][0] = np.r_[9.0, 9.0, np.zeros(58)]
+    scores["scores_averaged"][1] = 0.5
+    scores.to_netcdf(path, engine="h5netcdf")
+    write_checksums(run)
+    write_explorer(run)
+    one = open_page(run)
+    one.shows("right image: tied for ranks 1 and 2 of 60.")
+    assert "is tied for ranks 1 and 2 (as many images have the same score" in one.page.inner_text("#retrieval-words")
+    assert one.page.inner_text("#decoders tbody tr:first-child td") == "tied for ranks 1 and 2 of 60"
+    one.page.click("#next-image")
+    one.shows("right image: tied for ranks 1 to 60 of 60.")
+    one.choose("#rank-filter", "first, alone")
+    assert not [words for words in one.page.locator("#image option").all_inner_texts() if "tied" in words]
     assert one.faults == []
 
 

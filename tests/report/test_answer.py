@@ -15,7 +15,7 @@ from dina.figures.style import style_of
 from dina.report import examples
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
-from dina.report.answer import headline, tiles
+from dina.report.answer import headline, in_plain_words, tiles
 from dina.report.examples import choose_queries, make_examples
 from dina.report.recording_quality import what_was_decoded
 from dina.study.decoder_scores import Scored
@@ -57,6 +57,32 @@ def test_a_difference_is_claimed_only_if_its_interval_leaves_out_zero(
     simulated_run: Path, tmp_path: Path, difference: tuple, says: str
 ) -> None:
     assert says in headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
+
+
+def test_the_page_opens_with_what_was_asked_and_found_how_sure_and_what_not(simulated_run: Path, tmp_path: Path) -> None:
+    asked = ["What was asked", "What was found", "How sure", "What it does not mean"]
+    run = with_difference(read_run(simulated_run), tmp_path, 0.05, 0.01, 0.09)
+    plain = dict(in_plain_words(run))
+    assert list(plain) == asked
+    assert plain["What was asked"].startswith("Which of 60 images was shown, if only the responses of 400 neurons")
+    assert plain["What was found"].startswith(headline(run)[0])
+    assert "It is right more often than the best other decoder (local encoding model)." in plain["What was found"]
+    assert "carry the decoding was not asked." in plain["What was found"]
+    assert plain["How sure"].startswith("Guessing hardly ever places the right images as far in front (p = 0.005).")
+    told = [{"claim": f"{name}.", "side": "image", "verdict": verdict, "reason": ""} for name, verdict in (
+        ("Coarse", "supported"), ("Many", "cannot tell"), ("Few", "cannot tell"))]  # fmt: skip
+    write_json(tmp_path / "summary.json", {**run.summary, "verdicts": dict(enumerate(told))})
+    found = dict(in_plain_words(read_run(tmp_path)))["What was found"]
+    assert (
+        "Of 3 claims about what carries the decoding, these data support 1 (Coarse.) and do not support none; of 2 they cannot tell."
+        in found
+    )
+
+
+def test_plain_words_of_a_study_without_a_result_claim_nothing(bare_run: Path) -> None:
+    plain = dict(in_plain_words(read_run(bare_run)))
+    assert list(plain) == ["What was asked", "What was found"]
+    assert "could not be measured" in plain["What was found"]
 
 
 def test_a_run_whose_images_were_shown_once_is_shown_without_averages(simulated_run: Path, tmp_path: Path) -> None:
@@ -160,7 +186,7 @@ def test_near_identical_test_images_bound_the_accuracy_in_words(simulated_run: P
     write_json(tmp_path / "summary.json", run.summary)
     # images 1 and 7 are copies; 3 has its copy among the training images, which are no candidates
     write_json(tmp_path / "split.json", {"test": [1, 3, 7, 9], "near_identical_groups": [[1, 7], [3, 20]]})
-    said = headline(read_run(tmp_path))[-2].replace("\u202f", " ")
+    said = headline(read_run(tmp_path))[-1].replace("\u202f", " ")
     assert said.startswith("2 of the 4 test images have a near-identical copy")
     assert "at most 75.0 % of cases" in said
 

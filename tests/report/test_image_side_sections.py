@@ -108,6 +108,30 @@ def test_a_section_can_be_drawn_from_its_file_alone(name: str, signal: float, sm
     assert any("%" in label for label in labels)
 
 
+def test_a_coarse_result_is_laid_to_the_maps_only_if_the_edge_follows_their_size(small_session: Recording) -> None:
+    result = of_everything(4.0, small_session)["map_capacity"]
+    dataset, found = result.to_dataset(), {one.name: one for one in result.findings()}
+    for value, said in (
+        (0.5, "The edge follows the size, so"),
+        (0.05, "does not rise with the size beyond its null"),
+        (np.nan, "If the edge followed"),
+    ):
+        slope = Finding(
+            "edge_per_capacity",
+            value,
+            "octave",
+            3,
+            value - 0.1,
+            value + 0.1,
+            -0.2,
+            0.2,
+            "sizes permuted",
+            reason="x" * (value != value),
+        )
+        section = ANALYSES["map_capacity"].draw(dataset, tuple((found | {slope.name: slope}).values()))
+        assert said in section.paragraphs[1]
+
+
 @pytest.mark.parametrize("name", ["spatial_frequency", "spatial_frequency_refit"])
 def test_the_nyquist_limit_is_drawn(name: str, small_session: Recording, tmp_path: object) -> None:
     (part,) = section_of(name, of_everything(4.0, small_session)[name], tmp_path).figures

@@ -184,7 +184,10 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))
     check(section)
-    assert "of the test trials. This changes the log rank" in section.paragraphs[0]
+    assert (
+        "of the test trials (no interval: it follows from the number of repeats). This changes the log rank"
+        in section.paragraphs[0]
+    )
     assert "Knowing:" in whole.figures[0].caption
     assert "Knowing:" not in section.figures[0].caption  # which is not drawn
 

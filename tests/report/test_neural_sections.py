@@ -1,5 +1,6 @@
 """Sections on neurons draw what analyses return, also where much of it is not known."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -130,6 +131,13 @@ def test_subsets_without_repeats_say_that_nothing_could_be_matched(has_repeats: 
     found += tuple(_finding(name, is_known=has_repeats) for name in ("snr_explained_share", "top_minus_snr_matched_area"))
     section = sparse_subsets_section(dataset, found)
     assert ("is not known" in section.paragraphs[1]) == (not has_repeats)
+    assert ("Only the rest comes from tuning." in section.paragraphs[1]) == has_repeats
+    whole = [
+        Finding(one.name, 0.9, "1", 10, 0.7, 1.1, -0.1, 0.1, "random") if one.name == "snr_explained_share" else one
+        for one in found
+    ]
+    assert "it is not certain that any of it comes from tuning" in sparse_subsets_section(dataset, tuple(whole)).paragraphs[1]
+    assert section.paragraphs[0].startswith("All neurons reach a top-1 accuracy of 40.0\u202f% (30.0 to 50.0\u202f%; null: ")
     lacking = "share of the advantage explained by signal-to-noise; area, best minus matched in signal-to-noise"
     assert section.missing == (() if has_repeats else (f"{lacking}: The recording has no repeats.",))
     section.figures[0].figure.savefig(BytesIO(), format="svg")
@@ -184,6 +192,9 @@ def test_selection_by_attention_and_refitted_subsets_are_drawn() -> None:
     refitted = xr.Dataset({"refitted": accuracy, "taken_out": accuracy}, coords={"sequence": sequences, "fraction": [0.1]})
     found = [_finding(f"{head}_{name}_10_percent") for name in sequences for head in ("refitted", "refitted_minus_taken_out")]
     section = refitted_subsets_section(refitted, (*found, *(_finding(f"agreement_across_{name}") for name in ("seeds", "folds"))))
+    assert "Here, of 3 fits, 3 better than that beyond the null" in section.paragraphs[0]
+    none = [replace(one, null_high=0.5) for one in found] + [_finding(f"agreement_across_{name}") for name in ("seeds", "folds")]
+    assert "Here none of 3 differences" in refitted_subsets_section(refitted, tuple(none)).paragraphs[0]
     words = [row[0] for row in section.figures[0].table.rows]
     assert "fitted anew minus taken out, worst 10\u202f%" in words
     assert len(words) == 8

@@ -8,6 +8,7 @@ from inspect import getsource
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from dina.analyses.feature_maps import page as feature_maps
 from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.report import draw_run, write_report
+from dina.report.map_channels import map_channels
 from dina.report.page import analyses_not_asked
 from dina.report.training_curves import training
 from dina.signed_folder import verify_checksums, write_checksums
@@ -189,9 +191,55 @@ def test_sections_are_told_what_responses_are_called(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(feature_maps, "draw_feature_maps", lambda *given: Figure())
     findings = tuple(Finding(name, 0.5, "1", 9, null_high=0.1) for name in feature_maps.WORDS)
     for called in ("averaged responses", "responses"):
-        dataset = xr.Dataset(attrs={"form": "", "reason": "", "responses": called})
+        dataset = xr.Dataset(attrs={"form": "", "reason": "", "responses": called, "channels": "These are known."})
+        assert " These are known." in feature_maps.feature_maps_section(dataset, findings).paragraphs[0]
         (part,) = feature_maps.feature_maps_section(dataset, findings).figures
         assert f"the maps of the {called} to them" in part.caption
+
+
+@pytest.mark.parametrize(
+    ("preset", "spaces", "says"),
+    [
+        (
+            "default",
+            "local 0.14, trained_network 0.87",
+            "(“trained encoder”) is not among them, nor is any network trained on this recording.",
+        ),
+        ("default", "local 0.9, pixels 0.1", "no trained network is among them."),
+        ("scratch", "", "the output of a network that was trained on this recording."),
+        ("vna", "", ""),
+    ],
+)
+def test_the_page_says_whether_a_trained_network_is_among_the_channels(
+    preset: str, spaces: str, says: str, simulated_run: Path, tmp_path: Path
+) -> None:
+    summary = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))
+    rows = [{**row, "preset": preset} if row["decoder"] == "dina" else row for row in summary["decoding"]]
+    fits = {"dina": {"feature_spaces": spaces}} if spaces else {}
+    write_json(tmp_path / "summary.json", {**summary, "decoding": rows, "fits": fits})
+    said = map_channels(read_run(tmp_path))
+    assert said.endswith(says)
+    assert bool(said) == bool(says)
+
+
+def test_images_in_colour_stand_beside_their_brightness_as_reconstructions_are_grey() -> None:
+    generator, n = np.random.default_rng(0), 4
+    pairs = ("method", "first", "second"), generator.random((3, n, n))
+    pixels = ("example", "height", "width"), generator.random((2, 6, 6))
+    dataset = xr.Dataset(
+        {
+            "pixels": pixels,
+            "rebuilt": (("method", *pixels[0]), generator.random((3, 2, 6, 6))),
+            "quantile": ("example", [0.9, 0.1]),
+            "correlation": pairs,
+            "similarity": pairs,
+        }
+    )
+    photographs = (("example", "row", "column", "colour"), generator.integers(0, 256, (2, 6, 6, 3), dtype=np.uint8))
+    for one, n_columns in ((dataset, 4), (dataset.assign_coords(example_thumbnail=photographs), 5)):
+        images = [axes for axes in feature_maps.draw_image_reconstruction(one).axes if axes.images]
+        assert len(images) == 2 * n_columns
+        assert any(axes.get_title(loc="left") == "its brightness" for axes in images) == (n_columns == 5)
 
 
 def test_checksums_are_brought_up_to_date(bare_run: Path, tmp_path: Path) -> None:
@@ -246,6 +294,34 @@ def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_r
     assert " – These are done on request: dina interpret RUN feature_maps image_reconstruction " in said
     assert "couplings" not in said
     assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
+
+
+def test_the_page_opens_with_plain_words_and_verdicts_before_any_other_number(simulated_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(simulated_run, tmp_path / "run")
+    verdict = {"claim": "Coarse.", "side": "image", "verdict": "supported", "reason": "Kept 0.8 (0.7 to 0.9)."}
+    write_json(run / "summary.json", {**read_run(run).summary, "verdicts": {"coarse": verdict}})
+    words = Page(write_report(run)).all("main")[0].words
+    order = (
+        "What was asked.",
+        "What was found.",
+        "How sure.",
+        "What it does not mean.",
+        "Kept 0.8",
+        "Accuracy of all decoders",
+        "Paired differences",
+    )
+    places = [words.index(one) for one in order]
+    assert places == sorted(places)
+
+
+def test_questions_are_headings_over_the_sections_that_answer_them(simulated_run: Path) -> None:
+    headings = [(element.tag, element.words) for element in page_of(simulated_run).all("h2", "h3")]
+    assert [words for tag, words in headings if tag == "h2"] == ["How well are images decoded?", "About this study"]
+    assert (
+        headings.index(("h3", "Paired differences"))
+        < headings.index(("h2", "About this study"))
+        < headings.index(("h3", "Training"))
+    )
 
 
 def test_sections_stand_under_the_question_that_they_answer(simulated_run: Path) -> None:

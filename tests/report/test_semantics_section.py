@@ -1,5 +1,6 @@
 """The section on category shows every finding, and says what could not be computed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,23 @@ def test_all_axes_of_the_figure_have_labels_and_nothing_is_drawn_outside_them() 
         assert all(low <= x <= high for line in axes.lines if len(line.get_xdata()) < 3 for x in np.asarray(line.get_xdata()))
 
 
+def test_chance_is_drawn_or_named_where_distractors_win_rarely() -> None:
+    dataset, findings = fabricated()
+    for two_way, is_named in ((0.95, True), (0.4, False)):
+        for end, shift in (("", 0.0), ("_low", -0.02), ("_high", 0.02)):
+            dataset[f"two_way{end}"][:] = two_way + shift
+        axes = semantics_section(dataset, findings).figures[0].figure.axes[3]
+        assert any("50" in text.get_text() for text in axes.texts) == is_named
+        assert any(50 in line.get_ydata() for line in axes.lines) != is_named
+
+
+def test_shares_beyond_the_whole_are_explained_where_there_are_any() -> None:
+    dataset, findings = fabricated()
+    high = tuple(replace(one, value=1.01) if one.name == "low_level_unique_share" else one for one in findings)
+    for some, is_said in ((findings, False), (high, True)):
+        assert ("below 0 means" in semantics_section(dataset, some).paragraphs[0]) == is_said
+
+
 def test_what_could_not_be_computed_says_why() -> None:
     dataset, findings = fabricated()
     lacking = tuple(
@@ -93,22 +111,29 @@ def test_a_reason_that_decides_several_claims_is_given_once(tmp_path: Path) -> N
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
     assert [row[2] for row in section.tables[0].rows] == [
-        "This was not asked yet. Next: dina interpret RUN semantics",
+        "This was not asked yet.",
         "As for “First”.",
     ]
 
 
-def test_an_analysis_that_several_claims_lack_is_named_once(tmp_path: Path) -> None:
+def test_reasons_of_verdicts_leave_advice_to_the_list_of_what_is_missing(tmp_path: Path) -> None:
     one = {"side": "image", "verdict": "cannot tell"}
     told = {
         name: {**one, "claim": name, "reason": f"{name}: The analysis occlusion was not done."} for name in ("First", "Second")
     }
+    told["Third"] = {
+        **one,
+        "claim": "Third",
+        "reason": "No labels. Add them as labels (a word). None is known. Record repeats, and store single trials.",
+    }
 
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
-    first, second = (row[2] for row in section.tables[0].rows)
-    assert first.endswith("Next: dina interpret RUN occlusion")
-    assert second == "Second: This was not asked yet, see above."
+    assert [row[2] for row in section.tables[0].rows] == [
+        "First: this was not asked yet.",
+        "Second: this was not asked yet.",
+        "No labels. None is known.",
+    ]
 
 
 def test_a_run_that_was_never_interpreted_has_no_verdicts(tmp_path: Path) -> None:

@@ -152,11 +152,27 @@ def test_losses_under_windows_of_one_size_share_one_scale_of_colours(decoding: D
     assert all(axes.images[0].colorbar.ax.get_ylabel() == "loss of score (nats)" for axes in sweeps)
     titles = " ".join(axes.get_title(loc="left") for axes in panels)
     assert "faded to blur" in titles
+    single = [axes for axes in panels if axes.get_title(loc="left").startswith("loss, ")]
+    for axes in single:  # so that no map of a single image is blank beside that of another
+        assert axes.images[0].norm.vmax == pytest.approx(float(np.abs(axes.images[0].get_array()).max()))
     shown = [axes for axes in panels if axes.images[0].get_array().shape == (4, 9)]
     assert len(shown) == 3  # each above its map
     assert all(f"loss, {axes.get_title(loc='left')}" in titles for axes in shown)
     assert all(axes.get_title(loc="left").endswith(".png") for axes in shown)
     assert ("gain follows contrast" in titles) == ("contrast" in dataset["sweep"].to_numpy())
+
+
+def test_loss_and_coverage_are_called_alike_only_beyond_their_null(decoding: Decoded) -> None:
+    result = result_of("occlusion", decoding)
+    found = {one.name: one for one in result.findings()}
+    given = {
+        name: replace(found[name], value=0.5, low=0.4, high=0.6, reason="")
+        for name in ("participation_score", "participation_normalised")
+    }
+    for top, said in ((0.9, "correlated no more than by chance: 0.8"), (0.7, "correlated more than by chance: 0.8")):
+        one = replace(found["coverage_correlation"], value=0.8, low=0.7, high=0.9, null_low=-0.9, null_high=top, null="shifted")
+        section = ANALYSES["occlusion"].draw(result.to_dataset(), tuple((found | given | {one.name: one}).values()))
+        assert said in section.paragraphs[0]
 
 
 def test_maps_have_a_scale_with_its_unit_and_places_in_degrees(decoding: Decoded) -> None:

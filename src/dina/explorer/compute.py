@@ -16,7 +16,7 @@ from dina.explorer.packets import pack
 from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
-from dina.retrieval.ranks import target_ranks
+from dina.retrieval.ranks import count_better_and_tied
 from dina.safe_words import one_line, shown_letters
 from dina.statistics.repeats import count_within_group
 from dina.study.decoder_scores import DecoderScores
@@ -187,6 +187,7 @@ def _choices(
     """Return rank, first choice and dina's score of this choice for every decoder and query; queries are in the order of ``keys``."""
     place = {int(number): at for at, number in enumerate(shown.ids)}
     rank = np.full((len(names), len(keys)), np.nan, dtype=np.float32)
+    tied = np.zeros((len(names), len(keys)), dtype=np.int32)  # other images with exactly the score of the right one
     first = np.full((len(names), len(keys)), -1, dtype=np.int32)
     candidates = np.zeros((len(names), len(keys)), dtype=np.int32)
     first_tied = np.zeros((len(names), len(keys)), dtype=np.int32)  # images with exactly the best score
@@ -194,7 +195,7 @@ def _choices(
     for number, name in enumerate(names):
         decoder = run.retrieval[name]
         for kind, scored in decoder.scored.items():
-            ranks = target_ranks(scored.scores, scored.target)
+            better, as_good = count_better_and_tied(scored.scores, scored.target)
             choices = scored.stimulus_id[np.argmax(scored.scores, axis=1)]
             n_best = (scored.scores == scored.scores.max(axis=1, keepdims=True)).sum(axis=1)
             for row, (stimulus, trial) in enumerate(_queries(decoder, kind)):
@@ -202,12 +203,14 @@ def _choices(
                 if at is None:
                     continue
                 choice = place.get(int(choices[row]), -1)
-                rank[number, at], first[number, at] = ranks[row], choice
+                rank[number, at], tied[number, at] = 1 + better[row] + as_good[row] / 2, as_good[row]
+                first[number, at] = choice
                 candidates[number, at], first_tied[number, at] = len(scored.stimulus_id), n_best[row]
                 of_kind, query = row_of[at]
                 score[number, at] = run.retrieval[MAIN].scored[of_kind].scores[query, choice] if choice >= 0 else np.nan
     return {
         "rank": rank,
+        "rank_tied": tied,
         "n_candidates": candidates,  # fewer for decoders that need other trials of each image
         "first": first,
         "first_tied": first_tied,

@@ -39,8 +39,13 @@
   }
 
   const withUnits = (value, units) => number(value) + (units && Number.isFinite(value) ? (units === "°" ? "°" : NARROW + units) : "");
-  const rankWords = (value) => (Number.isFinite(value) ? String(value) : "–");
-  const rankAmong = (value, many) => (Number.isFinite(value) ? `${value} of ${many}` : "–");
+  function rankWords(decoder, query) { // in ranks, a tie counts by half; in words, it is one
+    const rank = data.rank.row(decoder)[query], tied = data.rank_tied.row(decoder)[query];
+    if (!Number.isFinite(rank)) return "–";
+    if (!tied) return `rank ${rank}`;
+    const first = rank - tied / 2;
+    return `tied for ranks ${first} ${tied === 1 ? "and" : "to"} ${first + tied}`;
+  }
 
   // ---- packets -------------------------------------------------------------------------------------------------------------
   const packets = new Map();
@@ -152,8 +157,9 @@
   function fits(place) {
     const query = queryOf(place, trial);
     if (query === undefined) return false;
-    const rank = data.rank.row(0)[query], wanted = at("rank-filter").value;
-    const isRank = { all: true, first: rank === 1, near: rank > 1 && rank <= 5, far: rank > 5 }[wanted];
+    const tied = data.rank_tied.row(0)[query], first = data.rank.row(0)[query] - tied / 2, wanted = at("rank-filter").value;
+    const isAlone = first === 1 && !tied;
+    const isRank = { all: true, first: isAlone, near: first <= 5 && !isAlone, far: first > 5 }[wanted];
     const part = at("name-filter").value.trim().toLowerCase();
     const isNamed = !part || nameOf(data.stimuli.values[place]).toLowerCase().includes(part);
     return isRank && isNamed && (!at("occluded-filter").checked || occludedRow(place) >= 0);
@@ -164,9 +170,8 @@
   function listImages() {
     listed = Array.from(data.stimuli.values.keys()).filter(fits);
     const options = listed.map((place) => {
-      const rank = data.rank.row(0)[queryOf(place, trial)];
-      const option = make("option", { value: place }, `${nameOf(data.stimuli.values[place])} (rank ${rankWords(rank)})`);
-      return option;
+      const words = rankWords(0, queryOf(place, trial));
+      return make("option", { value: place }, `${nameOf(data.stimuli.values[place])} (${words})`);
     });
     fillList("image", options);
     const isAny = listed.length > 0;
@@ -192,7 +197,6 @@
     const mine = (turn += 1); // an image chosen while this one is being drawn takes its place
     at("image").value = stimulus;
     const query = queryOf(stimulus, trial), place = data.stimuli.values[stimulus];
-    const rank = data.rank.row(0)[query];
     const parts = await Promise.all([
       bestImages(query, place), decoderRows(query, place), mapFigures(stimulus), occlusionFigure(stimulus, place),
     ]);
@@ -206,16 +210,16 @@
     if (mine !== turn) return;
     at("status").textContent =
       `Image ${listed.indexOf(stimulus) + 1} of ${listed.length}: ${nameOf(place)}; ${at("query").selectedOptions[0].text};`
-      + ` right image at rank ${rankWords(rank)} of ${facts.names.length}.`;
+      + ` right image: ${rankWords(0, query)} of ${facts.names.length}.`;
   }
 
   // ---- retrieval -----------------------------------------------------------------------------------------------------------
   async function bestImages(query, place) {
     const best = data.best.row(query), scores = data.best_score.row(query);
-    const right = data.true_score.values[query], rank = data.rank.row(0)[query];
+    const right = data.true_score.values[query], isTied = data.rank_tied.row(0)[query] > 0;
     at("retrieval-words").textContent =
       `dina's scores of ${facts.names.length} images for this response${facts.units ? `, in ${facts.units}s of log likelihood` : " (similarities, without a unit)"}. The right image`
-      + ` has rank ${rankWords(rank)}${rank % 1 ? " (other images have the same score; ties count by half)" : ""} and score ${number(right, 4)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
+      + ` ${isTied ? "is" : "has"} ${rankWords(0, query)}${isTied ? " (as many images have the same score; ties count by half)" : ""}; its score is ${number(right, 4)}. Chance: rank ${(facts.names.length + 1) / 2} on average.`;
     const items = [make("li", { class: "shown" }, await picture(place, `Shown: ${nameOf(place)}`), make("b", {}, "shown"), make("br"), bdi(nameOf(place)))];
     for (const [n, one] of best.entries()) {
       if (one < 0) continue;
@@ -227,6 +231,11 @@
       ));
     }
     return items;
+  }
+
+  function rankAmong(decoder, query) {
+    const words = rankWords(decoder, query);
+    return words === "–" ? words : `${words.replace(/^rank /, "")} of ${data.n_candidates.row(decoder)[query]}`;
   }
 
   const tiedWords = (many) => (many > 1 ? `, shared by ${many} images` : "");
@@ -241,7 +250,7 @@
       else choice.append("no answer to this response");
       if (first >= 0) hide(choice.querySelector("canvas"));
       rows.push(make(
-        "tr", {}, make("th", { scope: "row", class: "word" }, bdi(label)), make("td", {}, rankAmong(data.rank.row(n)[query], data.n_candidates.row(n)[query])),
+        "tr", {}, make("th", { scope: "row", class: "word" }, bdi(label)), make("td", {}, rankAmong(n, query)),
         choice, make("td", {}, number(data.first_score.row(n)[query], 4)),
       ));
     }

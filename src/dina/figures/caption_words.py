@@ -1,4 +1,4 @@
-"""What captions of several analyses say alike: what responses are called, and why an interval or a share is as it is."""
+"""What captions of several analyses say alike: what responses and channels are, and why an interval or a share is as it is."""
 
 import math
 
@@ -16,6 +16,18 @@ SAME_GALLERY = (
 def responses_words(dataset: xr.Dataset) -> str:
     """Return what the responses of an analysis are called: "averaged responses", unless its page says that each image was shown once."""
     return str(dataset.attrs.get("responses", "averaged responses"))
+
+
+def channels_words(dataset: xr.Dataset) -> str:
+    """Return a sentence on what the channels of maps are, and whether a trained network is among them; "" where the page does not know.
+
+    Examples
+    --------
+    >>> channels_words(xr.Dataset(attrs={"channels": "These are Gabor channels."})), channels_words(xr.Dataset())
+    (' These are Gabor channels.', '')
+    """
+    said = str(dataset.attrs.get("channels", ""))
+    return f" {said}" if said else ""
 
 
 def is_above_chance(accuracy: Finding) -> bool:

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from dina.figures.finding_words import points, points_interval
 from dina.figures.style import QUERIES, style_of
-from dina.figures.words import interval, percent
+from dina.figures.words import interval, p_words, percent
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import SPLIT, Run
 from dina.study.shown_once import was_shown_once
 
 LIMITS = (
-    "What this does not mean: intervals are over images and say nothing about other animals; an accuracy shows what one decoder finds in"
-    " these responses, not all that they hold; and decoding well does not say what the brain uses."
+    "Intervals are over images and say nothing about other animals. An accuracy shows what one decoder finds in these responses, not"
+    " all that they hold. Decoding well does not say what the brain uses."
 )
+PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
+RULES = "Verdicts follow rules that were written beforehand."
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,84 @@ class Tile:
     kind: str
 
 
+def in_plain_words(run: Run) -> tuple[tuple[str, str], ...]:
+    """Return what opens the page, for readers who read nothing else: what was asked, what was found, how sure, what it does not mean."""
+    row = _row_of_dina(run)
+    found = [headline(run)[0]]
+    if row is None or row.top1 is None:
+        return ("What was asked", _asked(run, row)), ("What was found", found[0])
+    found += [said for said in (_beside_rival(run), _claims_in_words(run)) if said]
+    return (
+        ("What was asked", _asked(run, row)),
+        ("What was found", " ".join(found)),
+        ("How sure", " ".join(_how_sure(run, row))),
+        ("What it does not mean", LIMITS),
+    )
+
+
+def _row_of_dina(run: Run) -> DecodingRow | None:
+    return next((row for row in run.select(run.main_queries) if row.decoder == "dina"), None)
+
+
+def _asked(run: Run, row: DecodingRow | None) -> str:
+    recording = run.summary.get("recording", {})
+    n_neurons = recording.get("n_neurons")
+    neurons = f"{n_neurons:,} neurons" if isinstance(n_neurons, int) else "a population of neurons"
+    where = " ".join(str(recording[key]) for key in ("species", "area") if recording.get(key))
+    among = f"Which of {row.n_gallery:,} images" if row is not None and row.n_gallery else "Which image"
+    rest = " And what in the image, and which neurons, carry this decoding?" if run.interpretation else ""
+    return f"{among} was shown, if only the responses of {neurons}{f' ({where})' if where else ''} are known? The decoder has met none of these images before.{rest}"
+
+
+def _beside_rival(run: Run) -> str:
+    """Say whether dina is better than the best rival, without numbers: they stand further down."""
+    rival = _best_rival(run, run.select(run.main_queries))
+    if rival is None or not math.isfinite(_difference(run, rival.decoder)[0]):
+        return ""
+    _, low, high = _difference(run, rival.decoder)
+    named = f"the best other decoder ({style_of(rival.decoder).label})"
+    if low > 0 or high < 0:
+        return f"It is right {'more' if low > 0 else 'less'} often than {named}."
+    return f"These data do not show whether it is better than {named}."
+
+
+def _claims_in_words(run: Run) -> str:
+    """Say how many claims about what carries the decoding are supported, and which."""
+    verdicts = run.summary.get("verdicts")
+    if not isinstance(verdicts, dict) or not verdicts:
+        return "What in the image, and which neurons, carry the decoding was not asked." if not run.folds else ""
+    known = [(str(one.get("claim", "")), str(one.get("verdict", ""))) for one in verdicts.values() if isinstance(one, dict)]
+    supported = [claim for claim, verdict in known if verdict == "supported"]
+    n_not, n_open = (sum(verdict == kind for _, verdict in known) for kind in ("not supported", "cannot tell"))
+    which = f" ({' '.join(supported)})" if supported else ""
+    return (
+        f"Of {len(known)} claims about what carries the decoding, these data support {len(supported) or 'none'}{which} and do not support"
+        f" {n_not or 'none'}; of {n_open or 'none'} they cannot tell."
+    )
+
+
+def _how_sure(run: Run, row: DecodingRow) -> list[str]:
+    """Say how likely guessing is, what an interval means, and what everything rests on."""
+    said = []
+    if row.p_value is not None and math.isfinite(row.p_value):
+        verb = "hardly ever places" if row.p_value <= 0.05 else "often places"
+        said.append(f"Guessing {verb} the right images as far in front (p {_equals(p_words(row.p_value))}).")
+    rests = (
+        "Every image was tested once"
+        if run.folds
+        else "All rests on one division of the images into those to learn from and those to test"
+    )
+    return [*said, PER_INTERVAL, f"{rests}.", *([RULES] if run.summary.get("verdicts") else [])]
+
+
+def _equals(p_value: str) -> str:
+    return p_value if p_value.startswith("<") else f"= {p_value}"
+
+
 def headline(run: Run) -> list[str]:
     """Return the answer: how well, of how many, against chance, the best rival, the ideal observer and dina before training."""
     rows = run.select(run.main_queries)
-    dina = next((row for row in rows if row.decoder == "dina"), None)
+    dina = _row_of_dina(run)
     if dina is None or dina.top1 is None:
         reason = (dina.reason if dina is not None else None) or "the study holds no result for it"
         return [f"How well dina reads the images out of this population could not be measured: {reason}", *_reference_only(run)]
@@ -44,7 +120,7 @@ def headline(run: Run) -> list[str]:
     ]
     against = [text for text in (_against_rival(run, rows), _gained(run, rows), _against_observer(run, rows, dina)) if text]
     copies = _copies_in_words(run)
-    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), *([copies] if copies else []), LIMITS]
+    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), *([copies] if copies else [])]
 
 
 def tiles(run: Run) -> list[Tile]:

@@ -61,9 +61,11 @@ def differences(run: Run) -> Section:
         "The same queries are hard for all decoders. The difference query by query removes this common part, so it separates two"
         " decoders better than their separate intervals do. The intervals are not corrected for the number of comparisons. The q"
         " values are corrected: if all rivals with q up to 0.05 are called different, the share of false findings among them"
-        " is at most one in twenty in expectation, over many such studies; in one study it may be larger. Reference levels are no rivals: they"
-        " have a p value of their own and no q."
+        " is at most one in twenty in expectation, over many such studies; in one study it may be larger."
     )
+    compared = {difference.rival for _, several in found for difference in several}
+    if any(style_of(rival, run.reads(rival)).kind == "reference" for rival in compared):
+        words += " Reference levels are no rivals: they have a p value of their own and no q."
     missing = () if parts else ("No other decoder has the same queries and images as dina.",)
     return Section("differences", title, (words,), parts, missing=missing)
 

@@ -1,7 +1,7 @@
 """One self-contained page per study: it has no script, loads nothing, and has the same bytes every time."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from dina.models.spaces import SPACES
 from dina.power.page import power_sections
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
-from dina.report.answer import Tile, headline, presentations_in_trials, tiles
+from dina.report.answer import Tile, headline, in_plain_words, presentations_in_trials, tiles
 from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
 from dina.report.folds import folds_section
 from dina.report.glossary import how_to_read
+from dina.report.map_channels import map_channels
 from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
@@ -67,6 +68,7 @@ METHODS = (
 )
 
 ADVICE = re.compile(r" (?:Record [^.;]*repeats|Store single trials)[^.;]*\.")
+ANY_ADVICE = re.compile(r"(?<=[.!?]) (?:Record|Store|Add|Show|Fit|Study) [^.;]*\.(?= |$)")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class _Page:
 
     name: str
     is_simulated: bool
-    headline: list[str]
+    plain: tuple[tuple[str, str], ...]
+    details: list[str]
     warnings: list[str]
     sections: list[Section]
     settings: str
@@ -149,7 +152,8 @@ def _one_recording(run: Run) -> _Page:
     return _Page(
         name=str(run.summary.get("recording", {}).get("name", "recording without a name")),
         is_simulated=run.is_simulated,
-        headline=headline(run),
+        plain=in_plain_words(run),
+        details=headline(run)[1:],  # the first sentence stands in the plain words
         warnings=[str(warning) for warning in run.summary.get("warnings", [])],
         sections=_sections(run),
         settings=run.settings,
@@ -170,7 +174,8 @@ def _several_recordings(run: Run) -> _Page:
     return _Page(
         name=f"{len(summary['recordings'])} recordings together, preset {summary['preset']}",
         is_simulated=any(recording["is_simulated"] for recording in summary["recordings"]),
-        headline=several_recordings_headline(summary),
+        plain=(("What was found", " ".join(several_recordings_headline(summary))),),
+        details=[],
         warnings=[words for words in (*summary.get("warnings", []), summary["animals_from_names"]) if words],
         sections=several_recordings_sections(summary, run.alignment),
         settings=run.settings,
@@ -179,7 +184,7 @@ def _several_recordings(run: Run) -> _Page:
 
 
 def _sections(run: Run) -> list[Section]:
-    """Return the sections in reading order; the examples are put in by the template after the first two."""
+    """Return the sections in reading order; the template puts the verdicts at the top, and the examples after the accuracies."""
     if run.folds:  # what belongs to one training or one gallery stands on the page of each fold
         made = [
             folds_section(run),
@@ -196,6 +201,8 @@ def _sections(run: Run) -> list[Section]:
     words = () if gathered else ("Everything was computed.",)
     gathered = _one_line_for_each(_advice_once(gathered, are_averages=bool(presentations_in_trials(run))))
     missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
+    # each advice once: where what is missing stands
+    made = [replace(section, paragraphs=[ADVICE.sub("", words) for words in section.paragraphs]) for section in made]
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, how_to_read(run), _methods(run)]
 
@@ -273,32 +280,24 @@ def verdicts_sections(run: Run) -> list[Section]:
 
 
 def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Give a reason that decided several claims in the first of their lines only, and so the command of an analysis that was not done.
+    """Give a reason that decided several claims in the first of their lines only; what to record or run is said where what is missing stands.
 
     Examples
     --------
     >>> lacking = "The analysis occlusion was not done."
-    >>> rows = [("Many.", "", lacking), ("Few.", "", "Half. " + lacking), ("One.", "", "The analysis semantics could not be done: No labels.")]
+    >>> rows = [("Many.", "", lacking), ("Few.", "", "Half. " + lacking), ("One.", "", "The analysis semantics could not be done: No labels. Add some.")]
     >>> for claim, _, reason in _each_reason_once(rows):
     ...     print(claim, reason)
-    Many. This was not asked yet. Next: dina interpret RUN occlusion
-    Few. Half. This was not asked yet, see above.
+    Many. This was not asked yet.
+    Few. Half. This was not asked yet.
     One. No labels.
     """
     first = {reason: claim for claim, _, reason in reversed(cells)}
-    named: set[str] = set()
-
-    def ask(found: re.Match[str]) -> str:
-        is_first = found[1] not in named
-        named.add(found[1])
-        return (
-            f"This was not asked yet. Next: dina interpret RUN {found[1]}" if is_first else "This was not asked yet, see above."
-        )
-
     rows = []
     for claim, verdict, reason in cells:
         said = re.sub(r"The analysis \w+ could not be done: ", "", reason)
-        said = re.sub(r"The analysis (\w+) was not done\.", ask, said)
+        said = re.sub(r"The analysis \w+ was not done\.", "This was not asked yet.", said).replace(": This was", ": this was")
+        said = ANY_ADVICE.sub("", said)
         rows.append((claim, verdict, said if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."))
     return tuple(rows)
 
@@ -306,7 +305,8 @@ def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ..
 def interpretation_sections(run: Run) -> list[Section]:
     """Return one section for each analysis that the run holds, a user's own last; one that could not be carried out says why."""
     sections = []
-    called = {"responses": "responses"} if was_shown_once(run) else {}  # what is no average is not called so
+    called = {"channels": map_channels(run)}
+    called |= {"responses": "responses"} if was_shown_once(run) else {}  # what is no average is not called so
     known = {name: run.interpretation.get(name) or run.interpretation.get(row.former_name) for name, row in ANALYSES.items()}
     for name, found in (known | {name: one for name, one in run.interpretation.items() if one.own}).items():
         if found is not None and found.dataset is not None and name in ANALYSES:
@@ -387,9 +387,10 @@ def _choice_words(key: str, value: str) -> str:
     --------
     >>> _choice_words("noise from", "left_out_images"), _choice_words("feature spaces", "local 0.86, pixels 0.50")
     ('left out images', 'local channels 0.86; pixels, whole image 0.50')
-    >>> _choice_words("lost without", "local 8.6 % (7.0 to 10.1), pixels 0.5 % (0.1 to 0.9)")
-    'local channels 8.6 % (7.0 to 10.1); pixels, whole image 0.5 % (0.1 to 0.9)'
+    >>> _choice_words("lost without", "local 8.6 % (7.0 to 10.1), pixels 0.5 % (-0.0 to 0.9)")
+    'local channels 8.6 % (7.0 to 10.1); pixels, whole image 0.5 % (0.0 to 0.9)'
     """
+    value = re.sub(r"(?<![\w.])-(?=0\.0\b)", "", value)  # what rounding leaves of a small number
     value = re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", value)
     if key == "prior":
         return "flat" if value == FLAT else value
@@ -442,15 +443,17 @@ def _render(page: _Page, drawings: dict[str, str]) -> str:
     def drawn(part: FigurePart) -> Markup:
         return Markup(inline_svg(drawings[part.name], part.name))
 
-    shown = {"questions": _by_question(page.sections), "colours": COLOURS, "drawn": drawn}
+    opening = [section for section in page.sections if section.anchor == "verdicts"]
+    questions = _by_question([section for section in page.sections if section.anchor != "verdicts"])
+    shown = {"opening": opening, "questions": questions, "colours": COLOURS, "drawn": drawn}
     return environment.get_template("template.html").render(vars(page), **shown) + "\n"
 
 
-def _by_question(sections: list[Section]) -> list[tuple[str, list[Section]]]:
-    """Put sections under the question that they answer, in their order."""
+def _by_question(sections: list[Section]) -> list[tuple[str, str, list[Section]]]:
+    """Put sections under the question that they answer, in their order; an anchor stands before each question."""
     side = {name.replace("_", "-"): row.side for name, row in ANALYSES.items()}
-    grouped: dict[str, list[Section]] = {question: [] for question in QUESTIONS.values()}
+    grouped: dict[str, list[Section]] = {name: [] for name in QUESTIONS}
     for section in sections:
         about = "about" if section.anchor in ABOUT else side.get(section.anchor, "decoding")
-        grouped[QUESTIONS[about]].append(section)
-    return [(question, some) for question, some in grouped.items() if some]
+        grouped[about].append(section)
+    return [(f"question-{name}", QUESTIONS[name], some) for name, some in grouped.items() if some]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
-from dina.figures.caption_words import responses_words
+from dina.figures.caption_words import channels_words, responses_words
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
@@ -40,6 +40,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         f"“{best}” has the highest median score over {n_neurons:,} {'' if reason else 'reliable '}neurons: {in_a_sentence(of_layer[best], '')}"
         f" {unit}{others}. Differences between layers were not tested."
     )
+    answer += channels_words(dataset)
     if not reason:
         answer += f" {RELIABLE}"
     untrained = " Training changes only gains of these towers, so untrained maps are no control and are left out."

@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.caption_words import responses_words
+from dina.figures.caption_words import channels_words, responses_words
 from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
@@ -40,7 +40,7 @@ MEASURES = {
     "two_way": "how often more similar to its own image than to another",
 }
 REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
-REBUILT_HEADINGS = ("image shown", "linear", "convolutional", "from its own map")
+REBUILT_HEADINGS = ("linear", "convolutional", "from its map")
 WIDTH_MM = 170
 
 
@@ -52,7 +52,7 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     answer = (
         f"The map of a response {verb} more similar to the map of its own image than chance predicts. It resembles this map more than"
         f" the map of another image in {in_a_sentence(two_way)} of comparisons. Maps of a response and its image"
-        f" correlate by {in_a_sentence(correlation, '')}."
+        f" correlate by {in_a_sentence(correlation, '')}.{_channels(dataset)}"
     )
     part = FigurePart(
         "feature_maps",
@@ -71,7 +71,15 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     return Section("feature-maps", title, paragraphs=(answer,), figures=(part,), missing=reasons(WORDS, found))
 
 
+INFERRED = " The former still helps to infer these channels from responses."
 POSTERIOR = " The maps of responses are posterior means, hence weighted sums of training images' maps: the weights follow the statistics of the training images."
+
+
+def _channels(dataset: xr.Dataset) -> str:
+    """Say what the channels are, and how a network that is not among them takes part all the same."""
+    said = channels_words(dataset)
+    is_posterior = str(dataset.attrs.get("form", "")).startswith("posterior")
+    return said + (INFERRED if is_posterior and "trained encoder" in said else "")
 
 
 def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -87,14 +95,20 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         f" {in_a_sentence(ceiling, '')}. In {in_a_sentence(two_way)} of comparisons the reconstruction is more similar to its own"
         " image than to another. The error of the reconstruction from the image's own map is information that the map lacks. Any extra error of"
         " the reconstruction from the response is neural noise, or information lost in the neural tower."
+        f"{_channels(dataset)}"
     )
     if "penalty_at_the_end_of_its_grid" in dataset.attrs:
         answer += f" Of the penalties of the linear reconstruction {dataset.attrs['penalty_at_the_end_of_its_grid']}."
+    in_grey = (
+        " Reconstructions are of brightness alone, so each colour image stands beside its brightness."
+        if _in_colour(dataset)
+        else ""
+    )
     part = FigurePart(
         "image_reconstruction",
         draw_image_reconstruction(dataset),
         f"Test images; their reconstructions from the {responses_words(dataset)}, linear and by a convolutional network; and their linear"
-        " reconstructions from the map of the image itself. Reconstructions are deviations from the mean training image, each drawn"
+        f" reconstructions from the map of the image itself.{in_grey} Reconstructions are deviations from the mean training image, each drawn"
         " in its own contrast. All are learnt from training images and their own maps, without any response and without a"
         f" generative model.{POSTERIOR if str(dataset.attrs.get('form', '')).startswith('posterior') else ''} Images are chosen by rule: those at the 90, 70, 50, 30 and"
         " 10\u202f% quantile of the correlation of pixels of the linear reconstruction from the response. a, all pairs of"
@@ -156,22 +170,28 @@ def draw_image_reconstruction(dataset: xr.Dataset) -> Figure:
     """Draw examples with their reconstructions, above the distributions of two similarities."""
     pixels, rebuilt = dataset["pixels"].to_numpy(), dataset["rebuilt"].to_numpy()
     n_examples = len(pixels)
-    tall = min(24.0, 0.9 * WIDTH_MM / 4 * pixels.shape[1] / pixels.shape[2])
+    tall = min(24.0, 0.9 * WIDTH_MM / (5 if _in_colour(dataset) else 4) * pixels.shape[1] / pixels.shape[2])
     figure = new_figure(WIDTH_MM, (tall + 2) * n_examples + 62)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[(tall + 2) * n_examples + 8, 54]).flat
-    panels = above.subplots(n_examples, 4, squeeze=False)
+    shown = ("image shown", "its brightness") if _in_colour(dataset) else ("image shown",)
+    panels = above.subplots(n_examples, len(shown) + 3, squeeze=False)
     names = image_words(dataset, "example")
     for example, row in enumerate(panels):
-        for axes, image in zip(row, [pixels[example], *rebuilt[:, example]], strict=True):
+        for axes, image in zip(row, [*[pixels[example]] * len(shown), *rebuilt[:, example]], strict=True):
             finish_axes(axes, None)
             _draw_image(axes, image, photograph=colour_image(dataset, example, "example") if axes is row[0] else None)
         _name_row(row[0], f"{100 * float(dataset['quantile'][example]):.0f}", names[example])
-    for axes, heading in zip(panels[0], REBUILT_HEADINGS, strict=True):
+    for axes, heading in zip(panels[0], (*shown, *REBUILT_HEADINGS), strict=True):
         axes.set_title(heading)
     left, right = below.subplots(1, 2)
     _draw_matched_pairs(left, dataset["correlation"].to_numpy()[0], "a", "correlation of pixels, linear")
     _draw_matched_pairs(right, dataset["similarity"].to_numpy()[0], "b", "structural similarity (SSIM), linear")
     return figure
+
+
+def _in_colour(dataset: xr.Dataset) -> bool:
+    """Say whether the images shown are drawn in colour."""
+    return dataset.sizes.get("example", 0) > 0 and colour_image(dataset, 0, "example") is not None
 
 
 def _draw_image(

@@ -81,7 +81,7 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     coupled, summed = found["coupled_pairs_fraction"], found["summed_contributions"]
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
-        return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons. {ADD_UP}"
+        return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons{_beside_null(other, *OF_SUM)}. {ADD_UP}"
     return (
         f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons{_beside_null(summed, *OF_SUM)}."
         f" {ADD_UP} Another question is how neurons interact two at a time: over all pairs, redundancy minus synergy is"

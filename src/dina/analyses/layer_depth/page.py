@@ -18,6 +18,10 @@ CERTAIN = (
     "b, how many neurons each layer predicts best, for the {n_certain} of {n_neurons} neurons that it predicts better than with permuted"
     " weights by more than three standard errors."
 )
+NETWORK = (
+    "The network was trained on photographs of other collections, never on this recording; here its layers are only read. The Gabor channels"
+    " to which they are added are fixed filters and contain nothing of it, nor of any network trained on this recording."
+)
 NONE_CERTAIN = "b, would show the best layer of single neurons; of none of {n_neurons} does a layer predict more than with permuted weights, by three standard errors."
 
 
@@ -31,7 +35,8 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     n_neurons, n_certain = dataset.sizes["neuron"], int(np.isfinite(dataset["best_depth"]).sum())
     how = "beyond" if together.low > together.null_high else "not beyond"
     answer = (
-        f"Gabor channels explain {percent(float(dataset.attrs['explained_by_gabors']))} of the variance of {responses_words(dataset)}."
+        f"Gabor channels explain {percent(float(dataset.attrs['explained_by_gabors']))} of the variance of {responses_words(dataset)}"
+        " (no interval: it is only what gains are added to)."
         f" All layers of a network trained on photographs change what is explained by"
         f" {percent(together.value)} ({interval(together.low, together.high)}) of the variance, {how} the same network with permuted weights"
         f" ({interval(together.null_low, together.null_high)})."
@@ -52,7 +57,7 @@ def layer_depth_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
         ),
     )
     title = "What a network trained on photographs adds to Gabor channels"
-    return Section("layer-depth", title, (answer,), (part,), missing=reasons(names, {one.name: one for one in findings}))
+    return Section("layer-depth", title, (answer, NETWORK), (part,), missing=reasons(names, {one.name: one for one in findings}))
 
 
 @in_style

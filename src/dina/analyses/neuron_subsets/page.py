@@ -121,7 +121,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
 def _summary(found: dict[str, Finding], queries: str) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
-        f"All neurons reach a top-1 accuracy of {percent(found['accuracy_full'].value)} with {queries}. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
+        f"All neurons reach a top-1 accuracy of {in_a_sentence(found['accuracy_full'])} with {queries}. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
         f" and with {in_a_sentence(random)} drawn at random."
         " These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
@@ -135,8 +135,15 @@ def _control(found: dict[str, Finding]) -> str:
         )
     return (
         f"Neurons of the same signal-to-noise ratios, otherwise drawn at random, have {in_a_sentence(share)} of the"
-        f" advantage of the best neurons over random ones.{over_whole(MATCHED_BETTER, share)} Only the rest comes from tuning."
+        f" advantage of the best neurons over random ones.{over_whole(MATCHED_BETTER, share)}{_rest(share)}"
     )
+
+
+def _rest(share: Finding) -> str:
+    """Say what of the advantage is left to tuning, if its interval leaves anything."""
+    if share.high < 1:
+        return " Only the rest comes from tuning."
+    return " This may be the whole advantage, so it is not certain that any of it comes from tuning."
 
 
 @in_style
@@ -218,7 +225,7 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
     )
     words = (
         "If neurons are taken out of fitted towers, the towers still use weights that were learnt from all neurons together. Such subsets"
-        " can be trusted if towers fitted on these neurons alone do as well."
+        f" can be trusted if towers fitted on these neurons alone do as well.{_doing_as_well(found)}"
     )
     return Section(
         "refitted-subsets",
@@ -227,6 +234,21 @@ def refitted_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         (part,),
         missing=reasons(_refitted_words(found), found),
     )
+
+
+def _doing_as_well(found: Mapping[str, Finding]) -> str:
+    """Say of how many subsets towers fitted anew do better or worse than towers with the other neurons taken out."""
+    known = [one for name, one in found.items() if name.startswith("refitted_minus") and np.isfinite(one.value)]
+    if not known:
+        return ""
+    words = {f"{n_beyond} {how}": n_beyond for how, n_beyond in (
+        ("better", sum(one.beats_null and one.value > 0 for one in known)),
+        ("worse", sum(one.beats_null and one.value < 0 for one in known)),
+    )}  # fmt: skip
+    apart = " and ".join(said for said, n_beyond in words.items() if n_beyond)
+    if not apart:
+        return f" Here none of {len(known)} differences between the two lies beyond its null."
+    return f" Here, of {len(known)} fits, {apart} than that beyond the null; the others differ no more than by chance."
 
 
 def _refitted_words(found: dict[str, Finding]) -> dict[str, str]:

@@ -38,6 +38,7 @@ KNOWING = (
     " Removing: learning and testing on shuffled trials minus both on intact trials."
 )
 TESTED = " Removing in test only: testing on shuffled minus testing on intact trials, both after learning from intact ones."
+BY_REPEATS = " (no interval: it follows from the number of repeats)"
 SHARES = ("intact_top1", "correlations_left", "correlations_left_test", "slow_drift_share")
 
 
@@ -65,11 +66,11 @@ def _summary(found: dict[str, Finding]) -> str:
     if knowing.value != knowing.value:
         tested, change = found.get("correlations_left_test", left), found["unexpected_removal_log_rank"]
         return (
-            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials. This changes the log rank of the"
+            f"Shuffling removes {percent(1 - tested.value)} of the noise correlations of the test trials{BY_REPEATS}. This changes the log rank of the"
             f" right image by {_change(change)}.{_beyond(found, change.name)}"
         )
     return (
-        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials. Learning them changes the log"
+        f"Shuffling removes {percent(1 - left.value)} of the noise correlations in the training trials{BY_REPEATS}. Learning them changes the log"
         f" rank of the right image by {_change(knowing)}.{_beyond(found, knowing.name)}"
     )
 

@@ -55,8 +55,8 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     answer = (
         f"It is not known where in the image the decoding comes from: {unknown[0]}"
         if unknown
-        else f"The loss of score is spread over {in_a_sentence(score)} of the image; the coverage by the receptive fields is spread over"
-        f" {in_a_sentence(coverage)}. Divided by coverage, the loss is spread over {in_a_sentence(normalised)} of the covered area."
+        else f"The loss of score is spread over {in_a_sentence(score)} of the image; the coverage by the receptive fields, which the fitted"
+        f" towers fix, is spread over {percent(coverage.value)}. Divided by coverage, the loss is spread over {in_a_sentence(normalised)} of the covered area."
     )
     uncovered = UNCOVERED if any(np.isnan(panel[1]).any() for panel in _mean_panels(dataset)) else ""
     part = FigurePart(
@@ -66,7 +66,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " map is one position of the window's centre. In maps of loss and of log rank, red: with this place hidden, the right image fits the"
         " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
-        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, and one for single images.{uncovered}"
+        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size; every other map has its own, that of each single image, too.{uncovered}"
         f" Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile. {_null_in_words(dataset)}",
         answer,
         finding_table(
@@ -76,13 +76,18 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
             [name for name in WORDS if name.startswith("participation")],
         ),
     )
-    paragraphs = (
-        answer
-        + " A map of losses mainly shows where the receptive fields lie. Only the loss divided by coverage shows which places"
-        " the decoding uses.",
-    )
+    paragraphs = (answer if unknown else f"{answer}{_beside_coverage(found['coverage_correlation'])}",)
     title = "Where in the image the decoding comes from"
     return Section("occlusion", title, paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
+
+
+def _beside_coverage(one: Finding) -> str:
+    """Say why the loss is divided by coverage, and whether the two are as alike as they seem."""
+    said = " A map of losses also shows where the receptive fields lie. Only the loss divided by coverage shows which places the decoding uses."
+    if not math.isfinite(one.value):
+        return said
+    place = "more than by chance" if one.value > one.null_high else "no more than by chance"
+    return f"{said} Over places, loss and coverage are correlated {place}: {in_a_sentence(one, '')}."
 
 
 def differs_from_zero(losses: Float[np.ndarray, "image row column"]) -> Bool[np.ndarray, "row column"]:
@@ -119,7 +124,8 @@ def _null_in_words(dataset: xr.Dataset) -> str:
 def _draw_occlusion(dataset: xr.Dataset) -> Figure:
     """Draw maps over the image: mean losses for each window, coverage and its quotient, change of maps, single images.
 
-    Mean losses under windows of one size share a scale of colours. Single images stand above their maps, which share one, too.
+    Mean losses under windows of one size share a scale of colours. Single images stand above their maps; each map has its own
+    scale, since one image may lose a hundred times as much as another.
     """
     panels: list[_Panel | None] = [*_mean_panels(dataset)]
     panels += [None] * (-len(panels) % 3)  # single images begin a row
@@ -186,7 +192,7 @@ def _single_panels(dataset: xr.Dataset, chosen: list[int]) -> list[_Panel]:
     """Return the maps of single images under the medium window."""
     loss = dataset["score_loss"].sel(sweep="medium").to_numpy()
     names = image_words(dataset)
-    return [(f"loss, {names[i]}", loss[i], LOSS, loss[chosen], None) for i in chosen]
+    return [(f"loss, {names[i]}", loss[i], LOSS, loss[i], None) for i in chosen]
 
 
 def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:

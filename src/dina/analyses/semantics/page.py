@@ -78,7 +78,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" {n} test images, {responses_words(dataset)}. Top left: variance that only one of them explains; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
         " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
-        " and, at equal low-level distance, of other categories; without any information it would be half of them. Bars: 95\u202f% intervals"
+        " and, at equal low-level distance, of other categories; without any information it would be half of them (chance); nulls of the differences between them are in the table. Bars: 95\u202f% intervals"
         " over images; grey: central 95\u202f% if there is no effect; a band beyond the left end of its axis stands in the table alone.",
         f"Shares of the explained variance: low-level structure alone {percent(low_level.value)}, category alone"
         f" {percent(category.value)}. Category is read with {percent(found['category_accuracy_responses'].value)} balanced accuracy"
@@ -90,7 +90,7 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         "Low-level structure or semantic category",
         paragraphs=(
             f"Of the variance of the responses that the models explain, low-level structure alone explains {in_a_sentence(low_level)},"
-            f" category alone {in_a_sentence(category)}. A share slightly above 100\u202f% or below 0 means that the other adds nothing.",
+            f" category alone {in_a_sentence(category)}.{_beyond_whole(low_level, category)}",
             "The decoders receive category, so category could matter. We regress category on low-level features and add only the"
             " residual. In the null, categories are drawn from the probabilities that low-level features predict.",
             f"Low-level structure does not explain {in_a_sentence(found['category_uncertainty'])} of the entropy of the categories. Image"
@@ -99,6 +99,12 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         figures=(part,),
         missing=reasons(_words(), found),
     )
+
+
+def _beyond_whole(*shares: Finding) -> str:
+    """Explain shares that no part can have, where there are any."""
+    is_beyond = any(one.value > 1 or one.value < 0 for one in shares)
+    return " A share slightly above 100\u202f% or below 0 means that the other adds nothing." if is_beyond else ""
 
 
 @in_style
@@ -157,6 +163,10 @@ def _draw_distractors(axes: Axes, dataset: xr.Dataset) -> None:
     if highest > 40:
         axes.axhline(50, color=COLOURS["chance"][0], linestyle=(0, (2, 1.5)), linewidth=1.0, zorder=1)
         axes.annotate("chance", (3.4, 50), (0, 2), textcoords="offset points", color=COLOURS["chance"][0], fontsize=7, ha="right")
+    else:  # a line at chance would leave a few pixels to the marks
+        words = "chance, 50\u202f%, lies above ↑"
+        axes.annotate(words, (0.98, 0.97), xycoords="axes fraction", color=COLOURS["chance"][0], fontsize=7, ha="right", va="top")
+        axes.set_ylim(top=1.15 * axes.get_ylim()[1])
     axes.axvline(1.5, color=COLOURS["grid"][0], linewidth=0.8, zorder=0)
     axes.set_xticks(range(4), ["near,\nsame", "near,\nother", "far,\nsame", "far,\nother"])
     axes.set_xlim(-0.5, 3.5)

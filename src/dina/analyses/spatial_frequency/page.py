@@ -285,11 +285,21 @@ def map_capacity_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
     return Section(
         "map-capacity",
         "Size of the maps",
-        paragraphs=(answer, "If the edge follows the size, a coarse result may come from the maps and not from the neurons."),
+        paragraphs=(answer, _meaning_of_slope(slope)),
         figures=(part,),
         tables=(finding_table("What changes with every doubling of the map.", CAPACITY, found, points=("top1_per_capacity",)),),
         missing=reasons(CAPACITY, {name: one for name, one in found.items() if one is not slope or math.isfinite(one.value)}),
     )
+
+
+def _meaning_of_slope(slope: Finding) -> str:
+    """Say whether a coarse result may come from the size of the maps."""
+    coarse = "a coarse result may come from the maps and not from the neurons"
+    if not math.isfinite(slope.value):
+        return f"If the edge followed the size, {coarse.replace('may', 'could')}."
+    if slope.value > slope.null_high:
+        return f"The edge follows the size, so {coarse}."
+    return f"The edge does not rise with the size beyond its null, so nothing here says that {coarse}."
 
 
 def _marks(dataset: xr.Dataset) -> str:

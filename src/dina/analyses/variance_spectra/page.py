@@ -26,6 +26,7 @@ SOURCES = {
 }
 WORDS = {f"exponent_{source}": f"exponent by rank: {words}" for source, words in SOURCES.items()}
 WORDS |= {f"moment_exponent_{source}": f"exponent by moments: {words}" for source, words in SOURCES.items()}
+UNTRAINED = "; dotted: towers with random weights"
 LOWEST = 1e-5  # shares of variance below are rounding and noise
 
 # Source → colour and line.
@@ -67,8 +68,8 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         f"a, variance along principal components, in per cent of the whole, on {dataset.attrs['n_images']} images of validation and"
         f" test{halves}. Shaded: ranks to which power laws were fitted. A line"
         " ends where variance falls below 0.001\u202f% of the whole. b, exponents with 95\u202f% intervals: dots, least squares over the shaded ranks; open squares, from"
-        " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1. Colours as in b; dotted: towers with"
-        " random weights.",
+        " moments, which need no components and are not biased by few images, for the ranks beyond a break at rank 10. Vertical line: 1."
+        f" Colours as in b{UNTRAINED if _has_untrained(dataset) else ''}.",
         answer,
         finding_table("Power-law exponents.", WORDS, found),
     )
@@ -77,6 +78,10 @@ def variance_spectra_section(dataset: xr.Dataset, findings: tuple[Finding, ...])
         + f" With few images the fit over ranks underestimates the exponent of slowly falling spectra.{_disagreement(found)}{others}",
     )
     return Section("variance-spectra", "Variance spectra", paragraphs=paragraphs, figures=(part,), missing=reasons(WORDS, found))
+
+
+def _has_untrained(dataset: xr.Dataset) -> bool:
+    return any(str(source).startswith("untrained") for source in dataset["source"].to_numpy())
 
 
 def _disagreement(found: Mapping[str, Finding]) -> str:
