@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from benchmark_scripts import import_script
+from described_axes import undescribed
+from dina.analyses import ANALYSES
 from dina.analyses.attention_received import tuning_change
 from dina.analyses.attention_received.attention_hubs import most_attended, receive_attention
 from dina.analyses.attention_received.compute import (
@@ -24,6 +26,7 @@ from dina.models.receptive_fields import FieldProfiles
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.statistics.finding import Finding
 from dina.statistics.map_similarity import structural_similarity
+from report.figure_faults import faults_of
 
 FEW = AttentionReceivedSettings(
     n_training_images=8, n_permutations=39, n_images=30, n_random=4, n_partners=60, n_untrained=2, are_fields_fitted=False
@@ -59,6 +62,17 @@ def test_planted_hubs_are_recovered_and_rebuild_the_map(attended: tuple[Decoded,
     assert _by_name(result.findings())["share_of_top_10_percent"].value == pytest.approx(
         8 * np.exp(8) / (20 * np.exp(8) + 60), abs=1e-5
     )
+
+
+def test_figures_say_that_the_reading_is_ours_and_have_no_fault(attended: tuple[Decoded, AttentionReceivedResult]) -> None:
+    _, result = attended
+    section = ANALYSES["attention_received"].draw(result.to_dataset(), result.findings())
+    assert [part.name for part in section.figures] == ["attention_sweep", "attention_hubs", "attention_tuning"]
+    for part in section.figures:
+        assert part.caption.startswith("This is our reading of Figure 6 of the article; the article's caption is not known")
+        assert faults_of(part.figure) == []
+    (thresholds,) = section.tables
+    assert len(thresholds.rows) == len(KEPT)
 
 
 def test_equal_attention_has_no_hubs_and_carries_nothing(planted: Callable[[str], Decoded]) -> None:
@@ -179,6 +193,10 @@ def test_substitutes_are_the_next_where_being_attended_belongs_to_neurons(
     result = analyse_silenced_hubs(attract(subject), SilencedHubsSettings(n_training_images=4))
     found = _by_name(result.findings())
     assert np.isnan(result.without_hubs[result.hubs]).all()
+    assert undescribed(result.to_dataset()) == []
+    (part,) = ANALYSES["silenced_hubs"].draw(result.to_dataset(), result.findings()).figures
+    assert len(part.table.rows) == len(found)
+    assert faults_of(part.figure) == []
     if is_of_the_neuron:
         assert found["rank_agreement"].value == pytest.approx(1)
         assert found["substitutes_among_runners_up"].value == 1

@@ -181,6 +181,7 @@ def _beside_seeds(
     name: str, value: float, n: int, drawn: np.ndarray, reason: str = "", interval: tuple[float, float] | None = None
 ) -> Finding:
     """Return a statistic of the remaining neurons beside the same statistic of them in fits of all neurons."""
-    null = prediction_range(drawn) if np.isfinite(drawn).all() else (np.nan, np.nan)
-    words = OTHER_SEEDS if np.isfinite(null[0]) else ""
+    low, high = prediction_range(drawn) if np.isfinite(drawn).all() else (np.nan, np.nan)
+    words, least = OTHER_SEEDS if np.isfinite(low) else "", -1.0 if name == "rank_agreement" else 0.0
+    null = float(np.maximum(low, least)), float(np.minimum(high, 1.0))
     return Finding.from_draws(name, value, "1", n, None, None, words, reason, interval=interval, null_range=null)
