@@ -24,7 +24,9 @@ def attention_tower(decoded: Decoded) -> NeuronAttention:
     """
     tower = decoded.towers.neural_tower
     if not isinstance(tower, NeuronAttention):
-        raise DataError("Attention is known only of neurons that attend to one another. Fit towers with the preset 'paper' or 'attention'.")
+        raise DataError(
+            "Attention is known only of neurons that attend to one another. Fit towers with the preset 'paper' or 'attention'."
+        )
     return tower
 
 
