@@ -160,6 +160,14 @@ def test_verdicts_of_several_runs_stand_side_by_side(run: Path, capsys: pytest.C
 
 @pytest.mark.usefixtures("no_page")
 def test_a_recording_that_has_moved_must_be_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = run.parent / "session.nc"
+    session.rename(tmp_path / "session.nc")
+    try:
+        with pytest.raises(SystemExit):
+            main(["interpret", str(run), "contributions", "--threads", "1"])
+        assert "it is gone. Say where it lies now with --recording." in capsys.readouterr().err
+    finally:
+        (tmp_path / "session.nc").rename(session)
     (run / "source.json").rename(tmp_path / "source.json")
     try:
         with pytest.raises(SystemExit) as ended:

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from array_folders import N_IMAGES, example_images, example_responses
 from dina.checks import DataError
@@ -75,6 +76,17 @@ def test_an_unknown_variable_is_told_what_is_there(name: str, there: str, tmp_pa
         read_variable(tmp_path / name, "imgs")
     with pytest.raises(DataError, match="needs the name of one with variable"):
         read_variable(tmp_path / name)
+
+
+def test_cells_and_several_structs_are_answered_with_what_to_write_in_matlab(tmp_path: Path) -> None:
+    cells = np.empty((1, 2), dtype=object)
+    cells[0, :] = [np.ones((3, 4)), np.zeros((3, 4))]
+    trials = np.array([[(np.ones(5), 1.0), (np.ones(5), 2.0)]], dtype=[("resp", object), ("id", object)])
+    scipy.io.savemat(tmp_path / "m.mat", {"imgs": cells, "trial": trials})
+    with pytest.raises(DataError, match=r"imgs must be an array of numbers; got a cell array.*images cat\(3, x\{:\}\)"):
+        read_variable(tmp_path / "m.mat", "imgs")
+    with pytest.raises(DataError, match=r"trial is no struct but .* several structs\. Write one array .* cat\(1, trial\.id\)"):
+        read_variable(tmp_path / "m.mat", "trial.id")
 
 
 def test_what_is_no_array_of_numbers_is_refused(tmp_path: Path) -> None:

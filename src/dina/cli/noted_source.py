@@ -43,4 +43,7 @@ def read_source(run: Path, recording: str | None, images: Path | None) -> tuple[
         return settle(recording), images, seed
     if not isinstance(noted.get("recording"), str) or not isinstance(kept, str | None):
         raise DataError(f"{run} does not say which recording it studied. Name it with --recording.")
-    return str(noted["recording"]), images or (None if kept is None else Path(kept)), seed
+    word = str(noted["recording"])
+    if Path(word).is_absolute() and not Path(word).exists():
+        raise DataError(f"{run} studied {word}, which must be there; it is gone. Say where it lies now with --recording.")
+    return word, images or (None if kept is None else Path(kept)), seed

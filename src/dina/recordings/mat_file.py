@@ -16,6 +16,7 @@ from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.matlab_5 import check_matlab_5
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
 
+SEVERAL = "a cell array or several structs"  # what MATLAB calls these lists
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FREE_BYTES, _MOST_SPREAD = 2**28, 10_000  # a sparse matrix becomes so much larger than its numbers at most
 _MOST_ENTRIES = 2**22  # of all structs and cells together
@@ -93,8 +94,13 @@ def field(content: Any, where: str, path: Path) -> Any:
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if not isinstance(value, dict):
-            found = type(value).__name__
-            raise DataError(f"{path.name}: {where} not found; {reached} is no struct but {found}. Save it as a struct.")
+            found = SEVERAL if isinstance(value, list) else type(value).__name__
+            advice = (
+                f"Write one array of them, such as x = cat(1, {reached}.{part})"
+                if isinstance(value, list)
+                else "Save it as a struct"
+            )
+            raise DataError(f"{path.name}: {where} not found; {reached} is no struct but {found}. {advice}.")
         if part not in value:
             present = ", ".join(sorted(value.names if isinstance(value, _Struct) else value)) or "nothing"
             raise DataError(f"{path.name}: {where} not found; {reached} has: {present}. Check the file.")

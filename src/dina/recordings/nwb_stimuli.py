@@ -68,7 +68,7 @@ def read_presentations(file: h5py.File, wanted: str | None, column: str | None, 
     if not known:
         raise DataError(
             f"{path.name} must say which image was shown when: an IndexSeries in stimulus/presentation, or a table in intervals with"
-            f" start_time and {column or ' or '.join(IMAGE_COLUMNS)}. Name that column with image_column {_SAY}."
+            f" start_time and {column or ' or '.join(IMAGE_COLUMNS)}; {_say_columns(file, path)}. Name that column with image_column {_SAY}."
         )
     if wanted not in known:
         found = "no choice" if wanted is None else repr(wanted)
@@ -145,6 +145,14 @@ def _tables(file: h5py.File, column: str | None, path: Path) -> dict[str, tuple[
         if named is not None and follow(group, "start_time", path):
             found[str(group.name).rpartition("/")[2]] = (group, named)
     return found
+
+
+def _say_columns(file: h5py.File, path: Path) -> str:
+    """Say which tables of intervals there are, with their columns."""
+    top = follow(file, "intervals", path)
+    tables = [each for each in groups_below(top, path) if each != top] if isinstance(top, h5py.Group) else []
+    said = [f"intervals/{str(each.name).rpartition('/')[2]} has {', '.join(list(each)[:12])}" for each in tables[:4]]
+    return "; ".join(said) or "there is no table"
 
 
 def _checked(onsets: np.ndarray | None, images: np.ndarray | None, name: str, path: Path) -> tuple[np.ndarray, np.ndarray]:

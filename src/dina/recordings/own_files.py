@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from dina.checks import DataError
 from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.hdf5_objects import follow, groups_below, read_array
-from dina.recordings.mat_file import field, read_mat
+from dina.recordings.mat_file import SEVERAL, field, read_mat
 from dina.recordings.stored_numbers import MAX_BYTES, read_npy
 
 PACKED = (".npz", ".h5", ".hdf5")  # several arrays by their names; .mat files are those of a deposit, unless described
@@ -49,6 +49,11 @@ def read_variable(path: Path, variable: str | None = None) -> Shaped[np.ndarray,
     except Exception as error:  # zipfile, numpy, scipy and h5py answer damage with errors of many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(f"{path.name} cannot be read: {reason}. It is damaged or unfinished; copy it again.") from error
+    if isinstance(stored, list):
+        raise DataError(
+            f"{path.name}: {variable} must be an array of numbers; got {SEVERAL}. Make one array of it in MATLAB: of images"
+            " cat(3, x{:}), of the names of images the position of each, as ismember returns it."
+        )
     if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "biuf" or not stored.size:
         what = f"{stored.dtype} of shape {stored.shape}" if isinstance(stored, np.ndarray) else type(stored).__name__
         raise DataError(f"{path.name}: {variable} must be an array of numbers; got {what}. Save it as one.")

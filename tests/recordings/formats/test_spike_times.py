@@ -20,7 +20,7 @@ def test_spikes_in_seconds_become_rates_and_noise_is_left_out(tmp_path: Path) ->
     recording = read(tmp_path / "probe")
     np.testing.assert_array_equal(recording.responses, rates(spikes, [2, 5, 9]).astype(np.float32))
     np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
-    assert "3 of 4 sorted neurons were read (1 good, 1 mua, 1 noise, 1 unsorted)." in recording.notes
+    assert "3 of 4 sorted neurons were read (1 good, 1 mua, 1 noise, 1 unsorted by cluster_group.tsv)." in recording.notes
 
 
 def test_samples_need_their_rate_and_groups_are_chosen(tmp_path: Path) -> None:
@@ -36,6 +36,10 @@ def test_samples_need_their_rate_and_groups_are_chosen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.responses, rates(spikes, [2, 5]).astype(np.float32))
     with pytest.raises(DataError, match=r"no neuron is left; cluster_group\.tsv says 1 good, 1 mua, 1 noise, 1 unsorted"):
         read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0, "groups": ("best",)})
+    (tmp_path / "probe" / "cluster_group.tsv").rename(tmp_path / "probe" / "cluster_KSLabel.tsv")
+    by_kilosort = read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0, "groups": ("good", "mua")})
+    np.testing.assert_array_equal(by_kilosort.responses, rates(spikes, [2, 5]).astype(np.float32))
+    assert "by cluster_KSLabel.tsv" in " ".join(by_kilosort.notes)
 
 
 def test_seconds_have_no_sample_rate_and_whole_numbers_are_no_seconds(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_responses_may_be_a_table_or_lie_in_another_file(tmp_path: Path) -> None
     recording = read(folder)
     np.testing.assert_array_equal(recording.responses, RESPONSES[1:].astype(np.float32))
     assert "1 of 8 trials have gaps (NaN) in some neuron and were dropped." in recording.notes
+    for names in ("a,b,c,d,e", "0,1,2,3,4"):  # with the numbers of the rows, as pandas writes them
+        rows = [f"{number},{','.join(map(str, row))}" for number, row in enumerate(RESPONSES)]
+        (folder / "responses.csv").write_text("\n".join([f",{names}", *rows]), encoding="utf-8")
+        recording = read(folder)
+        np.testing.assert_array_equal(recording.responses, RESPONSES.astype(np.float32))
+        assert "The first column of responses.csv numbers the rows" in " ".join(recording.notes)
     with h5py.File(tmp_path / "mua.h5", "w") as file:
         file["train_MUA"] = RESPONSES.T
     rows = [f"{name},{n}" for name, n in zip([f"{NAMES[i]}.png" for i in SHOWN], range(1, 9))]

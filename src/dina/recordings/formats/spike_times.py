@@ -13,7 +13,7 @@ from dina.recordings.presentations import read_presentations_table
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy, to_index
 
-GROUPS = "cluster_group.tsv"
+GROUPS = ("cluster_group.tsv", "cluster_KSLabel.tsv")  # of Phy and, before anything was sorted by hand, of Kilosort
 
 
 def recognises(path: Path) -> bool:
@@ -42,7 +42,7 @@ def read(
     sample_rate_hz
         Samples per second, where spike times are whole numbers of samples; by default they are seconds.
     groups
-        Which groups of ``cluster_group.tsv`` are read; by default all but "noise".
+        Which groups of ``cluster_group.tsv`` are read, or of ``cluster_KSLabel.tsv`` where there is none; by default all but "noise".
     presentations, images
         The table and the images, where they are not ``presentations.csv`` and ``images/`` in the folder.
     mid_grey, contrast_scale
@@ -102,18 +102,18 @@ def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, 
 
 def _choose_neurons(path: Path, known: np.ndarray, groups: tuple[str, ...] | None, notes: list[str]) -> np.ndarray:
     """Return the numbers of the neurons to read."""
-    file = file_inside(path, GROUPS)
-    if not file.is_file():
+    file = next((file for file in (file_inside(path, name) for name in GROUPS) if file.is_file()), None)
+    if file is None:
         if groups is not None:
-            raise DataError(f"{path.name} holds no {GROUPS}, so groups cannot be chosen. Leave them out.")
+            raise DataError(f"{path.name} holds no {' or '.join(GROUPS)}, so groups cannot be chosen. Leave them out.")
         return known
     said = _read_groups(file)
     words = [said.get(int(number), "unsorted") for number in known]
     keep = np.array([word in groups if groups is not None else word != "noise" for word in words])
     counts = ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
     if not keep.any():
-        raise DataError(f"{path.name}: no neuron is left; {GROUPS} says {counts}. Choose other groups.")
-    notes.append(f"{int(keep.sum())} of {len(known)} sorted neurons were read ({counts}).")
+        raise DataError(f"{path.name}: no neuron is left; {file.name} says {counts}. Choose other groups.")
+    notes.append(f"{int(keep.sum())} of {len(known)} sorted neurons were read ({counts} by {file.name}).")
     return known[keep]
 
 

@@ -78,7 +78,7 @@ def read(
     needed = {"a column image, the picture of each trial": ("image", "stimulus")}
     columns = read_columns(table, ("image", "stimulus", "n_presentations"), notes, needed)
     words = columns["image"] if "image" in columns else columns["stimulus"]
-    values = _read_responses(path, responses, variable, axes, len(words))
+    values = _read_responses(path, responses, variable, axes, len(words), notes)
     shown = np.array([bool(word) for word in words])
     if not shown.all():
         notes.append(f"{int((~shown).sum())} of {len(words)} trials name no picture and were dropped.")
@@ -109,10 +109,12 @@ def _count(cell: str, table: str) -> int:
     return int(cell)
 
 
-def _read_responses(path: Path, file: Path | None, variable: str | None, axes: tuple[Axis, Axis], n_trials: int) -> np.ndarray:
+def _read_responses(
+    path: Path, file: Path | None, variable: str | None, axes: tuple[Axis, Axis], n_trials: int, notes: list[str]
+) -> np.ndarray:
     if file is None:
         file = next((path / n for n in ("responses.npy", "responses.csv") if (path / n).is_file()), path / "responses.npy")
-    stored = _read_csv(file) if file.suffix == ".csv" else read_variable(file, variable)
+    stored = _read_csv(file, notes) if file.suffix == ".csv" else read_variable(file, variable)
     if stored.ndim != 2 or set(axes) != {"trial", "neuron"}:
         raise DataError(
             f"{file.name} must have two axes, trial and neuron; got shape {stored.shape} and axes {', '.join(axes)}. Name both."
@@ -128,8 +130,8 @@ def _read_responses(path: Path, file: Path | None, variable: str | None, axes: t
     return np.array(to_float32("responses", turned, ("trial", "neuron")))
 
 
-def _read_csv(file: Path) -> np.ndarray:
-    """Read a table of numbers, with or without a line of names; an empty cell is unknown."""
+def _read_csv(file: Path, notes: list[str]) -> np.ndarray:
+    """Read a table of numbers, with or without a line of names; an empty cell is unknown. Numbers of rows, as pandas writes, are left out."""
     if not file.is_file():
         raise DataError(f"{file} not found. Correct responses under [options].")
     if file.stat().st_size > 16 * MAX_BYTES:
@@ -140,6 +142,9 @@ def _read_csv(file: Path) -> np.ndarray:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file.name} cannot be read as a table: {error}. Save it as CSV, comma separated, in UTF-8.") from error
     body = lines[1:] if lines and not all(is_number(cell or "nan") for cell in lines[0]) else lines
+    if lines and not lines[0][0].strip() and [line[0] for line in lines[1:]] == [str(row) for row in range(len(lines) - 1)]:
+        notes.append(f"The first column of {file.name} numbers the rows, below an empty name; it is no neuron and was left out.")
+        body = [line[1:] for line in lines[1:]]
     widths = {len(line) for line in body}
     if len(widths) != 1:
         raise DataError(
