@@ -22,6 +22,7 @@ from dina.analyses.attention_received.threshold_sweep import KEPT
 from dina.analyses.decoded import Decoded
 from dina.analyses.paid_attention import received_attention
 from dina.checks import DataError
+from dina.figures.canvas import svg_of
 from dina.models.receptive_fields import FieldProfiles
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
 from dina.statistics.finding import Finding
@@ -70,6 +71,7 @@ def test_figures_say_that_the_reading_is_ours_and_have_no_fault(attended: tuple[
     assert [part.name for part in section.figures] == ["attention_sweep", "attention_hubs", "attention_tuning"]
     for part in section.figures:
         assert part.caption.startswith("This is our reading of Figure 6 of the article; the article's caption is not known")
+        svg_of(part.figure, part.name)
         assert faults_of(part.figure) == []
     (thresholds,) = section.tables
     assert len(thresholds.rows) == len(KEPT)
@@ -196,6 +198,7 @@ def test_substitutes_are_the_next_where_being_attended_belongs_to_neurons(
     assert undescribed(result.to_dataset()) == []
     (part,) = ANALYSES["silenced_hubs"].draw(result.to_dataset(), result.findings()).figures
     assert len(part.table.rows) == len(found)
+    svg_of(part.figure, part.name)
     assert faults_of(part.figure) == []
     if is_of_the_neuron:
         assert found["rank_agreement"].value == pytest.approx(1)
