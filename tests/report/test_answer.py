@@ -68,13 +68,13 @@ def test_the_page_opens_with_what_was_asked_and_found_how_sure_and_what_not(simu
     assert plain["What was found"].startswith(headline(run)[0])
     assert "It is right more often than the best other decoder (local encoding model)." in plain["What was found"]
     assert "carry the decoding was not asked." in plain["What was found"]
-    assert plain["How sure"].startswith("Guessing hardly ever places the right images as far in front (p = 0.005).")
+    assert plain["How sure"].startswith("Guessing hardly ever places the right images as far in front (p\u00a0= 0.005).")
     told = [{"claim": f"{name}.", "side": "image", "verdict": verdict, "reason": ""} for name, verdict in (
         ("Coarse", "supported"), ("Many", "cannot tell"), ("Few", "cannot tell"))]  # fmt: skip
     write_json(tmp_path / "summary.json", {**run.summary, "verdicts": dict(enumerate(told))})
     found = dict(in_plain_words(read_run(tmp_path)))["What was found"]
     assert (
-        "Of 3 claims about what carries the decoding, these data support 1 (Coarse.) and do not support none; of 2 they cannot tell."
+        "Of 3 claims about what carries the decoding, these data support 1 (“Coarse”) and do not support none; of 2 they cannot tell."
         in found
     )
 

@@ -167,6 +167,17 @@ def test_one_epoch_is_told_once_and_as_one(simulated_run: Path, tmp_path: Path) 
     section = training(read_run(tmp_path))
     assert section.paragraphs[0] == "The whole budget of 1 epoch was trained. The towers of epoch 1 were kept."
     assert section.figures[0].table.rows[-1] == ("1", "2", "25")
+    assert "cannot be compared" not in section.figures[0].caption  # there is one loss alone
+
+
+def test_no_line_of_dashes_tells_of_queries_that_were_not_decoded(simulated_run: Path, tmp_path: Path) -> None:
+    summary = json.loads((simulated_run / "summary.json").read_text(encoding="utf-8"))
+    rows = [{**row, "top1": None} if row["queries"] == "single_trial" else row for row in summary["decoding"]]
+    write_json(tmp_path / "summary.json", {**summary, "decoding": rows})
+    (tmp_path / "history.csv").write_text("epoch,train_loss,validation_loss\n0,,1.0\n1,2.0,0.9\n", encoding="utf-8")
+    section = training(read_run(tmp_path))
+    assert [row[1] for row in section.tables[0].rows] == ["averaged responses"] * 2
+    assert "cannot be compared" in section.figures[0].caption
 
 
 def test_a_run_with_nothing_but_a_summary_still_gets_a_page(simulated_run: Path, tmp_path: Path) -> None:

@@ -39,11 +39,12 @@ def rank_curves(run: Run, rows: list[DecodingRow], reads: dict[str, str]) -> lis
         (style_of(name, reads[name]).label, *(percent(_share_found(*count, k)) for k in steps)) for name, count in counts.items()
     ]
     chance = ("chance", *(percent(min(1.0, k / next(iter(sizes.values())))) for k in steps))
-    words = f"Queries ({QUERIES[kind]}) whose image is among the best k; intervals of top-1 are in the table of all decoders."
+    words = f"Queries ({QUERIES[kind]}) whose image is among the best k."
     table = Table(words, ("decoder", *(f"k = {k}" for k in steps)), (*lines, chance))
     caption = (
         f"How often the right image is among the best k of {largest}, {QUERIES[kind]}, {n_queries} queries. Its left end is top-1"
-        " accuracy; a miss near the left was a near miss. Ties count by expectation."
+        " accuracy; a miss near the left was a near miss. Ties count by expectation. Only top-1 accuracy has an interval, in the table of all"
+        " decoders; a curve compares no decoders, the paired differences do."
     )
     spoken = "Fraction of queries whose image is among the best k, for every k and decoder; the numbers are in the table."
     return [FigurePart("ranks", draw_ranks(counts, sizes, reads), caption, spoken, table)]
@@ -109,7 +110,7 @@ def gallery_sizes(run: Run) -> Section:
 def _size_figure(dataset: xr.Dataset, queries: str, reads: dict[str, str]) -> FigurePart:
     one, words = dataset.sel(queries=queries), QUERIES.get(queries, queries)
     sizes = one["gallery_size"].to_numpy()
-    caption = f"Top-1 accuracy against the number of candidates, {words}; chance is one over that number. Shaded: 95\u202f% interval of dina."
+    caption = f"Top-1 accuracy against the number of candidates, {words}; chance is one over that number. Shaded: 95\u202f% interval of dina; those of the others are in the table."
     spoken = (
         f"Top-1 accuracy of each decoder in galleries of {int(sizes.min())} to {int(sizes.max())} images, {words}; the numbers are in"
         " the table."

@@ -78,7 +78,8 @@ def _claims_in_words(run: Run) -> str:
     known = [(str(one.get("claim", "")), str(one.get("verdict", ""))) for one in verdicts.values() if isinstance(one, dict)]
     supported = [claim for claim, verdict in known if verdict == "supported"]
     n_not, n_open = (sum(verdict == kind for _, verdict in known) for kind in ("not supported", "cannot tell"))
-    which = f" ({' '.join(supported)})" if supported else ""
+    quoted = "; ".join("“" + claim.rstrip(".") + "”" for claim in supported)
+    which = f" ({quoted})" if supported else ""
     return (
         f"Of {len(known)} claims about what carries the decoding, these data support {len(supported) or 'none'}{which} and do not support"
         f" {n_not or 'none'}; of {n_open or 'none'} they cannot tell."
@@ -90,7 +91,7 @@ def _how_sure(run: Run, row: DecodingRow) -> list[str]:
     said = []
     if row.p_value is not None and math.isfinite(row.p_value):
         verb = "hardly ever places" if row.p_value <= 0.05 else "often places"
-        said.append(f"Guessing {verb} the right images as far in front (p {_equals(p_words(row.p_value))}).")
+        said.append(f"Guessing {verb} the right images as far in front (p\u00a0{_equals(p_words(row.p_value))}).")
     rests = (
         "Every image was tested once"
         if run.folds

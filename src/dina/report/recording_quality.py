@@ -285,7 +285,7 @@ def _spectrum(quality: xr.Dataset) -> list[FigurePart]:
     last = min(last, len(variance))
     fit, power = "No power law could be fitted.", ""
     if exponent is not None:
-        fit = f"The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}."
+        fit = f"The dashed line falls as rank to the power −{exponent:.2f}, fitted to ranks {first} to {last}; its interval is among the numbers of quality."
         power = f" with exponent {exponent:.2f}"
     shown = [rank for rank in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if rank <= len(variance)]
     rows = tuple((number(rank), number(float(variance[rank - 1]))) for rank in shown)

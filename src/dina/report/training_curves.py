@@ -59,6 +59,10 @@ def _draw_lines(axes: Axes, epoch: np.ndarray, lines: Mapping[str, np.ndarray], 
 
 
 MAX_ROWS = 24
+APART = (
+    " Losses of training and of validation cannot be compared: they are among different numbers of images, and training may leave neurons out"
+    " at random. Validation images alone decide which epoch is kept."
+)
 
 
 def training(run: Run) -> Section:
@@ -83,7 +87,7 @@ def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
     chance = 1 / n_validation if isinstance(n_validation, int) and n_validation > 0 else None
     chosen = facts.get("chosen_epoch")
     of = f" among the {n_validation:,} validation images (chance {percent(chance)})" if chance is not None else ""
-    caption = f"Accuracy is top-1{of}. {TOO_HIGH}"
+    caption = f"Accuracy is top-1{of}. {TOO_HIGH}{APART if len(losses) > 1 else ''}"
     spoken = f"Loss and validation accuracy up to epoch {int(epoch[-1])}; the numbers are in the table."
     drawing = draw_training(epoch, losses, accuracies, chance, chosen if isinstance(chosen, int) else None)
     return [FigurePart("training", drawing, caption, spoken, _history_table(run, epoch))]
@@ -94,7 +98,7 @@ def _before_and_after(run: Run) -> list[Table]:
     for queries, words in QUERIES.items():
         known = {row.decoder: row for row in run.select(queries)}
         for name, decoder in (("before", "dina_before_training"), ("after", "dina")):
-            if decoder in known and "dina_before_training" in known:
+            if decoder in known and "dina_before_training" in known and known[decoder].top1 is not None:
                 row = known[decoder]
                 accuracy = (percent(row.top1), interval(row.top1_low, row.top1_high), percent(row.chance_top1))
                 rows.append((f"{name} contrastive training", words, *accuracy, number(row.n_gallery)))

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.caption_words import SAME_GALLERY, is_above_chance
+from dina.figures.caption_words import SAME_GALLERY, is_above_chance, responses_words
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import Scale, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
@@ -250,7 +250,7 @@ def silenced_hubs_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         _draw_silenced(dataset, found),
         f"{OURS} Left: attention that each neuron receives, relative to equal attention, in the towers of the run and in towers fitted"
         f" anew without the {n_hubs:,} most attended of {n_neurons:,} neurons; orange: in towers fitted on all neurons with another seed."
-        f" Right: top-1 accuracy of averaged responses, 95\u202f% intervals over images; grey: queries assigned to other images. {SAME_GALLERY}",
+        f" Right: top-1 accuracy of {responses_words(dataset)}, 95\u202f% intervals over images; grey: queries assigned to other images. {SAME_GALLERY}",
         f"Attention before and after correlates by {in_a_sentence(found['rank_agreement'], '')} over the remaining neurons.",
         finding_table(
             "Towers fitted without the most attended neurons.", SILENCED_WORDS, found, [*accuracies, *SUBSTITUTES], lost
