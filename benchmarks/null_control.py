@@ -47,6 +47,7 @@ ABOUT_PAIRS = (
 NOT_ABOUT_PAIRS = (
     "95 % interval of untrained towers",
     "coverage ",
+    "images of one of the two geometries permuted",
     "neurons permuted",
     "neurons of one of the two permuted",
     "no neuron distinguished",

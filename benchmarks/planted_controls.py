@@ -38,7 +38,7 @@ Check = Callable[[Results, Recording], Checked]
 class Control:
     """A planted truth, the analyses that must find it, and the check: what was found, and whether that is right.
 
-    ``towers`` puts others in the place of the fitted ones.
+    ``towers`` puts others in the place of the fitted ones; ``is_shuffled`` gives the responses to each image another image.
     """
 
     planted: str
@@ -46,6 +46,7 @@ class Control:
     analyses: tuple[str, ...]
     check: Check
     towers: Callable[[Decoded], AlignedTowers] | None = None
+    is_shuffled: bool = False
 
 
 def by_name(result: AnalysisResult) -> dict[str, Finding]:
@@ -323,7 +324,8 @@ def check_own_tuning(results: Results, _: Recording) -> Checked:
 
 ADDITIVE = {"broad_noise": 0.0, "information_limit": 0.0, "gain_deviation": 0.0}
 ATTENDING = {"n_neurons": 200, "n_stimuli": 600, "signal_to_noise": 3.0}
-YES, NO = ("supported",), ("not supported",)
+EQUAL = {"equal_signal_to_noise": True, "signal_to_noise": 1.0}
+YES, NO, UNKNOWN = ("supported",), ("not supported",), ("cannot tell",)
 NOT_YES = ("not supported", "cannot tell")
 LOW_LEVEL = {"low_level_not_semantic": YES, "semantic": NO, "low_level": YES}
 SEMANTIC = {"low_level_not_semantic": NO, "semantic": YES, "low_level": NO}
@@ -354,6 +356,22 @@ CONTROLS: dict[str, Control] = {
         "all neurons equally good", {"equal_signal_to_noise": True}, ("sparse_subsets", "contributions"), by_verdicts(NOT_SPARSE)
     ),
     "unequal_neurons": Control("log-normal signal-to-noise ratios", {}, ("sparse_subsets", "contributions"), check_unequal),
+    "few_neurons": Control(
+        "a tenth of the neurons sees images, all others know the category",
+        {**EQUAL, "semantic_fraction": 0.9, "n_repeats": 6},
+        ("representative_geometry",),
+        by_verdicts({"population_geometry": NO}),
+    ),
+    "one_population": Control(
+        "all neurons alike", EQUAL, ("representative_geometry",), by_verdicts({"population_geometry": YES})
+    ),
+    "unrelated": Control(
+        "responses to other images",
+        EQUAL,
+        ("representative_geometry",),
+        by_verdicts({"population_geometry": UNKNOWN}),
+        is_shuffled=True,
+    ),
     "informative": Control(
         "5 % of the neurons see images, well",
         {"informative_fraction": 0.05, "signal_to_noise": 3.0, "signal_to_noise_spread": 0.3, "n_neurons": 400},

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from null_control import carry_out, run_null
+from null_control import carry_out, run_null, shuffle_pairs
 from planted_controls import CONTROLS, QUICK, Control
 
 from dina.analyses import ANALYSES, decode
@@ -29,7 +29,8 @@ def plant(control: Control, name: str, session: str, seed: int, quick: bool) -> 
     if name == "region":
         height, width = simulate(session, 0, settings={**settings, "n_neurons": 2, "n_stimuli": 10}).images.shape[2:]
         settings["field_region"] = (0, height, width // 3, 2 * width // 3)
-    return simulate("demo" if quick else session, seed, settings=settings)
+    recording = simulate("demo" if quick else session, seed, settings=settings)
+    return shuffle_pairs(recording, seed, name) if control.is_shuffled else recording
 
 
 def run_controls(names: Sequence[str], session: str, seeds: Sequence[int], quick: bool) -> tuple[list[str], bool]:

@@ -42,6 +42,7 @@ FEW = {
     "image_reconstruction": {"n_epochs": 3},
     "occlusion": {"n_images": 6, "n_untrained": 2, "spacing": 0.25},
     "pathway_masking": {"n_random": 20},
+    "representative_geometry": {"n_ranking_images": 60, "n_images": 20, "n_random": 4, "n_matched": 4},
     "semantics": {"n_draws": 40},
     "sparse_subsets": {"n_ranking_images": 60, "n_random": 20, "n_matched": 8},
     "variance_spectra": {"n_untrained": 1},

@@ -28,6 +28,8 @@ from dina.analyses.occlusion import rules as occlusion_rules
 from dina.analyses.occlusion.compute import analyse_occlusion
 from dina.analyses.pathways import rules as pathways_rules
 from dina.analyses.pathways.compute import analyse_pathway_masking, analyse_pathway_refits
+from dina.analyses.representative_geometry import rules as representative_geometry_rules
+from dina.analyses.representative_geometry.compute import analyse_representative_geometry
 from dina.analyses.semantics import rules as semantics_rules
 from dina.analyses.semantics.compute import analyse_semantics
 from dina.analyses.shape_texture import rules as shape_texture_rules
@@ -194,6 +196,14 @@ ANALYSES: dict[str, Analysis] = {
         title="How few neurons suffice",
         page="sparse_subsets_section",
         rules=neuron_subsets_rules.RULES,
+    ),
+    "representative_geometry": Analysis(
+        analyse_representative_geometry,
+        "neural",
+        "Is the geometry of the decoding that of the population, or of the few neurons that contribute most?",
+        title="Is the geometry that of the population?",
+        page="representative_geometry_section",
+        rules=representative_geometry_rules.RULES,
     ),
     "attention_subsets": Analysis(
         analyse_attention_subsets,

@@ -183,7 +183,7 @@ def linear_cka(first: Float[np.ndarray, "image feature"], second: Float[np.ndarr
     """
     grams = gram_of(first), gram_of(second)
     _check(*grams)
-    return _cosine(*(_centred(gram) for gram in grams))
+    return _cosine(*(centre_gram(gram) for gram in grams))
 
 
 def gram_of(features: Float[np.ndarray, "image feature"]) -> Float[np.ndarray, "image image"]:
@@ -206,7 +206,7 @@ def compare_by_cka(
     over groups of images: a bootstrap would draw an image twice, and its two copies are equal in both descriptions.
     """
     _check(first, second)
-    one, other = _centred(first), _centred(second)
+    one, other = centre_gram(first), centre_gram(second)
     value, n = _cosine(one, other), len(one)
     if not np.isfinite(value):
         return Finding(name, value, "1", n, reason="One of the two descriptions is the same for all images.")
@@ -215,7 +215,7 @@ def compare_by_cka(
     null = null_range(np.array([_cosine(one, other[np.ix_(order, order)]) for order in orders]))
     groups = np.array_split(generator.permutation(n), min(n, MOST_GROUPS))
     left_out = [np.delete(np.arange(n), group) for group in groups]
-    values = np.array([_cosine(*(_centred(gram[np.ix_(kept, kept)]) for gram in (first, second))) for kept in left_out])
+    values = np.array([_cosine(*(centre_gram(gram[np.ix_(kept, kept)]) for gram in (first, second))) for kept in left_out])
     return Finding(name, value, "1", n, *jackknife_interval(value, values), *null, null="images permuted")
 
 
@@ -227,8 +227,8 @@ def _check(first: np.ndarray, second: np.ndarray) -> None:
         )
 
 
-def _centred(gram: np.ndarray) -> Float[np.ndarray, "image image"]:
-    """Centre so that off-diagonal rows sum to 0 and the diagonal, which holds the bias, is 0."""
+def centre_gram(gram: Float[np.ndarray, "image image"]) -> Float[np.ndarray, "image image"]:
+    """Centre products of images so that off-diagonal rows sum to 0 and the diagonal, which holds the bias of few images, is 0."""
     n = len(gram)
     off = gram.copy()
     np.fill_diagonal(off, 0.0)
