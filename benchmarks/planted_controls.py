@@ -324,7 +324,8 @@ def check_own_tuning(results: Results, _: Recording) -> Checked:
 
 ADDITIVE = {"broad_noise": 0.0, "information_limit": 0.0, "gain_deviation": 0.0}
 ATTENDING = {"n_neurons": 200, "n_stimuli": 600, "signal_to_noise": 3.0}
-EQUAL = {"equal_signal_to_noise": True, "signal_to_noise": 1.0}
+# a tenth of enough neurons, and images whose geometry is known
+ALIKE = {"equal_signal_to_noise": True, "signal_to_noise": 1.0, "n_neurons": 400, "n_stimuli": 1000}
 YES, NO, UNKNOWN = ("supported",), ("not supported",), ("cannot tell",)
 NOT_YES = ("not supported", "cannot tell")
 LOW_LEVEL = {"low_level_not_semantic": YES, "semantic": NO, "low_level": YES}
@@ -358,16 +359,16 @@ CONTROLS: dict[str, Control] = {
     "unequal_neurons": Control("log-normal signal-to-noise ratios", {}, ("sparse_subsets", "contributions"), check_unequal),
     "few_neurons": Control(
         "a tenth of the neurons sees images, all others know the category",
-        {**EQUAL, "semantic_fraction": 0.9, "n_repeats": 6},
+        {**ALIKE, "semantic_fraction": 0.9, "n_repeats": 6},
         ("representative_geometry",),
         by_verdicts({"population_geometry": NO}),
     ),
     "one_population": Control(
-        "all neurons alike", EQUAL, ("representative_geometry",), by_verdicts({"population_geometry": YES})
+        "all neurons alike", ALIKE, ("representative_geometry",), by_verdicts({"population_geometry": YES})
     ),
     "unrelated": Control(
         "responses to other images",
-        EQUAL,
+        ALIKE,
         ("representative_geometry",),
         by_verdicts({"population_geometry": UNKNOWN}),
         is_shuffled=True,
