@@ -206,12 +206,12 @@ def describe_geometry(
     permutations = generator_for(seed, "permuted geometries").permuted(images, axis=1)
     found = []
     for number, measure in enumerate(MEASURES):
-        halves = (compared.whole[0, number],) * 2 if reason else compared.whole[1:, number]
-        found.append(_as_measured(f"reliability_{measure}", *halves, counts, permutations, reason))
+        first, second = (compared.whole[place, number] for place in ((0, 0) if reason else (1, 2)))
+        found.append(_as_measured(f"reliability_{measure}", first, second, counts, permutations, reason))
         named = {"part": compared.tenth_geometry["top"], "rest": compared.tenth_geometry["others"], "all": compared.whole}
         for comparison, head in MEASURED.items():
-            pair = (named[name][0, number] for name in COMPARISONS[comparison])
-            found.append(_as_measured(f"{head}_{measure}", *pair, counts, permutations))
+            one, other = (named[name][0, number] for name in COMPARISONS[comparison])
+            found.append(_as_measured(f"{head}_{measure}", one, other, counts, permutations))
         for comparison, head in CORRECTED.items():
             found.append(_beside_random(f"{head}_{measure}", compared, "top", comparison, counts, reason))
         for name in MATCHED:
