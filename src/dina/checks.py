@@ -82,6 +82,7 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
         return f"Unknown setting {name!r}{of}.{_hint(places[-1], known)} Known here: {', '.join(known) or 'nothing'}."
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     says = says.removeprefix("Tuple ").replace(" after validation", "")
+    says = says.replace("a valid tuple", 'a list in square brackets, such as ["a", "b"]')
     return f"The setting {name}{of} {says}; got {fault['input']!r}."
 
 

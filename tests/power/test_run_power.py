@@ -163,5 +163,11 @@ def test_too_few_images_are_refused(few: Decoded, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DataError, match=r"at least 12 images in each of 7 folds; the smallest has 11"):
         measure_pilot(few, PowerSettings(n_folds=7))
     monkeypatch.setattr(held_out, "MIN_TRAIN", 50)
-    with pytest.raises(DataError, match=r"half the training images, at least 50; in 4 folds the half of this recording is 26"):
+    with pytest.raises(
+        DataError,
+        match=r"half the training images, at least 50; in 4 folds the half of this recording is 26\. Record about 160 images in all\.$",
+    ):
+        measure_pilot(few)
+    monkeypatch.setattr(held_out, "MIN_TRAIN", 28)
+    with pytest.raises(DataError, match=r"Record about 90 images in all, or ask for more folds\.$"):
         measure_pilot(few)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import ceil
 
 import numpy as np
 import torch
@@ -71,9 +72,13 @@ def measure_pilot(decoded: Decoded, settings: PowerSettings = PowerSettings()) -
         )
     fewest = min(len(split.train) for split in splits)
     if fewest < 2 * MIN_TRAIN:
+        n = sum(len(split.test) for split in splits)
+        left_out = 1 - 1 / settings.n_folds  # what a fold costs; with the most folds that there can be, the least
+        helps = fewest / left_out * (1 - FEWEST_IMAGES / n) >= 2 * MIN_TRAIN
         raise DataError(
             f"A forecast fits towers to half the training images, at least {MIN_TRAIN}; in {settings.n_folds} folds the half of this"
-            f" recording is {fewest // 2}. Record more images, or ask for more folds."
+            f" recording is {fewest // 2}. Record about {10 * ceil(n * 2 * MIN_TRAIN / fewest / 10)} images in all"
+            f"{', or ask for more folds' if helps else ''}."
         )
     size = min(settings.gallery, smallest - 1)
     has_repeats = bool((recording.repeats_per_stimulus()[np.unique(recording.stimulus_id)] >= 2).all())

@@ -248,6 +248,10 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
     if len(ids) != len(arranged):
         _refuse_length(arranged, layout, len(ids))
     presentations = _presentations(folder, table, len(arranged))
+    if layout == ("stimulus", "neuron") and "n_presentations" not in table.model_fields_set:
+        notes.append(
+            "Responses by stimulus count as single trials: n_presentations under [responses] does not say how many each averages."
+        )
     if len(layout) == 3:  # one row per repeat and stimulus, repeats one after the other
         n_repeats = arranged.shape[1]
         arranged = np.swapaxes(arranged, 0, 1).reshape(-1, arranged.shape[2])

@@ -391,7 +391,7 @@ def _check_stimulus_id(recording: Recording) -> None:
         first = int(np.argmax(bad))
         raise DataError(
             f"{expected} {int(ids[first])} at trial {first} ({int(bad.sum())} of {len(ids)} trials are outside)."
-            " Drop grey-screen trials, set the index base, or give all images."
+            " Drop trials of the grey screen (recording.toml: drop), set the index base, or give all images."
         )
     if low == high:
         raise DataError(f"At least 2 different images must have been shown; every trial shows image {low}. Check stimulus_id.")

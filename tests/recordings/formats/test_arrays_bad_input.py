@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "grey screen undeclared": (
         {"stimulus_id": np.r_[IDS[:-1], 6] + 1},
         toml("[stimulus_id]\nindex_base = 1"),
-        "got 6 at trial 11",
+        r"got 6 at trial 11.*Drop trials of the grey screen .recording\.toml: drop.",
     ),
     "all trials dropped": ({"stimulus_id": np.full(12, 7)}, toml("[stimulus_id]\ndrop = [7]"), "No trials left: all 12"),
     "stimuli and images differ": (
@@ -111,6 +111,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "empty": ({"responses": np.zeros((0, 5))}, {}, "responses.npy is empty"),
     "misspelt key": ({}, toml("[image]\n"), "Unknown setting 'image' of recording.toml. Did you mean 'images'"),
     "misspelt key in a table": ({}, toml("[responses]\nn_presentation = 2"), "Did you mean 'n_presentations'"),
+    "axes in one word": (
+        {},
+        toml('[responses]\naxes = "trial, neuron"'),
+        "should be a list in square brackets.*got 'trial, neuron'",
+    ),
     "wrong value": ({}, toml('[responses]\nmissing = "ignore"'), "responses.missing of recording.toml should be .*got 'ignore'"),
     "no TOML": ({}, toml("responses = ["), "is no valid TOML"),
     "data is a file": ({}, toml('data = "responses.npy"'), "data must be a folder.*Write file = 'responses.npy'"),

@@ -56,6 +56,9 @@ def test_averages_by_neuron_and_stimulus_need_no_ids(tmp_path: Path) -> None:
     assert recording.stimulus_id.tolist() == list(range(N_IMAGES))
     assert recording.n_presentations is not None
     assert set(recording.n_presentations) == {12}
+    assert not recording.notes
+    (tmp_path / "recording.toml").write_text('[responses]\naxes = ["neuron", "stimulus"]\n', encoding="utf-8")
+    assert read(tmp_path).notes[0].startswith("Responses by stimulus count as single trials: n_presentations")
 
 
 def test_every_order_of_stimulus_repeat_and_neuron_gives_the_same_trials(tmp_path: Path) -> None:

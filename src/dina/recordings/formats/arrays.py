@@ -112,7 +112,8 @@ def _unread(folder: Path, layout: RecordingLayout) -> list[str]:
         return []
     near = {name: get_close_matches(name, _OPTIONAL, n=1, cutoff=0.8) for name in left[:_MOST_NAMED]}
     words = [f"{name} (did you mean {alike[0]}?)" if alike else name for name, alike in near.items()]
-    return [f"{len(left)} files of {folder.name} were not read: {', '.join(words)}{', …' if len(left) > len(words) else ''}."]
+    count = f"{len(left)} files of {folder.name} were" if len(left) > 1 else f"1 file of {folder.name} was"
+    return [f"{count} not read: {', '.join(words)}{', …' if len(left) > len(words) else ''}."]
 
 
 def _companion(folder: Path, stated: str | None, usual: str) -> Path | None:
