@@ -77,6 +77,19 @@ def test_figures_say_that_the_reading_is_ours_and_have_no_fault(attended: tuple[
     assert len(thresholds.rows) == len(KEPT)
 
 
+def test_the_page_says_where_accuracies_or_similarities_tell_nothing(attended: tuple[Decoded, AttentionReceivedResult]) -> None:
+    _, result = attended
+    found = _by_name(result.findings())
+    at_chance = replace(found["accuracy_all"], value=0.02).without_null("The same in every draw of the null.")
+    alike = replace(found["ssim_kept_10_percent"], null_low=0.99, null_high=0.995)
+    above = replace(found["accuracy_all"], value=0.5, null_low=0.0, null_high=0.1, null="queries assigned to other images")
+    for others, expected in (((at_chance, alike), True), ((above, found["ssim_kept_10_percent"]), False)):
+        changed = found | {one.name: one for one in others}
+        words = " ".join(ANALYSES["attention_received"].draw(result.to_dataset(), tuple(changed.values())).paragraphs)
+        assert ("decode no better than chance" in words) is expected
+        assert ("hardly different" in words) is expected
+
+
 def test_equal_attention_has_no_hubs_and_carries_nothing(planted: Callable[[str], Decoded]) -> None:
     subject = planted("equal_attention")
     result = analyse_attention_received(subject, FEW)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
-from dina.figures.caption_words import SAME_GALLERY, is_above_chance, responses_words
+from dina.figures.caption_words import SAME_GALLERY, responses_words
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import Scale, in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
@@ -71,6 +71,8 @@ SILENCED_WORDS = {
     "without_hubs_minus_matched_accuracy": "without the hubs minus without matched neurons",
     "without_hubs_minus_all_neurons_accuracy": "without the hubs minus all neurons, other seeds",
 }
+NEARLY_ONE = 0.9
+ALIKE = " Maps of different images are hardly different here, so that their similarity says little."
 BY_CHANCE = " All neurons together decode no better than chance, so that accuracies say nothing here."
 
 
@@ -87,11 +89,18 @@ def attention_received_section(dataset: xr.Dataset, findings: tuple[Finding, ...
         "If the most attended neurons made the map, then those kept would rebuild it better than as many random neurons and than"
         " neurons of the same signal-to-noise ratios. Similarity of maps, kept:"
         f" {_beside_others(found, 'kept', 'ssim', '')}. Top-1 accuracy, kept: {_beside_others(found, 'kept', 'accuracy', 'points')}."
-        + ("" if is_above_chance(found["accuracy_all"]) else BY_CHANCE),
+        + _limits(found),
     )
     every = HUB_WORDS | SWEEP_WORDS | TUNING_WORDS
     title, table = "Attention that neurons receive", _threshold_table(dataset)
     return Section("attention-received", title, words, parts, (table,), missing=reasons(every, found))
+
+
+def _limits(found: Mapping[str, Finding]) -> str:
+    """Say where accuracies, or similarities, tell nothing; an accuracy that is the same in every draw of its null is chance."""
+    whole, other = found["accuracy_all"], found["ssim_kept_10_percent"]
+    said = "" if whole.value > whole.null_high else BY_CHANCE
+    return said + (ALIKE if other.null_low > NEARLY_ONE else "")
 
 
 def _beside_others(found: Mapping[str, Finding], way: str, measure: str, scale: Scale) -> str:
