@@ -128,6 +128,8 @@ def read_presentations_table(
     """
     path, notes = table or folder / PRESENTATIONS, list[str]()
     beside = path.parent if find_images(path.parent) else folder
+    if images is None and beside.resolve() != folder.resolve() and find_images(folder):
+        notes.append(f"The images were taken from {beside.name}, beside the table; {folder.name} holds others.")
     if not path.is_file():
         raise DataError(
             f"{path} not found: it must say when which image was shown, in columns onset_s and image, one row for each presentation."

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from array_folders import N_NEURONS, write_folder
 from dina.checks import DataError
 from dina.recordings import read
 from onset_folders import IMAGES, ONSET_S, SHOWN, SPEED, write_plane, write_presentations
@@ -74,12 +75,21 @@ def test_the_table_and_images_may_lie_above_the_folders_that_suite2p_named(given
     np.testing.assert_array_equal(recording.neuron_position_um[:, 0], [1, 2, 4, 5])
 
 
+def test_arrays_beside_the_output_of_suite2p_stay_a_folder_of_arrays(tmp_path: Path) -> None:
+    write_plane(write_folder(tmp_path / "m") / "suite2p" / "plane0")
+    assert read(tmp_path / "m").n_neurons == N_NEURONS
+
+
 def test_images_lie_beside_the_table_that_is_named(tmp_path: Path) -> None:
     write_plane(tmp_path / "traces")
     write_presentations(tmp_path / "stimuli")
     table = tmp_path / "stimuli" / "presentations.csv"
     recording = read(tmp_path / "traces", options={**OPTIONS, "presentations": table})
     np.testing.assert_array_equal(recording.images[recording.stimulus_id, 0], IMAGES[SHOWN])
+    (tmp_path / "traces" / "images").mkdir()
+    notes = read(tmp_path / "traces", options={**OPTIONS, "presentations": table}).notes
+    assert "The images were taken from stimuli, beside the table; traces holds others." in notes
+    (tmp_path / "traces" / "images").rmdir()
     (tmp_path / "stimuli" / "images").rename(tmp_path / "pictures")
     with pytest.raises(DataError, match=r"must hold one of images\.npy.*with --images, or .*images under \[options\]"):
         read(tmp_path / "traces", options={**OPTIONS, "presentations": table})

@@ -26,8 +26,12 @@ _FILES: dict[Signal, tuple[str, ...]] = {"deconvolved": ("spks.npy",), "dff": ("
 
 
 def recognises(path: Path) -> bool:
-    """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, one whose planes are such folders, or that with ``suite2p/``."""
-    return any((path / place / name).is_file() for place in ("", "plane0", "suite2p/plane0") for name in ("F.npy", "spks.npy"))
+    """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, or one whose planes are such folders; or that of ``suite2p/``.
+
+    The last one must hold the table of presentations: ``suite2p/`` also lies beside arrays that were made from it.
+    """
+    places = ("", "plane0", *(("suite2p/plane0",) if (path / PRESENTATIONS).is_file() else ()))
+    return any((path / place / name).is_file() for place in places for name in ("F.npy", "spks.npy"))
 
 
 def read(
