@@ -116,7 +116,7 @@ def _sweep_part(dataset: xr.Dataset, found: Mapping[str, Finding]) -> FigurePart
         "attention_sweep",
         _draw_sweep(dataset, found),
         f"{OURS} Neurons are ranked by the attention they receive in training trials. Above: structural similarity of the map with"
-        " that of all neurons, for average responses to the same test images; grey: maps of all neurons for other images. Below:"
+        f" that of all neurons, for {responses_words(dataset)} to the same test images; grey: maps of all neurons for other images. Below:"
         " top-1 accuracy; line: all neurons, dashes: chance. Left: all others are silenced at their mean response; right: these are. One more draw of random neurons"
         f"{lines} would lie there with a probability of 95\u202f%. {SAME_GALLERY}",
         f"The most attended tenth alone gives a map that is similar to that of all neurons by"

@@ -31,7 +31,7 @@ FEWEST_IMAGES, FEWEST_NEURONS = 6, 20
 MOST_GROUPS = 50  # of images that the jackknife leaves out, one after the other
 MOST_RESAMPLES = 500
 RESPONSES_AT_ONCE = 512
-STRATUM = 5  # neurons of about the same signal-to-noise ratio
+STRATUM = 10  # neurons of about the same signal-to-noise ratio
 
 Partner = Int[np.ndarray, "neuron"]
 
@@ -93,13 +93,14 @@ class _Partners:
     def __init__(self, ratio: Float[np.ndarray, "neuron"], n_draws: int, generator: np.random.Generator) -> None:
         self.ranked = np.argsort(np.nan_to_num(ratio), kind="stable")
         self.is_known = bool(np.isfinite(ratio).any())
+        self.n_strata = max(1, len(ratio) // STRATUM)
         self.n_draws, self.generator = n_draws, generator
 
     def draw(self, *, is_matched: bool) -> Partner:
         """Assign another neuron to each neuron."""
         n = len(self.ranked)
         partner = np.empty(n, dtype=np.int64)
-        for stratum in np.array_split(self.ranked, max(1, n // STRATUM) if is_matched else 1):
+        for stratum in np.array_split(self.ranked, self.n_strata if is_matched else 1):
             order = self.generator.permutation(stratum)
             partner[order] = np.roll(order, 1)
         return partner
@@ -107,7 +108,11 @@ class _Partners:
     def describe(
         self, name: str, units: str, n: int, statistic: Callable[[Partner], float], interval: tuple[float, float]
     ) -> list[Finding]:
-        """Return the statistic of the neurons themselves beside that of others, and minus that of matched others."""
+        """Return the statistic of the neurons themselves beside that of others, and minus that of matched others.
+
+        Each of m matched neurons has m - 1 others, so that draws of these vary less, and their mean more, than if there were many:
+        the null is wider by the square root of m / (m - 2).
+        """
         value, title = statistic(np.arange(len(self.ranked))), f"{name}_minus_matched"
         others = np.array([statistic(self.draw(is_matched=False)) for _ in range(self.n_draws)])
         found = [Finding.from_draws(name, value, units, n, None, others, OTHERS, interval=interval)]
@@ -116,7 +121,9 @@ class _Partners:
         matched = np.array([statistic(self.draw(is_matched=True)) for _ in range(self.n_draws)])
         middle = float(matched.mean())
         ends = interval[0] - middle, interval[1] - middle
-        return [*found, Finding.from_draws(title, value - middle, units, n, None, matched - middle, MATCHED, interval=ends)]
+        n_alike = max(len(self.ranked) / self.n_strata, 3.0)
+        null = (matched - middle) * np.sqrt(n_alike / (n_alike - 2))
+        return [*found, Finding.from_draws(title, value - middle, units, n, None, null, MATCHED, interval=ends)]
 
     def unknown(self, name: str, units: str, n: int, reason: str) -> list[Finding]:
         """Say why a statistic is not known."""
