@@ -144,7 +144,9 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
     scale = decoded.recording.deg_per_pixel
     if scale is None:
         names = ("field_azimuth_deg", "field_elevation_deg", "field_size_deg", "frequency_cpd")
-        reasons |= dict.fromkeys(names, "The recording does not say how many degrees a pixel has.")
+        reasons |= dict.fromkeys(
+            names, "The recording does not say how many degrees a pixel has. State deg_per_pixel where the recording is made."
+        )
     height, width = decoded.recording.images.shape[2:]
     degrees = np.nan if scale is None else scale
     return {
@@ -167,7 +169,10 @@ def _fields(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
 def _positions(decoded: Decoded, reasons: dict[str, str]) -> dict[str, np.ndarray]:
     position = decoded.recording.neuron_position_um
     if position is None:
-        reasons |= dict.fromkeys(POSITIONS, "The recording does not say where its neurons lie.")
+        reasons |= dict.fromkeys(
+            POSITIONS,
+            "The recording does not say where its neurons lie. Give neuron_position_um where the recording is made, if positions are known.",
+        )
         return dict.fromkeys(POSITIONS, np.full(decoded.train.n_neurons, np.nan))
     return dict(zip(POSITIONS, position.T, strict=True))
 
