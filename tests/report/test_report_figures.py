@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from dina.artifacts import write_dataset, write_json
 from dina.figures.canvas import inline_svg, new_figure, svg_of
 from dina.figures.finding_parts import finding_table
 from dina.figures.line_names import spread
@@ -18,7 +19,7 @@ from dina.report.accuracy import all_decoders, draw_accuracy, draw_directions
 from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
 from dina.report.comparisons import differences
 from dina.report.glossary import how_to_read
-from dina.report.recording_quality import draw_histogram, draw_repeats, draw_spectrum
+from dina.report.recording_quality import data_quality, draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
 from dina.retrieval.ranks import retrieve
@@ -252,3 +253,21 @@ def test_last_digits_of_coordinates_do_not_change_a_drawing():
         texts.append(svg_of(figure, "clips"))
     assert 'clipPath id="clips-clip0"' in texts[0]
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("exponent", "says", "has_power"),
+    [(1.2, "Noise grows with", True), (0.05, "Noise does not certainly grow with", False), (-0.5, "Noise falls with", False)],
+)
+def test_noise_is_said_to_grow_only_where_it_does(
+    exponent: float, says: str, has_power: bool, simulated_run: Path, tmp_path: Path
+) -> None:
+    content = read_run(simulated_run)
+    assert content.quality is not None
+    law = {"exponent": exponent, "low": exponent - 0.1, "high": exponent + 0.1}
+    write_json(tmp_path / "summary.json", content.summary)
+    changed = content.quality.assign_attrs({f"mean_variance_{name}": value for name, value in law.items()})
+    write_dataset(tmp_path / "results" / "quality.nc", changed)
+    (part,) = (one for one in data_quality(read_run(tmp_path)).figures if one.name == "mean_variance")
+    assert part.caption.startswith(says)
+    assert ("would make the noise" in part.caption) == has_power

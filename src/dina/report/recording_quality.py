@@ -308,14 +308,18 @@ def _mean_variance(quality: xr.Dataset, chosen: Mapping[str, Any]) -> list[Figur
     low, high = (quality.attrs.get(f"mean_variance_{name}") for name in ("low", "high"))
     interval = "" if low is None or high is None else f" (95\u202f% over neurons: {low:.2f} to {high:.2f})"
     tried = " The table of transforms shows what was tried." if chosen.get("mean_log_rank") else ""
+    grows = (exponent if low is None else low) > 0
+    falls = (exponent if high is None else high) < 0
+    course = "grows with" if grows else "falls with" if falls else "does not certainly grow with"
+    equal = f" A power of the responses of {1 - exponent / 2:.2f} would make the noise of the typical neuron the same everywhere."
     caption = (
-        f"Noise grows with the response: the variance over repeats is proportional to the mean to the power {exponent:.2f}{interval}."
-        " Each point is a group of training images whose predicted responses are alike, averaged over neurons. A power of the responses of"
-        f" {1 - exponent / 2:.2f} would make the noise of the typical neuron the same everywhere. {_transform_words(chosen)}{tried}"
+        f"Noise {course} the response: the variance over repeats is proportional to the mean to the power {exponent:.2f}{interval}. Each"
+        " point is a group of training images whose predicted responses are alike, averaged over neurons."
+        f"{equal if grows and exponent < 2 else ''} {_transform_words(chosen)}{tried}"
     )
     rows = tuple((number(float(x)), number(float(y))) for x, y in zip(mean, variance, strict=True))
     table = Table("Mean and variance over repeats.", ("mean response", "variance over repeats"), rows, n_words=0)
-    spoken = f"The variance over repeats rises with the mean response to the power {exponent:.2f}."
+    spoken = f"The variance over repeats follows the mean response to the power {exponent:.2f}."
     return [FigurePart("mean_variance", draw_mean_variance(mean, variance, factor, exponent), caption, spoken, table)]
 
 

@@ -297,7 +297,7 @@ def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.
         " images, so noise lowers their alignment."
     )
     against = (
-        "Untrained towers of one architecture already separate much the same images. Permuted images are the null for maps without"
+        "Untrained towers of one architecture may already separate the same images. Permuted images are the null for maps without"
         " information about the images; untrained towers are the null for maps that learnt nothing. If the alignment is above that of"
         " untrained towers, training made the maps similar; if it is below, training made them differ. Each recording alone starts"
         " with different random weights."
