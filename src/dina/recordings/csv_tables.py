@@ -178,6 +178,10 @@ def _check_heading(heading: list[str], known: tuple[str, ...], path: Path) -> No
     for name in heading:
         plain = name.lower().replace(" ", "_").replace("-", "_")
         near = [] if name in known else get_close_matches(plain, [word for word in known if word not in heading], 1, 0.8)
+        if near and plain.endswith("_ms") and near[0].endswith("_s"):
+            raise DataError(
+                f"{path.name}: {near[0]!r} must be in seconds; got a column {name!r}. Divide it by 1000 and rename it."
+            )
         if near:
             raise DataError(f"{path.name}: unknown column {name!r}. Did you mean {near[0]!r}? Rename it, or remove it.")
 

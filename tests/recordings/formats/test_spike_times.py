@@ -53,6 +53,9 @@ def test_seconds_have_no_sample_rate_and_whole_numbers_are_no_seconds(tmp_path: 
     with pytest.raises(DataError, match=r"sample_rate_hz must be stated, .* counts samples \(float64\)"):
         read(tmp_path / "probe")
     assert read(tmp_path / "probe", options={"sample_rate_hz": 30_000.0}).n_neurons == 3
+    np.save(tmp_path / "probe" / "spike_times.npy", 1000 * seconds)
+    in_ms = read(tmp_path / "probe", options={"window_s": (-60.0, 60.0)})
+    assert "s, but presentations to 10 s: check that both are in seconds." in " ".join(in_ms.notes)
 
 
 def test_spikes_and_neurons_must_agree(tmp_path: Path) -> None:
@@ -69,6 +72,7 @@ def test_the_columns_of_presentations_are_checked(tmp_path: Path) -> None:
     for wrong, says in (
         (text.replace("onset_s", "onset_frame"), "presentations must have a column onset_s"),
         (text.replace("onset_s", "onsets"), "unknown column 'onsets'. Did you mean 'onset_s'"),
+        (text.replace("onset_s", "onset_ms"), "'onset_s' must be in seconds; got a column 'onset_ms'. Divide it by 1000"),
         (
             text.replace("onset_s", "time"),
             "must have a column image and one of onset_s and onset_frame; it has time, image, running_speed",

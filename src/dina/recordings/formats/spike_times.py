@@ -14,6 +14,7 @@ from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import read_npy, to_index
 
 GROUPS = ("cluster_group.tsv", "cluster_KSLabel.tsv")  # of Phy and, before anything was sorted by hand, of Kilosort
+_FAR = 30.0  # times as late as the last onset; milliseconds are 1000 times as late
 
 
 def recognises(path: Path) -> bool:
@@ -67,6 +68,10 @@ def read(
     notes.append(f"Responses are spikes per second from {window_s[0]:g} to {window_s[1]:g} s after the onset.")
     name = path.name or path.resolve().name
     recorded_s = (float(time_s.min()), float(time_s.max()))  # by all neurons, read or not
+    if recorded_s[1] > _FAR * max(1.0, float(shown.onset.max())):
+        notes.append(
+            f"Spikes reach to {recorded_s[1]:,.0f} s, but presentations to {shown.onset.max():,.0f} s: check that both are in seconds."
+        )
     windowed = count_in_windows(spikes, shown.onset, window_s, recorded_s)
     return shown.with_responses(name, windowed, tuple(notes), response_units="spikes/s")
 
