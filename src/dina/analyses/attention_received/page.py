@@ -106,7 +106,7 @@ def _limits(found: Mapping[str, Finding]) -> str:
 def _beside_others(found: Mapping[str, Finding], way: str, measure: str, scale: Scale) -> str:
     """Say by how much attended neurons differ from random and from matched ones."""
     random, matched = (found[f"{way}_attended_minus_{who}_{measure}"] for who in ("random", "snr_matched"))
-    return f"{in_a_sentence(random, scale)} beyond random, {in_a_sentence(matched, scale)} beyond matched neurons"
+    return f"attended minus random neurons {in_a_sentence(random, scale)}, attended minus matched ones {in_a_sentence(matched, scale)}"
 
 
 def _sweep_part(dataset: xr.Dataset, found: Mapping[str, Finding]) -> FigurePart:
