@@ -325,7 +325,7 @@ def check_own_tuning(results: Results, _: Recording) -> Checked:
 ADDITIVE = {"broad_noise": 0.0, "information_limit": 0.0, "gain_deviation": 0.0}
 ATTENDING = {"n_neurons": 200, "n_stimuli": 600, "signal_to_noise": 3.0}
 # a tenth of enough neurons, and images whose geometry is known
-ALIKE = {"equal_signal_to_noise": True, "signal_to_noise": 1.0, "n_neurons": 400, "n_stimuli": 1000}
+ALIKE = {"equal_signal_to_noise": True, "signal_to_noise": 1.0, "n_neurons": 800, "n_stimuli": 1000}
 YES, NO, UNKNOWN = ("supported",), ("not supported",), ("cannot tell",)
 NOT_YES = ("not supported", "cannot tell")
 LOW_LEVEL = {"low_level_not_semantic": YES, "semantic": NO, "low_level": YES}
