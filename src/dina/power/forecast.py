@@ -19,8 +19,8 @@ N_DRAWS = 4000
 LEVEL = 0.9
 # Kind of query → what is recorded more of → range of the share of u that no more of it removes, and the least power; see `foretell`.
 FLOORS = {
-    "averaged": {"images": (0.64, 0.84), "neurons": (0.44, 0.72), "repeats": (0.4, 0.63)},
-    "single_trial": {"images": (0.64, 0.84), "neurons": (0.44, 0.72), "repeats": (0.75, 0.95)},
+    "averaged": {"images": (0.56, 0.76), "neurons": (0.32, 0.46), "repeats": (0.38, 0.58)},
+    "single_trial": {"images": (0.56, 0.76), "neurons": (0.15, 0.35), "repeats": (0.65, 0.93)},
 }
 LEAST_POWER = 0.7
 MOST = 32.0  # times as much as there is: farther, nothing is foretold
