@@ -6,8 +6,8 @@ and twice the repeats. Towers are then fitted to each of these, and 600 images t
 Neurons, images and repeats of the larger study contain those of the pilot. Claims are judged with the towers of the pilot's size: from
 findings of 60 of the last images the chance is foretold that 120 others decide each claim. What was found, and every number of the
 pilot, is kept in ``runs/power.jsonl`` (``--out``) seed by seed; a seed that is there is not done again, so that another way to
-foretell can be tried at no cost, and a stopped run goes on. The check on seeds that had no part in any choice takes
-``--seeds $(seq 331 370)``.
+foretell can be tried at no cost, and a stopped run goes on. The ranges of `dina.power.forecast.FLOORS` were set on seeds 331 to 370;
+the check on seeds that had no part in any choice takes ``--seeds $(seq 371 410)``.
 """
 
 import argparse
