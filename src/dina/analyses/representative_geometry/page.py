@@ -70,7 +70,8 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         f"How alike the geometries of {n_images} test images are (correlation of dissimilarities, {how}), by the share of the"
         f" {n_neurons:,} neurons in a part. a: all neurons outside the part, with all neurons. b: the part, with all. c: the part,"
         " with all others. Neurons are ranked by their contribution to decoding training images. Random and matched parts are drawn"
-        " several times; 95 of 100 further draws would lie in the band (random) or between the thin lines (matched)."
+        " several times; 95 of 100 further draws would lie in the band (random) or between the thin lines (matched); none where noise"
+        " hides a geometry in some draw."
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
         f" images, averaged responses, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
         _summary(found),
