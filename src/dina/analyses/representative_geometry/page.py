@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
-from dina.figures.caption_words import is_above_chance, over_whole
+from dina.figures.caption_words import is_above_chance, over_whole, responses_words
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
@@ -20,7 +20,7 @@ from dina.statistics.geometry import MEASURES
 
 MEASURE_WORDS = {"rsa": "dissimilarities (RSA)", "cka": "kernel alignment (CKA)", "subspace": "principal subspaces"}
 WORDS = {
-    "accuracy_full": "top-1 accuracy of all neurons, averaged responses",
+    "accuracy_full": "top-1 accuracy of all neurons",
     **{
         f"{head}_{measure}": f"{words}: {MEASURE_WORDS[measure]}"
         for head, words in {
@@ -73,14 +73,14 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         " several times; 95 of 100 further draws would lie in the band (random) or between the thin lines (matched); none where noise"
         " hides a geometry in some draw."
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
-        f" images, averaged responses, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
+        f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
         _summary(found),
         finding_table("Geometries of the top tenth of the neurons, of all others, and of all.", WORDS, found, SHARES),
     )
     measures = FigurePart(
         "representative_measures",
         _draw_measures(found),
-        "Three measures of the similarity of geometries. a: as measured, from averaged responses; grey: images of one geometry"
+        f"Three measures of the similarity of geometries. a: as measured, from {responses_words(dataset)}; grey: images of one geometry"
         " permuted. Two halves: the geometry of all neurons in one half of the repeats, with the other half; no similarity between"
         " halves can be expected to be larger. b: the share of the geometry of all neurons that is left without a tenth of them,"
         " corrected for noise; grey: without a random tenth. Bars: 95\u202f% intervals over images.",
