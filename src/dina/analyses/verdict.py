@@ -1,4 +1,4 @@
-"""A verdict: a claim, the rule that decides it (written beforehand), and the answer that follows from the findings."""
+"""A verdict: a claim, the written rule that decides it, and the answer that follows from the findings."""
 
 import math
 import re

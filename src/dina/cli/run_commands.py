@@ -97,7 +97,7 @@ def verdict(
         ),
     ] = False,
 ) -> None:
-    """Say which claims the findings of runs support, by rules that were written down beforehand.
+    """Say which claims the findings of runs support, by written rules.
 
     Runs of several recordings are judged together, too, with the animal as the unit.
     """

@@ -16,7 +16,7 @@ LIMITS = (
     " all that they hold. Decoding well does not say what the brain uses."
 )
 PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
-RULES = "Verdicts follow rules that were written beforehand."
+RULES = "Verdicts follow written rules; docs/verdicts.md names those that were changed after a result was seen."
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,10 @@ def _asked(run: Run, row: DecodingRow | None) -> str:
     where = " ".join(str(recording[key]) for key in ("species", "area") if recording.get(key))
     among = f"Which of {row.n_gallery:,} images" if row is not None and row.n_gallery else "Which image"
     rest = " And what in the image, and which neurons, carry this decoding?" if run.interpretation else ""
-    return f"{among} was shown, if only the responses of {neurons}{f' ({where})' if where else ''} are known? The decoder has met none of these images before.{rest}"
+    met = "The decoder has met none of these images before."
+    if "trained_network" in str(run.summary.get("fits", {}).get("dina", {}).get("feature_spaces", "")):
+        met = "The decoder has learnt from none of these images; which ones its network trained on photographs has met is not known."
+    return f"{among} was shown, if only the responses of {neurons}{f' ({where})' if where else ''} are known? {met}{rest}"
 
 
 def _beside_rival(run: Run) -> str:

@@ -56,8 +56,8 @@ TRANSFORMED = (
 METHODS = (
     "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
     " A score says how well the two fit, and the image with the best score is the answer.",
-    "Means, standard deviations, noise covariance and every weight were learnt from training images alone; hyperparameters were chosen by validation"
-    " images; test images were used once.",
+    "Means, standard deviations, noise covariance and every weight were learnt from training images alone, but for those of a network trained on"
+    " photographs, where one is read; hyperparameters were chosen by validation images; test images were used once.",
     TRANSFORMED,
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
@@ -266,8 +266,8 @@ def verdicts_sections(run: Run) -> list[Section]:
     answers = [verdict for _, verdict, _ in cells]
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
     words = (
-        f"{counted}. Each verdict follows from the findings below by a written rule (docs/verdicts.md). The rules were written before"
-        " anyone looked at the result of a published seed. A claim that something carries the decoding is supported if the effect"
+        f"{counted}. Each verdict follows from the findings below by a written rule. Some rules were changed after the results of"
+        " development sessions or of a real recording had been seen; docs/verdicts.md names these changes. A claim that something carries the decoding is supported if the effect"
         " exceeds its null and is large enough to matter. A claim that something does not carry it is supported if the interval lies"
         " below the smallest effect that matters. Three claims (regions, pathways, fine detail) ask how an effect is distributed. They"
         " are supported by their intervals alone, without a test against a null."

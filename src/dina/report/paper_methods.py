@@ -140,7 +140,7 @@ def _towers(first: Run, cite: _Cited) -> Iterable[str]:
     )
     if row.preset == "default":
         yield (
-            "In this preset the image tower computes Gabor channels, each neuron's response is predicted from them by penalised regression,"
+            "In this preset the image tower computes features of the image, each neuron's response is predicted from them by penalised regression,"
             f" and the score is the Gaussian log likelihood of the response {cite('kay')} under a noise covariance with"
             f" {fit.get('noise_components', 'several')} components, shrunk towards independence (shrinkage"
             f" {fit.get('noise_shrinkage', 'not recorded')}) {cite('ledoit')}."
@@ -208,7 +208,7 @@ def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
         asked = [f"with a null of their own, by {_listed(tested)}"] if tested else []
         asked += [f"without a null, which describe and test nothing, by {_listed(described)}"] if described else []
         yield (
-            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by rules written beforehand (docs/verdicts.md of dina)."
+            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by written rules (docs/verdicts.md of dina)."
         )
 
 

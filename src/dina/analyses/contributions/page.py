@@ -26,7 +26,7 @@ AGREEMENTS = {
     "corrected_correlation_with_mean_response": "the same, corrected for errors",
 }
 WORDS = {
-    "helpful_fraction": "neurons whose contribution is above zero",
+    "helpful_fraction": "neurons whose contribution is above zero by more than 1.96 standard errors",
     "top_tenth_share": "share of all contributions held by the best tenth (ranked on training images)",
     "agreement_between_halves": "rank correlation between halves of the test images",
     "agreement_with_training": "rank correlation with training images",

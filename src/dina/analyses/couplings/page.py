@@ -46,7 +46,7 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     if dataset.sizes["bin"]:
         where = (
             f" a: means over pairs by distance. {_nearest_in_words(dataset)} b: each dot is a pair: noise correlation from one half of the"
-            " images, signal correlation from the other; line: the mean noise correlation. c: nearest quarter minus farthest quarter of the"
+            " images, signal correlation from the other; line: the mean noise correlation in this half. c: nearest quarter minus farthest quarter of the"
             " remaining pairs; grey: positions permuted over neurons."
         )
     part = FigurePart(

@@ -31,6 +31,7 @@ SHARES = (
 UNKNOWN = "Two test images and what is made of them. The share of the accuracy that is left is not known."
 
 
+EXCHANGED_BOTH = " For both nulls the two are exchanged at random, image by image."
 EASIER = "An altered image can be found more often than its original, by chance or because the rest of the original misleads"
 
 
@@ -44,15 +45,17 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         (
             WORDS[name],
             *finding_columns(found[f"kept_{name}"], "%"),
-            *finding_columns(found[f"kept_{name}_beyond_contrast"], "%")[:2],
+            *finding_columns(found[f"kept_{name}_beyond_contrast"], "%"),
             *finding_columns(found[f"kept_{name}_response_from_image"], "%")[:2],
         )
         for name in names
         if math.isfinite(found[f"kept_{name}"].value)
     ]
     table = Table(
-        "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain.",
-        ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "as query", INTERVAL),
+        "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain. Null of"
+        " the share, also as query: queries assigned to other images; null of the part beyond contrast: altered images and others"
+        " with their contrast exchanged at random, image by image.",
+        ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "null", "as query", INTERVAL),
         tuple(rows),
     )
     in_grey = " Alterations are shown in luminance alone." if colour_image(dataset, 0, "example") is not None else ""
@@ -72,7 +75,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
-            f" image{_inside_null(conflict)}.{_difference(difference)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
+            f" image{_inside_null(conflict)}.{_difference(difference)}{EXCHANGED_BOTH * math.isfinite(conflict.value)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
         ),
         figures=(part,),
         missing=reasons(_words_of(missing), missing),

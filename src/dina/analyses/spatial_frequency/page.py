@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole, responses_words
-from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_parts import NO_NULL, finding_table, reasons
 from dina.figures.finding_words import SAME_IN_EVERY_RESAMPLE, finding_columns, in_a_sentence, is_same_in_every_resample
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -203,10 +203,10 @@ def _table(found: Mapping[str, Finding], nyquist: float, words: Mapping[str, str
     """Return the table of findings about spatial frequency, in the order of the page."""
     there = {name: found[prefix + name] for name in words if prefix + name in found}
     known = {name: one for name, one in there.items() if math.isfinite(one.value)}
-    rows = tuple((words[name], *_cells(one, nyquist)) for name, one in known.items())
+    rows = tuple((words[name], *_cells(one, nyquist), one.null or NO_NULL[bool(one.reason)]) for name, one in known.items())
     return Table(
-        "Statistics by spatial frequency, with 95\u202f% intervals over images; null: central 95\u202f% if queries are assigned to other images.",
-        ("statistic", "value", "95\u202f% interval", "null"),
+        "Statistics by spatial frequency, with 95\u202f% intervals over images; nulls: the central 95\u202f%.",
+        ("statistic", "value", "95\u202f% interval", "null", "what the null is"),
         rows,
     )
 
