@@ -6,6 +6,7 @@ import pytest
 from dina.checks import DataError
 from dina.data.pairs import learn_standardiser, make_pairs, make_task, make_template_tasks
 from dina.recordings.recording import Recording
+from dina.study.decoder_scores import score_test
 
 
 @pytest.fixture
@@ -86,3 +87,27 @@ def test_what_cannot_be_asked_is_refused(recording):
         make_task(pairs, "single_trial")
     with pytest.raises(DataError, match="two images with two trials each"):
         make_template_tasks(pairs)
+
+
+class RoundsByPlace:
+    """Scores images by their mean, with an error in the last digit that depends on the place in the gallery."""
+
+    name, reads = "rounds by place", "images"
+
+    def fit(self, train, validation):
+        return self
+
+    def score(self, queries, gallery):
+        scores = np.tile(gallery.images.mean((1, 2, 3)), (len(queries.responses), 1))
+        return (scores + 1e-6 * np.arange(scores.shape[1])).astype(np.float32)
+
+
+def test_images_with_the_same_pixels_share_their_place_whatever_rounding_does(recording):
+    images = recording.images.copy()
+    images[21] = images[3]  # shown under two names
+    twice = Recording("twice", images, recording.stimulus_id, recording.responses)
+    pairs = make_pairs(twice, np.array([0, 3, 6, 7, 21]), learn_standardiser(twice, np.arange(39)))
+    scored, _ = score_test(RoundsByPlace(), pairs)
+    for one in scored.values():
+        np.testing.assert_array_equal(one.scores[:, 4], one.scores[:, 1])
+        assert len(np.unique(one.scores[0])) == 4

@@ -1,6 +1,7 @@
 """Image–response pairs of one split, and the queries and galleries made from them."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Literal, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
 from dina.recordings.recording import Recording
-from dina.shapes import ContrastImages, Responses, StimulusResponses
+from dina.shapes import ContrastImages, Responses, Scores, StimulusResponses
 from dina.short_words import brief
 from dina.statistics.repeats import count_within_group, sum_by_group
 
@@ -133,6 +134,16 @@ class Gallery:
     images: ContrastImages
     stimulus_id: Int[np.ndarray, "gallery"]
     templates: StimulusResponses | None = None
+
+    def tie_copies(self, scores: Scores) -> Scores:
+        """Give images with the same pixels the score of the first of them.
+
+        A decoder that reads images cannot tell them apart, but rounding can: scores of one image at two places of a matrix product
+        differ in the last digits, and would then be ranked at random instead of sharing their place.
+        """
+        first: dict[bytes, int] = {}
+        place = [first.setdefault(sha256(image.tobytes()).digest(), at) for at, image in enumerate(self.images)]
+        return scores if len(first) == len(place) else scores[:, place]
 
 
 @dataclass(frozen=True, eq=False)

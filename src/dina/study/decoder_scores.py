@@ -163,7 +163,8 @@ def score_test(decoder: Decoder, test: Pairs) -> tuple[dict[QueryKind, Scored], 
 
 def _score(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
     task = make_task(test, kind)
-    return Scored(decoder.score(task.queries, task.gallery), task.target, task.gallery.stimulus_id)
+    scores = task.gallery.tie_copies(decoder.score(task.queries, task.gallery))
+    return Scored(scores, task.target, task.gallery.stimulus_id)
 
 
 def _score_templates(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:

@@ -117,7 +117,7 @@ class AlignedTowers(nn.Module, Generic[Image, Neural]):
                 f"Scores must be finite; {int((~np.isfinite(result)).sum())} of {result.size} are not. The weights or the"
                 " responses hold NaN or infinity: fit again with a lower learning rate, or check the responses."
             )
-        return result
+        return gallery.tie_copies(result)
 
     def _score(self, queries: Queries, images: ContrastImages) -> Scores:
         self.eval()
