@@ -182,13 +182,41 @@ def test_ties_stand_apart_from_hits_and_misses_and_hits_say_how_many_there_are()
 
 def test_near_identical_test_images_bound_the_accuracy_in_words(simulated_run: Path, tmp_path: Path) -> None:
     run = read_run(simulated_run)
-    assert "near-identical" not in " ".join(headline(run))
+    assert "near-identical" not in str(in_plain_words(run))
     write_json(tmp_path / "summary.json", run.summary)
     # images 1 and 7 are copies; 3 has its copy among the training images, which are no candidates
     write_json(tmp_path / "split.json", {"test": [1, 3, 7, 9], "near_identical_groups": [[1, 7], [3, 20]]})
-    said = headline(read_run(tmp_path))[-1].replace("\u202f", " ")
-    assert said.startswith("2 of the 4 test images have a near-identical copy")
+    copied = read_run(tmp_path)
+    said = dict(in_plain_words(copied))["What was found"].replace("\u202f", " ")
+    assert "2 of the 4 test images have a near-identical copy" in said
     assert "at most 75.0 % of cases" in said
+    assert [tile.beside.endswith("copies allow 75.0\u202f%") for tile in tiles(copied)[:2]] == [True, True]
+    assert any("2 groups of near-identical images, 4 images in all" in words for words in what_was_decoded(copied).paragraphs)
+    write_json(tmp_path / "split.json", {"test": [1, 3, 7, 9], "near_identical_groups": []})
+    assert not any("near-identical images, " in words for words in what_was_decoded(read_run(tmp_path)).paragraphs)
+
+
+@pytest.mark.parametrize("reads_too", [False, True])
+def test_who_reads_a_trained_network_is_said_beside_the_comparison(simulated_run: Path, tmp_path: Path, reads_too: bool) -> None:
+    plain = with_difference(read_run(simulated_run), tmp_path, 0.05, 0.01, 0.09)
+    assert "network trained on photographs" not in str([*in_plain_words(plain), all_decoders(plain).paragraphs])
+    fits = {"dina": {"feature_spaces": "local 0.71, trained_network 0.3"}}
+    fits |= {"encoding_local": {"share_trained_network": 0.2}} if reads_too else {}
+    write_json(tmp_path / "summary.json", {**plain.summary, "fits": fits})
+    run = read_run(tmp_path)
+    own = "dina reads a network trained on photographs and this decoder does not"
+    found = dict(in_plain_words(run))["What was found"]
+    assert ("Both read a network" in found, own in found) == (reads_too, not reads_too)
+    others = ", local encoding model alone:" if reads_too else " alone:"
+    assert any(f"are read by dina, dina before training{others}" in words for words in all_decoders(run).paragraphs)
+
+
+def test_penalties_at_the_end_of_their_grid_are_named_beside_the_accuracies(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    assert "end of the grid" not in str(all_decoders(read_run(simulated_run)).paragraphs)
+    fits = {"ridge": {"penalty_at_the_end_of_its_grid": "the largest tried, 10, is best"}}
+    write_json(tmp_path / "summary.json", {**summary, "fits": fits})
+    assert "ridge regression (the largest tried, 10, is best)." in str(all_decoders(read_run(tmp_path)).paragraphs)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
 from dina.figures.words import interval, number, p_words, percent
 from dina.report.accuracy_curves import rank_curves
+from dina.report.trained_network import readers_in_words
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
 
@@ -30,6 +31,7 @@ MARKS_IN_WORDS: dict[bool | str, str] = {
     "averaged": "averaged responses",
     "single_trial": "single trials",
 }
+AT_THE_END = "penalty_at_the_end_of_its_grid"
 KINDS = {"dina": "decoder", "rival": "decoder", "reference": "reference level"}
 
 
@@ -46,7 +48,9 @@ def all_decoders(run: Run) -> Section:
         "Each query is a population response; each decoder ranks all test images by how well they fit it, and is right if the image truly"
         " shown comes first. Every decoder got the same training images, the same queries and the same gallery, unless the table says"
         " otherwise.",
+        *filter(None, (readers_in_words(run),)),
         *_references(rows),
+        *_ends_of_grids(run),
         *([corrected] if "queries" in reads.values() else []),
     )
     figures += rank_curves(run, rows, reads)
@@ -58,6 +62,18 @@ def _references(rows: Sequence[DecodingRow]) -> list[str]:
     known = {row.decoder for row in rows if row.top1 is not None}
     why = [words for name, words in REFERENCES.items() if any(decoder.startswith(name) for decoder in known)]
     return [f"Reference levels are not rivals: {', and '.join(why)}."] if why else []
+
+
+def _ends_of_grids(run: Run) -> list[str]:
+    """Name the decoders whose penalty lies at the end of what was tried, as their fits report it."""
+    fits = run.summary.get("fits")
+    known = fits.items() if isinstance(fits, dict) else ()
+    ends = [f"{style_of(name).label} ({fit[AT_THE_END]})" for name, fit in known if isinstance(fit, dict) and AT_THE_END in fit]
+    if not ends:
+        return []
+    return [
+        f"Penalties at the end of the grid that was tried: {'; '.join(ends)}. Other penalties might make these decoders better."
+    ]
 
 
 def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widened: bool) -> FigurePart:

@@ -1,14 +1,15 @@
 """The top of the page: the answer of a study in plain sentences, and the numbers beside it."""
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 
 from dina.figures.finding_words import points, points_interval
 from dina.figures.style import QUERIES, style_of
 from dina.figures.words import interval, p_words, percent
+from dina.report.copies import bound_in_words, copies_in_gallery
+from dina.report.trained_network import readers
 from dina.retrieval.evaluate import DecodingRow
-from dina.study.run_directory import SPLIT, Run
+from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
 
 LIMITS = (
@@ -35,6 +36,8 @@ def in_plain_words(run: Run) -> tuple[tuple[str, str], ...]:
     found = [headline(run)[0]]
     if row is None or row.top1 is None:
         return ("What was asked", _asked(run, row)), ("What was found", found[0])
+    copies = copies_in_gallery(run)
+    found += [bound_in_words(copies)] if copies else []
     found += [said for said in (_beside_rival(run), _claims_in_words(run)) if said]
     return (
         ("What was asked", _asked(run, row)),
@@ -56,7 +59,7 @@ def _asked(run: Run, row: DecodingRow | None) -> str:
     among = f"Which of {row.n_gallery:,} images" if row is not None and row.n_gallery else "Which image"
     rest = " And what in the image, and which neurons, carry this decoding?" if run.interpretation else ""
     met = "The decoder has met none of these images before."
-    if "trained_network" in str(run.summary.get("fits", {}).get("dina", {}).get("feature_spaces", "")):
+    if "dina" in readers(run):
         met = "The decoder has learnt from none of these images; which ones its network trained on photographs has met is not known."
     return f"{among} was shown, if only the responses of {neurons}{f' ({where})' if where else ''} are known? {met}{rest}"
 
@@ -69,8 +72,19 @@ def _beside_rival(run: Run) -> str:
     _, low, high = _difference(run, rival.decoder)
     named = f"the best other decoder ({style_of(rival.decoder).label})"
     if low > 0 or high < 0:
-        return f"It is right {'more' if low > 0 else 'less'} often than {named}."
-    return f"These data do not show whether it is better than {named}."
+        return f"It is right {'more' if low > 0 else 'less'} often than {named}.{_of_network(run, rival.decoder)}"
+    return f"These data do not show whether it is better than {named}.{_of_network(run, rival.decoder)}"
+
+
+def _of_network(run: Run, rival: str) -> str:
+    """Say whether a rival reads the network trained on photographs, too, where dina reads one."""
+    if "dina" not in readers(run):
+        return ""
+    if rival in readers(run):
+        return " Both read a network trained on photographs."
+    return (
+        " dina reads a network trained on photographs and this decoder does not, so what dina gains may come from that network."
+    )
 
 
 def _claims_in_words(run: Run) -> str:
@@ -123,17 +137,17 @@ def headline(run: Run) -> list[str]:
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
     against = [text for text in (_against_rival(run, rows), _gained(run, rows), _against_observer(run, rows, dina)) if text]
-    copies = _copies_in_words(run)
-    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip(), *([copies] if copies else [])]
+    return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip()]
 
 
 def tiles(run: Run) -> list[Tile]:
     """Return the few numbers that a reader looks for first."""
-    result = []
+    result, copies = [], copies_in_gallery(run)
+    bound = f"; copies allow {percent(copies.bound)}" if copies else ""
     for queries, words in QUERIES.items():
         row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
         if row is not None and row.top1 is not None:
-            beside = f"95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images"
+            beside = f"95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)} of {row.n_gallery} images{bound}"
             result.append(Tile(percent(row.top1), f"dina, {words}", beside, "dina"))
     rows = run.select(run.main_queries)
     for row, title, kind in ((_best_rival(run, rows), "best rival", "rival"), (_observer(rows), "ideal observer", "reference")):
@@ -190,27 +204,6 @@ def _gained(run: Run, rows: list[DecodingRow]) -> str:
         return sentence + "."
     return (
         f"{sentence}: training changed this by {points(value)} (95\u202f% interval of after − before: {between}), so {verdict}."
-    )
-
-
-def _copies_in_words(run: Run) -> str:
-    """Say how many test images have near-identical copies in the gallery, and what that means for top-1; "" where none has."""
-    n_test, copies = 0, list[int]()  # for each test image with a copy, how many of the gallery look like it, with itself
-    for one in run.folds or [run]:
-        split = one.read_json(SPLIT)
-        test, groups = split.get("test"), split.get("near_identical_groups")
-        if not (isinstance(test, list) and isinstance(groups, list)):
-            return ""
-        group_of = {image: number for number, group in enumerate(groups) for image in group}
-        counts = Counter(group_of[image] for image in test if image in group_of)
-        n_test += len(test)
-        copies += [count for count in counts.values() if count > 1 for _ in range(count)]
-    if not copies:
-        return ""
-    bound = (n_test - len(copies) + sum(1 / count for count in copies)) / n_test
-    return (
-        f"{len(copies):,} of the {n_test:,} test images have a near-identical copy in the gallery. A decoder that cannot tell copies"
-        f" apart is right in at most {percent(bound)} of cases, since equal scores share the first place."
     )
 
 

@@ -101,7 +101,7 @@ def _difference_figure(run: Run, measure: _Measure, found: list[_Difference]) ->
     kinds = {d.queries for d in found}
     caption = (
         f"Paired differences of {measure.words}, dina minus each other decoder, on the same queries, {MARKS_IN_WORDS[len(kinds) > 1 or min(kinds)]};"
-        " bars: 95\u202f% intervals over queries and candidates. Each interval is for one comparison alone; of several"
+        f" {measure.better}: dina is better. Bars: 95\u202f% intervals over queries and candidates. Each interval is for one comparison alone; of several"
         " rivals, the q value in the table decides."
     )
     values = "; ".join(f"{name}, {queries}: {value}" for name, queries, value, *_ in rows)

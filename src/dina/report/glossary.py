@@ -6,6 +6,9 @@ from dina.figures.parts import Section, Table
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
 
+TOWERS_MEAN = (
+    "The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
+)
 _MEANINGS = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
     "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
@@ -15,6 +18,8 @@ _MEANINGS = {
     "Ideal observer": "In a simulation, the decoder that knows the true responses and their true noise. It is the best, up to sampling error, of the decoders that treat responses as Gaussian with one covariance, in the units of the recording. Decoders that first transform responses, or model noise in another way, can be better. The transformed ideal observer is the same for the fourth roots of responses, where noise is nearly alike at weak and strong responses. Both are bounds for this kind of simulation only.",
     "Mean log rank": "The natural logarithm of the rank of the right image, in nats, averaged over queries: 0 if it always comes first, and lower is better. It counts near misses, which top-1 accuracy does not.",
     "Chance and grey bands": "Where the number would lie, in 95 of 100 cases, if there were no effect. What that means for each number stands in the last column of its table, or in the caption.",
+    "Towers": TOWERS_MEAN,
+    "Pathways": "Two parts of the image tower. The local pathway holds features that have a place on the image, the global pathway features of large parts of the image or of all of it.",
     "Maps": "What a tower makes of an image or of a response: one picture for each channel, for example the strength of edges of one orientation and size at every place. Even and odd channels keep the phase, energies do not.",
     "Structural similarity (SSIM)": "How alike two pictures are in their local patterns: 1 for the same picture, about 0 for unrelated ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861).",
     "Nyquist limit": "The finest detail that pixels can show: one cycle in two pixels.",
@@ -36,6 +41,8 @@ def how_to_read(run: Run) -> Section:
         "Ideal observer": "ideal_observer" in decoders,
         "Mean log rank": run.comparisons is not None,
         "Chance and grey bands": bool(shown),
+        "Towers": bool(shown),
+        "Pathways": bool(shown & {"pathway_masking", "pathway_refits"}),
         "Maps": bool(shown & {"feature_maps", "image_reconstruction", "pathway_masking"}),
         "Structural similarity (SSIM)": bool(
             shown & {"feature_maps", "image_reconstruction", "pathway_masking", "attention_subsets", "attention_received"}

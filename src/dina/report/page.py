@@ -27,11 +27,12 @@ from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
 from dina.report.folds import folds_section
-from dina.report.glossary import how_to_read
+from dina.report.glossary import TOWERS_MEAN, how_to_read
 from dina.report.map_channels import map_channels
 from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
+from dina.report.trained_network import readers
 from dina.report.training_curves import TOO_HIGH, training
 from dina.study.run_directory import TOWERS, Run, read_run
 from dina.study.shown_once import as_shown, was_shown_once
@@ -53,11 +54,14 @@ TRANSFORMED = (
     " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
     " one standard error; the section on data quality names it. Reference levels read responses without a transform."
 )
+LEARNT = (
+    "Means, standard deviations, noise covariance and every weight were learnt from training images alone{};"
+    " hyperparameters were chosen by validation images; test images were used once."
+)
+BUT_NETWORK = ", but for those of the network trained on photographs"
 METHODS = (
-    "dina has two towers. The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
-    " A score says how well the two fit, and the image with the best score is the answer.",
-    "Means, standard deviations, noise covariance and every weight were learnt from training images alone, but for those of a network trained on"
-    " photographs, where one is read; hyperparameters were chosen by validation images; test images were used once.",
+    f"dina has two towers. {TOWERS_MEAN} A score says how well the two fit, and the image with the best score is the answer.",
+    LEARNT,
     TRANSFORMED,
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
@@ -272,6 +276,8 @@ def verdicts_sections(run: Run) -> list[Section]:
         " below the smallest effect that matters. Three claims (regions, pathways, fine detail) ask how an effect is distributed. They"
         " are supported by their intervals alone, without a test against a null."
     )
+    if "tower" in str(cells):
+        words += f" {TOWERS_MEAN}"
     own = [str(one["claim"]) for found in run.interpretation.values() for one in found.own.get("verdicts", {}).values()]
     if own:
         words += f" These claims are the user's own, and so are their rules, of which dina knows nothing: {' '.join(own)}"
@@ -323,9 +329,12 @@ def interpretation_sections(run: Run) -> list[Section]:
 SPACES_SHOWN = (
     " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons. Lost without: how much"
     " less of the variance of {} is explained without each space, with 95\u202f% interval over images; all on"
-    " left-out predictions of at most 300 training images and 1000 neurons. Gain of trained encoder: what it adds to the other"
-    " spaces if these images and neurons alone are used to fit it. The control is the same network with permuted weights; only a"
-    " gain beyond the control comes from what the network has learnt from photographs."
+    " left-out predictions of at most 300 training images and 1000 neurons."
+)
+# Said where the fit reports it.
+GAIN_SHOWN = (
+    " Gain of trained encoder: what it adds to the other spaces if these images and neurons alone are used to fit it. The control is"
+    " the same network with permuted weights; only a gain beyond the control comes from what the network has learnt from photographs."
 )
 
 
@@ -374,9 +383,12 @@ def _methods(run: Run) -> Section:
         title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"
         if any("feature_spaces" in fit for _, fit in known if isinstance(fit, dict)):
             title += SPACES_SHOWN.format("responses" if was_shown_once(run) else "averaged responses")
+        if any("gain_of_trained_encoder" in str(fit) for _, fit in known):
+            title += GAIN_SHOWN
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
     is_chosen = bool(run.summary.get("response_transform", {}).get("mean_log_rank"))
     said = METHODS if is_chosen else tuple(words for words in METHODS if words != TRANSFORMED)
+    said = tuple(words.replace(LEARNT, LEARNT.format(BUT_NETWORK if readers(run) else "")) for words in said)
     return Section("methods", "Methods, settings and versions", paragraphs=said, tables=tables)
 
 

@@ -14,6 +14,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import from_to, number, percent
 from dina.report.answer import presentations_in_trials
+from dina.report.copies import copies_as_repeats
 from dina.study.run_directory import Run
 
 
@@ -186,6 +187,7 @@ def what_was_decoded(run: Run) -> Section:
         words.append(f"Wherever this page says single trials, it means trials {averages}.")
     elif averages:
         words.append(f"Wherever this page says trials, it means responses {averages}; there are no single presentations.")
+    words += filter(None, (copies_as_repeats(run),))
     words += [f"Note: {note}" for note in (notes if isinstance(notes, list) else [])]
     return Section("recording", "What was decoded", paragraphs=words, tables=tables)
 
@@ -346,7 +348,9 @@ def _repeats(n_trials: np.ndarray) -> FigurePart:
     count, images = np.unique(n_trials.astype(int), return_counts=True)
     rows = tuple((number(int(c)), number(int(i))) for c, i in zip(count, images, strict=True))
     table = Table("Trials per image.", ("trials", "images"), rows, n_words=0)
-    spoken = f"Images have between {count.min()} and {count.max()} trials; median {np.median(n_trials):g}."
+    several = f"between {count.min()} and {count.max()} trials; median {np.median(n_trials):g}"
+    each = f"{count[0]} {'trial' if count[0] == 1 else 'trials'} each"
+    spoken = f"Images have {each if len(count) == 1 else several}."
     caption = f"How many trials each of {len(n_trials):,} images has."
     return FigurePart("repeats", draw_repeats(n_trials), caption, spoken, table)
 

@@ -113,9 +113,9 @@ def signal_variance_fraction(responses: Responses, stimulus_index: StimulusIndex
     counts = np.bincount(index).astype(np.float64)
     n_trials, n_stimuli = len(index), len(counts)
     if n_trials == n_stimuli or n_stimuli < 2:
+        there = f"{n_trials:,} trials of {n_stimuli:,} images" if n_trials else "no single trials"
         raise DataError(
-            "Signal variance needs at least two images, one of them with two trials;"
-            f" there are {n_trials} trials of {n_stimuli} images. Record repeats."
+            f"Signal variance needs at least two images, one of them with two trials; there are {there}. Record repeats."
         )
     within, between = mean_square_by_group(responses, index, n_stimuli)
     noise = within / (n_trials - n_stimuli)
