@@ -185,7 +185,7 @@ def test_drift_within_its_null_is_not_said_to_be_removed() -> None:
         ).reason
         assert said in reason
         assert "Any benefit is below 0.1 nats" in reason
-        assert "nats (positive: better; beyond its null)" in reason
+        assert "nats (negative: better; beyond its null)" in reason
 
 
 def test_without_repeats_nothing_can_be_told() -> None:

@@ -11,6 +11,7 @@ from dina.analyses.functional_interactions.page import functional_interactions_s
 from dina.analyses.noise_shuffle.page import noise_shuffle_section
 from dina.figures.canvas import svg_of
 from dina.figures.parts import Section
+from dina.figures.words import number
 from dina.report.over_mice import across_recordings_section
 from dina.statistics.finding import Finding
 from report.figure_faults import faults_of
@@ -180,6 +181,9 @@ def test_shuffled_noise_is_drawn_for_towers_with_and_without_a_noise_model() -> 
     # every effect beyond its null is said, and all have one sign convention
     assert "Removing correlations changes the log rank by" in whole.paragraphs[0]
     assert "worse" not in whole.paragraphs[0]
+    gained = next(one for one in findings("shuffle") if one.name == "knowing_correlations_log_rank")
+    row = next(row for row in whole.figures[0].table.rows if row[0].startswith("knowing correlations: log rank"))
+    assert (gained.value > 0, row[1]) == (True, number(-gained.value))  # files say what is gained; a lower rank is better
     few = shuffle().isel(condition=[0, 1])
     unknown = [name for name in NAMES["shuffle"] if name.startswith(("knowing", "removing"))]
     section = noise_shuffle_section(few, findings("shuffle", *unknown))

@@ -78,6 +78,17 @@ class Finding:
             said += f" [{self.low:.3g}, {self.high:.3g}]"
         return said if math.isnan(self.null_low) else f"{said}, null {self.null_low:.3g} to {self.null_high:.3g} ({self.null})"
 
+    def negated(self) -> Self:
+        """Return the same finding with the other sign, interval and null with it: what was gained, said as what was lost.
+
+        Examples
+        --------
+        >>> print(Finding("gained", 0.5, "nat", 40, low=0.4, high=0.7, null_low=-0.1, null_high=0.2, null="exchanged").negated())
+        gained: -0.5 nat [-0.7, -0.4], null -0.2 to 0.1 (exchanged)
+        """
+        ends = {"low": -self.high, "high": -self.low, "null_low": -self.null_high, "null_high": -self.null_low}
+        return replace(self, value=-self.value, **ends)
+
     @classmethod
     def from_draws(
         cls,

@@ -24,7 +24,7 @@ DIFFERENCES = {
     "unexpected_removal": "removing in test only",
 }
 TRAINED = {"intact": ("dina", "o"), "shuffled": ("rival", "s"), "independent": ("reference", "^")}
-UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats"}
+UNITS = {"top1": "top-1 accuracy", "log_rank": "log rank, nats (negative: better)"}
 WORDS = {
     "intact_top1": "top-1 accuracy, trained and tested on intact trials",
     "correlations_left": "share of noise correlations that shuffling leaves in training",
@@ -44,14 +44,16 @@ SHARES = ("intact_top1", "correlations_left", "correlations_left_test", "slow_dr
 
 def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
     """Show what shuffling repeats in training and test does to single-trial decoding."""
-    found = {finding.name: finding for finding in findings}
+    # files hold what a log rank gains; here, as everywhere on the page, a lower one is better
+    found = {one.name: one.negated() if one.name.endswith("_log_rank") else one for one in findings}
     summary, knows = _summary(found), math.isfinite(found["knowing_correlations_log_rank"].value)
     part = FigurePart(
         "noise_shuffle",
         _draw(dataset, found),
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
-        " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better."
+        " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better in b,"
+        " left of 0 in c: the right image stands further in front."
         f"{KNOWING if knows else TESTED} Bars: 95\u202f% intervals over images; grey: differences between shuffles. {SAME_GALLERY}",
         summary,
         finding_table(
@@ -81,11 +83,11 @@ def _change(change: Finding) -> str:
     Examples
     --------
     >>> _change(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
-    '−0.05 nats (positive: better; −0.1 to −0.01; null: −0.2 to 0.2), which is within its null'
+    '−0.05 nats (negative: better; −0.1 to −0.01; null: −0.2 to 0.2), which is within its null'
     """
     value, rest = in_a_sentence(change, "").split(" (", 1)
     place = "" if not change.null else ", which is beyond its null" if change.beats_null else ", which is within its null"
-    return f"{value} nats (positive: better; {rest}{place}"
+    return f"{value} nats (negative: better; {rest}{place}"
 
 
 def _beyond(found: Mapping[str, Finding], said: str) -> str:
@@ -111,8 +113,8 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     first, second, third = figure.subplots(1, 3, width_ratios=[1.0, 1.45, 1.0])
     _draw_conditions(first, dataset)
     for axes, name, label, title in (
-        (second, "top1", "difference (points)", "b  top-1 accuracy"),
-        (third, "log_rank", "improvement (nats)", "c  log rank"),
+        (second, "top1", "change (points): + better", "b  top-1 accuracy"),
+        (third, "log_rank", "change (nats): − better", "c  log rank"),
     ):
         rows = [(words, found[f"{what}_{name}"]) for what, words in DIFFERENCES.items() if f"{what}_{name}" in found]
         known = [(words, finding) for words, finding in rows if finding.value == finding.value]

@@ -23,7 +23,7 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
         return "cannot tell", nothing
     knowing, removed = found[KNOWING], 1 - found[LEFT].value
     much, little = MARGIN * removed, MARGIN * removed**2
-    where = f"Learning noise correlations changes the log rank by {says(knowing)} nats (positive: better)"
+    where = f"Learning noise correlations changes the log rank by {says(knowing.negated())} nats (negative: better)"
     where += f". Shuffling training trials removes {100 * removed:.0f}\u202f% of them" if removed < 1 else ""
     drifts = DRIFT in found and found[DRIFT].value > found[DRIFT].null_high
     further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
@@ -43,7 +43,7 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
 REMAINS = "; this is not above its null, so no drift was removed."
 # Findings that the reason mentions but the rule does not use.
 NOTES: dict[FindingKey, str] = {
-    REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (positive: better{beyond}).",
+    REMOVING: "Shuffling training and test trials changes the log rank by {value} nats (negative: better{beyond}).",
     SUMMED: "The contributions of single neurons sum to {value} of the information of all neurons together.",
     DRIFT: "In the responses as they are decoded, slow drift explains {value} of the variance of training trials about the means of images{null}",
     COUPLED: "The mean interaction of the {n} coupled pairs, relative to their contributions, is {value}.",
@@ -53,7 +53,8 @@ NOTES: dict[FindingKey, str] = {
 def _note(key: FindingKey, finding: Finding) -> str:
     drifts = "; this is above its null, and the drift was removed." if finding.value > finding.null_high else REMAINS
     words = {"null": drifts, "beyond": "; beyond its null" if finding.beats_null else ""}
-    return NOTES[key].format(n=finding.n, value=says(finding, "%" if key in (SUMMED, DRIFT, COUPLED) else ""), **words)
+    said = finding.negated() if key == REMOVING else finding
+    return NOTES[key].format(n=finding.n, value=says(said, "%" if key in (SUMMED, DRIFT, COUPLED) else ""), **words)
 
 
 # Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.

@@ -1,7 +1,5 @@
 """When the decoding draws on many regions of the image."""
 
-from dataclasses import replace
-
 from dina.analyses.verdict import HALF, Answer, Found, Rule, place_of, says, why_open
 
 NORMALISED, COVERAGE = ("occlusion", "participation_normalised"), ("occlusion", "participation_coverage")
@@ -14,8 +12,7 @@ def _distributed(found: Found) -> tuple[Answer, str]:
     if not lost.low > 0:
         return "cannot tell", f"The right image loses {says(lost)} nats of score when places are hidden. It may lose nothing."
     if not rank.low > 0:
-        gained = replace(rank, value=-rank.value, low=-rank.high, high=-rank.low)
-        change = f"the log rank of the right image changes by {says(gained)} nats (positive: better)"
+        change = f"the log rank of the right image changes by {says(rank)} nats (negative: better)"
         return "cannot tell", f"Hiding places lowers scores, but {change}. Retrieval may lose nothing."
     where = f"After division by coverage, the loss under the window is spread over {says(spread, '%')} of the covered area"
     limits = (
