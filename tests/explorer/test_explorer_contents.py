@@ -23,7 +23,6 @@ from dina.retrieval.ranks import target_ranks
 from dina.signed_folder import verify_checksums, write_checksums
 from dina.study.decoder_scores import DecoderScores
 from dina.study.run_directory import Run, read_run
-from explorer.explorable_run import CHANNELS
 from report.page_reader import Page
 
 Packet = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -87,7 +86,9 @@ def test_second_trials_of_an_image_are_matched_by_number_and_not_by_row(explorab
 def test_maps_and_images_are_those_of_the_run(explorable: Path) -> None:
     facts, _ = embedded(explorable)
     kept = xr.load_dataset(explorable / KEPT, engine="h5netcdf")
-    assert facts["channels"] == [name.replace("-", "\N{MINUS SIGN}") for name in CHANNELS]  # odd− is of negative sign
+    # a wave across, 0° in files, is that of vertical bars, 90° as seen; odd− is of negative sign
+    energies = [f"energy {wavelength} px {angle}°" for wavelength in (4, 8) for angle in (90, 0)]
+    assert facts["channels"] == [*energies, "luminance", "odd\N{MINUS SIGN} 8 px 90°"]
     assert facts["groups"][0] == ["energy 4 px", [0, 1]]
     maps = np.concatenate([embedded(explorable, f"maps-{n}")[1]["maps"] for n in range(-(-60 // facts["maps_in_packet"]))])
     np.testing.assert_array_equal(maps[:, 0], kept["image_maps"])

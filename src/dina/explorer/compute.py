@@ -14,6 +14,7 @@ from dina.checks import DataError
 from dina.explorer.chance import chance_of_maps, usual_range
 from dina.explorer.packets import pack
 from dina.explorer.single_neurons import SHOWN_UNITS, describe_neurons
+from dina.figures.channel_words import bars_of_channel
 from dina.figures.style import MARKS, REMARKS, style_of
 from dina.report.examples import halve_images
 from dina.retrieval.ranks import count_better_and_tied
@@ -295,7 +296,7 @@ def _maps(kept: xr.Dataset, shown: Shown, limits: Limits) -> _Part:
     # even− and odd− are of negative sign
     channels = [re.sub(r"\b(even|odd)-", "\\1\N{MINUS SIGN}", str(name)) for name in kept["channel"].to_numpy()]
     facts = {
-        "channels": channels,
+        "channels": [bars_of_channel(name) for name in channels],
         "groups": _groups(channels),
         "form": str(kept.attrs["form"]),
         "step": float(kept.attrs["step"]),

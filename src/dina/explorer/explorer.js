@@ -321,6 +321,7 @@
       `The map that the image tower makes of the image, beside the ${facts.form.startsWith("posterior") ? "map that is expected given the" : "map that the neural tower makes of the"} ${facts.average}response`
       + ` (${facts.form}). Both are deviations from the mean over training images, in units of each channel's deviation.${blocks}`
       + ` Over all ${facts.channels.length} channels and places both maps correlate by ${number(found.all, 2)} (chance: ${chanceOf(facts.channels.length)}, the central 95${NARROW}% for maps of other images).`;
+    if (facts.channels.some((name) => name.endsWith("°"))) at("maps-words").textContent += " Angles are those of the preferred bars: 0° is horizontal, 90° vertical.";
     fill("maps", ...found.figures);
   }
 

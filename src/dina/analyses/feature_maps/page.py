@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import channels_words, responses_words
+from dina.figures.channel_words import ANGLES, bars_of_channel
 from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
@@ -61,8 +62,8 @@ def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> 
         " map, in units of the standard deviation of each channel. Both maps of a row share one colour scale, red above and blue"
         " below the mean."
         " Images are chosen by rule: those at the 90, 50 and 10\u202f% quantile of"
-        " the correlation; the single channels are the two in which maps of validation images agree best. Angles of channels are directions"
-        " across the stripes: 0° prefers vertical bars, 90° horizontal ones. Maps of responses:"
+        " the correlation; the single channels are the two in which maps of validation images agree best. "
+        f"{ANGLES} Maps of responses:"
         f" {dataset.attrs['form']}. a and b, all pairs of test responses and images; vertical lines: means.",
         answer,
         finding_table("How similar the maps of responses and images are.", WORDS, found, ("map_two_way",)),
@@ -226,7 +227,7 @@ def _add_bar(row: np.ndarray, drawn: AxesImage, name: str) -> None:
     bar.ax.tick_params(labelsize=6, length=1.5)
     bar.ax.locator_params(nbins=3)
     bar.outline.set_visible(False)
-    signed = name.replace("-", "\N{MINUS SIGN}")  # even− and odd− are of negative sign
+    signed = bars_of_channel(name).replace("-", "\N{MINUS SIGN}")  # even− and odd− are of negative sign
     bar.ax.set_ylabel(f"{signed}\n(SD)", rotation=0, ha="left", va="center", fontsize=7, color=COLOURS["muted"][0])
 
 

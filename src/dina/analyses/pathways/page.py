@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, responses_words
+from dina.figures.channel_words import ANGLES, bars_of_channel
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence, points_interval
 from dina.figures.parts import FigurePart, Section
@@ -26,7 +27,7 @@ PANELS = (
 )
 # What the parts of a Gabor tower are.
 KINDS = (
-    " Angles of channels are directions across the stripes: 0° prefers vertical bars, 90° horizontal ones. Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
+    f" {ANGLES} Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
     " Pooled: the image averaged without filters."
 )
 # What the last rows are where the tower stacks feature spaces.
@@ -88,7 +89,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
 def _answer(dataset: xr.Dataset, found: Mapping[str, Finding], pathways: list[str]) -> str:
     """Say what each pathway contributes to the accuracy, if there is any, and what masking can show."""
     full = found["top1_full"]
-    answer = f"Top-1 accuracy is {in_a_sentence(full)}."
+    answer = f"Top-1 accuracy among {full.n:,} test images is {in_a_sentence(full)}."
     if not is_above_chance(full):
         answer += f" {NOTHING_TO_SHARE}"
     elif pathways:
@@ -169,7 +170,7 @@ def _words(part: str) -> str:
     Examples
     --------
     >>> _words("scale_8px"), _words("orientation_45deg"), _words("kind_energy_normalised"), _words("space_pursued_gabors")
-    ('8 px per cycle', '45°', 'energy normalised', 'sums of a few Gabors')
+    ('8 px per cycle', 'bars at 45°', 'energy normalised', 'sums of a few Gabors')
     >>> _words("kind_even-"), _words("space_gabor_channels")
     ('even−', 'local channels')
     """
@@ -181,7 +182,7 @@ def _words(part: str) -> str:
     if part.startswith("scale_"):
         return f"{part.removeprefix('scale_').removesuffix('px')} px per cycle"
     if part.startswith("orientation_"):
-        return f"{part.removeprefix('orientation_').removesuffix('deg')}°"
+        return f"bars at {bars_of_channel(part.removeprefix('orientation_').removesuffix('deg') + '°')}"
     return part.removeprefix("kind_").replace("_", " ").replace("-", "\N{MINUS SIGN}")  # even− and odd− are of negative sign
 
 
