@@ -234,13 +234,15 @@ def test_captions_of_differences_explain_only_the_marks_that_are_there(simulated
     vars(run)["comparisons"] = run.comparisons.sel(queries=["single_trial"])
     captions = [part.caption for part in differences(run).figures]
     assert len(captions) == 2
-    assert all("single trials; bars" in caption and "hollow" not in caption for caption in captions)
+    assert all("single trials; " in caption and "hollow" not in caption for caption in captions)
 
 
 def test_a_table_sends_to_the_reason_why_a_number_has_no_null() -> None:
     found = {"a": Finding("a", 0.5, "1", 9, reason="No null."), "b": Finding("b", 0.5, "1", 9)}
     said = [row[-1] for row in finding_table("", {"a": "one", "b": "other"}, found).rows]
     assert said == ["none: see what is missing", "none: it describes and tests nothing"]
+    said = [row[-1] for row in finding_table("", {"b": "other"}, found, instead={"b": "none: each is tested"}).rows]
+    assert said == ["none: each is tested"]
 
 
 def test_last_digits_of_coordinates_do_not_change_a_drawing():

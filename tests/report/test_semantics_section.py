@@ -37,9 +37,9 @@ def test_the_section_shows_every_finding_with_interval_and_null() -> None:
 
     (part,) = section.figures
     assert len(part.table.rows) == len(NAMES) + 2 * len(BY_DECODER)
-    assert all(len(row) == 4 for row in part.table.rows)
+    assert all(len(row) == 5 for row in part.table.rows)
     row = next(row for row in part.table.rows if "category in total" in row[0])
-    assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%")
+    assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%", "x")
     assert "40 test images" in part.caption
     assert "7 of them" in part.caption
     assert section.missing == ()
@@ -84,7 +84,10 @@ def test_what_could_not_be_computed_says_why() -> None:
     (missing,) = section.missing
     assert missing.startswith("share of it: category in total")
     assert missing.endswith(": Nothing is explained.")
-    assert next(row for row in section.figures[0].table.rows if "category in total" in row[0])[1] == "–"
+    assert not any("category in total" in row[0] for row in section.figures[0].table.rows)
+    table = semantics_section(dataset, findings).figures[0].table
+    assert table.columns[-1] == "what the null is"
+    assert all(row[-1] for row in table.rows)
 
 
 def run_with(folder: Path, summary: dict) -> Run:

@@ -88,21 +88,36 @@ def _at_most_twelve(named: list[str]) -> list[str]:
     return named if n_further < 2 else [*named[:MOST_NAMES], f"and {n_further} further numbers"]
 
 
+def _of_images(one: Finding, scale: Scale) -> str:
+    """Name the number of images behind an accuracy: those of one page may rest on different numbers of them.
+
+    Examples
+    --------
+    >>> _of_images(Finding("top1_full", 0.5, "1", 96), "%"), _of_images(Finding("top1_loss", 0.5, "1", 96), "points")
+    (' (96 images)', '')
+    """
+    return f" ({one.n:,} images)" if scale == "%" and ("top1" in one.name or "accuracy" in one.name) else ""
+
+
 def finding_table(
     caption: str,
     words: Mapping[str, str],
     found: Mapping[str, Finding],
     percent: Collection[str] = (),
     points: Collection[str] = (),
+    instead: Mapping[str, str] | None = None,
 ) -> Table:
     """Return a table of value, interval and null of those findings of ``words`` that are known, in its order.
 
     Accuracies and shares are named in ``percent``, differences of accuracies in ``points``; all others are plain numbers.
+    ``instead`` says of findings without a null how they are tested.
     """
+    tested = instead or {}
 
     def cells(name: str, one: Finding) -> tuple[str, ...]:
         scale: Scale = "%" if name in percent else "points" if name in points else ""
-        return words[name], *finding_columns(one, scale), one.null or NO_NULL[bool(one.reason)]
+        null = one.null or tested.get(name) or NO_NULL[bool(one.reason)]
+        return words[name] + _of_images(one, scale), *finding_columns(one, scale), null
 
     # why others are not known is said where what is missing stands
     known = [name for name in words if name in found and math.isfinite(found[name].value)]

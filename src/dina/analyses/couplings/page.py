@@ -31,6 +31,7 @@ WORDS = {
     "coupled_signal_correlation": "mean signal correlation of coupled pairs",
     "possible_duplicates_fraction": "neurons that are possible duplicate ROIs",
 }
+TESTED = {"coupled_pairs_fraction": "none: each pair is tested, at most 5\u202f% of those found being false in expectation"}
 
 
 def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -56,7 +57,13 @@ def couplings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         f" between tuning, from different repeats. Coupling: partial correlation of noise given all other neurons.{where} Bars: 95\u202f%"
         " intervals over neurons.",
         summary,
-        finding_table("Correlations of pairs of neurons.", WORDS, found, [name for name in WORDS if name.endswith("fraction")]),
+        finding_table(
+            "Correlations of pairs of neurons.",
+            WORDS,
+            found,
+            [name for name in WORDS if name.endswith("fraction")],
+            instead=TESTED,
+        ),
     )
     return Section("couplings", "How pairs of neurons vary together", (summary,), (part,), missing=reasons(WORDS, found))
 

@@ -26,6 +26,10 @@ ADD_UP = "Neurons that add up reach 100\u202f%, those that replace each other le
 # What it means to lie below, or above, the null of permuted noise.
 OF_SUM = ("less than if noise is permuted", "more than if noise is permuted")
 OF_PAIRS = ("so synergy prevails beyond its null", "so redundancy prevails beyond its null")
+TESTED = dict.fromkeys(
+    ("coupled_pairs_fraction", "interacting_pairs_fraction"),
+    "none: each pair is tested, at most 5\u202f% of those found being false in expectation",
+)
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
 SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
@@ -64,7 +68,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
         f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks}{SIGNS if _has_couplings(dataset) else ''} c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
-        finding_table("Interactions between neurons.", WORDS, found, WORDS),
+        finding_table("Interactions between neurons.", WORDS, found, WORDS, instead=TESTED),
     )
     words = (
         "Noise estimated from repeats shows interactions between neurons. The noise that the decoder fitted also contains errors of its"

@@ -1,5 +1,7 @@
 """What single neurons respond to, and where they lie, on the page."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -80,17 +82,23 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f" {_sizes(dataset, fit > WELL_FITTED)} preferred orientations of bars (0 is horizontal, anticlockwise) of the"
             " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
-            finding_table("Neurons, in medians.", WORDS, found),
+            finding_table("Neurons, in medians.", _with_counts(found), found),
         )
         figures = [maps, distributions]
     shown = [one for name, one in dataset.data_vars.items() if name not in ABOUT_FITS]
     missing = dict.fromkeys(str(one.attrs["reason"]) for one in shown if one.attrs.get("reason"))
     missing |= dict.fromkeys(reasons(WORDS, {name: one for name, one in found.items() if one.reason not in missing}))
     words = (
-        "The receptive field of a neuron has a meaning only where the field predicts responses to images that its fit left out. All neurons"
+        "The receptive field of a neuron has a meaning only where the field predicts responses to images that its fit left out. Each field is"
+        " one place on the image with few weights, so it can predict better than a regression on a whole map. All neurons"
         " are in results/interpretation/neuron_profiles.csv of the run, one to a row."
     )
     return Section("neuron-profiles", "What single neurons respond to", (words,), figures, missing=tuple(missing))
+
+
+def _with_counts(found: Mapping[str, Finding]) -> dict[str, str]:
+    """Return the words of each finding with the number of neurons behind it: fewer have a size than a field."""
+    return {name: f"{words}, {found[name].n:,} neurons" for name, words in WORDS.items() if name in found}
 
 
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
@@ -115,8 +123,12 @@ def _quantiles(dataset: xr.Dataset) -> Table:
         known = values[np.isfinite(values)]
         if len(known):
             units = SCORE_UNITS[str(dataset[name].attrs.get("units", "1"))] if "{units}" in words else ""
-            rows.append((words.format(units=units), *(number(float(np.percentile(known, step))) for step in QUANTILES)))
-    return Table("Distribution over neurons.", ("property", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows))
+            rows.append(
+                (words.format(units=units), f"{len(known):,}", *(number(float(np.percentile(known, step))) for step in QUANTILES))
+            )
+    return Table(
+        "Distribution over neurons.", ("property", "neurons", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows)
+    )
 
 
 @in_style

@@ -61,7 +61,7 @@ def sparse_subset(found: Found) -> tuple[Answer, str]:
     if _lies(found, EXPLAINED, HALF) == "above":
         return (
             "not supported",
-            f"{where}. Signal-to-noise ratios explain {says(found[EXPLAINED], '%')} of the advantage of the best neurons.",
+            f"{where}. Signal-to-noise ratios explain {says(found[EXPLAINED], '%')} of the advantage of the best neurons: more than half.",
         )
     if _lies(found, UNEQUAL, MARGIN) == "below" and not _rises(found, UNEQUAL):
         inequality = "The inequality of contributions does not exceed that predicted from signal-to-noise ratios"

@@ -37,6 +37,7 @@ SWEEPS = {"blur": "medium, faded to blur", "contrast": "medium, gain follows con
 LOSS, BY_COVERAGE, LOG_RANK = "loss of score (nats)", "loss / coverage", "log rank added (nats)"
 SIGNED = (LOSS, BY_COVERAGE, LOG_RANK)  # red and blue have a meaning in these maps, whatever their values
 N_SINGLE = 3
+PALE = 3.0  # a map whose colours would reach less than a third of a shared scale has its own
 N_FLIPS = 500
 MAP_LINE = "#000000"  # on maps, which keep their colours on dark paper
 PANEL_MM = 42
@@ -66,7 +67,8 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         " map is one position of the window's centre. In maps of loss and of log rank, red: with this place hidden, the right image fits the"
         " response worse; blue: better. In maps of coverage and of change, darker: more."
         " Contrast gain is fixed at its value for the whole image, unless a panel states otherwise. Coverage:"
-        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size; every other map has its own, that of each single image, too.{uncovered}"
+        f" {dataset['coverage'].attrs['long_name']}. Colours: one scale for windows of one size, but for maps that would be pale on it; every other map has its own, that of each"
+        f" single image, too.{uncovered}"
         f" Single images are at evenly spaced quantiles of the mean loss, from the 90\u202f% to the 10\u202f% quantile. {_null_in_words(dataset)}",
         answer,
         finding_table(
@@ -74,6 +76,7 @@ def occlusion_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
             WORDS,
             found,
             [name for name in WORDS if name.startswith("participation")],
+            instead=dict.fromkeys(("score_loss", "log_rank_loss"), "none: if hiding places cost nothing, it would be 0"),
         ),
     )
     paragraphs = (answer if unknown else f"{answer}{_beside_coverage(found['coverage_correlation'])}",)
@@ -163,7 +166,7 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
             SWEEPS.get(name, f"{name}, SD {deviation:.3g} {unit}"),
             loss[number].mean(0),
             LOSS,
-            loss[deviations == deviation].mean(1),
+            _scale_of(loss[number].mean(0), loss[deviations == deviation].mean(1)),
             differs_from_zero(loss[number]),
         )
         for number, (name, deviation) in enumerate(zip(names, deviations, strict=True))
@@ -179,6 +182,17 @@ def _mean_panels(dataset: xr.Dataset) -> list[_Panel]:
     if "untrained_score_loss" in dataset:
         others.append(("untrained towers", dataset["untrained_score_loss"].to_numpy().mean((0, 1)), LOSS, None))
     return panels + [(title, values, label, values, line) for title, values, label, line in others]
+
+
+def _scale_of(values: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """Return what a map shares its scale of colours with: the maps of its window size, or none where it would be pale among them.
+
+    Examples
+    --------
+    >>> _scale_of(np.array([1.0]), np.array([1.0, 2.0])), _scale_of(np.array([0.5]), np.array([0.5, 2.0]))
+    (array([1., 2.]), array([0.5]))
+    """
+    return shared if np.abs(values).max() >= np.abs(shared).max() / PALE else values
 
 
 def _chosen_images(dataset: xr.Dataset) -> list[int]:

@@ -13,7 +13,7 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     margin = MARGIN * (shares[0].value + shares[1].value)
     places = [place_of(share, margin) for share in shares]
     local, whole, local_lost, whole_lost = (says(each, "points") for each in (*shares, *costs))
-    reason = f"The local pathway contributes {local} to the top-1 accuracy, the global pathway {whole}"
+    reason = f"The local pathway (features with a place) contributes {local} to the top-1 accuracy, the global pathway (of the whole image) {whole}"
     reason += f". The accuracy lost is {local_lost} if the local pathway is masked, {whole_lost} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
     notes = "".join(
@@ -26,14 +26,14 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
         bound = f"{100 * margin:.2g}\u202fpoints, a tenth of what both contribute together" if margin > 0 else "zero"
         return "cannot tell", f"{reason}. The claim needs both intervals to lie above {bound}.{notes}"
     if not all(cost.low > 0 for cost in costs):
-        return "cannot tell", f"{reason}. The pathways may replace each other.{notes}"
+        return "cannot tell", f"{reason}. Masking one of them may cost nothing, so they may replace each other.{notes}"
     return "supported", f"{reason}.{notes}"
 
 
 # Claims by name; ``docs/verdicts.md`` says the rules in words and argues for them.
 RULES: dict[str, Rule] = {
     "local_and_global": Rule(
-        "The local and the global pathway of the image tower both carry the decoding.",
+        "Local features and features of the whole image both carry the decoding.",
         "image",
         "Contribution of each pathway to the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
         (LOCAL, GLOBAL, *COSTS),

@@ -36,7 +36,10 @@ def population_geometry(found: Found) -> tuple[Answer, str]:
         return "not supported", f"{where} Without a random tenth they have at least {100 * kept.null_low:.0f}\u202f%."
     if place_of(kept, few) == "above" and place_of(kept, most) == "below":
         return "cannot tell", f"{where} So these few make a part of it, but not most of it."
-    return "cannot tell", where
+    return (
+        "cannot tell",
+        f"{where} To decide, the first interval must lie above {100 * most:.0f}\u202f%, or below {100 * few:.0f}\u202f%.",
+    )
 
 
 def _as_strong(found: Found) -> str:

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import responses_words
-from dina.figures.finding_parts import reasons
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_parts import finding_table, reasons
+from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import from_to, number, percent, signed
+from dina.figures.words import percent
 from dina.statistics.finding import Finding
 
 NAMES = {
@@ -184,14 +184,7 @@ def _words() -> dict[str, str]:
 
 
 def _table(found: dict[str, Finding]) -> Table:
-    rows = [_row(words, found[name]) for name, words in _words().items() if name in found]
-    return Table(
-        "Statistics of category and low-level structure.", ("statistic", "value", "95\u202f% interval", "null"), tuple(rows)
-    )
-
-
-def _row(words: str, one: Finding) -> tuple[str, str, str, str]:
-    if one.units != "bit":
-        return words, *finding_columns(one, "points" if one.name.startswith(("same_class_cost", "low_level_cost")) else "%")
-    ends = [signed(end, 2) for end in (one.low, one.high, one.null_low, one.null_high)]
-    return words, number(one.value), from_to(*ends[:2]), from_to(*ends[2:])
+    words = _words()
+    points = [name for name in words if name.startswith(("same_class_cost", "low_level_cost"))]
+    percent = [name for name in words if name not in points and name in found and found[name].units != "bit"]
+    return finding_table("Statistics of category and low-level structure.", words, found, percent, points)

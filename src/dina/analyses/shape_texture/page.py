@@ -202,9 +202,8 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, names: list[str]) -> None:
     axes.set_yticks([])
     n_shape = int((dataset["keeps"].to_numpy() == "shape").sum())
     axes.axhline(n_shape + 0.5, color=COLOURS["muted"][0], linewidth=0.6)
-    side = axes.get_yaxis_transform()
     for level, words in ((0.45, "shape kept"), (n_shape + 0.58, "texture kept")):
-        axes.annotate(words, (0.94, level), xycoords=side, color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
+        axes.annotate(words, (97.0, level), color=COLOURS["muted"][0], fontsize=7.5, ha="right", va="top")
     if not _are_known(dataset):
         write_across(axes, "not known", 0.93)
     _finish(axes)

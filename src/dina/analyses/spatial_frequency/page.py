@@ -203,12 +203,18 @@ def _table(found: Mapping[str, Finding], nyquist: float, words: Mapping[str, str
     """Return the table of findings about spatial frequency, in the order of the page."""
     there = {name: found[prefix + name] for name in words if prefix + name in found}
     known = {name: one for name, one in there.items() if math.isfinite(one.value)}
-    rows = tuple((words[name], *_cells(one, nyquist), one.null or NO_NULL[bool(one.reason)]) for name, one in known.items())
+    rows = tuple(
+        (_named(words[name], one), *_cells(one, nyquist), one.null or NO_NULL[bool(one.reason)]) for name, one in known.items()
+    )
     return Table(
         "Statistics by spatial frequency, with 95\u202f% intervals over images; nulls: the central 95\u202f%.",
         ("statistic", "value", "95\u202f% interval", "null", "what the null is"),
         rows,
     )
+
+
+def _named(words: str, one: Finding) -> str:
+    return f"{words} ({one.n:,} images)" if "top1" in one.name else words
 
 
 def _cells(one: Finding, nyquist: float) -> tuple[str, str, str]:
