@@ -86,8 +86,9 @@ class Finding:
         >>> print(Finding("gained", 0.5, "nat", 40, low=0.4, high=0.7, null_low=-0.1, null_high=0.2, null="exchanged").negated())
         gained: -0.5 nat [-0.7, -0.4], null -0.2 to 0.1 (exchanged)
         """
-        ends = {"low": -self.high, "high": -self.low, "null_low": -self.null_high, "null_high": -self.null_low}
-        return replace(self, value=-self.value, **ends)
+        low, high = -self.high, -self.low
+        null_low, null_high = -self.null_high, -self.null_low
+        return replace(self, value=-self.value, low=low, high=high, null_low=null_low, null_high=null_high)
 
     @classmethod
     def from_draws(
