@@ -233,6 +233,14 @@ def test_pathways_that_can_be_spared_one_by_one_are_said_to_replace_each_other()
     reason = judge([RULES["local_and_global"]], pathways(0.4, 0.3, 0.0, 0.0))[0].reason
 
     assert "may replace each other" in reason
+    assert "trained on photographs" not in reason
+
+
+def test_a_trained_network_in_the_global_pathway_is_named_where_the_verdict_is_given() -> None:
+    found = pathways(0.5, 0.3, 0.4, 0.2)
+    network = finding("top1_loss_space_trained_network", 0.1)
+    found["pathway_masking"] |= table("pathway_masking", network)["pathway_masking"]
+    assert "trained on photographs; masking it alone loses 10" in judge([RULES["local_and_global"]], found)[0].reason
 
 
 @pytest.mark.parametrize(

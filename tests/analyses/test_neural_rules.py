@@ -61,6 +61,12 @@ def test_neurons_that_respond_weakly_are_not_strongly_responsive() -> None:
     assert verdict_of("sparse_subsets", weak).verdict == "not supported"
 
 
+def test_a_correlation_with_strength_that_decides_nothing_names_its_bound() -> None:
+    unsure = found("corrected_correlation_with_mean_response", 0.5, spread=0.2)
+    verdict = verdict_of("sparse_subsets", change(sparse_and_strong(), "contributions", unsure))
+    assert verdict.reason.endswith("the interval contains one half.")
+
+
 @pytest.mark.parametrize("name", ["top_minus_random_area", "top_minus_snr_matched_area"])
 def test_no_difference_from_the_null_is_no_proof_of_none(name: str) -> None:
     verdict = verdict_of("sparse_subsets", change(sparse_and_strong(), "sparse_subsets", found(name, 0.0)))

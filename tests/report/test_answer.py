@@ -207,8 +207,8 @@ def test_who_reads_a_trained_network_is_said_beside_the_comparison(simulated_run
     own = "dina reads a network trained on photographs and this decoder does not"
     found = dict(in_plain_words(run))["What was found"]
     assert ("Both read a network" in found, own in found) == (reads_too, not reads_too)
-    others = ", local encoding model alone:" if reads_too else " alone:"
-    assert any(f"are read by dina, dina before training{others}" in words for words in all_decoders(run).paragraphs)
+    who = "dina, dina before training and local encoding model" if reads_too else "dina and dina before training"
+    assert any(f"are read by {who} alone:" in words for words in all_decoders(run).paragraphs)
 
 
 def test_penalties_at_the_end_of_their_grid_are_named_beside_the_accuracies(simulated_run: Path, tmp_path: Path) -> None:

@@ -109,8 +109,18 @@ def finding_table(
 ) -> Table:
     """Return a table of value, interval and null of those findings of ``words`` that are known, in its order.
 
-    Accuracies and shares are named in ``percent``, differences of accuracies in ``points``; all others are plain numbers.
-    ``instead`` says of findings without a null how they are tested.
+    Parameters
+    ----------
+    caption
+        Of the table.
+    words
+        What each finding is called, by its name.
+    found
+        All findings by name.
+    percent, points
+        Names of accuracies and shares, and of differences of accuracies; all others are plain numbers.
+    instead
+        How findings that have no null are tested, by name.
     """
     tested = instead or {}
 

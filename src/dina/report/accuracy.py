@@ -130,6 +130,7 @@ def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: st
 
     caption = (
         f"{title}: every number beside its chance level. Intervals are 95 %; p is the permutation p-value of the mean log rank."
+        " Images of one score share their ranks, so that a rank may end in a half."
         " Hubness: skewness of how often each candidate is among the ten best; 0 without hubs."
     )
     accuracies = ("top-1", "95\u202f% interval", "chance top-1", "top-5", "top-10")

@@ -21,5 +21,6 @@ def readers_in_words(run: Run) -> str:
     others = [name for name in rows if name not in known and style_of(name, run.reads(name)).kind == "rival"]
     if not read:
         return ""
-    said = f"Features of a network trained on photographs are read by {', '.join(read)}"
+    listed = " and ".join([", ".join(read[:-1]), read[-1]]) if read[1:] else read[0]
+    said = f"Features of a network trained on photographs are read by {listed}"
     return f"{said} alone: what they gain over the others may come from that network." if others else f"{said}."

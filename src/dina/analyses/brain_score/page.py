@@ -21,8 +21,9 @@ SPREADS = ((0.05, 0.95, 1.0), (0.25, 0.75, 3.0))  # quantiles over neurons, and 
 
 WHOLE = (
     "Each layer is read as a whole, without knowledge of where a neuron looks. Models of one field for each neuron need fewer images and"
-    " may predict better; their correlations stand beside the neurons' fields and are not divided by a ceiling."
+    " may predict better."
 )
+UNDIVIDED = " Their correlations, among the properties of single neurons, are not divided by a ceiling."
 RELIABLE = (
     "Neurons are reliable if the images explain enough of the variance of their single trials; scores of the others would be ratios of noise."
     " Of many reliable neurons, some are drawn at random."
@@ -47,7 +48,7 @@ def brain_score_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> S
     answer += channels_words(dataset)
     if not reason:
         answer += f" {RELIABLE}"
-    answer += f" {WHOLE}"
+    answer += f" {WHOLE}{'' if reason else UNDIVIDED}"
     untrained = " Training changes only gains of these towers, so untrained maps are no control and are left out."
     if any("untrained" in layer for layer in layers):
         untrained = " An untrained map is the mean over several draws of its weights."

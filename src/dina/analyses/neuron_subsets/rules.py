@@ -14,6 +14,7 @@ from dina.analyses.verdict import (
     reads_nothing,
     rises_above,
     says,
+    why_open,
 )
 
 
@@ -92,7 +93,7 @@ def strongly_responsive(found: Found) -> tuple[Answer, str]:
         return "supported", f"{where}: above one half."
     if place_of(strength, HALF) == "below":
         return "not supported", f"{where}: below one half."
-    return "cannot tell", f"{where}."
+    return "cannot tell", f"{where}; {why_open(strength, 'one half', place_of(strength, HALF))}."
 
 
 def sparse_subset_of_strong_neurons(found: Found) -> tuple[Answer, str]:

@@ -4,6 +4,7 @@ from dina.analyses.verdict import MARGIN, Answer, Found, Rule, place_of, says
 
 LOCAL, GLOBAL = ("pathway_masking", "shapley_local"), ("pathway_masking", "shapley_global")
 COSTS = ("pathway_masking", "top1_loss_local"), ("pathway_masking", "top1_loss_global")
+NETWORK = ("pathway_masking", "top1_loss_space_trained_network")
 ALONE = (("pathway_refits", "top1_loss_local_alone"), ("pathway_refits", "top1_loss_global_alone"))
 
 
@@ -16,7 +17,12 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     reason = f"The local pathway (features with a place) contributes {local} to the top-1 accuracy, the global pathway (of the whole image) {whole}"
     reason += f". The accuracy lost is {local_lost} if the local pathway is masked, {whole_lost} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
-    notes = "".join(
+    network = "".join(
+        f" The global pathway contains a network trained on photographs; masking it alone loses {says(found[key], 'points')}."
+        for key in (NETWORK,)
+        if key in found
+    )
+    notes = network + "".join(
         f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding, 'points')}."
         for finding in refits
     )
@@ -38,6 +44,6 @@ RULES: dict[str, Rule] = {
         "Contribution of each pathway to the accuracy, averaged over the orders in which pathways can join; accuracy lost if it is masked.",
         (LOCAL, GLOBAL, *COSTS),
         _both_pathways,
-        ALONE,
+        (*ALONE, NETWORK),
     )
 }
