@@ -14,7 +14,7 @@ from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
 from dina.figures.words import interval, number, p_words, percent
 from dina.report.accuracy_curves import rank_curves
-from dina.report.trained_network import readers_in_words
+from dina.report.network_readers import readers_in_words
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
 

@@ -7,7 +7,7 @@ from dina.figures.finding_words import points, points_interval
 from dina.figures.style import QUERIES, style_of
 from dina.figures.words import interval, p_words, percent
 from dina.report.copies import bound_in_words, copies_in_gallery
-from dina.report.trained_network import readers
+from dina.report.network_readers import readers
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once

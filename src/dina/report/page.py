@@ -29,10 +29,10 @@ from dina.report.export import export_page
 from dina.report.folds import folds_section
 from dina.report.glossary import TOWERS_MEAN, how_to_read
 from dina.report.map_channels import map_channels
+from dina.report.network_readers import readers
 from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
-from dina.report.trained_network import readers
 from dina.report.training_curves import TOO_HIGH, training
 from dina.study.run_directory import TOWERS, Run, read_run
 from dina.study.shown_once import as_shown, was_shown_once
