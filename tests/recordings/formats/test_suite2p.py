@@ -120,6 +120,38 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
         read(tmp_path / "m", options=OPTIONS)
 
 
+@pytest.mark.parametrize("given", [".", "suite2p", "suite2p/plane0", "suite2p/combined"])
+def test_following_every_advice_makes_a_bare_output_of_suite2p_readable(given: str, tmp_path: Path) -> None:
+    session, path = tmp_path / "mouse7", tmp_path / "mouse7" / given
+    for folder in ("suite2p/plane0", "suite2p/combined"):
+        write_plane(session / folder)
+    with pytest.raises(DataError) as refused:
+        read(path)
+    assert f"under [options] of {path / 'recording.toml'}, or of the .toml that you give" in str(refused.value)
+    (path / "recording.toml").write_text('format = "suite2p"\n[options]\nframe_rate_hz = 30\n', encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        read(path)
+    assert str(refused.value).startswith(f"{session / 'presentations.csv'} not found")
+    write_presentations(session)
+    (session / "images").rename(tmp_path / "kept")
+    with pytest.raises(DataError) as refused:
+        read(path)
+    assert str(refused.value).startswith(f"{session} must hold one of images.npy")
+    (tmp_path / "kept").rename(session / "images")
+    assert read(path).n_neurons == 4
+
+
+def test_images_are_looked_for_beside_the_output_of_suite2p_when_the_table_lies_elsewhere(tmp_path: Path) -> None:
+    table = write_presentations(tmp_path / "mouse7").rename(tmp_path / "mouse8") / "presentations.csv"
+    write_plane(tmp_path / "mouse7" / "suite2p" / "plane0")
+    options = {**OPTIONS, "presentations": table.rename(tmp_path / "shown.csv")}
+    with pytest.raises(DataError) as refused:
+        read(tmp_path / "mouse7" / "suite2p" / "plane0", options=options)
+    assert str(refused.value).startswith(f"{tmp_path / 'mouse7'} must hold one of images.npy")
+    (tmp_path / "mouse8" / "images").rename(tmp_path / "mouse7" / "images")
+    assert read(tmp_path / "mouse7" / "suite2p" / "plane0", options=options).n_stimuli == len(IMAGES)
+
+
 def test_cells_are_numbers_or_truth_values_and_words_are_refused(tmp_path: Path) -> None:
     write_plane(write_presentations(tmp_path / "m"))
     np.save(tmp_path / "m" / "iscell.npy", np.array(["cell"] * 6))

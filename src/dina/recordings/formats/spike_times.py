@@ -95,7 +95,7 @@ def _read_spikes(path: Path, sample_rate_hz: float | None) -> tuple[np.ndarray, 
     if is_whole and sample_rate_hz is None:
         raise DataError(
             f"sample_rate_hz must be stated, since spike_times.npy of {path.name} counts samples ({times.dtype}). Write it under [options]"
-            " of a recording.toml with format = 'spike_times'."
+            f" of {path / 'recording.toml'}, or of the .toml that you give, with format = 'spike_times'."
         )
     if sample_rate_hz is not None and not is_whole:
         raise DataError(

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 
 from dina.checks import DataError
 from dina.recordings.csv_tables import read_neurons
-from dina.recordings.file_places import file_inside
+from dina.recordings.file_places import IMAGE_NAMES, file_inside
+from dina.recordings.formats import arrays, spike_times, things
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows
 from dina.recordings.presentations import PRESENTATIONS, read_presentations_table
 from dina.recordings.recording import Recording
@@ -28,10 +29,16 @@ _FILES: dict[Signal, tuple[str, ...]] = {"deconvolved": ("spks.npy",), "dff": ("
 def recognises(path: Path) -> bool:
     """Tell whether the path is a folder with ``F.npy`` or ``spks.npy``, or one whose planes are such folders; or that of ``suite2p/``.
 
-    The last one must hold the table of presentations: ``suite2p/`` also lies beside arrays that were made from it.
+    The last one holds the table of presentations, or no other recording: ``suite2p/`` also lies beside arrays made from it.
     """
-    places = ("", "plane0", *(("suite2p/plane0",) if (path / PRESENTATIONS).is_file() else ()))
+    places = ("", "plane0", *(("suite2p/plane0",) if _is_home(path) else ()))
     return any((path / place / name).is_file() for place in places for name in ("F.npy", "spks.npy"))
+
+
+def _is_home(path: Path) -> bool:
+    is_complete_inside = any((path / "suite2p" / name).is_file() for name in (PRESENTATIONS, arrays.LAYOUT_NAME))
+    is_taken = is_complete_inside or any(other.recognises(path) for other in (arrays, spike_times, things))
+    return (path / PRESENTATIONS).is_file() or not is_taken
 
 
 def read(
@@ -85,10 +92,11 @@ def read(
         found = "it is not stated" if frame_rate_hz is None else f"got {frame_rate_hz:g}"
         raise DataError(
             f"frame_rate_hz must be the frames of a plane per second; {found}. ops.npy, which knows it as fs, is a Python object and is never"
-            " loaded: write frame_rate_hz under [options] of a recording.toml with format = 'suite2p'."
+            f" loaded: write frame_rate_hz under [options] of {path / arrays.LAYOUT_NAME}, or of the .toml that you give, with format ="
+            " 'suite2p'."
         )
     folder, places = _find_planes(path)
-    home = _find_table(path)
+    home = _find_home(path, (PRESENTATIONS,) if presentations is None else IMAGE_NAMES)
     shown = read_presentations_table(home, presentations, images, mid_grey, contrast_scale)
     onset_s = shown.onset / frame_rate_hz if shown.is_number_of_time else shown.onset
     notes = [f"Neurons of {len(places)} planes were joined: {', '.join(places)}."] if len(places) > 1 else []
@@ -142,14 +150,15 @@ def _find_planes(path: Path) -> tuple[Path, list[str]]:
     )
 
 
-def _find_table(path: Path) -> Path:
-    """Return the folder that holds the table of presentations: the one given, or that above the folders that Suite2p named."""
-    for folder in (path, *path.absolute().parents):
-        if (folder / PRESENTATIONS).is_file():
-            return folder
-        if not _is_of_suite2p(folder.absolute().name):
-            break
-    return path
+def _find_home(path: Path, names: tuple[str, ...]) -> Path:
+    """Return the folder that holds a file of these names: the one given, or one above the folders that Suite2p named.
+
+    Where none does, they belong into the last of these folders, beside ``suite2p/``.
+    """
+    folder = path
+    while not any((folder / name).exists() for name in names) and _is_of_suite2p(folder.absolute().name):
+        folder = folder.absolute().parent
+    return folder
 
 
 def _is_of_suite2p(name: str) -> bool:
