@@ -58,6 +58,17 @@ def track(
         _TERMINAL.release()
 
 
+def number_passes(description: str, total: int) -> Iterator[str]:
+    """Yield what to call each pass of a loop that is gone through several times.
+
+    Examples
+    --------
+    >>> list(number_passes("Fitting", 2))
+    ['Fitting, pass 1 of 2', 'Fitting, pass 2 of 2']
+    """
+    return (f"{description}, pass {number} of {total}" for number in range(1, total + 1))
+
+
 def _logged(items: Iterable[Item], description: str, count: int | None) -> Iterator[Item]:
     """Yield ``items``, with a log line whenever the last one is half a minute ago."""
     began = said = time.monotonic()

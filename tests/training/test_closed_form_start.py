@@ -1,11 +1,13 @@
 """The closed-form start: decodes before any gradient, reads no test image, the same bytes every time, saved whole."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from dina import progress
 from dina.data.pairs import learn_standardiser, make_pairs, make_task
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields
@@ -81,6 +83,21 @@ def test_it_says_what_it_chose_among_what_it_was_given(start):
     assert chosen["noise_shrinkage"] in SHRINKAGES
     assert chosen["prior"] in ("ignorant", "learnt")
     assert chosen["follows_contrast"] in ("yes", "no")
+
+
+def test_progress_counts_the_passes_over_receptive_fields(small_session, monkeypatch, caplog):
+    train, validation, _ = parts_of(small_session)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    with caplog.at_level(logging.INFO, "dina.progress"):
+        started(train, validation)
+    loops = dict.fromkeys(message.partition(":")[0] for message in caplog.messages)
+    assert [name for name in loops if "receptive fields" in name] == [
+        "Choosing the width of receptive fields, pass 1 of 2",
+        "Choosing the width of receptive fields, pass 2 of 2",
+        "Fitting receptive fields, pass 1 of 3",
+        "Fitting receptive fields, pass 2 of 3",
+        "Fitting receptive fields, pass 3 of 3",
+    ]
 
 
 def with_contrast(pairs, seed):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dina.models.field_centres import estimate_centres
 from dina.models.global_ridge import GlobalWeights, fit_global_ridge
-from dina.models.local_ridge import LocalWeights, choose_width, fit_local_ridge
+from dina.models.local_ridge import FITTING, LocalWeights, choose_width, fit_local_ridge
 from dina.models.noise import LowRankNoise, ResidualComponents
 from dina.models.towers.image.contrast_gain import expect_by_place
 
@@ -76,12 +76,13 @@ class EncodingModel(Generic[Weights]):
         responses: Float[Tensor, "stimulus neuron"],
         windows: Windows,
         prior: Float[Tensor, "feature feature"] | None = None,
+        words: str = FITTING,
     ) -> "EncodingModel[LocalWeights]":
         """Fit ridge weights of every neuron inside its window to averaged training responses.
 
-        ``prior`` comes from `dina.models.local_ridge.learn_prior`; None means independent weights.
+        ``prior`` comes from `dina.models.local_ridge.learn_prior`; None means independent weights. Progress calls the fit ``words``.
         """
-        weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior)
+        weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior, words)
         return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
 
     @staticmethod

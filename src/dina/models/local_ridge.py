@@ -9,7 +9,7 @@ from torch import Tensor
 from dina.models.global_ridge import eigenvectors_of
 from dina.models.penalties import check_penalties, note_ends
 from dina.models.towers.field_basis import hermite_fields
-from dina.progress import track
+from dina.progress import number_passes, track
 
 # Ridge penalties tried for weights inside a field, relative to the mean variance of a feature.
 LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -18,6 +18,8 @@ MAPS_AT_ONCE = 64  # that are projected on local patterns
 
 MANY_IMAGES = 4096  # as many are enough to choose a width by
 NEURONS_AT_ONCE = 4096  # from which the prior is learnt
+
+FITTING = "Fitting receptive fields"  # what progress calls a fit
 
 # How many neurons per feature make the learnt covariance count as much as the isotropic one.
 TRUST = 2.0
@@ -73,9 +75,10 @@ def choose_width(
         some = torch.linspace(0, len(maps) - 1, MANY_IMAGES).round().long().to(maps.device)
         maps, responses = maps[some], responses[some]
     probed = torch.linspace(0, responses.shape[1] - 1, min(n_probed, responses.shape[1])).long().to(responses.device)
+    passes = number_passes("Choosing the width of receptive fields", len(widths))
     explained = [
-        float(fit_local_ridge(maps, responses[:, probed], centre[probed][:, None], width, order).explained.mean())
-        for width in widths
+        float(fit_local_ridge(maps, responses[:, probed], centre[probed][:, None], width, order, None, words).explained.mean())
+        for width, words in zip(widths, passes, strict=True)
     ]
     return widths[max(range(len(widths)), key=lambda number: explained[number])]
 
@@ -87,6 +90,7 @@ def fit_local_ridge(
     width: float,
     order: int,
     prior: Float[Tensor, "feature feature"] | None = None,
+    words: str = FITTING,
 ) -> LocalWeights:
     r"""Fit ridge weights on local patterns around the best of some candidate centres.
 
@@ -103,6 +107,8 @@ def fit_local_ridge(
         Of the local patterns.
     prior
         A square root of the expected covariance of the weights over basis × channel (`learn_prior`); None: equal, independent.
+    words
+        What progress calls this fit.
 
     Notes
     -----
@@ -120,7 +126,7 @@ def fit_local_ridge(
     best = _Best(centred, fields_per_centre * n_channels)
     centres, number = torch.unique(candidates.flatten(0, 1), dim=0, return_inverse=True)
     owner = torch.arange(n_neurons, device=maps.device).repeat_interleave(candidates.shape[1])
-    for cell, centre in enumerate(track(centres, "Fitting receptive fields", total=len(centres))):
+    for cell, centre in enumerate(track(centres, words, total=len(centres))):
         members = torch.unique(owner[number == cell])
         fields = hermite_fields((height, extent), centre[None], width, order)[0]
         features = _local_features(maps, fields)

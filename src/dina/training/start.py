@@ -11,7 +11,7 @@ from torch import Tensor
 from dina.data.pairs import Pairs
 from dina.memory import give_back_memory
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
-from dina.models.local_ridge import LocalWeights, learn_prior
+from dina.models.local_ridge import FITTING, LocalWeights, learn_prior
 from dina.models.noise import LowRankNoise, decompose_residuals
 from dina.models.spaces import FeatureSpace
 from dina.models.stacking import add_predictions, size_of_predictions, stack_predictions
@@ -20,6 +20,7 @@ from dina.models.towers.image.contrast_gain import ContrastGain, keep_components
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
+from dina.progress import number_passes
 from dina.retrieval.decoder import choose_by_rank
 from dina.retrieval.noise_choice import Predictions, judge_noises
 from dina.training.aligned_towers import IMAGES_AT_ONCE
@@ -92,7 +93,8 @@ def start_at_encoding_models(
         data.append(_TrainingResponses(of_recording, responses, windows))
     width = sorted(one.windows.width for one in data)[(len(data) - 1) // 2]
     data = [replace(one, windows=replace(one.windows, width=width)) for one in data]
-    flat = [EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows).weights for one in data]
+    passes = number_passes(FITTING, 3 * len(data))
+    flat = [EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows, None, next(passes)).weights for one in data]
     prior = NeuronPrior(width, learn_prior(_pooled(flat)))
     winners = []
     for one, tower, recording in zip(data, neural_towers, recordings, strict=True):
@@ -100,7 +102,7 @@ def start_at_encoding_models(
         # one model after the other: those of many neurons take hundreds of megabytes, and losers are forgotten
         winner = steady.choose(flat.pop(0), FLAT)
         learnt = steady.choose(
-            EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows, prior.weights).weights, "learnt"
+            EncodingModel.fit(maps_at(maps, one.rows), one.responses, one.windows, prior.weights, next(passes)).weights, "learnt"
         )
         winners.append(learnt if learnt.loss < winner.loss else winner)
         del steady, winner, learnt
@@ -109,7 +111,8 @@ def start_at_encoding_models(
     give_back_memory()
     shift_by_contrast(maps, knots, -expected)
     following = [
-        _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights) for one in data
+        _contrast_candidate(maps_at(maps, one.rows), one.responses, knots[one.rows], one.windows, prior.weights, next(passes))
+        for one in data
     ]
     give_back_memory()
     winners = _choose_together(image_tower, neural_towers, recordings, data, winners, following, expected)
@@ -146,11 +149,12 @@ def start_new_recording(
     is_free = not bool(contrast.expected.any())
     windows = Windows.find(maps, responses, (prior.width,), neural_tower.order)
     candidates = []
+    passes = number_passes(FITTING, 2 if is_free else 3)
     for name, covariance in ((FLAT, None), ("learnt", prior.weights)):
-        weights = EncodingModel.fit(maps, responses, windows, covariance).weights
+        weights = EncodingModel.fit(maps, responses, windows, covariance, next(passes)).weights
         candidates.append(_steady_candidate(weights, responses, knots.shape[1], name, is_contrast_free=is_free))
     if not is_free:
-        candidates.append(_contrast_candidate(maps, responses, knots, windows, prior.weights))
+        candidates.append(_contrast_candidate(maps, responses, knots, windows, prior.weights, next(passes)))
     choices = [_choose_noise(image_tower, neural_tower, candidate, responses, validation) for candidate in candidates]
     best = min(choices, key=lambda each: each.loss)  # the first of equals
     best.install(neural_tower, train)
@@ -284,11 +288,12 @@ def _contrast_candidate(
     knots: Float[Tensor, "stimulus knot"],
     windows: Windows,
     prior: Float[Tensor, "feature feature"],
+    words: str,
 ) -> _Candidate:
     """Fit the part of responses that contrast does not predict, on maps without that part, and calibrate it by contrast."""
     at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
     deviation = responses - knots @ at_knot
-    weights = EncodingModel.fit(maps, deviation, windows, prior).weights
+    weights = EncodingModel.fit(maps, deviation, windows, prior, words).weights
     gain = torch.ones(knots.shape[1], device=maps.device)
     components = decompose_residuals(deviation - weights.predicted)
     for _ in range(N_CALIBRATIONS):

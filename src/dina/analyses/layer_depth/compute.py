@@ -13,14 +13,14 @@ from dina.analyses.analysis import AnalysisSettings, PlainResult
 from dina.analyses.decoded import Arrays, Decoded
 from dina.checks import DataError
 from dina.models.encoding import EncodingModel, Windows
-from dina.models.local_ridge import learn_prior
+from dina.models.local_ridge import FITTING, learn_prior
 from dina.models.spaces.components import ComponentSpace, GlobalGabors
 from dina.models.spaces.trained_network import TrainedNetwork
 from dina.models.stacking import left_out_errors
 from dina.models.towers.image.efficientnet import LAYERS, EfficientNetLayers, read_efficientnet
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.tower import MapShape
-from dina.progress import track
+from dina.progress import number_passes, track
 from dina.randomness import generator_for, seed_for
 from dina.statistics.finding import Finding
 from dina.statistics.resampling import resample_counts
@@ -110,8 +110,9 @@ def _predict_by_gabors(images: Tensor, responses: Tensor) -> Arrays:
     maps = tower.learn_statistics(images)
     settings = DefaultSettings()
     windows = Windows.find(maps, responses, settings.widths, settings.order)
-    flat = EncodingModel.fit(maps, responses, windows).weights
-    local = EncodingModel.fit(maps, responses, windows, learn_prior(flat)).weights.predicted - responses.mean(0)
+    first, second = number_passes(FITTING, 2)
+    flat = EncodingModel.fit(maps, responses, windows, None, first).weights
+    local = EncodingModel.fit(maps, responses, windows, learn_prior(flat), second).weights.predicted - responses.mean(0)
     everywhere = GlobalGabors(tower.image_shape, tower.map_shape).fit(images, maps, responses).predicted
     return {"predicted": torch.stack([local, everywhere]).numpy()}
 
