@@ -1,13 +1,16 @@
 """Needs of a study grow with its data, and are said in words for the machine at hand."""
 
+import json
+import re
 import resource
 
 import pytest
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
-from dina.study.needs import Needs, estimate_needs, refuse_shortage
-from dina.study.settings import read_settings
+from dina.study import needs
+from dina.study.needs import Needs, estimate_needs, refuse_shortage, say_needs
+from dina.study.settings import DEFAULT_DECODERS, read_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
 from dina.study.updates import say_updates
 
@@ -25,10 +28,10 @@ PROMISED = 1.3  # every study keeps within so many times the memory that was sai
     ],
 )
 def test_estimates_are_near_what_was_measured(shape: tuple[int, int, int, int], gigabytes: float, seconds: float) -> None:
-    needs = estimate_needs(*shape)
+    needed = estimate_needs(*shape)
     # 20 %: what docs/trust.md says of studies of these sizes, to which the estimate was fitted
-    assert needs.memory_gb == pytest.approx(gigabytes, rel=0.2)
-    assert needs.processor_seconds == pytest.approx(seconds, rel=0.2)
+    assert needed.memory_gb == pytest.approx(gigabytes, rel=0.2)
+    assert needed.processor_seconds == pytest.approx(seconds, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +46,45 @@ def test_estimates_are_near_what_was_measured(shape: tuple[int, int, int, int], 
 def test_studies_of_extreme_shapes_stay_near_their_estimates(
     shape: tuple[int, int, int, int], gigabytes: float, minutes: float
 ) -> None:
-    needs = estimate_needs(*shape)
-    assert gigabytes < PROMISED * needs.memory_gb
-    assert needs.memory_gb < PROMISED * gigabytes  # one far too large would refuse studies for which there is room
-    assert 60 * minutes < needs.processor_seconds < 2 * 60 * minutes  # it counts rivals, too, which were left out here
+    needed = estimate_needs(*shape)
+    assert gigabytes < PROMISED * needed.memory_gb
+    assert needed.memory_gb < PROMISED * gigabytes  # one far too large would refuse studies for which there is room
+    assert 60 * minutes < needed.processor_seconds < 2 * 60 * minutes  # it counts rivals, too, which were left out here
 
 
 def test_times_are_those_of_the_machine() -> None:
-    needs = Needs(memory_gb=2.25, processor_seconds=1200)
-    assert needs.words(1, 98.0) == "about 2.2 GB of memory and 20 min on 1 thread"
-    assert needs.words(4, 49.0) == "about 2.2 GB of memory and between 10 min and 40 min on 4 threads"
+    needed = Needs(memory_gb=2.25, processor_seconds=1200)
+    assert needed.words(1, 98.0) == "about 2.2 GB of memory and 20 min on 1 thread"
+    assert needed.words(4, 49.0) == "about 2.2 GB of memory and between 10 min and 40 min on 4 threads"
     assert measure_gigaflops() > 0.1
+
+
+def seconds_in(words: str) -> int:
+    """Return the seconds that a sentence states for one thread."""
+    found = re.search(r"GB of memory and (\d+) s on 1 thread", words)
+    assert found is not None, words
+    return int(found[1])
+
+
+def test_the_estimate_follows_the_settings_or_says_that_it_does_not(
+    small_session: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "measure_gigaflops", lambda: 98.0)
+
+    def said(*changes: str) -> str:
+        return say_needs(small_session, 1, read_settings(None, changes))[0]
+
+    default = say_needs(small_session, 1)[0]
+    assert default == said()
+    assert default.startswith("A study with the default settings needs about")
+    assert "at most" not in default
+    n = len(DEFAULT_DECODERS)
+    assert f"(at most, since this one fits 2 of {n} decoders)" in said('decoders=["dina", "ridge"]')
+    assert said("folds=3").startswith("A study of 3 folds with otherwise default settings needs")
+    assert seconds_in(said("folds=3")) == pytest.approx(3 * seconds_in(default), abs=2)  # each is rounded to a second
+    assert said("folds=3", "fold=2") == default
+    assert "(not counted: changed settings of dina)" in said("dina.order=1")
+    assert "(not counted: cebra)" in said(f"decoders={json.dumps([*DEFAULT_DECODERS, 'cebra'])}")
 
 
 def test_a_study_for_which_memory_is_short_is_refused(small_session: Recording) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from dina.checks import DataError
 from dina.recordings.large_images import block_side
 from dina.recordings.recording import Recording
+from dina.study.settings import DEFAULT_DECODERS, StudySettings, dina_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
 _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
@@ -83,15 +84,37 @@ def needs_of(recording: Recording) -> Needs:
     return needs if side == 1 else replace(needs, memory_gb=needs.memory_gb + recording.images.nbytes / 1e9)
 
 
-def say_needs(recording: Recording, n_threads: int) -> tuple[str, bool]:
-    """Say in a sentence what a study of the recording needs on this machine, and whether its free memory is enough for that."""
-    needs, free = needs_of(recording), free_memory_gb()
-    words = f"A study with the default settings needs {needs.words(n_threads, measure_gigaflops())}"
+def say_needs(recording: Recording, n_threads: int, settings: StudySettings | None = None) -> tuple[str, bool]:
+    """Say in a sentence what a study of the recording needs on this machine, and whether its free memory is enough for that.
+
+    Without ``settings`` these are the default ones. Folds are counted; of all else that was changed, the sentence says so.
+    """
+    folds = 1 if settings is None else n_folds_of(settings)
+    one, free = needs_of(recording), free_memory_gb()
+    needs = replace(one, processor_seconds=folds * one.processor_seconds)
+    whose = "A study with the default settings" if folds == 1 else f"A study of {folds} folds with otherwise default settings"
+    apart = "" if settings is None else _say_apart(settings)
+    words = f"{whose} needs {needs.words(n_threads, measure_gigaflops())}{apart}"
     if free is None:
         return f"{words}.", True
     if needs.memory_gb > free:
         return f"{words}, but only {free:.1f} GB are free here. {_REMEDY}", False
     return f"{words}; {free:.1f} GB are free here.", True
+
+
+def n_folds_of(settings: StudySettings) -> int:
+    """Return how many times a study fits its decoders."""
+    return settings.folds if settings.fold is None else 1
+
+
+def _say_apart(settings: StudySettings) -> str:
+    """Say how the needs of a study with these settings lie beside those of the default ones; "" where nothing is known to differ."""
+    further = [name for name in settings.decoders if name not in DEFAULT_DECODERS]
+    if dina_settings(settings.preset, settings.dina) != dina_settings(settings.preset, {}):
+        further.append("changed settings of dina")
+    n_kept = len(DEFAULT_DECODERS) - len({*DEFAULT_DECODERS} - {*settings.decoders})
+    apart = "" if n_kept == len(DEFAULT_DECODERS) else f" (at most, since this one fits {n_kept} of {len(DEFAULT_DECODERS)} decoders)"
+    return f"{apart} (not counted: {', '.join(further)})" if further else apart
 
 
 def refuse_shortage(recording: Recording, max_memory_gb: float | None = None) -> None:
