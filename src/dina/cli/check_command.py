@@ -127,7 +127,8 @@ def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str
         doubts.append(f"{averaged:,} images have one average each: reliability cannot be measured from it.")
     if len(once) > averaged:
         doubts.append(
-            f"{len(once) - averaged:,} images were shown once: reliability cannot be measured from them. If responses are averages, say so by n_presentations."
+            f"{len(once) - averaged:,} images were shown once: reliability cannot be measured from them. If responses are averages,"
+            " write n_presentations into a recording.toml (of arrays: under [responses])."
         )
     n_repeated = int((recording.repeats_per_stimulus() > 1).sum())
     if len(reliability) and np.quantile(reliability, 0.9) < 2 / np.sqrt(n_repeated):  # of halves without a relation it is 1.28

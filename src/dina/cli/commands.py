@@ -79,7 +79,9 @@ def study(
     opened = open_each(words, images, settings.seed)
     run = out or Path("runs") / default_run_name(opened, settings)
     if isinstance(settings, StudySettings) and not run.exists():
-        before = say_needs(opened[0], n_threads, settings)[0] if settings.preset == "default" else say_updates(opened[0], settings)
+        before = (
+            say_needs(opened[0], n_threads, settings)[0] if settings.preset == "default" else say_updates(opened[0], settings)
+        )
         if before:
             logging.getLogger("dina.progress").info("%s", before)  # shown where output is redirected, too
 

@@ -28,6 +28,7 @@ class _Keys(BaseModel):
     area: str | None = None
     indicator: str | None = None
     response_units: str | None = None
+    n_presentations: int | None = Field(default=None, ge=1)  # averaged by each trial
     deg_per_pixel: float | None = Field(default=None, gt=0)
     options: dict[str, Any] = Field(default_factory=dict)
 

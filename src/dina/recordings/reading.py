@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dina.checks import DataError, check_choice
 from dina.recordings.description import DESCRIPTION, check_options, find_description, options_for_files
 from dina.recordings.formats import FORMATS
@@ -66,7 +68,10 @@ def read(
     recording = known.read(found, **given)
     if description is not None and description.facts:
         set_of_its_own = {"image_set": ""} if recording.image_set == recording.name else {}  # it follows a new name
-        recording = replace(recording, **{**set_of_its_own, **description.facts})
+        facts = dict(description.facts)
+        if "n_presentations" in facts:  # one for each trial
+            facts["n_presentations"] = np.full(recording.n_trials, facts["n_presentations"])
+        recording = replace(recording, **{**set_of_its_own, **facts})
     news = tuple(sentence for sentence in find_oddities(recording) if sentence not in recording.notes)
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 

@@ -113,7 +113,9 @@ def _say_apart(settings: StudySettings) -> str:
     if dina_settings(settings.preset, settings.dina) != dina_settings(settings.preset, {}):
         further.append("changed settings of dina")
     n_kept = len(DEFAULT_DECODERS) - len({*DEFAULT_DECODERS} - {*settings.decoders})
-    apart = "" if n_kept == len(DEFAULT_DECODERS) else f" (at most, since this one fits {n_kept} of {len(DEFAULT_DECODERS)} decoders)"
+    apart = (
+        "" if n_kept == len(DEFAULT_DECODERS) else f" (at most, since this one fits {n_kept} of {len(DEFAULT_DECODERS)} decoders)"
+    )
     return f"{apart} (not counted: {', '.join(further)})" if further else apart
 
 

@@ -36,10 +36,11 @@ def test_deconvolved_traces_of_cells_come_in_with_images_and_speed(tmp_path: Pat
 def test_the_description_in_the_folder_gives_the_frame_rate_and_facts(tmp_path: Path) -> None:
     arrays = write_plane(write_presentations(tmp_path / "mouse7" / "plane0", "onset_frame", 30 * ONSET_S))
     (tmp_path / "mouse7" / "plane0" / "recording.toml").write_text(
-        'format = "suite2p"\nanimal = "m7"\n[options]\nframe_rate_hz = 30\nwindow_s = [0.0, 0.4]\nall_regions = true\n'
+        'format = "suite2p"\nanimal = "m7"\nn_presentations = 12\n[options]\nframe_rate_hz = 30\nwindow_s = [0.0, 0.4]\nall_regions = true\n'
     )
     recording = read(tmp_path / "mouse7" / "plane0")
     assert (recording.name, recording.animal) == ("mouse7", "m7")
+    assert recording.n_presentations.tolist() == [12] * recording.n_trials
     np.testing.assert_allclose(recording.responses, means(arrays["spks"]), rtol=1e-5)
 
 
