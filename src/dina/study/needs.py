@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from dina.checks import DataError
 from dina.recordings.large_images import block_side
 from dina.recordings.recording import Recording
-from dina.study.settings import DEFAULT_DECODERS, StudySettings, dina_settings
+from dina.study.decoders import decoders_of
+from dina.study.settings import StudySettings, dina_settings
 from dina.study.this_machine import free_memory_gb, measure_gigaflops
 
 _REMEDY = "Use fewer neurons, fewer or smaller images, or a larger machine."
@@ -89,11 +90,11 @@ def say_needs(recording: Recording, n_threads: int, settings: StudySettings | No
 
     Without ``settings`` these are the default ones. Folds are counted; of all else that was changed, the sentence says so.
     """
-    folds = 1 if settings is None else n_folds_of(settings)
+    folds = 1 if settings is None else settings.n_studied_folds
     one, free = needs_of(recording), free_memory_gb()
     needs = replace(one, processor_seconds=folds * one.processor_seconds)
     whose = "A study with the default settings" if folds == 1 else f"A study of {folds} folds with otherwise default settings"
-    apart = "" if settings is None else _say_apart(settings)
+    apart = "" if settings is None else _say_apart(recording, settings)
     words = f"{whose} needs {needs.words(n_threads, measure_gigaflops())}{apart}"
     if free is None:
         return f"{words}.", True
@@ -102,20 +103,14 @@ def say_needs(recording: Recording, n_threads: int, settings: StudySettings | No
     return f"{words}; {free:.1f} GB are free here.", True
 
 
-def n_folds_of(settings: StudySettings) -> int:
-    """Return how many times a study fits its decoders."""
-    return settings.folds if settings.fold is None else 1
-
-
-def _say_apart(settings: StudySettings) -> str:
+def _say_apart(recording: Recording, settings: StudySettings) -> str:
     """Say how the needs of a study with these settings lie beside those of the default ones; "" where nothing is known to differ."""
-    further = [name for name in settings.decoders if name not in DEFAULT_DECODERS]
+    usual, chosen = decoders_of(StudySettings(), recording), decoders_of(settings, recording)
+    further = [name for name in chosen if name not in usual]
     if dina_settings(settings.preset, settings.dina) != dina_settings(settings.preset, {}):
         further.append("changed settings of dina")
-    n_kept = len(DEFAULT_DECODERS) - len({*DEFAULT_DECODERS} - {*settings.decoders})
-    apart = (
-        "" if n_kept == len(DEFAULT_DECODERS) else f" (at most, since this one fits {n_kept} of {len(DEFAULT_DECODERS)} decoders)"
-    )
+    n_kept = len({*usual} & {*chosen})
+    apart = "" if n_kept == len(usual) else f" (at most, since this one fits {n_kept} of {len(usual)} decoders)"
     return f"{apart} (not counted: {', '.join(further)})" if further else apart
 
 

@@ -140,6 +140,11 @@ class StudySettings(BaseModel, metaclass=_PlainlyRefused, frozen=True, extra="fo
     image_features: Path | None = None
     dina: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def n_studied_folds(self) -> int:
+        """How many times all decoders are fitted."""
+        return self.folds if self.fold is None else 1
+
 
 class TogetherSettings(BaseModel, metaclass=_PlainlyRefused, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that decides the numbers of a study of several recordings, apart from recordings, versions, threads and device.

@@ -9,7 +9,7 @@ from dina.checks import DataError
 from dina.figures.parts import Table
 from dina.memory import give_back_memory
 from dina.recordings.recording import Recording
-from dina.study.needs import Needs, duration_words, n_folds_of, needs_of
+from dina.study.needs import Needs, duration_words, needs_of
 from dina.sweep.sweep_file import Job
 from dina.sweep.sweep_folder import SweepFolder
 
@@ -64,7 +64,7 @@ def plan_table(
     rows = []
     for job in jobs:
         one = estimates[job.recording]
-        times = one.needs.seconds_at(gigaflops) * n_folds_of(job.settings)
+        times = one.needs.seconds_at(gigaflops) * job.settings.n_studied_folds
         span = duration_words(times) if n_threads == 1 else f"{duration_words(times / n_threads)} to {duration_words(times)}"
         cells = ("–", "–") if one.refusal else (f"{one.needs.memory_gb:.1f}", span)
         rows.append((job.name, one.refusal or states[job.name], *cells))
@@ -83,7 +83,7 @@ def plan_words(
     needs = [estimates[job.recording].needs for job in jobs]
     budget = math.inf if folder.max_memory_gb is None else folder.max_memory_gb
     many, most = n_at_once(needs, n_workers, budget), min(n_workers, len(jobs))
-    seconds = [one.seconds_at(gigaflops) * n_folds_of(job.settings) for one, job in zip(needs, jobs, strict=True)]
+    seconds = [one.seconds_at(gigaflops) * job.settings.n_studied_folds for one, job in zip(needs, jobs, strict=True)]
     about = duration_words(max(max(seconds), sum(seconds) / many))
     room = "" if math.isinf(budget) else f" within {budget:.1f} GB"
     limit = "" if many == most else f"; memory is too small for {most}"
