@@ -7,6 +7,7 @@ import torch
 
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.feedforward import LowRank
+from dina.models.towers.neural.placed_fields import PlacedFields
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import initialise
 from dina.randomness import seed_for
@@ -30,7 +31,7 @@ def untrained(towers: AlignedTowers, seed: int) -> AlignedTowers:
         neural.private.fill_(1.0)
         neural.loadings.zero_()
         neural.n_typical.zero_()
-    if isinstance(neural, LowRank):
+    if isinstance(neural, LowRank | PlacedFields):
         neural.gain.fill_(1.0)
     return copy.to(towers.device).eval()
 

@@ -3,7 +3,12 @@
 from dina.study.run_directory import Run
 
 _GABORS = "The channels here are Gabor channels, of which training changed the gains alone"
-_LEARNT = ("paper", "attention", "scratch")  # presets whose image tower is trained on the recording from random weights
+_LEARNT = (
+    "paper",
+    "attention",
+    "scratch",
+    "learnt_fields",
+)  # presets whose image tower is trained on the recording from random weights
 
 
 def map_channels(run: Run) -> str:

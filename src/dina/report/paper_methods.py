@@ -40,6 +40,7 @@ SPACES = {
     "pixels": "principal components of pixels",
     "global_gabors": "principal components of Gabor channels of the whole image",
     "trained_network": "layers of a network trained on photographs",
+    "recording_network": "predictions of a network trained on the recording",
     "pursued_gabors": "sums of a few Gabors",
 }
 

@@ -38,7 +38,8 @@ class EncodingSpaces(ValidatedDecoder):
         tower = GaborEnergy((channels, height, width), n_contrasts=0)
         images, responses = torch.from_numpy(train.images), torch.from_numpy(train.averaged())
         maps = tower.learn_statistics(images)
-        possible = {name: kind for name, kind in SPACES.items() if not kind.explain_absence((channels, height, width))}
+        usual = {name: kind for name, kind in SPACES.items() if kind.is_by_default}
+        possible = {name: kind for name, kind in usual.items() if not kind.explain_absence((channels, height, width))}
         spaces = {name: kind((channels, height, width), tower.map_shape) for name, kind in possible.items()}
         mean = responses.mean(0)
         fits = {name: space.fit(images, maps, responses) for name, space in spaces.items() if space.is_whole}

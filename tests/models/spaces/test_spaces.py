@@ -19,6 +19,12 @@ def images(n=N, seed=0):
     return torch.nn.functional.avg_pool2d(rough, 3, stride=1, padding=1)
 
 
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    """A few epochs show what holds for any number of them."""
+    monkeypatch.setattr("dina.models.spaces.recording_network.N_EPOCHS", 4)
+
+
 @pytest.fixture(scope="module")
 def known():
     shown = images()
@@ -171,3 +177,20 @@ def test_of_many_images_some_are_enough(name, known, monkeypatch):
     deviation = responses - responses.mean(0)
     errors = [float((deviation - each.predicted).square().mean()) for each in (whole, some)]
     assert errors[1] == pytest.approx(errors[0], rel=0.15)
+
+
+def test_networks_learn_what_neurons_see(known, monkeypatch):
+    """A hundred neurons read the contrast between two pixels, which no weighted sum of pixels holds; new images are predicted, too."""
+    monkeypatch.setattr("dina.models.spaces.recording_network.N_EPOCHS", 10)
+    shown, new = images(320, seed=7), images(100, seed=8)
+    driven = [(some[:, 0, 6:26, 6:26:4] - some[:, 0, 6:26, 9:29:4]).abs().flatten(1) for some in (shown, new)]
+    tower = known[2]
+    with torch.no_grad():
+        maps = [tower.standard_maps(some) for some in (shown, new)]
+    agreement = {}
+    for name in ("pixels", "recording_network"):
+        space, fit = fitted(name, (shown, maps[0], tower), driven[0])
+        both = ((fit.predicted, driven[0]), (predict(space, fit, new, maps[1]), driven[1]))
+        agreement[name] = [float(torch.nn.functional.cosine_similarity(p, m - m.mean(0), dim=0).mean()) for p, m in both]
+    assert min(agreement["recording_network"]) > 0.1 > max(agreement["pixels"]) + 0.05
+    assert not space.train().training  # it stays as fitted while towers are trained around it

@@ -56,9 +56,9 @@ class ComponentSpace(FeatureSpace):
     ) -> SpaceFit:
         """Learn the components from the images ``rows``, None for all, and ridge weights from all."""
         if rows is None:
-            return self.fit_raw(_in_chunks(self.raw, images, maps), responses)
-        self.fit_raw(_in_chunks(self.raw, images[rows], maps[rows]), responses[rows])
-        features = _in_chunks(self, images, maps)
+            return self.fit_raw(in_chunks(self.raw, images, maps), responses)
+        self.fit_raw(in_chunks(self.raw, images[rows], maps[rows]), responses[rows])
+        features = in_chunks(self, images, maps)
         return self._fit_features(features, responses)
 
     def fit_raw(self, raw: Float[Tensor, "stimulus raw_feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
@@ -93,7 +93,8 @@ def some_images(n_images: int) -> Int[Tensor, "some"] | None:
     return None if n_images <= MANY_IMAGES else torch.linspace(0, n_images - 1, MANY_IMAGES).round().long()
 
 
-def _in_chunks(compute: Callable[[Tensor, Tensor], Tensor], images: Tensor, maps: Tensor) -> Float[Tensor, "stimulus feature"]:
+def in_chunks(compute: Callable[[Tensor, Tensor], Tensor], images: Tensor, maps: Tensor) -> Float[Tensor, "stimulus feature"]:
+    """Return features of many images and their maps, computed from a few at a time."""
     chunks = zip(torch.split(images, IMAGES_AT_ONCE), torch.split(maps, IMAGES_AT_ONCE), strict=True)
     return torch.cat([compute(some.to(maps.device), of_some) for some, of_some in chunks])
 

@@ -59,6 +59,7 @@ class FeatureSpace(FittedBuffers):
     """
 
     label: ClassVar[str]  # on the page
+    is_by_default: ClassVar[bool] = True  # fitted without being named; one that takes minutes is not
     is_whole: ClassVar[bool] = True  # read as a whole by every neuron, with dense weights; else each neuron reads a few features
 
     @property

@@ -14,6 +14,7 @@ from dina.training.presets.adapted_trunk import MindBridge, MindEye2
 from dina.training.presets.attention import Attention
 from dina.training.presets.default import Default
 from dina.training.presets.frozen_encoders import BrainClip, HumanAligned, Vna
+from dina.training.presets.learnt_fields import LearntFields
 from dina.training.presets.paper import Paper
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
 from dina.training.presets.scratch import Scratch
@@ -24,6 +25,7 @@ PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "paper": Paper(),  # the published model (Wang et al. 2026)
     "attention": Attention(),  # the published towers with other settings
     "scratch": Scratch(),  # both towers trained from random weights
+    "learnt_fields": LearntFields(),  # trained from random weights, at estimated places
     "brainclip": BrainClip(),  # after Liu et al. (2023)
     "human_aligned": HumanAligned(),  # after Rajabi et al. (2025)
     "vna": Vna(),  # after Gao, Rong & He (2025)
@@ -133,6 +135,7 @@ __all__ = [
     "AnyPreset",
     "Attention",
     "Default",
+    "LearntFields",
     "Paper",
     "Preset",
     "PresetSettings",

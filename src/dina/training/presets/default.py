@@ -39,7 +39,7 @@ class DefaultSettings(PresetSettings):
         Order of the local patterns that make up a field.
     spaces
         Feature spaces beside the local channels, names in `dina.models.spaces.SPACES`; those that do not help are dropped. The local
-        channels always take part, without being named.
+        channels always take part, without being named. By default all but ``recording_network``, which takes minutes.
     widths
         Widths of the field window to choose from by leave-one-out over training images, in places of the map.
     n_noise_components
@@ -55,7 +55,7 @@ class DefaultSettings(PresetSettings):
     n_contrasts: int = Field(8, ge=2)
     has_phases: bool = True
     order: int = Field(2, ge=0, le=4)
-    spaces: tuple[str, ...] = tuple(SPACES)
+    spaces: tuple[str, ...] = tuple(name for name, kind in SPACES.items() if kind.is_by_default)
     widths: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.5, 0.75, 1.1, 1.7, 2.5), min_length=1)
     n_noise_components: int = Field(512, ge=1)
     dropout: float = Field(0.25, ge=0, lt=1)

@@ -2,6 +2,7 @@
 
 from dina.models.towers.neural.feedforward import Linear, LowRank, Perceptron
 from dina.models.towers.neural.paper_neuron_attention import NeuronAttention
+from dina.models.towers.neural.placed_fields import PlacedFields
 from dina.models.towers.neural.projective_fields import ProjectiveFields
 from dina.models.towers.tower import NeuralTower
 
@@ -11,7 +12,8 @@ NEURAL_TOWERS: dict[str, type[NeuralTower]] = {
     "linear": Linear,
     "low_rank": LowRank,
     "perceptron": Perceptron,
+    "placed_fields": PlacedFields,
     "projective_fields": ProjectiveFields,
 }
 
-__all__ = ["NEURAL_TOWERS", "Linear", "LowRank", "NeuronAttention", "Perceptron", "ProjectiveFields"]
+__all__ = ["NEURAL_TOWERS", "Linear", "LowRank", "NeuronAttention", "Perceptron", "PlacedFields", "ProjectiveFields"]
