@@ -1,7 +1,5 @@
 """Preset `learnt_fields`: separable pathways, and a field for each neuron that starts at its estimated place and is learnt."""
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float
 from pydantic import Field
@@ -66,7 +64,6 @@ class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]
     """
 
     settings_type = LearntFieldsSettings
-    is_shared: ClassVar[bool] = True
 
     def build(self, settings: LearntFieldsSettings, shape: RecordingShape) -> Towers:
         """Build both towers."""
@@ -82,12 +79,14 @@ class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]
         if settings.is_reliability_weighted:
             tower.set_gain(torch.from_numpy(reliability_weights(train)))
         if settings.is_placed:
-            tower.set_places(_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape))
+            tower.set_places(
+                estimated_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape)
+            )
         return {}
 
 
 @torch.no_grad()
-def _places(images: Tensor, responses: Tensor, map_shape: MapShape) -> Float[Tensor, "neuron 2"]:
+def estimated_places(images: Tensor, responses: Tensor, map_shape: MapShape) -> Float[Tensor, "neuron 2"]:
     """Return where the Gabor channels correlate most with each neuron, in places of a map of another size."""
     channels = GaborEnergy(tuple(images.shape[1:]), n_contrasts=0)
     maps = channels.learn_statistics(images)
