@@ -1,7 +1,7 @@
 """A network trained on the recording itself, as a feature space: whatever its neurons read that no given channel holds."""
 
 from copy import deepcopy
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -50,7 +50,8 @@ class RecordingNetwork(ComponentSpace):
 
     def __init__(self, image_shape: MapShape, map_shape: MapShape) -> None:
         super().__init__(image_shape, map_shape)
-        self.networks = nn.ModuleList(SeparablePathways(image_shape, N_CHANNELS) for _ in range(N_NETWORKS)).requires_grad_(False)
+        self.networks = nn.ModuleList(SeparablePathways(image_shape, N_CHANNELS) for _ in range(N_NETWORKS))
+        self.networks.requires_grad_(False)
         self.register_buffer("weight", torch.zeros(N_NETWORKS, 0, N_CHANNELS))
         self.register_buffer("place", torch.zeros(N_NETWORKS, 0, 2))
         self.register_buffer("log_width", torch.zeros(N_NETWORKS, 0))
@@ -78,7 +79,7 @@ class RecordingNetwork(ComponentSpace):
             others, held_out = (torch.where(is_in)[0].to(maps.device) for is_in in (part != number, part == number))
             places = (estimate_centres(maps[others], responses[others]) + 0.5) * grid - 0.5
             trained = _train(number, self.image_shape, images[others].to(maps.device), responses[others], places)
-            self.networks[number].load_state_dict(trained[0].state_dict())
+            self._network(number).load_state_dict(trained[0].state_dict())
             fitted.append(trained[1])
             predicted[held_out] = _predict(*trained, images[held_out].to(maps.device))
         with torch.no_grad():
@@ -91,8 +92,8 @@ class RecordingNetwork(ComponentSpace):
     def raw(self, images: Tensor, maps: Tensor) -> Float[Tensor, "batch neuron"]:
         """Return the mean over networks of what they predict, up to a constant for each neuron."""
         total = torch.zeros(len(images), self.weight.shape[1], device=images.device)
-        for number, network in enumerate(self.networks):
-            total += _predict(network, self._fields(number), images)
+        for number in range(N_NETWORKS):
+            total += _predict(self._network(number), self._fields(number), images)
         return total / N_NETWORKS
 
     def _take_components(self, raw: Float[Tensor, "stimulus neuron"], predicted: Tensor) -> SpaceFit:
@@ -106,14 +107,17 @@ class RecordingNetwork(ComponentSpace):
         self.directions = axes / scale
         return SpaceFit(axes * scale, predicted, raw @ self.directions)
 
+    def _network(self, number: int) -> SeparablePathways:
+        return cast(SeparablePathways, self.networks[number])
+
     def _fields(self, number: int) -> PlacedFields:
-        fields = PlacedFields(self.weight.shape[1], self.networks[number].map_shape).to(self.weight.device)
+        fields = PlacedFields(self.weight.shape[1], self._network(number).map_shape).to(self.weight.device)
         for name in ("weight", "place", "log_width"):
             getattr(fields, name).copy_(getattr(self, name)[number])
         return fields
 
     def _grid(self) -> tuple[int, int]:
-        _, height, width = self.networks[0].map_shape
+        _, height, width = self._network(0).map_shape
         return height, width
 
 
@@ -149,7 +153,8 @@ def _train(
         shuffled = learnt[torch.randperm(len(learnt), generator=generator).to(learnt.device)]
         for rows in torch.tensor_split(shuffled, n_batches):
             optimiser.zero_grad(set_to_none=True)
-            (fields.predict(network(images[rows])) + offset - responses[rows]).square().mean().backward()
+            error = fields.predict(network(images[rows])) + offset - responses[rows]
+            error.square().mean().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         parts.eval()

@@ -88,7 +88,8 @@ class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]
 @torch.no_grad()
 def estimated_places(images: Tensor, responses: Tensor, map_shape: MapShape) -> Float[Tensor, "neuron 2"]:
     """Return where the Gabor channels correlate most with each neuron, in places of a map of another size."""
-    channels = GaborEnergy(tuple(images.shape[1:]), n_contrasts=0)
+    n_channels, height, width = images.shape[1:]
+    channels = GaborEnergy((n_channels, height, width), n_contrasts=0)
     maps = channels.learn_statistics(images)
     scale = torch.tensor([ours / theirs for ours, theirs in zip(map_shape[1:], maps.shape[2:], strict=True)])
     return (estimate_centres(maps, responses) + 0.5) * scale - 0.5

@@ -75,7 +75,7 @@ class PlacedFields(NeuralTower):
         given, windows = self.dropout(responses * self.gain), self.windows()
         # channel by channel: all fields together would have neurons × channels × places numbers
         maps = torch.stack([(given * weight) @ windows for weight in self.weight.unbind(1)], dim=1)
-        return maps.unflatten(2, self.map_shape[1:])
+        return maps.reshape(len(responses), *self.map_shape)
 
     def predict(self, maps: FeatureMaps) -> Float[Tensor, "batch neuron"]:
         """Return what each neuron reads of feature maps: its weights on the channels under its window."""
