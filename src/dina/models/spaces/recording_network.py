@@ -57,7 +57,7 @@ class RecordingNetwork(ComponentSpace):
         self.register_buffer("log_width", torch.zeros(N_NETWORKS, 0))
         self.eval()
 
-    def train(self, mode: bool = True) -> "RecordingNetwork":
+    def train(self, is_training: bool = True) -> "RecordingNetwork":
         """Stay as fitted, also while the towers around it are trained."""
         return super().train(False)
 
