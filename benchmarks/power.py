@@ -6,15 +6,16 @@ and twice the repeats. Towers are then fitted to each of these, and 600 images t
 Neurons, images and repeats of the larger study contain those of the pilot. Claims are judged with the towers of the pilot's size: from
 findings of 60 of the last images the chance is foretold that 120 others decide each claim. What was found, and every number of the
 pilot, is kept in ``runs/power.jsonl`` (``--out``) seed by seed; a seed that is there is not done again, so that another way to
-foretell can be tried at no cost, and a stopped run goes on. The ranges of `dina.power.forecast.FLOORS` were set on seeds 331 to 370;
-the check on seeds that had no part in any choice takes ``--seeds $(seq 371 410)``.
+foretell can be tried at no cost, and a stopped run goes on. With ``--verdicts`` only what claims rest on is measured, with one fit
+instead of dozens. The ranges of `dina.power.forecast.FLOORS` were set on seeds 331 to
+370; the check on seeds that had no part in any choice takes ``--seeds $(seq 371 410)``.
 """
 
 import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,47 +65,70 @@ JUDGED = {"pilot": (0, N_JUDGED), "twice": (N_JUDGED, 3 * N_JUDGED)}
 TWICE = ("nothing", "images", "neurons", "repeats")
 
 
+@dataclass(frozen=True)
+class _Session:
+    """A simulated session with all its neurons and repeats, which neurons the pilot has, and the transform that it chose."""
+
+    recording: Recording
+    neurons: np.ndarray
+    transform: ResponseTransform
+
+    @classmethod
+    def simulate(cls, seed: int) -> "_Session":
+        recording = simulate("demo", seed=seed, settings={**SESSION, **SIZE})
+        neurons = np.isin(np.arange(2 * N_NEURONS), np.random.default_rng(seed).permutation(2 * N_NEURONS)[:N_NEURONS])
+        few = _with_repeats(recording, N_REPEATS)
+        shown = few.select_trials(few.stimulus_id < N_PILOT, "The pilot.").select_neurons(neurons, "The pilot.")
+        return cls(recording, neurons, choose_transform(shown, np.arange(N_PILOT)).transform)
+
+    def of_pilot(self, n_repeats: int = N_REPEATS) -> Recording:
+        """Return the neurons of the pilot, with all images."""
+        return _with_repeats(self.recording, n_repeats).select_neurons(self.neurons, "The pilot.")
+
+
 def measure(seed: int) -> dict[str, Any]:
     """Measure the pilot of a seed, and what studies of its own size and of twice each size find."""
     began = time.process_time()
-    recording = simulate("demo", seed=seed, settings={**SESSION, **SIZE})
-    neurons = np.isin(np.arange(2 * N_NEURONS), np.random.default_rng(seed).permutation(2 * N_NEURONS)[:N_NEURONS])
-    few = _with_repeats(recording, N_REPEATS)
-    shown = few.select_trials(few.stimulus_id < N_PILOT, "The pilot.").select_neurons(neurons, "The pilot.")
-    transform = choose_transform(shown, np.arange(N_PILOT)).transform
+    session = _Session.simulate(seed)
+    few = session.of_pilot()
+    shown = few.select_trials(few.stimulus_id < N_PILOT, "The pilot.")
     train, validation = _parts(N_PILOT, seed)
-    standardiser = learn_standardiser(shown, train, transform)
+    standardiser = learn_standardiser(shown, train, session.transform)
     parts = [make_pairs(shown, ids, standardiser) for ids in (train, validation, validation)]
-    decoded = Decoded(shown, *parts, None, "default", TOWERS, seed)
-    pilot = measure_pilot(decoded, PowerSettings(gallery=GALLERY))
+    pilot = measure_pilot(Decoded(shown, *parts, None, "default", TOWERS, seed), PowerSettings(gallery=GALLERY))
     of_pilot = time.process_time() - began
     larger = {
-        "nothing": (few.select_neurons(neurons, "The pilot."), N_PILOT),
-        "images": (few.select_neurons(neurons, "The pilot."), 2 * N_PILOT),
-        "neurons": (few, N_PILOT),
-        "repeats": (recording.select_neurons(neurons, "The pilot."), N_PILOT),
+        "images": (few, 2 * N_PILOT),
+        "neurons": (_with_repeats(session.recording, N_REPEATS), N_PILOT),
+        "repeats": (session.of_pilot(2 * N_REPEATS), N_PILOT),
     }
-    found, findings, of_verdicts = {}, {}, 0.0
-    for twice, (session, n_images) in larger.items():
-        name = transform.name if session.n_neurons != N_NEURONS else None
-        used = transform if name is None else choose_transform(session, np.arange(N_PILOT), name).transform
-        decoded = _study(session, n_images, used, seed)
-        found[twice] = _accuracy(decoded)
-        if twice == "nothing":
-            of_accuracy = time.process_time()
-            findings = {name: find(decoded, *which) for name, which in JUDGED.items()}
-            of_verdicts = time.process_time() - of_accuracy
+    as_it_is = _study(few, N_PILOT, session.transform, seed)
+    found = {"nothing": _accuracy(as_it_is)}
+    before_verdicts = time.process_time()
+    findings = _judged(as_it_is)
+    of_verdicts = time.process_time() - before_verdicts
+    for twice, (recording, n_images) in larger.items():
+        chosen = session.transform
+        if recording.n_neurons != N_NEURONS:
+            chosen = choose_transform(recording, np.arange(N_PILOT), chosen.name).transform
+        found[twice] = _accuracy(_study(recording, n_images, chosen, seed))
     seconds = {"pilot": of_pilot, "verdicts": of_verdicts, "all": time.process_time() - began}
-    seconds = {name: round(each, 1) for name, each in seconds.items()}
-    pilot_stored = _stored(pilot)
     return {
         "seed": seed,
-        "transform": transform.name,
+        "transform": session.transform.name,
         "found": found,
-        "pilot": pilot_stored,
+        "pilot": _stored(pilot),
         "findings": findings,
-        "seconds": seconds,
+        "seconds": {name: round(each, 1) for name, each in seconds.items()},
     }
+
+
+def measure_verdicts(seed: int) -> dict[str, Any]:
+    """Measure only the findings of a seed that claims rest on: one fit instead of dozens."""
+    began = time.process_time()
+    session = _Session.simulate(seed)
+    findings = _judged(_study(session.of_pilot(), N_PILOT, session.transform, seed))
+    return {"seed": seed, "findings": findings, "seconds": {"verdicts": round(time.process_time() - began, 1)}}
 
 
 def _parts(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +160,10 @@ def _accuracy(decoded: Decoded) -> dict[str, float]:
     return result
 
 
+def _judged(decoded: Decoded) -> dict[str, Any]:
+    return {name: find(decoded, *which) for name, which in JUDGED.items()}
+
+
 def find(decoded: Decoded, first: int, last: int) -> dict[str, Any]:
     """Carry out the analyses that claims rest on, with some of the last images, and return their findings, or why there are none."""
     ids = 2 * N_PILOT + np.arange(first, last)
@@ -143,7 +171,7 @@ def find(decoded: Decoded, first: int, last: int) -> dict[str, Any]:
     findings: dict[str, Any] = {}
     for name, settings in ANALYSED.items():
         try:
-            findings[name] = [each.to_json() for each in analyse(few, name, settings).findings() if (name, each.name) in READ]
+            findings[name] = [one.to_json() for one in analyse(few, name, settings).findings() if (name, one.name) in READ]
         except DataError as error:
             findings[name] = str(error)
     return findings
@@ -254,19 +282,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs") / "power.jsonl")
+    parser.add_argument("--verdicts", action="store_true", help="measure and check only the chances to decide claims")
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
     lines = words.out.read_text(encoding="utf-8").splitlines() if words.out.is_file() else []
     entries = {one["seed"]: one for one in map(json.loads, lines)}
     for seed in words.seeds:
-        if seed not in entries:
-            entries[seed] = measure(seed)
+        if seed not in entries or not (words.verdicts or "pilot" in entries[seed]):
+            entries[seed] = measure_verdicts(seed) if words.verdicts else measure(seed)
             words.out.parent.mkdir(parents=True, exist_ok=True)
             with words.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entries[seed]) + "\n")
-            print(f"seed {seed}: {entries[seed]['seconds']} s, found {entries[seed]['found']}", flush=True)
+            print(f"seed {seed}: {entries[seed]['seconds']} s, found {entries[seed].get('found', 'not sought')}", flush=True)
     chosen = [entries[seed] for seed in words.seeds]
-    print("\n".join([*table(chosen), "", *verdict_table(chosen), "", *goals(chosen)]))
+    of_accuracy = [] if words.verdicts else [*table(chosen), "", *goals(chosen), ""]
+    print("\n".join([*of_accuracy, *verdict_table(chosen)]))
     return 0
 
 
