@@ -5,7 +5,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -26,13 +27,19 @@ def _start_copy(action: Callable[[], int]) -> int:
 
 def end_of_copy(action: Callable[[], int], said: Path) -> int:
     """Return the exit code of a copy that carries out one action; what it says on standard error is in a file."""
+    return ends_of_copies([action], [said])[0]
 
-    def say_into_file() -> int:
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+
+def ends_of_copies(actions: Sequence[Callable[[], int]], said: Sequence[Path]) -> list[int]:
+    """Return the exit codes of copies that carry out an action each, at the same time."""
+
+    def say_into(file: Path, action: Callable[[], int]) -> int:
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), 2)
         with os.fdopen(2, "w") as sys.stderr:
             return action()
 
-    return os.waitstatus_to_exitcode(os.waitpid(_start_copy(say_into_file), 0)[1])
+    copies = [_start_copy(partial(say_into, file, action)) for file, action in zip(said, actions, strict=True)]
+    return [os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]) for copy in copies]
 
 
 def kill_while_repeating(action: Callable[[int], object], n_times: int, delay: float = 0.0) -> None:

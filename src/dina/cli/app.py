@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from dina.cli.check_command import check
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
+from dina.cli.hardware import joined_processes
 from dina.cli.power_command import power
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, explore, export, interpret, verdict, verify
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     open_streams()
     try:
-        with listening_for_stop(), shown_log(debug):
+        with listening_for_stop(), shown_log(debug), joined_processes():
             sys.exit(app(words, prog_name="dina", standalone_mode=False))
     except (Exception, Stopped) as error:
         sys.exit(_explain_usage(error) if hasattr(error, "format_message") else explain(error, debug))

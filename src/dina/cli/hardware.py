@@ -1,6 +1,7 @@
 """What the command computes with: cores, threads, device, and memory that is kept for the next arrays."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 from dina.memory import keep_memory
 
@@ -24,6 +25,16 @@ def set_threads(n_threads: int | None) -> int:
 
     torch.set_num_threads(n)
     return n
+
+
+def joined_processes() -> AbstractContextManager[None]:
+    """Join the processes that torchrun started, if it did, see `dina.processes.joined_processes`."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return nullcontext()
+    set_threads(None)
+    from dina import processes  # imported here: it loads torch
+
+    return processes.joined_processes()
 
 
 def choose_device(name: str) -> str:

@@ -90,12 +90,14 @@ def explain(error: BaseException, debug: bool) -> int:
 
 
 def _message_of(error: BaseException) -> tuple[str, int]:
-    from dina.checks import DataError  # imported here: it loads numpy, which `dina --help` must not
+    from dina.checks import DataError, ProcessLost  # imported here: it loads numpy, which `dina --help` must not
 
     if isinstance(error, Stopped):
         return "Stopped. What was finished is kept: the same command goes on from there.", error.exit_code
     if isinstance(error, DataError):
         return str(error), WRONG_INPUT
+    if isinstance(error, ProcessLost):
+        return str(error), BUG
     words = ("can't allocate memory", "out of memory", "Cannot allocate memory")
     if isinstance(error, MemoryError) or any(each in str(error) for each in words):
         return (

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 
 from dina.artifacts import write_json, write_text
 from dina.models.towers.image.efficientnet import encoder_identity
+from dina.processes import n_processes, on_every_process
 from dina.safe_words import PrintableFormatter
 from dina.study.run_directory import LOG, PROCESSOR, TIMINGS, Run
 from dina.version import __version__
@@ -24,13 +25,15 @@ NOT_INSTALLED = "not installed"  # said of the trained network
 
 
 def describe_environment(device: str, n_threads: int) -> dict[str, str | int]:
-    """Return versions, machine, device and threads: where these, settings and data agree, results agree to the byte."""
+    """Return versions, machine, device, threads and processes: where these, settings and data agree, results agree to the byte."""
     described: dict[str, str | int] = {"dina": __version__, "python": platform.python_version()}
     described |= {package: version(package) for package in PACKAGES}
     encoder = encoder_identity()
     described["trained_network"] = f"{encoder.name} {encoder.version}" if encoder.version else NOT_INSTALLED
     described |= {"system": platform.system(), "machine": platform.machine(), "device": device, "n_threads": n_threads}
     described |= dict(zip(PROCESSOR, (_kernels(), torch.backends.cpu.get_cpu_capability()), strict=True))
+    n_joined = on_every_process(n_processes)
+    described |= {"n_processes": n_joined} if n_joined > 1 else {}
     if device == "cuda":
         described["device_name"] = torch.cuda.get_device_name()
     return described

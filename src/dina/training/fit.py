@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,15 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dina.checks import DataError, check_choice
 from dina.data.splits import group_near_identical
+from dina.models.towers.batch_norm import BatchNorm1d, BatchNorm2d
+from dina.models.towers.divided_batch import average_over_processes, gather_rows, own_rows, sum_of_processes
 from dina.models.towers.neural.shared_trunk import RebuildingTrunk, cyclic_loss
 from dina.models.towers.tower import seed_dropout
+from dina.processes import from_first, n_processes, on_every_process, process_number
 from dina.progress import track
 from dina.randomness import generator_for, seed_for
 from dina.short_words import brief
@@ -129,25 +133,44 @@ def fit_towers(
     """
     plan = TrainingPlan() if plan is None else plan
     _check(towers, recordings)
+    names = dict.fromkeys((settings.objective, plan.later or settings.objective))
+    kinds = [objective] if objective is not None else [OBJECTIVES[check_choice("objective", each, OBJECTIVES)] for each in names]
+    objectives = [[kind() for kind in kinds] for _ in recordings]
+    return on_every_process(_fit, towers, recordings, objectives, settings, plan, seed, device, folder)
+
+
+def _fit(
+    towers: Sequence[AlignedTowers],
+    recordings: Sequence[RecordingPairs],
+    objectives: Sequence[Sequence[Objective]],
+    settings: FitSettings,
+    plan: TrainingPlan,
+    seed: int,
+    device: str,
+    folder: Path | None,
+) -> FitHistory:
+    """Do what `fit_towers` does, in each process that takes part; only the first one reads and writes checkpoints."""
     for each in towers:
         each.to(torch.device(device))
         each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    names = dict.fromkeys((settings.objective, plan.later or settings.objective))
-    kinds = [objective] if objective is not None else [OBJECTIVES[check_choice("objective", each, OBJECTIVES)] for each in names]
     members = [
-        _Member(each, recording, [kind() for kind in kinds], settings.batch_size, seed)
-        for each, recording in zip(towers, recordings, strict=True)
+        _Member(each, recording, its, settings.batch_size, seed)
+        for each, recording, its in zip(towers, recordings, objectives, strict=True)
     ]
-    objectives = [stage.objective for member in members for stage in member.stages]
-    state = TrainingState(towers, objectives, settings.image, settings.neural, settings.halve_after)
+    _check_division(towers, recordings, settings.batch_size)
+    together = [stage.objective for member in members for stage in member.stages]
+    state = TrainingState(towers, together, settings.image, settings.neural, settings.halve_after)
     if folder is not None:
-        state.resume(folder, _identify(members, recordings, settings, plan, seed))
+        identity = _identify(members, recordings, settings, plan, seed)
+        kept = from_first(lambda: state.find_checkpoint(folder, identity))
+        if kept is not None:
+            state.take(*kept)
     if not state.rows:
         state.note_epoch(_validate(0, None, members, state), settings.select_by)
     stop_reason = _train(members, state, settings, plan, seed, folder)
     state.restore_best()
     for words in sorted({each.comparison.bound_reached() for each in towers} - {""}):
-        warnings.warn(words, stacklevel=2)
+        warnings.warn(words, stacklevel=4)
     n_updates = updates_per_epoch([each.train.n_stimuli for each in recordings], settings.batch_size)
     return FitHistory(tuple(state.rows), state.best_row.epoch, settings.n_epochs, stop_reason, n_updates)
 
@@ -217,8 +240,7 @@ class _Member:
         """Return validation loss, top-1 accuracy and mean log rank of the towers in their present state."""
         self.towers.eval()
         objective = self.stages[-1].objective.eval()
-        maps = (self.towers.image_tower(chunk) for chunk in torch.split(self.images, IMAGES_AT_ONCE))
-        encoded = _compare(self.towers, objective, maps, self.responses, self.presentations)
+        encoded = _compare(self.towers, objective, self.images, self.responses, self.presentations, IMAGES_AT_ONCE)
         scores = encoded[2]
         of_shown = scores.diagonal()[:, None]
         n_better, n_equal = (scores > of_shown).sum(1), (scores == of_shown).sum(1).clamp_min(1)
@@ -236,6 +258,27 @@ def _check(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs]
     for each in recordings:
         if each.validation.n_stimuli < 2:
             raise DataError(f"Validation needs at least 2 images; got {each.validation.n_stimuli}. Use another split.")
+
+
+def _check_division(towers: Sequence[AlignedTowers], recordings: Sequence[RecordingPairs], batch_size: int) -> None:
+    """Refuse more processes than the smallest batch, or validation, has images, and layers that would see a part of a batch."""
+    if n_processes() == 1:
+        return
+    for each in recordings:
+        n_train = each.train.n_stimuli
+        fewest = min(n_train // updates_per_epoch([n_train], batch_size), each.validation.n_stimuli)
+        if fewest < n_processes():
+            raise DataError(
+                f"Every process must have an image of each batch and of validation; there are {fewest} for {n_processes()}"
+                " processes. Start fewer processes, or use larger batches."
+            )
+    for name, part in (named for each in towers for named in each.named_modules()):
+        if isinstance(part, _BatchNorm) and not isinstance(part, BatchNorm1d | BatchNorm2d):
+            raise DataError(
+                "In several processes batch normalisation must be that of dina.models.towers.batch_norm;"
+                f" {name} is {type(part).__module__}.{type(part).__name__}. Use BatchNorm1d or BatchNorm2d from there,"
+                " or one process."
+            )
 
 
 def _identify(
@@ -259,7 +302,8 @@ def _train(
     """Train epoch after epoch; return why training ended."""
     last_of_first = 0 if plan.later is None else math.floor(plan.first_share * settings.n_epochs)
     detail: dict[str, str] = {}
-    for epoch in track(range(state.rows[-1].epoch + 1, settings.n_epochs + 1), "Training towers", detail=detail):
+    epochs = range(state.rows[-1].epoch + 1, settings.n_epochs + 1)
+    for epoch in track(epochs, "Training towers", detail=detail) if process_number() == 0 else epochs:
         # validation measures the objective that training ends with: the first one need not improve it
         n_waited = epoch - 1 - max(last_of_first, state.best_row.epoch)
         if settings.patience is not None and n_waited >= settings.patience:
@@ -269,11 +313,12 @@ def _train(
         row = None if train_loss is None else _validate(epoch, train_loss, members, state)
         if row is None or not math.isfinite(row.validation_loss):
             reason = _explain_failure(state, epoch)
-            warnings.warn(reason, stacklevel=3)
+            warnings.warn(reason, stacklevel=5)
             return reason
         state.note_epoch(row, settings.select_by)
         detail.update(loss=f"{train_loss:.3f}", validation=f"{row.validation_loss:.3f}", top1=f"{row.validation_top1:.0%}")
-        if folder is not None and (epoch % settings.checkpoint_every == 0 or epoch == settings.n_epochs):
+        is_due = epoch % settings.checkpoint_every == 0 or epoch == settings.n_epochs
+        if folder is not None and process_number() == 0 and is_due:
             state.write(folder)
     return f"All {settings.n_epochs} epochs of the budget were used."
 
@@ -290,7 +335,8 @@ def _explain_failure(state: TrainingState, epoch: int) -> str:
 def _validate(epoch: int, train_loss: float | None, members: Sequence[_Member], state: TrainingState) -> EpochRow:
     """Return the row of an epoch; validation is the mean over recordings, each counting the same."""
     loss, top1, log_rank = (float(mean) for mean in np.mean([member.validate() for member in members], axis=0))
-    return EpochRow(epoch, train_loss, loss, top1, state.learning_rate("image"), state.learning_rate("neural"), log_rank)
+    rates = state.learning_rate("image"), state.learning_rate("neural")
+    return from_first(lambda: EpochRow(epoch, train_loss, loss, top1, *rates, log_rank))
 
 
 def _train_epoch(
@@ -309,15 +355,17 @@ def _train_epoch(
         value = float(loss.detach())
         if plan.rebuild_weight > 0:
             loss = loss + plan.rebuild_weight * _rebuilding_loss(members, number, batch, plan.cycle_weight, partners)
-        if not math.isfinite(float(loss.detach())):
+        if not math.isfinite(float(sum_of_processes(loss.detach()))):
             return None
         loss.backward()
+        average_over_processes([weight.grad for weight in state.weights() if weight.grad is not None])
         for optimiser in state.optimisers.values():
             optimiser.step()
         total += value * len(batch.images)
         n_images += len(batch.images)
-    state.plateau.after_epoch(total / n_images, list(state.optimisers.values()))
-    return total / n_images
+    mean = from_first(lambda: total / n_images)
+    state.plateau.after_epoch(mean, list(state.optimisers.values()))
+    return mean
 
 
 def _take_turns(members: Sequence[_Member], epoch: int, *, is_later: bool) -> Iterator[tuple[int, Batch]]:
@@ -342,8 +390,8 @@ def _encode_batch(
     device = batch.responses.device.type
     responses, presentations, partner, share = stage.objective.mix(batch.responses, batch.n_presentations, mixtures)
     with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-        maps = (towers.image_tower(batch.images.contiguous(memory_format=torch.channels_last)),)
-        encoded = _compare(towers, stage.objective, maps, responses, presentations, batch.row)
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        encoded = _compare(towers, stage.objective, images, responses, presentations, len(images), batch.row)
     category, target = stage.facts.at(batch.position)
     return EncodedBatch(*encoded, batch.group, category, target, partner, share)
 
@@ -351,20 +399,27 @@ def _encode_batch(
 def _compare(
     towers: AlignedTowers,
     objective: Objective,
-    maps: Iterable[Tensor],
+    images: Tensor,
     responses: Tensor,
     presentations: Tensor,
+    at_once: int,
     row: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return maps of responses and images, empty where the objective does not read them, and scores; ``row`` is as in `Batch`."""
-    comparison = towers.comparison
+    """Return maps of responses and images, empty where the objective does not read them, and scores; ``row`` is as in `Batch`.
+
+    Each process encodes its rows, at most ``at_once`` images together; all of them have all results.
+    """
+    comparison, own = towers.comparison, responses[own_rows(len(responses))]
+    maps = (towers.image_tower(some) for some in torch.split(images[own_rows(len(images))], at_once))
     if objective.reads_maps:
-        image_maps, neural_maps = torch.cat([part.float() for part in maps]), towers.neural_tower(responses).float()
+        image_maps, neural_maps = torch.cat([part.float() for part in maps]), towers.neural_tower(own).float()
+        image_maps, neural_maps = gather_rows(image_maps), gather_rows(neural_maps)
         image_maps = image_maps if row is None else image_maps.index_select(0, row)
         return neural_maps, image_maps, comparison(neural_maps, image_maps, presentations)
-    of_images = torch.cat([comparison.read_images(part) for part in maps])
+    of_images = gather_rows(torch.cat([comparison.read_images(part) for part in maps]))
     of_images = of_images if row is None else of_images.index_select(0, row)
-    scores = comparison.compare(comparison.read_responses(towers.neural_tower, responses), of_images, presentations)
+    of_responses = gather_rows(comparison.read_responses(towers.neural_tower, own))
+    scores = comparison.compare(of_responses, of_images, presentations)
     none = scores.new_zeros(0)
     return none, none, scores
 
@@ -378,4 +433,7 @@ def _rebuilding_loss(
     tower = members[number].towers.neural_tower
     if not (isinstance(tower, RebuildingTrunk) and isinstance(through, RebuildingTrunk)):
         raise TypeError("Rebuilding responses needs neural towers that can, such as RebuildingTrunk.")
-    return cyclic_loss(tower, through, batch.responses, cycle_weight)
+    own = batch.responses[own_rows(len(batch.responses))]
+    # a mean over responses: of all processes, each counts by the responses that it has
+    share = n_processes() * len(own) / len(batch.responses)
+    return share * cyclic_loss(tower, through, own, cycle_weight)

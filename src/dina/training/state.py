@@ -150,11 +150,15 @@ class TrainingState:
         self.best: dict[str, Tensor] = {}
         self.best_head: dict[str, Tensor] = {}
         self.identity: dict[str, Any] = {}
-        self.best_row: EpochRow  # set by the first note_epoch, or by resume
+        self.best_row: EpochRow  # set by the first note_epoch, or by take
 
     def learning_rate(self, tower: str) -> float:
         """Return the present learning rate of "image" or "neural"; 0 if that tower does not learn."""
         return float(self.optimisers[tower].param_groups[0]["lr"]) if tower in self.optimisers else 0.0
+
+    def weights(self) -> list[Tensor]:
+        """Return all weights that learn."""
+        return [weight for each in self.optimisers.values() for group in each.param_groups for weight in group["params"]]
 
     def train(self) -> None:
         """Set towers and objectives to training mode."""
@@ -206,8 +210,8 @@ class TrainingState:
         for old in _checkpoints(folder)[:-N_KEPT]:
             old.unlink(missing_ok=True)
 
-    def resume(self, folder: Path, begun_with: dict[str, Any]) -> None:
-        """Take up the last intact checkpoint in ``folder``, if there is one; refuse that of another fit.
+    def find_checkpoint(self, folder: Path, begun_with: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the last intact checkpoint in ``folder``, if there is one; refuse that of another fit.
 
         ``begun_with`` holds by name everything that decides the weights besides their start and the device. Pairs ("data")
         and the tensors of objectives ("objective") are kept as hashes.
@@ -238,10 +242,12 @@ class TrainingState:
                     f"{folder} holds checkpoints of another fit (different: {', '.join(differing)}). Choose another folder, or"
                     " remove the checkpoints to train from the beginning."
                 )
-            self._take(tensors, content)
-            return
+            return tensors, content
+        return None
 
-    def _take(self, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+    def take(self, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+        """Go on from what `find_checkpoint` returned."""
+
         def under(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 

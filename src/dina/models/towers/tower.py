@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dina.checks import DataError, check_choice
+from dina.models.towers.divided_batch import place_of_rows
 
 # (channels, height, width) of feature maps or images.
 MapShape = tuple[int, int, int]
@@ -167,8 +168,10 @@ class NeuronDropout(nn.Module):
         """Return responses with some neurons at 0 (training), or unchanged (evaluation, or before `seed_dropout`)."""
         if not self.training or self.probability == 0 or self.generator is None:
             return responses
-        drawn = torch.rand(responses.shape, generator=self.generator, device=responses.device)
-        return responses * (drawn >= self.probability) / (1 - self.probability)
+        # where processes divide a batch, each draws for all of it and takes its rows: the same neurons as in one process
+        first, n_rows = place_of_rows(len(responses))
+        drawn = torch.rand(n_rows, responses.shape[1], generator=self.generator, device=responses.device)
+        return responses * (drawn[first : first + len(responses)] >= self.probability) / (1 - self.probability)
 
 
 def seed_dropout(module: nn.Module, generator: torch.Generator) -> None:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dina.models.towers.batch_norm import BatchNorm2d
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear, resize_places
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
@@ -49,14 +50,14 @@ class MixedBlock(nn.Module):
         self.coarseness = coarseness
         self.residual_cross_attention = residual_cross_attention
         self.position = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.entrance = nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, width, 1))
+        self.entrance = nn.Sequential(BatchNorm2d(width), nn.Conv2d(width, width, 1))
         self.local = nn.Conv2d(half, half, 3, padding=1, groups=half)
         self.norm = nn.LayerNorm(half)
         self.self_attention = Attention(half, n_heads)
         self.local_reads_global, self.global_reads_local = Attention(half, n_cross_heads), Attention(half, n_cross_heads)
         self.merge = nn.Conv2d(width, width, 1)
         self.perceptron = nn.Sequential(
-            nn.BatchNorm2d(width), nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1)
+            BatchNorm2d(width), nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1)
         )
 
     def forward(

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from dina.models.towers.batch_norm import BatchNorm1d
+from dina.models.towers.divided_batch import gather_rows, own_rows, place_of_rows
 from dina.models.towers.map_geometry import Centring, centre_maps, resize_bilinear
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
@@ -52,28 +54,38 @@ def attend(responses: ResponseBatch, factors: Factors) -> ResponseBatch:
     The six matrices depend on weights only and serve the whole batch. Tiles of (neurons × samples × neurons) are small
     enough for the cache; no array of size batch × neurons × neurons is ever made. The backward pass is written by hand
     and computes the softmax again, tile by tile. Responses and factors must have the same precision.
+
+    Where processes divide a batch, each computes the attention of its part of the neurons, for the samples of all processes. So
+    the matrices are divided, which no share of the samples would make smaller.
     """
-    read: Tensor = _Attend.apply(responses, *factors)  # type: ignore[no-untyped-call]
-    return read
+    first, _ = place_of_rows(len(responses))
+    part = own_rows(responses.shape[1])
+    query, readout = factors.query[:, part], factors.readout[part]
+    own: Tensor = _Attend.apply(gather_rows(responses), part, query, factors.key, factors.value, readout)  # type: ignore[no-untyped-call]
+    return gather_rows(own.T).T[first : first + len(responses)]
 
 
 class _Attend(Function):
+    """What some neurons (``part``, to which ``query`` and ``readout`` belong) read from all neurons."""
+
     @staticmethod
-    def forward(ctx: Any, responses: Tensor, query: Tensor, key: Tensor, value: Tensor, readout: Tensor) -> Tensor:
+    def forward(ctx: Any, responses: Tensor, part: slice, query: Tensor, key: Tensor, value: Tensor, readout: Tensor) -> Tensor:
         factors = Factors(query, key, value, readout)
-        read = torch.empty_like(responses)
-        is_kept = any(ctx.needs_input_grad) and 6 * responses.shape[1] ** 2 <= KEPT_ELEMENTS
+        own = responses[:, part]
+        read = torch.empty_like(own)
+        is_kept = any(ctx.needs_input_grad) and 6 * own.shape[1] * responses.shape[1] <= KEPT_ELEMENTS
         kept: list[Tensor] = []
-        for rows in _blocks(responses):
+        for rows in _blocks(own, responses):
             gate, content = _matrices(factors, rows)
             if is_kept:
                 kept += [gate, content]
             for tile, neurons, samples in _tiles(rows, responses):
                 others = responses[samples]
-                weight = torch.softmax(_scores(responses[samples, neurons].T, others, gate[:, tile]), -1)
+                weight = torch.softmax(_scores(own[samples, neurons].T, others, gate[:, tile]), -1)
                 constant = torch.bmm(weight, content[tile, 1, :, None])
                 scaled = torch.bmm(weight.mul_(others), content[tile, 0, :, None])
                 read[samples, neurons] = (constant + scaled)[..., 0].T
+        ctx.part = part
         ctx.save_for_backward(responses, read, *factors, *kept)
         return read
 
@@ -82,21 +94,22 @@ class _Attend(Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         responses, read, *saved = ctx.saved_tensors
         factors, kept = Factors(*saved[:4]), saved[4:]
+        of_part = responses[:, ctx.part]
         into_responses = torch.zeros_like(responses) if ctx.needs_input_grad[0] else None
         into = Factors(*(torch.zeros_like(factor) for factor in factors))
-        for number, rows in enumerate(_blocks(responses)):
+        for number, rows in enumerate(_blocks(of_part, responses)):
             gate, content = kept[2 * number : 2 * number + 2] if kept else _matrices(factors, rows)
             into_gate, into_content = torch.zeros_like(gate), torch.zeros_like(content)
             for tile, neurons, samples in _tiles(rows, responses):
-                own, answer, change = (t[samples, neurons].T for t in (responses, read, upstream))
+                own, answer, change = (t[samples, neurons].T for t in (of_part, read, upstream))
                 step = _Tile(own, responses[samples], answer, change, gate[:, tile], content[tile])
                 weight, pull = step.add_matrix_gradients(into_gate[:, tile], into_content[tile])
                 if into_responses is not None:
                     into_own, into_others = step.response_gradients(weight, pull)
-                    into_responses[samples, neurons] += into_own.T
+                    into_responses[:, ctx.part][samples, neurons] += into_own.T
                     into_responses[samples] += into_others
             _add_factor_gradients(into, factors, rows, into_gate, into_content)
-        return into_responses, *into
+        return into_responses, None, *into
 
 
 class _Tile(NamedTuple):
@@ -131,12 +144,12 @@ class _Tile(NamedTuple):
         return into_own, total.mul_(self.change[..., None]).sum(0)
 
 
-def _blocks(responses: Tensor) -> list[slice]:
-    """Cut the neurons into blocks of rows whose matrices are made together."""
-    n_neurons = responses.shape[1]
+def _blocks(own: Tensor, responses: Tensor) -> list[slice]:
+    """Cut the neurons that read into blocks of rows whose matrices are made together."""
+    n_rows, n_neurons = own.shape[1], responses.shape[1]
     budget = BLOCK_ELEMENTS if responses.device.type == "cpu" else DEVICE_ELEMENTS
-    height = max(1, min(n_neurons, budget // (6 * n_neurons)))
-    return [slice(first, min(first + height, n_neurons)) for first in range(0, n_neurons, height)]
+    height = max(1, min(n_rows, budget // (6 * n_neurons)))
+    return [slice(first, min(first + height, n_rows)) for first in range(0, n_rows, height)]
 
 
 def _tiles(rows: slice, responses: Tensor) -> list[tuple[slice, slice, slice]]:
@@ -261,7 +274,7 @@ class NeuronAttention(NeuralTower):
         self.dropout = NeuronDropout(dropout)
         self.tokens = NeuronVectors(n_neurons, width)
         self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
-        self.norm: nn.Module = nn.BatchNorm1d(n_neurons) if is_normalised else nn.Identity()
+        self.norm: nn.Module = BatchNorm1d(n_neurons) if is_normalised else nn.Identity()
         widths = (n_neurons, *hidden, map_shape[0] * COARSE_MAP[0] * COARSE_MAP[1])
         self.chain = nn.Sequential(*(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths)))
         self.lowest: Tensor
