@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from dina.cli.hardware import choose_device, set_threads
+from dina.cli.hardware import choose_device, neurons_on_workers, set_threads
 from dina.cli.noted_source import note_source
 from dina.safe_words import say
 
@@ -55,6 +55,10 @@ def study(
     features: Features = None,
     folds: Folds = None,
     max_memory: MaxMemory = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A scheduler of dask, by address or file (.json): its workers fit neurons, too."),
+    ] = None,
 ) -> None:
     """Decode a recording beside all rivals, and write a report; of several recordings, do as dina joint does.
 
@@ -90,7 +94,8 @@ def study(
             note_source(folder, words[0], images, settings.seed)
         _draw_report(folder)
 
-    run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish, max_memory_gb=max_memory)
+    with neurons_on_workers(scheduler):
+        run_study(opened, settings, run, device=chosen, n_threads=n_threads, force=force, finish=finish, max_memory_gb=max_memory)
     del opened
     if not (run / "report.html").is_file():
         finish(run)

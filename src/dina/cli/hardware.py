@@ -1,7 +1,10 @@
 """What the command computes with: cores, threads, device, and memory that is kept for the next arrays."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
+from typing import Any
 
 from dina.memory import keep_memory
 
@@ -53,3 +56,36 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise DataError("The device cuda needs a CUDA GPU and a CUDA build of torch; none was found. Use --device cpu.")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def load_dask_part(name: str) -> Any:
+    """Return a module that works with dask.distributed, where that is installed.
+
+    Raises
+    ------
+    DataError
+        Where it is not.
+    """
+    from dina.checks import DataError
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("dask", "distributed"):
+            raise
+        raise DataError(
+            "This needs dask.distributed, which is not installed. Install the extra in the folder of dina's source:"
+            " pip install -e '.[sweep]'."
+        ) from error
+
+
+@contextmanager
+def neurons_on_workers(scheduler: str | None) -> Iterator[None]:
+    """Let the workers of a scheduler of dask, by address or file, fit blocks of neurons; None for this process alone."""
+    if scheduler is None:
+        yield
+        return
+    from dina.neuron_blocks import blocks_on
+
+    with load_dask_part("dina.sweep.workers").workers_of(scheduler) as client, blocks_on(client):
+        yield

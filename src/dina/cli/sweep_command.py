@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dina.cli.commands import Device, Out, unanswered
-from dina.cli.hardware import choose_device, count_cores, set_threads
+from dina.cli.hardware import choose_device, count_cores, load_dask_part, set_threads
 from dina.cli.process import WRONG_INPUT
 from dina.safe_words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from dina.sweep.estimates import Estimate
     from dina.sweep.sweep_file import Job
-    from dina.sweep.sweep_folder import Outcome, SweepFolder
+    from dina.sweep.sweep_folder import SweepFolder
 
 # everything else is imported in functions: `dina --help` stays quick, and threads are set before torch is loaded
 
@@ -66,7 +66,7 @@ def sweep(
         _list(jobs, folder, n_workers)
         return
     estimates = _look(jobs) if scheduler is None else {}
-    run_sweep = _door()
+    run_sweep = load_dask_part("dina.sweep.run_sweep").run_sweep
     folder.prepare(file, jobs)
     here = math.inf if budget is None else budget
     outcomes = run_sweep(jobs, folder, estimates, n_workers, scheduler, here, retries)
@@ -122,22 +122,6 @@ def _compare(jobs: "Sequence[Job]", place: Path, first_way: str) -> None:
     else:
         say(*compared.remarks)
     say("Written: " + ", ".join(map(str, written)))
-
-
-def _door() -> "Callable[..., dict[str, Outcome]]":
-    """Return what carries out a sweep, where dask.distributed is installed."""
-    from dina.checks import DataError
-
-    try:
-        from dina.sweep.run_sweep import run_sweep
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("dask", "distributed"):
-            raise
-        raise DataError(
-            "dina sweep needs dask.distributed, which is not installed. Install the extra in the folder of dina's source:"
-            " pip install -e '.[sweep]'."
-        ) from error
-    return run_sweep
 
 
 def _free() -> float | None:

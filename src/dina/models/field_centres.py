@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
+
 NEURONS_AT_ONCE = 4096  # whose correlations with a row of places are held
 
 
@@ -15,6 +17,12 @@ def estimate_centres(
     Squared correlations are summed over channels and smoothed over places (``smoothing`` is the standard deviation in places).
     A neuron that follows no channel gets an arbitrary place.
     """
+    neurons = divide_neurons(torch.arange(responses.shape[1], device=responses.device)[:, None])
+    found = on_workers(_estimate_some, (maps,), [(responses[:, some], smoothing) for some in neurons])
+    return join_neurons(found, neurons)
+
+
+def _estimate_some(maps: Tensor, responses: Tensor, smoothing: float) -> Float[Tensor, "neuron 2"]:
     return torch.cat([_estimate(maps, some, smoothing) for some in torch.split(responses, NEURONS_AT_ONCE, dim=1)])
 
 

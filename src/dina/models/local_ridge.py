@@ -1,6 +1,8 @@
 """Ridge weights from feature maps to neurons, inside each neuron's receptive field."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -9,6 +11,7 @@ from torch import Tensor
 from dina.models.global_ridge import eigenvectors_of
 from dina.models.penalties import check_penalties, note_ends
 from dina.models.towers.field_basis import hermite_fields
+from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
 from dina.progress import number_passes, track
 
 # Ridge penalties tried for weights inside a field, relative to the mean variance of a feature.
@@ -116,6 +119,23 @@ def fit_local_ridge(
     :math:`(\hat y_i - h_i y_i) / (1 - h_i)`, :math:`h_i = 1/n + \sum_k Q_{ik}^2 / (n (e_k + \lambda))`.
     """
     check_penalties(LOCAL_PENALTIES)
+    neurons = divide_neurons(candidates[:, 0])
+    blocks = [(responses[:, some], candidates[some], width, order, prior, words) for some in neurons]
+    # place by place, as they are stored: see `_local_features`
+    return _join(on_workers(_fit_block, (maps.permute(2, 3, 0, 1),), blocks), neurons)
+
+
+def _fit_block(
+    by_place: Float[Tensor, "height width stimulus channel"],
+    responses: Float[Tensor, "stimulus neuron"],
+    candidates: Float[Tensor, "neuron candidate 2"],
+    width: float,
+    order: int,
+    prior: Float[Tensor, "feature feature"] | None,
+    words: str,
+) -> LocalWeights:
+    """Do what `fit_local_ridge` does for some of the neurons, of which none depends on another."""
+    maps = by_place.permute(2, 3, 0, 1)
     n_stimuli, n_channels, height, extent = maps.shape
     mean = responses.mean(0)
     centred = responses - mean
@@ -158,6 +178,15 @@ def fit_local_ridge(
         explained=best.explained,
         penalty=best.penalty,
     )
+
+
+def _join(parts: Sequence[LocalWeights], neurons: Sequence[Any]) -> LocalWeights:
+    """Join the weights of blocks of neurons."""
+    if len(parts) == 1:
+        return parts[0]
+    names = ("centre", "weights", "intercept", "explained", "penalty")
+    together: dict[str, Any] = {name: join_neurons([getattr(part, name) for part in parts], neurons) for name in names}
+    return replace(parts[0], predicted=join_neurons([part.predicted for part in parts], neurons, axis=1), **together)
 
 
 def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:

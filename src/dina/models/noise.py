@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dina.data.pairs import Pairs
 from dina.models.global_ridge import eigenvectors_of
+from dina.neuron_blocks import divide_neurons, on_workers
 
 NEURONS_AT_ONCE = 4096  # whose whitened responses are held
 
@@ -167,9 +168,16 @@ def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualCompo
     if n_rows > n_neurons:
         values, vectors = eigenvectors_of(scaled.T @ scaled)
         return ResidualComponents(variance, vectors, values.clamp_min(0))
-    values, rows = eigenvectors_of(scaled @ scaled.T)
+    # the one thing in which all neurons meet is a sum over them
+    neurons = divide_neurons(torch.arange(n_neurons, device=scaled.device)[:, None])
+    grams = on_workers(_gram_of_rows, (), [(scaled[:, some],) for some in neurons])
+    values, rows = eigenvectors_of(grams[0] if len(grams) == 1 else torch.stack(grams).sum(0))
     values = values.clamp_min(1e-12)
     return ResidualComponents(variance, (scaled.T @ rows).div_(values.sqrt()), values)
+
+
+def _gram_of_rows(scaled: Tensor) -> Tensor:
+    return scaled @ scaled.T
 
 
 def _positive_variance(residuals: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_ea
 from dina.models.penalties import check_penalties
 from dina.models.spaces.space import FeatureSpace, SpaceFit
 from dina.models.towers.tower import MapShape
+from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
 
 MOST_COMPONENTS = 512
 MANY_IMAGES = 4096  # of more training images, components are learnt from as many evenly spaced ones
@@ -106,6 +107,13 @@ def _fit_ridge(
     centred: Float[Tensor, "stimulus neuron"],
 ) -> tuple[Float[Tensor, "component neuron"], Float[Tensor, "stimulus neuron"]]:
     """Return ridge weights on components of unit length times √value, and leave-one-out predictions."""
+    neurons = divide_neurons(torch.arange(centred.shape[1], device=centred.device)[:, None])
+    found = on_workers(_fit_block, (values, vectors, typical), [(centred[:, some],) for some in neurons])
+    weights, predicted = (join_neurons(parts, neurons, axis=1) for parts in zip(*found, strict=True))
+    return weights, predicted
+
+
+def _fit_block(values: Tensor, vectors: Tensor, typical: float, centred: Tensor) -> tuple[Tensor, Tensor]:
     power = centred.square().mean(0)
     projected = vectors.T @ centred
     weights, predicted = torch.zeros_like(projected), torch.zeros_like(centred)

@@ -22,6 +22,7 @@ from dina.models.gabor_pursuit import (
 from dina.models.spaces.space import FeatureSpace, SpaceFit, SparseWeights
 from dina.models.towers.image.gabor_energy import list_octaves
 from dina.models.towers.tower import MapShape
+from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
 from dina.progress import track
 
 N_FOLDS = 4
@@ -127,10 +128,19 @@ class _Pursuit:
     @classmethod
     def of(cls, grid: GaborGrid, responses: Float[Tensor, "image neuron"]) -> "_Pursuit":
         """Pursue neurons that look at one place together, and those again that turn out to look elsewhere."""
-        result = cls(grid, responses.shape[1])
         unit = responses - responses.mean(0)
         unit = unit / unit.norm(dim=0).clamp_min(1e-12)
         place = grid.find_windows(unit)
+        neurons = divide_neurons(place)
+        parts = on_workers(cls._of_block, (grid,), [(responses[:, some], place[some]) for some in neurons])
+        for name in ("number", "coefficient", "left_out"):
+            setattr(parts[0], name, join_neurons([getattr(part, name) for part in parts], neurons, axis=-1))
+        return parts[0]
+
+    @classmethod
+    def _of_block(cls, grid: GaborGrid, responses: Float[Tensor, "image neuron"], place: Int[Tensor, "neuron 2"]) -> "_Pursuit":
+        """Do the same for some of the neurons, of which none depends on another."""
+        result = cls(grid, responses.shape[1])
         pending = torch.arange(len(place))
         for is_last in (False, True):
             middles, of_middle = torch.unique(place[pending], dim=0, return_inverse=True)
