@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from dina.data.pairs import Pairs
@@ -39,3 +40,19 @@ def make_toy_pairs():
         return part(0, n_train), part(n_train, n_images)
 
     return make
+
+
+@pytest.fixture
+def double_precision(monkeypatch):
+    """Whatever dina computes in single precision is computed in double precision, so that nothing but an error is left."""
+    from_numpy = torch.from_numpy
+
+    def from_numpy_in_double(array):
+        tensor = from_numpy(array)
+        return tensor.double() if tensor.is_floating_point() else tensor
+
+    monkeypatch.setattr(torch, "from_numpy", from_numpy_in_double)
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

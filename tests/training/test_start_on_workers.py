@@ -48,7 +48,7 @@ def started(pairs):
     return {**towers.state_dict(), "prior": prior.weights}, chosen
 
 
-def test_the_start_of_default_is_that_of_one_process(make_toy_pairs, client):
+def test_the_start_of_default_is_that_of_one_process(make_toy_pairs, client, double_precision):
     pairs = RecordingPairs(*make_toy_pairs(n_train=40, n_validation=16, n_neurons=50))
     expected, chosen = started(pairs)
     with blocks_on(client):

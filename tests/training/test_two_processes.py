@@ -69,22 +69,6 @@ def fit(recording, preset, settings, folder=None, objective=None):
     return towers, fit_towers([towers], [recording], settings, 0, folder=folder, objective=objective)
 
 
-@pytest.fixture
-def double_precision(monkeypatch):
-    """Whatever dina computes in single precision is computed in double precision, so that nothing but an error is left."""
-    from_numpy = torch.from_numpy
-
-    def from_numpy_in_double(array):
-        tensor = from_numpy(array)
-        return tensor.double() if tensor.is_floating_point() else tensor
-
-    monkeypatch.setattr(torch, "from_numpy", from_numpy_in_double)
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def first_update(recording, preset, objective):
     """Return the gradients of the first update, which is not made, and of how many images and neurons this process took care."""
     gradients, images, neurons = [], [], []
