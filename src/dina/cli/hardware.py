@@ -87,5 +87,5 @@ def neurons_on_workers(scheduler: str | None) -> Iterator[None]:
         return
     from dina.neuron_blocks import blocks_on
 
-    with load_dask_part("dina.sweep.workers").workers_of(scheduler) as client, blocks_on(client):
+    with load_dask_part("dina.sweep.workers").workers_of(scheduler, is_default=False) as client, blocks_on(client):
         yield

@@ -64,8 +64,10 @@ def workers_here(n_workers: int) -> Iterator[distributed.Client]:
 
 
 @contextmanager
-def workers_of(scheduler: str) -> Iterator[distributed.Client]:
+def workers_of(scheduler: str, *, is_default: bool = True) -> Iterator[distributed.Client]:
     """Give a client of a scheduler that is running, by its address or by the file that it wrote (``….json``).
+
+    While a client is the default one, xarray takes the locks of its files from the scheduler, which must then know them.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def workers_of(scheduler: str) -> Iterator[distributed.Client]:
     try:
         if is_file:
             Path(scheduler).stat()  # which dask would wait for for ever
-        client = distributed.Client(**place, timeout=20)
+        client = distributed.Client(**place, timeout=20, set_as_default=is_default)
     except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"There must be a scheduler of dask at {scheduler}; it does not answer ({error}). Start one first."
