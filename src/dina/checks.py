@@ -19,10 +19,6 @@ class DataError(ValueError):
     """
 
 
-class ProcessLost(RuntimeError):
-    """Another process of a fit in several processes ended before the fit did; nothing can go on in this one, either."""
-
-
 def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``choices``.
 

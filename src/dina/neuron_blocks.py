@@ -33,7 +33,7 @@ def divide_neurons(place: Shaped[Tensor, "neuron axis"]) -> list[Any]:
     if _CLIENT.get() is None or place.device.type != "cpu":
         return [slice(None)]
     places, number = torch.unique(place, dim=0, return_inverse=True)
-    n_blocks = min(len(places), max(1, len(_CLIENT.get().scheduler_info(n_workers=-1)["workers"])))
+    n_blocks = min(len(places), max(1, len(_CLIENT.get().nthreads())))
     of_block = number * n_blocks // len(places)
     return [torch.where(of_block == block)[0] for block in range(n_blocks)]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from dina.checks import DataError, ProcessLost
+from dina.checks import DataError
 from dina.safe_words import say
 
 Result = TypeVar("Result")
@@ -27,6 +27,10 @@ LOST = (
 )
 
 log = logging.getLogger("dina.progress")
+
+
+class ProcessLost(RuntimeError):
+    """Another process of a fit in several processes ended before the fit did; nothing can go on in this one, either."""
 
 
 class _State:

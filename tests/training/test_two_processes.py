@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dina.checks import DataError, ProcessLost
+from dina.checks import DataError
 from dina.models.towers.neural import paper_neuron_attention
 from dina.models.towers.tower import ImageTower
-from dina.processes import joined_processes, process_number
+from dina.processes import ProcessLost, joined_processes, process_number
 from dina.training import fit as training_fit
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
