@@ -14,9 +14,10 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from dina.checks import DataError
+from dina.cli.process import explain
 from dina.models.towers.neural import paper_neuron_attention
 from dina.models.towers.tower import ImageTower
-from dina.processes import ProcessLost, joined_processes, process_number
+from dina.processes import LOST, ProcessLost, joined_processes, process_number
 from dina.training import fit as training_fit
 from dina.training.batches import RecordingPairs
 from dina.training.fit import FitSettings, fit_towers
@@ -157,11 +158,13 @@ def test_numbers_are_those_of_one_process_and_the_first_alone_keeps_checkpoints(
     assert all(torch.equal(tensor, weights[name]) for name, tensor in again.state_dict().items())
 
 
-def test_a_killed_process_ends_the_other_in_a_sentence(recording, tmp_path):
+def test_a_killed_process_ends_the_other_in_a_sentence(recording, tmp_path, capsys):
     lead = partial(fit, recording, "scratch", FEW_EPOCHS, objective=KilledInTheMiddle)
     ends, said = in_two_processes(lead, tmp_path)
     assert ends == [1, -signal.SIGKILL]
-    assert "one was lost" in said[0]
+    assert said[0] == LOST
+    assert explain(ProcessLost(said[0]), debug=False) == 1
+    assert capsys.readouterr().err == f"dina: {LOST}\n"
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,10 @@ def _message_of(error: BaseException) -> tuple[str, int]:
         return "Stopped. What was finished is kept: the same command goes on from there.", error.exit_code
     if isinstance(error, DataError):
         return str(error), WRONG_INPUT
+    from dina.processes import ProcessLost  # imported here: it loads torch
+
+    if isinstance(error, ProcessLost):
+        return str(error), BUG
     words = ("can't allocate memory", "out of memory", "Cannot allocate memory")
     if isinstance(error, MemoryError) or any(each in str(error) for each in words):
         return (
@@ -103,10 +107,6 @@ def _message_of(error: BaseException) -> tuple[str, int]:
             " the same command goes on from what was finished.",
             WRONG_INPUT,
         )
-    from dina.processes import ProcessLost  # imported here: it loads torch
-
-    if isinstance(error, ProcessLost):
-        return str(error), BUG
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}. Check the path, its permissions and the space on the disk.", WRONG_INPUT
