@@ -17,6 +17,7 @@ from dina.artifacts import write_dataset, write_json
 from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, learn_standardiser, make_pairs
 from dina.figures.canvas import svg_of
+from dina.figures.words import percent
 from dina.power import Pilot, PowerSettings, held_out, measure_pilot
 from dina.power.page import power_sections
 from dina.power.run_power import FORETOLD, MEASURED, TABLE, forecast_run
@@ -65,6 +66,9 @@ def test_forecasts_are_kept_by_the_rules_of_runs_and_shown_on_the_page(run: Path
     assert found["sentence"].startswith("To find 80\u202f% of the images among 50 from averaged responses: ")
     (section,) = power_sections(Run(run))
     assert section.paragraphs[0] == found["sentence"]
+    (measured,) = [row for row in Run(run).select("averaged") if row.decoder == "dina"]
+    assert f"This split found {percent(measured.top1)}" in " ".join(section.paragraphs)
+    assert "“Rather sure” means" in " ".join(section.paragraphs)
     (figure,) = section.figures
     assert [row[0] for row in figure.table.rows] == list(table.index)
     assert "2 times the neurons" in svg_of(figure.figure, figure.name)
@@ -91,6 +95,7 @@ def test_the_chance_to_decide_claims_follows_from_the_analyses_of_the_run(run: P
     (section,) = power_sections(Run(run))
     table, reasons = section.tables
     assert sum(each[1] == row["note"] for each in reasons.rows) == 1
+    assert {each[-1] for each in table.rows if each[0] == row["claim"]} == {"–"}  # more images than are read cannot decide
     assert [each[1] for each in table.rows] == ["cannot tell"] * len(RULES)
     assert sum(each[2] != "–" for each in table.rows) == 1
 

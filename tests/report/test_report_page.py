@@ -300,7 +300,8 @@ def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_r
     asked = {"couplings": {"findings": [], "reason": "There are no repeats."}}
     write_json(tmp_path / "summary.json", {"interpretation": asked})
     (tmp_path / "model.safetensors").write_bytes(b"towers")
-    (said,) = analyses_not_asked(read_run(tmp_path))
+    said, power = analyses_not_asked(read_run(tmp_path))
+    assert power == "What more data would give – This is done on request: dina power RUN"
     assert said.startswith("Feature maps of images and of responses; Images rebuilt from maps; ")
     assert " – These are done on request: dina interpret RUN feature_maps image_reconstruction " in said
     assert "couplings" not in said

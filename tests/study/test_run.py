@@ -192,6 +192,7 @@ def test_what_cannot_be_computed_is_null_with_a_reason(small_session: Recording,
         ("dina", "averaged", "needs at least 50 images to train on"),
         ("ridge", "single_trial", "stores averages only"),
         ("nearest_repeat_raw", "single_trial", "two images with two trials"),
+        ("nearest_repeat_raw", "averaged", "Each image has one response"),
     ):
         for row in rows_of(summary, decoder, queries):
             assert row["top1"] is None

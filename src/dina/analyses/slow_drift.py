@@ -26,7 +26,8 @@ def find_drift(recording: Recording, train: Pairs, seed: int) -> SlowDrift:
         If responses average several presentations, trials were left out, or too few images have repeats.
     """
     if (recording.n_presentations != 1).any():
-        raise DataError("Drift needs single trials; some responses average several presentations.")
+        which = "each response averages" if (recording.n_presentations > 1).all() else "some responses average"
+        raise DataError(f"Drift needs single trials; {which} several presentations.")
     return measure_drift(
         train.responses, train.stimulus_index, _positions(recording, train), recording.n_trials, generator_for(seed, "slow drift")
     )

@@ -15,6 +15,12 @@ from dina.power.verdict_forecast import LIKELY
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
 
+POWER_TITLE = "What more data would give"
+SURE = (
+    "“Rather sure” means that the lower end of the 90\u202f% interval of the mean accuracy over many such studies reaches the accuracy. The"
+    " intervals below are those of one study. They are wider, because its test images are drawn, too."
+)
+
 
 def power_sections(run: Run) -> list[Section]:
     """Return the section about larger studies, or nothing where `dina power` was not asked."""
@@ -33,10 +39,26 @@ def power_sections(run: Run) -> list[Section]:
         "Foretold from left-out images of this recording, decoded with all of it and with half its images, neurons or repeats"
         " (docs/power.md). The larger study is thought to be of the same kind: more images of the same sort, more neurons of the same"
         " population, more repeats in one session.",
+        _measured_here(run, found),
+        SURE,
     )
     figures = [FigurePart("power", draw_power(rows, 1 / found["gallery"]), caption, spoken, table)]
     tables = verdict_tables(found)
-    return [Section("power", "What more data would give", words, figures, tables, without_verdicts(found))]
+    return [Section("power", POWER_TITLE, words, figures, tables, without_verdicts(found))]
+
+
+def _measured_here(run: Run, found: dict[str, Any]) -> str:
+    """Say what the split of this run found, and why the forecast for a study as large is another number."""
+    measured = [row for row in run.select(found["queries"]) if row.decoder == "dina" and row.top1 is not None]
+    here = "".join(
+        f" This split found {percent(row.top1)} ({interval(row.top1_low, row.top1_high)}) with its {row.n_gallery:,} test images."
+        for row in measured
+    )
+    return (
+        "“As it is” is no measurement but the forecast for a study as large as this one."
+        f"{here} The forecast rests on other images: all images of the recording are left out once, in folds, and what smaller training"
+        " sets give is carried on to the size of this one. So the two may differ."
+    )
 
 
 def power_table(found: dict[str, Any], averages: str = "averaged responses") -> Table:
@@ -105,7 +127,7 @@ def _chance(value: float | None) -> str:
 
 
 def _images(row: dict[str, Any], has: int) -> str:
-    if not any(row["chance"].values()):  # not foretold, or no number helps; the notes say why
+    if row["note"] or not any(row["chance"].values()):  # not foretold, or no number helps; the notes say why
         return DASH
     times = row["times"]
     return f"more than {MOST * has:,.0f}" if times is None else f"{times * has:,.0f}"

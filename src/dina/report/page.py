@@ -19,7 +19,8 @@ from dina.figures.image_names import name_images
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
 from dina.models.spaces import SPACES
-from dina.power.page import power_sections
+from dina.power.page import POWER_TITLE, power_sections
+from dina.power.run_power import FORETOLD
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import Tile, headline, in_plain_words, presentations_in_trials, tiles
@@ -249,14 +250,15 @@ def _one_line_for_each(gathered: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def analyses_not_asked(run: Run) -> tuple[str, ...]:
-    """Name the analyses that nobody has asked for, with the command that carries them out; those of folds stand on their pages."""
+    """Name the analyses and the forecast that nobody has asked for, with the command that carries them out; those of folds stand on their pages."""
     if run.folds or TOWERS not in run.files:
         return ()
+    power = () if FORETOLD in run.files else (f"{POWER_TITLE} – This is done on request: dina power RUN",)
     if not run.interpretation:
-        return ("Everything on what carries the decoding – It was not asked yet. Next: dina interpret RUN",)
+        return ("Everything on what carries the decoding – It was not asked yet. Next: dina interpret RUN", *power)
     absent = [name for name, row in ANALYSES.items() if not {name, row.former_name} & set(run.interpretation)]
     titles = "; ".join(ANALYSES[name].heading for name in absent)
-    return (f"{titles} – These are done on request: dina interpret RUN {' '.join(absent)}",) if absent else ()
+    return (*((f"{titles} – These are done on request: dina interpret RUN {' '.join(absent)}",) if absent else ()), *power)
 
 
 def verdicts_sections(run: Run) -> list[Section]:

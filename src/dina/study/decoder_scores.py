@@ -170,6 +170,8 @@ def _score(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
 def _score_templates(decoder: Decoder, test: Pairs, kind: QueryKind) -> Scored:
     """Match each repeat to the others; queries are put back in order of presentation, as all other decoders have them."""
     if kind == "averaged":
+        if len(test.stimulus_index) == test.n_stimuli:
+            raise DataError("Each image has one response, so no other is left that would serve as a template.")
         raise DataError("The average uses up the other repeats, which would serve as templates.")
     tasks = make_template_tasks(test)
     scores = np.concatenate([decoder.score(task.queries, task.gallery) for task in tasks])

@@ -102,7 +102,7 @@ def sparse_subset_of_strong_neurons(found: Found) -> tuple[Answer, str]:
     if nothing:
         return "cannot tell", nothing
     (sparse, why_sparse), (strong, why_strong) = sparse_subset(found), strongly_responsive(found)
-    reason = f"{why_sparse} {why_strong}"
+    reason = f"First part, sparse subsets ({sparse}). {why_sparse} Second part, strong neurons ({strong}). {why_strong}"
     if sparse == strong == "supported":
         return "supported", reason
     return ("not supported" if "not supported" in (sparse, strong) else "cannot tell"), reason

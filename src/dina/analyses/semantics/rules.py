@@ -32,7 +32,9 @@ def _category_answer(found: Found) -> tuple[Answer, str]:
         return "supported", f"{where}. This lies above a tenth and above its null. Also above its null: {' and '.join(agreeing)}."
     if place == "below" and len(agreeing) < len(lines):
         return "not supported", f"{where}. This is less than a tenth, although the models could use category."
-    return "cannot tell", f"{where}. Above its null: {' and '.join(agreeing) or 'no other statistic'}."
+    above = f"Above its null: {' and '.join(agreeing) or 'no other statistic'}"
+    bounds = "The claim needs a share above a tenth and its null, and one such statistic; a share below a tenth speaks against it"
+    return "cannot tell", f"{where}. {above}. {bounds}."
 
 
 def _low_level_answer(found: Found) -> tuple[Answer, str]:
@@ -42,10 +44,10 @@ def _low_level_answer(found: Found) -> tuple[Answer, str]:
     bits = f"Added to category, it changes the information about the image by {says(gain)} bits."
     place = place_of(share, MARGIN)
     if place == "above" and share.beats_null and rises_above(gain):
-        return "supported", f"{where}. {bits}"
+        return "supported", f"{where}. {bits} The share lies above a tenth, and both lie above their nulls."
     if place == "below":
         return "not supported", f"{where}. This is less than a tenth."
-    return "cannot tell", f"{where}. {bits}"
+    return "cannot tell", f"{where}. {bits} The claim needs a share above a tenth, and both above their nulls."
 
 
 def _late_layers(found: Found) -> tuple[bool, str]:

@@ -12,13 +12,15 @@ def _shape_and_texture(found: Found) -> tuple[Answer, str]:
     for kind, names in (("shape", SHAPES), ("texture", TEXTURES)):
         kept = [found[("shape_texture", f"kept_{name}_beyond_contrast")] for name in names]
         n_carrying = sum(rises_above(finding) and place_of(finding, MARGIN) == "above" for finding in kept)
-        is_none = all(place_of(finding, MARGIN) == "below" for finding in kept)
-        answers.append("yes" if n_carrying >= 2 else "no" if is_none else "unclear")
+        n_open = sum(place_of(finding, MARGIN) != "below" for finding in kept)
+        answers.append("yes" if n_carrying >= 2 else "unclear" if n_open else "no")
+        refuted = f"{n_open} of them may: their upper end is not below a tenth" if n_open else "all upper ends are below a tenth"
         words.append(
             f"{n_carrying} of 3 alterations that keep {kind} certainly keep more than a tenth of the accuracy beyond the part due to"
-            " contrast (lower end of the interval)"
+            f" contrast (lower end of the interval); {refuted}"
         )
-    reason = " and ".join(words) + ". Two of three are needed of each kind."
+    bounds = "The claim needs two of three of each kind for certain; it fails where of one kind all three keep less than a tenth."
+    reason = f"{'. '.join(words)}. {bounds}"
     if answers == ["yes", "yes"]:
         return "supported", reason
     return ("not supported" if "no" in answers else "cannot tell"), reason
