@@ -1,6 +1,7 @@
 """Sections on couplings, interactions, shuffled noise and several recordings are drawn from datasets and findings alone."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -73,7 +74,10 @@ def interactions(removal: str) -> xr.Dataset:
     sampled = {f"{kind}_interaction": (("sampled",), generator.standard_normal(50)) for kind in ("sampled", "null")}
     names = ("coupling", "interaction", "interaction_low", "interaction_high", "coupling_p")
     listed = {name: (("listed",), np.full(9, 0.04)) for name in names}
-    return xr.Dataset({**sampled, **listed}, attrs={"removal": removal})
+    pairs = np.array(list(combinations(range(11), 2)))[:50]
+    neurons = {"sampled_pairs": (("sampled", "member"), pairs), "contribution": (("neuron",), np.ones(11))}
+    sizes = {"contribution_size": 1.0, "null_contribution_size": 4.0}
+    return xr.Dataset({**sampled, **listed, **neurons}, attrs={"removal": removal, **sizes})
 
 
 def shuffle() -> xr.Dataset:
@@ -154,6 +158,19 @@ def test_captions_of_interactions_describe_what_is_drawn() -> None:
     assert "noise permuted" not in part.caption
     assert part.caption.endswith("which is not known here.")
     assert [text.get_text() for text in part.figure.axes[2].texts] == ["not known"]
+
+
+def test_sizes_of_interactions_are_relative_to_contributions_as_in_the_table() -> None:
+    drawn = interactions("removed")
+    panel = functional_interactions_section(drawn, findings("interactions")).figures[0].figure.axes[0]
+    largest = {line.get_label(): line.get_xdata().max() for line in panel.lines}
+    assert np.isclose(largest["observed"], np.abs(drawn["sampled_interaction"]).max())
+    assert np.isclose(largest["by chance"], np.abs(drawn["null_interaction"]).max() / 4)
+    assert panel.get_title(loc="left") == "a  random pairs"
+    every = drawn.isel(neuron=slice(10), sampled=slice(45))
+    assert (
+        functional_interactions_section(every, findings("interactions")).figures[0].figure.axes[0].get_title() == "a  all pairs"
+    )
 
 
 def test_interactions_that_are_not_known_are_not_called_none() -> None:

@@ -104,12 +104,15 @@ class FunctionalInteractionsResult(DescribedResult):
     removal: str  # "removed" from the noise model, or "silenced"
     listed_pairs: Int[np.ndarray, "listed 2"]
     listed: Mapping[str, Float[np.ndarray, "listed"]]  # `OF_LISTED_PAIRS`; "coupling" is the partial correlation of their noise
+    contribution_size: float  # root mean square of the contributions of neurons
+    null_contribution_size: float  # the same under the null model of `null_interaction`
     received_attention: Float[np.ndarray, "neuron"] | None = None  # mean over validation trials, sums to 1
 
     def to_dataset(self) -> xr.Dataset:
         """Return sampled pairs, listed pairs and contributions with named axes."""
         score, one = {"units": "nat" if self.removal == "removed" else "1"}, {"units": "1"}
         indices = {**one, "long_name": "indices of neurons"}
+        size = {"contribution_size": self.contribution_size, "null_contribution_size": self.null_contribution_size}
         variables = {
             "sampled_pairs": (("sampled", "member"), self.sampled_pairs, indices),
             "sampled_interaction": (("sampled",), self.sampled_interaction, score),
@@ -120,7 +123,7 @@ class FunctionalInteractionsResult(DescribedResult):
         }
         if self.received_attention is not None:
             variables["received_attention"] = (("neuron",), self.received_attention, one)
-        return xr.Dataset(variables, attrs={"removal": self.removal})
+        return xr.Dataset(variables, attrs={"removal": self.removal, **size})
 
 
 def analyse_functional_interactions(
@@ -162,15 +165,17 @@ def _examine(
     pairs = sample_pairs(forms.n_neurons, settings.n_sampled_pairs, generator_for(decoded.seed, "sampled pairs"))
     sampled, contribution = forms.interactions(pairs), forms.contributions().numpy()
     observed = _measure(sampled, contribution, forms.margin.numpy())
-    nulls, null_mean = [], np.full(len(pairs), np.nan)
+    nulls, null_mean, null_size = [], np.full(len(pairs), np.nan), math.nan
     for chance in track(source.by_chance(settings.n_null_models), "Interactions by chance", total=settings.n_null_models):
         null_forms = _forms(readout, chance, decoded)
         null_sampled = null_forms.interactions(pairs)
-        null_mean = null_sampled.mean(0)
-        nulls.append(_measure(null_sampled, null_forms.contributions().numpy(), null_forms.margin.numpy()))
+        null_contribution = null_forms.contributions().numpy()
+        null_mean, null_size = null_sampled.mean(0), float(_root_mean_square(null_contribution)[0])
+        nulls.append(_measure(null_sampled, null_contribution, null_forms.margin.numpy()))
     nothing, mean = dict.fromkeys(OF_LISTED_PAIRS, np.empty(0)), contribution.mean(0)
+    sizes = float(_root_mean_square(contribution)[0]), null_size
     return FunctionalInteractionsResult(
-        pairs, sampled.mean(0), null_mean, mean, "removed", pairs[:0], nothing, statistics=_describe(observed, nulls)
+        pairs, sampled.mean(0), null_mean, mean, "removed", pairs[:0], nothing, *sizes, statistics=_describe(observed, nulls)
     )
 
 
@@ -199,8 +204,9 @@ def _by_silencing(decoded: Decoded, settings: FunctionalInteractionsSettings) ->
     listed = dict.fromkeys(OF_LISTED_PAIRS, np.full(len(order), np.nan))
     listed |= dict(zip(OF_SCORES, (values[order] for values in (mean, mean - reach, mean + reach)), strict=True))
     no_null, unknown = np.full(len(mean), np.nan), np.full(n_neurons, np.nan)
+    sizes = float(_root_mean_square(contribution)[0]), math.nan
     return FunctionalInteractionsResult(
-        pairs, mean, no_null, unknown, "silenced", pairs[order], listed, attention, statistics=statistics
+        pairs, mean, no_null, unknown, "silenced", pairs[order], listed, *sizes, attention, statistics=statistics
     )
 
 

@@ -32,8 +32,15 @@ TESTED = dict.fromkeys(
 )
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
-SIZES = " a: how many of randomly drawn pairs have an interaction that is larger in size than each value."
+SIZES = " a: how many {} have an interaction that is larger in size than each value. Sizes are relative to the contributions of"
+SIZES += " single neurons (their root mean square), observed and by chance each to its own. The table gives the root mean square of these"
+SIZES += " sizes, less what the noise of the test images adds."
 SIGNS = " Above zero, one neuron can replace the other; below zero, they need each other."
+# Interactions → what they are divided by, colour, words.
+CURVES = (
+    ("null_interaction", "null_contribution_size", "chance", "by chance"),
+    ("sampled_interaction", "contribution_size", "dina", "observed"),
+)
 MEASURES = {
     "interaction_size": "size of interactions relative to contributions",
     "net_interaction": "sum of interactions relative to contributions (negative: synergy)",
@@ -65,7 +72,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
-        f"{SIZES if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
+        f"{SIZES.format(_which_pairs(dataset)) if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
         f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks}{SIGNS if _has_couplings(dataset) else ''} c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS, instead=TESTED),
@@ -82,7 +89,7 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
     size, net = found["interaction_size"], found["net_interaction"]
     if not removed:
         return f"A typical interaction of two silenced neurons is {in_a_sentence(size)} of a typical contribution."
-    coupled, summed = found["coupled_pairs_fraction"], found["summed_contributions"]
+    summed = found["summed_contributions"]
     if summed.value != summed.value:
         other = found["decoder_summed_contributions"]
         return f"With the noise that the decoder fitted, contributions sum to {in_a_sentence(other)} of the information of all neurons{_beside_null(other, *OF_SUM)}. {ADD_UP}"
@@ -90,7 +97,7 @@ def _summary(found: dict[str, Finding], removed: bool) -> str:
         f"Contributions sum to {in_a_sentence(summed)} of the information of all neurons{_beside_null(summed, *OF_SUM)}."
         f" {ADD_UP} Another question is how neurons interact two at a time: over all pairs, redundancy minus synergy is"
         f" {in_a_sentence(net)} of the contributions{_beside_null(net, *OF_PAIRS)}. Redundancy that many"
-        f" neurons share shows in the first number and hardly in pairs. {coupled_in_words(coupled)}{_interacting_in_words(found)}"
+        f" neurons share shows in the first number and hardly in pairs. {_interacting_in_words(found)}"
     )
 
 
@@ -109,15 +116,12 @@ def _beside_null(one: Finding, low: str, high: str) -> str:
 
 
 def _interacting_in_words(found: dict[str, Finding]) -> str:
-    """Say how many pairs of coupled noise interact in decoding, too, where there are some."""
-    coupled, interacting = (found[name].value for name in ("coupled_pairs_fraction", "interacting_pairs_fraction"))
-    if not coupled > 0:
-        return ""
-    return (
-        f" {percent(interacting)} of all pairs interact in decoding, too."
-        if interacting > 0
-        else " None of them interacts in decoding."
-    )
+    """Say how many pairs of coupled noise interact in decoding, too; "How pairs of neurons vary together" says what coupled means."""
+    coupled, interacting = (found[name] for name in ("coupled_pairs_fraction", "interacting_pairs_fraction"))
+    if not coupled.value > 0:
+        return coupled_in_words(coupled)
+    how_many = f"{percent(interacting.value)} of all pairs" if interacting.value > 0 else "none"
+    return f"Of the pairs whose noise is coupled ({percent(coupled.value)} of all), {how_many} interact in decoding, too."
 
 
 @in_style
@@ -148,8 +152,8 @@ def _summed(found: Mapping[str, Finding]) -> list[tuple[str, Finding]]:
 def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     """Draw the fraction of pairs beyond each size, of either sign, beside that of permuted noise."""
     smallest = np.inf
-    for name, colour, words in (("null_interaction", "chance", "by chance"), ("sampled_interaction", "dina", "observed")):
-        size = np.sort(np.abs(dataset[name].to_numpy()))[::-1]
+    for name, whole, colour, words in CURVES:
+        size = np.sort(np.abs(dataset[name].to_numpy() / dataset.attrs[whole]))[::-1]
         size = size[np.isfinite(size) & (size > 0)]
         if not len(size):
             continue
@@ -165,8 +169,22 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     else:
         words = "no pair interacts" if _are_known(dataset) else "not known"
         write_across(axes, words)
-    axes.set(xlabel="size of interaction (score)", ylabel="pairs beyond it (%)", title="a  all pairs")
+    axes.set(
+        xlabel="size of interaction\n(contribution of one neuron = 1)",
+        ylabel="pairs beyond it (%)",
+        title=f"a  {_which_pairs(dataset)}",
+    )
     finish_axes(axes, "both")
+
+
+def _which_pairs(dataset: xr.Dataset) -> str:
+    """Say whether all pairs of the neurons were examined or some that were drawn."""
+    n_neurons = (
+        len(np.unique(dataset["sampled_pairs"].to_numpy()))
+        if np.isnan(dataset["contribution"]).any()
+        else dataset.sizes["neuron"]
+    )
+    return "all pairs" if dataset.sizes["sampled"] == n_neurons * (n_neurons - 1) // 2 else "random pairs"
 
 
 def _are_known(dataset: xr.Dataset) -> bool:

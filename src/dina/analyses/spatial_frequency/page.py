@@ -69,9 +69,9 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         f"Retrieval of {n} test images from galleries with part of their spatial frequencies; {responses_words(dataset)} as queries. a, top-1"
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
         f"{matched} one octave alone: all else is removed and the contrast restored. The shares of the accuracy in text and table come from"
-        f" galleries whose other content is replaced, not removed. Blue bands, thin orange lines: 95\u202f% intervals over"
+        f" galleries whose other content is replaced, not removed; {_zero(dataset)}. Blue bands, thin orange lines: 95\u202f% intervals over"
         f" images; grey: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
-        f" Nyquist limit of the pixels, above which the files hold nothing.{unknown} {SAME_GALLERY}",
+        f" {_limit(dataset)}.{unknown} {SAME_GALLERY}",
         f"{summary} The numbers are in the table.",
         _table(found, nyquist, WORDS),
     )
@@ -83,19 +83,30 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     return Section(
         "spatial-frequency",
         "Spatial frequencies that carry the decoding",
-        paragraphs=(summary + _detail(found["kept_highest_octave"], found["kept_without_highest_octave"]),),
+        paragraphs=(summary + _detail(found["kept_highest_octave"], found["kept_without_highest_octave"], _zero(dataset)),),
         figures=(part,),
         missing=missing,
     )
 
 
-def _detail(alone: Finding, without: Finding) -> str:
+def _zero(dataset: xr.Dataset) -> str:
+    """Say which accuracy counts as none where other content is replaced: foreign images share contrast with the true ones."""
+    return f"0 is the accuracy with foreign images of the same contrast alone ({percent(dataset.attrs['foreign_top1'])})"
+
+
+def _limit(dataset: xr.Dataset) -> str:
+    """Say what the Nyquist limit bounds: frequencies along rows and columns, while those of diagonals go further."""
+    further = float(dataset["cutoff"][-1]) / float(dataset.attrs["nyquist"])
+    return f"Nyquist limit of the pixels along rows and columns; diagonals hold frequencies up to {further:.2f} times as high"
+
+
+def _detail(alone: Finding, without: Finding, zero: str) -> str:
     """Say what is kept if fine detail is replaced, and if everything else is, where that is known."""
     if not (math.isfinite(alone.value) and math.isfinite(without.value)):
         return ""
     return (
         f" Detail means the content above half the Nyquist limit. If it comes from another image, {in_a_sentence(without)} of the accuracy"
-        f" above chance is kept; if everything else comes from another image, {in_a_sentence(alone)}.{over_whole(EASIER, alone, without)}"
+        f" is kept; if everything else comes from another image, {in_a_sentence(alone)}. Here {zero}, not chance.{over_whole(EASIER, alone, without)}"
     )
 
 
@@ -111,8 +122,8 @@ def spatial_frequency_refit_section(dataset: xr.Dataset, findings: tuple[Finding
         "spatial_frequency_refit",
         _draw_refit(dataset),
         f"Top-1 accuracy of towers that were fitted, and tested on {int(dataset.attrs['n_images'])} images, below each cut-off. Blue"
-        " band: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to other images; dotted: Nyquist limit"
-        f" of the pixels. The last point is the decoding itself. {SAME_GALLERY}",
+        f" band: 95\u202f% intervals over images; grey: central 95\u202f% if queries are assigned to other images; dotted: {_limit(dataset)}."
+        f" The last point is the decoding itself. {SAME_GALLERY}",
         summary,
         _table(found, float(dataset.attrs["nyquist"]), REFIT_WORDS, "refit_"),
     )

@@ -7,6 +7,7 @@ from dina.analyses.verdict import HALF, MARGIN, Answer, Found, Rule, place_of, s
 # Octaves of the frequency edge per octave of map size. If the map limits the edge, the slope is about one half.
 MARGIN_SLOPE = 0.1
 
+FOREIGN = "that with foreign images alone"
 BOUNDS = "The claim needs intervals above 90\u202f% for the first number and below 50\u202f% for the second."
 
 LOWEST, WITHOUT_HIGHEST = ("spatial_frequency", "kept_lowest_octaves"), ("spatial_frequency", "kept_without_highest_octave")
@@ -17,7 +18,7 @@ CAPACITY, PLACES = ("map_capacity", "edge_per_capacity"), ("map_capacity", "edge
 def _coarse(found: Found) -> tuple[Answer, str]:
     """Decide whether low spatial frequencies carry most of the decoding."""
     kept = found[LOWEST]
-    where = f"If everything above a quarter of the Nyquist limit comes from another image, {says(kept, '%')} of the accuracy above chance is kept"
+    where = f"If everything above a quarter of the Nyquist limit comes from another image, {says(kept, '%')} of the accuracy above {FOREIGN} is kept"
     if place_of(kept, HALF) == "above" and kept.beats_null:
         return _unless_capacity(found, f"{where}: more than half.")
     if place_of(kept, HALF) == "below":
@@ -29,7 +30,7 @@ def _not_fine_detail(found: Found) -> tuple[Answer, str]:
     """Decide whether decoding works without the finest octave of the files."""
     kept, alone = found[WITHOUT_HIGHEST], found[HIGHEST]
     where = (
-        f"If the highest octave comes from another image, {says(kept, '%')} of the accuracy above chance is kept."
+        f"If the highest octave comes from another image, {says(kept, '%')} of the accuracy above {FOREIGN} is kept."
         f" If everything except the highest octave comes from another image, {says(alone, '%')} is kept."
     )
     if place_of(kept, 1 - MARGIN) == "above" and place_of(alone, HALF) == "below":
