@@ -72,7 +72,7 @@ def _ends_of_grids(run: Run) -> list[str]:
     if not ends:
         return []
     return [
-        f"Penalties at the end of the grid that was tried: {'; '.join(ends)}. Other penalties might make these decoders better."
+        f"Penalties at the end of the grid that was tried: {'; '.join(ends)}. Other penalties might make {'this decoder' if len(ends) == 1 else 'these decoders'} better."
     ]
 
 

@@ -33,7 +33,7 @@ WORDS = {
     "planted_centre_error_deg": "error of planted field centres, signal-to-noise ratio 1 and more (degrees, median)",
 }
 COLUMNS = {
-    "mean_response": "mean response",
+    "mean_response": "mean response to training images (units of the recording)",
     "signal_to_noise": "signal-to-noise ratio",
     "lifetime_sparseness": "lifetime sparseness",
     "field_size": "size of field (pixels)",

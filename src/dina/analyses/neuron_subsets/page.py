@@ -142,7 +142,7 @@ def _control(found: dict[str, Finding]) -> str:
 def _rest(share: Finding) -> str:
     """Say what of the advantage is left to tuning, if its interval leaves anything."""
     if share.high < 1:
-        return " Only the rest comes from tuning."
+        return " The rest may come from tuning, or from anything else in which the best neurons differ."
     return " This may be the whole advantage, so it is not certain that any of it comes from tuning."
 
 

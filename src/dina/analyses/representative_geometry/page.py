@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import is_above_chance, over_whole, responses_words
-from dina.figures.finding_parts import draw_dots, finding_table, reasons
+from dina.figures.finding_parts import draw_dots, finding_table, reasons, write_across
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
@@ -54,6 +54,19 @@ PANELS = {
 }
 MATRICES = {"all": "d  all neurons", "top": "e  top tenth", "others": "f  all others"}
 INTERVALS = " Bars at a tenth: 95\u202f% intervals over images."
+HALVES = (
+    " Two halves: the geometry of all neurons in one half of the repeats, with the other half; no similarity between halves can be"
+    " expected to be larger."
+)
+LEFT = (
+    " b: the share of the geometry of all neurons that is left without a tenth of them, corrected for noise; grey: without a random"
+    " tenth."
+)
+LEFT_WITHOUT = {
+    "kept_without_top": "top",
+    "kept_without_snr_matched": "equal s/n",
+    "kept_without_rate_matched": "equal mean",
+}
 TITLE = "Is the geometry that of the population?"
 
 
@@ -69,9 +82,8 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw_geometry(dataset, found, is_corrected),
         f"How alike the geometries of {n_images} test images are (correlation of dissimilarities, {how}), by the share of the"
         f" {n_neurons:,} neurons in a part. a: all neurons outside the part, with all neurons. b: the part, with all. c: the part,"
-        " with all others. Neurons are ranked by their contribution to decoding training images. Random and matched parts are drawn"
-        " several times; 95 of 100 further draws would lie in the band (random) or between the thin lines (matched); none where noise"
-        " hides a geometry in some draw."
+        " with all others. Neurons are ranked by their contribution to decoding training images. "
+        f"{_drawn_again(dataset, 'corrected' if is_corrected else 'measured')}"
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
         f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
         _summary(found),
@@ -81,9 +93,8 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         "representative_measures",
         _draw_measures(found),
         f"Three measures of the similarity of geometries. a: as measured, from {responses_words(dataset)}; grey: images of one geometry"
-        " permuted. Two halves: the geometry of all neurons in one half of the repeats, with the other half; no similarity between"
-        " halves can be expected to be larger. b: the share of the geometry of all neurons that is left without a tenth of them,"
-        " corrected for noise; grey: without a random tenth. Bars: 95\u202f% intervals over images.",
+        f" permuted.{HALVES if _known(found, 'reliability') else ''}{LEFT if _known(found, *LEFT_WITHOUT) else ' b: not known here.'}"
+        " Bars: 95\u202f% intervals over images.",
         _agreement(found),
         finding_table(
             "What is left without a tenth of the neurons.", {n: WORDS[n] for n in WORDS if n[:4] == "kept"}, found, SHARES
@@ -99,6 +110,22 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         )
     missing = reasons(WORDS, found)
     return Section("representative-geometry", TITLE, (words, _summary(found)), (geometry, measures), missing=missing)
+
+
+def _known(found: Mapping[str, Finding], *heads: str) -> bool:
+    """Say whether a statistic has a number by any measure."""
+    return any(np.isfinite(found[f"{head}_{measure}"].value) for head in heads for measure in MEASURES)
+
+
+def _drawn_again(dataset: xr.Dataset, name: str) -> str:
+    """Say where further draws of random and matched parts would lie, as far as they are drawn."""
+    ends = dataset[f"{name}_low"].sel(measure="rsa")
+    known = {one for one in ends["sequence"].to_numpy() if np.isfinite(ends.sel(sequence=one)).any()}
+    places = {"random": "in the band (random)", "snr_matched": "between the thin lines (matched)"}
+    where = [words for one, words in places.items() if one in known]
+    if not where:
+        return ""
+    return f" 95 of 100 further draws would lie {' or '.join(where)}; none is shown where noise hides a geometry in some draw."
 
 
 def _summary(found: Mapping[str, Finding]) -> str:
@@ -201,8 +228,12 @@ def _draw_measures(found: Mapping[str, Finding]) -> Figure:
     rows = [(f"{short[m]}: {words}", found[f"{head}_{m}"]) for m in MEASURES for head, words in measured.items()]
     draw_dots(first, [(words, one) for words, one in rows if np.isfinite(one.value)], "similarity")
     first.set_title("a  as measured")
-    left = {"kept_without_top": "top", "kept_without_snr_matched": "equal s/n", "kept_without_rate_matched": "equal mean"}
-    rows = [(f"{short[m]}: {words}", found[f"{head}_{m}"]) for m in MEASURES for head, words in left.items()]
+    rows = [(f"{short[m]}: {words}", found[f"{head}_{m}"]) for m in MEASURES for head, words in LEFT_WITHOUT.items()]
     draw_dots(second, [(words, one) for words, one in rows if np.isfinite(one.value)], "share of the geometry left (%)", 100)
     second.set_title("b  without a tenth")
+    if not _known(found, *LEFT_WITHOUT):
+        second.clear()
+        write_across(second, "not known")
+        second.set(title="b  without a tenth")
+        second.set_axis_off()
     return figure

@@ -74,8 +74,8 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     part = FigurePart(
         "semantics",
         _draw(dataset, found),
-        f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} of them),"
-        f" {n} test images, {responses_words(dataset)}. Top left: variance that only one of them explains; dotted: a tenth, below which it"
+        f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} in the recording),"
+        f" {n} test images, {responses_words(dataset)}. Top left: variance that only one of them explains, that either explains, and that category accounts for in total; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
         " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
         " and, at equal low-level distance, of other categories; without any information it would be half of them (chance); nulls of the differences between them are in the table. Bars: 95\u202f% intervals"
