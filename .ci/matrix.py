@@ -64,7 +64,7 @@ def prepare(version: str, torch: str) -> tuple[Path | None, str]:
     names = {one["metadata"]["name"].lower() for one in json.loads(looked.stdout)["install"]}
     if any(name.startswith(("nvidia-", "cuda-")) for name in names) and not os.environ.get("LARGE"):
         return None, f"{asked} for Python {version} comes with packages for graphics cards, several gigabytes; LARGE=1 takes them"
-    done = subprocess.run([*pip, asked, "-e", f"{ROOT}[test]"], check=False)
+    done = subprocess.run([*pip, asked, "-e", f"{ROOT}[test,docs]"], check=False)
     return (place, "") if done.returncode == 0 else (None, f"the packages of Python {version} could not be installed")
 
 

@@ -20,6 +20,7 @@ from dina.models.gabor_pursuit import (
     pursue,
 )
 from dina.models.spaces.space import FeatureSpace, SpaceFit, SparseWeights
+from dina.models.sparse_matrix import sparse_matrix
 from dina.models.towers.image.gabor_energy import list_octaves
 from dina.models.towers.tower import MapShape
 from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
@@ -93,7 +94,8 @@ class PursuedGabors(FeatureSpace):
         self.mean = terms[used].mean(0)
         self.deviation = terms[used].std(0, correction=0).clamp_min(1e-6)
         features = terms.sub_(self.mean).div_(self.deviation)
-        together = _sparse(neuron, feature, value * self.deviation[feature], (wanted.shape[1], len(self.mean))).coalesce()
+        shape = (wanted.shape[1], len(self.mean))
+        together = sparse_matrix(neuron, feature, value * self.deviation[feature], shape).coalesce()
         predicted = torch.zeros_like(centred)
         if not is_whole:  # images that took no part are left out already
             predicted[:, neurons] = (together @ features.T).T
@@ -204,10 +206,6 @@ def _pursue(
     centred = responses - mean
     norm = centred.norm(dim=0).clamp_min(1e-12)
     return pursue(window, centred / norm, is_refined=False), norm, mean
-
-
-def _sparse(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
-    return torch.sparse_coo_tensor(torch.stack([row, column]), value, shape, check_invariants=False)
 
 
 def _terms(grid: GaborGrid, gabor: Int[Tensor, "4 gabor"]) -> Float[Tensor, "image feature"]:

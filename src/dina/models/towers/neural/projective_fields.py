@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dina.models.noise import LowRankNoise
+from dina.models.sparse_matrix import sparse_matrix
 from dina.models.towers.field_basis import axis_patterns, count_fields, pattern_orders
 from dina.models.towers.fitted_buffers import FittedBuffers
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
@@ -59,8 +60,7 @@ class WeightsBeside(FittedBuffers):
         return maps.index_copy(1, self.position, features).view(len(features), -1, n_places)
 
     def _sparse(self, n_features: int) -> Float[Tensor, "neuron sparse_feature"]:
-        at = torch.stack([self.neuron, self.feature])
-        return torch.sparse_coo_tensor(at, self.value, (self.n_neurons, n_features), is_coalesced=True, check_invariants=False)
+        return sparse_matrix(self.neuron, self.feature, self.value, (self.n_neurons, n_features), is_coalesced=True)
 
 
 class ProjectiveFields(NeuralTower):
