@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dina.models.towers.batch_norm import BatchNorm2d
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 8
@@ -47,9 +48,11 @@ class SeparablePathways(ImageTower):
         n_local = n_channels - n_global
         strides = [2] * n_halvings + [1] * max(0, 3 - n_halvings)
         blocks = [layer for stride in strides[1:] for layer in _separable(n_local, stride)]
-        self.local = nn.Sequential(nn.Conv2d(n_in, n_local, 7, stride=strides[0], padding=3), *_normalised(n_local), *blocks)
+        self.local = nn.Sequential(
+            nn.Conv2d(n_in, n_local, 7, stride=strides[0], padding=3, bias=False), *_normalised(n_local), *blocks
+        )
         self.global_ = nn.Sequential(
-            nn.Conv2d(n_in, n_global, 7, stride=2, padding=3), *_normalised(n_global), *_separable(n_global, 1)
+            nn.Conv2d(n_in, n_global, 7, stride=2, padding=3, bias=False), *_normalised(n_global), *_separable(n_global, 1)
         )
 
     def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
@@ -61,10 +64,11 @@ class SeparablePathways(ImageTower):
         return torch.cat([0.0 * maps if name in masked else maps for name, maps in found.items()], dim=1)
 
 
+# filters have no offsets: normalisation takes them away, so that an optimiser would move them by rounding alone
 def _separable(n_channels: int, stride: int) -> list[nn.Module]:
-    of_places = nn.Conv2d(n_channels, n_channels, 5, stride=stride, padding=2, groups=n_channels)
-    return [of_places, nn.Conv2d(n_channels, n_channels, 1), *_normalised(n_channels)]
+    of_places = nn.Conv2d(n_channels, n_channels, 5, stride=stride, padding=2, groups=n_channels, bias=False)
+    return [of_places, nn.Conv2d(n_channels, n_channels, 1, bias=False), *_normalised(n_channels)]
 
 
 def _normalised(n_channels: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(n_channels), nn.ELU()]
+    return [BatchNorm2d(n_channels), nn.ELU()]
