@@ -82,7 +82,7 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw_geometry(dataset, found, is_corrected),
         f"How alike the geometries of {n_images} test images are (correlation of dissimilarities, {how}), by the share of the"
         f" {n_neurons:,} neurons in a part. a: all neurons outside the part, with all neurons. b: the part, with all. c: the part,"
-        " with all others. Neurons are ranked by their contribution to decoding training images. "
+        " with all others. Neurons are ranked by their contribution to decoding training images."
         f"{_drawn_again(dataset, 'corrected' if is_corrected else 'measured')}"
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
         f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
