@@ -32,7 +32,9 @@ TESTED = dict.fromkeys(
 )
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
-SIZES = " a: how many of {} have an interaction that is larger in size than each value. Sizes are relative to the contributions of"
+SIZES = (
+    " a: how many of {} have an interaction that is larger in size than each value. Sizes are relative to the contributions of"
+)
 SIZES += " single neurons (their root mean square), observed and by chance each to its own. The table gives the root mean square of these"
 SIZES += " sizes, less what the noise of the test images adds."
 SIGNS = " Above zero, one neuron can replace the other; below zero, they need each other."
