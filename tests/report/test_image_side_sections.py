@@ -20,6 +20,7 @@ from dina.analyses.spatial_frequency.map_capacity import MapCapacityResult
 from dina.analyses.spatial_frequency.page import draw_spatial_frequency
 from dina.figures.parts import Section
 from dina.figures.style import COLOURS
+from dina.figures.words import percent
 from dina.recordings.recording import Recording
 from dina.statistics.finding import Finding
 from report.figure_faults import faults_of
@@ -175,6 +176,8 @@ def test_replaced_content_and_removed_content_have_two_names(small_session: Reco
     assert "lies inside the range of chance" in said
     assert "if everything else comes from another image" in said
     assert "alone" not in said
+    zero = percent(result.to_dataset().attrs["foreign_top1"])
+    assert f"nothing but foreign images of the same contrast ({zero}), not chance" in said
     assert "one octave alone: all else is removed" in part.caption
     refit = of_everything(4.0, small_session)["spatial_frequency_refit"]
     (part,) = ANALYSES["spatial_frequency_refit"].draw(refit.to_dataset(), refit.findings()).figures

@@ -41,7 +41,7 @@ def test_the_section_shows_every_finding_with_interval_and_null() -> None:
     row = next(row for row in part.table.rows if "category in total" in row[0])
     assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%", "x")
     assert "40 test images" in part.caption
-    assert "7 of them" in part.caption
+    assert "7 in the recording" in part.caption
     assert section.missing == ()
 
 

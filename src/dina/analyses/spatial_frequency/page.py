@@ -91,7 +91,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
 
 def _zero(dataset: xr.Dataset) -> str:
     """Say which accuracy counts as none where other content is replaced: foreign images share contrast with the true ones."""
-    return f"0 is the accuracy with foreign images of the same contrast alone ({percent(dataset.attrs['foreign_top1'])})"
+    return f"0 is the accuracy with nothing but foreign images of the same contrast ({percent(dataset.attrs['foreign_top1'])})"
 
 
 def _limit(dataset: xr.Dataset) -> str:
