@@ -172,6 +172,14 @@ def test_sizes_of_interactions_are_relative_to_contributions_as_in_the_table() -
     assert panel.get_title(loc="left") == "a  all pairs"
 
 
+def test_interactions_of_an_earlier_version_are_drawn_as_scores() -> None:
+    drawn = interactions("removed")
+    drawn.attrs = {"removal": "removed"}
+    part = functional_interactions_section(drawn, findings("interactions")).figures[0]
+    assert "relative to the contributions" not in part.caption
+    assert "score" in part.figure.axes[0].get_xlabel()
+
+
 def test_interactions_that_are_not_known_are_not_called_none() -> None:
     for value, said in ((np.nan, "not known"), (0.0, "no pair interacts")):
         drawn = interactions("removed").map(

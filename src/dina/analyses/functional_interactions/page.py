@@ -32,11 +32,11 @@ TESTED = dict.fromkeys(
 )
 UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not known here"
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
-SIZES = (
-    " a: how many of {} have an interaction that is larger in size than each value. Sizes are relative to the contributions of"
+SIZES = " a: how many of {} have an interaction that is larger in size than each value."
+RELATIVE = (
+    " Sizes are relative to the contributions of single neurons (their root mean square), observed and by chance each to its own. The"
+    " table gives the root mean square of these sizes, less what the noise of the test images adds."
 )
-SIZES += " single neurons (their root mean square), observed and by chance each to its own. The table gives the root mean square of these"
-SIZES += " sizes, less what the noise of the test images adds."
 SIGNS = " Above zero, one neuron can replace the other; below zero, they need each other."
 # Interactions → what they are divided by, colour, words.
 CURVES = (
@@ -74,7 +74,7 @@ def functional_interactions_section(dataset: xr.Dataset, findings: tuple[Finding
         _draw(dataset, found),
         f"Interaction: margin lost if both neurons are {how}, minus the sum of the margins lost if each is {how} alone; mean over"
         f" {summed.n} test images."
-        f"{SIZES.format(_which_pairs(dataset)) if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
+        f"{_sizes_in_words(dataset) if _are_known(dataset) else ' a: interactions of all pairs are not known here.'}"
         f"{PERMUTED if np.isfinite(dataset['null_interaction']).any() else ''} b: {marks}{SIGNS if _has_couplings(dataset) else ''} c: {SUMS if _summed(found) else UNKNOWN_SUMS}.",
         summary,
         finding_table("Interactions between neurons.", WORDS, found, WORDS, instead=TESTED),
@@ -155,7 +155,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     """Draw the fraction of pairs beyond each size, of either sign, beside that of permuted noise."""
     smallest = np.inf
     for name, whole, colour, words in CURVES:
-        size = np.sort(np.abs(dataset[name].to_numpy() / dataset.attrs[whole]))[::-1]
+        size = np.sort(np.abs(dataset[name].to_numpy() / (dataset.attrs[whole] if _are_relative(dataset) else 1)))[::-1]
         size = size[np.isfinite(size) & (size > 0)]
         if not len(size):
             continue
@@ -172,11 +172,21 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
         words = "no pair interacts" if _are_known(dataset) else "not known"
         write_across(axes, words)
     axes.set(
-        xlabel="size of interaction\n(contribution of one neuron = 1)",
+        xlabel=f"size of interaction\n({'contribution of one neuron = 1' if _are_relative(dataset) else 'score'})",
         ylabel="pairs beyond it (%)",
         title=f"a  {_which_pairs(dataset)}",
     )
     finish_axes(axes, "both")
+
+
+def _are_relative(dataset: xr.Dataset) -> bool:
+    """Say whether sizes can be given relative to contributions: runs of earlier versions do not hold the size of those by chance."""
+    return "contribution_size" in dataset.attrs
+
+
+def _sizes_in_words(dataset: xr.Dataset) -> str:
+    """Say which pairs are counted, and what their interactions are relative to."""
+    return SIZES.format(_which_pairs(dataset)) + RELATIVE * _are_relative(dataset)
 
 
 def _which_pairs(dataset: xr.Dataset) -> str:
