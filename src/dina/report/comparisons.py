@@ -63,6 +63,11 @@ def differences(run: Run) -> Section:
         " values are corrected: if all rivals with q up to 0.05 are called different, the share of false findings among them"
         " is at most one in twenty in expectation, over many such studies; in one study it may be larger."
     )
+    if parts:
+        words += (
+            " p exchanges the two decoders image by image, among these candidates; the interval also counts which images are"
+            " candidates. So p may be below 0.05 where the interval includes 0; then the difference is not certain for other candidates."
+        )
     compared = {difference.rival for _, several in found for difference in several}
     if any(style_of(rival, run.reads(rival)).kind == "reference" for rival in compared):
         words += " Reference levels are no rivals: they have a p value of their own and no q."

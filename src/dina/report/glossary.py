@@ -3,12 +3,14 @@
 import numpy as np
 
 from dina.figures.parts import Section, Table
+from dina.report.answer import presentations_in_trials
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
 
 TOWERS_MEAN = (
     "The image tower turns an image into feature maps; the neural tower turns a population response into maps of the same shape."
 )
+ONLY_AVERAGES = "Here each response is already an average of several presentations, with less noise than one of them. There are no single trials."
 _MEANINGS = {
     "Top-1 accuracy": "How often the image truly shown is the decoder's first choice. 1 % of 1,000 images is ten times chance; 1 % of 100 is chance itself. Always read it with chance.",
     "Averaged responses and single trials": "An averaged response is the mean over an image's trials, with less noise. The brain itself has only single trials.",
@@ -26,7 +28,7 @@ _MEANINGS = {
     "Shapley value": "What one part contributes, averaged over all orders in which the parts can join.",
     "Noise ceiling": "The highest correlation that a model could reach with a neuron's averaged responses, given their noise; estimated from repeats.",
     "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
-    "Power-law exponent": "How quickly the population's signal variance falls from one dimension to the next. Natural images in mouse visual cortex: about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
+    "Power-law exponent": "How quickly variance falls from one dimension to the next, of responses or of images, maps and filters. For the signal of populations in mouse visual cortex under natural images it is about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
 }
 
 
@@ -51,9 +53,13 @@ def how_to_read(run: Run) -> Section:
         "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
         "Noise ceiling": _has_ceiling(run),
         "Reliability": run.quality is not None and "reliability" in run.quality,
-        "Power-law exponent": "variance_spectra" in shown or (run.quality is not None and "variance_spectrum" in run.quality),
+        "Power-law exponent": "variance_spectra" in shown
+        or (run.summary.get("quality") or {}).get("power_law_exponent") is not None,
     }
-    rows = tuple((word, meaning) for word, meaning in _MEANINGS.items() if used.get(word, True))
+    meanings = _MEANINGS
+    if presentations_in_trials(run) and run.summary["recording"].get("n_repeats_range") == [1, 1]:
+        meanings = {**_MEANINGS, "Averaged responses and single trials": ONLY_AVERAGES}
+    rows = tuple((word, meaning) for word, meaning in meanings.items() if used.get(word, True))
     table = Table("Words on this page.", ("word", "meaning"), rows, n_words=2)
     return Section("reading", "How to read these numbers", tables=(table,))
 

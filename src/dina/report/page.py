@@ -51,10 +51,11 @@ ABOUT = ("training", "quality", "missing", "reading", "methods", "updates", "spr
 
 # Said where a transform was chosen.
 TRANSFORMED = (
-    "Responses may be transformed before anything else, because noise grows with the response: by a signed power, with an offset, or one power for each"
-    " neuron, optionally after division by a gain of the trial. Among these, the simplest is taken that tells training images apart as well as the best, up to"
-    " one standard error; the section on data quality names it. Reference levels read responses without a transform."
+    "Responses may be transformed before anything else, because noise grows with the response. Of the transforms that the section on data quality lists, the"
+    " simplest is taken that tells training images apart as well as the best, up to one standard error."
 )
+# Said where a reference level was computed, too.
+REFERENCES = " Reference levels do not use it; the transformed ideal observer takes fourth roots instead."
 LEARNT = (
     "Means, standard deviations, noise covariance and every weight were learnt from training images alone{};"
     " hyperparameters were chosen by validation images; test images were used once."
@@ -67,7 +68,7 @@ METHODS = (
     "Ties count by half in ranks and by expectation in top-k accuracy, so that a decoder without information gets chance. Chance of top-k is k / gallery size."
     " Intervals of top-k and of paired differences are over images as queries and as candidates together: their variance over images is multiplied by what"
     " disjoint halves of the gallery differ more than independent images would; those of top-k have Wilson's form (1927, doi:10.1080/01621459.1927.10502953)."
-    " Intervals of the median rank are bootstrapped over images and widened by the same factor. For the p-value of the mean log rank, images are permuted"
+    " For the p-value of the mean log rank, images are permuted"
     " over queries; the trials of an image stay together. The observed assignment counts as one permutation (Phipson & Smyth 2010,"
     " doi:10.2202/1544-6115.1585).",
 )
@@ -354,6 +355,7 @@ FITS = {
     "noise from": "noise estimated from",
     "noise shrinkage": "shrinkage of the noise towards independence, 0 to 1",
     "prior": "prior of a neuron's weights",
+    "the same with permuted weights": "gain of the same network with permuted weights",
     "size of predictions": "factor on all predictions",
     "stop reason": "why training ended",
     "weighting": "weight of each component in comparisons",
@@ -367,7 +369,9 @@ def _methods(run: Run) -> Section:
     rows = [] if "dina" in run.environment else [("dina", str(run.summary.get("dina_version", "not recorded")))]
     facts = {"seed": "seed", "sha256": "split checksum (SHA-256)"}
     rows += [(words, str(split.get(key, "not recorded"))) for key, words in facts.items()]
-    rows += _flat(run.environment)
+    network = run.environment.get("trained_network")
+    unread = {} if network is None or readers(run) else {"trained_network": f"{network}, read by no decoder of this run"}
+    rows += _flat({**run.environment, **unread})
     own = run.identity.get("own", {})
     given = {"preset": own["preset"]} if "preset" in own else {}
     given |= {f"decoder {name}": code for name, code in own.get("decoders", {}).items()}
@@ -390,6 +394,8 @@ def _methods(run: Run) -> Section:
         tables.append(Table(title, ("decoder and quantity", "value"), chosen, 2))
     is_chosen = bool(run.summary.get("response_transform", {}).get("mean_log_rank"))
     said = METHODS if is_chosen else tuple(words for words in METHODS if words != TRANSFORMED)
+    if any(row.top1 is not None and style_of(row.decoder, run.reads(row.decoder)).kind == "reference" for row in run.rows):
+        said = tuple(words.replace(TRANSFORMED, TRANSFORMED + REFERENCES) for words in said)
     said = tuple(words.replace(LEARNT, LEARNT.format(BUT_NETWORK if readers(run) else "")) for words in said)
     return Section("methods", "Methods, settings and versions", paragraphs=said, tables=tables)
 
