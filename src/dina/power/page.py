@@ -127,7 +127,8 @@ def _chance(value: float | None) -> str:
 
 
 def _images(row: dict[str, Any], has: int) -> str:
-    if row["note"] or not any(row["chance"].values()):  # not foretold, or no number helps; the notes say why
+    is_out_of_reach = row["note"] and row["times"] is None
+    if is_out_of_reach or not any(row["chance"].values()):  # not foretold, or no number helps; the notes say why
         return DASH
     times = row["times"]
     return f"more than {MOST * has:,.0f}" if times is None else f"{times * has:,.0f}"
