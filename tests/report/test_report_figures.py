@@ -19,7 +19,7 @@ from dina.report.accuracy import all_decoders, draw_accuracy, draw_directions
 from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
 from dina.report.comparisons import differences
 from dina.report.glossary import how_to_read
-from dina.report.page import _methods
+from dina.report.methods_section import methods_section
 from dina.report.recording_quality import data_quality, draw_histogram, draw_repeats, draw_spectrum
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
@@ -154,7 +154,7 @@ def test_reference_levels_without_a_number_are_not_drawn_or_explained(simulated_
     section = all_decoders(run)
     assert "reference level" not in " ".join((*section.paragraphs, section.figures[0].caption)).lower()
     assert "reference levels" not in texts(section.figures[0].figure)
-    assert "Reference levels do not use it" not in " ".join(_methods(run).paragraphs)
+    assert "Reference levels do not use it" not in " ".join(methods_section(run).paragraphs)
     vars(run)["summary"] = run.summary | {"recording": {"n_trials": 9, "n_presentations": 90, "n_repeats_range": [1, 1]}}
     assert dict(how_to_read(run).tables[0].rows)["Averaged responses and single trials"].startswith(
         "Here each response is already"
