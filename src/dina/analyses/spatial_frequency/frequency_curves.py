@@ -98,6 +98,7 @@ def frequency_reaching(
     before = np.minimum(last, n - 2)
     low, high = (np.take_along_axis(curve, place[..., None], axis=-1)[..., 0] for place in (before, before + 1))
     step = np.where(high > low, (level - low) / np.where(high > low, high - low, 1.0), 1.0)
+    step = step.clip(0, 1)  # beyond, a curve that never crosses its level would overflow before it is set aside
     octave = np.log(frequency)
     found = np.exp(octave[before] + step * (octave[before + 1] - octave[before]))
     found = np.where(below.any(axis=-1), found, frequency[0])
@@ -138,6 +139,7 @@ def upper_edge(
     before = np.maximum(after - 1, 0)
     high, low = (np.take_along_axis(rate, at[..., None], axis=-1)[..., 0] for at in (before, after))
     step = (high - half) / np.where(high > low, high - low, 1.0)
+    step = step.clip(0, 1)  # beyond, a curve that never crosses its level would overflow before it is set aside
     octave = np.log(frequency)
     found = np.exp(octave[before] + step * (octave[after] - octave[before]))
     result: np.ndarray = np.where(has_fallen.any(axis=-1) & (half > 0), found, np.nan)
