@@ -102,9 +102,11 @@ def test_blurring_spreads_a_point_by_the_gaussian_and_keeps_its_sum() -> None:
 
 @pytest.mark.long
 def test_two_models_agree_on_neurons_with_signal_and_not_on_shuffled_ones(rich: Decoded) -> None:
-    found = {finding.name: finding for finding in analyse_most_exciting_images(rich, QUICK).findings()}
+    # of five neurons the null reaches to 0.92, so that no value could lie certainly above it
+    of_twenty = QUICK.model_copy(update={"n_neurons": 20})
+    found = {finding.name: finding for finding in analyse_most_exciting_images(rich, of_twenty).findings()}
     assert found["mei_agreement"].value > found["mei_agreement"].null_high
-    assert found["mei_beats_images"].value > 0.9
+    assert found["mei_beats_images"].low > found["mei_beats_images"].null_high
     order = np.random.default_rng(0).permutation(rich.train.n_stimuli)
     shuffled = replace(rich.train, stimulus_index=order[rich.train.stimulus_index])
     nothing = {finding.name: finding for finding in analyse_most_exciting_images(replace(rich, train=shuffled), QUICK).findings()}
