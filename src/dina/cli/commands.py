@@ -18,7 +18,9 @@ from dina.safe_words import say
 log = logging.getLogger(__name__)
 
 StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
-Preset = Annotated[str | None, typer.Option(help="Towers of dina: default, scratch, paper, or one of docs/recipes.md.")]
+Preset = Annotated[
+    str | None, typer.Option(help="Towers of dina: default, learnt_fields, scratch, paper, attention, or one of docs/recipes.md.")
+]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run goes; by default under runs/.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")]

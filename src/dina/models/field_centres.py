@@ -1,5 +1,7 @@
 """Which place of a feature map each neuron follows: the centre that windows of weights, and better estimates, start from."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,6 +9,18 @@ from torch import Tensor
 from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
 
 NEURONS_AT_ONCE = 4096  # whose correlations with a row of places are held
+
+
+def move_places(places: Float[Tensor, "neuron 2"], grid: Sequence[int], other: Sequence[int]) -> Float[Tensor, "neuron 2"]:
+    """Return the same places of the image, in rows and columns of another grid; both grids cover the whole image.
+
+    Examples
+    --------
+    >>> move_places(torch.tensor([[0.0, 3.0]]), (2, 4), (4, 8))
+    tensor([[0.5000, 6.5000]])
+    """
+    scale = torch.tensor([theirs / ours for ours, theirs in zip(grid, other, strict=True)], device=places.device)
+    return (places + 0.5) * scale - 0.5
 
 
 def estimate_centres(

@@ -51,7 +51,8 @@ def _measured_here(run: Run, found: dict[str, Any]) -> str:
     """Say what the split of this run found, and why the forecast for a study as large is another number."""
     measured = [row for row in run.select(found["queries"]) if row.decoder == "dina" and row.top1 is not None]
     here = "".join(
-        f" This split found {percent(row.top1)} ({interval(row.top1_low, row.top1_high)}) with its {row.n_gallery:,} test images."
+        f" This split found {percent(row.top1)} ({interval(row.top1_low, row.top1_high)}) among its {row.n_gallery:,} test images"
+        f"{'' if row.n_gallery == found['gallery'] else ', where the forecast is among ' + format(found['gallery'], ',')}."
         for row in measured
     )
     return (

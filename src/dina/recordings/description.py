@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from dina.checks import DataError, check_settings
+from dina.recordings.home_folder import expand_home
 
 DESCRIPTION = "recording.toml"
 
@@ -76,7 +77,7 @@ def find_description(path: Path) -> Description | None:
     if content.get("format", "arrays") == "arrays":
         return None
     keys = check_settings(_Keys, content, of=file.name)
-    data = file.parent / Path(keys.data or ".").expanduser()
+    data = file.parent / expand_home(keys.data or ".")
     if not data.exists():
         raise DataError(f"{file.name}: data must be a file or folder, as seen from the file; {data} is none. Correct that line.")
     facts = keys.model_dump(exclude={"format", "data", "options"}, exclude_none=True)
@@ -94,7 +95,7 @@ def check_options(read: Callable[..., Any], options: Mapping[str, Any], of: Path
     checked = check_settings(_options_of(read), options, "options", of.name)
     files = options_for_files(read)
     values = {name: getattr(checked, name) for name in options}
-    return {name: of.parent / value.expanduser() if name in files and value else value for name, value in values.items()}
+    return {name: of.parent / expand_home(value) if name in files and value else value for name, value in values.items()}
 
 
 @lru_cache

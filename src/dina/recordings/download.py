@@ -23,6 +23,7 @@ import pooch
 from dina.artifacts import sha256_of, write_text
 from dina.checks import DataError
 from dina.progress import track
+from dina.recordings.home_folder import expand_home
 
 DATA_VARIABLE = "DINA_DATA"
 CHUNK_BYTES = 2**20
@@ -41,7 +42,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 def data_folder(deposit: str) -> Path:
     """Return the folder for the files of one deposit, in ``$DINA_DATA`` or else the platform's cache; it need not exist yet."""
     chosen = os.environ.get(DATA_VARIABLE)
-    root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("dina", appauthor=False))
+    root = expand_home(chosen) if chosen else Path(platformdirs.user_cache_dir("dina", appauthor=False))
     return root / deposit
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dina.checks import DataError, check_finite, check_settings
 from dina.recordings.file_places import IMAGE_NAMES, find_images
+from dina.recordings.home_folder import expand_home
 from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images
 from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
@@ -203,7 +204,7 @@ def read_image_files(
 
 def _find(folder: Path, table: _ImagesTable) -> Path:
     if table.file is not None:
-        return folder / Path(table.file).expanduser()
+        return folder / expand_home(table.file)
     found = find_images(folder)
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)

@@ -11,6 +11,7 @@ import numpy as np
 from dina.checks import DataError, check_choice
 from dina.recordings.description import DESCRIPTION, check_options, find_description, options_for_files
 from dina.recordings.formats import FORMATS
+from dina.recordings.home_folder import expand_home
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
 
@@ -41,7 +42,7 @@ def read(
     DataError
         If the path does not exist or is of no known format, an option means nothing there, or the content cannot be used.
     """
-    found = _locate(Path(path).expanduser())
+    found = _locate(expand_home(path))
     description = find_description(found)
     if description is None:
         known = next((known for known in FORMATS.values() if known.recognises(found)), None)
@@ -56,13 +57,13 @@ def read(
         accepted = "; ".join(known.accepts for known in FORMATS.values())
         raise DataError(f"{found} is no recording in a known format. {_say_near(found)}Accepted are: {accepted}.")
     chosen = {"images": images, "labels": labels}
-    given = {**(options or {}), **{name: Path(file).expanduser() for name, file in chosen.items() if file is not None}}
+    given = {**(options or {}), **{name: expand_home(file) for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
     if surplus:
         choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
         raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {known.accepts}. {choices}")
     files = options_for_files(known.read)
-    given = {name: Path(file).expanduser() if name in files and isinstance(file, str) else file for name, file in given.items()}
+    given = {name: expand_home(file) if name in files and isinstance(file, str) else file for name, file in given.items()}
     if description is not None:
         given = {**check_options(known.read, description.options, description.file), **given}
     recording = known.read(found, **given)

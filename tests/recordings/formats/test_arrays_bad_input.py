@@ -28,6 +28,7 @@ def toml(text: str) -> dict[str, str]:
 BY_STIMULUS = toml('[responses]\naxes = ["stimulus", "neuron"]\n')
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "home folder of nobody": ({}, toml('[images]\nfile = "~mages.npy"'), r"~mages\.npy"),
     "NaN in a trial": ({"responses": nan_at(3, 2)}, {}, r'1 NaN values .*trial 3, neuron 2.*missing = "drop_trial"'),
     "NaN everywhere": ({"responses": nan_at(slice(None), 2)}, toml('[responses]\nmissing = "drop_trial"'), "drops everything"),
     "transposed": (

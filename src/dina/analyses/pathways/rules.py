@@ -17,12 +17,11 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     reason = f"The local pathway (features with a place) contributes {local} to the top-1 accuracy, the global pathway (of the whole image) {whole}"
     reason += f". The accuracy lost is {local_lost} if the local pathway is masked, {whole_lost} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
-    network = "".join(
-        f" The global pathway contains a network trained on photographs; masking it alone loses {says(found[key], 'points')}."
-        for key in (NETWORK,)
-        if key in found
-    )
-    notes = network + "".join(
+    notes = ""
+    if NETWORK in found:
+        alone = says(found[NETWORK], "points")
+        notes = f" The global pathway contains a network trained on photographs; masking it alone loses {alone}."
+    notes += "".join(
         f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding, 'points')}."
         for finding in refits
     )

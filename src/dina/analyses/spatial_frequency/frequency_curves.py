@@ -139,7 +139,6 @@ def upper_edge(
     before = np.maximum(after - 1, 0)
     high, low = (np.take_along_axis(rate, at[..., None], axis=-1)[..., 0] for at in (before, after))
     step = (high - half) / np.where(high > low, high - low, 1.0)
-    step = step.clip(0, 1)  # beyond, a curve that never crosses its level would overflow before it is set aside
     octave = np.log(frequency)
     found = np.exp(octave[before] + step * (octave[after] - octave[before]))
     result: np.ndarray = np.where(has_fallen.any(axis=-1) & (half > 0), found, np.nan)

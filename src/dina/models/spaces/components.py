@@ -1,6 +1,7 @@
 """Feature spaces that are read as a whole: principal components of some features, and ridge weights on all of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,16 @@ SMALLEST = 1e-6  # variance of a component that is kept, relative to the largest
 IMAGES_AT_ONCE = 64
 MOST_PIXELS = 4096  # of larger images, means over neighbouring pixels are taken
 PLACES_ALONG = 7  # of the coarse map of Gabor channels, along its shorter side
+
+
+@dataclass(frozen=True, eq=False)
+class _Components:
+    """Components of the features of training images, the largest first."""
+
+    values: Float[Tensor, "component"]
+    vectors: Float[Tensor, "stimulus component"]  # of unit length
+    scale: Float[Tensor, ""]  # by which a direction is shorter than one of unit length
+    typical: float  # mean value of all components, those left out too
 
 
 class ComponentSpace(FeatureSpace):
@@ -64,15 +75,20 @@ class ComponentSpace(FeatureSpace):
 
     def fit_raw(self, raw: Float[Tensor, "stimulus raw_feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Do the same from the ``raw`` features of the training images."""
+        found = self.find_components(raw)
+        centred = responses - responses.mean(0)
+        weights, predicted = _fit_ridge(found.values, found.vectors, found.typical, centred)
+        return SpaceFit(weights.mul_(found.scale).T.contiguous(), predicted, (raw - self.mean) @ self.directions)
+
+    def find_components(self, raw: Float[Tensor, "stimulus raw_feature"]) -> "_Components":
+        """Learn the mean of the ``raw`` features of training images and the directions of their components."""
         self.mean = raw.mean(0)
         raw = raw - self.mean
         values, vectors = eigenvectors_of(raw @ raw.T)
         kept = torch.where(values > SMALLEST * values[-1])[0][-MOST_COMPONENTS:].flip(0)
         scale = (values[kept].sum() / (len(raw) * max(1, len(kept)))).sqrt().clamp_min(1e-12)
         self.directions = raw.T @ (vectors[:, kept] / (values[kept].sqrt() * scale))
-        centred = responses - responses.mean(0)
-        weights, predicted = _fit_ridge(values[kept], vectors[:, kept], float(values.clamp_min(0).mean()), centred)
-        return SpaceFit(weights.mul_(scale).T.contiguous(), predicted, raw @ self.directions)
+        return _Components(values[kept], vectors[:, kept], scale, float(values.clamp_min(0).mean()))
 
     def _fit_features(self, features: Float[Tensor, "stimulus feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Learn ridge weights on components that were learnt from some of the images, and centre the features on all images."""

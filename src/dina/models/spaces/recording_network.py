@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dina.models.field_centres import estimate_centres
-from dina.models.global_ridge import eigenvectors_of
-from dina.models.spaces.components import MOST_COMPONENTS, SMALLEST, ComponentSpace, in_chunks
+from dina.models.field_centres import estimate_centres, move_places
+from dina.models.spaces.components import ComponentSpace, in_chunks
 from dina.models.spaces.space import SpaceFit
 from dina.models.towers.image.separable_pathways import SMALLEST_IMAGE, SeparablePathways
 from dina.models.towers.neural.placed_fields import PlacedFields
@@ -32,7 +31,7 @@ class RecordingNetwork(ComponentSpace):
     A network is the image tower `SeparablePathways`, read by every neuron at one place that starts at the estimated centre of its
     field and is learnt (`PlacedFields.predict`). It learns averaged responses by squared error, with a rate that rises and falls; the
     epoch whose predictions of an eighth of its images correlate best with the responses is kept. The quarter that a network has not
-    seen gives the left-out predictions. New images are seen by all four, from other random weights each.
+    seen gives the left-out predictions. All four predict new images; each started from other random weights.
 
     It takes minutes where other spaces take seconds, and is fitted only where it is named.
 
@@ -71,13 +70,11 @@ class RecordingNetwork(ComponentSpace):
         """Train the networks, each without a quarter of the images, and learn the components of their mean prediction."""
         generator = torch.Generator().manual_seed(seed_for(0, "images of networks"))
         part = torch.randperm(len(images), generator=generator) % N_NETWORKS
-        grid = torch.tensor(
-            [ours / theirs for ours, theirs in zip(self._grid(), maps.shape[2:], strict=True)], device=maps.device
-        )
         predicted, fitted = torch.empty_like(responses), []
         for number in track(range(N_NETWORKS), "Training networks on the recording"):
             others, held_out = (torch.where(is_in)[0].to(maps.device) for is_in in (part != number, part == number))
-            places = (estimate_centres(maps[others], responses[others]) + 0.5) * grid - 0.5
+            centres = estimate_centres(maps[others], responses[others])
+            places = move_places(centres, maps.shape[2:], self._network(0).map_shape[1:])
             trained = _train(number, self.image_shape, images[others].to(maps.device), responses[others], places)
             self._network(number).load_state_dict(trained[0].state_dict())
             fitted.append(trained[1])
@@ -98,14 +95,8 @@ class RecordingNetwork(ComponentSpace):
 
     def _take_components(self, raw: Float[Tensor, "stimulus neuron"], predicted: Tensor) -> SpaceFit:
         """Keep the largest components of the predictions; neurons read from them what was predicted."""
-        self.mean = raw.mean(0)
-        raw = raw - self.mean
-        values, vectors = eigenvectors_of(raw @ raw.T)
-        kept = torch.where(values > SMALLEST * values[-1])[0][-MOST_COMPONENTS:].flip(0)
-        scale = (values[kept].sum() / (len(raw) * max(1, len(kept)))).sqrt().clamp_min(1e-12)
-        axes = raw.T @ (vectors[:, kept] / values[kept].sqrt())
-        self.directions = axes / scale
-        return SpaceFit(axes * scale, predicted, raw @ self.directions)
+        found = self.find_components(raw)
+        return SpaceFit(self.directions * found.scale**2, predicted, (raw - self.mean) @ self.directions)
 
     def _network(self, number: int) -> SeparablePathways:
         return cast(SeparablePathways, self.networks[number])
@@ -115,10 +106,6 @@ class RecordingNetwork(ComponentSpace):
         for name in ("weight", "place", "log_width"):
             getattr(fields, name).copy_(getattr(self, name)[number])
         return fields
-
-    def _grid(self) -> tuple[int, int]:
-        _, height, width = self._network(0).map_shape
-        return height, width
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import numpy as np
 
 from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
+from dina.recordings.home_folder import expand_home
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
 from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.presentations import read_covariates
@@ -47,7 +48,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     """
     layout_file = path if path.is_file() else path / LAYOUT_NAME
     layout = read_layout(layout_file) if layout_file.is_file() else RecordingLayout()
-    folder = layout_file.parent / Path(layout.data or ".").expanduser()
+    folder = layout_file.parent / expand_home(layout.data or ".")
     if not folder.is_dir():
         advice = f"Write file = {layout.data!r}, and the variable of each table" if folder.is_file() else "Correct that line"
         raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. {advice}.")

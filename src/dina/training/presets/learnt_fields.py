@@ -5,7 +5,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from dina.models.field_centres import estimate_centres
+from dina.models.field_centres import estimate_centres, move_places
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.separable_pathways import SeparablePathways
 from dina.models.towers.neural.placed_fields import PlacedFields
@@ -91,5 +91,4 @@ def estimated_places(images: Tensor, responses: Tensor, map_shape: MapShape) -> 
     n_channels, height, width = images.shape[1:]
     channels = GaborEnergy((n_channels, height, width), n_contrasts=0)
     maps = channels.learn_statistics(images)
-    scale = torch.tensor([ours / theirs for ours, theirs in zip(map_shape[1:], maps.shape[2:], strict=True)])
-    return (estimate_centres(maps, responses) + 0.5) * scale - 0.5
+    return move_places(estimate_centres(maps, responses), maps.shape[2:], map_shape[1:])

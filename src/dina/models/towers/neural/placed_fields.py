@@ -1,4 +1,4 @@
-"""A linear neural tower in which each neuron has a place on the map: what it adds is the same at every place, where is its own."""
+"""A linear neural tower in which each neuron has one place on the map, and adds to all channels around it."""
 
 import math
 
@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from dina.models.towers.tower import FeatureMaps, MapShape, NeuralTower, NeuronDropout, ResponseBatch
 
-FAR = (
-    30.0  # half the squared distance, in widths, beyond which a window falls no further: smaller numbers are slow to compute with
-)
+# Half the squared distance, in widths, beyond which a window falls no further: smaller numbers are slow to compute with.
+FAR = 30.0
 
 
 class PlacedFields(NeuralTower):
