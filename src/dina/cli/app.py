@@ -12,6 +12,7 @@ from dina.cli.check_command import check
 from dina.cli.commands import demo, doctor, fetch, joint, objectives, report, simulate, study
 from dina.cli.hardware import joined_processes
 from dina.cli.power_command import power
+from dina.cli.pretrain_command import pretrain
 from dina.cli.process import Stopped, explain, listening_for_stop, shown_log
 from dina.cli.run_commands import compare, explore, export, interpret, verdict, verify
 from dina.cli.streams import open_streams
@@ -20,7 +21,7 @@ from dina.safe_words import one_line, say
 from dina.version import __version__
 
 GROUPS = {
-    "From a recording to a page": (check, study, demo, joint, sweep),
+    "From a recording to a page": (check, study, demo, joint, pretrain, sweep),
     "From a finished run to answers": (interpret, verdict, compare, power, report, explore, export, verify),
     "Recordings, objectives and this machine": (fetch, simulate, objectives, doctor),
 }

@@ -3,12 +3,9 @@
 from dina.study.run_directory import Run
 
 _GABORS = "The channels here are Gabor channels, of which training changed the gains alone"
-_LEARNT = (
-    "paper",
-    "attention",
-    "scratch",
-    "learnt_fields",
-)  # presets whose image tower is trained on the recording from random weights
+# How the presets came to their image tower that do not start from Gabor channels.
+_LEARNT = dict.fromkeys(("paper", "attention", "scratch", "learnt_fields"), "this recording")
+_LEARNT["pretrained_fields"] = "other recordings"
 
 
 def map_channels(run: Run) -> str:
@@ -16,8 +13,9 @@ def map_channels(run: Run) -> str:
 
     The preset ``default`` may read a network that was trained on photographs. Its features have no places, so no map shows them.
     """
-    if run.select(run.main_queries) and any(row.decoder == "dina" and row.preset in _LEARNT for row in run.rows):
-        return "The channels here are the output of a network that was trained on this recording."
+    learnt = [_LEARNT[row.preset] for row in run.rows if row.decoder == "dina" and row.preset in _LEARNT]
+    if run.select(run.main_queries) and learnt:
+        return f"The channels here are the output of a network that was trained on {learnt[0]}."
     spaces = str(run.summary.get("fits", {}).get("dina", {}).get("feature_spaces", ""))
     if not spaces:
         return ""

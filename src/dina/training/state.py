@@ -134,6 +134,7 @@ class TrainingState:
         halve_after: int | None,
     ) -> None:
         self.towers = _as_one(towers)
+        self.image_tower = towers[0].image_tower  # of all recordings
         self.objectives = _as_one(objectives)
         self.device = towers[0].device
         # a list of modules gives every weight once, also one that several towers share
@@ -161,8 +162,10 @@ class TrainingState:
         return [weight for each in self.optimisers.values() for group in each.param_groups for weight in group["params"]]
 
     def train(self) -> None:
-        """Set towers and objectives to training mode."""
+        """Set towers and objectives to training mode; an image tower that learns nothing keeps its batch statistics, too."""
         self.towers.train()
+        if "image" not in self.optimisers:
+            self.image_tower.eval()
         self.objectives.train()
 
     def note_epoch(self, row: EpochRow, select_by: str) -> None:

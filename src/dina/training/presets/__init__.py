@@ -17,6 +17,7 @@ from dina.training.presets.frozen_encoders import BrainClip, HumanAligned, Vna
 from dina.training.presets.learnt_fields import LearntFields
 from dina.training.presets.paper import Paper
 from dina.training.presets.preset import Preset, PresetSettings, RecordingShape
+from dina.training.presets.pretrained_fields import PretrainedFields
 from dina.training.presets.scratch import Scratch
 
 # Every preset by name.
@@ -26,6 +27,7 @@ PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "attention": Attention(),  # the published towers with other settings
     "scratch": Scratch(),  # both towers trained from random weights
     "learnt_fields": LearntFields(),  # trained from random weights, at estimated places
+    "pretrained_fields": PretrainedFields(),  # the same fields, on an image tower that other recordings have trained
     "brainclip": BrainClip(),  # after Liu et al. (2023)
     "human_aligned": HumanAligned(),  # after Rajabi et al. (2025)
     "vna": Vna(),  # after Gao, Rong & He (2025)

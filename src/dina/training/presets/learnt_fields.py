@@ -5,6 +5,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from dina.data.pairs import Pairs
 from dina.models.field_centres import estimate_centres, move_places
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.separable_pathways import SeparablePathways
@@ -75,14 +76,16 @@ class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]
         self, towers: Towers, settings: LearntFieldsSettings, prior: NeuronPrior | None, recording: RecordingPairs
     ) -> Chosen:
         """Set the places of the neurons, and weight their responses by reliability."""
-        train, tower = recording.train, towers.neural_tower
-        if settings.is_reliability_weighted:
-            tower.set_gain(torch.from_numpy(reliability_weights(train)))
-        if settings.is_placed:
-            tower.set_places(
-                estimated_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape)
-            )
+        start_fields(towers.neural_tower, settings, recording.train)
         return {}
+
+
+def start_fields(tower: PlacedFields, settings: LearntFieldsSettings, train: Pairs) -> None:
+    """Set places and gains of the neurons as the settings say; learn both from training pairs."""
+    if settings.is_reliability_weighted:
+        tower.set_gain(torch.from_numpy(reliability_weights(train)))
+    if settings.is_placed:
+        tower.set_places(estimated_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape))
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from dina.models.towers.image.frozen_encoder import FrozenEncoder
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.paper_dual_stream import DualStream
+from dina.models.towers.image.scaled_pathways import ScaledPathways
 from dina.models.towers.image.separable_pathways import SeparablePathways
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import ImageTower
@@ -12,8 +13,9 @@ IMAGE_TOWERS: dict[str, type[ImageTower]] = {
     "dual_stream": DualStream,
     "frozen_encoder": FrozenEncoder,
     "gabor_energy": GaborEnergy,
+    "scaled_pathways": ScaledPathways,
     "separable_pathways": SeparablePathways,
     "two_pathway": TwoPathway,
 }
 
-__all__ = ["IMAGE_TOWERS", "DualStream", "FrozenEncoder", "GaborEnergy", "SeparablePathways", "TwoPathway"]
+__all__ = ["IMAGE_TOWERS", "DualStream", "FrozenEncoder", "GaborEnergy", "ScaledPathways", "SeparablePathways", "TwoPathway"]
