@@ -51,9 +51,7 @@ short = dina.StudySettings(
 )
 runs = Path(mkdtemp())  # write a folder of yours: Path("runs")
 study = dina.run_study(recording, short, runs / "first")
-columns = ["decoder", "queries", "top1", "top1_low", "top1_high", "chance"]
-table = study.table()
-table.loc[table["direction"] == "image_from_response", columns].round(1)
+study.table()
 
 # %%
 # The figure

@@ -82,7 +82,7 @@ for name, preset in variants.items():
     table = dina.run_study(recording, settings, preset=preset).table()
     first[name] = table.head(1)  # averaged responses, image from response
 rows = pd.concat(first).droplevel(1)
-rows[["decoder", "queries", "top1", "top1_low", "top1_high", "chance"]].round(1)
+rows
 
 # %%
 # The figure

@@ -1,5 +1,6 @@
 """Checks of arguments, one function each, so that every caller gives the same error message."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -79,11 +80,22 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     name = ".".join([prefix, *places] if prefix else places) or "the settings"
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, places[:-1])
-        return f"Unknown setting {name!r}{of}.{_hint(places[-1], known)} Known here: {', '.join(known) or 'nothing'}."
+        hint = _tables_of(model, places) or _hint(places[-1], known)
+        return f"Unknown setting {name!r}{of}.{hint} Choose from: {', '.join(known) or 'nothing'}."
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     says = says.removeprefix("Tuple ").replace(" after validation", "")
     says = says.replace("a valid tuple", 'a list in square brackets, such as ["a", "b"]')
-    return f"The setting {name}{of} {says}; got {fault['input']!r}."
+    choices = re.findall(r"'([^']*)'", says) if fault["type"] == "literal_error" else []
+    near = get_close_matches(str(fault["input"]), choices, n=1)
+    return f"The setting {name}{of} {says}; got {fault['input']!r}." + (f" Perhaps {near[0]!r} was meant." if near else "")
+
+
+def _tables_of(model: type[BaseModel], places: Sequence[str]) -> str:
+    """Say in which tables a setting is known that was written beside them."""
+    *above, key = places
+    tables = [table for table in _keys_at(model, above) if key in _keys_at(model, [*above, table])]
+    said = [f"{'.'.join([*above, table, key])} (in a .toml: under [{'.'.join([*above, table])}])" for table in tables]
+    return f" Did you mean {' or '.join(said)}?" if said else ""
 
 
 def _keys_at(model: type[BaseModel], places: Sequence[str]) -> list[str]:

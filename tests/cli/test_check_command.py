@@ -34,6 +34,8 @@ def test_a_recording_is_described_doubted_and_weighed(tmp_path: Path, capsys: py
         assert words in out
     assert "Note: 1 of 100 trials equal another trial in every neuron (first: 7 and 3)" in out
     assert "A study with the default settings needs about 0.8 GB of memory and" in out
+    (condition,) = [line for line in out.splitlines() if "condition" in line]
+    assert "not stated" in condition
     assert sorted(path.name for path in tmp_path.iterdir()) == ["vole3"]
 
 

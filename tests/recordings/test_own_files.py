@@ -188,7 +188,7 @@ def test_structs_in_structs_are_read_by_dots_and_a_wrong_field_is_told_what_is_t
     content = {"s": {"a": {"pics": STIMULI, "which": IDS}, "dff": RESPONSES}}
     path = write_mat(tmp_path / "m.mat", content, version)  # type: ignore[arg-type]
     np.testing.assert_array_equal(read_variable(path, "s.a.pics"), STIMULI)
-    with pytest.raises(DataError, match=r"s\.pix not found; s has: a, dff"):
+    with pytest.raises(DataError, match=r"s\.pix not found; s has: a, dff.* Correct variable in the \.toml that names it\.$"):
         read_variable(path, "s.pix")
     with pytest.raises(DataError, match=r"s\.a\.pix not found; s\.a has: pics, which"):
         read_variable(path, "s.a.pix")
@@ -202,6 +202,11 @@ def test_descriptions_of_files_in_one_folder_have_names_of_their_own(tmp_path: P
     )
     for name in ("monday.toml", "tuesday.toml", "recording.toml"):
         (tmp_path / name).write_text(text)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    write_npz(alone / "a.npz")
+    (alone / "session7.toml").write_text(text)
     found = [read(tmp_path / name) for name in ("monday.toml", "tuesday.toml", "recording.toml")]
     assert [each.name for each in found] == ["monday", "tuesday", tmp_path.name]
+    assert read(alone / "session7.toml").name == "session7"
     assert [each.image_set for each in found] == ["monday", "tuesday", tmp_path.name]

@@ -197,7 +197,7 @@ def test_what_was_passed_over_or_converted_is_counted(tmp_path: Path) -> None:
     save(tmp_path, {"a.png": clear, "b.png": Image.fromarray(GREY[0])})
     (tmp_path / "c.gif").write_bytes(b"GIF89a")
     assert read_pictures(tmp_path, "grey")[1] == (
-        "1 files in " + tmp_path.name + " are no pictures of these kinds and were passed over (first: c.gif).",
+        "1 file in " + tmp_path.name + " is no picture of these kinds and was passed over: c.gif.",
         "1 of 2 pictures were converted: transparency was dropped.",
         "1 of 2 pictures were converted: colour became grey.",
     )

@@ -10,7 +10,7 @@ NAMES = ("cat.png", "dog.png", "owl.png")
 
 
 def numbers(words: np.ndarray, names: tuple[str, ...] | None = NAMES) -> list[int]:
-    return image_numbers(words, 3, names, "t.csv", []).tolist()
+    return image_numbers(words, 3, names, "t.csv").tolist()
 
 
 def test_names_with_and_without_ending_and_numbers_are_images() -> None:
@@ -38,7 +38,11 @@ def test_minus_one_stored_without_a_sign_is_no_image() -> None:
 
 
 def test_numbers_beyond_the_images_are_refused() -> None:
-    with pytest.raises(DataError, match=r"names image 3, but there are 3, counted from 0\. They look as if they counted from 1"):
+    with pytest.raises(
+        DataError, match=r"names image 3, but there are 3, counted from 0\. They look as if they counted from 1: .* file\.$"
+    ):
         numbers(np.array([1, 2, 3]), None)
+    with pytest.raises(DataError, match=r"names image 7, but there are 3, counted from 0\. Give the images that belong to it"):
+        numbers(np.array([0, 2, 7]), None)
     with pytest.raises(DataError, match="every presentation is blank"):
         numbers(np.array(["", ""]))

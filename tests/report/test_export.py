@@ -176,3 +176,12 @@ def test_a_run_without_dina_has_methods_of_the_others(bare_run: Path) -> None:
     text = methods_paragraph(read_run(bare_run))[0]
     assert "two towers" not in text
     assert "ridge regression" in text
+
+
+@pytest.mark.parametrize(("condition", "said"), [("clouds", "images (condition: clouds) in"), (None, "images in")])
+def test_a_condition_is_named_in_the_methods_only_where_it_was_stated(
+    simulated_run: Path, tmp_path: Path, condition: str | None, said: str
+) -> None:
+    summary = read_run(simulated_run).summary
+    write_json(tmp_path / "summary.json", {**summary, "recording": {**summary["recording"], "condition": condition}})
+    assert said in methods_paragraph(read_run(tmp_path))[0]

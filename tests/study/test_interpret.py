@@ -243,7 +243,7 @@ def test_a_setting_is_part_of_what_a_result_is(run: Path, small_session: Recordi
 @pytest.mark.parametrize(
     ("names", "settings", "says"),
     [
-        (["times"], {"facter": 2}, r"^Unknown setting 'times\.facter'\. Did you mean 'factor'\? Known here: factor\.$"),
+        (["times"], {"facter": 2}, r"^Unknown setting 'times\.facter'\. Did you mean 'factor'\? Choose from: factor\.$"),
         (["times"], {"factor": 0}, r"^The setting times\.factor should be greater than or equal to 1; got 0\.$"),
         (["count"], {"factor": 2}, r"^The analysis count has no settings; got factor\. Leave out --set\.$"),
         (["times", "count"], {"factor": 2}, r"^Settings are those of one analysis; 2 were chosen\. Name one"),

@@ -90,7 +90,7 @@ def study(small_session: Recording, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_own_decoders_stand_in_the_table_beside_dina(study: StudyResult) -> None:
-    table = study.table()
+    table = study.table(whole=True)
     rows = table[(table["queries"] == "averaged") & (table["direction"] == "image_from_response")].set_index("decoder")
     assert list(rows.index) == ["dina", "crooked", "dark", "luminance"]
     ours, it = rows.loc["dina", "top1"], rows.loc["luminance", "top1"]

@@ -69,7 +69,7 @@ def _facts(recording: "Recording", reliability: "np.ndarray") -> "Table":
         ("name", recording.name),
         ("animal", recording.animal or "not stated"),
         *((name, getattr(recording, name) or "not stated") for name in KIND_FACTS),
-        ("condition", recording.condition),
+        ("condition", recording.condition or "not stated"),
         ("neurons", f"{recording.n_neurons:,}"),
         ("images", f"{recording.n_stimuli:,}, of which {len(shown):,} were shown"),
         ("trials", f"{recording.n_trials:,}, {_span(shown)} of each image shown"),

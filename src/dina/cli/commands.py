@@ -29,7 +29,9 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads for computatio
 Features = Annotated[
     Path | None, typer.Option(metavar="FILE.npy", help="A row of features per image, for objectives that need it.")
 ]
-Images = Annotated[Path | None, typer.Option(metavar="PATH", help="The images, where they are not beside the file.")]
+Images = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Images to read in place of those of the recording, or where it has none.")
+]
 Folds = Annotated[int | None, typer.Option(min=2, metavar="K", help="Test every image once, in K folds; K times the work.")]
 MaxMemory = Annotated[
     float | None, typer.Option("--max-memory", min=0.1, metavar="GB", help="Memory it may need; by default what is free.")

@@ -216,13 +216,17 @@ def _shown(recordings: Sequence[Recording], group: Int[np.ndarray, "_"]) -> Int[
             f" {' and '.join(map(str, sorted(lengths)))} images. Give recordings of one image set and its groups."
         )
     for i, recording in enumerate(recordings[1:], 1):
-        earlier = next((each for each in recordings[:i] if each.condition == recording.condition), None)
+        earlier = next((each for each in recordings[:i] if _condition(each) == _condition(recording)), None)
         if earlier is not None:
             _refuse_other_pictures(earlier, recording)
     shown = np.zeros(len(group), dtype=bool)
     for recording in recordings:
         shown[np.unique(recording.stimulus_id)] = True
     return np.flatnonzero(shown)
+
+
+def _condition(recording: Recording) -> str:
+    return recording.condition or "natural"  # where nobody said that pictures were derived from others, they count as they are
 
 
 def _refuse_other_pictures(one: Recording, other: Recording) -> None:

@@ -91,7 +91,7 @@ class RecordingLayout(_Table):
     name: str | None = None
     data: str | None = None
     file: str | None = None  # of every table that names a variable and no file
-    condition: str = "natural"
+    condition: str | None = None
     image_set: str = ""
     animal: str | None = None
     species: str | None = None

@@ -81,13 +81,13 @@ def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
         raise DataError(f"{path.name} cannot be read: {reason}. It is damaged or was cut off; copy or fetch it again.") from error
 
 
-def field(content: Any, where: str, path: Path) -> Any:
+def field(content: Any, where: str, path: Path, advice: str = "Check the file.") -> Any:
     """Return the entry of nested structs that ``where`` names, for example ``stim.istim``; an array of one struct counts as that struct.
 
     Raises
     ------
     DataError
-        If it is not there; the message says which part is missing and what is there.
+        If it is not there; the message says which part is missing and what is there, and ends with ``advice``.
     """
     value, reached = content, path.name
     for part in where.split("."):
@@ -103,7 +103,7 @@ def field(content: Any, where: str, path: Path) -> Any:
             raise DataError(f"{path.name}: {where} not found; {reached} is no struct but {found}. {advice}.")
         if part not in value:
             present = ", ".join(sorted(value.names if isinstance(value, _Struct) else value)) or "nothing"
-            raise DataError(f"{path.name}: {where} not found; {reached} has: {present}. Check the file.")
+            raise DataError(f"{path.name}: {where} not found; {reached} has: {present}. {advice}")
         value, reached = value[part], part if reached == path.name else f"{reached}.{part}"
     return value
 

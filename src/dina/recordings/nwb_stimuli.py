@@ -42,15 +42,15 @@ class Shown:
     image: Shaped[np.ndarray, "onset"]
     templates: Any = None
 
-    def numbers(self, n_images: int, names: tuple[str, ...] | None, path: Path, notes: list[str]) -> Int[np.ndarray, "onset"]:
-        """Return the 0-based position of each presentation's image; -1 where none was shown, which ``notes`` receives.
+    def numbers(self, n_images: int, names: tuple[str, ...] | None, path: Path) -> Int[np.ndarray, "onset"]:
+        """Return the 0-based position of each presentation's image; -1 where none was shown.
 
         Raises
         ------
         DataError
             If an image is not there.
         """
-        return image_numbers(self.image, n_images, names, f"{path.name}: {self.name}", notes)
+        return image_numbers(self.image, n_images, names, f"{path.name}: {self.name}")
 
 
 def read_presentations(file: h5py.File, wanted: str | None, column: str | None, path: Path, notes: list[str]) -> Shown:
@@ -71,8 +71,8 @@ def read_presentations(file: h5py.File, wanted: str | None, column: str | None, 
             f" start_time and {column or ' or '.join(IMAGE_COLUMNS)}; {_say_columns(file, path)}. Name that column with image_column {_SAY}."
         )
     if wanted not in known:
-        found = "no choice" if wanted is None else repr(wanted)
-        raise DataError(f"{path.name} lists presentations in {', '.join(known)}; got {found}. Choose one with stimuli {_SAY}.")
+        found = "which to read is not clear" if wanted is None else f"stimuli = {wanted!r} is none of them"
+        raise DataError(f"{path.name} lists presentations in {', '.join(known)}; {found}. Choose one with stimuli {_SAY}.")
     if wanted in series:
         shown = _from_series(series[wanted], wanted, path, notes)
     else:

@@ -67,7 +67,7 @@ def _named(path: Path, variable: str | None) -> object:
         content = read_mat(path, [] if variable is None else [variable])
         if not content:
             raise _unknown(path, variable, _names_in_mat(path))
-        return field(content, variable or "", path)
+        return field(content, variable or "", path, "Correct variable in the .toml that names it.")
     check_hdf5_heaps(path)
     with h5py.File(path, "r") as file:
         if variable is None or not isinstance(follow(file, variable, path), h5py.Dataset):

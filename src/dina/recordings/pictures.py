@@ -85,6 +85,8 @@ def _passed_over(names: list[str], path: Path) -> list[str]:
     others = sorted(name for name in names if not _is_picture(name) and not _is_hidden(name))
     if not others:
         return []
+    if len(others) == 1:
+        return [f"1 file in {path.name} is no picture of these kinds and was passed over: {others[0][:60]}."]
     return [f"{len(others)} files in {path.name} are no pictures of these kinds and were passed over (first: {others[0][:60]})."]
 
 

@@ -81,6 +81,7 @@ class Presentations:
             If nothing is left.
         """
         shown = self.stimulus_id[windowed.kept] >= 0
+        blank = say_blank(shown, len(self.stimulus_id))
         trials, neurons, gaps = drop_gaps(windowed.responses[shown])
         covariates = None if self.covariates is None else self.covariates[windowed.kept][shown][trials]
         return Recording(
@@ -96,7 +97,7 @@ class Presentations:
             is_red=None if is_red is None else is_red[neurons],
             covariates=covariates,
             covariate_names=None if covariates is None else np.array(self.covariate_names),
-            notes=(*self.notes, *notes, *windowed.notes, *gaps),
+            notes=(*self.notes, *notes, *windowed.notes, *blank, *gaps),
         )
 
 
@@ -148,7 +149,7 @@ def read_presentations_table(
         )
     stated = {"mid_grey": mid_grey, "contrast_scale": contrast_scale}
     pixels, grey, scale, more, names = read_image_files(beside, RecordingLayout.model_validate({"images": stated}), images)
-    ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name, notes)
+    ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name)
     order = np.argsort(onset, kind="stable")
     known = tuple(name for name in COVARIATES if name in columns)
     behaviour = np.array([read_numbers(columns[name], name, path, notes) for name in known]).T[order] if known else None
@@ -170,13 +171,13 @@ def read_covariates(path: Path, notes: list[str]) -> tuple[Float[np.ndarray, "tr
 
 
 def image_numbers(
-    words: Shaped[np.ndarray, "onset"], n_images: int, names: tuple[str, ...] | None, source: str, notes: list[str]
+    words: Shaped[np.ndarray, "onset"], n_images: int, names: tuple[str, ...] | None, source: str
 ) -> Int[np.ndarray, "onset"]:
     """Return the 0-based position of the image that each presentation names by number or name; -1 where none was shown.
 
     A word that is the name of a picture, with or without its ending, is that picture, also where it is a number.
 
-    ``names`` are those of the images, ``source`` is for messages; ``notes`` receives how many presentations showed none.
+    ``names`` are those of the images, ``source`` is for messages.
 
     Raises
     ------
@@ -200,14 +201,19 @@ def image_numbers(
     if blank.all():
         raise DataError(f"{source} must name images; every presentation is blank. Choose others, or correct it.")
     if ids.max() >= n_images:
-        base = " They look as if they counted from 1: subtract 1." if ids.max() == n_images and 0 not in ids else ""
-        raise DataError(
-            f"{source} names image {int(ids.max())}, but there are {n_images}, counted from 0.{base} Give the images that belong to it"
-            " with images under [options] of a .toml, or with --images."
+        advice = (
+            "They look as if they counted from 1: subtract 1 from each in the file."
+            if ids.max() == n_images and 0 not in ids
+            else "Give the images that belong to it with images under [options] of a .toml, or with --images."
         )
-    if blank.any():
-        notes.append(f"{int(blank.sum())} of {len(ids)} presentations show no image (blank) and were dropped.")
+        raise DataError(f"{source} names image {int(ids.max())}, but there are {n_images}, counted from 0. {advice}")
     return ids
+
+
+def say_blank(shown: Bool[np.ndarray, "_"], n_presentations: int) -> list[str]:
+    """Say how many presentations in the recording show no image; those that lie outside of it are counted elsewhere."""
+    n = int((~shown).sum())
+    return [f"{n} of {n_presentations} presentations show no image (blank) and were dropped."] if n else []
 
 
 def _are_positions(words: list[str], names: tuple[str, ...]) -> bool:

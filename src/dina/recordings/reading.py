@@ -61,7 +61,9 @@ def read(
     surplus = [option for option in given if option not in known.options()]
     if surplus:
         choices = f"Choose from: {', '.join(known.options())}." if known.options() else "Leave it out."
-        raise DataError(f"{surplus[0]} cannot be chosen for {found.name}, {known.accepts}. {choices}")
+        what = f"Other {surplus[0]}" if chosen.get(surplus[0]) is not None else surplus[0]
+        raise DataError(f"{what} cannot be chosen for {found.name}, {known.accepts}. {choices}")
+    asked = [name for name in chosen if given.get(name) is not None]
     files = options_for_files(known.read)
     given = {name: expand_home(file) if name in files and isinstance(file, str) else file for name, file in given.items()}
     if description is not None:
@@ -73,7 +75,11 @@ def read(
         if "n_presentations" in facts:  # one for each trial
             facts["n_presentations"] = np.full(recording.n_trials, facts["n_presentations"])
         recording = replace(recording, **{**set_of_its_own, **facts})
-    news = tuple(sentence for sentence in find_oddities(recording) if sentence not in recording.notes)
+    news = [
+        f"{name.capitalize()} were read from {given[name]}, as asked; those that belong to the recording, if any, were passed over."
+        for name in asked
+    ]
+    news += [sentence for sentence in find_oddities(recording) if sentence not in recording.notes]
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 
 

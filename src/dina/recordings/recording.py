@@ -66,7 +66,7 @@ class Recording:
     n_presentations
         How many presentations each row of ``responses`` averages; 1 for single trials.
     condition
-        Stimulus set: "natural", "white", "8D", "4D", "small" or a laboratory's own word.
+        Stimulus set: "natural", "white", "8D", "4D", "small" or a laboratory's own word; None where not stated.
     image_set
         Recordings with the same word show the same image identities under the same ids, so that they can be split jointly.
     animal
@@ -115,7 +115,7 @@ class Recording:
     stimulus_id: Int[np.ndarray, "trial"]
     responses: Responses
     n_presentations: Int[np.ndarray, "trial"] = field(default_factory=lambda: _SINGLE_TRIALS)
-    condition: str = "natural"
+    condition: str | None = None
     image_set: str = ""
     animal: str | None = None
     species: str | None = None
@@ -215,12 +215,12 @@ class Recording:
         )
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over images, trials and responses: equal data, equal fingerprint, whatever name and animal."""
+        """Return a SHA-256 over images, trials, responses and condition: equal data, equal fingerprint, whatever name and image set."""
         digest = hashlib.sha256()
         behaviour = () if self.covariates is None else (self.covariates,)
         for array in (self.images, self.stimulus_id, self.responses, self.n_presentations, *behaviour):
             digest.update(np.ascontiguousarray(array).data)
-        digest.update(repr((self.condition, self.image_set, self.mid_grey, self.contrast_scale)).encode())
+        digest.update(repr((self.condition, self.mid_grey, self.contrast_scale)).encode())
         return digest.hexdigest()
 
     def to_dataset(self) -> xr.Dataset:
@@ -356,7 +356,7 @@ def _check_shapes(recording: Recording) -> None:
     if len(ids) == n_neurons != n_trials:
         raise DataError(
             f"responses must be (n_trials, n_neurons); got {n_trials} x {n_neurons} with {len(ids)} stimulus ids, which looks like"
-            ' neurons x trials. Transpose it (responses.T, or in recording.toml axes = ["neuron", "trial"]).'
+            " neurons x trials. Transpose it: responses.T."
         )
     if len(ids) != n_trials:
         raise DataError(
@@ -374,7 +374,7 @@ def _check_responses(recording: Recording) -> None:
     responses = recording.responses
     low, high = responses.min(axis=0), responses.max(axis=0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):  # NaN passes through min and max: no mask is needed
-        advice = 'Drop these trials or neurons (in recording.toml: missing = "drop_trial" or "drop_neuron"), or repair the file.'
+        advice = "Drop these trials or neurons, or repair the array."
         check_finite("responses", responses, ("trial", "neuron"), advice)
     if (low == high).all():
         raise DataError(f"responses must vary between trials; all {responses.shape[1]} neurons are constant. Check the array.")
@@ -385,13 +385,15 @@ def _check_stimulus_id(recording: Recording) -> None:
     low, high = int(ids.min()), int(ids.max())
     expected = f"stimulus_id must run from 0 to {n - 1} for {n} images; got"
     if low >= 1 and high == n:
-        raise DataError(f"{expected} {low} to {high}, which looks 1-based (MATLAB). Subtract 1 (recording.toml: index_base = 1).")
+        raise DataError(
+            f"{expected} {low} to {high}, which looks 1-based (MATLAB). Subtract 1, or say index_base = 1 under [stimulus_id] of a recording.toml."
+        )
     if low < 0 or high >= n:
         bad = (ids < 0) | (ids >= n)
         first = int(np.argmax(bad))
         raise DataError(
             f"{expected} {int(ids[first])} at trial {first} ({int(bad.sum())} of {len(ids)} trials are outside)."
-            " Drop trials of the grey screen (recording.toml: drop), set the index base, or give all images."
+            " Drop trials of the grey screen (drop under [stimulus_id] of a recording.toml), state index_base there, or give all images."
         )
     if low == high:
         raise DataError(f"At least 2 different images must have been shown; every trial shows image {low}. Check stimulus_id.")

@@ -81,10 +81,12 @@ def _data(run: Run) -> Iterable[str]:
         if isinstance(n_trials, int) and isinstance(n_presentations, int) and 0 < n_trials < n_presentations
         else ""
     )
+    # None: nobody stated it
+    condition = recording.get("condition", "not recorded")
+    stated = "" if condition is None else f" (condition: {condition})"
     yield (
         f"We decoded {kind} {recording.get('name')} of {number(recording.get('n_neurons'))} neurons that responded to"
-        f" {number(recording.get('n_stimuli'))} images (condition: {recording.get('condition', 'not recorded')}) in"
-        f" {number(n_trials)} trials{averaged}."
+        f" {number(recording.get('n_stimuli'))} images{stated} in {number(n_trials)} trials{averaged}."
     )
     sizes = [split.get(f"n_{part}") for part in ("train", "validation", "test")]
     if not all(isinstance(size, int) for size in sizes):

@@ -43,6 +43,7 @@ from dina.study.run_directory import (
     read_several_finished,
 )
 from dina.study.settings import dina_settings, settings_from_text
+from dina.study.studied_recording import refuse_another
 from dina.study.study_result import InterpretedRun, StudyResult, place_of, preset_of
 from dina.study.unfinished_run import PARTS, differences, locked
 from dina.training.aligned_towers import AlignedTowers
@@ -234,10 +235,7 @@ def read_decoded(
     content = read_finished(run)
     recording, others = reduce_images(recording), tuple(reduce_images(other) for other in others)
     identity = content.identity
-    found = {"recording": recording.fingerprint()}
-    if identity.get("recording") != found["recording"]:
-        changes = differences({"recording": identity.get("recording")}, found)
-        raise DataError(f"{recording.name} is not the recording that {run} studied ({changes}). Give the one that was studied.")
+    refuse_another(recording, content)
     settings = settings_from_text(content.settings)
     ids = _ids_of(content, recording.n_stimuli)
     if settings.regress_out:

@@ -292,6 +292,8 @@ def _check(runs: Sequence[Run], *, mixed: bool) -> None:
     if other is not None and not mixed:
         same_recording = _task(other)[0] == _task(first)[0]
         what = "another split" if same_recording else f"another recording ({_recording_name(other)})"
+        if len({type(run.identity["recording"]) for run in (first, other)}) > 1:
+            what = f"a recording written down by another version of dina ({_recording_name(other)}), perhaps the same,"
         raise DataError(
             f"Runs must share recording and split to be compared query by query; {other.path.name} has {what} than"
             f" {first.path.name}. Leave it out, or give --mixed to see them side by side."

@@ -42,6 +42,7 @@ from dina.study.prepared_recordings import (
 )
 from dina.study.run_directory import ENVIRONMENT, RESULTS, SETTINGS, SPLIT, SUMMARY, Run, split_to_json
 from dina.study.settings import StudySettings, TogetherSettings, resolve, settings_to_toml
+from dina.study.studied_recording import identify, identify_together
 from dina.study.study_result import StudyResult
 from dina.study.together_and_alone import study_together
 from dina.study.unfinished_run import is_finished, open_run, safe_name, sign_finished_parts
@@ -133,7 +134,7 @@ def run_study(
                 members, checked, place, device, n_threads, preset=preset, decoders=decoders, max_memory_gb=max_memory_gb
             )
         return replace(result, path=None)
-    identity = _identify(members, checked, device, n_threads, own)
+    identity = _identify(members, checked, device, n_threads, own, None if force else out)
     rows: tuple[DecodingRow, ...] = ()
     if not force and is_finished(out, identity):
         Run(out).check_whole()
@@ -194,9 +195,17 @@ def _check(
 
 
 def _identify(
-    members: Sequence[Recording], settings: StudySettings | TogetherSettings, device: str, n_threads: int, own: OwnParts
+    members: Sequence[Recording],
+    settings: StudySettings | TogetherSettings,
+    device: str,
+    n_threads: int,
+    own: OwnParts,
+    out: Path | None,
 ) -> dict[str, Any]:
-    """Return what decides the results; features of images count by what their file holds, not by where it lies."""
+    """Return what decides the results; features of images count by what their file holds, not by where it lies.
+
+    Recordings are identified in the way of the run that is at ``out`` already.
+    """
     unsaid = {"image_features"}
     if not getattr(settings, "regress_out", ()):  # a study of several recordings has no such setting
         unsaid.add("regress_out")  # as in runs made before there was one
@@ -207,13 +216,11 @@ def _identify(
     if parts := own.describe():
         identity["own"] = parts
     if isinstance(settings, TogetherSettings):
-        # a list: a mapping would forget their order, on which weights and turns depend
-        known = [(each.name, each.fingerprint(), each.animal) for each in members]
-        return {"recordings": [[part for part in parts if part is not None] for parts in known], **identity}
+        return {"recordings": identify_together(members, out), **identity}
     if settings.image_features is not None:
         read_image_features(settings.image_features, members[0])  # refused now, not after an hour of rivals
         identity["image_features"] = sha256_of(settings.image_features)
-    return {"recording": members[0].fingerprint(), **identity}
+    return {"recording": identify(members[0], out), **identity}
 
 
 def _study_one(
@@ -414,10 +421,12 @@ def _absent(fitted: Mapping[str, Any]) -> list[str]:
 
 
 def _note_facts(path: Path, recording: Recording) -> None:
-    """Write animal, species and so on, which may have been stated since, into a finished run: no number depends on them."""
+    """Write animal, condition, species and so on, which may have been stated since, into a finished run: no number depends on them."""
     run = Run(path)
     known = run.summary["recording"]
-    now = {name: getattr(recording, name) for name in ("animal", *KIND_FACTS)}
+    # an earlier version knows the recording by its condition, too
+    names = ("animal", *KIND_FACTS) if isinstance(run.identity["recording"], str) else ("animal", "condition", *KIND_FACTS)
+    now = {name: getattr(recording, name) for name in names}
     changed = {name: word for name, word in now.items() if known.get(name) != word}
     if changed:
         run.update_summary({"recording": {"name": known["name"], **known, **changed}})

@@ -218,7 +218,7 @@ def read_settings(
     >>> read_settings(overrides=["split.test_fracton=0.2"])
     Traceback (most recent call last):
     ...
-    dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Known here: in_blocks, near_identical, test_fraction, validation_fraction.
+    dina.checks.DataError: Unknown setting 'split.test_fracton'. Did you mean 'test_fraction'? Choose from: in_blocks, near_identical, test_fraction, validation_fraction.
     """
     return _read(StudySettings, path, overrides, preset)
 

@@ -15,6 +15,8 @@ from dina.statistics.finding import findings_table
 from dina.study.run_directory import AnalysisRecord
 from dina.training.presets import Preset
 
+_NARROW = ["decoder", "queries", "top1", "top1_low", "top1_high", "chance"]  # columns that fit into 80 signs
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
@@ -42,12 +44,18 @@ class StudyResult:
     comparisons: xr.Dataset | None = None
     preset: Preset[Any, Any, Any] | None = field(default=None, repr=False)
 
-    def table(self) -> pd.DataFrame:
-        """Return one row for each decoder, kind of query and direction, as the page shows them.
+    def table(self, *, whole: bool = False) -> pd.DataFrame:
+        """Return how well each decoder names the image for each kind of query, one row each, in the width of a terminal.
 
-        Accuracies are in per cent of the queries: ``top1`` with its 95 % interval (``top1_low``, ``top1_high``) and its
-        ``chance``. Differences are in points: ``dina_minus_it`` with its interval, on the same queries, for images retrieved
-        from responses. NaN where there is no number; ``reason`` then says why, and is "" elsewhere.
+        Accuracies are in per cent of the queries, rounded to two decimals: ``top1`` with its 95 % interval (``top1_low``,
+        ``top1_high``) and its ``chance``. NaN where there is no number.
+
+        Parameters
+        ----------
+        whole
+            Whether numbers are not rounded, responses retrieved from images have rows, too (``direction``), and there are all
+            columns: ``n_gallery``; ``dina_minus_it`` with its interval, in points, on the same queries, for images retrieved from
+            responses; ``reason``, which says why there is no number, and is "" elsewhere.
 
         Raises
         ------
@@ -56,7 +64,10 @@ class StudyResult:
         """
         if "decoding" not in self.summary:
             raise DataError("A study of several recordings has no table of decoders; read its summary['recordings'] instead.")
-        return pd.DataFrame([_table_row(DecodingRow.from_json(row), self.comparisons) for row in self.summary["decoding"]])
+        table = pd.DataFrame([_table_row(DecodingRow.from_json(row), self.comparisons) for row in self.summary["decoding"]])
+        if whole:
+            return table
+        return table.loc[table["direction"] == "image_from_response", _NARROW].round(2).reset_index(drop=True)
 
 
 class InterpretedRun(dict[str, AnalysisRecord]):

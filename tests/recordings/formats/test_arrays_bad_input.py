@@ -52,7 +52,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "grey screen undeclared": (
         {"stimulus_id": np.r_[IDS[:-1], 6] + 1},
         toml("[stimulus_id]\nindex_base = 1"),
-        r"got 6 at trial 11.*Drop trials of the grey screen .recording\.toml: drop.",
+        r"got 6 at trial 11.*Drop trials of the grey screen .drop under .stimulus_id. of a recording\.toml",
     ),
     "all trials dropped": ({"stimulus_id": np.full(12, 7)}, toml("[stimulus_id]\ndrop = [7]"), "No trials left: all 12"),
     "stimuli and images differ": (
@@ -117,7 +117,19 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         toml('[responses]\naxes = "trial, neuron"'),
         "should be a list in square brackets.*got 'trial, neuron'",
     ),
+    "key of another table": (
+        {},
+        toml("index_base = 1"),
+        r"Unknown setting 'index_base' of recording.toml. Did you mean stimulus_id.index_base \(in a .toml: under \[stimulus_id\]\)\?",
+    ),
+    "key of several tables": (
+        {},
+        toml('axes = ["neuron", "trial"]'),
+        r"Did you mean images.axes \(.*\) or responses.axes \(in a .toml: under \[responses\]\) or spontaneous.axes",
+    ),
+    "ids from 1": ({"stimulus_id": np.tile(np.arange(1, 7), 2)}, {}, r"Subtract 1, or say index_base = 1 under \[stimulus_id\]"),
     "wrong value": ({}, toml('[responses]\nmissing = "ignore"'), "responses.missing of recording.toml should be .*got 'ignore'"),
+    "value misspelt": ({}, toml('[responses]\nmissing = "drop_trail"'), r"got 'drop_trail'\. Perhaps 'drop_trial' was meant\."),
     "no TOML": ({}, toml("responses = ["), "is no valid TOML"),
     "data is a file": ({}, toml('data = "responses.npy"'), "data must be a folder.*Write file = 'responses.npy'"),
     "data elsewhere": ({}, toml('data = "nowhere"'), "data must be a folder"),
@@ -196,6 +208,10 @@ def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
 def test_an_option_that_means_nothing_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="screens cannot be chosen for"):
         read(write_folder(tmp_path), options={"screens": "left"})
+    write_folder(tmp_path / "m").joinpath("recording.toml").write_text('data = "."', encoding="utf-8")
+    read(tmp_path / "m").write(tmp_path / "m.nc")
+    with pytest.raises(DataError, match=r"^Other images cannot be chosen for m\.nc"):
+        read(tmp_path / "m.nc", images=tmp_path / "m" / "images.npy")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

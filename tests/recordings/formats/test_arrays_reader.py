@@ -146,6 +146,14 @@ def test_images_given_at_the_door_take_the_place_of_the_folders(tmp_path: Path) 
     np.save(tmp_path / "other.npy", other)
     recording = read(write_folder(tmp_path / "data"), images=tmp_path / "other.npy")
     np.testing.assert_array_equal(recording.images[:, 0], other)
+    assert f"Images were read from {tmp_path / 'other.npy'}, as asked" in " ".join(recording.notes)
+    assert "as asked" not in " ".join(read(tmp_path / "data").notes)
+
+
+def test_what_nobody_stated_is_not_stated(tmp_path: Path) -> None:
+    recording = read(write_folder(tmp_path))
+    stated = (recording.condition, recording.animal, recording.species, recording.area, recording.indicator)
+    assert stated == (None, None, None, None, None)
 
 
 def test_a_description_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

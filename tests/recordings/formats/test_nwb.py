@@ -129,9 +129,13 @@ def test_several_responses_and_stimuli_must_be_chosen_from(tmp_path: Path) -> No
     nwb_files.add_traces(nwb, TRACES + 1, 30.0, kind="Fluorescence")
     path = nwb_files.write(nwb, tmp_path / "two.nwb")
     with pytest.raises(
-        DataError, match=r"lists presentations in backwards, natural_scenes; got no choice\. Choose one with stimuli"
+        DataError, match=r"lists presentations in backwards, natural_scenes; which to read is not clear\. Choose one with"
     ):
         read(path)
+    with pytest.raises(
+        DataError, match=r"lists presentations in .*; stimuli = 'sideways' is none of them\. Choose one with stimuli"
+    ):
+        read(path, options={"stimuli": "sideways"})
     recording = read(path, options={"stimuli": "backwards"})
     np.testing.assert_array_equal(recording.stimulus_id, SHOWN[::-1])
     assert "Responses were taken from processing/ophys/DfOverF/RoiResponseSeries" in " ".join(recording.notes)
@@ -142,8 +146,30 @@ def test_several_responses_and_stimuli_must_be_chosen_from(tmp_path: Path) -> No
         file.move("stimulus/templates/natural_scenes_template/NaturalScene3", "stimulus/NaturalScene3")
     with pytest.raises(DataError, match="must hold images alone; 1 of 12 entries are none, or lie elsewhere"):
         read(path, options={"stimuli": "backwards"})
-    with pytest.raises(DataError, match="which to read is none of them"):
-        read(path, options={"stimuli": "backwards", "responses": "Corrected"})
+    with pytest.raises(
+        DataError, match=r"holds responses in processing.*; responses = 'units' is none of them\. Say it in a \.toml"
+    ):
+        read(path, options={"stimuli": "backwards", "responses": "units"})
+
+
+def test_numbers_that_count_from_1_are_refused_with_one_advice(tmp_path: Path) -> None:
+    nwb = nwb_files.session()
+    nwb_files.add_index_series(nwb, nwb_files.add_images(nwb, IMAGES), SHOWN + 1, ONSET_S)
+    nwb_files.add_traces(nwb, TRACES, 30.0)
+    path = nwb_files.write(nwb, tmp_path / "from_1.nwb")
+    with pytest.raises(DataError, match=r"counted from 0\. They look as if .* from 1: subtract 1 from each in the file\.$"):
+        read(path)
+
+
+def test_images_given_in_place_of_those_in_the_file_are_named(imaging: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "other.npy", 255 - IMAGES)
+    recording = read(imaging, images=tmp_path / "other.npy")
+    np.testing.assert_array_equal(recording.images[:, 0], 255 - IMAGES)
+    (said,) = [note for note in recording.notes if "passed over" in note]
+    assert (
+        said
+        == f"Images were read from {tmp_path / 'other.npy'}, as asked; those that belong to the recording, if any, were passed over."
+    )
 
 
 def test_a_link_out_of_the_file_is_not_followed(broken: Path, spiking: Path) -> None:

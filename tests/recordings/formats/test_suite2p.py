@@ -29,7 +29,7 @@ def test_deconvolved_traces_of_cells_come_in_with_images_and_speed(tmp_path: Pat
     assert recording.is_red is not None
     assert recording.is_red.tolist() == [True, False, False, False]
     notes = " ".join(recording.notes)
-    assert "4 of 6 regions are cells by iscell.npy" in notes
+    assert "4 of 6 regions of mouse7 are cells by iscell.npy" in notes
     assert "1 of 19 presentations show no image (blank) and were dropped." in notes
 
 
@@ -61,6 +61,26 @@ def test_planes_are_joined(tmp_path: Path) -> None:
     kept = [1, 2, 4, 5]
     np.testing.assert_allclose(recording.responses, np.c_[means(first["spks"][kept]), means(second["spks"][kept])], rtol=1e-5)
     assert "Neurons of 2 planes were joined: plane0, plane1." in recording.notes
+    cells = [note for note in recording.notes if "iscell" in note]
+    assert [note.partition(" are ")[0] for note in cells] == ["4 of 6 regions of plane0", "4 of 6 regions of plane1"]
+
+
+def test_a_blank_presentation_outside_of_the_recording_is_counted_once(tmp_path: Path) -> None:
+    write_plane(write_presentations(tmp_path / "m"), n_times=305)  # it ends before the grey screen of the last row
+    recording = read(tmp_path / "m", options=OPTIONS)
+    assert recording.n_trials == len(SHOWN)
+    dropped = [note for note in recording.notes if "dropped" in note]
+    assert dropped == ["1 of 19 presentations were dropped: their window lies outside of the recording."]
+
+
+@pytest.mark.parametrize("given", ["suite2p", "suite2p/plane0"])
+def test_a_description_above_the_folder_that_is_given_is_named(given: str, tmp_path: Path) -> None:
+    session = write_presentations(tmp_path / "mouse7")
+    write_plane(session / "suite2p" / "plane0")
+    (session / "recording.toml").write_text('format = "suite2p"\n[options]\nframe_rate_hz = 30\n', encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{session / 'recording.toml'} is read only where .* is given\. Give {session}\.$"):
+        read(session / given)
+    assert read(session).name == "mouse7"
 
 
 @pytest.mark.parametrize("given", [".", "suite2p", "suite2p/plane0"])

@@ -145,8 +145,8 @@ def analyse_conditions(decoded: Decoded) -> ConditionsResult:
     for place, recording in enumerate(track(matched.recordings, "Fitting within conditions")):
         fit_within = fit_first if place == 0 else partial(_fit, decoded, recording, train, validation)
         taken = fit_first if matched.has_same_neurons[place] else None
-        tables.append(decoded.parts.get(recording.condition, partial(_decode_condition, recording, test, fit_within, taken)))
-    conditions = tuple(recording.condition for recording in matched.recordings)
+        tables.append(decoded.parts.get(str(recording.condition), partial(_decode_condition, recording, test, fit_within, taken)))
+    conditions = tuple(str(recording.condition) for recording in matched.recordings)
     within, transferred = (np.stack([table[name] for table in tables]) for name in ("within", "transferred"))
     ideal = np.stack([table["ideal"] for table in tables]) if all("ideal" in table for table in tables) else None
     resampling = PairedResampling.draw(len(test), decoded.n_resamples, decoded.seed)
@@ -228,7 +228,12 @@ def _check_comparable(recordings: Sequence[Recording]) -> None:
         raise DataError(
             f"Conditions are compared on the same image identities; got the image sets {', '.join(sets)}. Give recordings of one set."
         )
-    conditions = [recording.condition for recording in recordings]
+    nameless = [recording.name for recording in recordings if recording.condition is None]
+    if nameless:
+        raise DataError(
+            f'Conditions are compared by name; {", ".join(nameless)} states none. Say condition = "…" in a recording.toml of each.'
+        )
+    conditions = [str(recording.condition) for recording in recordings]
     if len(set(conditions)) < len(conditions):
         raise DataError(f"Each condition may be given once; got {', '.join(conditions)}. Leave the repeated one out.")
 

@@ -93,9 +93,8 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
 
 
 def _name(layout_file: Path, data: str | None, folder: Path) -> str:
-    """Return the name of the folder, or that of a .toml beside its files where the folder holds several."""
-    is_one_of_several = data is None and layout_file.name != LAYOUT_NAME and len(list(folder.glob("*.toml"))) > 1
-    if is_one_of_several:
+    """Return the name of the folder, or that of a .toml beside its files that has a name of its own."""
+    if data is None and layout_file.name != LAYOUT_NAME:
         return layout_file.stem
     return folder.name if folder.name not in ("", "..") else folder.resolve().name  # a link keeps its name
 

@@ -18,6 +18,7 @@ from dina.recordings.nwb_series import MOST_TIMES, name_of_series, read_behaviou
 from dina.recordings.nwb_stimuli import Shown, read_presentations, read_templates
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps, leave_unobserved
 from dina.recordings.pixel_values import settle_grey
+from dina.recordings.presentations import say_blank
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import check_hdf5_dataset
 
@@ -94,8 +95,9 @@ def read(
         notes += more
     else:
         grey, scale = settle_grey(pixels, path.name, mid_grey, contrast_scale, "[options] of the .toml that describes it")
-    stimulus_id = shown.numbers(len(pixels), names, path, notes)[windowed.kept]
+    stimulus_id = shown.numbers(len(pixels), names, path)[windowed.kept]
     is_image = stimulus_id >= 0
+    blank = say_blank(is_image, len(shown.onset_s))
     trials, neurons, gaps = drop_gaps(windowed.responses[is_image])
     behaviour = None if covariates is None else covariates[windowed.kept][is_image][trials]
     return Recording(
@@ -108,7 +110,7 @@ def read(
         image_names=None if names is None else np.array(names),
         covariates=behaviour,
         covariate_names=None if behaviour is None else np.array(covariate_names),
-        notes=(*notes, *windowed.notes, *gaps, f"Responses are {unit}."),
+        notes=(*notes, *windowed.notes, *blank, *gaps, f"Responses are {unit}."),
         animal=facts.get("animal"),
         species=facts.get("species"),
         area=facts.get("area"),
@@ -161,10 +163,9 @@ def _choose_responses(file: h5py.File, wanted: str | None, path: Path, notes: li
                 f"Responses were taken from {fitting[0]}; the file also holds {', '.join(k for k in known if k != fitting[0])}."
             )
     if len(fitting) != 1:
-        what = "is none of them" if not fitting and wanted else "is not clear"
+        what = f"responses = {wanted!r} is none of them" if wanted and not fitting else "which to read is not clear"
         raise DataError(
-            f"{path.name} holds responses in {', '.join(known)}; which to read {what}. Say it in a .toml: responses = {known[0]!r} under"
-            " [options]."
+            f"{path.name} holds responses in {', '.join(known)}; {what}. Say it in a .toml: responses = {known[0]!r} under [options]."
         )
     return None if fitting[0] == "units" else next(group for group in series if name_of_series(group) == fitting[0])
 

@@ -90,6 +90,12 @@ def read(
     """
     if frame_rate_hz is None or not 0 < frame_rate_hz < 10_000:
         found = "it is not stated" if frame_rate_hz is None else f"got {frame_rate_hz:g}"
+        described = _find_home(path, (arrays.LAYOUT_NAME,))
+        if frame_rate_hz is None and described != path and (described / arrays.LAYOUT_NAME).is_file():
+            raise DataError(
+                f"frame_rate_hz must be stated; {described / arrays.LAYOUT_NAME} is read only where the folder that holds it is given. Give"
+                f" {described}."
+            )
         raise DataError(
             f"frame_rate_hz must be the frames of a plane per second; {found}. ops.npy, which knows it as fs, is a Python object and is never"
             f" loaded: write frame_rate_hz under [options] of {path / arrays.LAYOUT_NAME}, or of the .toml that you give, with format ="
@@ -202,7 +208,7 @@ def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str
         cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
         if not cells.any():
             raise DataError(f"{file} calls none of {n} regions a cell. Say all_regions = true under [options] to read all.")
-        notes.append(f"{int(cells.sum())} of {n} regions are cells by iscell.npy; the others were left out.")
+        notes.append(f"{int(cells.sum())} of {n} regions of {folder.name} are cells by iscell.npy; the others were left out.")
     elif not all_regions:
         notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
     file = file_inside(folder, "redcell.npy")

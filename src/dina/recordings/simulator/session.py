@@ -44,7 +44,8 @@ def simulate(
     session
         "demo" (small), "benchmark" (2,000 neurons, 2,800 images, two repeats) or "full" (10,000 neurons).
     seed
-        Same seed, same bytes (with the same number of threads and versions).
+        Same seed, same images; with the same number of threads and versions the same bytes. Others round the drive of the subunits,
+        a product of matrices, otherwise, and with it all responses in their last digits.
     settings
         Settings that replace the session's, or a mapping with only those to be changed.
     condition
