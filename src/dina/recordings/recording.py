@@ -374,8 +374,7 @@ def _check_responses(recording: Recording) -> None:
     responses = recording.responses
     low, high = responses.min(axis=0), responses.max(axis=0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):  # NaN passes through min and max: no mask is needed
-        advice = "Drop these trials or neurons, or repair the array."
-        check_finite("responses", responses, ("trial", "neuron"), advice)
+        check_finite("responses", responses, ("trial", "neuron"), "Drop these trials or neurons, or repair the array.")
     if (low == high).all():
         raise DataError(f"responses must vary between trials; all {responses.shape[1]} neurons are constant. Check the array.")
 
@@ -385,9 +384,8 @@ def _check_stimulus_id(recording: Recording) -> None:
     low, high = int(ids.min()), int(ids.max())
     expected = f"stimulus_id must run from 0 to {n - 1} for {n} images; got"
     if low >= 1 and high == n:
-        raise DataError(
-            f"{expected} {low} to {high}, which looks 1-based (MATLAB). Subtract 1, or say index_base = 1 under [stimulus_id] of a recording.toml."
-        )
+        advice = "Subtract 1, or say index_base = 1 under [stimulus_id] of a recording.toml."
+        raise DataError(f"{expected} {low} to {high}, which looks 1-based (MATLAB). {advice}")
     if low < 0 or high >= n:
         bad = (ids < 0) | (ids >= n)
         first = int(np.argmax(bad))
