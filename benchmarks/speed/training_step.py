@@ -33,8 +33,8 @@ def measure(*, quick: bool) -> Iterator[Line]:
         settings = _settings(batch, precision)
         ours, plain = (_towers(recording) for _ in range(2))
         times = compete(
-            Side(_train(ours, recording, settings, 1), batch / n_images, less=_train(ours, recording, settings, 0)),
-            Side(_plain_epoch(plain, recording, settings), batch / n_images),
+            Side(_train(ours, recording, settings, 1), n_images / batch, less=_train(ours, recording, settings, 0)),
+            Side(_plain_epoch(plain, recording, settings), n_images / batch),
             quick=quick,
         )
         with FlopCounterMode(display=False) as counter:
