@@ -1,4 +1,4 @@
-"""Blocks of neurons that are fitted apart: by this process, or by the workers of a dask scheduler."""
+"""Blocks of neurons that are fitted apart, by this process or by the workers of a dask scheduler, and what holds all of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,8 +6,10 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
+
+from dina.large_arrays import large_zeros
 
 Result = TypeVar("Result")
 
@@ -57,3 +59,16 @@ def join_neurons(parts: Sequence[Tensor], neurons: Sequence[Any], axis: int = 0)
     if len(parts) == 1:
         return parts[0]
     return torch.cat(list(parts), dim=axis).index_select(axis, torch.cat(list(neurons)).argsort())
+
+
+def large_like(tensor: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Return zeros in the shape of a tensor, on its device; on the CPU those of many neurons lie in a file (`large_zeros`).
+
+    Examples
+    --------
+    >>> large_like(torch.ones(2))
+    tensor([0., 0.])
+    """
+    if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+        return torch.zeros_like(tensor)
+    return torch.from_numpy(large_zeros(tuple(tensor.shape)))

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from dina.checks import DataError
 from dina.recordings.recording import Recording
+from dina.training import image_decoder
 from dina.training.image_decoder import ImageDecoder, train_test_split
 from dina.training.objectives import SigLip
 from dina.training.presets import Scratch
@@ -82,6 +83,24 @@ def test_responses_and_images_may_be_lists(decoder: ImageDecoder, parts: tuple[R
     test = parts[1]
     some = decoder.predict(test.responses[:2], test.images[:5])
     assert decoder.predict(test.responses[:2].tolist(), test.images[:5].tolist()).tolist() == some.tolist()
+
+
+def test_a_large_gallery_is_read_some_images_at_a_time(
+    decoder: ImageDecoder, parts: tuple[Recording, Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = parts[1]
+    gallery = np.concatenate([test.images, test.images[::-1]])  # of copies the first is found
+    whole = decoder.predict(test.responses, gallery)
+    read, checked = [], image_decoder.contrast_of
+
+    def contrast_of(recording: Recording, images: np.ndarray) -> np.ndarray:
+        read.append(len(images))
+        return checked(recording, images)
+
+    monkeypatch.setattr(image_decoder, "contrast_of", contrast_of)
+    monkeypatch.setattr(image_decoder, "PIXELS_AT_ONCE", 30 * test.images[0].size)
+    np.testing.assert_array_equal(decoder.predict(test.responses, gallery), whole)
+    assert read == [30] * (len(gallery) // 30) + [len(gallery) % 30]
 
 
 def test_what_is_not_fitted_to_is_refused(parts: tuple[Recording, Recording]) -> None:

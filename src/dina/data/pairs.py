@@ -10,12 +10,14 @@ from jaxtyping import Float, Int, Shaped
 from dina.checks import DataError
 from dina.data.response_transform import IDENTITY, ResponseTransform
 from dina.data.standardise import Standardiser
+from dina.large_arrays import blocks_of, large_zeros
 from dina.recordings.recording import Recording
 from dina.shapes import ContrastImages, Responses, Scores, StimulusResponses
 from dina.short_words import brief
 from dina.statistics.repeats import count_within_group, sum_by_group
 
 QueryKind = Literal["averaged", "single_trial"]
+NEURONS_AT_ONCE = 4096  # whose trials are averaged
 QUERY_KINDS: tuple[QueryKind, ...] = ("averaged", "single_trial")
 
 
@@ -166,7 +168,7 @@ def make_pairs(recording: Recording, stimulus_id: Int[np.ndarray, "stimulus"], s
     return Pairs(
         images=recording.contrast(shown),
         stimulus_id=shown,
-        responses=standardiser.apply(recording.responses[trials]),
+        responses=standardiser.apply(recording.responses, trials),
         stimulus_index=position[recording.stimulus_id[trials]],
         n_presentations=recording.n_presentations[trials],
         standardiser=standardiser,
@@ -178,7 +180,7 @@ def learn_standardiser(
     recording: Recording, train: Int[np.ndarray, "n_train"], transform: ResponseTransform = IDENTITY
 ) -> Standardiser:
     """Learn mean and deviation of transformed responses from the trials of the training images only."""
-    return Standardiser.learn(recording.responses[np.isin(recording.stimulus_id, train)], transform)
+    return Standardiser.learn(recording.responses, transform, np.flatnonzero(np.isin(recording.stimulus_id, train)))
 
 
 def make_task(pairs: Pairs, kind: QueryKind) -> RetrievalTask:
@@ -234,7 +236,11 @@ def _average(
     responses: Responses, n_presentations: Int[np.ndarray, "trial"], index: Int[np.ndarray, "trial"], n_stimuli: int
 ) -> StimulusResponses:
     """Average the trials of each image, weighted by presentations."""
-    if (n_presentations != 1).any():  # else spare a copy of all responses
-        responses = responses * n_presentations.astype(np.float32)[:, None]
     weight = np.bincount(index, weights=n_presentations, minlength=n_stimuli).astype(np.float32)
-    return sum_by_group(responses, index, n_stimuli) / weight[:, None]
+    averages = large_zeros((n_stimuli, responses.shape[1]))
+    for block in blocks_of(responses.shape[1], NEURONS_AT_ONCE):
+        some = responses[:, block]
+        if (n_presentations != 1).any():  # else spare a copy
+            some = some * n_presentations.astype(np.float32)[:, None]
+        np.divide(sum_by_group(some, index, n_stimuli), weight[:, None], out=averages[:, block])
+    return averages

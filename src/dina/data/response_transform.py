@@ -78,8 +78,8 @@ class ResponseTransform:
         """Whether responses stay as they are."""
         return self.mean_root is None and bool((self.power == 1).all()) and not self.offset.any()
 
-    def with_gain(self, training: Responses) -> Self:
-        """Return this transform after a gain; ``training`` are the raw training trials.
+    def with_gain(self, training: Responses, trials: Int[np.ndarray, "chosen"] | None = None) -> Self:
+        """Return this transform after a gain; ``training`` are the raw training trials, or those among them at some positions.
 
         Raises
         ------
@@ -87,7 +87,9 @@ class ResponseTransform:
             If all of them are zero.
         """
         name = "gain" if self.is_identity else f"{self.name} with gain"
-        return replace(self, name=name, mean_root=float(_root_mean_square(training).mean()))
+        return replace(
+            self, name=name, mean_root=float(_root_mean_square(training)[slice(None) if trials is None else trials].mean())
+        )
 
     def gain(self, responses: Responses) -> Float32[np.ndarray, "trial"] | None:
         """Return the factor by which each trial is divided, 1 for a trial of zeros; None where the transform has no gain."""

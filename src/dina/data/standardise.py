@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from dina.checks import DataError
-from dina.data.response_transform import IDENTITY, ResponseTransform
+from dina.data.response_transform import IDENTITY, VALUES_AT_ONCE, ResponseTransform
+from dina.large_arrays import blocks_of, large_zeros
 from dina.shapes import Responses
 from dina.short_words import brief
 
@@ -31,20 +32,24 @@ class Standardiser:
     transform: ResponseTransform = IDENTITY
 
     @classmethod
-    def learn(cls, responses: Responses, transform: ResponseTransform = IDENTITY) -> "Standardiser":
-        """Learn from raw training trials.
+    def learn(
+        cls, responses: Responses, transform: ResponseTransform = IDENTITY, trials: Int[np.ndarray, "chosen"] | None = None
+    ) -> "Standardiser":
+        """Learn from raw training trials: all those given, or some by their positions, of which no copy is made.
 
         Raises
         ------
         DataError
             If no neuron changes at all between the trials.
         """
+        trials = np.arange(len(responses)) if trials is None else trials
         gain = transform.gain(responses)
+        gain = None if gain is None else gain[trials]
         mean, deviation = np.empty(responses.shape[1]), np.empty(responses.shape[1])
         # some hundred neurons at a time: the float64 copy of ten thousand would be twice the recording
         for start in range(0, len(mean), 512):
             block = slice(start, start + 512)
-            values = transform.select_neurons(block).apply(responses[:, block], gain)
+            values = transform.select_neurons(block).apply(responses[trials, block], gain)
             mean[block] = values.mean(axis=0, dtype=np.float64)
             deviation[block] = values.std(axis=0, dtype=np.float64)
         # a neuron whose spread is rounding error of its mean is constant
@@ -52,15 +57,20 @@ class Standardiser:
         if not deviation.any():
             raise DataError(
                 f"Responses must vary between trials; all {len(mean)} neurons are constant over the"
-                f" {len(responses)} training trials. Check which array was given as responses."
+                f" {len(trials)} training trials. Check which array was given as responses."
             )
         return cls(mean.astype(np.float32), deviation.astype(np.float32), transform)
 
-    def apply(self, responses: Responses) -> Responses:
-        """Return ``(transformed - mean) / deviation`` of raw single trials; 0 where the deviation is 0."""
+    def apply(
+        self, responses: Responses, trials: Int[np.ndarray, "chosen"] | None = None
+    ) -> Float32[np.ndarray, "kept_trial neuron"]:
+        """Return ``(transformed - mean) / deviation`` of raw single trials, or of some of them; 0 where the deviation is 0."""
+        trials = np.arange(len(responses)) if trials is None else trials
         scale = np.divide(1.0, self.deviation, out=np.zeros_like(self.deviation), where=self.deviation > 0)
-        standard = self.transform.apply(responses) - self.mean
-        standard *= scale
+        standard = large_zeros((len(trials), responses.shape[1]))
+        for some in blocks_of(len(trials), max(1, VALUES_AT_ONCE // max(1, responses.shape[1]))):
+            np.subtract(self.transform.apply(responses[trials[some]]), self.mean, out=standard[some])
+            standard[some] *= scale
         return standard
 
     def undo(self, standardised: Responses) -> Responses:

@@ -8,14 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.large_arrays import blocks_of
 from dina.models.field_centres import estimate_centres
 from dina.models.global_ridge import GlobalWeights, fit_global_ridge
 from dina.models.local_ridge import FITTING, LocalWeights, choose_width, fit_local_ridge
-from dina.models.noise import LowRankNoise, ResidualComponents
+from dina.models.noise import NEURONS_AT_ONCE, LowRankNoise, ResidualComponents, Residuals
 from dina.models.towers.image.contrast_gain import expect_by_place
 
 # Most images over which evidence is averaged; with a quarter of them, retrieval of responses is noticeably worse.
 N_TYPICAL = 2048
+IMAGES_AT_ONCE = 256  # whose responses of many neurons are divided by the noise
 
 Weights = TypeVar("Weights", LocalWeights, GlobalWeights)
 
@@ -83,7 +85,7 @@ class EncodingModel(Generic[Weights]):
         ``prior`` comes from `dina.models.local_ridge.learn_prior`; None means independent weights. Progress calls the fit ``words``.
         """
         weights = fit_local_ridge(maps, responses, windows.centre[:, None], windows.width, windows.order, prior, words)
-        return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
+        return EncodingModel(weights, ResidualComponents.none(Residuals(responses, weights.predicted)).noise(0, 1.0))
 
     @staticmethod
     def fit_everywhere(
@@ -91,7 +93,7 @@ class EncodingModel(Generic[Weights]):
     ) -> "EncodingModel[GlobalWeights]":
         """Fit ridge weights of every neuron over the whole map."""
         weights = fit_global_ridge(maps, responses)
-        return EncodingModel(weights, ResidualComponents.none(responses - weights.predicted).noise(0, 1.0))
+        return EncodingModel(weights, ResidualComponents.none(Residuals(responses, weights.predicted)).noise(0, 1.0))
 
     def log_likelihood(
         self, responses: Float[Tensor, "query neuron"], expected: Float[Tensor, "image neuron"]
@@ -134,10 +136,12 @@ def log_evidence(
     return (total / relative_presentations).to(log_likelihood.dtype)
 
 
-def choose_typical(expected: Float[Tensor, "stimulus neuron"]) -> Float[Tensor, "typical neuron"]:
-    """Return the expected responses to at most `N_TYPICAL` images, evenly spaced."""
-    rows = torch.linspace(0, len(expected) - 1, min(len(expected), N_TYPICAL)).round().long()
-    return expected[rows.to(expected.device)]
+def choose_typical(
+    expected: Float[Tensor, "stimulus neuron"], dtype: torch.dtype | None = None
+) -> Float[Tensor, "typical neuron"]:
+    """Return the expected responses to at most `N_TYPICAL` images, evenly spaced; as numbers of their own kind, or of another."""
+    rows = torch.linspace(0, len(expected) - 1, min(len(expected), N_TYPICAL)).round().long().to(expected.device)
+    return torch.cat([expected[some].to(dtype or expected.dtype) for some in torch.split(rows, IMAGES_AT_ONCE)])
 
 
 def calibrate_by_contrast(
@@ -157,8 +161,11 @@ def calibrate_by_contrast(
     Minimises :math:`\sum_i \lVert y_i - g_i p_i \rVert^2_{\Sigma^{-1}}` over :math:`g_i` piecewise linear in the
     logarithm of contrast.
     """
-    whitened = noise.divide(predicted)
-    agreement, power = (whitened * responses).sum(1), (whitened * predicted).sum(1)
+    at_once = len(responses) if responses.shape[1] <= NEURONS_AT_ONCE else IMAGES_AT_ONCE
+    agreement, power = predicted.new_empty(len(predicted)), predicted.new_empty(len(predicted))
+    for some in blocks_of(len(predicted), at_once):
+        whitened = noise.divide(predicted[some])
+        agreement[some], power[some] = (whitened * responses[some]).sum(1), (whitened * predicted[some]).sum(1)
     gram = knot_weights.T @ (knot_weights * power[:, None])
     ridge = 1e-4 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
     # the pull is towards 1: where no image tells, predictions are taken as they are

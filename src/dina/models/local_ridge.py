@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dina.large_arrays import blocks_of
 from dina.models.global_ridge import eigenvectors_of
 from dina.models.penalties import check_penalties, note_ends
 from dina.models.towers.field_basis import hermite_fields
-from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
+from dina.neuron_blocks import divide_neurons, join_neurons, large_like, on_workers
 from dina.progress import number_passes, track
 
 # Ridge penalties tried for weights inside a field, relative to the mean variance of a feature.
@@ -20,7 +21,7 @@ LOCAL_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 MAPS_AT_ONCE = 64  # that are projected on local patterns
 
 MANY_IMAGES = 4096  # as many are enough to choose a width by
-NEURONS_AT_ONCE = 4096  # from which the prior is learnt
+NEURONS_AT_ONCE = 4096  # from which the prior is learnt, and whose responses are copied
 
 FITTING = "Fitting receptive fields"  # what progress calls a fit
 
@@ -138,12 +139,12 @@ def _fit_block(
     maps = by_place.permute(2, 3, 0, 1)
     n_stimuli, n_channels, height, extent = maps.shape
     mean = responses.mean(0)
-    centred = responses - mean
-    power = centred.square().mean(0).clamp_min(1e-12)
+    blocks = blocks_of(responses.shape[1], NEURONS_AT_ONCE)  # no copy of the responses of many neurons
+    power = torch.cat([(responses[:, some] - mean[some]).square().mean(0) for some in blocks]).clamp_min(1e-12)
     is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
     n_neurons = responses.shape[1]
     fields_per_centre = (order + 1) * (order + 2) // 2
-    best = _Best(centred, fields_per_centre * n_channels)
+    best = _Best(responses, fields_per_centre * n_channels)
     centres, number = torch.unique(candidates.flatten(0, 1), dim=0, return_inverse=True)
     owner = torch.arange(n_neurons, device=maps.device).repeat_interleave(candidates.shape[1])
     for cell, centre in enumerate(track(centres, words, total=len(centres))):
@@ -155,7 +156,7 @@ def _fit_block(
         transformed = features if prior is None else features @ prior
         values, vectors = eigenvectors_of(transformed.T @ transformed / n_stimuli)
         scores = transformed @ vectors
-        wanted = centred[:, members]
+        wanted = responses[:, members] - mean[members]
         projected = scores.T @ wanted / n_stimuli
         leverage = scores.square() / n_stimuli
         for penalty in LOCAL_PENALTIES:
@@ -213,14 +214,14 @@ def learn_prior(weights: LocalWeights) -> Float[Tensor, "feature feature"]:
 class _Best:
     """The best centre and penalty of every neuron so far."""
 
-    def __init__(self, centred: Tensor, n_features: int) -> None:
-        n_neurons = centred.shape[1]
-        self.explained = centred.new_zeros(n_neurons)
-        self.predicted = torch.zeros_like(centred)
-        self.weights = centred.new_zeros(n_neurons, n_features)
-        self.intercept = centred.new_zeros(n_neurons)
-        self.centre = centred.new_zeros(n_neurons, 2)
-        self.penalty = centred.new_full((n_neurons,), float("inf"))
+    def __init__(self, responses: Tensor, n_features: int) -> None:
+        n_neurons = responses.shape[1]
+        self.explained = responses.new_zeros(n_neurons)
+        self.predicted = large_like(responses)
+        self.weights = responses.new_zeros(n_neurons, n_features)
+        self.intercept = responses.new_zeros(n_neurons)
+        self.centre = responses.new_zeros(n_neurons, 2)
+        self.penalty = responses.new_full((n_neurons,), float("inf"))
 
     def take(
         self,

@@ -4,13 +4,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dina.data.pairs import Pairs
+from dina.large_arrays import blocks_of
 from dina.models.global_ridge import eigenvectors_of
 from dina.neuron_blocks import divide_neurons, on_workers
 
@@ -112,6 +114,35 @@ class LowRankNoise:
 
 
 @dataclass(frozen=True, eq=False)
+class Residuals:
+    """Responses minus what is expected, which are computed for some neurons at a time and never held for all.
+
+    ``factor`` multiplies what is expected of each image; ``kept`` marks the images that count. None for 1, and for all images.
+    """
+
+    responses: Float[Tensor, "stimulus neuron"]
+    expected: Float[Tensor, "stimulus neuron"]
+    factor: Float[Tensor, "stimulus"] | None = None
+    kept: Bool[Tensor, "stimulus"] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of images that count, and of neurons."""
+        return len(self.responses) if self.kept is None else int(self.kept.sum()), self.responses.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the responses are."""
+        return self.responses.device
+
+    def __getitem__(self, place: tuple[slice, Any]) -> Float[Tensor, "kept some"]:
+        """Return those of some neurons, ``residuals[:, neurons]``, like those of a tensor."""
+        expected = self.expected[place]
+        residuals = self.responses[place] - (expected if self.factor is None else self.factor[:, None] * expected)
+        return residuals if self.kept is None else residuals[self.kept]
+
+
+@dataclass(frozen=True, eq=False)
 class ResidualComponents:
     """The largest correlated components of some residuals, from which noise models of any size can be made.
 
@@ -124,9 +155,11 @@ class ResidualComponents:
     strength: Float[Tensor, "component"]
 
     @classmethod
-    def none(cls, residuals: Float[Tensor, "row neuron"]) -> "ResidualComponents":
+    def none(cls, residuals: Float[Tensor, "row neuron"] | Residuals) -> "ResidualComponents":
         """Return the variances alone, for noise that neurons do not share."""
-        return cls(_positive_variance(residuals), residuals.new_zeros(residuals.shape[1], 0), residuals.new_zeros(0))
+        blocks = blocks_of(residuals.shape[1], NEURONS_AT_ONCE)
+        variance = torch.cat([_positive_variance(residuals[:, some]) for some in blocks])
+        return cls(variance, variance.new_zeros(len(variance), 0), variance.new_zeros(0))
 
     def noise(self, n_components: int, shrinkage: float) -> LowRankNoise:
         """Return the largest components as shared noise, and the rest of each neuron's variance, which is kept, as private.
@@ -160,20 +193,41 @@ class ResidualComponents:
                 yield self.noise(kept, shrinkage), {"noise_components": n_components, "noise_shrinkage": shrinkage}
 
 
-def decompose_residuals(residuals: Float[Tensor, "row neuron"]) -> ResidualComponents:
-    """Find all components of the correlation matrix of standardised residuals, by the smaller of its two Gram matrices."""
+def decompose_residuals(residuals: Float[Tensor, "row neuron"] | Residuals, most: int | None = None) -> ResidualComponents:
+    """Find all components of the correlation matrix of standardised residuals, by the smaller of its two Gram matrices.
+
+    Of more than 4,096 neurons only the largest ``most`` components are kept; None for all.
+    """
     n_rows, n_neurons = residuals.shape
-    variance = _positive_variance(residuals)
-    scaled = (residuals / variance.sqrt()).div_(n_rows**0.5)
     if n_rows > n_neurons:
+        scaled, variance = _scale(residuals[:, :])
         values, vectors = eigenvectors_of(scaled.T @ scaled)
         return ResidualComponents(variance, vectors, values.clamp_min(0))
     # the one thing in which all neurons meet is a sum over them
-    neurons = divide_neurons(torch.arange(n_neurons, device=scaled.device)[:, None])
-    grams = on_workers(_gram_of_rows, (), [(scaled[:, some],) for some in neurons])
-    values, rows = eigenvectors_of(grams[0] if len(grams) == 1 else torch.stack(grams).sum(0))
+    neurons = divide_neurons(torch.arange(n_neurons, device=residuals.device)[:, None])
+    if len(neurons) == 1:
+        neurons = list(blocks_of(n_neurons, NEURONS_AT_ONCE))
+        grams: Iterator[Tensor] = (_gram_of_rows(_scale(residuals[:, some])[0]) for some in neurons)
+    else:
+        grams = iter(on_workers(_gram_of_rows, (), [(_scale(residuals[:, some])[0],) for some in neurons]))
+    total = next(grams)
+    for gram in grams:
+        total += gram
+    values, rows = eigenvectors_of(total)
+    if most is not None and n_neurons > NEURONS_AT_ONCE:
+        values, rows = values[-most:], rows[:, -most:]
     values = values.clamp_min(1e-12)
-    return ResidualComponents(variance, (scaled.T @ rows).div_(values.sqrt()), values)
+    variance, directions = values.new_empty(n_neurons), values.new_empty(n_neurons, len(values))
+    for some in neurons:
+        scaled, variance[some] = _scale(residuals[:, some])
+        directions[some] = (scaled.T @ rows).div_(values.sqrt())
+    return ResidualComponents(variance, directions, values)
+
+
+def _scale(residuals: Tensor) -> tuple[Tensor, Tensor]:
+    """Return residuals in units of their deviation, divided by the root of their number, and their variance."""
+    variance = _positive_variance(residuals)
+    return (residuals / variance.sqrt()).div_(len(residuals) ** 0.5), variance
 
 
 def _gram_of_rows(scaled: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.large_arrays import blocks_of
+from dina.neuron_blocks import large_like
+
 TRUST = 20.0
 """How many neurons' worth of noise pulls the weights of one neuron towards those of the population."""
 
@@ -67,8 +70,10 @@ def add_predictions(
     >>> add_predictions(torch.tensor([[[1.0]], [[2.0]]]), torch.tensor([[3.0, 5.0]]))
     tensor([[13.]])
     """
-    parts = zip(torch.split(predicted, NEURONS_AT_ONCE, dim=2), torch.split(weights, NEURONS_AT_ONCE), strict=True)
-    return torch.cat([torch.einsum("ksn,nk->sn", some, own) for some, own in parts], dim=1)
+    together = large_like(predicted[0])
+    for some in blocks_of(len(weights), NEURONS_AT_ONCE):
+        together[:, some] = torch.einsum("ksn,nk->sn", predicted[:, :, some], weights[some])
+    return together
 
 
 def size_of_predictions(predicted: Float[Tensor, "stimulus neuron"], deviation: Float[Tensor, "stimulus neuron"]) -> float:

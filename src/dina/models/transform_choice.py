@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dina.checks import DataError, check_choice
 from dina.data.response_transform import IDENTITY, ResponseTransform
+from dina.large_arrays import blocks_of, large_zeros
 from dina.memory import give_back_memory
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out, multiply_maps
 from dina.models.noise import decompose_residuals
@@ -166,7 +167,8 @@ def _with_gain(name: str) -> str:
 
 
 def _mean_root(recording: Recording, shown: np.ndarray, name: str) -> float | None:
-    return IDENTITY.with_gain(recording.responses[np.isin(recording.stimulus_id, shown)]).mean_root if "gain" in name else None
+    trials = np.flatnonzero(np.isin(recording.stimulus_id, shown))
+    return IDENTITY.with_gain(recording.responses, trials).mean_root if "gain" in name else None
 
 
 def _make(name: str, law: MeanVarianceLaw | None, why: str, mean_root: float | None) -> ResponseTransform:
@@ -203,11 +205,15 @@ class _Contest:
         images = _evenly(np.sort(shown), MOST_IMAGES)
         trials = np.flatnonzero(np.isin(recording.stimulus_id, images))
         neurons = _evenly(np.arange(recording.n_neurons), MOST_NEURONS)
-        whole = recording.responses[np.isin(recording.stimulus_id, shown)]
+        whole = np.flatnonzero(np.isin(recording.stimulus_id, shown))
         # trials of zeros alone have no gain
-        geared = IDENTITY.with_gain(whole) if whole.any() else IDENTITY
-        gain = geared.gain(recording.responses[trials])
-        gain = np.ones(len(trials), dtype=np.float32) if gain is None else gain
+        geared = (
+            IDENTITY.with_gain(recording.responses, whole)
+            if any(recording.responses[trial].any() for trial in whole)
+            else IDENTITY
+        )
+        gain = geared.gain(recording.responses)
+        gain = np.ones(len(trials), dtype=np.float32) if gain is None else gain[trials]
         raw, index = recording.responses[np.ix_(trials, neurons)], np.searchsorted(images, recording.stimulus_id[trials])
         everywhere, places = _describe(recording.contrast(images))
         return cls(trials, raw, index, recording.n_presentations[trials], gain, geared.mean_root, everywhere, places)
@@ -219,13 +225,12 @@ class _Contest:
             if responses is None:
                 predicted = self._predict(torch.from_numpy(self._average(self.raw)), self.place).numpy()
                 return fit_mean_variance(self.raw[single], self.index[single], predicted), ""
-            parts = []
-            for first in range(0, responses.shape[1], NEURONS_AT_ONCE):
-                raw = responses[self.trials, first : first + NEURONS_AT_ONCE]
-                parts.append(self._predict(torch.from_numpy(self._average(raw)), self._find_places(raw)).numpy())
+            predicted = large_zeros((len(self.everywhere.vectors), responses.shape[1]))
+            for some in blocks_of(responses.shape[1], NEURONS_AT_ONCE):
+                raw = responses[self.trials, some]
+                predicted[:, some] = self._predict(torch.from_numpy(self._average(raw)), self._find_places(raw)).numpy()
                 give_back_memory()
-            predicted = np.concatenate(parts, axis=1)
-            return fit_mean_variance(responses[self.trials[single]], self.index[single], predicted), ""
+            return fit_mean_variance(responses, self.index[single], predicted, self.trials[single]), ""
         except DataError as error:
             return None, str(error)
 

@@ -3,6 +3,7 @@
 import errno
 import glob
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -21,6 +22,7 @@ import xarray as xr
 
 from dina.artifacts import atomic_path
 from dina.checks import DataError
+from dina.large_arrays import LARGE, blocks_of, large_zeros
 from dina.recordings.hdf5_heaps import check_hdf5_heaps
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
@@ -28,6 +30,7 @@ _CHECKSUM = "content_sha256"
 _LEFT_AFTER_S = 3600.0
 _MOST_DESCRIBED = 2**24  # bytes of a zarr.json, which holds all words of a text variable
 _FREE_BYTES, _MOST_PACKED = 2**28, 10_000  # an array of one value is stored in next to nothing
+_READ_AT_ONCE = 2**25  # bytes
 _CODECS = {"bytes", "zstd", "gzip", "blosc", "crc32c", "transpose"}  # those of zarr itself that hold numbers
 _WORDS = "categories"  # attribute of a text variable, which is stored as numbers into this list
 
@@ -100,7 +103,11 @@ def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
         if _CHECKSUM not in file.attrs:  # asked before other people's arrays are loaded
             _refuse_foreign(path)
         names = ["", *(name for name, entry in file.items() if isinstance(entry, h5py.Group))]
-    return {name: xr.load_dataset(path, group=name or None, engine="h5netcdf") for name in names}
+    found = {}
+    for name in names:
+        with xr.open_dataset(path, group=name or None, engine="h5netcdf") as dataset:
+            found[name] = _load(dataset)
+    return found
 
 
 def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
@@ -115,7 +122,29 @@ def _read_zarr(path: Path) -> dict[str, xr.Dataset]:
                 sizes[place] = found.st_size
     _check_zarr_sizes(path, sizes)
     names = ["", *(p.name for p in sorted(path.iterdir()) if p.is_dir() and _is_group(p / "zarr.json"))]
-    return {name: xr.open_zarr(path, group=name or None, consolidated=False, chunks=None, zarr_format=3).load() for name in names}
+    return {name: _load(xr.open_zarr(path, group=name or None, consolidated=False, chunks=None, zarr_format=3)) for name in names}
+
+
+def _load(dataset: xr.Dataset) -> xr.Dataset:
+    """Read all arrays, the large ones some chunks at a time into arrays that need not stay in memory."""
+    large = {str(name): variable for name, variable in dataset.data_vars.items() if variable.nbytes >= LARGE}
+    loaded = dataset.drop_vars(large).load()
+    for name, variable in large.items():
+        values = large_zeros(variable.shape, variable.dtype)
+        for part in _parts_of(variable):
+            values[part] = variable[part].to_numpy()
+        loaded[name] = (variable.dims, values, variable.attrs)
+    return loaded
+
+
+def _parts_of(variable: xr.DataArray) -> Iterator[tuple[slice, ...]]:
+    """Yield parts of an array that are made of whole chunks and of about 32 MB, unless a chunk is larger."""
+    kept = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or (1,) * variable.ndim
+    size = [int(chunk) for chunk in kept]
+    for axis in reversed(range(variable.ndim)):
+        room = max(1, _READ_AT_ONCE // (math.prod(size) * variable.dtype.itemsize))
+        size[axis] = min(variable.shape[axis], size[axis] * room)
+    return itertools.product(*(blocks_of(n, each) for n, each in zip(variable.shape, size, strict=True)))
 
 
 def _check_zarr_sizes(path: Path, sizes: Mapping[str, int]) -> None:

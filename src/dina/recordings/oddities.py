@@ -4,12 +4,14 @@ import hashlib
 
 import numpy as np
 
+from dina.large_arrays import blocks_of
 from dina.recordings.recording import Recording
 
 _OUTLIER_FACTOR = 1e3  # standard deviation against the median neuron's; log-normal populations stay below 100
 _LEAST_VARIATION = 1e-4  # of the mean: float32 keeps seven digits, so below this a neuron's variation has three
 _MISSING_WORDS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, -32768.0)
 _MISSING_ABOVE = 1e15  # NetCDF and others write 1e20 or 1e36 where a value is missing
+_NEURONS_AT_ONCE = 512
 _AXES_SAMPLE = 64  # images, fewer if they are large
 _PIXELS_SAMPLED = 2**24
 
@@ -39,7 +41,8 @@ def _odd_neurons(recording: Recording) -> list[str]:
             f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
             " Their contributions cannot be separated."
         )
-    deviation = responses.std(axis=0, dtype=np.float64)
+    # some at a time: numpy makes a copy in double precision
+    deviation = np.concatenate([responses[:, some].std(axis=0, dtype=np.float64) for some in blocks_of(n, _NEURONS_AT_ONCE)])
     typical = float(np.median(deviation[~constant]))
     huge = np.flatnonzero(deviation > _OUTLIER_FACTOR * typical)
     if len(huge):
@@ -58,16 +61,19 @@ def _odd_neurons(recording: Recording) -> list[str]:
 
 def _odd_values(responses: np.ndarray, units: str) -> list[str]:
     sentences, low = [], float(responses.min())
-    negative = responses < 0
-    if negative.any():
-        share = 100 * float(negative.mean())
+    # trial by trial: a mask of all would take a quarter of their memory
+    counts = [
+        (np.count_nonzero(row < 0), np.count_nonzero(row == low), np.count_nonzero(row > _MISSING_ABOVE)) for row in responses
+    ]
+    n_negative, n_low, n_huge = map(sum, zip(*counts, strict=True))
+    if n_negative:
+        share = 100 * n_negative / responses.size
         word = f" All are {low:g}: if that stands for missing values, write NaN instead."
-        is_word = low in _MISSING_WORDS and bool((responses[negative] == low).all())
+        is_word = low in _MISSING_WORDS and n_low == n_negative
         if is_word or "f/f" not in units.lower():  # changes of fluorescence are often negative
             sentences.append(
                 f"{share:.1f} % of the responses are negative; deconvolved activity and spike counts are not.{word if is_word else ''}"
             )
-    n_huge = int((responses > _MISSING_ABOVE).sum())
     if n_huge:
         sentences.append(
             f"{n_huge} responses are above {_MISSING_ABOVE:g}: if these stand for missing values, write NaN instead."

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from dina.models.noise import LowRankNoise, ResidualComponents, decompose_residuals
+from dina.models.noise import LowRankNoise, ResidualComponents, Residuals, decompose_residuals
 from dina.retrieval.decoder import Candidate, Setting
 from dina.retrieval.ranks import target_ranks
 
@@ -38,11 +38,6 @@ class Predictions:
         """What left-out predictions leave unexplained."""
         return self.responses - self.expected
 
-    def without(self, left_out: Bool[Tensor, "stimulus"]) -> Float[Tensor, "kept neuron"]:
-        """Return `residuals` of the other images."""
-        kept = self.responses[~left_out]
-        return kept.sub_(self.expected[~left_out])
-
 
 def judge_noises(
     predictions: Predictions,
@@ -60,7 +55,11 @@ def judge_noises(
     given = None if residuals is None else decompose_residuals(residuals)
     nobody = np.empty((len(COMPONENT_COUNTS) * len(SHRINKAGES), 0))
     ranks = _left_out_ranks(predictions, most, given) if is_left_out else nobody
-    components = decompose_residuals(predictions.residuals) if given is None else given
+    components = (
+        decompose_residuals(Residuals(predictions.responses, predictions.expected), max(COMPONENT_COUNTS))
+        if given is None
+        else given
+    )
     measured, expected = predictions.other_responses, predictions.other_expected
     left_out = iter(ranks)
     for noise, setting in _noises(components, most):  # neither enumerate nor zip: both hold on to the last one
@@ -88,7 +87,8 @@ def _left_out_ranks(
     found: list[list[np.ndarray]] = []
     for number in range(n_folds):
         target = torch.where(fold[queried] == number)[0]
-        components = decompose_residuals(predictions.without(fold == number)) if given is None else given
+        others = Residuals(predictions.responses, predictions.expected, kept=fold != number)
+        components = decompose_residuals(others, max(COMPONENT_COUNTS)) if given is None else given
         responses = predictions.responses[queried[target]]
         ranks: list[np.ndarray] = []
         for noise, _ in _noises(components, most):

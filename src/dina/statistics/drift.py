@@ -90,19 +90,30 @@ def measure_drift(
     freedom = len(group) - len(counts)
     if freedom < 2 * TRIALS_PER_COSINE:
         raise DataError(f"Drift needs at least {2 * TRIALS_PER_COSINE} trials beyond the first of their image; got {freedom}.")
-    residuals = np.empty((len(group), responses.shape[1]))
-    rows, total = np.flatnonzero(is_repeated), 0.0
-    for first in range(0, responses.shape[1], NEURONS_AT_ONCE):  # no second copy of many neurons in double precision
-        block = slice(first, first + NEURONS_AT_ONCE)
-        residuals[:, block] = part = _within(responses[rows, block].astype(np.float64), group, counts)
+    rows, n_neurons = np.flatnonzero(is_repeated), responses.shape[1]
+
+    def residuals_of(neurons: slice) -> np.ndarray:
+        return _within(responses[rows, neurons].astype(np.float64), group, counts)
+
+    blocks = [slice(first, first + NEURONS_AT_ONCE) for first in range(0, n_neurons, NEURONS_AT_ONCE)]
+    # of more neurons than trials, the products of trials take less memory than the residuals, and say the same
+    has_products = n_neurons > max(len(group), NEURONS_AT_ONCE)
+    held, total = np.zeros((len(group), len(group) if has_products else n_neurons)), 0.0
+    for block in blocks:
+        part = residuals_of(block)
         total += float((part**2).sum())
+        if has_products:
+            held += part @ part.T
+        else:
+            held[:, block] = part
     if not total > 0:
         raise DataError("Drift needs responses that vary between the trials of an image; these do not.")
     cosines = _cosines(position, n_trials, min(MOST_COSINES, freedom // TRIALS_PER_COSINE))
 
     def explained(shown: np.ndarray) -> float:
         orthogonal, _ = np.linalg.qr(_within(shown, group, counts))
-        return float(((orthogonal.T @ residuals) ** 2).sum()) / total
+        found = orthogonal.T @ held
+        return float((found * orthogonal.T if has_products else found**2).sum()) / total
 
     order, observed, null = np.argsort(group, kind="stable"), explained(cosines), np.empty(n_exchanges)
     for number in range(n_exchanges):
@@ -112,7 +123,8 @@ def measure_drift(
     p_value = (1 + int((null >= observed).sum())) / (n_exchanges + 1)
     by_chance = float(null.mean())
     share, low, high = (float((each - by_chance) / (1 - by_chance)) for each in (observed, *null_range(null, fewest=1)))
-    weights, *_ = np.linalg.lstsq(_within(cosines, group, counts), residuals, rcond=None)
+    shown = _within(cosines, group, counts)
+    weights = np.concatenate([np.linalg.lstsq(shown, residuals_of(block), rcond=None)[0] for block in blocks], axis=1)
     return SlowDrift(share, low, high, p_value, weights, n_trials)
 
 

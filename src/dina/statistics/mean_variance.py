@@ -73,7 +73,10 @@ class MeanVarianceLaw:
 
 
 def fit_mean_variance(
-    responses: Responses, stimulus: StimulusIndex, predicted: Float[np.ndarray, "stimulus neuron"]
+    responses: Responses,
+    stimulus: StimulusIndex,
+    predicted: Float[np.ndarray, "stimulus neuron"],
+    row: Int[np.ndarray, "kept"] | None = None,
 ) -> MeanVarianceLaw:
     r"""Estimate the law from repeated single trials, two or more of each image.
 
@@ -86,6 +89,8 @@ def fit_mean_variance(
     predicted
         Predicted response of each neuron to each image, made without any trial of that image, in any units that rise with its
         responses. It may be a poor prediction, but two repeats alone do not determine the law.
+    row
+        Of each trial in ``responses``; None where these are the trials of ``stimulus`` alone.
 
     Raises
     ------
@@ -102,6 +107,7 @@ def fit_mean_variance(
     the slope is biased neither by errors of the means nor by their correlation with errors of the variances.
     """
     trials, images, index = _repeated(stimulus)
+    trials = trials if row is None else row[trials]
     n_bins = min(N_BINS, len(images) // (2 * LEAST_IN_BIN))
     if n_bins < 3:
         raise DataError(

@@ -121,7 +121,8 @@ def signal_variance_fraction(responses: Responses, stimulus_index: StimulusIndex
     noise = within / (n_trials - n_stimuli)
     per_image = (n_trials - (counts**2).sum() / n_trials) / (n_stimuli - 1)
     signal = (between / (n_stimuli - 1) - noise) / per_image
-    varies = within + between > 1e-12 * n_trials * np.abs(responses).max(axis=0).astype(np.float64) ** 2
+    largest = np.maximum(responses.max(axis=0), -responses.min(axis=0)).astype(np.float64)
+    varies = within + between > 1e-12 * n_trials * largest**2
     return np.divide(signal, signal + noise, out=np.full_like(signal, np.nan), where=varies)
 
 

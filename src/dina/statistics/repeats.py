@@ -7,7 +7,10 @@ from jaxtyping import Float, Float32, Int
 from scipy.sparse import csr_array
 
 from dina.checks import DataError
+from dina.large_arrays import blocks_of, large_zeros
 from dina.shapes import Responses, StimulusIndex, StimulusResponses
+
+NEURONS_AT_ONCE = 4096  # whose trials are averaged
 
 UnequalRepeats = Literal["refuse", "first_two"]
 
@@ -104,8 +107,10 @@ def average_halves(
     for half in (0, 1):
         rows = np.flatnonzero((number % 2 == half) & (number < 2 * half_length))
         group = position[stimulus_index[rows]]
-        total = sum_by_group(responses[rows], group, len(stimulus))
-        halves.append(total / (counts[stimulus] // 2).astype(np.float32)[:, None])
+        n_repeats = (counts[stimulus] // 2).astype(np.float32)[:, None]
+        halves.append(large_zeros((len(stimulus), responses.shape[1]), responses.dtype))
+        for some in blocks_of(responses.shape[1], NEURONS_AT_ONCE):
+            np.divide(sum_by_group(responses[rows, some], group, len(stimulus)), n_repeats, out=halves[-1][:, some])
     return halves[0], halves[1], stimulus
 
 

@@ -151,7 +151,7 @@ def assess_quality(recording: Recording, seed: int) -> Quality:
     constant = responses.max(axis=0) == responses.min(axis=0)
     variables: dict[str, Any] = {
         "mean_response": ("neuron", responses.mean(axis=0, dtype=np.float64), {"units": "arbitrary"}),
-        "zero_fraction": ("neuron", 1 - np.count_nonzero(responses, axis=0) / len(responses), {"units": "1"}),
+        "zero_fraction": ("neuron", 1 - sum(row != 0 for row in responses) / len(responses), {"units": "1"}),
         "n_trials": ("stimulus", recording.repeats_per_stimulus(), {"units": "1"}),
     }
     reasons: dict[str, str] = {}

@@ -13,6 +13,7 @@ from dina.models.towers.tower import NeuralTower
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.001, 100.0
 NORM_FLOOR = 1e-6
+MOST_VALUES = 2**25  # of typical responses that are compared at a time
 
 
 class Comparison(nn.Module):
@@ -204,7 +205,9 @@ class LikelihoodComparison(Comparison):
         n_typical = int(tower.n_typical)
         if n_typical == 0:
             return super().evidence(responses, n_presentations)
-        typical = tower.typical[:n_typical].float()
-        norm = (typical * tower.whiten(typical)).sum(1)
-        likelihood = tower.whiten(responses.float()) @ typical.T - 0.5 * norm
-        return self.log_scale.exp() * log_evidence(likelihood, n_presentations / tower.typical_presentations)
+        whitened, parts = tower.whiten(responses.float()), []
+        # some at a time: of many neurons, typical responses take much memory
+        for some in torch.split(tower.typical[:n_typical], max(1, MOST_VALUES // tower.n_neurons)):
+            typical = some.float()
+            parts.append(whitened @ typical.T - 0.5 * (typical * tower.whiten(typical)).sum(1))
+        return self.log_scale.exp() * log_evidence(torch.cat(parts, dim=1), n_presentations / tower.typical_presentations)

@@ -10,6 +10,7 @@ from dina.checks import DataError
 from dina.data.pairs import Gallery, Pairs, Queries, QueryKind, learn_standardiser, make_pairs, make_task
 from dina.data.response_transform import IDENTITY
 from dina.data.splits import group_near_identical, split_by_stimulus
+from dina.large_arrays import blocks_of
 from dina.models.transform_choice import TransformName, choose_transform
 from dina.recordings.given_numbers import check_recording, check_responses, contrast_of
 from dina.recordings.recording import Recording
@@ -19,6 +20,8 @@ from dina.short_words import brief
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.dina_decoder import DinaDecoder
 from dina.training.presets import AnyPreset, PresetSettings, changed_settings, find_preset, name_of
+
+PIXELS_AT_ONCE = 2**25  # of a gallery that is read some images at a time
 
 
 def train_test_split(
@@ -195,7 +198,8 @@ class ImageDecoder:
         """Return for each single trial the position of the image that fits best.
 
         Responses are in the units of the recording, shape (trial, neuron); images are pixels like its own, shape (image,
-        channel, height, width).
+        channel, height, width). A gallery too large for memory is given as a mapped array (``numpy.load(FILE, mmap_mode="r")``): of
+        an array of numpy some images are read at a time.
 
         Raises
         ------
@@ -204,9 +208,22 @@ class ImageDecoder:
         """
         recording, train, decoder = self._known()
         standard = train.standardiser.apply(check_responses(recording, responses))
-        gallery = contrast_of(recording, images)
         queries = Queries(standard, np.ones(len(standard)))
-        return decoder.score(queries, Gallery(gallery, np.arange(len(gallery)))).argmax(axis=1)
+        at_once = max(1, PIXELS_AT_ONCE // recording.images[0].size)
+        is_large = isinstance(images, np.ndarray) and len(images) > at_once
+        place, highest = np.zeros(len(standard), dtype=np.int64), np.full(len(standard), -np.inf)
+        for some in blocks_of(len(images), at_once) if is_large else [slice(None)]:
+            part = contrast_of(recording, images[some] if is_large else images)
+            scores = decoder.score(queries, Gallery(part, np.arange(len(part))))
+            found = scores.argmax(axis=1)
+            of_found = scores[np.arange(len(found)), found]
+            for query in np.flatnonzero(of_found > highest):
+                at = int(found[query]) + (some.start or 0)
+                if not (
+                    is_large and some.start and np.array_equal(images[at], images[place[query]])
+                ):  # else a copy, but for rounding
+                    place[query], highest[query] = at, of_found[query]
+        return place
 
     def _known(self) -> tuple[Recording, Pairs, DinaDecoder]:
         if self._fitted is None:

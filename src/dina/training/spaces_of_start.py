@@ -11,6 +11,7 @@ from dina.memory import give_back_memory
 from dina.models.spaces import FeatureSpace, SpaceFit, SparseWeights
 from dina.models.spaces.contributions import compare_with_permuted, drop_each, list_contributions
 from dina.models.towers.neural.projective_fields import WeightsBeside
+from dina.neuron_blocks import large_like
 
 NETWORK = "trained_network"  # the feature space that has a control with permuted weights
 
@@ -28,7 +29,7 @@ def fit_spaces(
     predictions of a fit are a part of all.
     """
     fits: list[SpaceFit] = []
-    predicted = torch.empty(1 + len(spaces), *responses.shape, device=maps.device)
+    predicted = large_like(responses.expand(1 + len(spaces), -1, -1))
     torch.sub(local, responses.mean(0), out=predicted[0])
     # last first: sums of Gabors need most memory, and the trained network leaves some of its own behind
     for place, space in reversed(list(enumerate(spaces, 1))):

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dina.data.pairs import Pairs
+from dina.large_arrays import blocks_of
 from dina.memory import give_back_memory
 from dina.models.encoding import EncodingModel, Windows, calibrate_by_contrast, choose_typical, shift_by_contrast
 from dina.models.local_ridge import FITTING, LocalWeights, learn_prior
-from dina.models.noise import LowRankNoise, decompose_residuals
+from dina.models.noise import NEURONS_AT_ONCE, LowRankNoise, Residuals, decompose_residuals
 from dina.models.spaces import FeatureSpace
 from dina.models.stacking import add_predictions, size_of_predictions, stack_predictions
 from dina.models.towers.field_basis import hermite_fields
@@ -20,6 +21,7 @@ from dina.models.towers.image.contrast_gain import ContrastGain, keep_components
 from dina.models.towers.image.feature_stack import FeatureStack
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.neural.projective_fields import ProjectiveFields, WeightsBeside
+from dina.neuron_blocks import large_like
 from dina.progress import number_passes
 from dina.retrieval.decoder import choose_by_rank
 from dina.retrieval.noise_choice import Predictions, judge_noises
@@ -292,15 +294,18 @@ def _contrast_candidate(
 ) -> _Candidate:
     """Fit the part of responses that contrast does not predict, on maps without that part, and calibrate it by contrast."""
     at_knot = keep_components(solve_knots(knots, responses), N_CONTRAST_COMPONENTS)
-    deviation = responses - knots @ at_knot
+    deviation = large_like(responses)
+    blocks = list(blocks_of(responses.shape[1], NEURONS_AT_ONCE))
+    for some in blocks:
+        torch.sub(responses[:, some], knots @ at_knot[:, some], out=deviation[:, some])
     weights = EncodingModel.fit(maps, deviation, windows, prior, words).weights
     gain = torch.ones(knots.shape[1], device=maps.device)
-    components = decompose_residuals(deviation - weights.predicted)
     for _ in range(N_CALIBRATIONS):
+        components = decompose_residuals(Residuals(deviation, weights.predicted, knots @ gain), N_CALIBRATED_BY)
         gain = calibrate_by_contrast(deviation, weights.predicted, components.noise(N_CALIBRATED_BY, 0.5), knots)
-        components = decompose_residuals(deviation - (knots @ gain)[:, None] * weights.predicted)
-    predicted = knots @ at_knot + (knots @ gain)[:, None] * weights.predicted
-    return _Candidate(weights, at_knot + weights.intercept, gain, predicted, "learnt", False)
+    for some in blocks:  # in place: nothing else needs what is predicted of the deviation
+        weights.predicted[:, some] = knots @ at_knot[:, some] + (knots @ gain)[:, None] * weights.predicted[:, some]
+    return _Candidate(weights, at_knot + weights.intercept, gain, weights.predicted, "learnt", False)
 
 
 def _choose_noise(
@@ -352,7 +357,9 @@ def _stack_spaces(
     mean = responses.mean(0)
     spaces = [space for space in image_tower.spaces.values() if isinstance(space, FeatureSpace)]
     fits, predicted = fit_spaces(spaces, local.candidate.predicted, images, maps, responses)
-    shares = stack_predictions(predicted, responses - mean)
+    deviation = torch.sub(responses, mean, out=large_like(responses))
+    shares = stack_predictions(predicted, deviation)
+    del deviation
     helps = [bool(share.any()) for share in shares.T[1:]]
     image_tower.take([space for space, is_used in zip(spaces, helps, strict=True) if is_used])
     used = [(fit.weights, share) for fit, share, is_used in zip(fits, shares.T[1:], helps, strict=True) if is_used]
@@ -382,8 +389,9 @@ def _stack_spaces(
     del local, candidate, used  # the towers hold what is needed of them
     give_back_memory()
     # predictions of left-out training images need no factor: the shares were learnt from them
-    noise, _, setting = _judge(image_tower, neural_tower, mean + together, responses, validation)
-    _install_noise(neural_tower, noise, mean + size * together, train)
+    left_out = torch.add(together, mean, out=large_like(together))
+    noise, _, setting = _judge(image_tower, neural_tower, left_out, responses, validation)
+    _install_noise(neural_tower, noise, torch.add(mean, together, alpha=size, out=left_out), train)
     used_shares = shares[:, [True, *helps]].mean(0).tolist()
     setting["feature_spaces"] = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, used_shares, strict=True))
     setting["size_of_predictions"] = round(size, 3)
@@ -392,7 +400,7 @@ def _stack_spaces(
 
 def _install_noise(tower: ProjectiveFields, noise: LowRankNoise, predicted: Tensor, train: Pairs) -> None:
     tower.take_noise(noise)
-    tower.keep_typical(choose_typical(predicted), float(train.total_presentations().mean()))
+    tower.keep_typical(choose_typical(predicted, tower.typical.dtype), float(train.total_presentations().mean()))
 
 
 def _install_weights(

@@ -8,16 +8,18 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.large_arrays import blocks_of
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, leave_each_out
 from dina.models.penalties import check_penalties
 from dina.models.spaces.space import FeatureSpace, SpaceFit
 from dina.models.towers.tower import MapShape
-from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
+from dina.neuron_blocks import divide_neurons, join_neurons, large_like, on_workers
 
 MOST_COMPONENTS = 512
 MANY_IMAGES = 4096  # of more training images, components are learnt from as many evenly spaced ones
 SMALLEST = 1e-6  # variance of a component that is kept, relative to the largest
 IMAGES_AT_ONCE = 64
+NEURONS_AT_ONCE = 4096
 MOST_PIXELS = 4096  # of larger images, means over neighbouring pixels are taken
 PLACES_ALONG = 7  # of the coarse map of Gabor channels, along its shorter side
 
@@ -76,8 +78,7 @@ class ComponentSpace(FeatureSpace):
     def fit_raw(self, raw: Float[Tensor, "stimulus raw_feature"], responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:
         """Do the same from the ``raw`` features of the training images."""
         found = self.find_components(raw)
-        centred = responses - responses.mean(0)
-        weights, predicted = _fit_ridge(found.values, found.vectors, found.typical, centred)
+        weights, predicted = _fit_ridge(found.values, found.vectors, found.typical, responses)
         return SpaceFit(weights.mul_(found.scale).T.contiguous(), predicted, (raw - self.mean) @ self.directions)
 
     def find_components(self, raw: Float[Tensor, "stimulus raw_feature"]) -> "_Components":
@@ -99,9 +100,8 @@ class ComponentSpace(FeatureSpace):
         values, vectors = eigenvectors_of(features.T @ features)
         kept = values > SMALLEST * values[-1]
         values, vectors = values[kept], vectors[:, kept]
-        centred = responses - responses.mean(0)
         typical = float(features.square().sum() / len(features))
-        weights, predicted = _fit_ridge(values, features @ (vectors / values.sqrt()), typical, centred)
+        weights, predicted = _fit_ridge(values, features @ (vectors / values.sqrt()), typical, responses)
         return SpaceFit((vectors @ weights).T.contiguous(), predicted, features)
 
 
@@ -120,16 +120,22 @@ def _fit_ridge(
     values: Float[Tensor, "component"],
     vectors: Float[Tensor, "stimulus component"],
     typical: float,
-    centred: Float[Tensor, "stimulus neuron"],
+    responses: Float[Tensor, "stimulus neuron"],
 ) -> tuple[Float[Tensor, "component neuron"], Float[Tensor, "stimulus neuron"]]:
-    """Return ridge weights on components of unit length times √value, and leave-one-out predictions."""
-    neurons = divide_neurons(torch.arange(centred.shape[1], device=centred.device)[:, None])
-    found = on_workers(_fit_block, (values, vectors, typical), [(centred[:, some],) for some in neurons])
-    weights, predicted = (join_neurons(parts, neurons, axis=1) for parts in zip(*found, strict=True))
+    """Return ridge weights on components of unit length times √value, and leave-one-out predictions, without the mean responses."""
+    neurons = divide_neurons(torch.arange(responses.shape[1], device=responses.device)[:, None])
+    if len(neurons) > 1:
+        found = on_workers(_fit_block, (values, vectors, typical), [(responses[:, some],) for some in neurons])
+        weights, predicted = (join_neurons(parts, neurons, axis=1) for parts in zip(*found, strict=True))
+        return weights, predicted
+    weights, predicted = values.new_empty(len(values), responses.shape[1]), large_like(responses)
+    for some in blocks_of(responses.shape[1], NEURONS_AT_ONCE):
+        weights[:, some], predicted[:, some] = _fit_block(values, vectors, typical, responses[:, some])
     return weights, predicted
 
 
-def _fit_block(values: Tensor, vectors: Tensor, typical: float, centred: Tensor) -> tuple[Tensor, Tensor]:
+def _fit_block(values: Tensor, vectors: Tensor, typical: float, responses: Tensor) -> tuple[Tensor, Tensor]:
+    centred = responses - responses.mean(0)
     power = centred.square().mean(0)
     projected = vectors.T @ centred
     weights, predicted = torch.zeros_like(projected), torch.zeros_like(centred)

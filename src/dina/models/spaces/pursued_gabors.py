@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dina.large_arrays import blocks_of
 from dina.models.gabor_pursuit import (
     CHUNK,
     MOST_COMPONENTS,
@@ -23,9 +24,10 @@ from dina.models.spaces.space import FeatureSpace, SpaceFit, SparseWeights
 from dina.models.sparse_matrix import sparse_matrix
 from dina.models.towers.image.gabor_energy import list_octaves
 from dina.models.towers.tower import MapShape
-from dina.neuron_blocks import divide_neurons, join_neurons, on_workers
+from dina.neuron_blocks import divide_neurons, join_neurons, large_like, on_workers
 from dina.progress import track
 
+NEURONS_AT_ONCE = 4096  # whose responses are copied
 N_FOLDS = 4
 MANY_IMAGES = 1000  # from which two folds are enough: half of the images give nearly the same fields
 MOST_NEURONS = 4000  # those whose averaged responses vary most; pursuing 30,000 would take an hour
@@ -76,9 +78,11 @@ class PursuedGabors(FeatureSpace):
         device = responses.device
         n_images, n_neurons = responses.shape
         used = torch.linspace(0, n_images - 1, min(n_images, MOST_IMAGES)).round().long()
-        centred = (responses - responses.mean(0)).cpu()
-        neurons = centred.square().mean(0).topk(min(n_neurons, MOST_NEURONS)).indices.sort().values
-        wanted = centred[:, neurons]
+        mean = responses.mean(0)
+        blocks = blocks_of(n_neurons, NEURONS_AT_ONCE)  # no copy of the responses of many neurons
+        power = torch.cat([(responses[:, some] - mean[some]).square().mean(0) for some in blocks])
+        neurons = power.topk(min(n_neurons, MOST_NEURONS)).indices.sort().values
+        wanted, neurons = (responses[:, neurons] - mean[neurons]).cpu(), neurons.cpu()
         is_whole = len(used) == n_images
         grid = GaborGrid.of((images if is_whole else images[used]).cpu().numpy())
         for name, is_absent in (("local", self._is_local), ("global", ~self._is_local)):
@@ -96,7 +100,7 @@ class PursuedGabors(FeatureSpace):
         features = terms.sub_(self.mean).div_(self.deviation)
         shape = (wanted.shape[1], len(self.mean))
         together = sparse_matrix(neuron, feature, value * self.deviation[feature], shape).coalesce()
-        predicted = torch.zeros_like(centred)
+        predicted = large_like(responses.cpu())
         if not is_whole:  # images that took no part are left out already
             predicted[:, neurons] = (together @ features.T).T
         predicted[used[:, None], neurons] = found.left_out
