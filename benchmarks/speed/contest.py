@@ -53,7 +53,7 @@ class Times:
 
 @dataclass
 class Line:
-    """One line of the page of results; what is None was not measured, and ``note`` says why."""
+    """One line of the page of results; what is None was not measured, and ``note`` says why that, or the goal, is missed."""
 
     work: str
     peer: str
@@ -96,13 +96,17 @@ def exponent(make: Callable[[int], Callable[[], Any]], sizes: Sequence[int]) -> 
 
 def machine_limits(*, quick: bool) -> dict[str, float]:
     """Return what the machine can do with the threads in use: GFLOP/s of a product of matrices, GB/s of a copy."""
-    extent = 256 if quick else 2048
-    left = torch.ones(extent, extent)
-    product = min(_seconds(lambda: left @ left) for _ in range(N_ROUNDS + 1))
     block = np.zeros(2**20 if quick else 2**26, dtype=np.float32)
     place = np.empty_like(block)
     copying = min(_seconds(lambda: np.copyto(place, block)) for _ in range(N_ROUNDS + 1))
-    return {"matrix_product_gflop_s": 2e-9 * extent**3 / product, "copy_gb_s": 2e-9 * block.nbytes / copying}
+    return {"matrix_product_gflop_s": product_gflop_s(torch.float32, quick=quick), "copy_gb_s": 2e-9 * block.nbytes / copying}
+
+
+def product_gflop_s(kind: torch.dtype, *, quick: bool) -> float:
+    """Return how many GFLOP/s a product of two matrices reaches with the threads in use."""
+    extent = 256 if quick else 2048
+    left = torch.ones(extent, extent, dtype=kind)
+    return 2e-9 * extent**3 / min(_seconds(lambda: left @ left) for _ in range(N_ROUNDS + 1))
 
 
 def memory_rise_mb(work: Callable[[], Any]) -> float | None:

@@ -92,7 +92,7 @@ def _cells(line: Line, result: RowResult) -> str:
     else:
         low, high = (_round(end) for end in times.ratio[1:])
         theirs, ratio = _duration(times.other_s), f"{_round(times.ratio[0])} ({low} to {high})"
-    reached = "–" if line.is_reached is None else "yes" if line.is_reached else "**no**"
+    reached = "–" if line.is_reached is None else "yes" if line.is_reached else ": ".join(filter(None, ("**no**", line.note)))
     growth = ", ".join(f"{name}^{value:.2f}" for name, value in line.growth.items()) or "–"
     mine = "–" if ours is None else _duration(ours) + memory
     cells = (line.work, mine, line.peer, theirs, ratio, line.goal, reached, share, line.agreement, growth)

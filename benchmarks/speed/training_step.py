@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from benchmarks.speed.contest import Line, Side, compete, exponent
+from benchmarks.speed.contest import Line, Side, compete, exponent, product_gflop_s
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -48,9 +48,20 @@ def measure(*, quick: bool) -> Iterator[Line]:
             gflop=1e-9 * counter.get_total_flops(),
             agreement="same towers, start and loss; order and masks of neurons differ",
         )
+        if not line.is_reached:
+            line.note = _what_limits(line, precision, quick=quick)
         if precision == "float32":
             line.growth = _growth(size, quick=quick)
         yield line
+
+
+def _what_limits(line: Line, precision: str, *, quick: bool) -> str:
+    """Say how the step would stand beside the loop if all its multiplications were as fast as a product of matrices."""
+    assert line.times is not None
+    assert line.gflop is not None
+    rate = product_gflop_s(getattr(torch, precision), quick=quick)
+    most = line.times.other_s * rate / line.gflop
+    return f"at the rate of a product in {precision}, {rate:.0f} GFLOP/s, a step would be {most:.1f} ×"
 
 
 def _growth(size: tuple[int, int], *, quick: bool) -> dict[str, float]:

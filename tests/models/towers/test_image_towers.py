@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dina.checks import DataError
-from dina.models.towers.image import paper_dual_stream
+from dina.models.towers.image import paper_dual_stream, two_pathway
 from dina.models.towers.image.paper_dual_stream import DualStream, MixedBlock
 from dina.models.towers.image.two_pathway import TwoPathway
 from dina.models.towers.tower import initialise
@@ -122,6 +122,21 @@ def test_masking_both_pathways_of_the_two_pathway_tower_leaves_only_its_bias():
     with torch.no_grad():
         maps = tower(some_images(2, 1, 32, 48), masked=("local", "global"))
     torch.testing.assert_close(maps, tower.merge.bias.detach()[None, :, None, None].expand_as(maps))
+
+
+def test_images_that_a_cpu_encodes_one_after_the_other_have_the_maps_and_gradients_of_all_together(monkeypatch):
+    tower = drawn(TwoPathway((1, 24, 32)))
+    images, upstream = some_images(5, 1, 24, 32), some_images(5, *tower.map_shape)
+    found, seen = [], []
+    tower.merge.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    for n_pixels in (10**9, 1):
+        monkeypatch.setattr(two_pathway, "PIXELS_AT_ONCE", n_pixels)
+        tower.zero_grad()
+        maps = tower(images)
+        maps.backward(upstream)
+        found.append((maps.detach(), [weight.grad for weight in tower.parameters()]))
+    assert seen == [5, 1, 1, 1, 1, 1]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_masked_local_pathway_no_longer_sees_a_pixel_between_the_global_places():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from dina.checks import DataError
+from dina.models.towers.depthwise import DepthwiseConv2d
 from dina.models.towers.map_geometry import resize_bilinear
 from dina.models.towers.neural.feedforward import LowRank
 from dina.models.towers.tower import NeuronDropout, initialise, seed_dropout
@@ -63,3 +64,19 @@ def test_the_low_rank_tower_is_affine_in_each_response():
         torch.testing.assert_close(
             tower(responses) - rest, torch.einsum("bn,nchw->bchw", responses, by_neuron), atol=1e-5, rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_filters_keep_single_precision_under_autocast_on_a_cpu(stride):
+    layer = DepthwiseConv2d(6, 5, stride)
+    initialise(layer, torch.Generator().manual_seed(0))
+    maps = torch.randn(3, 6, 9, 11, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    plain = nn.Conv2d(6, 6, 5, stride, padding=2, groups=6)
+    plain.load_state_dict(layer.state_dict())
+    expected = plain(maps)
+    wanted = torch.autograd.grad(expected.square().sum(), maps)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = layer(maps)
+        assert layer(maps.bfloat16()).dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), maps)[0], wanted)

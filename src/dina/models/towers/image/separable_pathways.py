@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dina.models.towers.batch_norm import BatchNorm2d
+from dina.models.towers.depthwise import DepthwiseConv2d
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 8
@@ -66,7 +67,7 @@ class SeparablePathways(ImageTower):
 
 # filters have no offsets: normalisation takes them away, so that an optimiser would move them by rounding alone
 def _separable(n_channels: int, stride: int) -> list[nn.Module]:
-    of_places = nn.Conv2d(n_channels, n_channels, 5, stride=stride, padding=2, groups=n_channels, bias=False)
+    of_places = DepthwiseConv2d(n_channels, 5, stride, bias=False)
     return [of_places, nn.Conv2d(n_channels, n_channels, 1, bias=False), *_normalised(n_channels)]
 
 

@@ -1,11 +1,17 @@
 """An image tower learnt from scratch: a local pathway of small filters and a global one of large filters."""
 
+import math
+
 import torch
 from torch import nn
 
+from dina.models.towers.depthwise import DepthwiseConv2d
 from dina.models.towers.tower import FeatureMaps, ImageBatch, ImageTower, MapShape, check_image_size
 
 SMALLEST_IMAGE = 8
+# Of the images that a CPU encodes together, per thread: what a layer leaves of them is small enough to lie in memory that was freed
+# before. For larger blocks the system is asked each time, and clears every page.
+PIXELS_AT_ONCE = 2**17
 
 
 class TwoPathway(ImageTower):
@@ -45,7 +51,7 @@ class TwoPathway(ImageTower):
         )  # fmt: skip
         self.global_ = nn.Sequential(
             nn.Conv2d(n_in, width, 15, stride=2 * middle, padding=7), nn.ReLU(),
-            nn.Conv2d(width, width, 7, stride=last, padding=3, groups=width), nn.ReLU(),
+            DepthwiseConv2d(width, 7, stride=last), nn.ReLU(),
             nn.Conv2d(width, width, 1), nn.GroupNorm(4, width), nn.ReLU(),
         )  # fmt: skip
         self.merge = nn.Conv2d(2 * width, n_channels, 1)
@@ -53,6 +59,12 @@ class TwoPathway(ImageTower):
     def forward(self, images: ImageBatch, masked: tuple[str, ...] = ()) -> FeatureMaps:
         """Return feature maps; a pathway named in ``masked`` ("local", "global") is 0 before the merge."""
         self.check_input(images, masked)
+        if images.device.type != "cpu":
+            return self._encode(images, masked)
+        at_once = max(1, PIXELS_AT_ONCE * torch.get_num_threads() // math.prod(images.shape[2:]))
+        return torch.cat([self._encode(some, masked) for some in torch.split(images, at_once)])
+
+    def _encode(self, images: ImageBatch, masked: tuple[str, ...]) -> FeatureMaps:
         found = {"local": self.local(images), "global": self.global_(images)}
         parts = [0.0 * maps if name in masked else maps for name, maps in found.items()]
         return self.merge(torch.cat(parts, dim=1))
